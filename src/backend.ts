@@ -1,0 +1,176 @@
+/**
+ * What the core asks of a kind of queue. Types only.
+ *
+ * Words: a *message* is what a backend stores; a *lease* is the right to run it until a moment in time, held by exactly
+ * one holder; *release* gives a lease back, *renew* extends it, *delete* removes the finished message, *tally* counts
+ * one completion.
+ *
+ * ```text
+ * insert ──▶ delayed ──▶ ready ──lease──▶ leased ──delete──▶ gone (+1 completed, with tally)
+ *               ▲          ▲                │ │
+ *               │          └──── expired ───┘ │
+ *               └───────── release ───────────┘
+ * ```
+ *
+ * A backend knows nothing of tasks, threads or progress bars: a message's body is opaque text to it. It keeps three
+ * promises: a message that `insert` accepted is never lost before `delete`; a lease has one holder at a time; a holder
+ * whose lease ended is told so (`LeaseLostError`) and changes nothing.
+ */
+
+/** A message as it is stored. */
+export interface Message {
+  /** A UUID in lower case, fixed before the first try: a message that is inserted again is the same message. */
+  readonly id: string
+  /** The envelope, as text. Stored and given back byte for byte. */
+  readonly body: string
+}
+
+/** A message that we hold. */
+export interface Lease extends Message {
+  /** How many attempts this message has had, this one included: 1 the first time. */
+  readonly attempt: number
+  /** What the backend finds the message by (a file's name, a receipt handle). Its own; changed by a renewal. */
+  handle: unknown
+}
+
+/** One entry of a batch that failed; the others of the batch succeeded. */
+export interface BatchFailure {
+  /** The place in the array that was passed. */
+  readonly index: number
+  /** `LeaseLostError` where the lease ended; anything else is a fault of the queue. */
+  readonly error: Error
+}
+
+/** Why an attempt failed; kept with the message where `capabilities.history` says so. */
+export interface Failure {
+  readonly attempt: number
+  /** One line: the error's name and message, or what ended the thread. */
+  readonly reason: string
+  readonly host: string
+  readonly pid: number
+  /** Milliseconds since 1970 by the host's clock. */
+  readonly failedAtMs: number
+  readonly durationSeconds: number
+}
+
+/** Numbers of a queue. `NaN` where the backend can't know one: a number is never invented. */
+export interface Counts {
+  /** Messages in the queue, in whatever state. */
+  readonly enqueued: number
+  /** Those under a lease. */
+  readonly leased: number
+  /** Those that may not be leased yet: inserted with a delay, or waiting after a failure. */
+  readonly delayed: number
+  /** Inserted since the queue was made or rezeroed. */
+  readonly inserted: number
+  /** Tallied since the queue was made or rezeroed. */
+  readonly completed: number
+  /** Set aside because their text is not a task. */
+  readonly quarantined: number
+}
+
+export type MessageState = 'ready' | 'leased' | 'delayed'
+
+/** A message as a listing shows it; nothing is leased by looking. */
+export interface ListedMessage extends Message {
+  readonly state: MessageState
+}
+
+/** What a backend can do, as data. The core and the conformance suite ask here, never for a backend's name. */
+export interface Capabilities {
+  /** How many messages `insert` takes at most in one call. */
+  readonly insertBatch: number
+  /** How many leases `renew`, `release` and `delete` take at most in one call. */
+  readonly leaseBatch: number
+  /** `counts` are exact at some moment during the call; otherwise they are approximate. */
+  readonly exactCounts: boolean
+  /** `inserted` and `completed` are known. */
+  readonly counters: boolean
+  /** `list` exists. */
+  readonly listing: boolean
+  /** `releaseAll` exists. */
+  readonly releaseAll: boolean
+  /** Failures are kept with the message (`release` with `failure`, `failures`). */
+  readonly history: boolean
+  /** Inserting an id that is still enqueued is recognised and adds nothing. */
+  readonly dedupesInserts: boolean
+  /** The longest delay of an insert or a release, in seconds. */
+  readonly maxDelaySeconds: number
+  /** The longest lease, in seconds. */
+  readonly maxLeaseSeconds: number
+  /** The shortest step of a lease or delay, in seconds; both are rounded up to it. */
+  readonly secondsStep: number
+}
+
+export interface Backend {
+  readonly capabilities: Capabilities
+  /** The queue as a person calls it in messages: a path, a name with its region. */
+  readonly label: string
+  /** The name that goes into each message's envelope (fq: the absolute path, as Python writes it). */
+  readonly queueName: string
+
+  /** Stores messages. Resolves with those that could not be stored; rejects only if nothing was. */
+  insert(messages: readonly Message[], options: { delaySeconds: number }): Promise<readonly BatchFailure[]>
+
+  /**
+   * Leases up to `max` messages for `seconds`. Where there is none, waits up to `waitSeconds` for the first one; then
+   * resolves with an empty array. An abort of `signal` ends the wait.
+   */
+  lease(options: { seconds: number; max: number; waitSeconds: number; signal?: AbortSignal }): Promise<Lease[]>
+
+  /** The lease now ends `seconds` from now. */
+  renew(leases: readonly Lease[], seconds: number): Promise<readonly BatchFailure[]>
+
+  /**
+   * Gives leases back. Without `failure` no attempt was made and none is counted; with it, the attempt counts and is
+   * kept where `capabilities.history`. The message may be leased again after `delaySeconds`.
+   */
+  release(
+    leases: readonly Lease[],
+    options: { delaySeconds: number; failure?: Failure },
+  ): Promise<readonly BatchFailure[]>
+
+  /** Removes finished messages; with `tally`, each one that was removed by this call is counted. */
+  delete(leases: readonly Lease[], options: { tally: boolean }): Promise<readonly BatchFailure[]>
+
+  counts(): Promise<Counts>
+
+  /** Removes everything. `native` asks for the engine's own way where there is one. */
+  purge(options: { native: boolean }): Promise<void>
+
+  /** Adds to the count of inserted messages: called once an insert, so that it is exact at the price of one write. */
+  addInserted?(count: number): Promise<void>
+  /** Sets `inserted` and `completed` to 0. */
+  rezero?(): Promise<void>
+  /** Makes every leased message ready; resolves with how many. Delayed ones stay delayed. */
+  releaseAll?(): Promise<number>
+  /** Looks at messages without leasing them, in no particular order, at flat memory. */
+  list?(): AsyncIterable<ListedMessage>
+  /** Sets a leased message aside whose text is not a task. Without it, the message is left to the queue's own policy. */
+  quarantine?(lease: Lease, reason: string): Promise<void>
+  /** The recorded failures of a message, oldest first. */
+  failures?(lease: Message): Promise<readonly Failure[]>
+
+  /** Gives back what the backend itself holds (sockets, timers). Leases are the core's to release. */
+  close(): Promise<void>
+}
+
+/** How a protocol's queues are opened. `url` is the part after the protocol, see `QueueUrl`. */
+export interface BackendOpener {
+  open(url: QueueUrl, options: BackendOptions): Promise<Backend>
+}
+
+/** A queue's URL, taken apart. */
+export interface QueueUrl {
+  /** `fq`, `sqs`, `mem`, or a registered one. */
+  readonly protocol: string
+  /** fq: the absolute path. sqs: a name or an https URL. mem: the name. */
+  readonly path: string
+}
+
+/** Options every backend gets; each reads its own besides. */
+export interface BackendOptions {
+  /** How many requests or filesystem operations may be in flight at once. Default 40. */
+  readonly concurrency?: number
+  readonly [option: string]: unknown
+}

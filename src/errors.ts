@@ -1,0 +1,89 @@
+/**
+ * The errors that a caller decides by. Everything else is a plain `Error` whose message names the file, queue or
+ * option, with the original error as `cause`.
+ */
+import { inspect } from 'node:util'
+
+/** What a {@link TaskError} knows of the task that failed. */
+export interface FailedTask {
+  /** The task's id. */
+  readonly id: string
+  /** The registered name: `module.function`, or the name of the class. */
+  readonly name: string
+}
+
+/** A task failed. `cause` is the task's own error, with its name, message, code, stack and cause. */
+export class TaskError<T extends FailedTask = FailedTask> extends Error {
+  override readonly name = 'TaskError'
+  /** The task that failed. */
+  readonly task: T
+  /** Which attempt failed, from 1. */
+  readonly attempt: number
+
+  constructor(message: string, options: { task: T; attempt: number; cause: unknown }) {
+    super(message, { cause: options.cause })
+    this.task = options.task
+    this.attempt = options.attempt
+  }
+}
+
+/** The lease ran out and the task is no longer ours: it may neither be renewed nor deleted. */
+export class LeaseLostError extends Error {
+  override readonly name = 'LeaseLostError'
+  /** The id of the task whose lease was lost. */
+  readonly id: string
+
+  constructor(message: string, options: { id: string; cause?: unknown }) {
+    super(message, { cause: options.cause })
+    this.id = options.id
+  }
+}
+
+/** No function or class is registered here under the name that a task asks for. */
+export class UnregisteredTaskError extends Error {
+  override readonly name = 'UnregisteredTaskError'
+}
+
+/** The protocol of a queue's URL is unknown; the message lists those that are known. */
+export class UnsupportedProtocolError extends Error {
+  override readonly name = 'UnsupportedProtocolError'
+}
+
+/** This backend can't do what was asked; the message says why and what to do instead. */
+export class UnsupportedOperationError extends Error {
+  override readonly name = 'UnsupportedOperationError'
+}
+
+/** An insert ended early: `inserted` tasks are in the queue, `failed` are not, `notTried` were never sent. */
+export class InsertError extends Error {
+  override readonly name = 'InsertError'
+  /** How many tasks are in the queue. */
+  readonly inserted: number
+  /** How many tasks were tried and are not in the queue. */
+  readonly failed: number
+  /** How many tasks were never tried; `undefined` where the source doesn't know its length. */
+  readonly notTried: number | undefined
+
+  constructor(
+    message: string,
+    options: { inserted: number; failed: number; notTried: number | undefined; cause: unknown },
+  ) {
+    super(message, { cause: options.cause })
+    this.inserted = options.inserted
+    this.failed = options.failed
+    this.notTried = options.notTried
+  }
+}
+
+/**
+ * The one form of an argument error: ``Expected `parallel` to be an integer of 0 or more, got `-1` (number)``.
+ *
+ * @param name the argument as the caller wrote it, e.g. `parallel` or `options.seconds`
+ * @param expected what it has to be, e.g. `an integer of 0 or more`
+ * @param got what came
+ */
+export function argumentError(name: string, expected: string, got: unknown): TypeError {
+  const shown = inspect(got, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 80 })
+  const type = got === null ? 'null' : Array.isArray(got) ? 'array' : typeof got
+  return new TypeError(`Expected \`${name}\` to be ${expected}, got \`${shown}\` (${type})`)
+}
