@@ -5,10 +5,10 @@ import type { Backend, Message } from './backend.js'
 import { InsertError } from './errors.js'
 import { stringifyJson } from './json.js'
 import { messageWriter } from './message.js'
-import { startProgress } from './progress.js'
+import { type Progress, startProgress } from './progress.js'
 import { QueuedTask } from './queued-task.js'
-import { toTask } from './task.js'
-import type { Insertable } from './task-source.js'
+import { type BareTask, toPayload } from './task.js'
+import { type TaskIterable, TaskSource } from './task-source.js'
 
 /** How to fill a queue. */
 export interface InsertPlan {
@@ -26,64 +26,59 @@ export interface InsertPlan {
   readonly signal: AbortSignal
 }
 
-/** The longest time that pulling tasks may keep other work of the process waiting, in milliseconds. */
+/** The longest time that making and sending tasks may keep other work of the process waiting, in milliseconds. */
 const maxTurnMs = 8
 
-/** How long a task of a slow async source may wait for others to fill its batch, in milliseconds. */
-const maxBatchWaitMs = 100
-
 /**
- * Inserts the tasks of a source. The first failure ends it: what is under way is awaited, the rest is not tried.
+ * Inserts tasks. A batch is sent when it is full, or when the source makes us wait for more. The first failure ends it:
+ * what is under way is awaited, the rest is not tried.
  *
  * @returns how many were inserted
  * @throws InsertError with the exact counts
  */
-export async function insertTasks(
-  backend: Backend,
-  tasks: Iterable<Insertable> | AsyncIterable<Insertable>,
-  plan: InsertPlan,
-): Promise<number> {
-  const insertion = new Insertion(backend, plan)
-  await insertion.run(tasks)
+export async function insertTasks(backend: Backend, tasks: TaskIterable<BareTask>, plan: InsertPlan): Promise<number> {
+  const insertion = new Insertion(backend, new TaskSource(tasks), plan)
+  await insertion.run()
   await insertion.count()
   return insertion.finish()
 }
 
 class Insertion {
   readonly #backend: Backend
+  readonly #source: TaskSource
   readonly #plan: InsertPlan
   readonly #write: (payloadText: string, id: string) => string
-  readonly #progress: { add(n: number): void; stop(): void }
+  readonly #progress: Progress
   readonly #errors: unknown[] = []
   #batch: Message[] = []
   #underWay = 0
   /** Called when a batch has ended. */
   #ended: (() => void) | undefined
-  /** Ends the wait for an async source. */
-  #interrupt: (() => void) | undefined
   #turnStartMs = performance.now()
   #pulled = 0
-  #exhausted = false
   #inserted = 0
   #failed = 0
 
-  constructor(backend: Backend, plan: InsertPlan) {
+  constructor(backend: Backend, source: TaskSource, plan: InsertPlan) {
     this.#backend = backend
+    this.#source = source
     this.#plan = plan
     this.#write = messageWriter(backend.queueName, { ascii: backend.capabilities.asciiBodies ?? false })
     this.#progress = startProgress({ label: 'Inserting', total: plan.total, enabled: plan.progress })
   }
 
-  async run(tasks: Iterable<Insertable> | AsyncIterable<Insertable>): Promise<void> {
+  async run(): Promise<void> {
+    const closed = () => this.#fail(this.#plan.signal.reason)
+    this.#plan.signal.addEventListener('abort', closed)
     try {
-      if (Symbol.asyncIterator in tasks) await this.#pullAsync(tasks)
-      else await this.#pull(tasks)
-      await this.#send()
-    } catch (error) {
-      this.#errors.push(error)
+      while (this.#errors.length === 0 && !this.#source.ended) await this.#step()
+      if (this.#batch.length > 0) await this.#send()
+    } finally {
+      this.#plan.signal.removeEventListener('abort', closed)
+      while (this.#underWay > 0) await this.#end()
+      this.#progress.stop()
     }
-    while (this.#underWay > 0) await this.#end()
-    this.#progress.stop()
+    if (this.#source.error !== undefined) this.#fail(this.#source.error.thrown)
   }
 
   /** One write an insert, so that the counter is exact whatever else is inserting. */
@@ -92,25 +87,21 @@ class Insertion {
     try {
       await this.#backend.addInserted?.(this.#inserted)
     } catch (cause) {
-      this.#errors.push(
-        new Error(`The tasks are in ${this.#backend.label}, but its count of inserted tasks could not be raised`, {
-          cause,
-        }),
-      )
+      const { label } = this.#backend
+      this.#fail(new Error(`The tasks are in ${label}, but its count of inserted tasks could not be raised`, { cause }))
     }
   }
 
   finish(): number {
-    const [first] = this.#errors
-    if (this.#errors.length === 0) return this.#inserted
     const inserted = this.#inserted
     const failed = this.#failed
-    const total = this.#exhausted ? this.#pulled : this.#plan.total && Math.max(this.#plan.total, this.#pulled)
-    const notTried = total === undefined ? undefined : Math.max(0, total - inserted - failed)
-    const reason = first instanceof Error ? first.message : String(first)
+    const [first] = this.#errors
+    if (this.#errors.length === 0) return inserted
+    const total = this.#plan.total === undefined ? undefined : Math.max(this.#plan.total, this.#pulled)
+    const notTried = total === undefined ? undefined : total - inserted - failed
     throw new InsertError(
       `${inserted}${total === undefined ? '' : ` of ${total}`} tasks were inserted into ${this.#backend.label}, ` +
-        `${failed} failed, ${notTried ?? 'an unknown number'} not tried: ${reason}`,
+        `${failed} failed, ${notTried ?? 'an unknown number'} not tried: ${first instanceof Error ? first.message : first}`,
       {
         inserted,
         failed,
@@ -120,80 +111,48 @@ class Insertion {
     )
   }
 
-  async #pull(tasks: Iterable<Insertable>): Promise<void> {
+  async #step(): Promise<void> {
+    const tasks = this.#source.take(this.#backend.capabilities.insertBatch - this.#batch.length)
     for (const task of tasks) {
-      if (this.#add(task)) await this.#send()
-      if (this.#stopped()) return
+      // TaskSource takes pairs too; a pair is refused as no task.
+      if (!this.#add(task as BareTask)) return
     }
-    this.#exhausted = true
-  }
-
-  async #pullAsync(tasks: AsyncIterable<Insertable>): Promise<void> {
-    const iterator = tasks[Symbol.asyncIterator]()
-    const interrupt = () => this.#interrupt?.()
-    const timer = setInterval(() => {
-      if (this.#batch.length > 0 && this.#underWay < this.#plan.concurrency && !this.#stopped()) this.#start()
-    }, maxBatchWaitMs)
-    this.#plan.signal.addEventListener('abort', interrupt)
-    try {
-      while (!this.#stopped()) {
-        const next = await this.#next(iterator)
-        if (next === undefined) break
-        if (next.done) {
-          this.#exhausted = true
-          return
-        }
-        if (this.#add(next.value)) await this.#send()
-      }
-    } finally {
-      clearInterval(timer)
-      this.#plan.signal.removeEventListener('abort', interrupt)
-      // Not awaited: a source that waits for something that never comes can't even be ended.
-      if (!this.#exhausted) iterator.return?.().catch((error: Error) => process.emitWarning(error))
-    }
-  }
-
-  /** The next task of the source; `undefined` if the insert was interrupted before it came. */
-  #next(iterator: AsyncIterator<Insertable>): Promise<IteratorResult<Insertable> | undefined> {
-    return new Promise((resolve, reject) => {
-      this.#interrupt = () => resolve(undefined)
-      iterator.next().then(resolve, reject)
-    })
-  }
-
-  /** Whether the batch is full now. */
-  #add(task: Insertable): boolean {
-    this.#pulled += 1
-    const id = randomUUID()
-    try {
-      const payloadText = task instanceof QueuedTask ? task.payloadText : stringifyJson(toTask(task).payload())
-      this.#batch.push({ id, body: this.#write(payloadText, id) })
-    } catch (cause) {
-      this.#failed += 1
-      const reason = cause instanceof Error ? cause.message : String(cause)
-      throw new TypeError(`Task ${this.#pulled - 1} of this insert (from 0) can't be inserted: ${reason}`, { cause })
-    }
-    return this.#batch.length >= this.#backend.capabilities.insertBatch
-  }
-
-  /** Sends the batch as soon as a place is free. */
-  async #send(): Promise<void> {
+    if (this.#batch.length >= this.#backend.capabilities.insertBatch) await this.#send()
+    else if (tasks.length === 0 && this.#batch.length > 0) await this.#send()
+    else if (tasks.length === 0) await this.#source.ready()
     if (performance.now() - this.#turnStartMs > maxTurnMs) {
       await nextTurn()
       this.#turnStartMs = performance.now()
     }
-    while (this.#underWay >= this.#plan.concurrency) await this.#end()
-    if (this.#batch.length > 0 && !this.#stopped()) this.#start()
   }
 
-  #start(): void {
+  #add(task: BareTask): boolean {
+    this.#pulled += 1
+    const id = randomUUID()
+    try {
+      const payloadText = task instanceof QueuedTask ? task.payloadText : stringifyJson(toPayload(task))
+      this.#batch.push({ id, body: this.#write(payloadText, id) })
+      return true
+    } catch (cause) {
+      this.#failed += 1
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      this.#fail(
+        new TypeError(`Task ${this.#pulled - 1} of this insert, from 0, can't be inserted: ${reason}`, { cause }),
+      )
+      return false
+    }
+  }
+
+  /** Sends the batch as soon as a place is free, unless the insert ends before. */
+  async #send(): Promise<void> {
+    while (this.#underWay >= this.#plan.concurrency) await this.#end()
+    if (this.#errors.length > 0) return
     const batch = this.#batch
     this.#batch = []
     this.#underWay += 1
     void this.#insert(batch).then(() => {
       this.#underWay -= 1
       this.#ended?.()
-      if (this.#errors.length > 0) this.#interrupt?.()
     })
   }
 
@@ -202,9 +161,9 @@ class Insertion {
     try {
       const failures = await this.#backend.insert(batch, { delaySeconds: this.#plan.delaySeconds })
       failed = failures.length
-      for (const { error } of failures) this.#errors.push(error)
+      for (const { error } of failures) this.#fail(error)
     } catch (error) {
-      this.#errors.push(error)
+      this.#fail(error)
     }
     this.#failed += failed
     this.#inserted += batch.length - failed
@@ -217,10 +176,9 @@ class Insertion {
     })
   }
 
-  #stopped(): boolean {
-    if (this.#errors.length === 0 && this.#plan.signal.aborted) {
-      this.#errors.push(this.#plan.signal.reason)
-    }
-    return this.#errors.length > 0
+  /** Ends the insert; a source that we wait for is not waited for any more. */
+  #fail(error: unknown): void {
+    this.#errors.push(error)
+    void this.#source.stop()
   }
 }

@@ -1,21 +1,33 @@
 /** Tasks as a queue gives them out. */
 import type { MessageState } from './backend.js'
 import { openMessage } from './message.js'
-import { isPayload, type Payload, type Task, taskFromPayload } from './task.js'
+import {
+  type FunctionTask,
+  isClassPayload,
+  isFunctionPayload,
+  type Payload,
+  type RegisteredTask,
+  type Task,
+  taskFromPayload,
+} from './task.js'
 
 /** A task that is in a queue. To insert it into a queue copies it, under a new id, also where its code is unknown here. */
-export class QueuedTask {
+export class QueuedTask implements Task {
   /** The message's id. */
   readonly id: string
   /** The payload as JSON, as it is stored. */
   readonly payloadText: string
   readonly #payload: Payload
-  #task: Task | undefined
+  #task: FunctionTask | RegisteredTask | undefined
 
   /** @param message the message's id and envelope @throws Error where the envelope holds no task */
   constructor(message: { readonly id: string; readonly body: string }) {
     const { payload, payloadText } = openMessage(message.body)
-    if (!isPayload(payload)) throw new Error('Expected the payload of a task, got JSON of another form')
+    if (!isFunctionPayload(payload) && !isClassPayload(payload)) {
+      throw new Error(
+        'Expected the payload of a task, [[module, name], args, kwargs, -1] or { class, … }, got other JSON',
+      )
+    }
     this.id = message.id
     this.payloadText = payloadText
     this.#payload = payload
@@ -31,7 +43,7 @@ export class QueuedTask {
    *
    * @throws UnregisteredTaskError where nothing is registered under its name
    */
-  get task(): Task {
+  get task(): FunctionTask | RegisteredTask {
     this.#task ??= taskFromPayload(this.#payload)
     return this.#task
   }
@@ -43,7 +55,9 @@ export class QueuedTask {
    * @throws UnregisteredTaskError where nothing is registered under its name
    */
   execute(...extraArgs: unknown[]): unknown {
-    return this.task.execute(...extraArgs)
+    const { task } = this
+    // What a task of this name takes is for its own code to check.
+    return Reflect.apply(task.execute, task, extraArgs)
   }
 }
 

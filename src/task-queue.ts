@@ -3,14 +3,14 @@ import { homedir } from 'node:os'
 import { isEmpty, untilEmpty } from './emptiness.js'
 import { argumentError, LeaseLostError, UnsupportedOperationError } from './errors.js'
 import { insertTasks } from './insert.js'
+import { type InsertSource, lengthOf, tasksOf } from './insert-source.js'
 import { Leasing, throwFailed } from './leasing.js'
-import { listTasks } from './listing.js'
+import { listTasks, requireListing } from './listing.js'
 import { OpenOnce, requireProtocol } from './open-backend.js'
 import { formatQueueUrl, parseQueueUrl } from './queue-url.js'
 import type { LeasedTask, ListedTask } from './queued-task.js'
 import { delaySeconds, leaseSeconds, requireSeconds } from './seconds.js'
 import type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './task-queue-options.js'
-import { lengthOf, type TaskSource, tasksOf } from './task-source.js'
 
 /**
  * A queue of tasks, named by a URL. Each verb opens it where that has not happened yet, so naming a queue costs and
@@ -53,17 +53,16 @@ export class TaskQueue implements AsyncDisposable {
    * @returns how many were inserted
    * @throws InsertError with how many were inserted, failed and not tried
    */
-  async insert(tasks: TaskSource | TaskQueue, options: InsertOptions = {}): Promise<number> {
+  async insert(tasks: InsertSource | TaskQueue, options: InsertOptions = {}): Promise<number> {
     const { total, skipInsertCounter = false } = options
     const delay = requireSeconds('delaySeconds', options.delaySeconds ?? 0, { zero: true })
     if (total !== undefined) requireCount('total', total, 0)
-    const copied = tasks instanceof TaskQueue ? tasks : undefined
-    if (copied?.url === this.url) throw argumentError('tasks', 'another queue than the one inserted into', copied)
-    const source = tasksOf(copied?.tasks() ?? tasks)
+    const source = tasks instanceof TaskQueue ? await this.#otherTasks(tasks) : tasksOf(tasks)
+    const length = total ?? (tasks instanceof TaskQueue ? await tasks.enqueued() : lengthOf(source))
     return this.#backend.use(async backend =>
       insertTasks(backend, source, {
         delaySeconds: delaySeconds('delaySeconds', delay, backend.capabilities, backend.label),
-        total: total ?? lengthOf(source),
+        total: length,
         concurrency: this.#concurrency,
         progress: this.#progress,
         skipInsertCounter,
@@ -73,7 +72,7 @@ export class TaskQueue implements AsyncDisposable {
   }
 
   /** The same as {@link insert}. */
-  insertAll(tasks: TaskSource | TaskQueue, options: InsertOptions = {}): Promise<number> {
+  insertAll(tasks: InsertSource | TaskQueue, options: InsertOptions = {}): Promise<number> {
     return this.insert(tasks, options)
   }
 
@@ -276,6 +275,13 @@ export class TaskQueue implements AsyncDisposable {
   /** {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** Refused before anything is inserted: a queue into itself, which could go on without end, and one without a listing. */
+  async #otherTasks(other: TaskQueue): Promise<AsyncIterable<ListedTask>> {
+    if (other.url === this.url) throw argumentError('tasks', 'another queue than the one inserted into', other.url)
+    requireListing(await other.#backend.open())
+    return other.tasks()
   }
 }
 
