@@ -6,7 +6,6 @@ import type { MessagePort } from 'node:worker_threads'
 import { receiveMessageOnPort } from 'node:worker_threads'
 import { fileURLToPath } from 'node:url'
 import comlink from 'comlink'
-import nodeEndpoint from 'comlink/dist/umd/node-adapter.js'
 import { Piscina } from 'piscina'
 import { currentContext } from './context.js'
 import { inPoolThread } from './thread-place.js'
@@ -43,14 +42,11 @@ const pools = new Map<string, ThreadPool>()
  * @param maxMemoryMb heap of each thread; `undefined`: Node's default
  */
 export class ThreadPool {
-  readonly #key: string
   readonly #piscina: Piscina
   readonly #ports = new Map<number, ThreadPorts>()
   readonly #listeners = new Set<ThreadListener>()
-  #users = 0
 
-  private constructor(key: string, maxMemoryMb: number | undefined) {
-    this.#key = key
+  private constructor(maxMemoryMb: number | undefined) {
     this.#piscina = new Piscina({
       filename: threadFile,
       minThreads: 0,
@@ -78,21 +74,23 @@ export class ThreadPool {
     const key = String(maxMemoryMb)
     let pool = pools.get(key)
     if (pool === undefined) {
-      pool = new ThreadPool(key, maxMemoryMb)
+      pool = new ThreadPool(maxMemoryMb)
       pools.set(key, pool)
     }
-    pool.#users++
     pool.#listeners.add(listener)
     return pool
   }
 
-  /** Ends the use. With `stopThreads` the last user's leaving stops the threads at once, else they idle for a while. */
-  async leave(listener: ThreadListener, options: { stopThreads: boolean }): Promise<void> {
+  /** Ends the use. The threads idle for a while, so that the next run finds them warm. */
+  leave(listener: ThreadListener): void {
     this.#listeners.delete(listener)
-    this.#users--
-    if (this.#users > 0 || !options.stopThreads) return
-    pools.delete(this.#key)
-    await this.#piscina.destroy()
+  }
+
+  /** Stops the threads that nobody uses, at once; resolves when they are gone. */
+  static async stopUnused(): Promise<void> {
+    const unused = [...pools].filter(([, pool]) => pool.#listeners.size === 0)
+    for (const [key] of unused) pools.delete(key)
+    await Promise.all(unused.map(([, pool]) => pool.#piscina.destroy()))
   }
 
   /**
@@ -141,7 +139,7 @@ export class ThreadPool {
         for (const listener of this.#listeners) await listener.renew(...args)
       },
     }
-    comlink.expose(host, nodeEndpoint(calls))
+    comlink.expose(host, calls)
     // Listening refers the ports; only a call in flight may keep the process alive.
     messages.unref()
     calls.unref()

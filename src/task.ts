@@ -9,6 +9,8 @@ import {
   type FunctionKey,
   findClass,
   findFunction,
+  type RegisteredClass,
+  type RegisteredCode,
   type RegisteredFunction,
   registeredClass,
   registeredFunction,
@@ -179,8 +181,7 @@ export function taskFromPayload(payload: unknown): FunctionTask | RegisteredTask
     const { class: name, ...fields } = payload
     const code = findClass(name)
     if (code === undefined) throw unregisteredClass(name)
-    // Registered as a class of tasks that takes its fields: `registerTask` accepts nothing else.
-    return new (code.class as new (fields: object) => RegisteredTask)(fields)
+    return rebuild(code, fields)
   }
   throw notATask('payload', payload)
 }
@@ -205,8 +206,24 @@ export function payloadName(payload: Payload): string {
   return Array.isArray(payload) ? payload[0].join('.') : payload.class
 }
 
-/** Calls a registered function as its task says: arguments, then extra ones, then Python's keywords as one object. */
-export function callFunction(
+/** Runs registered code: a function with its arguments, or `execute` of an object rebuilt from its fields. */
+export function callCode(
+  code: RegisteredCode,
+  input: readonly unknown[] | Readonly<Record<string, unknown>>,
+  kwargs: Readonly<Record<string, unknown>> | undefined,
+  extra: readonly unknown[],
+): unknown {
+  if (code.kind === 'function') return callFunction(code, input as readonly unknown[], kwargs, extra)
+  return (rebuild(code, input) as { execute(...extra: unknown[]): unknown }).execute(...extra)
+}
+
+function rebuild(code: RegisteredClass, fields: object): RegisteredTask {
+  // Registered as a class of tasks that takes its fields: `registerTask` accepts nothing else.
+  return new (code.class as new (fields: object) => RegisteredTask)(fields)
+}
+
+/** A function gets its arguments, then the extra ones, then Python's keywords as one object. */
+function callFunction(
   code: RegisteredFunction,
   args: readonly unknown[],
   kwargs: Readonly<Record<string, unknown>> | undefined,
