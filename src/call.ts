@@ -63,7 +63,9 @@ export function toCall(given: TaskInput, idSuffix: string | number, attempt: num
   let input: Call['input']
   let kwargs: Call['kwargs']
   if (code.kind === 'class') {
-    const { class: _name, ...fields } = isTask(bare) ? (bare.payload() as { class: string }) : (toPayload(bare) as { class: string })
+    const { class: _name, ...fields } = isTask(bare)
+      ? (bare.payload() as { class: string })
+      : (toPayload(bare) as { class: string })
     input = fields
   } else {
     // Straight from the task's fields, without a payload in between: this runs once for each of millions of tasks.

@@ -9,9 +9,20 @@ export {
 } from './errors.js'
 export type { JsonValue } from './json.js'
 export type { TaskProgress } from './local-run.js'
-export { LocalTaskQueue, type LocalTaskQueueOptions, type ResultsOptions, type RunCallOptions } from './local-task-queue.js'
+export {
+  LocalTaskQueue,
+  type LocalTaskQueueOptions,
+  type ResultsOptions,
+  type RunCallOptions,
+} from './local-task-queue.js'
 export { MockTaskQueue } from './mock-task-queue.js'
-export { type FunctionKey, type QueueableOptions, queueable, type RegisterTaskOptions, registerTask } from './registry.js'
+export {
+  type FunctionKey,
+  type QueueableOptions,
+  queueable,
+  type RegisterTaskOptions,
+  registerTask,
+} from './registry.js'
 export type { Result } from './results.js'
 export {
   type BareTask,

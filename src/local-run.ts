@@ -112,7 +112,12 @@ export function startLocalRun(
 export function taskError<T>(call: Call, cause: unknown, idPrefix: string): TaskError<T> {
   const reason = cause instanceof Error ? cause.message : String(cause)
   const message = `Task ${codeName(call.code)} (${idPrefix}${call.idSuffix}) failed: ${reason}`
-  return new TaskError(message, { task: call.task as T, id: `${idPrefix}${call.idSuffix}`, attempt: call.attempt, cause })
+  return new TaskError(message, {
+    task: call.task as T,
+    id: `${idPrefix}${call.idSuffix}`,
+    attempt: call.attempt,
+    cause,
+  })
 }
 
 /** The error of a run that was stopped before its end, by Ctrl-C or a signal. */
@@ -128,7 +133,9 @@ export function abortError(stoppedBy: unknown, ran: number): Error {
 function warnOfStray(taskId: string | undefined, error: unknown): void {
   const whose = taskId === undefined ? 'Code that belongs to no task' : `Task ${taskId}, after its end,`
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  process.emitWarning(`${whose} threw in a pool thread: ${error instanceof Error ? error.message : String(error)}`, { detail })
+  process.emitWarning(`${whose} threw in a pool thread: ${error instanceof Error ? error.message : String(error)}`, {
+    detail,
+  })
 }
 
 function nothing(): void {

@@ -1,9 +1,25 @@
 /** Runs tasks on this machine: on pool threads, or in the calling thread. */
 import { checkCode } from './call.js'
-import { checkBoolean, checkFunction, checkInteger, checkNames, checkParallel, checkPositive, checkSignal } from './check-options.js'
-import { TaskError } from './errors.js'
+import {
+  checkBoolean,
+  checkFunction,
+  checkInteger,
+  checkNames,
+  checkParallel,
+  checkPositive,
+  checkSignal,
+} from './check-options.js'
+import type { TaskError } from './errors.js'
 import { Gate } from './gate.js'
-import { abortError, type Hearing, type LocalRun, type LocalRunSettings, startLocalRun, taskError, type TaskProgress } from './local-run.js'
+import {
+  abortError,
+  type Hearing,
+  type LocalRun,
+  type LocalRunSettings,
+  startLocalRun,
+  type TaskProgress,
+  taskError,
+} from './local-run.js'
 import { refuseInThread, ThreadPool } from './pool.js'
 import { type Result, ResultBuffer } from './results.js'
 import type { TaskInput, TaskResult } from './task.js'
@@ -50,7 +66,15 @@ export interface ResultsOptions extends RunCallOptions {
 }
 
 const optionNames = [
-  'parallel', 'progress', 'stopOnError', 'concurrency', 'timeoutSeconds', 'maxMemoryMb', 'signal', 'onProgress', 'onLog',
+  'parallel',
+  'progress',
+  'stopOnError',
+  'concurrency',
+  'timeoutSeconds',
+  'maxMemoryMb',
+  'signal',
+  'onProgress',
+  'onLog',
 ] as const
 
 /** An AggregateError keeps this many errors: a million of them would be the memory that the run itself doesn't need. */
@@ -80,7 +104,9 @@ export class LocalTaskQueue implements AsyncDisposable {
       onLog: checkFunction('onLog', options.onLog),
     }
     if (parallel === 0 && (options.timeoutSeconds ?? options.maxMemoryMb) !== undefined) {
-      throw new TypeError('Expected `parallel` of 1 or more with timeoutSeconds or maxMemoryMb: only a thread can be stopped')
+      throw new TypeError(
+        'Expected `parallel` of 1 or more with timeoutSeconds or maxMemoryMb: only a thread can be stopped',
+      )
     }
   }
 
@@ -130,7 +156,10 @@ export class LocalTaskQueue implements AsyncDisposable {
   execute(options: RunCallOptions = {}): Promise<number> {
     const inserted = this.#inserted
     this.#inserted = []
-    return this.insertAll(inserted.length === 1 && inserted[0] !== undefined ? inserted[0] : concatenated(inserted), options)
+    return this.insertAll(
+      inserted.length === 1 && inserted[0] !== undefined ? inserted[0] : concatenated(inserted),
+      options,
+    )
   }
 
   /**

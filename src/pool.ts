@@ -2,14 +2,15 @@
  * The one Piscina pool, shared by everything that needs threads: local runs, workers, parallel inserts. Threads are
  * started as calls need them and end after ten idle seconds; idle ones never keep the process alive.
  */
+
+import { fileURLToPath } from 'node:url'
 import type { MessagePort } from 'node:worker_threads'
 import { receiveMessageOnPort } from 'node:worker_threads'
-import { fileURLToPath } from 'node:url'
 import comlink from 'comlink'
 import { Piscina } from 'piscina'
 import { currentContext } from './context.js'
-import { inPoolThread } from './thread-place.js'
 import type { MainMessage, ThreadHello, ThreadHost, ThreadMessage } from './thread-messages.js'
+import { inPoolThread } from './thread-place.js'
 
 /** A thread that has nothing to do ends after this long: another run soon after finds its modules loaded. */
 const idleTimeoutMs = 10_000
@@ -61,7 +62,9 @@ export class ThreadPool {
     // A thread that dies while idle (a timer that some task left behind threw, say) harms nobody: the next call gets
     // a new one. Without a listener the event would end the process.
     this.#piscina.on('error', (error: Error) => {
-      process.emitWarning(`A pool thread died while it had nothing to do: ${error.message}`, { detail: error.stack ?? '' })
+      process.emitWarning(`A pool thread died while it had nothing to do: ${error.message}`, {
+        detail: error.stack ?? '',
+      })
     })
   }
 

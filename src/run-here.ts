@@ -1,10 +1,10 @@
 /** Runs calls in the calling thread: `parallel: 0`. */
 import { format } from 'node:util'
-import { callCode } from './task.js'
 import type { Call, Outcome } from './call.js'
 import { runInContext, type TaskContext } from './context.js'
 import { ProgressThrottle } from './progress-throttle.js'
 import type { Run, RunListener, RunOptions } from './run-options.js'
+import { callCode } from './task.js'
 
 /** The event loop gets a turn at least this often, so that signals and timers are heard between tasks. Milliseconds. */
 const turnMs = 10
@@ -64,7 +64,8 @@ export class HereRun implements Run {
 
   /** The next call that is there, if the event loop can wait. */
   #nextNow(): Call | undefined {
-    if (this.#stopped || this.#next >= this.#calls.length || performance.now() - this.#lastTurnMs > turnMs) return undefined
+    if (this.#stopped || this.#next >= this.#calls.length || performance.now() - this.#lastTurnMs > turnMs)
+      return undefined
     return this.#calls[this.#next++]
   }
 

@@ -8,10 +8,10 @@ import { Chunk, type ChunkSettings } from './chunk.js'
 import { ChunkSize } from './chunk-size.js'
 import { refuseEntryScript } from './entry-script.js'
 import { errorFromWire, errorToWire } from './error-wire.js'
-import { ThreadPool, type ThreadListener } from './pool.js'
-import type { Run, RunOptions } from './run-options.js'
 import type { Gate } from './gate.js'
-import { type ChunkMessage, type ChunkReport, type ThreadMessage } from './thread-messages.js'
+import { type ThreadListener, ThreadPool } from './pool.js'
+import type { Run, RunOptions } from './run-options.js'
+import type { ChunkMessage, ChunkReport, ThreadMessage } from './thread-messages.js'
 
 /** Settings of a run on threads. */
 export interface ThreadRunOptions extends RunOptions {
@@ -243,7 +243,8 @@ export class ThreadRun implements Run, ThreadListener {
     const { chunk } = flight
     if (message.type === 'began') flight.thread = thread
     else if (message.type === 'ending') chunk.endings.set(message.index, errorFromWire(message.error))
-    else if (message.type === 'failed') this.#settle(chunk, message.index, failed(errorFromWire(message.error), message.elapsedMs))
+    else if (message.type === 'failed')
+      this.#settle(chunk, message.index, failed(errorFromWire(message.error), message.elapsedMs))
     else this.#settle(chunk, message.index, { ok: true, value: message.value, elapsedMs: message.elapsedMs })
   }
 

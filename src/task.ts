@@ -241,7 +241,9 @@ function callFunction(
 export function checkArity(code: RegisteredFunction, argCount: number, hasKwargs: boolean): void {
   const given = argCount + (hasKwargs ? 1 : 0)
   if (given < code.fn.length) {
-    throw new TypeError(`Expected ${code.fn.length} arguments for ${codeName(code)}, got ${given}; add them by partial()`)
+    throw new TypeError(
+      `Expected ${code.fn.length} arguments for ${codeName(code)}, got ${given}; add them by partial()`,
+    )
   }
 }
 
@@ -258,7 +260,11 @@ export function isTask(value: unknown): value is Task {
 /** Whether a value has the shape of a function's payload; Python's list may be longer in a later version. */
 export function isFunctionPayload(value: unknown): value is FunctionPayload {
   return (
-    Array.isArray(value) && value.length >= 3 && isFunctionKey(value[0]) && Array.isArray(value[1]) && isRecord(value[2])
+    Array.isArray(value) &&
+    value.length >= 3 &&
+    isFunctionKey(value[0]) &&
+    Array.isArray(value[1]) &&
+    isRecord(value[2])
   )
 }
 
@@ -283,11 +289,7 @@ export function hasKeys(record: object): boolean {
 }
 
 function isFunctionKey(value: unknown): value is FunctionKey {
-  return (
-    Array.isArray(value) &&
-    value.length === 2 &&
-    value.every(part => typeof part === 'string' && part !== '')
-  )
+  return Array.isArray(value) && value.length === 2 && value.every(part => typeof part === 'string' && part !== '')
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -84,8 +84,14 @@ export class ChunkRunner {
   #call(index: number): unknown {
     const { calls } = this.#chunk
     const loaded = this.#codes[calls[2 * index] as number]
-    if (loaded === undefined || 'error' in loaded) throw loaded?.error ?? new Error(`Expected the code of task ${index} in the chunk`)
-    return callCode(loaded.code, calls[2 * index + 1] as readonly unknown[] | Record<string, unknown>, this.#kwargs.get(index), this.#extras.get(index) ?? noExtra)
+    if (loaded === undefined || 'error' in loaded)
+      throw loaded?.error ?? new Error(`Expected the code of task ${index} in the chunk`)
+    return callCode(
+      loaded.code,
+      calls[2 * index + 1] as readonly unknown[] | Record<string, unknown>,
+      this.#kwargs.get(index),
+      this.#extras.get(index) ?? noExtra,
+    )
   }
 
   /** The task's promise, or what broke out of it meanwhile. */
