@@ -97,7 +97,10 @@ export class Chunk {
     const taken: Call[] = []
     for (let index = this.calls.length - 1; index >= 0 && taken.length < max; index--) {
       const call = this.calls[index]
-      if (call !== undefined && Atomics.compareExchange(this.#slots, index, slot.waiting, slot.withdrawn) === slot.waiting) {
+      if (
+        call !== undefined &&
+        Atomics.compareExchange(this.#slots, index, slot.waiting, slot.withdrawn) === slot.waiting
+      ) {
         taken.push(call)
       }
     }

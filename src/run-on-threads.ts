@@ -8,11 +8,10 @@ import { Chunk, type ChunkSettings } from './chunk.js'
 import { ChunkSize } from './chunk-size.js'
 import { refuseEntryScript } from './entry-script.js'
 import { errorFromWire, errorToWire } from './error-wire.js'
-import { codeName } from './registry.js'
-import { ThreadPool, type ThreadListener } from './pool.js'
-import type { Run, RunOptions } from './run-options.js'
 import type { Gate } from './gate.js'
-import { type ChunkMessage, type ChunkReport, type ThreadMessage } from './thread-messages.js'
+import { type ThreadListener, ThreadPool } from './pool.js'
+import type { Run, RunOptions } from './run-options.js'
+import type { ChunkMessage, ChunkReport, ThreadMessage } from './thread-messages.js'
 
 /** Settings of a run on threads. */
 export interface ThreadRunOptions extends RunOptions {
@@ -22,8 +21,6 @@ export interface ThreadRunOptions extends RunOptions {
   readonly gate: Gate
   readonly timeoutSeconds: number | undefined
   readonly maxMemoryMb: number | undefined
-  /** Stop the threads when the run ends, rather than let them idle for the next one. */
-  readonly stopThreads: boolean
 }
 
 /** Threads that die one after the other before any task of their chunk began: after so many the run gives up. */
@@ -71,14 +68,18 @@ export class ThreadRun implements Run, ThreadListener {
     this.#wakeAll()
   }
 
+  resume(): void {
+    this.#wakeAll()
+  }
+
   async #run(): Promise<void> {
-    const { source, parallel, stopThreads } = this.#options
+    const { source, parallel } = this.#options
     try {
       await Promise.all(Array.from({ length: parallel }, () => this.#lane()))
     } finally {
       clearTimeout(this.#watch)
       await source.stop()
-      await this.#pool.leave(this, { stopThreads })
+      this.#pool.leave(this)
     }
     const failure = this.#fatal ?? source.error
     if (failure !== undefined) throw failure.thrown
@@ -87,7 +88,6 @@ export class ThreadRun implements Run, ThreadListener {
   async #lane(): Promise<void> {
     for (;;) {
       let calls: Call[] = []
-      await this.#options.beforeTake?.()
       const pass = await this.#options.gate.enter()
       try {
         calls = this.#take()
@@ -111,7 +111,7 @@ export class ThreadRun implements Run, ThreadListener {
     if (this.#stopped) return []
     if (this.#returned.length > 0) return this.#returned.splice(0, this.#size.tasks)
     const { source, toCall } = this.#options
-    const calls = source.take(this.#size.tasks).map(toCall)
+    const calls = this.#mayPull() ? source.take(this.#size.tasks).map(toCall) : []
     return calls.length > 0 ? calls : this.#steal()
   }
 
@@ -128,10 +128,14 @@ export class ThreadRun implements Run, ThreadListener {
     return fullest?.withdraw(Math.ceil(most / 2)) ?? []
   }
 
+  #mayPull(): boolean {
+    return this.#options.mayPull?.() ?? true
+  }
+
   #somethingNew(): Promise<void> {
     const { source } = this.#options
     const woken = new Promise<void>(resolve => this.#waiters.push(resolve))
-    return source.ended ? woken : Promise.race([woken, source.ready()])
+    return source.ended || !this.#mayPull() ? woken : Promise.race([woken, source.ready()])
   }
 
   #wakeAll(): void {
@@ -239,7 +243,8 @@ export class ThreadRun implements Run, ThreadListener {
     const { chunk } = flight
     if (message.type === 'began') flight.thread = thread
     else if (message.type === 'ending') chunk.endings.set(message.index, errorFromWire(message.error))
-    else if (message.type === 'failed') this.#settle(chunk, message.index, failed(errorFromWire(message.error), message.elapsedMs))
+    else if (message.type === 'failed')
+      this.#settle(chunk, message.index, failed(errorFromWire(message.error), message.elapsedMs))
     else this.#settle(chunk, message.index, { ok: true, value: message.value, elapsedMs: message.elapsedMs })
   }
 

@@ -1,5 +1,12 @@
 /** Finds the code that a chunk's tasks call, importing the files it comes from as needed. */
-import { codeName, findClass, findFunction, type RegisteredCode, unregisteredClass, unregisteredFunction } from '../src/registry.js'
+import {
+  codeName,
+  findClass,
+  findFunction,
+  type RegisteredCode,
+  unregisteredClass,
+  unregisteredFunction,
+} from '../src/registry.js'
 import type { CodeReference } from '../src/thread-messages.js'
 
 /** Code, or why there is none; the tasks that need it fail with that. */
@@ -38,7 +45,9 @@ async function load(reference: CodeReference): Promise<LoadedCode> {
   if (code !== undefined) return { code }
   const cause = unregistered(reference)
   const advice = 'register it at the top level of that file, in every thread alike'
-  return { error: new Error(`Expected ${url} to register ${nameOf(reference)} when a thread imports it; ${advice}`, { cause }) }
+  return {
+    error: new Error(`Expected ${url} to register ${nameOf(reference)} when a thread imports it; ${advice}`, { cause }),
+  }
 }
 
 function importOnce(url: string): Promise<void> {
