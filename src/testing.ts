@@ -25,6 +25,9 @@ const cases: readonly ConformanceCase[] = [...insertCases, ...leaseCases, ...ver
 /** How many cases run at once, each on a queue of its own: most of their time is waiting for leases to end. */
 const concurrency = 8
 
+/** A case that takes longer than this, in milliseconds, waits for something that does not come. */
+const timeoutMs = 120_000
+
 /**
  * Registers the suite with `node:test`: one test, in which each case is a test with a queue of its own. The suite asks
  * the backend what it can do (`capabilities`) and says in diagnostics what it leaves out for that reason.
@@ -43,7 +46,7 @@ export function testBackend(backend: BackendUnderTest): Promise<void> {
         t.diagnostic(`left out: ${name} (${reason})`)
         return []
       }
-      return t.test(name, async () => {
+      return t.test(name, { timeout: timeoutMs }, async () => {
         const queue = await newQueue(backend)
         await run(queue)
         await queue.end()

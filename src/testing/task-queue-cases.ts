@@ -1,13 +1,14 @@
 /** What a TaskQueue on this backend has to do: the core and the backend together. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { BackendOpener } from '../backend.js'
+import { stringifyJson } from '../json.js'
 import { registerBackend } from '../open-backend.js'
 import type { LeasedTask } from '../queued-task.js'
 import { FunctionTask } from '../task.js'
 import { TaskQueue } from '../task-queue.js'
-import type { ConformanceCase, QueueUnderTest } from './queue-under-test.js'
-import { noFailures } from './queue-under-test.js'
+import { type ConformanceCase, noFailures, type QueueUnderTest } from './queue-under-test.js'
 
 /** Opens TaskQueues on a queue of the suite through a protocol that is registered for it alone. */
 function openerOf(queue: QueueUnderTest): () => TaskQueue {
@@ -38,38 +39,12 @@ export const taskQueueCases: readonly ConformanceCase[] = [
       const payloads = [
         new FunctionTask(['mylib.tasks', 'segment'], [[9007199254740993n, 18446744073709551615n, -1n * 2n ** 63n]], {}),
         new FunctionTask(['tasks', 'print'], ['Čau, 世界, 🎉', Number.NaN, Number.NEGATIVE_INFINITY, 1e300]),
-        {
-          class: 'SomewhereElse',
-          txt: '\\ "quoted" \n',
-          box: [
-            [0, 0, 0],
-            [64, 64, 64],
-          ],
-          __proto__: null,
-        },
+        new FunctionTask(['tasks', 'nothing'], ['\\ "quoted" \n \u0000'], { times: 3 }),
       ]
       assert.equal(await tq.insert(payloads), payloads.length)
       const tasks = await take(queue, tq, payloads.length)
-      const byText = new Map(tasks.map(task => [task.payloadText, task]))
-      assert.equal(byText.size, payloads.length)
-      const expected = [
-        [['mylib.tasks', 'segment'], [[9007199254740993n, 18446744073709551615n, -(2n ** 63n)]], {}, -1],
-        [['tasks', 'print'], ['Čau, 世界, 🎉', Number.NaN, Number.NEGATIVE_INFINITY, 1e300], {}, -1],
-        {
-          class: 'SomewhereElse',
-          txt: '\\ "quoted" \n',
-          box: [
-            [0, 0, 0],
-            [64, 64, 64],
-          ],
-        },
-      ]
-      for (const payload of expected) {
-        assert.ok(
-          tasks.some(task => isSame(task.payload(), payload)),
-          `expected one of the payloads to be ${String(payload)}`,
-        )
-      }
+      const texts = tasks.map(task => stringifyJson(task.payload()))
+      assert.deepEqual(texts.sort(), payloads.map(task => stringifyJson(task.payload())).sort())
       assert.equal(await tq.delete(tasks, { tally: true }), payloads.length)
       assert.equal(await tq.isEmpty(), true)
       const { inserted, completed } = await tq.status()
@@ -91,6 +66,7 @@ export const taskQueueCases: readonly ConformanceCase[] = [
           const tasks = await tq.lease({ seconds: queue.longSeconds, numTasks: 7 })
           seen.push(...tasks.map(task => task.payloadText))
           await tq.delete(tasks, { tally: true })
+          await nextTurn()
         }
         await tq.close()
       }
@@ -148,8 +124,7 @@ export const taskQueueCases: readonly ConformanceCase[] = [
     name: 'a message that is no task keeps nobody from the other tasks',
     async run(queue) {
       const tq = openerOf(queue)()
-      const [id] = [randomUUID()]
-      noFailures(await queue.backend.insert([{ id, body: '{"payload": [1, 2' }], { delaySeconds: 0 }))
+      noFailures(await queue.backend.insert([{ id: randomUUID(), body: '{"payload": [1, 2' }], { delaySeconds: 0 }))
       await tq.insert([{ class: 'A' }, { class: 'B' }])
       const tasks: LeasedTask[] = []
       while (tasks.length < 2) tasks.push(...(await tq.lease({ seconds: queue.longSeconds, numTasks: 3 })))
@@ -180,13 +155,3 @@ export const taskQueueCases: readonly ConformanceCase[] = [
     },
   },
 ]
-
-function isSame(actual: unknown, expected: unknown): boolean {
-  try {
-    assert.deepEqual(actual, expected)
-    return true
-  } catch (error) {
-    if (error instanceof assert.AssertionError) return false
-    throw error
-  }
-}
