@@ -29,6 +29,9 @@ const barrenDeathLimit = 3
 /** How long a task that was asked to end by its `signal` may take to do so before its thread is stopped. Milliseconds. */
 const abortGraceMs = 250
 
+/** How soon an idle lane looks again for tasks that a slow thread has not begun. Milliseconds. */
+const lookAgainMs = 10
+
 interface Flight {
   readonly chunk: Chunk
   /** Stops the thread. */
@@ -50,6 +53,7 @@ export class ThreadRun implements Run, ThreadListener {
   #fatal: { readonly thrown: unknown } | undefined
   #waiters: (() => void)[] = []
   #watch: NodeJS.Timeout | undefined
+  #look: NodeJS.Timeout | undefined
 
   constructor(options: ThreadRunOptions) {
     this.#options = options
@@ -78,6 +82,7 @@ export class ThreadRun implements Run, ThreadListener {
       await Promise.all(Array.from({ length: parallel }, () => this.#lane()))
     } finally {
       clearTimeout(this.#watch)
+      clearTimeout(this.#look)
       await source.stop()
       this.#pool.leave(this)
     }
@@ -120,7 +125,8 @@ export class ThreadRun implements Run, ThreadListener {
     let most = 0
     for (const { chunk } of this.#flights.values()) {
       const waiting = chunk.waitingCount
-      if (waiting > most) {
+      // A thread that has begun none of its tasks is only starting: it would be no sooner done elsewhere.
+      if (waiting > most && chunk.hasBegun) {
         fullest = chunk
         most = waiting
       }
@@ -135,7 +141,18 @@ export class ThreadRun implements Run, ThreadListener {
   #somethingNew(): Promise<void> {
     const { source } = this.#options
     const woken = new Promise<void>(resolve => this.#waiters.push(resolve))
+    this.#lookAgain()
     return source.ended || !this.#mayPull() ? woken : Promise.race([woken, source.ready()])
+  }
+
+  /** Idle lanes look again for tasks to steal: nobody tells when a thread begins its first one. */
+  #lookAgain(): void {
+    const stealable = [...this.#flights.values()].some(({ chunk }) => chunk.waitingCount > 0)
+    if (stealable)
+      this.#look ??= setTimeout(() => {
+        this.#look = undefined
+        this.#wakeAll()
+      }, lookAgainMs)
   }
 
   #wakeAll(): void {
