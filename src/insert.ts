@@ -31,7 +31,8 @@ const maxTurnMs = 8
 
 /**
  * Inserts tasks. A batch is sent when it is full, or when the source makes us wait for more. The first failure ends it:
- * what is under way is awaited, the rest is not tried.
+ * what is under way is awaited, the rest is not tried. What a source gave before it threw is inserted: if nothing else
+ * failed, the tasks in the queue are the first ones.
  *
  * @returns how many were inserted
  * @throws InsertError with the exact counts
