@@ -5,7 +5,7 @@
 import type { Backend, BatchFailure, Failure, Lease } from './backend.js'
 import { argumentError, LeaseLostError } from './errors.js'
 import { warnNoTask } from './no-task.js'
-import { LeasedTask } from './queued-task.js'
+import { LeasedTask, leaseOf } from './queued-task.js'
 
 /** Below this number of held leases nobody looks which of them have run out. */
 const minSweep = 1024
@@ -24,8 +24,6 @@ export interface LeasePlan {
 export class Leasing {
   /** How many batches of one verb may be under way at once. */
   readonly #concurrency: number
-  /** Every lease we got, for as long as its task is referred to: one that ran out may still be ours to delete. */
-  readonly #leases = new WeakMap<LeasedTask, Lease>()
   /** Those to give back at the end, with the moment by our own clock when they run out, in ms since 1970. */
   readonly #held = new Map<LeasedTask, number>()
   #sweepAt = minSweep
@@ -107,8 +105,7 @@ export class Leasing {
   }
 
   #keep(lease: Lease, seconds: number): LeasedTask {
-    const task = new LeasedTask(lease)
-    this.#leases.set(task, lease)
+    const task = new LeasedTask(lease, this)
     this.#hold(task, seconds)
     if (this.#held.size >= this.#sweepAt) this.#sweep()
     return task
@@ -161,7 +158,7 @@ export class Leasing {
   }
 
   #leaseOf(task: LeasedTask, name: string): Lease {
-    const lease = task instanceof LeasedTask ? this.#leases.get(task) : undefined
+    const lease = task instanceof LeasedTask ? leaseOf(task, this) : undefined
     if (lease === undefined) throw argumentError(name, 'a task that this queue leased', task)
     return lease
   }

@@ -1,5 +1,5 @@
 /** Tasks as a queue gives them out. */
-import type { MessageState } from './backend.js'
+import type { Lease, MessageState } from './backend.js'
 import { openMessage } from './message.js'
 import {
   type FunctionTask,
@@ -61,15 +61,29 @@ export class QueuedTask implements Task {
   }
 }
 
+/**
+ * The backend's lease of a task, for the holder who leased it; `undefined` for everyone else. It lives as long as the
+ * task: a lease that ran out may still be ours to delete.
+ */
+export let leaseOf: (task: LeasedTask, holder: object) => Lease | undefined
+
 /** A task that we hold: it is ours to run until its lease ends. */
 export class LeasedTask extends QueuedTask {
   /** How many attempts the task has had, this one included: 1 the first time. */
   readonly attempt: number
+  readonly #lease: Lease
+  readonly #holder: object
+
+  static {
+    leaseOf = (task, holder) => (task.#holder === holder ? task.#lease : undefined)
+  }
 
   /** @throws Error where the envelope holds no task */
-  constructor(lease: { readonly id: string; readonly body: string; readonly attempt: number }) {
+  constructor(lease: Lease, holder: object) {
     super(lease)
     this.attempt = lease.attempt
+    this.#lease = lease
+    this.#holder = holder
   }
 }
 

@@ -220,8 +220,9 @@ class MemQueue implements Backend {
       entry.attempts += 1
       leases.push({ ...entry.message, attempt: entry.attempts, handle })
     }
-    if (this.#head === this.#ready.length) {
-      this.#ready = []
+    // Moving the rest forward costs less than one step for each entry that was taken.
+    if (this.#head > 1024 && this.#head * 2 > this.#ready.length) {
+      this.#ready.splice(0, this.#head)
       this.#head = 0
     }
     return leases
