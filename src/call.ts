@@ -63,7 +63,9 @@ export function toCall(given: TaskInput, idSuffix: string | number, attempt: num
   let input: Call['input']
   let kwargs: Call['kwargs']
   if (code.kind === 'class') {
-    const { class: _name, ...fields } = isTask(bare) ? (bare.payload() as { class: string }) : (toPayload(bare) as { class: string })
+    const { class: _name, ...fields } = isTask(bare)
+      ? (bare.payload() as { class: string })
+      : (toPayload(bare) as { class: string })
     input = fields
   } else {
     // Straight from the task's fields, without a payload in between: this runs once for each of millions of tasks.
@@ -86,11 +88,11 @@ export function checkCode(given: TaskInput): void {
 
 function splitExtra(given: TaskInput): { bare: BareTask; extra: readonly unknown[] } {
   if (!Array.isArray(given) || isFunctionPayload(given)) return { bare: given as BareTask, extra: noExtra }
-  const [bare, extra] = given as readonly [BareTask, unknown]
-  if (given.length !== 2 || !Array.isArray(extra)) {
+  const pair: readonly unknown[] = given
+  if (pair.length !== 2 || !Array.isArray(pair[1])) {
     throw argumentError('task', 'a task, or a pair [task, array of extra arguments]', given)
   }
-  return { bare, extra }
+  return { bare: pair[0] as BareTask, extra: pair[1] }
 }
 
 function findCode(bare: BareTask): RegisteredCode {

@@ -92,12 +92,20 @@ export class Chunk {
     return count
   }
 
+  /** Whether the thread has begun a task of it. */
+  get hasBegun(): boolean {
+    return this.#slots.some(state => state !== slot.waiting && state !== slot.withdrawn)
+  }
+
   /** Takes back up to `max` tasks that have not begun, from the end. */
   withdraw(max: number): Call[] {
     const taken: Call[] = []
     for (let index = this.calls.length - 1; index >= 0 && taken.length < max; index--) {
       const call = this.calls[index]
-      if (call !== undefined && Atomics.compareExchange(this.#slots, index, slot.waiting, slot.withdrawn) === slot.waiting) {
+      if (
+        call !== undefined &&
+        Atomics.compareExchange(this.#slots, index, slot.waiting, slot.withdrawn) === slot.waiting
+      ) {
         taken.push(call)
       }
     }

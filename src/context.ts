@@ -35,7 +35,8 @@ const storage: AsyncLocalStorage<TaskContext> = holder[storageKey]
  */
 export function context(): TaskContext {
   const current = storage.getStore()
-  if (current === undefined) throw new Error('Expected context() to be called while a task runs; no task is running here')
+  if (current === undefined)
+    throw new Error('Expected context() to be called while a task runs; no task is running here')
   return current
 }
 

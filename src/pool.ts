@@ -2,15 +2,15 @@
  * The one Piscina pool, shared by everything that needs threads: local runs, workers, parallel inserts. Threads are
  * started as calls need them and end after ten idle seconds; idle ones never keep the process alive.
  */
+
+import { fileURLToPath } from 'node:url'
 import type { MessagePort } from 'node:worker_threads'
 import { receiveMessageOnPort } from 'node:worker_threads'
-import { fileURLToPath } from 'node:url'
 import comlink from 'comlink'
-import nodeEndpoint from 'comlink/dist/umd/node-adapter.js'
 import { Piscina } from 'piscina'
 import { currentContext } from './context.js'
-import { inPoolThread } from './thread-place.js'
 import type { MainMessage, ThreadHello, ThreadHost, ThreadMessage } from './thread-messages.js'
+import { inPoolThread } from './thread-place.js'
 
 /** A thread that has nothing to do ends after this long: another run soon after finds its modules loaded. */
 const idleTimeoutMs = 10_000
@@ -43,14 +43,11 @@ const pools = new Map<string, ThreadPool>()
  * @param maxMemoryMb heap of each thread; `undefined`: Node's default
  */
 export class ThreadPool {
-  readonly #key: string
   readonly #piscina: Piscina
   readonly #ports = new Map<number, ThreadPorts>()
   readonly #listeners = new Set<ThreadListener>()
-  #users = 0
 
-  private constructor(key: string, maxMemoryMb: number | undefined) {
-    this.#key = key
+  private constructor(maxMemoryMb: number | undefined) {
     this.#piscina = new Piscina({
       filename: threadFile,
       minThreads: 0,
@@ -65,7 +62,9 @@ export class ThreadPool {
     // A thread that dies while idle (a timer that some task left behind threw, say) harms nobody: the next call gets
     // a new one. Without a listener the event would end the process.
     this.#piscina.on('error', (error: Error) => {
-      process.emitWarning(`A pool thread died while it had nothing to do: ${error.message}`, { detail: error.stack ?? '' })
+      process.emitWarning(`A pool thread died while it had nothing to do: ${error.message}`, {
+        detail: error.stack ?? '',
+      })
     })
   }
 
@@ -78,21 +77,23 @@ export class ThreadPool {
     const key = String(maxMemoryMb)
     let pool = pools.get(key)
     if (pool === undefined) {
-      pool = new ThreadPool(key, maxMemoryMb)
+      pool = new ThreadPool(maxMemoryMb)
       pools.set(key, pool)
     }
-    pool.#users++
     pool.#listeners.add(listener)
     return pool
   }
 
-  /** Ends the use. With `stopThreads` the last user's leaving stops the threads at once, else they idle for a while. */
-  async leave(listener: ThreadListener, options: { stopThreads: boolean }): Promise<void> {
+  /** Ends the use. The threads idle for a while, so that the next run finds them warm. */
+  leave(listener: ThreadListener): void {
     this.#listeners.delete(listener)
-    this.#users--
-    if (this.#users > 0 || !options.stopThreads) return
-    pools.delete(this.#key)
-    await this.#piscina.destroy()
+  }
+
+  /** Stops the threads that nobody uses, at once; resolves when they are gone. */
+  static async stopUnused(): Promise<void> {
+    const unused = [...pools].filter(([, pool]) => pool.#listeners.size === 0)
+    for (const [key] of unused) pools.delete(key)
+    await Promise.all(unused.map(([, pool]) => pool.#piscina.destroy()))
   }
 
   /**
@@ -141,7 +142,7 @@ export class ThreadPool {
         for (const listener of this.#listeners) await listener.renew(...args)
       },
     }
-    comlink.expose(host, nodeEndpoint(calls))
+    comlink.expose(host, calls)
     // Listening refers the ports; only a call in flight may keep the process alive.
     messages.unref()
     calls.unref()

@@ -113,7 +113,10 @@ export function queueable<F extends AnyFunction>(fn: F, options: QueueableOption
  * @returns the class itself
  * @throws TypeError if `Class` is no class of tasks or has no name; Error if another class has the name already
  */
-export function registerTask<C extends TaskClass>(Class: C, options: RegisterTaskOptions | ClassDecoratorContext = {}): C {
+export function registerTask<C extends TaskClass>(
+  Class: C,
+  options: RegisterTaskOptions | ClassDecoratorContext = {},
+): C {
   if (typeof Class !== 'function' || typeof Class.prototype?.execute !== 'function') {
     throw argumentError('Class', 'a class that extends RegisteredTask and has a method `execute`', Class)
   }

@@ -1,10 +1,10 @@
 /** Runs calls in the calling thread: `parallel: 0`. */
 import { format } from 'node:util'
-import { callFunction } from './task.js'
 import type { Call, Outcome } from './call.js'
 import { runInContext, type TaskContext } from './context.js'
 import { ProgressThrottle } from './progress-throttle.js'
 import type { Run, RunListener, RunOptions } from './run-options.js'
+import { callCode } from './task.js'
 
 /** The event loop gets a turn at least this often, so that signals and timers are heard between tasks. Milliseconds. */
 const turnMs = 10
@@ -19,6 +19,7 @@ export class HereRun implements Run {
   #next = 0
   #stopped = false
   #lastTurnMs = performance.now()
+  readonly #resumed: (() => void)[] = []
 
   constructor(options: RunOptions) {
     this.#options = options
@@ -27,6 +28,11 @@ export class HereRun implements Run {
 
   stop(): void {
     this.#stopped = true
+    this.resume()
+  }
+
+  resume(): void {
+    for (const wake of this.#resumed.splice(0)) wake()
   }
 
   async #run(): Promise<void> {
@@ -58,12 +64,13 @@ export class HereRun implements Run {
 
   /** The next call that is there, if the event loop can wait. */
   #nextNow(): Call | undefined {
-    if (this.#stopped || this.#next >= this.#calls.length || performance.now() - this.#lastTurnMs > turnMs) return undefined
+    if (this.#stopped || this.#next >= this.#calls.length || performance.now() - this.#lastTurnMs > turnMs)
+      return undefined
     return this.#calls[this.#next++]
   }
 
   async #nextCall(): Promise<Call | undefined> {
-    const { source, toCall, beforeTake } = this.#options
+    const { source, toCall, mayPull } = this.#options
     while (!this.#stopped) {
       if (performance.now() - this.#lastTurnMs > turnMs) {
         await new Promise<void>(resolve => setImmediate(resolve))
@@ -71,9 +78,10 @@ export class HereRun implements Run {
         continue
       }
       if (this.#next < this.#calls.length) return this.#calls[this.#next++]
-      await beforeTake?.()
-      // Another drain may have refilled meanwhile.
-      if (this.#next < this.#calls.length) continue
+      if (mayPull?.() === false) {
+        await new Promise<void>(resolve => this.#resumed.push(resolve))
+        continue
+      }
       this.#calls = source.take(batch).map(toCall)
       this.#next = 0
       if (this.#calls.length > 0) continue
@@ -102,15 +110,10 @@ function runCall(call: Call, idPrefix: string, listener: RunListener): Outcome |
 }
 
 function invoke({ code, input, kwargs, extra }: Call): unknown {
-  if (code.kind === 'class') {
-    const fields = structuredClone(input)
-    const task = new (code.class as new (fields: unknown) => { execute(...extra: unknown[]): unknown })(fields)
-    return task.execute(...extra)
-  }
-  const args = input as readonly unknown[]
   // As in a thread, a task may do with its arguments what it likes: they are a copy, and the caller's stay as they are.
-  const own = args.some(isObject) ? structuredClone(args) : args
-  return callFunction(code, own, kwargs === undefined ? undefined : structuredClone(kwargs), extra)
+  const values = Array.isArray(input) ? input : Object.values(input)
+  const own = values.some(isObject) ? structuredClone(input) : input
+  return callCode(code, own, kwargs === undefined ? undefined : structuredClone(kwargs), extra)
 }
 
 function isObject(value: unknown): boolean {

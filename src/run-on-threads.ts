@@ -8,11 +8,10 @@ import { Chunk, type ChunkSettings } from './chunk.js'
 import { ChunkSize } from './chunk-size.js'
 import { refuseEntryScript } from './entry-script.js'
 import { errorFromWire, errorToWire } from './error-wire.js'
-import { codeName } from './registry.js'
-import { ThreadPool, type ThreadListener } from './pool.js'
-import type { Run, RunOptions } from './run-options.js'
 import type { Gate } from './gate.js'
-import { type ChunkMessage, type ChunkReport, type ThreadMessage } from './thread-messages.js'
+import { type ThreadListener, ThreadPool } from './pool.js'
+import type { Run, RunOptions } from './run-options.js'
+import type { ChunkMessage, ChunkReport, ThreadMessage } from './thread-messages.js'
 
 /** Settings of a run on threads. */
 export interface ThreadRunOptions extends RunOptions {
@@ -22,8 +21,6 @@ export interface ThreadRunOptions extends RunOptions {
   readonly gate: Gate
   readonly timeoutSeconds: number | undefined
   readonly maxMemoryMb: number | undefined
-  /** Stop the threads when the run ends, rather than let them idle for the next one. */
-  readonly stopThreads: boolean
 }
 
 /** Threads that die one after the other before any task of their chunk began: after so many the run gives up. */
@@ -31,6 +28,9 @@ const barrenDeathLimit = 3
 
 /** How long a task that was asked to end by its `signal` may take to do so before its thread is stopped. Milliseconds. */
 const abortGraceMs = 250
+
+/** How soon an idle lane looks again for tasks that a slow thread has not begun. Milliseconds. */
+const lookAgainMs = 10
 
 interface Flight {
   readonly chunk: Chunk
@@ -53,6 +53,7 @@ export class ThreadRun implements Run, ThreadListener {
   #fatal: { readonly thrown: unknown } | undefined
   #waiters: (() => void)[] = []
   #watch: NodeJS.Timeout | undefined
+  #look: NodeJS.Timeout | undefined
 
   constructor(options: ThreadRunOptions) {
     this.#options = options
@@ -71,14 +72,19 @@ export class ThreadRun implements Run, ThreadListener {
     this.#wakeAll()
   }
 
+  resume(): void {
+    this.#wakeAll()
+  }
+
   async #run(): Promise<void> {
-    const { source, parallel, stopThreads } = this.#options
+    const { source, parallel } = this.#options
     try {
       await Promise.all(Array.from({ length: parallel }, () => this.#lane()))
     } finally {
       clearTimeout(this.#watch)
+      clearTimeout(this.#look)
       await source.stop()
-      await this.#pool.leave(this, { stopThreads })
+      this.#pool.leave(this)
     }
     const failure = this.#fatal ?? source.error
     if (failure !== undefined) throw failure.thrown
@@ -87,7 +93,6 @@ export class ThreadRun implements Run, ThreadListener {
   async #lane(): Promise<void> {
     for (;;) {
       let calls: Call[] = []
-      await this.#options.beforeTake?.()
       const pass = await this.#options.gate.enter()
       try {
         calls = this.#take()
@@ -111,7 +116,7 @@ export class ThreadRun implements Run, ThreadListener {
     if (this.#stopped) return []
     if (this.#returned.length > 0) return this.#returned.splice(0, this.#size.tasks)
     const { source, toCall } = this.#options
-    const calls = source.take(this.#size.tasks).map(toCall)
+    const calls = this.#mayPull() ? source.take(this.#size.tasks).map(toCall) : []
     return calls.length > 0 ? calls : this.#steal()
   }
 
@@ -120,7 +125,8 @@ export class ThreadRun implements Run, ThreadListener {
     let most = 0
     for (const { chunk } of this.#flights.values()) {
       const waiting = chunk.waitingCount
-      if (waiting > most) {
+      // A thread that has begun none of its tasks is only starting: it would be no sooner done elsewhere.
+      if (waiting > most && chunk.hasBegun) {
         fullest = chunk
         most = waiting
       }
@@ -128,10 +134,25 @@ export class ThreadRun implements Run, ThreadListener {
     return fullest?.withdraw(Math.ceil(most / 2)) ?? []
   }
 
+  #mayPull(): boolean {
+    return this.#options.mayPull?.() ?? true
+  }
+
   #somethingNew(): Promise<void> {
     const { source } = this.#options
     const woken = new Promise<void>(resolve => this.#waiters.push(resolve))
-    return source.ended ? woken : Promise.race([woken, source.ready()])
+    this.#lookAgain()
+    return source.ended || !this.#mayPull() ? woken : Promise.race([woken, source.ready()])
+  }
+
+  /** Idle lanes look again for tasks to steal: nobody tells when a thread begins its first one. */
+  #lookAgain(): void {
+    const stealable = [...this.#flights.values()].some(({ chunk }) => chunk.waitingCount > 0)
+    if (stealable)
+      this.#look ??= setTimeout(() => {
+        this.#look = undefined
+        this.#wakeAll()
+      }, lookAgainMs)
   }
 
   #wakeAll(): void {
@@ -239,7 +260,8 @@ export class ThreadRun implements Run, ThreadListener {
     const { chunk } = flight
     if (message.type === 'began') flight.thread = thread
     else if (message.type === 'ending') chunk.endings.set(message.index, errorFromWire(message.error))
-    else if (message.type === 'failed') this.#settle(chunk, message.index, failed(errorFromWire(message.error), message.elapsedMs))
+    else if (message.type === 'failed')
+      this.#settle(chunk, message.index, failed(errorFromWire(message.error), message.elapsedMs))
     else this.#settle(chunk, message.index, { ok: true, value: message.value, elapsedMs: message.elapsedMs })
   }
 

@@ -28,8 +28,8 @@ export interface RunOptions {
   readonly concurrency: number
   /** Report each task's outcome and value as it ends; otherwise successes may come late and without value. */
   readonly postAll: boolean
-  /** Called before tasks are taken; what it returns is awaited. Holds the run back while results wait to be read. */
-  readonly beforeTake?: () => Promise<void> | undefined
+  /** Whether tasks may be pulled now; after a no, {@link Run.resume} says when. Holds back while results wait to be read. */
+  readonly mayPull?: () => boolean
 }
 
 /** A run in progress. */
@@ -38,4 +38,6 @@ export interface Run {
   readonly done: Promise<void>
   /** Takes no more tasks; those that run finish. */
   stop(): void
+  /** `mayPull` is true again. */
+  resume(): void
 }

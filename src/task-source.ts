@@ -1,6 +1,6 @@
 /** Pulls tasks from any iterable, only as fast as they are taken. */
 import { argumentError } from './errors.js'
-import type { TaskInput } from './task.js'
+import { isClassPayload, isFunctionPayload, isTask, type TaskInput } from './task.js'
 
 /** Anything that yields tasks. */
 export type TaskIterable<T extends TaskInput = TaskInput> = Iterable<T> | AsyncIterable<T>
@@ -131,4 +131,22 @@ export class TaskSource {
     this.#wake = undefined
     wake?.()
   }
+}
+
+/** One task, or an iterable of them, as an iterable. */
+export function iterableOf<T extends TaskInput>(tasks: TaskIterable<T> | T): TaskIterable<T> {
+  const one = typeof tasks === 'function' || isTask(tasks) || isFunctionPayload(tasks) || isClassPayload(tasks)
+  return one ? [tasks as T] : (tasks as TaskIterable<T>)
+}
+
+/** How many there are, where an iterable says so by `length` (arrays, sliceable sequences) or `size` (sets, maps). */
+export function lengthOf(tasks: object): number | undefined {
+  const { length, size } = tasks as { length?: unknown; size?: unknown }
+  const count = length ?? size
+  return typeof count === 'number' ? count : undefined
+}
+
+/** Several iterables as one. */
+export async function* concatenated<T extends TaskInput>(iterables: readonly TaskIterable<T>[]): AsyncGenerator<T> {
+  for (const iterable of iterables) yield* iterable
 }

@@ -9,6 +9,8 @@ import {
   type FunctionKey,
   findClass,
   findFunction,
+  type RegisteredClass,
+  type RegisteredCode,
   type RegisteredFunction,
   registeredClass,
   registeredFunction,
@@ -179,8 +181,7 @@ export function taskFromPayload(payload: unknown): FunctionTask | RegisteredTask
     const { class: name, ...fields } = payload
     const code = findClass(name)
     if (code === undefined) throw unregisteredClass(name)
-    // Registered as a class of tasks that takes its fields: `registerTask` accepts nothing else.
-    return new (code.class as new (fields: object) => RegisteredTask)(fields)
+    return rebuild(code, fields)
   }
   throw notATask('payload', payload)
 }
@@ -205,8 +206,24 @@ export function payloadName(payload: Payload): string {
   return Array.isArray(payload) ? payload[0].join('.') : payload.class
 }
 
-/** Calls a registered function as its task says: arguments, then extra ones, then Python's keywords as one object. */
-export function callFunction(
+/** Runs registered code: a function with its arguments, or `execute` of an object rebuilt from its fields. */
+export function callCode(
+  code: RegisteredCode,
+  input: readonly unknown[] | Readonly<Record<string, unknown>>,
+  kwargs: Readonly<Record<string, unknown>> | undefined,
+  extra: readonly unknown[],
+): unknown {
+  if (code.kind === 'function') return callFunction(code, input as readonly unknown[], kwargs, extra)
+  return (rebuild(code, input) as { execute(...extra: unknown[]): unknown }).execute(...extra)
+}
+
+function rebuild(code: RegisteredClass, fields: object): RegisteredTask {
+  // Registered as a class of tasks that takes its fields: `registerTask` accepts nothing else.
+  return new (code.class as new (fields: object) => RegisteredTask)(fields)
+}
+
+/** A function gets its arguments, then the extra ones, then Python's keywords as one object. */
+function callFunction(
   code: RegisteredFunction,
   args: readonly unknown[],
   kwargs: Readonly<Record<string, unknown>> | undefined,
@@ -224,7 +241,9 @@ export function callFunction(
 export function checkArity(code: RegisteredFunction, argCount: number, hasKwargs: boolean): void {
   const given = argCount + (hasKwargs ? 1 : 0)
   if (given < code.fn.length) {
-    throw new TypeError(`Expected ${code.fn.length} arguments for ${codeName(code)}, got ${given}; add them by partial()`)
+    throw new TypeError(
+      `Expected ${code.fn.length} arguments for ${codeName(code)}, got ${given}; add them by partial()`,
+    )
   }
 }
 
@@ -241,7 +260,11 @@ export function isTask(value: unknown): value is Task {
 /** Whether a value has the shape of a function's payload; Python's list may be longer in a later version. */
 export function isFunctionPayload(value: unknown): value is FunctionPayload {
   return (
-    Array.isArray(value) && value.length >= 3 && isFunctionKey(value[0]) && Array.isArray(value[1]) && isRecord(value[2])
+    Array.isArray(value) &&
+    value.length >= 3 &&
+    isFunctionKey(value[0]) &&
+    Array.isArray(value[1]) &&
+    isRecord(value[2])
   )
 }
 
@@ -266,11 +289,7 @@ export function hasKeys(record: object): boolean {
 }
 
 function isFunctionKey(value: unknown): value is FunctionKey {
-  return (
-    Array.isArray(value) &&
-    value.length === 2 &&
-    value.every(part => typeof part === 'string' && part !== '')
-  )
+  return Array.isArray(value) && value.length === 2 && value.every(part => typeof part === 'string' && part !== '')
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -61,8 +61,20 @@ export interface ChunkReport {
 /** From a thread, through its own port. */
 export type ThreadMessage =
   | { readonly type: 'began'; readonly chunk: number }
-  | { readonly type: 'succeeded'; readonly chunk: number; readonly index: number; readonly value: unknown; readonly elapsedMs: number }
-  | { readonly type: 'failed'; readonly chunk: number; readonly index: number; readonly error: WireError; readonly elapsedMs: number }
+  | {
+      readonly type: 'succeeded'
+      readonly chunk: number
+      readonly index: number
+      readonly value: unknown
+      readonly elapsedMs: number
+    }
+  | {
+      readonly type: 'failed'
+      readonly chunk: number
+      readonly index: number
+      readonly error: WireError
+      readonly elapsedMs: number
+    }
   /** This task is about to end its thread: `process.exit()`, or more memory than it may have. */
   | { readonly type: 'ending'; readonly chunk: number; readonly index: number; readonly error: WireError }
   /** Something was thrown that belongs to no running task. */

@@ -1,8 +1,8 @@
 /** Ends a thread whose buffers swell past its limit; V8 itself watches the heap, not what lies outside it. */
 import { errorToWire } from '../src/error-wire.js'
+import { sayEnding } from './deaths.js'
 import type { ThreadLink } from './link.js'
 import type { ChunkRunner } from './run-chunk.js'
-import { sayEnding } from './deaths.js'
 
 /** Often enough to catch a task before it takes the machine, rare enough to cost nothing. Milliseconds. */
 const intervalMs = 50

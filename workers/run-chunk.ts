@@ -1,8 +1,7 @@
 /** Runs a chunk of tasks in this thread. */
 import { runInContext } from '../src/context.js'
 import { errorToWire } from '../src/error-wire.js'
-import type { RegisteredCode } from '../src/registry.js'
-import { callFunction } from '../src/task.js'
+import { callCode } from '../src/task.js'
 import { type ChunkMessage, type ChunkReport, slot } from '../src/thread-messages.js'
 import { ThreadLink } from './link.js'
 import { type LoadedCode, loadCode, loadedCode } from './load-code.js'
@@ -85,8 +84,14 @@ export class ChunkRunner {
   #call(index: number): unknown {
     const { calls } = this.#chunk
     const loaded = this.#codes[calls[2 * index] as number]
-    if (loaded === undefined || 'error' in loaded) throw loaded?.error ?? new Error(`Expected the code of task ${index} in the chunk`)
-    return callCode(loaded.code, calls[2 * index + 1], this.#kwargs.get(index), this.#extras.get(index) ?? noExtra)
+    if (loaded === undefined || 'error' in loaded)
+      throw loaded?.error ?? new Error(`Expected the code of task ${index} in the chunk`)
+    return callCode(
+      loaded.code,
+      calls[2 * index + 1] as readonly unknown[] | Record<string, unknown>,
+      this.#kwargs.get(index),
+      this.#extras.get(index) ?? noExtra,
+    )
   }
 
   /** The task's promise, or what broke out of it meanwhile. */
@@ -116,17 +121,6 @@ export class ChunkRunner {
     this.#link.post({ type: 'failed', chunk, index, error: errorToWire(thrown), elapsedMs })
     Atomics.store(slots, index, slot.failed)
   }
-}
-
-function callCode(
-  code: RegisteredCode,
-  input: unknown,
-  kwargs: Readonly<Record<string, unknown>> | undefined,
-  extra: readonly unknown[],
-): unknown {
-  if (code.kind === 'function') return callFunction(code, input as readonly unknown[], kwargs, extra)
-  const task = new (code.class as new (fields: unknown) => { execute(...extra: unknown[]): unknown })(input)
-  return task.execute(...extra)
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -4,7 +4,6 @@
  */
 import { MessageChannel, parentPort, threadId } from 'node:worker_threads'
 import comlink from 'comlink'
-import nodeEndpoint from 'comlink/dist/umd/node-adapter.js'
 import type { MainMessage, ThreadHello, ThreadHost } from '../src/thread-messages.js'
 import { markPoolThread } from '../src/thread-place.js'
 import { reportDeaths } from './deaths.js'
@@ -20,7 +19,7 @@ const calls = new MessageChannel()
 const hello: ThreadHello = { ptqThread: threadId, messages: messages.port2, calls: calls.port2 }
 parentPort.postMessage(hello, [messages.port2, calls.port2])
 
-const link = ThreadLink.open(messages.port1, comlink.wrap<ThreadHost>(nodeEndpoint(calls.port1)))
+const link = ThreadLink.open(messages.port1, comlink.wrap<ThreadHost>(calls.port1))
 messages.port1.on('message', (message: MainMessage) => link.abort(message))
 // Neither port may keep a thread alive that the pool lets go.
 messages.port1.unref()
