@@ -100,6 +100,18 @@ export interface Capabilities {
   readonly maxLeaseSeconds: number
   /** The shortest step of a lease or delay, in seconds; both are rounded up to it. */
   readonly secondsStep: number
+  /**
+   * How often, and over how many seconds, `counts` must say 0 before the queue counts as empty. Default: one look is
+   * enough.
+   */
+  readonly emptyConfirmations?: { readonly samples: number; readonly windowSeconds: number }
+  /** A release without `failure` is not counted as an attempt. Default true; false where the engine counts each lease. */
+  readonly uncountedReleases?: boolean
+  /**
+   * Not every character can be stored as it is, so a body should be ASCII: the core writes the rest of its JSON as
+   * `\uXXXX`, as Python does. Default false.
+   */
+  readonly asciiBodies?: boolean
 }
 
 export interface Backend {
