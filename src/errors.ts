@@ -4,25 +4,20 @@
  */
 import { inspect } from 'node:util'
 
-/** What a {@link TaskError} knows of the task that failed. */
-export interface FailedTask {
-  /** The task's id. */
-  readonly id: string
-  /** The registered name: `module.function`, or the name of the class. */
-  readonly name: string
-}
-
 /** A task failed. `cause` is the task's own error, with its name, message, code, stack and cause. */
-export class TaskError<T extends FailedTask = FailedTask> extends Error {
+export class TaskError<T = unknown> extends Error {
   override readonly name = 'TaskError'
-  /** The task that failed. */
+  /** The task that failed, as it was given. */
   readonly task: T
+  /** Its id. */
+  readonly id: string
   /** Which attempt failed, from 1. */
   readonly attempt: number
 
-  constructor(message: string, options: { task: T; attempt: number; cause: unknown }) {
+  constructor(message: string, options: { task: T; id: string; attempt: number; cause: unknown }) {
     super(message, { cause: options.cause })
     this.task = options.task
+    this.id = options.id
     this.attempt = options.attempt
   }
 }

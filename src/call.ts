@@ -1,0 +1,134 @@
+/** A task made ready to run: its code found, its arguments in JSON form. What both the pool and the calling thread take. */
+import { argumentError, UnregisteredTaskError } from './errors.js'
+import { type JsonValue, toJsonValue } from './json.js'
+import {
+  findClass,
+  findFunction,
+  type RegisteredCode,
+  registeredClass,
+  registeredFunction,
+  unregisteredClass,
+  unregisteredFunction,
+} from './registry.js'
+import {
+  type BareTask,
+  checkArity,
+  FunctionTask,
+  hasKeys,
+  isClassPayload,
+  isFunctionPayload,
+  isTask,
+  notATask,
+  type TaskInput,
+  toPayload,
+} from './task.js'
+
+/** A task ready to run. */
+export interface Call {
+  /** What the user gave; errors and results carry it. */
+  readonly task: unknown
+  readonly code: RegisteredCode
+  /** A function's positional arguments, or a class's fields; in the form that JSON gives back. */
+  readonly input: readonly JsonValue[] | Readonly<Record<string, JsonValue>>
+  /** Python's keyword arguments, if there are any. */
+  readonly kwargs: Readonly<Record<string, JsonValue>> | undefined
+  /** Extra arguments for `execute`; cloned, not turned into JSON, when they cross to a thread. */
+  readonly extra: readonly unknown[]
+  /** The id, less the prefix that all tasks of the run share. */
+  readonly idSuffix: string | number
+  /** From 1. */
+  readonly attempt: number
+}
+
+/** How running a call ended. */
+export type Outcome = { readonly ok: true; readonly value: unknown; readonly elapsedMs: number } | FailedOutcome
+
+/** A failed {@link Outcome}. */
+export interface FailedOutcome {
+  readonly ok: false
+  /** What the task threw, or what ended it. */
+  readonly error: unknown
+  readonly elapsedMs: number
+}
+
+const noExtra: readonly unknown[] = []
+
+/**
+ * Makes a task ready to run.
+ * @throws TypeError if it is no task or JSON can't carry an argument; UnregisteredTaskError if its code isn't known here
+ */
+export function toCall(given: TaskInput, idSuffix: string | number, attempt: number): Call {
+  const { bare, extra } = splitExtra(given)
+  const code = findCode(bare)
+  let input: Call['input']
+  let kwargs: Call['kwargs']
+  if (code.kind === 'class') {
+    const { class: _name, ...fields } = isTask(bare)
+      ? (bare.payload() as { class: string })
+      : (toPayload(bare) as { class: string })
+    input = fields
+  } else {
+    // Straight from the task's fields, without a payload in between: this runs once for each of millions of tasks.
+    const { args, kwargs: keywords } = functionInput(bare)
+    kwargs = hasKeys(keywords) ? (toJsonValue(keywords, 'kwargs') as Record<string, JsonValue>) : undefined
+    checkArity(code, args.length + extra.length, kwargs !== undefined)
+    input = toJsonValue(args, 'args') as JsonValue[]
+  }
+  return { task: bare, code, input, kwargs, extra, idSuffix, attempt }
+}
+
+/**
+ * Checks that a task's code is known here, without looking at its arguments: cheap enough to do for a whole array before
+ * the first task runs.
+ * @throws as {@link toCall}
+ */
+export function checkCode(given: TaskInput): void {
+  findCode(splitExtra(given).bare)
+}
+
+function splitExtra(given: TaskInput): { bare: BareTask; extra: readonly unknown[] } {
+  if (!Array.isArray(given) || isFunctionPayload(given)) return { bare: given as BareTask, extra: noExtra }
+  const pair: readonly unknown[] = given
+  if (pair.length !== 2 || !Array.isArray(pair[1])) {
+    throw argumentError('task', 'a task, or a pair [task, array of extra arguments]', given)
+  }
+  return { bare: pair[0] as BareTask, extra: pair[1] }
+}
+
+function findCode(bare: BareTask): RegisteredCode {
+  if (bare instanceof FunctionTask) return functionCode(bare.key[0], bare.key[1])
+  if (isFunctionPayload(bare)) return functionCode(bare[0][0], bare[0][1])
+  if (typeof bare === 'function') {
+    const code = registeredFunction(bare)
+    if (code !== undefined) return code
+    throw new UnregisteredTaskError(
+      `Expected function ${bare.name || '(anonymous)'} to be registered; ` +
+        'write `export const f = queueable(function f() {…})` in a module of its own and insert that',
+    )
+  }
+  if (isTask(bare)) {
+    const known = registeredClass(bare.constructor)
+    if (known !== undefined) return known
+    // A FunctionTask made by another copy of this module has a key; anything else is a class that nobody registered.
+    const key: unknown = (bare as { key?: unknown }).key
+    if (Array.isArray(key)) return functionCode(String(key[0]), String(key[1]))
+    throw unregisteredClass(bare.constructor.name)
+  }
+  if (isClassPayload(bare)) {
+    const code = findClass(bare.class)
+    if (code === undefined) throw unregisteredClass(bare.class)
+    return code
+  }
+  throw notATask('task', bare)
+}
+
+function functionCode(module: string, name: string): RegisteredCode {
+  const code = findFunction(module, name)
+  if (code === undefined) throw unregisteredFunction(module, name)
+  return code
+}
+
+function functionInput(bare: BareTask): { args: readonly unknown[]; kwargs: Readonly<Record<string, unknown>> } {
+  if (isFunctionPayload(bare)) return { args: bare[1], kwargs: bare[2] }
+  return typeof bare === 'function' ? { args: [], kwargs: {} } : (bare as FunctionTask)
+}

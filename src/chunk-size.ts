@@ -1,0 +1,33 @@
+/** How many tasks go to a thread at once. */
+import type { ChunkReport } from './thread-messages.js'
+
+/**
+ * A crossing costs about 0.1 ms; a chunk of ten makes that one per cent, and still lets an idle thread find work, a
+ * progress bar move and a signal be heard at once. Milliseconds.
+ */
+const chunkMs = 10
+
+/** Bounds the memory of a chunk, and the time that the main thread needs to make one. */
+const maxTasks = 4096
+
+/** A chunk is at most so many times larger than the one before: the first tasks may not be like the rest. */
+const growth = 8
+
+/** Learns the length of tasks from finished chunks: believes slow ones at once, fast ones by and by. */
+export class ChunkSize {
+  #tasks = 1
+  #taskMs: number | undefined
+
+  /** How many tasks the next chunk should have. */
+  get tasks(): number {
+    return this.#tasks
+  }
+
+  learn({ elapsedMs, ran }: ChunkReport): void {
+    if (ran === 0) return
+    const taskMs = elapsedMs / ran
+    this.#taskMs = this.#taskMs === undefined || taskMs > this.#taskMs ? taskMs : (this.#taskMs + taskMs) / 2
+    const fitting = Math.floor(chunkMs / Math.max(this.#taskMs, 1e-6))
+    this.#tasks = Math.max(1, Math.min(fitting, this.#tasks * growth, maxTasks))
+  }
+}

@@ -1,0 +1,51 @@
+/** `context()`: what a running task can ask and say, from whichever thread it runs in. */
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+/** What a running task knows of itself and can tell the process that started it. */
+export interface TaskContext {
+  /** The task's id. */
+  readonly id: string
+  /** Which attempt this is, from 1. */
+  readonly attempt: number
+  /** Aborted when the task should end early: its time is up, or its lease was lost. A thread that goes on is stopped. */
+  readonly signal: AbortSignal
+  /**
+   * Extends the lease to `seconds` from now. Workers renew by themselves while a task runs; a local run has no lease,
+   * and there it does nothing.
+   */
+  renew(seconds: number): Promise<void>
+  /**
+   * Says how far the task is: `fraction` from 0 to 1, and a short note for people. At most one every 100 ms is sent;
+   * the others are dropped, and the last one (`fraction` 1) never.
+   */
+  progress(fraction: number, note?: string): void
+  /** Prints a line where the run or the worker was started, formatted as by `console.log`. */
+  log(...values: unknown[]): void
+}
+
+// On `globalThis` for the reason given in registry.ts: another copy of this module must see the same running task.
+const storageKey = Symbol.for('ptq.context.1')
+const holder = globalThis as { [storageKey]?: AsyncLocalStorage<TaskContext> }
+holder[storageKey] ??= new AsyncLocalStorage()
+const storage: AsyncLocalStorage<TaskContext> = holder[storageKey]
+
+/**
+ * The context of the task that is running, also in what it awaits.
+ * @throws Error outside a task
+ */
+export function context(): TaskContext {
+  const current = storage.getStore()
+  if (current === undefined)
+    throw new Error('Expected context() to be called while a task runs; no task is running here')
+  return current
+}
+
+/** The context of the running task, or `undefined` outside one. */
+export function currentContext(): TaskContext | undefined {
+  return storage.getStore()
+}
+
+/** Runs `call` as the task that `taskContext` belongs to. */
+export function runInContext<R>(taskContext: TaskContext, call: () => R): R {
+  return storage.run(taskContext, call)
+}

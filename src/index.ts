@@ -1,0 +1,40 @@
+export { context, type TaskContext } from './context.js'
+export {
+  InsertError,
+  LeaseLostError,
+  TaskError,
+  UnregisteredTaskError,
+  UnsupportedOperationError,
+  UnsupportedProtocolError,
+} from './errors.js'
+export type { JsonValue } from './json.js'
+export type { TaskProgress } from './local-run.js'
+export {
+  LocalTaskQueue,
+  type LocalTaskQueueOptions,
+  type ResultsOptions,
+  type RunCallOptions,
+} from './local-task-queue.js'
+export { MockTaskQueue } from './mock-task-queue.js'
+export {
+  type FunctionKey,
+  type QueueableOptions,
+  queueable,
+  type RegisterTaskOptions,
+  registerTask,
+} from './registry.js'
+export type { Result } from './results.js'
+export {
+  type BareTask,
+  type ClassPayload,
+  type FunctionPayload,
+  FunctionTask,
+  type Payload,
+  partial,
+  RegisteredTask,
+  type Task,
+  type TaskInput,
+  type TaskResult,
+  taskFromPayload,
+} from './task.js'
+export type { TaskIterable } from './task-source.js'

@@ -1,0 +1,164 @@
+/**
+ * A strict JSON reader for the texts that `JSON.parse` can't read without loss: long integers become `bigint`, and the
+ * bare words that Python writes (`NaN`, `Infinity`, `-Infinity`) are numbers. Everything else is as in `JSON.parse`. It
+ * keeps its own stack, so nesting is bounded by memory alone, and it knows where it is, so errors carry a position.
+ */
+import type { JsonValue } from './json.js'
+
+type JsonObject = { [key: string]: JsonValue }
+
+const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y
+const ESCAPE = /\\(?:["\\/bfnrt]|u[\da-fA-F]{4})/y
+const WORDS = new Map<string, JsonValue>([
+  ['true', true],
+  ['false', false],
+  ['null', null],
+  ['NaN', Number.NaN],
+  ['Infinity', Number.POSITIVE_INFINITY],
+  ['-Infinity', Number.NEGATIVE_INFINITY],
+])
+const WORD = /true|false|null|NaN|-?Infinity/y
+
+/** How much of the text an error shows on either side of the position. */
+const EXCERPT = 20
+
+/** Reads one text; an instance is used once. */
+export class JsonReader {
+  readonly #text: string
+  /** What JSON.parse said of the same text, for the error's `cause`. */
+  readonly #cause: unknown
+  #position = 0
+
+  constructor(text: string, cause?: unknown) {
+    this.#text = text
+    this.#cause = cause
+  }
+
+  /** @throws SyntaxError with the position and an excerpt, if the text is not JSON */
+  read(): JsonValue {
+    const open: (JsonValue[] | JsonObject)[] = []
+    const keys: string[] = []
+    for (;;) {
+      let value = this.#begin()
+      if (value === OPEN_LIST) {
+        open.push([])
+        continue
+      }
+      if (value === OPEN_OBJECT) {
+        open.push({})
+        keys.push(this.#key())
+        continue
+      }
+      // A value is complete: put it where it belongs, and close what it was the last of.
+      for (;;) {
+        const parent = open.at(-1)
+        if (parent === undefined) {
+          if (this.#next() !== '') throw this.#error('the end of the text')
+          return value
+        }
+        if (Array.isArray(parent)) parent.push(value)
+        else setOwn(parent, keys.pop() ?? '', value)
+
+        const close = Array.isArray(parent) ? ']' : '}'
+        const next = this.#next()
+        if (next !== ',' && next !== close) throw this.#error(`\`,\` or \`${close}\``)
+        this.#position++
+        if (next === ',') {
+          if (!Array.isArray(parent)) keys.push(this.#key())
+          break
+        }
+        open.pop()
+        value = parent
+      }
+    }
+  }
+
+  /** A value without parts, or the sign that a list or an object with parts begins. */
+  #begin(): JsonValue | typeof OPEN_LIST | typeof OPEN_OBJECT {
+    const first = this.#next()
+    if (first === '"') return this.#string()
+    if (first === '[' || first === '{') {
+      this.#position++
+      if (this.#next() !== (first === '[' ? ']' : '}')) return first === '[' ? OPEN_LIST : OPEN_OBJECT
+      this.#position++
+      return first === '[' ? [] : {}
+    }
+    const word = this.#match(WORD)?.[0]
+    if (word !== undefined) return WORDS.get(word) ?? null
+    const number = this.#match(NUMBER)
+    if (number === null) throw this.#error('a value')
+    const [digits, fraction, exponent] = number
+    const value = Number(digits)
+    return fraction === undefined && exponent === undefined && !Number.isSafeInteger(value) ? BigInt(digits) : value
+  }
+
+  #key(): string {
+    if (this.#next() !== '"') throw this.#error('a key in double quotes')
+    const key = this.#string()
+    if (this.#next() !== ':') throw this.#error('`:`')
+    this.#position++
+    return key
+  }
+
+  #string(): string {
+    const text = this.#text
+    const start = this.#position
+    let escaped = false
+    for (let at = start + 1; ; at++) {
+      const code = text.charCodeAt(at)
+      if (code === 0x22) {
+        this.#position = at + 1
+        return escaped ? JSON.parse(text.slice(start, at + 1)) : text.slice(start + 1, at)
+      }
+      if (code === 0x5c) {
+        this.#position = at
+        if (this.#match(ESCAPE) === null) throw this.#error('a valid escape')
+        at = this.#position - 1
+        escaped = true
+      } else if (!(code >= 0x20)) {
+        // Also NaN: the text ended.
+        this.#position = at
+        throw this.#error(at < text.length ? 'an escape for the control character' : 'the closing `"` of a string')
+      }
+    }
+  }
+
+  /** The next character that is no white space, not yet consumed; '' at the end. */
+  #next(): string {
+    const text = this.#text
+    for (; ; this.#position++) {
+      const code = text.charCodeAt(this.#position)
+      if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return text.charAt(this.#position)
+    }
+  }
+
+  #match(pattern: RegExp): RegExpExecArray | null {
+    pattern.lastIndex = this.#position
+    const match = pattern.exec(this.#text)
+    if (match !== null) this.#position = pattern.lastIndex
+    return match
+  }
+
+  #error(expected: string): SyntaxError {
+    const text = this.#text
+    const at = this.#position
+    // Control characters and halves of surrogate pairs would spoil a terminal or a log.
+    const show = (part: string) => part.replace(/\p{C}/gu, '\ufffd')
+    const got = at < text.length ? `\`${show(String.fromCodePoint(text.codePointAt(at) ?? 0))}\`` : 'the end'
+    const from = Math.max(0, at - EXCERPT)
+    const to = Math.min(text.length, at + EXCERPT)
+    const excerpt = `${from > 0 ? '…' : ''}${show(text.slice(from, to))}${to < text.length ? '…' : ''}`
+    const options = this.#cause === undefined ? undefined : { cause: this.#cause }
+    return new SyntaxError(`Expected JSON with ${expected} at position ${at}, got ${got} in \`${excerpt}\``, options)
+  }
+}
+
+const OPEN_LIST = Symbol('[')
+const OPEN_OBJECT = Symbol('{')
+
+/** Sets an own property, as JSON.parse does: a plain assignment to `__proto__` would set the prototype instead. */
+export function setOwn(object: JsonObject, key: string, value: JsonValue): void {
+  if (key === '__proto__') {
+    Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
+  } else object[key] = value
+}

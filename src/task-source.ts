@@ -1,0 +1,152 @@
+/** Pulls tasks from any iterable, only as fast as they are taken. */
+import { argumentError } from './errors.js'
+import { isClassPayload, isFunctionPayload, isTask, type TaskInput } from './task.js'
+
+/** Anything that yields tasks. */
+export type TaskIterable<T extends TaskInput = TaskInput> = Iterable<T> | AsyncIterable<T>
+
+/**
+ * Pulling stops after this long, so that a slow generator neither blocks the event loop nor keeps the first tasks
+ * waiting for the last of their chunk. Milliseconds.
+ */
+const pullBudgetMs = 5
+
+/** A source that is pulled in step with the consumer: a plain iterable when taken, an async one at most a chunk ahead. */
+export class TaskSource {
+  readonly #sync: Iterator<TaskInput> | undefined
+  readonly #async: AsyncIterator<TaskInput> | undefined
+  /** What an async source gave and nobody took yet. */
+  readonly #ahead: TaskInput[] = []
+  #pulling = false
+  #wake: (() => void) | undefined
+  #ended = false
+  #error: { readonly thrown: unknown } | undefined
+
+  /** @throws TypeError if `tasks` can't be iterated */
+  constructor(tasks: TaskIterable) {
+    if (typeof tasks === 'object' && tasks !== null && Symbol.asyncIterator in tasks) {
+      this.#async = tasks[Symbol.asyncIterator]()
+    } else if (typeof tasks === 'object' && tasks !== null && Symbol.iterator in tasks) {
+      this.#sync = tasks[Symbol.iterator]()
+    } else {
+      throw argumentError('tasks', 'an iterable or async iterable of tasks (for one task: [task])', tasks)
+    }
+  }
+
+  /** Nothing will come any more. */
+  get ended(): boolean {
+    return this.#ended && this.#ahead.length === 0
+  }
+
+  /** What the source itself threw; it has ended then. */
+  get error(): { readonly thrown: unknown } | undefined {
+    return this.#error
+  }
+
+  /** Up to `max` tasks that are there now. Empty: wait with {@link ready}, or the source has ended. */
+  take(max: number): TaskInput[] {
+    if (this.#sync !== undefined) return this.#pullNow(this.#sync, max)
+    const taken = this.#ahead.splice(0, max)
+    if (!this.#ended) void this.#pullAhead(max)
+    return taken
+  }
+
+  /** Resolves when {@link take} may give something, or the source has ended. */
+  ready(): Promise<void> {
+    if (this.#sync !== undefined || this.#ended || this.#ahead.length > 0) return Promise.resolve()
+    return new Promise(resolve => {
+      const earlier = this.#wake
+      this.#wake = () => {
+        earlier?.()
+        resolve()
+      }
+    })
+  }
+
+  /** Pulls no more, and lets the source clean up (`finally` of a generator). What it throws then is its {@link error}. */
+  async stop(): Promise<void> {
+    const wasEnded = this.#ended
+    this.#end()
+    this.#ahead.length = 0
+    if (wasEnded) return
+    try {
+      const returned = (this.#sync ?? this.#async)?.return?.()
+      // An async generator that is waiting for its next task returns only after that one came, which may be never.
+      if (this.#pulling) Promise.resolve(returned).catch((thrown: unknown) => this.#fail(thrown))
+      else await returned
+    } catch (thrown) {
+      this.#fail(thrown)
+    }
+  }
+
+  #pullNow(iterator: Iterator<TaskInput>, max: number): TaskInput[] {
+    const taken: TaskInput[] = []
+    const until = performance.now() + pullBudgetMs
+    try {
+      while (!this.#ended && taken.length < max) {
+        const next = iterator.next()
+        if (next.done === true) this.#end()
+        else taken.push(next.value)
+        if (performance.now() > until) break
+      }
+    } catch (thrown) {
+      this.#fail(thrown)
+    }
+    return taken
+  }
+
+  async #pullAhead(count: number): Promise<void> {
+    const iterator = this.#async
+    if (this.#pulling || iterator === undefined) return
+    this.#pulling = true
+    try {
+      while (!this.#ended && this.#ahead.length < count) {
+        const next = await iterator.next()
+        if (this.#ended) break
+        if (next.done === true) this.#end()
+        else this.#ahead.push(next.value)
+        // In a later turn of the event loop, so that what comes without waiting is taken in one go.
+        if (this.#ahead.length === 1) setImmediate(() => this.#wakeUp())
+      }
+    } catch (thrown) {
+      this.#fail(thrown)
+    } finally {
+      this.#pulling = false
+      this.#wakeUp()
+    }
+  }
+
+  #fail(thrown: unknown): void {
+    this.#error ??= { thrown }
+    this.#end()
+  }
+
+  #end(): void {
+    this.#ended = true
+    this.#wakeUp()
+  }
+
+  #wakeUp(): void {
+    const wake = this.#wake
+    this.#wake = undefined
+    wake?.()
+  }
+}
+
+/** One task, or an iterable of them, as an iterable. */
+export function iterableOf<T extends TaskInput>(tasks: TaskIterable<T> | T): TaskIterable<T> {
+  const one = typeof tasks === 'function' || isTask(tasks) || isFunctionPayload(tasks) || isClassPayload(tasks)
+  return one ? [tasks as T] : (tasks as TaskIterable<T>)
+}
+
+/** How many there are, where an iterable says so by `length` (arrays, sliceable sequences) or `size` (sets, maps). */
+export function lengthOf(tasks: object): number | undefined {
+  const { length, size } = tasks as { length?: unknown; size?: unknown }
+  const count = length ?? size
+  return typeof count === 'number' ? count : undefined
+}
+
+/** Several iterables as one. */
+export async function* concatenated<T extends TaskInput>(iterables: readonly TaskIterable<T>[]): AsyncGenerator<T> {
+  for (const iterable of iterables) yield* iterable
+}

@@ -1,0 +1,105 @@
+/**
+ * What the main thread and a pool thread say to each other. Types and numbers only.
+ *
+ * Tasks travel in *chunks*. Each task of a chunk has a slot in shared memory that says where it stands; whoever changes a
+ * slot by compare-and-swap owns that step. So the main thread can take back tasks that have not begun, for an idle
+ * thread, and after the death of a thread it knows of each task whether it ran.
+ *
+ * ```text
+ * waiting ──thread──▶ running ──thread──▶ succeeded | failed
+ *    └──main thread──▶ withdrawn
+ * ```
+ *
+ * A thread posts a task's outcome before it sets the slot: a slot that says `failed` has its error on the way.
+ */
+import type { MessagePort } from 'node:worker_threads'
+import type { WireError } from './error-wire.js'
+
+/** Where a task of a chunk stands. */
+export const slot = { waiting: 0, running: 1, succeeded: 2, failed: 3, withdrawn: 4 } as const
+
+/** Code that a chunk's tasks call: how a thread finds it, and which file to import first. */
+export type CodeReference =
+  | { readonly kind: 'function'; readonly module: string; readonly name: string; readonly url: string | undefined }
+  | { readonly kind: 'class'; readonly name: string; readonly url: string | undefined }
+
+/** A chunk of tasks on its way to a thread. Arrays are parallel and flat: a chunk is cloned at each crossing. */
+export interface ChunkMessage {
+  readonly chunk: number
+  readonly codes: readonly CodeReference[]
+  /** Two entries a task: the index into `codes`; a function's arguments (array) or a class's fields (object). */
+  readonly calls: readonly unknown[]
+  /** Python's keyword arguments of those tasks that have some: [index of the task, kwargs]. */
+  readonly kwargs: readonly (readonly [index: number, kwargs: Readonly<Record<string, unknown>>])[]
+  /** Extra arguments for `execute` of those tasks that have some. */
+  readonly extras: readonly (readonly [index: number, extra: readonly unknown[]])[]
+  /** A task's id is `idPrefix` and its own suffix: a local run numbers its tasks, a queue has a UUID for each. */
+  readonly idPrefix: string
+  readonly idSuffixes: readonly (string | number)[]
+  /** Which attempt each task is at, or one number for all. */
+  readonly attempts: readonly number[] | number
+  /** One {@link slot} a task (Int32). */
+  readonly slots: Int32Array
+  /** When each task began, in milliseconds since 1970 (monotonic within a process); `undefined` where nobody looks. */
+  readonly startedAtMs: Float64Array | undefined
+  /** Post the outcome of each task, with its value; otherwise only failures are posted. */
+  readonly postAll: boolean
+  /** How many asynchronous tasks run at once in this thread. */
+  readonly concurrency: number
+  /** Heap and buffers of the thread together; `undefined`: no limit. */
+  readonly maxMemoryMb: number | undefined
+}
+
+/** What a chunk's call resolves with. */
+export interface ChunkReport {
+  /** Time from the first task's beginning to the last one's end. */
+  readonly elapsedMs: number
+  /** How many tasks this thread ran. */
+  readonly ran: number
+}
+
+/** From a thread, through its own port. */
+export type ThreadMessage =
+  | { readonly type: 'began'; readonly chunk: number }
+  | {
+      readonly type: 'succeeded'
+      readonly chunk: number
+      readonly index: number
+      readonly value: unknown
+      readonly elapsedMs: number
+    }
+  | {
+      readonly type: 'failed'
+      readonly chunk: number
+      readonly index: number
+      readonly error: WireError
+      readonly elapsedMs: number
+    }
+  /** This task is about to end its thread: `process.exit()`, or more memory than it may have. */
+  | { readonly type: 'ending'; readonly chunk: number; readonly index: number; readonly error: WireError }
+  /** Something was thrown that belongs to no running task. */
+  | { readonly type: 'stray'; readonly taskId: string | undefined; readonly error: WireError }
+
+/** To a thread, through the same port. */
+export type MainMessage = {
+  readonly type: 'abort'
+  readonly chunk: number
+  readonly index: number
+  readonly reason: WireError
+}
+
+/** The first thing a thread says (through Piscina's own channel): its two ports. */
+export interface ThreadHello {
+  readonly ptqThread: number
+  /** For {@link ThreadMessage} and {@link MainMessage}. */
+  readonly messages: MessagePort
+  /** For {@link ThreadHost}, by comlink. */
+  readonly calls: MessagePort
+}
+
+/** What a task's context calls in the main thread, by comlink. */
+export interface ThreadHost {
+  progress(chunk: number, index: number, fraction: number, note: string | undefined): void
+  log(chunk: number, index: number, text: string): void
+  renew(chunk: number, index: number, seconds: number): Promise<void>
+}

@@ -1,0 +1,15 @@
+/** Whether this code runs in a thread of the pool. */
+
+// On `globalThis` for the reason given in registry.ts.
+const key = Symbol.for('ptq.poolThread.1')
+const place = globalThis as { [key]?: true }
+
+/** Called once by workers/thread.ts. */
+export function markPoolThread(): void {
+  place[key] = true
+}
+
+/** Whether this is a thread of the pool. */
+export function inPoolThread(): boolean {
+  return place[key] === true
+}

@@ -1,0 +1,37 @@
+/** What ends a thread, or breaks out of a task's own call, is put down to the task that did it. */
+import { currentContext } from '../src/context.js'
+import { errorToWire } from '../src/error-wire.js'
+import type { ThreadLink } from './link.js'
+import { RunningTask } from './running-task.js'
+
+/** Installs the reports; once a thread. */
+export function reportDeaths(link: ThreadLink): void {
+  const exit = process.exit.bind(process)
+  // In a thread process.exit() ends the thread. By then nobody can tell whose call it was, so it is said before.
+  process.exit = ((code?: number | string | null) => {
+    const task = runningTask()
+    if (task !== undefined) {
+      sayEnding(link, task, new Error(`The task called process.exit(${code ?? ''}), which ended its thread`))
+    }
+    return exit(code)
+  }) as typeof process.exit
+  // A throw in a timer's or a socket's callback, or a rejection that nobody awaits: async context tells whose it was.
+  process.on('uncaughtException', error => blame(link, error))
+  process.on('unhandledRejection', reason => blame(link, reason))
+}
+
+/** Tells the main thread that this task is about to end the thread, and why. */
+export function sayEnding(link: ThreadLink, task: RunningTask, reason: Error): void {
+  link.post({ type: 'ending', chunk: task.chunk, index: task.index, error: errorToWire(reason) })
+}
+
+function blame(link: ThreadLink, thrown: unknown): void {
+  const task = runningTask()
+  if (task?.fail !== undefined && !task.ended) task.fail(thrown)
+  else link.post({ type: 'stray', taskId: task?.id, error: errorToWire(thrown) })
+}
+
+function runningTask(): RunningTask | undefined {
+  const context = currentContext()
+  return context instanceof RunningTask ? context : undefined
+}

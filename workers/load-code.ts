@@ -1,0 +1,80 @@
+/** Finds the code that a chunk's tasks call, importing the files it comes from as needed. */
+import {
+  codeName,
+  findClass,
+  findFunction,
+  type RegisteredCode,
+  unregisteredClass,
+  unregisteredFunction,
+} from '../src/registry.js'
+import type { CodeReference } from '../src/thread-messages.js'
+
+/** Code, or why there is none; the tasks that need it fail with that. */
+export type LoadedCode = { readonly code: RegisteredCode } | { readonly error: Error }
+
+/** One import a file and thread. A failed one is kept too: Node would not run the module a second time either. */
+const imports = new Map<string, Promise<void>>()
+
+/** Loads the code behind references, in their order. Never rejects. */
+export function loadCode(references: readonly CodeReference[]): Promise<LoadedCode[]> {
+  return Promise.all(references.map(load))
+}
+
+/** The code behind references if all of it is loaded already, without a turn of the event loop. */
+export function loadedCode(references: readonly CodeReference[]): LoadedCode[] | undefined {
+  const loaded: LoadedCode[] = []
+  for (const reference of references) {
+    const code = find(reference)
+    if (code === undefined) return undefined
+    loaded.push({ code })
+  }
+  return loaded
+}
+
+async function load(reference: CodeReference): Promise<LoadedCode> {
+  const { url } = reference
+  const known = find(reference)
+  if (known !== undefined) return { code: known }
+  if (url === undefined) return { error: unregistered(reference) }
+  try {
+    await importOnce(url)
+  } catch (cause) {
+    return { error: new Error(`Expected ${url} to load in a thread, but it threw: ${shown(cause)}`, { cause }) }
+  }
+  const code = find(reference)
+  if (code !== undefined) return { code }
+  const cause = unregistered(reference)
+  const advice = 'register it at the top level of that file, in every thread alike'
+  return {
+    error: new Error(`Expected ${url} to register ${nameOf(reference)} when a thread imports it; ${advice}`, { cause }),
+  }
+}
+
+function importOnce(url: string): Promise<void> {
+  let imported = imports.get(url)
+  if (imported === undefined) {
+    imported = import(url).then(() => undefined)
+    imports.set(url, imported)
+  }
+  return imported
+}
+
+function find(reference: CodeReference): RegisteredCode | undefined {
+  return reference.kind === 'function' ? findFunction(reference.module, reference.name) : findClass(reference.name)
+}
+
+function nameOf(reference: CodeReference): string {
+  const code = find(reference)
+  if (code !== undefined) return codeName(code)
+  return reference.kind === 'function' ? `${reference.module}.${reference.name}` : reference.name
+}
+
+function unregistered(reference: CodeReference): Error {
+  return reference.kind === 'function'
+    ? unregisteredFunction(reference.module, reference.name)
+    : unregisteredClass(reference.name)
+}
+
+function shown(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}

@@ -1,0 +1,27 @@
+/**
+ * The one file that Piscina loads. `run` runs a chunk of tasks; what ends or breaks the thread meanwhile is reported for
+ * the task that did it.
+ */
+import { MessageChannel, parentPort, threadId } from 'node:worker_threads'
+import comlink from 'comlink'
+import type { MainMessage, ThreadHello, ThreadHost } from '../src/thread-messages.js'
+import { markPoolThread } from '../src/thread-place.js'
+import { reportDeaths } from './deaths.js'
+import { ThreadLink } from './link.js'
+
+export { runChunk as run } from './run-chunk.js'
+
+if (parentPort === null) throw new Error('Expected workers/thread.js to be loaded by the pool, in a thread')
+
+markPoolThread()
+const messages = new MessageChannel()
+const calls = new MessageChannel()
+const hello: ThreadHello = { ptqThread: threadId, messages: messages.port2, calls: calls.port2 }
+parentPort.postMessage(hello, [messages.port2, calls.port2])
+
+const link = ThreadLink.open(messages.port1, comlink.wrap<ThreadHost>(calls.port1))
+messages.port1.on('message', (message: MainMessage) => link.abort(message))
+// Neither port may keep a thread alive that the pool lets go.
+messages.port1.unref()
+calls.port1.unref()
+reportDeaths(link)
