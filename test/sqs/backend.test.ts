@@ -13,6 +13,9 @@ for (const kind of SERVER_KINDS) {
     })
     after(() => server.close())
 
+    /** local-aws-sqs counts each change of visibility as a receive too. */
+    const attemptOf = (receives: number) => (kind === 'fauxqs' ? receives : 2 * receives - 1)
+
     async function withQueue(options: Parameters<typeof openQueue>[1], run: (backend: Backend) => Promise<void>) {
       const backend = await openQueue(server.endpoint, options)
       try {
@@ -34,9 +37,9 @@ for (const kind of SERVER_KINDS) {
     test('counts attempts by the receive count', () =>
       withQueue({}, async backend => {
         await insertAll(backend, makeMessages(1))
-        for (const attempt of [1, 2, 3]) {
+        for (const receives of [1, 2, 3]) {
           const lease = only(await backend.lease({ seconds: 30, max: 1, waitSeconds: 5 }))
-          assert.equal(lease.attempt, attempt)
+          assert.equal(lease.attempt, attemptOf(receives))
           assert.deepEqual(await backend.release([lease], { delaySeconds: 0 }), [])
         }
       }))
@@ -55,7 +58,8 @@ for (const kind of SERVER_KINDS) {
 
     test('a long poll wakes for a message, and comes back empty when the wait is over', () =>
       withQueue({}, async backend => {
-        const waiting = backend.lease({ seconds: 30, max: 10, waitSeconds: 20 })
+        // Of one message: local-aws-sqs wakes only when it has all that were asked for.
+        const waiting = backend.lease({ seconds: 30, max: 1, waitSeconds: 20 })
         await insertAll(backend, makeMessages(1))
         const lease = only(await waiting)
         assert.deepEqual(await backend.delete([lease], { tally: false }), [])
@@ -70,7 +74,7 @@ for (const kind of SERVER_KINDS) {
         assert.deepEqual(await waiting, [])
         assert.deepEqual(await backend.lease({ seconds: 30, max: 1, waitSeconds: 5, signal: abort.signal }), [])
         await insertAll(backend, makeMessages(1))
-        only(await backend.lease({ seconds: 30, max: 10, waitSeconds: 5 }))
+        only(await backend.lease({ seconds: 30, max: 1, waitSeconds: 5 }))
       }))
 
     test('a lease that ended is lost for its holder, and the next holder keeps the message', () =>
@@ -134,10 +138,10 @@ for (const kind of SERVER_KINDS) {
 
     test('a delay holds a message back', () =>
       withQueue({}, async backend => {
-        await insertAll(backend, makeMessages(3), 2)
+        await insertAll(backend, makeMessages(3), 1)
         assert.deepEqual(await backend.lease({ seconds: 30, max: 10, waitSeconds: 0 }), [])
         assert.equal((await backend.counts()).delayed, 3)
-        assert.ok((await backend.lease({ seconds: 30, max: 10, waitSeconds: 20 })).length > 0)
+        only(await backend.lease({ seconds: 30, max: 1, waitSeconds: 20 }))
       }))
 
     test('counts what it can, and invents nothing', () =>
@@ -168,7 +172,7 @@ for (const kind of SERVER_KINDS) {
         const lease = only(await backend.lease({ seconds: 30, max: 1, waitSeconds: 0 }))
         await backend.quarantine?.(lease, 'not JSON')
         assert.deepEqual(await backend.lease({ seconds: 30, max: 1, waitSeconds: 0 }), [])
-        assert.equal(only(await backend.lease({ seconds: 30, max: 1, waitSeconds: 20 })).attempt, 2)
+        assert.equal(only(await backend.lease({ seconds: 30, max: 1, waitSeconds: 20 })).attempt, attemptOf(2))
       }))
 
     test('packs batches by bytes too', () =>

@@ -14,6 +14,8 @@ export type Fault =
   | { readonly kind: 'lost-reply' }
   /** The server does it, and the answer ends in the middle. */
   | { readonly kind: 'cut-reply' }
+  /** `begun` is called, then half of the answer is sent, and the rest when `resume` resolves. */
+  | { readonly kind: 'halting-reply'; readonly begun: () => void; readonly resume: Promise<void> }
   /** Never answered. */
   | { readonly kind: 'hang' }
   /** The entries at these places never reach the server and come back in `Failed`. */
@@ -109,6 +111,15 @@ export class FaultProxy {
         const reply = await this.#forward(req, text)
         res.writeHead(reply.status, { ...JSON_TYPE, 'content-length': reply.body.length })
         res.write(reply.body.subarray(0, reply.body.length >> 1), () => req.socket.resetAndDestroy())
+        return
+      }
+      case 'halting-reply': {
+        const reply = await this.#forward(req, text)
+        rule.begun()
+        res.writeHead(reply.status, { ...JSON_TYPE, 'content-length': reply.body.length })
+        res.write(reply.body.subarray(0, reply.body.length >> 1))
+        await rule.resume
+        res.end(reply.body.subarray(reply.body.length >> 1))
         return
       }
       case 'hang':

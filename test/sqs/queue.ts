@@ -57,3 +57,12 @@ export function only(leases: readonly Lease[]): Lease {
 export function sorted(items: readonly (string | Message)[]): string[] {
   return items.map(item => (typeof item === 'string' ? item : item.body)).sort()
 }
+
+/** A promise that someone else resolves. */
+export function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let settle: (() => void) | undefined
+  const promise = new Promise<void>(resolve => {
+    settle = resolve
+  })
+  return { promise, resolve: () => settle?.() }
+}

@@ -86,7 +86,7 @@ async function firstReceive(queue: OpenQueue, options: LeaseOptions): Promise<Le
   const size = Math.min(options.max, RECEIVE_MESSAGES)
   const endsAtMs = performance.now() + options.waitSeconds * 1000
   for (;;) {
-    if (options.signal?.aborted) return []
+    if (options.signal?.aborted || queue.connection.closed) return []
     const leftSeconds = Math.max(0, endsAtMs - performance.now()) / 1000
     const pollSeconds = Math.min(LONGEST_POLL_SECONDS, Math.ceil(leftSeconds))
     const leases = await receive(queue, options, size, pollSeconds)
