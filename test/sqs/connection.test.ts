@@ -119,22 +119,24 @@ describe('many requests in flight', () => {
 
   test('a hundred inserts and forty aborted leases at once: all arrive, and Node warns of no leak', async () => {
     const warnings: string[] = []
-    const onWarning = (warning: Error) => warnings.push(warning.name)
+    const onWarning = (warning: Error) =>
+      warning.name === 'MaxListenersExceededWarning' && warnings.push(warning.message)
     process.on('warning', onWarning)
     const backend = await openQueue(proxy.endpoint)
     const messages = makeMessages(1_000)
     const batches = Array.from({ length: 100 }, (_, n) => messages.slice(n * 10, n * 10 + 10))
     await Promise.all(batches.map(batch => insertAll(backend, batch)))
-    assert.equal(new Set(await drain(backend)).size, 1_000)
     const abort = new AbortController()
-    const leases = Array.from({ length: 40 }, () =>
-      backend.lease({ seconds: 30, max: 1, waitSeconds: 600, signal: abort.signal }),
-    )
+    const many = await backend.lease({ seconds: 30, max: 400, waitSeconds: 0, signal: abort.signal })
+    assert.equal(many.length, 400)
+    assert.equal(new Set([...(await drain(backend)), ...many.map(lease => lease.body)]).size, 1_000)
+    const aborts = Array.from({ length: 40 }, () => new AbortController())
+    const leases = aborts.map(({ signal }) => backend.lease({ seconds: 30, max: 1, waitSeconds: 600, signal }))
     await proxy.next('ReceiveMessage')
-    abort.abort()
+    for (const each of aborts) each.abort()
     assert.deepEqual((await Promise.all(leases)).flat(), [])
     await backend.close()
     process.off('warning', onWarning)
-    assert.ok(!warnings.includes('MaxListenersExceededWarning'), warnings.join())
+    assert.deepEqual(warnings, [])
   })
 })

@@ -89,7 +89,7 @@ export class FaultProxy {
     for (const { seen } of waiting) seen()
     switch (rule?.kind) {
       case undefined:
-        return answer(res, await this.#forward(req, text))
+        return answer(res, await this.#forward(req, res, text))
       case 'status': {
         const fault = JSON.stringify({ __type: `com.amazonaws.sqs#${rule.code}`, message: rule.message ?? rule.kind })
         return answer(res, { status: rule.status, headers: JSON_TYPE, body: Buffer.from(fault) })
@@ -104,17 +104,17 @@ export class FaultProxy {
         req.socket.resetAndDestroy()
         return
       case 'lost-reply':
-        await this.#forward(req, text)
+        await this.#forward(req, res, text)
         req.socket.resetAndDestroy()
         return
       case 'cut-reply': {
-        const reply = await this.#forward(req, text)
+        const reply = await this.#forward(req, res, text)
         res.writeHead(reply.status, { ...JSON_TYPE, 'content-length': reply.body.length })
         res.write(reply.body.subarray(0, reply.body.length >> 1), () => req.socket.resetAndDestroy())
         return
       }
       case 'halting-reply': {
-        const reply = await this.#forward(req, text)
+        const reply = await this.#forward(req, res, text)
         rule.begun()
         res.writeHead(reply.status, { ...JSON_TYPE, 'content-length': reply.body.length })
         res.write(reply.body.subarray(0, reply.body.length >> 1))
@@ -129,7 +129,7 @@ export class FaultProxy {
         const kept = entries.filter((_, place) => !rule.places.includes(place))
         const dropped = entries.filter((_, place) => rule.places.includes(place))
         const reply =
-          kept.length === 0 ? { Successful: [] } : await this.#forwardEntries(req, { ...body, Entries: kept })
+          kept.length === 0 ? { Successful: [] } : await this.#forwardEntries(req, res, { ...body, Entries: kept })
         const Failed = dropped.map(({ Id }) => ({
           Id,
           SenderFault: rule.senderFault,
@@ -141,19 +141,19 @@ export class FaultProxy {
     }
   }
 
-  async #forwardEntries(req: IncomingMessage, body: object): Promise<object> {
-    const reply = await this.#forward(req, JSON.stringify(body))
+  async #forwardEntries(req: IncomingMessage, res: ServerResponse, body: object): Promise<object> {
+    const reply = await this.#forward(req, res, JSON.stringify(body))
     return JSON.parse(reply.body.toString())
   }
 
-  #forward(req: IncomingMessage, text: string): Promise<Reply> {
+  #forward(req: IncomingMessage, res: ServerResponse, text: string): Promise<Reply> {
     const headers = { ...req.headers, 'content-length': Buffer.byteLength(text) }
     return new Promise((resolve, reject) => {
       const onward = request(this.#target + req.url, { method: req.method ?? 'POST', headers }, reply => {
         readAll(reply).then(body => resolve({ status: reply.statusCode ?? 502, headers: reply.headers, body }), reject)
       })
       // Whoever hung up no longer waits: neither does the server.
-      req.socket.once('close', () => onward.destroy())
+      res.once('close', () => onward.destroy())
       onward.on('error', reject)
       onward.end(text)
     })

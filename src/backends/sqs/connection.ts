@@ -1,4 +1,5 @@
 /** The SQS client: the official SDK, tuned for many small requests, loaded when the first queue is opened. */
+import { setMaxListeners } from 'node:events'
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import type { SQSClient, SQSClientConfig } from '@aws-sdk/client-sqs'
@@ -64,6 +65,8 @@ export async function connect(place: QueuePlace, options: CheckedOptions): Promi
   const requests = newClient(sdk, common, options, SILENCE_TIMEOUT_MS)
   let receiving: SQSClient | undefined
   const closing = new AbortController()
+  // A listener for each receive under way.
+  setMaxListeners(0, closing.signal)
   return {
     sdk,
     region,
