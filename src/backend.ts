@@ -19,13 +19,19 @@
 
 /** A message as it is stored. */
 export interface Message {
-  /** A UUID in lower case, fixed before the first try: a message that is inserted again is the same message. */
+  /**
+   * A UUID in lower case, fixed before the first try: a message that is inserted again is the same message. A lease and
+   * a listing give back the id of the insert; where a foreign writer gave none (Python on SQS), the backend's own id.
+   */
   readonly id: string
   /** The envelope, as text. Stored and given back byte for byte. */
   readonly body: string
 }
 
-/** A message that we hold. */
+/**
+ * A message that we hold. A lease that ran out while nobody else took the message may be told lost, or still be renewed,
+ * released and deleted: both are safe. Once another holder took it, every verb on it fails with `LeaseLostError`.
+ */
 export interface Lease extends Message {
   /** How many attempts this message has had, this one included: 1 the first time. */
   readonly attempt: number
@@ -100,6 +106,18 @@ export interface Capabilities {
   readonly maxLeaseSeconds: number
   /** The shortest step of a lease or delay, in seconds; both are rounded up to it. */
   readonly secondsStep: number
+  /**
+   * How often, and over how many seconds, `counts` must say 0 before the queue counts as empty. Default: one look is
+   * enough.
+   */
+  readonly emptyConfirmations?: { readonly samples: number; readonly windowSeconds: number }
+  /** A release without `failure` is not counted as an attempt. Default true; false where the engine counts each lease. */
+  readonly uncountedReleases?: boolean
+  /**
+   * Not every character can be stored as it is, so a body should be ASCII: the core writes the rest of its JSON as
+   * `\uXXXX`, as Python does. Default false.
+   */
+  readonly asciiBodies?: boolean
 }
 
 export interface Backend {
@@ -114,7 +132,8 @@ export interface Backend {
 
   /**
    * Leases up to `max` messages for `seconds`. Where there is none, waits up to `waitSeconds` for the first one; then
-   * resolves with an empty array. An abort of `signal` ends the wait.
+   * resolves with an empty array. `max` may exceed what the engine gives at once. An abort of `signal` ends the wait:
+   * the call resolves with what it holds by then, so that no lease is lost between two hands.
    */
   lease(options: { seconds: number; max: number; waitSeconds: number; signal?: AbortSignal }): Promise<Lease[]>
 
@@ -144,12 +163,12 @@ export interface Backend {
   rezero?(): Promise<void>
   /** Makes every leased message ready; resolves with how many. Delayed ones stay delayed. */
   releaseAll?(): Promise<number>
-  /** Looks at messages without leasing them, in no particular order, at flat memory. */
+  /** Looks at messages without leasing them, in no particular order, at flat memory. Those set aside are not shown. */
   list?(): AsyncIterable<ListedMessage>
   /** Sets a leased message aside whose text is not a task. Without it, the message is left to the queue's own policy. */
   quarantine?(lease: Lease, reason: string): Promise<void>
   /** The recorded failures of a message, oldest first. */
-  failures?(lease: Message): Promise<readonly Failure[]>
+  failures?(message: Message): Promise<readonly Failure[]>
 
   /** Gives back what the backend itself holds (sockets, timers). Leases are the core's to release. */
   close(): Promise<void>
