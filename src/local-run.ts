@@ -105,7 +105,7 @@ export function startLocalRun(
     .then(() => stoppedBy)
   // Both are the caller's to await; one that awaits only `ended` must not be told of a rejection that it handles so.
   const ended = finished.then(nothing, nothing)
-  return { finished, ended, stop: () => run.stop(), resume: () => run.resume() }
+  return { finished, ended, stop: () => void run.stop(), resume: () => run.resume() }
 }
 
 /** The error of a task that failed; `cause` is its own. */
