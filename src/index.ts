@@ -16,6 +16,8 @@ export {
   type RunCallOptions,
 } from './local-task-queue.js'
 export { MockTaskQueue } from './mock-task-queue.js'
+export type { BackoffException, PollOptions, PollState } from './poll/poll-options.js'
+export type { TaskEvent, WorkerEventMap, WorkerEvents } from './poll/worker-events.js'
 export {
   type FunctionKey,
   type QueueableOptions,

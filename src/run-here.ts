@@ -71,7 +71,10 @@ export class HereRun<T> implements Run {
           const outcome = running instanceof Promise ? await running : running
           this.#running.delete(now)
           // A task that was told to end failed, whatever it made of that.
-          listener.onOutcome(now, context.aborted ? { ok: false, error: context.signal.reason, elapsedMs: outcome.elapsedMs } : outcome)
+          listener.onOutcome(
+            now,
+            context.aborted ? { ok: false, error: context.signal.reason, elapsedMs: outcome.elapsedMs } : outcome,
+          )
         }
       }
     } catch (thrown) {
@@ -101,7 +104,7 @@ export class HereRun<T> implements Run {
         continue
       }
       this.#size.learn({ elapsedMs: performance.now() - this.#takenMs, ran: this.#calls.length })
-      this.#calls = source.take(this.#size.tasks).map(toCall)
+      this.#calls = source.take(this.#size.tasks, 0).map(toCall)
       this.#next = 0
       this.#takenMs = performance.now()
       if (this.#calls.length > 0) continue

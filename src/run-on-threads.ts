@@ -101,7 +101,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
   async #run(): Promise<void> {
     const { source, parallel } = this.#options
     try {
-      await Promise.all(Array.from({ length: parallel }, () => this.#lane()))
+      await Promise.all(Array.from({ length: parallel }, (_, lane) => this.#lane(lane)))
     } finally {
       clearTimeout(this.#watch)
       clearTimeout(this.#look)
@@ -112,12 +112,12 @@ export class ThreadRun<T> implements Run, ThreadListener {
     if (failure !== undefined) throw failure.thrown
   }
 
-  async #lane(): Promise<void> {
+  async #lane(lane: number): Promise<void> {
     for (;;) {
       let calls: Call[] = []
       const pass = await this.#options.gate.enter()
       try {
-        calls = this.#take()
+        calls = this.#take(lane)
         if (calls.length > 0) await this.#fly(calls)
       } catch (thrown) {
         this.#fail(thrown)
@@ -134,12 +134,15 @@ export class ThreadRun<T> implements Run, ThreadListener {
   }
 
   /** The next calls for an idle lane: returned ones first, then the source's, then what others have not begun. */
-  #take(): Call[] {
+  #take(lane: number): Call[] {
     if (this.#stopped) return []
     if (this.#returned.length > 0) return this.#returned.splice(0, this.#size.tasks)
     const { source, toCall } = this.#options
-    const calls = this.#mayPull() ? source.take(this.#size.tasks).map(toCall) : []
-    return calls.length > 0 ? calls : this.#steal()
+    const calls = this.#mayPull() ? source.take(this.#size.tasks, lane).map(toCall) : []
+    if (calls.length > 0) return calls
+    const stolen = this.#steal()
+    if (stolen.length > 0) source.take(0, lane)
+    return stolen
   }
 
   #steal(): Call[] {

@@ -24,8 +24,11 @@ export interface Source<T> {
   readonly ended: boolean
   /** What the source itself threw; it has ended then. */
   readonly error: { readonly thrown: unknown } | undefined
-  /** Up to `max` that are there now. Empty: wait with {@link ready}, or the source has ended. */
-  take(max: number): T[]
+  /**
+   * Up to `max` that are there now. Empty: wait with {@link ready}, or the source has ended.
+   * @param lane who asks; a lane that found other work asks for 0
+   */
+  take(max: number, lane: number): T[]
   /** Resolves when {@link take} may give something, or the source has ended. */
   ready(): Promise<void>
   /** Pulls no more. */
