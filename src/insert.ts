@@ -8,7 +8,7 @@ import { messageWriter } from './message.js'
 import { type Progress, startProgress } from './progress.js'
 import { QueuedTask } from './queued-task.js'
 import { type BareTask, toPayload } from './task.js'
-import { type TaskIterable, TaskSource } from './task-source.js'
+import type { TaskSource } from './task-source.js'
 
 /** How to fill a queue. */
 export interface InsertPlan {
@@ -31,13 +31,14 @@ const maxTurnMs = 8
 
 /**
  * Inserts tasks. A batch is sent when it is full, or when the source makes us wait for more. The first failure ends it:
- * what is under way is awaited, the rest is not tried.
+ * what is under way is awaited, the rest is not tried. What a source gave before it threw is inserted: if nothing else
+ * failed, the tasks in the queue are the first ones.
  *
  * @returns how many were inserted
  * @throws InsertError with the exact counts
  */
-export async function insertTasks(backend: Backend, tasks: TaskIterable<BareTask>, plan: InsertPlan): Promise<number> {
-  const insertion = new Insertion(backend, new TaskSource(tasks), plan)
+export async function insertTasks(backend: Backend, source: TaskSource, plan: InsertPlan): Promise<number> {
+  const insertion = new Insertion(backend, source, plan)
   await insertion.run()
   await insertion.count()
   return insertion.finish()

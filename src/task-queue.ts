@@ -5,7 +5,6 @@ import { systemClock } from './clock.js'
 import { isEmpty, untilEmpty } from './emptiness.js'
 import { argumentError, LeaseLostError, UnsupportedOperationError } from './errors.js'
 import { insertTasks } from './insert.js'
-import { type InsertSource, lengthOf, tasksOf } from './insert-source.js'
 import { Leasing, throwFailed } from './leasing.js'
 import { listTasks, requireListing } from './listing.js'
 import { OpenOnce, requireProtocol } from './open-backend.js'
@@ -17,7 +16,9 @@ import { refuseInThread } from './pool.js'
 import { formatQueueUrl, parseQueueUrl } from './queue-url.js'
 import type { LeasedTask, ListedTask } from './queued-task.js'
 import { delaySeconds, leaseSeconds, requireSeconds } from './seconds.js'
+import type { BareTask } from './task.js'
 import type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './task-queue-options.js'
+import { iterableOf, lengthOf, type TaskIterable, TaskSource } from './task-source.js'
 
 /**
  * A queue of tasks, named by a URL. Each verb opens it where that has not happened yet, so naming a queue costs and
@@ -64,12 +65,13 @@ export class TaskQueue implements AsyncDisposable {
    * @returns how many were inserted
    * @throws InsertError with how many were inserted, failed and not tried
    */
-  async insert(tasks: InsertSource | TaskQueue, options: InsertOptions = {}): Promise<number> {
+  async insert(tasks: BareTask | TaskIterable<BareTask> | TaskQueue, options: InsertOptions = {}): Promise<number> {
     const { total, skipInsertCounter = false } = options
     const delay = requireSeconds('delaySeconds', options.delaySeconds ?? 0, { zero: true })
     if (total !== undefined) requireCount('total', total, 0)
-    const source = tasks instanceof TaskQueue ? await this.#otherTasks(tasks) : tasksOf(tasks)
-    const length = total ?? (tasks instanceof TaskQueue ? await tasks.enqueued() : lengthOf(source))
+    const given = tasks instanceof TaskQueue ? await this.#otherTasks(tasks) : iterableOf(tasks)
+    const source = new TaskSource(given)
+    const length = total ?? (tasks instanceof TaskQueue ? await tasks.enqueued() : lengthOf(given))
     return this.#backend.use(async backend =>
       insertTasks(backend, source, {
         delaySeconds: delaySeconds('delaySeconds', delay, backend.capabilities, backend.label),
@@ -83,7 +85,7 @@ export class TaskQueue implements AsyncDisposable {
   }
 
   /** The same as {@link insert}. */
-  insertAll(tasks: InsertSource | TaskQueue, options: InsertOptions = {}): Promise<number> {
+  insertAll(tasks: BareTask | TaskIterable<BareTask> | TaskQueue, options: InsertOptions = {}): Promise<number> {
     return this.insert(tasks, options)
   }
 
