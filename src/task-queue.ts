@@ -10,6 +10,7 @@ import { listTasks, requireListing } from './listing.js'
 import { OpenOnce, requireProtocol } from './open-backend.js'
 import { DeadLetterQueue, defaultDeadLetter } from './poll/dead-letter-queue.js'
 import { type PollOptions, pollSettings } from './poll/poll-options.js'
+import { printSteps } from './poll/step-printer.js'
 import { Worker } from './poll/worker.js'
 import { WorkerEvents } from './poll/worker-events.js'
 import { refuseInThread } from './pool.js'
@@ -285,22 +286,21 @@ export class TaskQueue implements AsyncDisposable {
     const deadLetter = settings.deadLetter === undefined ? undefined : this.#other(settings.deadLetter)
     return this.#backend.use(async backend => {
       const dead = new DeadLetterQueue(deadLetter ?? defaultDeadLetter(backend), this.#options)
-      const closing = this.#backend.signal
-      const { events } = this
-      const leasing = this.#leasing
-      const openDeadLetters = () => dead.open()
+      const printer = settings.verbose ? printSteps(this.events) : undefined
       try {
-        return await new Worker({
+        const worker = new Worker({
           backend,
-          leasing,
-          events,
+          leasing: this.#leasing,
+          events: this.events,
           settings,
-          openDeadLetters,
+          openDeadLetters: () => dead.open(),
           clock: systemClock,
           random: Math.random,
-          closing,
-        }).work()
+          closing: this.#backend.signal,
+        })
+        return await worker.work()
       } finally {
+        printer?.dispose()
         await dead.close()
       }
     })

@@ -2,7 +2,7 @@
 import type { Backend, BackendOptions, QueueUrl } from '../backend.js'
 import { OpenOnce } from '../open-backend.js'
 import { formatQueueUrl, parseQueueUrl } from '../queue-url.js'
-import type { DeadLetters } from './failure-policy.js'
+import type { DeadLetters } from './worker-parts.js'
 
 /** Where a queue's dead letters go by default; `undefined`: it has no place for them. */
 export function defaultDeadLetter(backend: Backend): QueueUrl | undefined {

@@ -1,47 +1,21 @@
 /** What becomes of a task whose attempt failed: back to the queue for another one, or to the dead letters. */
 import { hostname } from 'node:os'
-import type { Backend, Failure } from '../backend.js'
+import type { Failure } from '../backend.js'
 import { LeaseLostError, UnregisteredTaskError } from '../errors.js'
-import type { Leasing } from '../leasing.js'
 import { messageWriter } from '../message.js'
 import type { LeasedTask } from '../queued-task.js'
 import { delaySeconds } from '../seconds.js'
 import { backoffWindow } from './backoff.js'
-import type { PollSettings } from './poll-options.js'
-import type { WorkerEvents } from './worker-events.js'
+import type { WorkerParts } from './worker-parts.js'
 
 /** A reason is one line of at most this many characters: a history must stay small, and safe to print. */
 const reasonLength = 1000
 
-/** A queue for dead letters, opened. */
-export interface DeadLetters {
-  readonly url: string
-  readonly backend: Backend
-}
-
 export class FailurePolicy {
-  readonly #backend: Backend
-  readonly #leasing: Leasing
-  readonly #openDeadLetters: () => Promise<DeadLetters | undefined>
-  readonly #settings: PollSettings
-  readonly #events: WorkerEvents
-  readonly #random: () => number
+  readonly #parts: WorkerParts
 
-  constructor(options: {
-    backend: Backend
-    leasing: Leasing
-    /** `undefined`: the queue has no place for dead letters. */
-    openDeadLetters: () => Promise<DeadLetters | undefined>
-    settings: PollSettings
-    events: WorkerEvents
-    random: () => number
-  }) {
-    this.#backend = options.backend
-    this.#leasing = options.leasing
-    this.#openDeadLetters = options.openDeadLetters
-    this.#settings = options.settings
-    this.#events = options.events
-    this.#random = options.random
+  constructor(parts: WorkerParts) {
+    this.#parts = parts
   }
 
   /**
@@ -50,14 +24,18 @@ export class FailurePolicy {
    */
   async failed(task: LeasedTask, error: unknown, durationSeconds: number): Promise<void> {
     const failure = this.#failure(task, reasonOf(error), durationSeconds)
-    if (task.attempt >= this.#settings.maxAttempts && (await this.#bury(task, failure))) {
-      this.#events.emit('failed', { task, error, durationSeconds, retryInSeconds: undefined })
-      this.#events.emit('dead-lettered', { task, reason: failure.reason, deadLetter: await this.#deadLetterUrl() })
+    if (task.attempt >= this.#parts.settings.maxAttempts && (await this.#bury(task, failure))) {
+      this.#parts.events.emit('failed', { task, error, durationSeconds, retryInSeconds: undefined })
+      this.#parts.events.emit('dead-lettered', {
+        task,
+        reason: failure.reason,
+        deadLetter: await this.#deadLetterUrl(),
+      })
       return
     }
     const retryInSeconds = this.#retrySeconds(task.attempt)
     await this.#release(task, { delaySeconds: retryInSeconds, failure })
-    this.#events.emit('failed', { task, error, durationSeconds, retryInSeconds })
+    this.#parts.events.emit('failed', { task, error, durationSeconds, retryInSeconds })
   }
 
   /**
@@ -69,19 +47,19 @@ export class FailurePolicy {
     const reason = `${attempts} attempts ended without a result: each worker died with the task, or lost its lease`
     const failure = { ...this.#failure(task, reason, 0), attempt: attempts }
     if (!(await this.#bury(task, failure))) return false
-    this.#events.emit('dead-lettered', { task, reason, deadLetter: await this.#deadLetterUrl() })
+    this.#parts.events.emit('dead-lettered', { task, reason, deadLetter: await this.#deadLetterUrl() })
     return true
   }
 
   /** Gives a task back as if it had not been leased. */
   async release(tasks: readonly LeasedTask[]): Promise<void> {
     if (tasks.length === 0) return
-    const failed = await this.#leasing.release(this.#backend, tasks, { delaySeconds: 0 })
+    const failed = await this.#parts.leasing.release(this.#parts.backend, tasks, { delaySeconds: 0 })
     for (const task of tasks) {
       const error = failed.get(task)
       // A lease that is over needs no giving back.
       if (error !== undefined && !(error instanceof LeaseLostError)) throw error
-      this.#events.emit('released', { task })
+      this.#parts.events.emit('released', { task })
     }
   }
 
@@ -98,17 +76,17 @@ export class FailurePolicy {
 
   /** How long a task waits for its next attempt: longer after each, and spread, so that tasks that failed together part. */
   #retrySeconds(attempt: number): number {
-    const { minBackoffWindow, maxBackoffWindow } = this.#settings
-    const { capabilities, label } = this.#backend
-    const seconds = this.#random() * backoffWindow(attempt - 1, minBackoffWindow, maxBackoffWindow)
+    const { minBackoffWindow, maxBackoffWindow } = this.#parts.settings
+    const { capabilities, label } = this.#parts.backend
+    const seconds = this.#parts.random() * backoffWindow(attempt - 1, minBackoffWindow, maxBackoffWindow)
     return delaySeconds('maxBackoffWindow', Math.min(seconds, capabilities.maxDelaySeconds), capabilities, label)
   }
 
   async #release(task: LeasedTask, options: { delaySeconds: number; failure: Failure }): Promise<void> {
-    const error = (await this.#leasing.release(this.#backend, [task], options)).get(task)
+    const error = (await this.#parts.leasing.release(this.#parts.backend, [task], options)).get(task)
     if (error === undefined) return
     if (!(error instanceof LeaseLostError)) throw error
-    this.#events.emit('lost', { task, error })
+    this.#parts.events.emit('lost', { task, error })
   }
 
   /**
@@ -116,23 +94,23 @@ export class FailurePolicy {
    * both, and the next worker buries it again under the same id.
    */
   async #bury(task: LeasedTask, failure: Failure): Promise<boolean> {
-    const dead = await this.#openDeadLetters()
+    const dead = await this.#parts.openDeadLetters()
     if (dead === undefined) return false
     const { backend } = dead
-    const failures = [...((await this.#backend.failures?.(task)) ?? []), failure]
+    const failures = [...((await this.#parts.backend.failures?.(task)) ?? []), failure]
     const write = messageWriter(backend.queueName, { ascii: backend.capabilities.asciiBodies ?? false })
     const message = { id: task.id, body: write(task.payloadText, task.id, failures) }
     const [notStored] = await backend.insert([message], { delaySeconds: 0 })
     if (notStored !== undefined) throw notStored.error
     await backend.addInserted?.(1)
-    const error = (await this.#leasing.delete(this.#backend, [task], { tally: false })).get(task)
-    if (error instanceof LeaseLostError) this.#events.emit('lost', { task, error })
+    const error = (await this.#parts.leasing.delete(this.#parts.backend, [task], { tally: false })).get(task)
+    if (error instanceof LeaseLostError) this.#parts.events.emit('lost', { task, error })
     else if (error !== undefined) throw error
     return true
   }
 
   async #deadLetterUrl(): Promise<string> {
-    return (await this.#openDeadLetters())?.url ?? ''
+    return (await this.#parts.openDeadLetters())?.url ?? ''
   }
 }
 

@@ -5,6 +5,7 @@ import type { Backend, WorkerStatus } from '../backend.js'
 import type { Call } from '../call.js'
 import { codeName } from '../registry.js'
 import { reasonOf } from './failure-policy.js'
+import type { WorkRecord } from './work-record.js'
 
 /** Often enough for a person who watches, rare enough for a network filesystem with a thousand workers. Milliseconds. */
 const writeEveryMs = 5_000
@@ -21,7 +22,7 @@ interface RunningEntry {
 export class StatusReporter {
   readonly #backend: Backend
   readonly #threads: number
-  readonly #counts: () => { executed: number; failed: number }
+  readonly #record: WorkRecord
   readonly #worker = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`
   readonly #startedAtMs = Date.now()
   readonly #running = new Map<Call, RunningEntry>()
@@ -29,10 +30,10 @@ export class StatusReporter {
   #writing: Promise<void> | undefined
   #last = { atMs: Date.now(), executed: 0 }
 
-  constructor(backend: Backend, threads: number, counts: () => { executed: number; failed: number }) {
+  constructor(backend: Backend, threads: number, record: WorkRecord) {
     this.#backend = backend
     this.#threads = threads
-    this.#counts = counts
+    this.#record = record
     if (backend.reportWorker !== undefined) {
       this.#timer = setInterval(() => this.#write(), writeEveryMs)
       // A status is no reason to keep a process alive.
@@ -86,7 +87,7 @@ export class StatusReporter {
   }
 
   #status(): WorkerStatus {
-    const { executed, failed } = this.#counts()
+    const { executed, failed } = this.#record
     const nowMs = Date.now()
     const tasksPerSecond = ((executed - this.#last.executed) * 1000) / Math.max(1, nowMs - this.#last.atMs)
     this.#last = { atMs: nowMs, executed }

@@ -19,6 +19,8 @@ export interface WorkerEventMap {
   log: TaskEvent & { readonly line: string }
   /** The lease was extended. */
   renewed: TaskEvent & { readonly seconds: number }
+  /** Run to its end; it is being removed from the queue. */
+  deleting: TaskEvent
   /** Run to its end and removed from the queue. */
   succeeded: TaskEvent & { readonly value: unknown; readonly durationSeconds: number }
   /** The attempt failed; the task may be leased again after `retryInSeconds` (`undefined`: it moves to the dead letters). */
