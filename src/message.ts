@@ -20,6 +20,8 @@ export interface OpenedMessage {
 const head = '{"payload": '
 const tailStart = ', "queueName": '
 const tailPattern = /^, "queueName": "(?:[^"\\]|\\.)*"(?:, "id": "(?:[^"\\]|\\.)*")?\}\s*$/
+/** The closing brace is the envelope's own: what ends a nested object is followed by another one. */
+const idPattern = /, "id": "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"\}\s*$/
 
 /**
  * Returns the function that puts payloads into envelopes for one queue.
@@ -39,6 +41,14 @@ export function messageWriter(
 /** JSON has characters beyond ASCII inside strings only, where an escape means the same. */
 function asciiJson(json: string): string {
   return json.replace(/[\u0080-\uffff]/g, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/**
+ * The id at the end of an envelope, where writers of every language put it; `undefined` where there is none (Python on
+ * SQS). For backends whose engine gives ids of its own.
+ */
+export function messageId(body: string): string | undefined {
+  return idPattern.exec(body.slice(-64))?.[1]
 }
 
 /**
