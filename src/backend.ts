@@ -59,6 +59,29 @@ export interface Failure {
   readonly durationSeconds: number
 }
 
+/** What a worker does, as it wrote down itself. */
+export interface WorkerStatus {
+  readonly host: string
+  readonly pid: number
+  readonly threads: number
+  /** Milliseconds since 1970 by the host's clock, as all times here. */
+  readonly startedAtMs: number
+  /** When this was written. A worker writes at least every ten seconds; one that is a minute late is gone. */
+  readonly writtenAtMs: number
+  readonly executed: number
+  readonly failed: number
+  readonly tasksPerSecond: number
+  readonly rssMb: number
+  /** The tasks that run now; of very many the oldest 100. */
+  readonly running: readonly {
+    readonly id: string
+    readonly name: string
+    readonly startedAtMs: number
+    readonly fraction: number | undefined
+    readonly note: string | undefined
+  }[]
+}
+
 /** Numbers of a queue. `NaN` where the backend can't know one: a number is never invented. */
 export interface Counts {
   /** Messages in the queue, in whatever state. */
@@ -113,6 +136,8 @@ export interface Capabilities {
   readonly emptyConfirmations?: { readonly samples: number; readonly windowSeconds: number }
   /** A release without `failure` is not counted as an attempt. Default true; false where the engine counts each lease. */
   readonly uncountedReleases?: boolean
+  /** `lease` with `waitSeconds` waits in the engine itself, for the price of one request. Default false. */
+  readonly longPolling?: boolean
   /**
    * Not every character can be stored as it is, so a body should be ASCII: the core writes the rest of its JSON as
    * `\uXXXX`, as Python does. Default false.
@@ -126,6 +151,9 @@ export interface Backend {
   readonly label: string
   /** The name that goes into each message's envelope (fq: the absolute path, as Python writes it). */
   readonly queueName: string
+
+  /** URL of the queue where dead letters go unless a worker is told another. Default: there is none. */
+  readonly deadLetterUrl?: string
 
   /** Stores messages. Resolves with those that could not be stored; rejects only if nothing was. */
   insert(messages: readonly Message[], options: { delaySeconds: number }): Promise<readonly BatchFailure[]>
@@ -168,7 +196,12 @@ export interface Backend {
   /** Sets a leased message aside whose text is not a task. Without it, the message is left to the queue's own policy. */
   quarantine?(lease: Lease, reason: string): Promise<void>
   /** The recorded failures of a message, oldest first. */
-  failures?(message: Message): Promise<readonly Failure[]>
+  failures?(message: { readonly id: string }): Promise<readonly Failure[]>
+
+  /** Writes down what a worker does, for others to read; `undefined` when it ends. */
+  reportWorker?(worker: string, status: WorkerStatus | undefined): Promise<void>
+  /** What the workers of this queue wrote down last. */
+  workers?(): Promise<readonly WorkerStatus[]>
 
   /** Gives back what the backend itself holds (sockets, timers). Leases are the core's to release. */
   close(): Promise<void>

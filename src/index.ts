@@ -11,6 +11,7 @@ export type {
   Message,
   MessageState,
   QueueUrl,
+  WorkerStatus,
 } from './backend.js'
 export type { MemOptions } from './backends/mem.js'
 export type { Clock } from './clock.js'
@@ -33,6 +34,8 @@ export {
 } from './local-task-queue.js'
 export { MockTaskQueue } from './mock-task-queue.js'
 export { registerBackend } from './open-backend.js'
+export type { BackoffException, PollOptions, PollState } from './poll/poll-options.js'
+export type { TaskEvent, WorkerEventMap, WorkerEvents } from './poll/worker-events.js'
 export type { LeasedTask, ListedTask, QueuedTask } from './queued-task.js'
 export {
   type FunctionKey,

@@ -8,6 +8,7 @@
  * The payload's text is put in and taken out as it is, so a task that is copied from queue to queue keeps every digit,
  * also where nothing here knows its class. Python's SQS bodies have no id.
  */
+import type { Failure } from './backend.js'
 import { type JsonValue, parseJson, stringifyJson } from './json.js'
 
 /** What an envelope holds. */
@@ -15,13 +16,20 @@ export interface OpenedMessage {
   readonly payload: JsonValue
   /** The payload's JSON text: as it stood in the envelope where that has the usual form. */
   readonly payloadText: string
+  /** A dead letter's history, oldest first; otherwise empty. */
+  readonly failures: readonly Failure[]
 }
 
 const head = '{"payload": '
+const noFailures: readonly Failure[] = []
 const tailStart = ', "queueName": '
-const tailPattern = /^, "queueName": "(?:[^"\\]|\\.)*"(?:, "id": "(?:[^"\\]|\\.)*")?\}\s*$/
-/** The closing brace is the envelope's own: what ends a nested object is followed by another one. */
-const idPattern = /, "id": "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"\}\s*$/
+const tailPattern =
+  /^, "queueName": "(?:[^"\\]|\\.)*"(?:, "id": "(?<id>(?:[^"\\]|\\.)*)")?(?:, "failures": (?<failures>\[.*\]))?\}\s*$/s
+
+const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** Puts payloads into envelopes for one queue; a dead letter's has the history of its failures as one more key. */
+export type MessageWriter = (payloadText: string, id: string, failures?: readonly Failure[]) => string
 
 /**
  * Returns the function that puts payloads into envelopes for one queue.
@@ -29,13 +37,11 @@ const idPattern = /, "id": "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"\}\s*$
  * @param options.ascii write other characters as `\uXXXX`, as Python does: the same JSON, for engines that refuse some.
  *   Default false
  */
-export function messageWriter(
-  queueName: string,
-  options: { ascii?: boolean } = {},
-): (payloadText: string, id: string) => string {
+export function messageWriter(queueName: string, options: { ascii?: boolean } = {}): MessageWriter {
   const middle = `${tailStart}${JSON.stringify(queueName)}, "id": "`
-  const body = (payloadText: string, id: string) => `${head}${payloadText}${middle}${id}"}`
-  return options.ascii ? (payloadText, id) => asciiJson(body(payloadText, id)) : body
+  const body: MessageWriter = (payloadText, id, failures) =>
+    `${head}${payloadText}${middle}${id}"${failures === undefined ? '' : `, "failures": ${JSON.stringify(failures)}`}}`
+  return options.ascii ? (...message) => asciiJson(body(...message)) : body
 }
 
 /** JSON has characters beyond ASCII inside strings only, where an escape means the same. */
@@ -44,11 +50,12 @@ function asciiJson(json: string): string {
 }
 
 /**
- * The id at the end of an envelope, where writers of every language put it; `undefined` where there is none (Python on
- * SQS). For backends whose engine gives ids of its own.
+ * The id in an envelope of the usual form, if it is a UUID; `undefined` where there is none (Python on SQS). For backends whose engine gives ids of its own.
  */
 export function messageId(body: string): string | undefined {
-  return idPattern.exec(body.slice(-64))?.[1]
+  const end = body.lastIndexOf(tailStart)
+  const id = end < 0 ? undefined : tailPattern.exec(body.slice(end))?.groups?.id
+  return id !== undefined && uuidPattern.test(id) ? id : undefined
 }
 
 /**
@@ -66,10 +73,17 @@ export function openMessage(body: string): OpenedMessage {
  */
 function openUsualForm(body: string): OpenedMessage | undefined {
   const end = body.lastIndexOf(tailStart)
-  if (end < head.length || !body.startsWith(head) || !tailPattern.test(body.slice(end))) return undefined
+  if (end < head.length || !body.startsWith(head)) return undefined
+  const tail = tailPattern.exec(body.slice(end))
+  if (tail === null) return undefined
   const payloadText = body.slice(head.length, end)
   try {
-    return { payload: parseJson(payloadText), payloadText }
+    const failures = tail.groups?.failures
+    return {
+      payload: parseJson(payloadText),
+      payloadText,
+      failures: failures === undefined ? noFailures : failuresFrom(JSON.parse(failures)),
+    }
   } catch {
     // The envelope has further keys before `queueName`, or is broken: reading the whole tells, and says where.
     return undefined
@@ -86,5 +100,17 @@ function openAnyForm(body: string): OpenedMessage {
     const keys = Object.keys(envelope).slice(0, 8).join(', ')
     throw new Error(`Expected an envelope, an object with the key "payload", got the keys: ${keys || 'none'}`)
   }
-  return { payload, payloadText: stringifyJson(payload) }
+  return { payload, payloadText: stringifyJson(payload), failures: failuresFrom(envelope.failures) }
+}
+
+/** Those entries that are failures: somebody else may have written the key with another meaning. */
+function failuresFrom(value: unknown): readonly Failure[] {
+  return Array.isArray(value) ? value.filter(isFailure) : noFailures
+}
+
+function isFailure(value: unknown): value is Failure {
+  if (typeof value !== 'object' || value === null) return false
+  const { attempt, reason, host, pid, failedAtMs, durationSeconds } = value as Record<keyof Failure, unknown>
+  const numbers = [attempt, pid, failedAtMs, durationSeconds]
+  return typeof reason === 'string' && typeof host === 'string' && numbers.every(number => typeof number === 'number')
 }

@@ -5,7 +5,9 @@ import { formatQueueUrl } from './queue-url.js'
 
 /** Ours, loaded when the first queue of their kind is opened: who uses folders never loads the AWS SDK. */
 const builtIn = new Map<string, () => Promise<BackendOpener>>([
+  ['fq', async () => (await import('./backends/fq/index.js')).opener],
   ['mem', async () => (await import('./backends/mem.js')).opener],
+  ['sqs', async () => (await import('./backends/sqs/index.js')).opener],
 ])
 
 const registered = new Map<string, BackendOpener>()

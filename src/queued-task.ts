@@ -1,5 +1,5 @@
 /** Tasks as a queue gives them out. */
-import type { Lease, MessageState } from './backend.js'
+import type { Failure, Lease, MessageState } from './backend.js'
 import { openMessage } from './message.js'
 import {
   type FunctionTask,
@@ -17,12 +17,14 @@ export class QueuedTask implements Task {
   readonly id: string
   /** The payload as JSON, as it is stored. */
   readonly payloadText: string
+  /** A dead letter's history, oldest first; otherwise empty. */
+  readonly failures: readonly Failure[]
   readonly #payload: Payload
   #task: FunctionTask | RegisteredTask | undefined
 
   /** @param message the message's id and envelope @throws Error where the envelope holds no task */
   constructor(message: { readonly id: string; readonly body: string }) {
-    const { payload, payloadText } = openMessage(message.body)
+    const { payload, payloadText, failures } = openMessage(message.body)
     if (!isFunctionPayload(payload) && !isClassPayload(payload)) {
       throw new Error(
         'Expected the payload of a task, [[module, name], args, kwargs, -1] or { class, … }, got other JSON',
@@ -30,6 +32,7 @@ export class QueuedTask implements Task {
     }
     this.id = message.id
     this.payloadText = payloadText
+    this.failures = failures
     this.#payload = payload
   }
 

@@ -1,11 +1,19 @@
 /** A queue that many processes and machines share. */
 import { homedir } from 'node:os'
+import type { QueueUrl } from './backend.js'
+import { systemClock } from './clock.js'
 import { isEmpty, untilEmpty } from './emptiness.js'
 import { argumentError, LeaseLostError, UnsupportedOperationError } from './errors.js'
 import { insertTasks } from './insert.js'
 import { Leasing, throwFailed } from './leasing.js'
 import { listTasks, requireListing } from './listing.js'
 import { OpenOnce, requireProtocol } from './open-backend.js'
+import { DeadLetterQueue, defaultDeadLetter } from './poll/dead-letter-queue.js'
+import { type PollOptions, pollSettings } from './poll/poll-options.js'
+import { printSteps } from './poll/step-printer.js'
+import { Worker } from './poll/worker.js'
+import { WorkerEvents } from './poll/worker-events.js'
+import { refuseInThread } from './pool.js'
 import { formatQueueUrl, parseQueueUrl } from './queue-url.js'
 import type { LeasedTask, ListedTask } from './queued-task.js'
 import { delaySeconds, leaseSeconds, requireSeconds } from './seconds.js'
@@ -24,6 +32,9 @@ export class TaskQueue implements AsyncDisposable {
   readonly #concurrency: number
   readonly #progress: boolean
   readonly #leasing: Leasing
+  readonly #options: TaskQueueOptions
+  /** What the workers of this queue object do, step by step, see {@link poll}. */
+  readonly events = new WorkerEvents()
 
   /**
    * Names a queue; it is opened by the first verb.
@@ -44,6 +55,7 @@ export class TaskQueue implements AsyncDisposable {
     this.#concurrency = concurrency
     this.#progress = progress
     this.#leasing = new Leasing(concurrency)
+    this.#options = options
     this.#backend = new OpenOnce(queueUrl, { ...options, concurrency })
   }
 
@@ -259,6 +271,70 @@ export class TaskQueue implements AsyncDisposable {
     const signal = options.signal === undefined ? closing : AbortSignal.any([closing, options.signal])
     signal.throwIfAborted()
     await this.#backend.use(backend => untilEmpty(backend, intervalSeconds, signal))
+  }
+
+  /**
+   * Works: leases tasks, runs them, removes them, until something ends it: a signal (SIGINT, SIGTERM), `stopFn`,
+   * `untilEmpty`, `until`, `close`. Running tasks finish then, and what was leased and not begun is given back.
+   *
+   * @returns how many tasks were executed: run to their end and removed
+   * @throws TaskError with `onError: 'throw'`; what `beforeFn`, `afterFn` or the queue itself threw
+   */
+  async poll(options: PollOptions = {}): Promise<number> {
+    const settings = pollSettings(options)
+    refuseInThread()
+    const deadLetter = settings.deadLetter === undefined ? undefined : this.#other(settings.deadLetter)
+    return this.#backend.use(async backend => {
+      const dead = new DeadLetterQueue(deadLetter ?? defaultDeadLetter(backend), this.#options)
+      const printer = settings.verbose ? printSteps(this.events) : undefined
+      try {
+        const worker = new Worker({
+          backend,
+          leasing: this.#leasing,
+          events: this.events,
+          settings,
+          openDeadLetters: () => dead.open(),
+          clock: systemClock,
+          random: Math.random,
+          closing: this.#backend.signal,
+        })
+        return await worker.work()
+      } finally {
+        printer?.dispose()
+        await dead.close()
+      }
+    })
+  }
+
+  /**
+   * The dead letters of this queue: tasks that failed too often, each with the reasons in `failures`.
+   *
+   * @param options.deadLetter URL of the queue where they are. Default: the queue's own
+   * @throws UnsupportedOperationError where there is no such queue, or where looking would mean leasing
+   */
+  async *failures(options: { deadLetter?: string } = {}): AsyncGenerator<ListedTask, void, undefined> {
+    const given = options.deadLetter === undefined ? undefined : this.#other(options.deadLetter)
+    const backend = await this.#backend.open()
+    const url = given ?? defaultDeadLetter(backend)
+    if (url === undefined) {
+      throw new UnsupportedOperationError(
+        `${backend.label} has no dead letters of its own: pass the URL of the queue as \`deadLetter\``,
+      )
+    }
+    const dead = new DeadLetterQueue(url, this.#options)
+    try {
+      const letters = await dead.open()
+      if (letters !== undefined) yield* listTasks(letters.backend)
+    } finally {
+      await dead.close()
+    }
+  }
+
+  #other(url: string): QueueUrl {
+    const other = parseQueueUrl(url, { cwd: process.cwd(), home: homedir() })
+    requireProtocol(other.protocol)
+    if (formatQueueUrl(other) === this.url) throw argumentError('deadLetter', 'another queue than the one itself', url)
+    return other
   }
 
   /**

@@ -48,6 +48,7 @@ describe('envelopes', () => {
 
   it('tell their id, where they have one', () => {
     assert.equal(messageId(messageWriter('q')('1', id)), id)
+    assert.equal(messageId(messageWriter('q')('1', id, [])), id)
     assert.equal(messageId(`{"payload": 1, "queueName": "q", "id": "${id}"}\n`), id)
     for (const body of ['', '{"payload": 1, "queueName": "q"}', `{"payload": {"x": 1, "id": "${id}"}}`]) {
       assert.equal(messageId(body), undefined, body)

@@ -16,6 +16,7 @@ import type {
   Lease,
   ListedMessage,
   Message,
+  WorkerStatus,
 } from '../backend.js'
 import { type Clock, systemClock } from '../clock.js'
 import { argumentError, LeaseLostError } from '../errors.js'
@@ -56,6 +57,7 @@ class MemQueue implements Backend {
   readonly capabilities = capabilities
   readonly label: string
   readonly queueName: string
+  readonly deadLetterUrl: string
   readonly clock: Clock
   opened = 0
 
@@ -69,12 +71,14 @@ class MemQueue implements Backend {
   #nextDueMs = Number.POSITIVE_INFINITY
   readonly #quarantine = new Map<string, { message: Message; reason: string }>()
   readonly #wakers = new Set<() => void>()
+  readonly #workers = new Map<string, WorkerStatus>()
   #inserted = 0
   #completed = 0
 
   constructor(name: string, clock: Clock) {
     this.label = `mem://${name}`
     this.queueName = name
+    this.deadLetterUrl = `mem://${name}/failed`
     this.clock = clock
   }
 
@@ -187,6 +191,15 @@ class MemQueue implements Backend {
       const state = !this.#waiting.has(entry) ? 'ready' : entry.holder === undefined ? 'delayed' : 'leased'
       yield { ...entry.message, state }
     }
+  }
+
+  async reportWorker(worker: string, status: WorkerStatus | undefined): Promise<void> {
+    if (status === undefined) this.#workers.delete(worker)
+    else this.#workers.set(worker, status)
+  }
+
+  async workers(): Promise<WorkerStatus[]> {
+    return [...this.#workers.values()]
   }
 
   async quarantine(lease: Lease, reason: string): Promise<void> {
