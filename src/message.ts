@@ -26,8 +26,6 @@ const tailStart = ', "queueName": '
 const tailPattern =
   /^, "queueName": "(?:[^"\\]|\\.)*"(?:, "id": "(?<id>(?:[^"\\]|\\.)*)")?(?:, "failures": (?<failures>\[.*\]))?\}\s*$/s
 
-const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-
 /** Puts payloads into envelopes for one queue; a dead letter's has the history of its failures as one more key. */
 export type MessageWriter = (payloadText: string, id: string, failures?: readonly Failure[]) => string
 
@@ -50,21 +48,18 @@ function asciiJson(json: string): string {
 }
 
 /**
- * The id in an envelope of the usual form, if it is a UUID; `undefined` where there is none (Python on SQS). For backends whose engine gives ids of its own.
- */
-export function messageId(body: string): string | undefined {
-  const end = body.lastIndexOf(tailStart)
-  const id = end < 0 ? undefined : tailPattern.exec(body.slice(end))?.groups?.id
-  return id !== undefined && uuidPattern.test(id) ? id : undefined
-}
-
-/**
  * Takes the payload out of an envelope.
  *
  * @throws Error where the text is not JSON, or an envelope without a payload
  */
 export function openMessage(body: string): OpenedMessage {
   return openUsualForm(body) ?? openAnyForm(body)
+}
+
+/** The id in an envelope of the usual form; `undefined` where there is none, as in Python's SQS bodies. */
+export function messageId(body: string): string | undefined {
+  const end = body.lastIndexOf(tailStart)
+  return end < 0 ? undefined : tailPattern.exec(body.slice(end))?.groups?.id
 }
 
 /**

@@ -53,7 +53,6 @@ describe('envelopes', () => {
     for (const body of ['', '{"payload": 1, "queueName": "q"}', `{"payload": {"x": 1, "id": "${id}"}}`]) {
       assert.equal(messageId(body), undefined, body)
     }
-    assert.equal(messageId('{"payload": 1, "queueName": "q", "id": "../../etc/passwd"}'), undefined)
   })
 
   it('are read in any form of JSON, and by no other rule', () => {
