@@ -92,6 +92,11 @@ export class Chunk {
     return count
   }
 
+  /** Whether the thread has begun a task of it. */
+  get hasBegun(): boolean {
+    return this.#slots.some(state => state !== slot.waiting && state !== slot.withdrawn)
+  }
+
   /** Takes back up to `max` tasks that have not begun, from the end. */
   withdraw(max: number): Call[] {
     const taken: Call[] = []

@@ -14,7 +14,7 @@ import type { Run, RunOptions } from './run-options.js'
 import type { ChunkMessage, ChunkReport, ThreadMessage } from './thread-messages.js'
 
 /** Settings of a run on threads. */
-export interface ThreadRunOptions extends RunOptions {
+export interface ThreadRunOptions<T> extends RunOptions<T> {
   /** Lanes, and so threads, at most. */
   readonly parallel: number
   /** Shared by all runs of one queue, so that they keep to `parallel` threads together. */
@@ -29,43 +29,69 @@ const barrenDeathLimit = 3
 /** How long a task that was asked to end by its `signal` may take to do so before its thread is stopped. Milliseconds. */
 const abortGraceMs = 250
 
+/** How soon an idle lane looks again for tasks that a slow thread has not begun. Milliseconds. */
+const lookAgainMs = 10
+
 interface Flight {
   readonly chunk: Chunk
+  /** When it was handed out, by `performance.now()`. */
+  readonly sinceMs: number
   /** Stops the thread. */
   readonly kill: AbortController
   thread: number | undefined
 }
 
-export class ThreadRun implements Run, ThreadListener {
+export class ThreadRun<T> implements Run, ThreadListener {
   readonly done: Promise<void>
-  readonly #options: ThreadRunOptions
+  readonly #options: ThreadRunOptions<T>
   readonly #settings: ChunkSettings
   readonly #pool: ThreadPool
   readonly #flights = new Map<number, Flight>()
   /** Calls to be run again elsewhere: taken from a slow thread or left by a dead one. */
   #returned: Call[] = []
-  readonly #size = new ChunkSize()
+  readonly #size: ChunkSize
   #barrenDeaths = 0
   #stopped = false
   #fatal: { readonly thrown: unknown } | undefined
   #waiters: (() => void)[] = []
   #watch: NodeJS.Timeout | undefined
+  #look: NodeJS.Timeout | undefined
 
-  constructor(options: ThreadRunOptions) {
+  constructor(options: ThreadRunOptions<T>) {
     this.#options = options
     const timeoutMs = options.timeoutSeconds === undefined ? undefined : options.timeoutSeconds * 1000
     const { idPrefix, postAll, concurrency, maxMemoryMb } = options
     this.#settings = { idPrefix, postAll, concurrency, maxMemoryMb, timeoutMs }
+    this.#size = new ChunkSize(options.maxChunk)
     this.#pool = ThreadPool.join(this, maxMemoryMb)
     this.done = this.#run()
   }
 
-  stop(): void {
-    if (this.#stopped) return
+  stop(): Call[] {
+    if (this.#stopped) return []
     this.#stopped = true
+    const withdrawn = this.#returned.concat(this.withdraw(0))
     this.#returned = []
-    for (const { chunk } of this.#flights.values()) chunk.withdraw(Number.POSITIVE_INFINITY)
     this.#wakeAll()
+    return withdrawn
+  }
+
+  withdraw(olderThanMs: number): Call[] {
+    const beforeMs = performance.now() - olderThanMs
+    const withdrawn: Call[] = []
+    for (const { chunk, sinceMs } of this.#flights.values()) {
+      if (sinceMs <= beforeMs) withdrawn.push(...chunk.withdraw(Number.POSITIVE_INFINITY))
+    }
+    return withdrawn
+  }
+
+  abort(call: Call, reason: Error): void {
+    for (const flight of this.#flights.values()) {
+      const index = flight.chunk.indexOf(call)
+      if (index < 0) continue
+      this.#abort(flight, index, reason, performance.timeOrigin + performance.now())
+      this.#watchTimes()
+    }
   }
 
   resume(): void {
@@ -75,9 +101,10 @@ export class ThreadRun implements Run, ThreadListener {
   async #run(): Promise<void> {
     const { source, parallel } = this.#options
     try {
-      await Promise.all(Array.from({ length: parallel }, () => this.#lane()))
+      await Promise.all(Array.from({ length: parallel }, (_, lane) => this.#lane(lane)))
     } finally {
       clearTimeout(this.#watch)
+      clearTimeout(this.#look)
       await source.stop()
       this.#pool.leave(this)
     }
@@ -85,12 +112,12 @@ export class ThreadRun implements Run, ThreadListener {
     if (failure !== undefined) throw failure.thrown
   }
 
-  async #lane(): Promise<void> {
+  async #lane(lane: number): Promise<void> {
     for (;;) {
       let calls: Call[] = []
       const pass = await this.#options.gate.enter()
       try {
-        calls = this.#take()
+        calls = this.#take(lane)
         if (calls.length > 0) await this.#fly(calls)
       } catch (thrown) {
         this.#fail(thrown)
@@ -107,12 +134,15 @@ export class ThreadRun implements Run, ThreadListener {
   }
 
   /** The next calls for an idle lane: returned ones first, then the source's, then what others have not begun. */
-  #take(): Call[] {
+  #take(lane: number): Call[] {
     if (this.#stopped) return []
     if (this.#returned.length > 0) return this.#returned.splice(0, this.#size.tasks)
     const { source, toCall } = this.#options
-    const calls = this.#mayPull() ? source.take(this.#size.tasks).map(toCall) : []
-    return calls.length > 0 ? calls : this.#steal()
+    const calls = this.#mayPull() ? source.take(this.#size.tasks, lane).map(toCall) : []
+    if (calls.length > 0) return calls
+    const stolen = this.#steal()
+    if (stolen.length > 0) source.take(0, lane)
+    return stolen
   }
 
   #steal(): Call[] {
@@ -120,7 +150,8 @@ export class ThreadRun implements Run, ThreadListener {
     let most = 0
     for (const { chunk } of this.#flights.values()) {
       const waiting = chunk.waitingCount
-      if (waiting > most) {
+      // A thread that has begun none of its tasks is only starting: it would be no sooner done elsewhere.
+      if (waiting > most && chunk.hasBegun) {
         fullest = chunk
         most = waiting
       }
@@ -135,7 +166,18 @@ export class ThreadRun implements Run, ThreadListener {
   #somethingNew(): Promise<void> {
     const { source } = this.#options
     const woken = new Promise<void>(resolve => this.#waiters.push(resolve))
+    this.#lookAgain()
     return source.ended || !this.#mayPull() ? woken : Promise.race([woken, source.ready()])
+  }
+
+  /** Idle lanes look again for tasks to steal: nobody tells when a thread begins its first one. */
+  #lookAgain(): void {
+    const stealable = [...this.#flights.values()].some(({ chunk }) => chunk.waitingCount > 0)
+    if (stealable)
+      this.#look ??= setTimeout(() => {
+        this.#look = undefined
+        this.#wakeAll()
+      }, lookAgainMs)
   }
 
   #wakeAll(): void {
@@ -152,9 +194,10 @@ export class ThreadRun implements Run, ThreadListener {
   async #fly(calls: Call[]): Promise<void> {
     for (const call of calls) refuseEntryScript(call.code)
     const chunk = new Chunk(calls, this.#settings)
-    const flight: Flight = { chunk, kill: new AbortController(), thread: undefined }
+    const flight: Flight = { chunk, sinceMs: performance.now(), kill: new AbortController(), thread: undefined }
     this.#flights.set(chunk.id, flight)
     if (this.#settings.timeoutMs !== undefined) this.#watchTimes()
+    for (const call of calls) this.#options.listener.onStart?.(call)
     // Waiting lanes may take their share of it.
     this.#wakeAll()
     try {
@@ -204,8 +247,8 @@ export class ThreadRun implements Run, ThreadListener {
 
   /** Looks now and then for tasks whose time is up: first their signal is aborted, then their thread is stopped. */
   #watchTimes(): void {
-    const { timeoutMs } = this.#settings
-    if (this.#watch !== undefined || timeoutMs === undefined) return
+    const { timeoutMs = Number.POSITIVE_INFINITY } = this.#settings
+    if (this.#watch !== undefined) return
     const lookMs = Math.min(50, Math.max(5, timeoutMs / 10))
     this.#watch = setTimeout(() => {
       this.#watch = undefined

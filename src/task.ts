@@ -36,6 +36,8 @@ export type Payload = FunctionPayload | ClassPayload
 export interface Task<R = unknown> {
   payload(): Payload
   execute(...extra: never[]): R
+  /** Only for the compiler: refuses a {@link FunctionTask} that still needs arguments. */
+  readonly missing?: () => void
 }
 
 /**

@@ -8,12 +8,16 @@ import {
   unregisteredFunction,
 } from '../src/registry.js'
 import type { CodeReference } from '../src/thread-messages.js'
+import { enableTypeScript } from './typescript.js'
 
 /** Code, or why there is none; the tasks that need it fail with that. */
 export type LoadedCode = { readonly code: RegisteredCode } | { readonly error: Error }
 
 /** One import a file and thread. A failed one is kept too: Node would not run the module a second time either. */
 const imports = new Map<string, Promise<void>>()
+
+/** Files whose import threw. */
+const broken = new Set<string>()
 
 /** Loads the code behind references, in their order. Never rejects. */
 export function loadCode(references: readonly CodeReference[]): Promise<LoadedCode[]> {
@@ -25,7 +29,8 @@ export function loadedCode(references: readonly CodeReference[]): LoadedCode[] |
   const loaded: LoadedCode[] = []
   for (const reference of references) {
     const code = find(reference)
-    if (code === undefined) return undefined
+    // A file that threw may have registered some of its code before: half a module is not run.
+    if (code === undefined || (reference.url !== undefined && broken.has(reference.url))) return undefined
     loaded.push({ code })
   }
   return loaded
@@ -34,11 +39,12 @@ export function loadedCode(references: readonly CodeReference[]): LoadedCode[] |
 async function load(reference: CodeReference): Promise<LoadedCode> {
   const { url } = reference
   const known = find(reference)
-  if (known !== undefined) return { code: known }
+  if (known !== undefined && (url === undefined || !imports.has(url))) return { code: known }
   if (url === undefined) return { error: unregistered(reference) }
   try {
     await importOnce(url)
   } catch (cause) {
+    broken.add(url)
     return { error: new Error(`Expected ${url} to load in a thread, but it threw: ${shown(cause)}`, { cause }) }
   }
   const code = find(reference)
@@ -53,10 +59,15 @@ async function load(reference: CodeReference): Promise<LoadedCode> {
 function importOnce(url: string): Promise<void> {
   let imported = imports.get(url)
   if (imported === undefined) {
-    imported = import(url).then(() => undefined)
+    imported = importNow(url)
     imports.set(url, imported)
   }
   return imported
+}
+
+async function importNow(url: string): Promise<void> {
+  await enableTypeScript(url)
+  await import(url)
 }
 
 function find(reference: CodeReference): RegisteredCode | undefined {
