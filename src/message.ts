@@ -24,7 +24,7 @@ const head = '{"payload": '
 const noFailures: readonly Failure[] = []
 const tailStart = ', "queueName": '
 const tailPattern =
-  /^, "queueName": "(?:[^"\\]|\\.)*"(?:, "id": "(?:[^"\\]|\\.)*")?(?:, "failures": (?<failures>\[.*\]))?\}\s*$/s
+  /^, "queueName": "(?:[^"\\]|\\.)*"(?:, "id": "(?<id>(?:[^"\\]|\\.)*)")?(?:, "failures": (?<failures>\[.*\]))?\}\s*$/s
 
 /** Puts payloads into envelopes for one queue; a dead letter's has the history of its failures as one more key. */
 export type MessageWriter = (payloadText: string, id: string, failures?: readonly Failure[]) => string
@@ -54,6 +54,12 @@ function asciiJson(json: string): string {
  */
 export function openMessage(body: string): OpenedMessage {
   return openUsualForm(body) ?? openAnyForm(body)
+}
+
+/** The id in an envelope of the usual form; `undefined` where there is none, as in Python's SQS bodies. */
+export function messageId(body: string): string | undefined {
+  const end = body.lastIndexOf(tailStart)
+  return end < 0 ? undefined : tailPattern.exec(body.slice(end))?.groups?.id
 }
 
 /**
