@@ -18,6 +18,7 @@ export class HereRun implements Run {
   #calls: Call[] = []
   #next = 0
   #stopped = false
+  #fatal: { readonly thrown: unknown } | undefined
   #lastTurnMs = performance.now()
   readonly #resumed: (() => void)[] = []
 
@@ -43,13 +44,14 @@ export class HereRun implements Run {
       this.#stopped = true
       await source.stop()
     }
-    if (source.error !== undefined) throw source.error.thrown
+    const failure = this.#fatal ?? source.error
+    if (failure !== undefined) throw failure.thrown
   }
 
   async #drain(): Promise<void> {
     const { listener, idPrefix } = this.#options
     try {
-      for (let call = await this.#nextCall(); call !== undefined; call = await this.#nextCall()) {
+      for (let call = await this.#nextCall(); call !== undefined && !this.#stopped; call = await this.#nextCall()) {
         // Tasks that return no promise are run in a row: an await between them would cost more than they do.
         for (let now: Call | undefined = call; now !== undefined; now = this.#nextNow()) {
           const running = runCall(now, idPrefix, listener)
@@ -57,8 +59,9 @@ export class HereRun implements Run {
         }
       }
     } catch (thrown) {
-      this.#stopped = true
-      throw thrown
+      // Kept until the other tasks that run have ended.
+      this.#fatal ??= { thrown }
+      this.stop()
     }
   }
 
