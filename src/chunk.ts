@@ -26,6 +26,8 @@ let lastChunk = 0
 export class Chunk {
   readonly id = ++lastChunk
   readonly calls: readonly Call[]
+  /** When it was handed out, by `performance.now()`. */
+  readonly sinceMs = performance.now()
   readonly #settings: ChunkSettings
   readonly #slots: Int32Array<SharedArrayBuffer>
   readonly #startedAtMs: Float64Array<SharedArrayBuffer> | undefined
@@ -145,6 +147,11 @@ export class Chunk {
   /** Why and when a task was asked to end. */
   abortedFor(index: number): { readonly reason: unknown; readonly atMs: number } | undefined {
     return this.#aborted.get(index)
+  }
+
+  /** The index of a call, for whoever wants it aborted; -1 if it is not one of these. */
+  indexOf(call: Call): number {
+    return this.calls.indexOf(call)
   }
 
   /** Calls that succeeded without saying so (only failures are posted then), passed to `report` once each. */

@@ -2,49 +2,42 @@
 import type { Call, Outcome } from './call.js'
 import type { Chunk } from './chunk.js'
 import { timeoutError } from './death-causes.js'
+import type { Flight } from './flight.js'
 import type { Flights } from './flights.js'
 import { monotonicMs } from './monotonic.js'
 
-/** A progress bar is redrawn no more often. Milliseconds. */
-const reportMs = 100
+/** How often: a tenth of the tasks' time, but not in a busy loop, nor so rarely that a progress bar stands. Milliseconds. */
+const leastLookMs = 5
+const mostLookMs = 50
 
-/** Bounds of how often overdue tasks are looked for: a tenth of their time, but not in a busy loop. Milliseconds. */
-const leastTimeoutLookMs = 5
-const mostTimeoutLookMs = 50
+/** What a {@link FlightWatch} asks of its run. */
+export interface WatchOwner {
+  /** A task succeeded without a word. */
+  report(call: Call, outcome: Outcome): void
+  /** A thread is to abort the signal of a task. */
+  abort(thread: number, chunk: Chunk, index: number, reason: Error): void
+}
 
 export class FlightWatch {
   readonly #flights: Flights
-  readonly #timeoutMs: number | undefined
-  readonly #report: (call: Call, outcome: Outcome) => void
-  readonly #abort: (thread: number, chunk: Chunk, index: number, reason: Error) => void
+  readonly #timeoutMs: number
+  readonly #owner: WatchOwner
   #timer: NodeJS.Timeout | undefined
 
-  /**
-   * @param timeoutMs tasks that run longer are aborted; `undefined`: no limit
-   * @param report hears of silent successes
-   * @param abort tells a thread that this task should end
-   */
-  constructor(
-    flights: Flights,
-    timeoutMs: number | undefined,
-    report: (call: Call, outcome: Outcome) => void,
-    abort: (thread: number, chunk: Chunk, index: number, reason: Error) => void,
-  ) {
+  /** @param timeoutMs tasks that run longer are aborted */
+  constructor(flights: Flights, timeoutMs = Number.POSITIVE_INFINITY, owner: WatchOwner) {
     this.#flights = flights
     this.#timeoutMs = timeoutMs
-    this.#report = report
-    this.#abort = abort
+    this.#owner = owner
   }
 
   /** Watches as long as there are flights. */
   start(): void {
     if (this.#timer !== undefined) return
-    const timeoutMs = this.#timeoutMs
-    const lookMs =
-      timeoutMs === undefined ? reportMs : Math.min(mostTimeoutLookMs, Math.max(leastTimeoutLookMs, timeoutMs / 10))
+    const lookMs = Math.min(mostLookMs, Math.max(leastLookMs, this.#timeoutMs / 10))
     this.#timer = setTimeout(() => {
       this.#timer = undefined
-      this.#look()
+      this.#look(monotonicMs())
       if (this.#flights.size > 0) this.start()
     }, lookMs)
   }
@@ -54,24 +47,22 @@ export class FlightWatch {
     this.#timer = undefined
   }
 
-  #look(): void {
-    for (const { chunks } of this.#flights) {
-      for (const chunk of chunks.values()) chunk.reportSilentSuccesses(this.#report)
+  /** Asks a task to end, by its signal. If it does not, its thread is stopped. */
+  abort(flight: Flight, chunk: Chunk, index: number, reason: Error): void {
+    if (chunk.abort(index, reason, monotonicMs()) && flight.thread !== undefined) {
+      this.#owner.abort(flight.thread, chunk, index, reason)
     }
-    if (this.#timeoutMs !== undefined) this.#endOverdue(this.#timeoutMs)
   }
 
-  /** First a task's signal is aborted, then its thread is stopped. */
-  #endOverdue(timeoutMs: number): void {
-    const nowMs = monotonicMs()
+  #look(nowMs: number): void {
     for (const flight of this.#flights) {
-      for (const { chunk, index } of flight.overdue(timeoutMs, nowMs)) {
-        const reason = timeoutError(timeoutMs)
-        if (chunk.abort(index, reason, nowMs) && flight.thread !== undefined) {
-          this.#abort(flight.thread, chunk, index, reason)
-        }
+      for (const chunk of flight.chunks.values()) {
+        chunk.reportSilentSuccesses((call, outcome) => this.#owner.report(call, outcome))
       }
-      if (flight.isHopeless(timeoutMs, nowMs)) flight.kill(timeoutError(timeoutMs))
+      for (const { chunk, index } of flight.overdue(this.#timeoutMs, nowMs)) {
+        this.abort(flight, chunk, index, timeoutError(this.#timeoutMs))
+      }
+      if (flight.isHopeless(this.#timeoutMs, nowMs)) flight.kill(timeoutError(this.#timeoutMs))
     }
   }
 }

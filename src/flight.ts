@@ -28,6 +28,8 @@ export interface Wreck {
 export class Flight {
   /** Number of the first chunk. */
   readonly id: number
+  /** The lane that it belongs to. */
+  readonly lane: number
   /** Chunks whose `done` has not come. */
   readonly chunks = new Map<number, Chunk>()
   /** The thread, once it has begun. */
@@ -41,8 +43,9 @@ export class Flight {
   readonly #kill = new AbortController()
   #onEmpty: (() => void) | undefined
 
-  constructor(first: Chunk) {
+  constructor(first: Chunk, lane: number) {
     this.id = first.id
+    this.lane = lane
     this.chunks.set(first.id, first)
   }
 

@@ -55,6 +55,15 @@ export class Flights implements Iterable<Flight> {
     return this.#byChunk.get(chunk)
   }
 
+  /** Where a call is. */
+  find(call: Call): { readonly flight: Flight; readonly chunk: Chunk; readonly index: number } | undefined {
+    for (const { flight, chunk } of this.#byChunk.values()) {
+      const index = chunk.indexOf(call)
+      if (index >= 0) return { flight, chunk, index }
+    }
+    return undefined
+  }
+
   /** The call at a place of a chunk that is not done. */
   call(chunk: number, index: number): Call | undefined {
     return this.#byChunk.get(chunk)?.chunk.calls[index]
@@ -81,8 +90,12 @@ export class Flights implements Iterable<Flight> {
     return fullest?.withdraw(Math.min(max, Math.ceil(most / 2))) ?? []
   }
 
-  /** Takes back all that has not begun, from every flight. */
-  withdrawAll(): void {
-    for (const { chunk } of this.#byChunk.values()) chunk.withdraw(Number.POSITIVE_INFINITY)
+  /** Takes back all that was handed out at `beforeMs` at the latest (by `performance.now()`) and has not begun. */
+  withdraw(beforeMs: number): Call[] {
+    const withdrawn: Call[] = []
+    for (const { chunk } of this.#byChunk.values()) {
+      if (chunk.sinceMs <= beforeMs) for (const call of chunk.withdraw(Number.POSITIVE_INFINITY)) withdrawn.push(call)
+    }
+    return withdrawn
   }
 }

@@ -14,10 +14,10 @@ export interface LaneWork {
   readonly isOver: boolean
   /** Some thread has tasks that it has not begun. */
   readonly hasWaiting: boolean
-  /** The next calls for a thread; none: wait. */
-  take(): Call[]
+  /** The next calls for this lane's thread; none: wait. */
+  take(lane: number): Call[]
   /** Has a thread run them; resolves when all that it began have ended. */
-  fly(calls: Call[]): Promise<void>
+  fly(calls: Call[], lane: number): Promise<void>
   /** Hears what {@link take} or {@link fly} throw. */
   fail(thrown: unknown): void
   /** Hears of each {@link Lanes.wake}. */
@@ -44,7 +44,7 @@ export class Lanes {
   /** Runs so many lanes; resolves when the work is over and each has come to its end. */
   async run(lanes: number): Promise<void> {
     try {
-      await Promise.all(Array.from({ length: lanes }, () => this.#lane()))
+      await Promise.all(Array.from({ length: lanes }, (_, lane) => this.#lane(lane)))
     } finally {
       clearTimeout(this.#look)
     }
@@ -79,7 +79,7 @@ export class Lanes {
     })
   }
 
-  async #lane(): Promise<void> {
+  async #lane(lane: number): Promise<void> {
     while (!this.#work.isOver) {
       const entry = this.#gate.enter()
       this.#entries.add(entry)
@@ -88,8 +88,8 @@ export class Lanes {
       if (pass === undefined) break
       let calls: Call[] = []
       try {
-        calls = this.#work.take()
-        if (calls.length > 0) await this.#work.fly(calls)
+        calls = this.#work.take(lane)
+        if (calls.length > 0) await this.#work.fly(calls, lane)
       } catch (thrown) {
         this.#work.fail(thrown)
       } finally {

@@ -3,12 +3,12 @@ import { randomUUID } from 'node:crypto'
 import { type Call, type Outcome, toCall } from './call.js'
 import { TaskError } from './errors.js'
 import type { Gate } from './gate.js'
-import { onInterrupt } from './interrupt.js'
 import { startProgress } from './progress.js'
 import { codeName } from './registry.js'
 import { HereRun } from './run-here.js'
 import { ThreadRun } from './run-on-threads.js'
 import type { Run, RunListener } from './run-options.js'
+import { onStopSignals } from './stop-signals.js'
 import { warnOfStray } from './stray.js'
 import type { TaskInput } from './task.js'
 import { type TaskIterable, TaskSource } from './task-source.js'
@@ -108,7 +108,7 @@ export function startLocalRun(
     stoppedBy ??= reason
     run.stop()
   }
-  const interrupt = onInterrupt(() => stopFor('SIGINT'))
+  const interrupt = onStopSignals({ signals: ['SIGINT'], stop: stopFor })
   const onAbort = () => stopFor(signal?.reason)
   if (signal?.aborted) onAbort()
   else signal?.addEventListener('abort', onAbort, { once: true })
@@ -124,7 +124,7 @@ export function startLocalRun(
     })
   // Both are the caller's to await; one that awaits only `ended` must not be told of a rejection that it handles so.
   const ended = finished.then(nothing, nothing)
-  return { finished, ended, stop: () => run.stop(), stopFor, resume: () => run.resume() }
+  return { finished, ended, stop: () => void run.stop(), stopFor, resume: () => run.resume() }
 }
 
 /** The error of a task that failed; `cause` is its own. */

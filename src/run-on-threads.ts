@@ -21,7 +21,7 @@ import type { ChunkMessage, ThreadMessage } from './thread-messages.js'
 import { isCloneError, splitUncloneable } from './uncloneable.js'
 
 /** Settings of a run on threads. */
-export interface ThreadRunOptions extends RunOptions {
+export interface ThreadRunOptions<T> extends RunOptions<T> {
   /** Lanes, and so threads, at most. */
   readonly parallel: number
   /** Shared by all runs of one queue, so that they keep to `parallel` threads together. */
@@ -35,9 +35,9 @@ const barrenDeathLimit = 3
 
 type ChunkThreadMessage = Extract<ThreadMessage, { type: 'loading' | 'failed' | 'succeeded' | 'done' }>
 
-export class ThreadRun implements Run, ThreadListener {
+export class ThreadRun<T> implements Run, ThreadListener {
   readonly done: Promise<void>
-  readonly #options: ThreadRunOptions
+  readonly #options: ThreadRunOptions<T>
   readonly #settings: ChunkSettings
   readonly #pool: ThreadPool
   readonly #flights = new Flights()
@@ -45,7 +45,7 @@ export class ThreadRun implements Run, ThreadListener {
   readonly #watch: FlightWatch
   /** Calls to be run again elsewhere: taken from a slow thread or left by a dead one. */
   #returned: Call[] = []
-  readonly #size = new ChunkSize()
+  readonly #size: ChunkSize
   #barrenDeaths = 0
   /** Files that ended a thread that imported them: their tasks fail without costing another. */
   readonly #deadlyFiles = new Map<string, Error>()
@@ -54,25 +54,38 @@ export class ThreadRun implements Run, ThreadListener {
   #fatal: { readonly thrown: unknown } | undefined
   #feed: NodeJS.Immediate | undefined
 
-  constructor(options: ThreadRunOptions) {
+  constructor(options: ThreadRunOptions<T>) {
     this.#options = options
     const timeoutMs = options.timeoutSeconds === undefined ? undefined : options.timeoutSeconds * 1000
     const { idPrefix, postAll, concurrency, maxMemoryMb } = options
     this.#settings = { idPrefix, postAll, concurrency, maxMemoryMb, timeoutMs }
+    this.#size = new ChunkSize(options.maxChunk)
     this.#lanes = new Lanes(this.#laneWork(), options.gate)
-    this.#watch = new FlightWatch(this.#flights, timeoutMs, this.#report, (thread, { id }, index, reason) =>
-      this.#pool.send(thread, { type: 'abort', chunk: id, index, reason: errorToWire(reason) }),
-    )
+    this.#watch = new FlightWatch(this.#flights, timeoutMs, {
+      report: this.#report,
+      abort: (thread, { id }, index, reason) =>
+        this.#pool.send(thread, { type: 'abort', chunk: id, index, reason: errorToWire(reason) }),
+    })
     this.#pool = ThreadPool.join(this, maxMemoryMb)
     this.done = this.#run()
   }
 
-  stop(): void {
-    if (this.#stopped) return
+  stop(): Call[] {
+    if (this.#stopped) return []
     this.#stopped = true
+    const withdrawn = this.#returned.concat(this.withdraw(0))
     this.#returned = []
-    this.#flights.withdrawAll()
     this.#lanes.wake()
+    return withdrawn
+  }
+
+  withdraw(olderThanMs: number): Call[] {
+    return this.#flights.withdraw(performance.now() - olderThanMs)
+  }
+
+  abort(call: Call, reason: Error): void {
+    const found = this.#flights.find(call)
+    if (found !== undefined) this.#watch.abort(found.flight, found.chunk, found.index, reason)
   }
 
   resume(): void {
@@ -103,25 +116,29 @@ export class ThreadRun implements Run, ThreadListener {
       get hasWaiting() {
         return run.#flights.hasWaiting
       },
-      take: () => this.#take(this.#size.tasks),
-      fly: calls => this.#fly(calls),
+      take: lane => this.#take(this.#size.tasks, lane),
+      fly: (calls, lane) => this.#fly(calls, lane),
       fail: thrown => this.#fail(thrown),
       woken: () => this.#feedSoon(),
       sourceReady: () => (source.ended || mayPull?.() === false ? undefined : source.ready()),
     }
   }
 
-  /** Up to `max` calls for a thread: returned ones first, then the source's, then what other threads have not begun. */
-  #take(max: number, feeding?: Flight): Call[] {
+  /**
+   * Up to `max` calls for a thread: returned ones first, then the source's, then what other threads have not begun.
+   * @param feeding the flight that they are for, if it is in the air
+   */
+  #take(max: number, lane: number, feeding?: Flight): Call[] {
     if (this.#stopped) return []
     if (this.#returned.length > 0) return this.#returned.splice(0, max)
     const { source, toCall, mayPull } = this.#options
-    const calls = (mayPull?.() ?? true) ? source.take(max).map(toCall) : []
+    const calls = (mayPull?.() ?? true) ? source.take(max, lane).map(toCall) : []
     // Checked before any of them is on its way, so that nothing has run when the message is about all of them.
     for (const { code } of calls) refuseEntryScript(code)
-    return calls.length > 0
-      ? calls
-      : this.#flights.steal(feeding === undefined ? Number.POSITIVE_INFINITY : max, feeding)
+    if (calls.length > 0) return calls
+    const stolen = this.#flights.steal(feeding === undefined ? Number.POSITIVE_INFINITY : max, feeding)
+    if (stolen.length > 0) source.take(0, lane)
+    return stolen
   }
 
   /** Sends further tasks to threads that could run more at once; later, so that idle threads come before them. */
@@ -138,13 +155,14 @@ export class ThreadRun implements Run, ThreadListener {
     this.stop()
   }
 
-  async #fly(calls: Call[]): Promise<void> {
+  async #fly(calls: Call[], lane: number): Promise<void> {
     const loadable = this.#withoutDeadlyFiles(calls)
     if (loadable.length === 0) return
     const chunk = new Chunk(loadable, this.#settings)
-    const flight = new Flight(chunk)
+    const flight = new Flight(chunk, lane)
     this.#flights.add(flight)
     this.#watch.start()
+    for (const call of loadable) this.#options.listener.onStart?.(call)
     // Waiting lanes may take their share of it.
     this.#lanes.wake()
     try {
@@ -161,22 +179,24 @@ export class ThreadRun implements Run, ThreadListener {
     } finally {
       for (const left of [...flight.chunks.values()]) this.#drop(flight, left)
       this.#flights.drop(flight)
+      if (this.#settings.concurrency > 1 && !this.#stopped) this.#options.source.take(0, this.#feedLane(lane))
       this.#lanes.wake()
     }
   }
 
   /** Sends a thread that could run more at once what there is. */
   #feedFlight(flight: Flight): void {
-    const { free, thread } = flight
+    const { free, thread, lane } = flight
     if (free === 0 || thread === undefined || this.#stopped) return
     try {
-      const calls = this.#withoutDeadlyFiles(this.#take(Math.max(free, this.#size.tasks), flight))
+      const calls = this.#withoutDeadlyFiles(this.#take(Math.max(free, this.#size.tasks), this.#feedLane(lane), flight))
       if (calls.length === 0) {
         this.#lanes.watch()
         return
       }
       const chunk = new Chunk(calls, this.#settings)
       this.#flights.addChunk(flight, chunk)
+      for (const call of calls) this.#options.listener.onStart?.(call)
       try {
         this.#pool.send(thread, { type: 'more', flight: flight.id, chunk: chunk.message() })
         flight.free = 0
@@ -188,6 +208,11 @@ export class ThreadRun implements Run, ThreadListener {
     } catch (thrown) {
       this.#fail(thrown)
     }
+  }
+
+  /** What a flight asks for besides its first chunk is asked for under a number of its own. */
+  #feedLane(lane: number): number {
+    return this.#options.parallel + lane
   }
 
   #drop(flight: Flight, chunk: Chunk): void {

@@ -36,7 +36,7 @@ export type Payload = FunctionPayload | ClassPayload
 export interface Task<R = unknown> {
   payload(): Payload
   execute(...extra: never[]): R
-  /** See {@link FunctionTask.missing}: a task that still needs arguments is none that can run. */
+  /** Only for the compiler: refuses a {@link FunctionTask} that still needs arguments. */
   readonly missing?: (() => void) | undefined
 }
 

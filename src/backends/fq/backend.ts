@@ -1,0 +1,134 @@
+/** The file queue as the core sees it: each verb, with its arguments checked before anything is changed. */
+import type { Backend, BatchFailure, Capabilities, Counts, Failure, Lease, Message } from '../../backend.js'
+import { argumentError } from '../../errors.js'
+import { release, remove, renew } from './finishing.js'
+import { Inserting } from './inserting.js'
+import { changeInsertions } from './insertions.js'
+import { type LeaseOptions, Leasing } from './leasing.js'
+import { isId } from './names.js'
+import type { FileQueue } from './queue.js'
+import { count, list, purge, releaseAll, rezero } from './survey.js'
+import { Unfit } from './unfit.js'
+
+// A hundred years: names hold any number of seconds; a longer time is a slip (milliseconds, a date).
+const LONGEST_SECONDS = 36_525 * 24 * 3600
+
+// Items a call: at 10 µs an item, ten milliseconds of work, which amortises what is done once a call (the tally, the fsync
+// of folders), while the memory of a call stays small.
+const BATCH = 1_000
+
+const capabilities: Capabilities = {
+  insertBatch: BATCH,
+  leaseBatch: BATCH,
+  // Exact while nobody changes the queue, and never a wrong zero; see `count`.
+  exactCounts: true,
+  counters: true,
+  listing: true,
+  releaseAll: true,
+  history: true,
+  // A repeated insert of a task that nobody leased yet writes the same file again. One that is leased has another name, and
+  // finding it would take a reading of the folder, so this is not promised.
+  dedupesInserts: false,
+  maxDelaySeconds: LONGEST_SECONDS,
+  maxLeaseSeconds: LONGEST_SECONDS,
+  secondsStep: 1,
+}
+
+function requireSeconds(name: string, value: number, { zero }: { zero: boolean }): void {
+  const fits = Number.isFinite(value) && (zero ? value >= 0 : value > 0) && value <= LONGEST_SECONDS
+  const least = zero ? '0 or more' : 'more than 0'
+  if (!fits) throw argumentError(name, `a number of seconds, ${least} and at most ${LONGEST_SECONDS}`, value)
+}
+
+export class FileQueueBackend implements Backend {
+  readonly capabilities = capabilities
+  readonly label: string
+  readonly queueName: string
+  /** A queue inside the queue's folder, which Python takes no notice of. */
+  readonly deadLetterUrl: string
+  readonly #queue: FileQueue
+  readonly #inserting: Inserting
+  readonly #leasing: Leasing
+  readonly #unfit: Unfit
+
+  constructor(queue: FileQueue) {
+    this.label = queue.label
+    this.queueName = queue.layout.root
+    this.deadLetterUrl = `fq://${queue.layout.root}/failed`
+    this.#queue = queue
+    this.#unfit = new Unfit(queue)
+    this.#inserting = new Inserting(queue)
+    this.#leasing = new Leasing(queue, this.#unfit)
+  }
+
+  async insert(messages: readonly Message[], options: { delaySeconds: number }): Promise<readonly BatchFailure[]> {
+    requireSeconds('delaySeconds', options.delaySeconds, { zero: true })
+    return this.#inserting.insert(messages, options)
+  }
+
+  async lease(options: LeaseOptions): Promise<Lease[]> {
+    requireSeconds('seconds', options.seconds, { zero: false })
+    requireSeconds('waitSeconds', options.waitSeconds, { zero: true })
+    if (!Number.isInteger(options.max) || options.max < 1) {
+      throw argumentError('max', 'an integer of 1 or more', options.max)
+    }
+    return this.#leasing.lease(options)
+  }
+
+  async renew(leases: readonly Lease[], seconds: number): Promise<readonly BatchFailure[]> {
+    requireSeconds('seconds', seconds, { zero: true })
+    return renew(this.#queue, leases, seconds)
+  }
+
+  async release(
+    leases: readonly Lease[],
+    options: { delaySeconds: number; failure?: Failure },
+  ): Promise<readonly BatchFailure[]> {
+    requireSeconds('delaySeconds', options.delaySeconds, { zero: true })
+    return release(this.#queue, leases, options)
+  }
+
+  delete(leases: readonly Lease[], options: { tally: boolean }): Promise<readonly BatchFailure[]> {
+    return remove(this.#queue, leases, options)
+  }
+
+  counts(): Promise<Counts> {
+    return count(this.#queue)
+  }
+
+  purge(_options: { native: boolean }): Promise<void> {
+    return purge(this.#queue)
+  }
+
+  async addInserted(added: number): Promise<void> {
+    if (!Number.isSafeInteger(added) || added < 0) throw argumentError('count', 'an integer of 0 or more', added)
+    if (added === 0) return
+    await this.#inserting.make()
+    await changeInsertions(this.#queue, inserted => inserted + added)
+  }
+
+  rezero(): Promise<void> {
+    return rezero(this.#queue)
+  }
+
+  releaseAll(): Promise<number> {
+    return releaseAll(this.#queue)
+  }
+
+  list() {
+    return list(this.#queue)
+  }
+
+  quarantine(lease: Lease, reason: string): Promise<void> {
+    return this.#unfit.quarantine(lease, reason)
+  }
+
+  async failures(message: Message): Promise<readonly Failure[]> {
+    if (!isId(message.id)) throw argumentError('message.id', 'a UUID in lower case', message.id)
+    return this.#queue.history.failures(message.id)
+  }
+
+  close(): Promise<void> {
+    return this.#leasing.close()
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * Blocking calls are cut into slices, so that timers, sockets and signals get their turn: one account for the whole
+ * process (thread), because ten calls that each keep to a slice would else block for ten slices.
+ */
+
+// Below the 10 ms that may be blocked at a time, with room for the longest single step (a read of 1,024 names, a sort).
+const SLICE_MS = 6
+
+let startedMs: number | undefined
+let nextTurn: Promise<void> | undefined
+
+/**
+ * To be asked after each blocking step. `undefined`: go on; a promise: await it first, the slice is used up.
+ *
+ * @param nowMs `performance.now()`
+ */
+export function breathe(nowMs: number): Promise<void> | undefined {
+  if (nextTurn !== undefined) return nextTurn
+  if (startedMs === undefined) {
+    startedMs = nowMs
+    setImmediate(() => {
+      startedMs = undefined
+    })
+    return undefined
+  }
+  if (nowMs - startedMs < SLICE_MS) return undefined
+  nextTurn = new Promise(resolve =>
+    setImmediate(() => {
+      nextTurn = undefined
+      startedMs = undefined
+      resolve()
+    }),
+  )
+  return nextTurn
+}

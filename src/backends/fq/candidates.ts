@@ -1,0 +1,151 @@
+/**
+ * The tasks that could be leased next: a bounded list, filled from one stream over the folder and shared by all leases of
+ * this process.
+ *
+ * The list is ordered by the distance of the (uniformly random) id from a random point of the id space, so each process
+ * walks a territory of its own. A name that is gone means that another process's territory begins: the walk skips 1, 2, 4,
+ * … names until one is there again. What is skipped wrongly is found by a later reading.
+ *
+ * The stream over the folder stays open when the list is full and is read on when the list is used up, so a folder with
+ * a million tasks is read once, not once for each list.
+ */
+import { breathe } from './breathe.js'
+import type { FolderStream } from './file-system.js'
+import { parseName, type TaskName } from './names.js'
+import type { Pace } from './pace.js'
+
+// 32,768 names are 3 MB and are sorted in 3 ms. The last read may go over it by as much as one read gives.
+const LIST_LENGTH = 2 ** 15
+
+// The first 12 digits of an id are its place: 48 bits, of which the sort key (an exact double of 53 bits) keeps 36 beside
+// the index in the list, which takes 16.
+const PLACES = 2 ** 48
+const PLACES_A_KEY = 2 ** (48 - 36)
+const INDEXES = 2 ** 16
+
+/** A name to try; `walk` tells which stretch between two leaps it belongs to. */
+export interface Candidate extends TaskName {
+  readonly walk: number
+}
+
+export class Candidates {
+  readonly #pace: Pace
+  readonly #folder: string
+  readonly #nowSeconds: () => number
+  #list: TaskName[] = []
+  #next = 0
+  #skip = 1
+  #walk = 0
+  #stream: FolderStream | undefined
+  #reading: Promise<void> | undefined
+  #readingsBegun = 0
+  #readingsEnded = 0
+
+  /** @param nowSeconds the time that decides whether a task is free */
+  constructor(pace: Pace, folder: string, nowSeconds: () => number) {
+    this.#pace = pace
+    this.#folder = folder
+    this.#nowSeconds = nowSeconds
+  }
+
+  /** How many readings of the folder have begun; a mark for `readWhollySince`. */
+  get readingsBegun(): number {
+    return this.#readingsBegun
+  }
+
+  /** Whether the list is used up, and a reading that began after `mark` has seen the whole folder. */
+  readWhollySince(mark: number): boolean {
+    return this.#next >= this.#list.length && this.#readingsEnded > mark
+  }
+
+  /** The next name to try; `undefined`: the list is used up, `fill` it. */
+  take(): Candidate | undefined {
+    const found = this.#list[this.#next]
+    if (found === undefined) return undefined
+    this.#next++
+    return { name: found.name, id: found.id, available: found.available, walk: this.#walk }
+  }
+
+  /** The candidate was there: the walk goes on name by name. */
+  won(candidate: Candidate): void {
+    if (candidate.walk === this.#walk) this.#skip = 1
+  }
+
+  /**
+   * The candidate was gone: the walk leaps. Of several that were tried at once and lost, only the first makes it leap: they
+   * all belong to the walk before the leap.
+   */
+  lost(candidate: Candidate): void {
+    if (candidate.walk !== this.#walk) return
+    this.#walk++
+    this.#next += this.#skip - 1
+    this.#skip *= 2
+  }
+
+  /** Fills the list from the folder. One reading at a time: callers share it. */
+  fill(): Promise<void> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined
+    })
+    return this.#reading
+  }
+
+  /** Closes the stream over the folder. */
+  async close(): Promise<void> {
+    await this.#reading
+    const stream = this.#stream
+    this.#stream = undefined
+    await stream?.close()
+  }
+
+  async #read(): Promise<void> {
+    if (this.#stream === undefined) {
+      this.#readingsBegun++
+      this.#stream = await this.#pace.calls.openFolder(this.#folder)
+    }
+    const found: TaskName[] = []
+    while (found.length < LIST_LENGTH) {
+      const names = (await this.#stream?.read()) ?? []
+      if (names.length === 0) {
+        await this.#endReading()
+        break
+      }
+      const now = Math.floor(this.#nowSeconds())
+      for (const name of names) {
+        const parsed = parseName(name)
+        if (parsed !== undefined && parsed.available <= now) found.push(parsed)
+      }
+      const turn = breathe(performance.now())
+      if (turn !== undefined) await turn
+    }
+    this.#list = this.#order(found)
+    this.#next = 0
+    this.#skip = 1
+    this.#walk++
+  }
+
+  async #endReading(): Promise<void> {
+    this.#readingsEnded = this.#readingsBegun
+    const stream = this.#stream
+    this.#stream = undefined
+    await stream?.close()
+  }
+
+  // Sorts numbers without a comparison function, five times as fast: the distance above, the index in the list below.
+  #order(found: readonly TaskName[]): TaskName[] {
+    const point = Math.floor(Math.random() * PLACES)
+    const keys = new Float64Array(found.length)
+    found.forEach(({ id }, index) => {
+      const place = Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
+      const distance = (place - point + PLACES) % PLACES
+      keys[index] = Math.floor(distance / PLACES_A_KEY) * INDEXES + index
+    })
+    keys.sort()
+    const ordered: TaskName[] = []
+    for (const key of keys) {
+      const name = found[key % INDEXES]
+      if (name !== undefined) ordered.push(name)
+    }
+    return ordered
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * The time of a queue is the clock of its filesystem, not the host's: an hour of skew between hosts must neither steal a
+ * live lease nor strand a task. It is read from a file that is made for the purpose, and carried on by the process's
+ * monotonic clock until the next reading.
+ */
+import { errorCode } from './file-system.js'
+import type { Layout } from './layout.js'
+import { type Pace, SLOW_MS } from './pace.js'
+
+// Two clocks of ordinary quality drift apart by less than 0.01 % (10^-4): 3 ms in this time.
+const REFRESH_MS = 30_000
+
+// The host's clock is used for one thing only: when it jumps against the monotonic clock, which stands still while a
+// laptop sleeps, the reading is out of date.
+const JUMP_MS = 1_000
+
+// A clock that can't be read because nothing may be written there (a read-only mount, a full disk).
+const UNWRITABLE = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT'])
+
+// Calls in one reading: make, stat, close (and, where a name is needed, remove).
+const CALLS_A_READING = 3
+
+// Blocking readings at most before a filesystem is taken for slow; one, each time, before it is taken for slow still.
+const READINGS = 4
+
+export class QueueClock {
+  readonly #pace: Pace
+  readonly #layout: Layout
+  readonly #hostNowMs: () => number
+  #offsetMs = Number.NaN
+  #readAtMs = Number.NEGATIVE_INFINITY
+  #hostAheadMs = 0
+  #reading: Promise<boolean> | undefined
+
+  /** @param hostNowMs the host's clock, milliseconds since 1970 */
+  constructor(pace: Pace, layout: Layout, hostNowMs: () => number) {
+    this.#pace = pace
+    this.#layout = layout
+    this.#hostNowMs = hostNowMs
+  }
+
+  /** Seconds since 1970, with a fraction, by the clock of the filesystem. `ready` has to be awaited first, once a verb. */
+  get nowSeconds(): number {
+    return (performance.now() + this.#offsetMs) / 1000
+  }
+
+  /** Reads the clock if the last reading is old. `false`: there is no queue. */
+  ready(): Promise<boolean> | true {
+    const nowMs = performance.now()
+    const jumped = Math.abs(this.#hostNowMs() - nowMs - this.#hostAheadMs) > JUMP_MS
+    if (!jumped && nowMs - this.#readAtMs < REFRESH_MS) return true
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined
+    })
+    return this.#reading
+  }
+
+  async #read(): Promise<boolean> {
+    let clockMs: number | undefined
+    try {
+      clockMs = await this.#readAndMeasure()
+    } catch (error) {
+      if (!UNWRITABLE.has(errorCode(error) ?? '')) throw error
+      clockMs = await this.#newestChangeMs()
+    }
+    if (clockMs === undefined) return false
+    const nowMs = performance.now()
+    this.#offsetMs = clockMs - nowMs
+    this.#readAtMs = nowMs
+    this.#hostAheadMs = this.#hostNowMs() - nowMs
+    return true
+  }
+
+  /**
+   * Reads the clock, which also tells how fast the filesystem answers. First pooled: a server that hangs must not block the
+   * event loop. But a pooled call waits for two threads to get a processor, so on a busy machine it says little; then a few
+   * blocking readings, of which the fastest counts, tell a slow filesystem from a busy machine.
+   */
+  async #readAndMeasure(): Promise<number | undefined> {
+    const { root } = this.#layout
+    let startMs = performance.now()
+    let clockMs = await this.#pace.pooled.clockMs(root)
+    let callMs = (performance.now() - startMs) / CALLS_A_READING
+    const readings = this.#pace.isSlow ? 1 : READINGS
+    for (let reading = 0; reading < readings && callMs > SLOW_MS; reading++) {
+      await new Promise(resolve => setImmediate(resolve))
+      startMs = performance.now()
+      clockMs = await this.#pace.blocking.clockMs(root)
+      callMs = Math.min(callMs, (performance.now() - startMs) / CALLS_A_READING)
+    }
+    this.#pace.measured(callMs)
+    return clockMs
+  }
+
+  /**
+   * Where nothing may be written: the host's clock, but not before the newest change of the queue, which is the one reading
+   * of the filesystem's clock that a reader can have.
+   */
+  async #newestChangeMs(): Promise<number | undefined> {
+    const { queue, movement, completions } = this.#layout
+    const facts = await Promise.all([queue, movement, completions].map(path => this.#pace.pooled.stat(path)))
+    const changesMs = facts.flatMap(found => (found === undefined ? [] : [found.modifiedMs]))
+    return changesMs.length === 0 ? undefined : Math.max(this.#hostNowMs(), ...changesMs)
+  }
+}

@@ -1,0 +1,22 @@
+/** The count of completions is the size of one file, to which one zero byte a completion is appended. */
+import { isGone } from './file-system.js'
+import { type FileQueue, queueFault } from './queue.js'
+
+/** Counts `count` tasks that are removed already. One append, whole or not at all, of all processes in any order. */
+export async function addCompletions(queue: FileQueue, count: number): Promise<void> {
+  try {
+    await queue.pace.write(queue.layout.completions, '\0'.repeat(count), 'a')
+  } catch (error) {
+    // The queue was removed (`rm -r`) since: there is nothing left to count in.
+    if (isGone(error)) return
+    throw queueFault(queue, `Counting ${count} tasks that were finished and removed`, error)
+  }
+}
+
+export async function readCompletions(queue: FileQueue): Promise<number> {
+  return (await queue.pace.calls.stat(queue.layout.completions))?.sizeBytes ?? 0
+}
+
+export async function zeroCompletions(queue: FileQueue): Promise<void> {
+  await queue.pace.write(queue.layout.completions, '', 'w')
+}

@@ -1,0 +1,78 @@
+/**
+ * The few filesystem calls that the file queue makes, as an interface: tests put a slow, faulty or crashing one in its
+ * place. Every call exists twice: `blocking` for a fast local disk, where a call takes microseconds and a thread would
+ * cost more than it gives, and `pooled` for a network filesystem, where many calls are in flight at once.
+ *
+ * Only ENOENT and ESTALE mean that somebody else was faster; they are answers (`false`, `undefined`). Every other error
+ * is thrown as it came, with its path.
+ */
+
+import type { Awaitable } from './awaitable.js'
+
+/** What `stat` tells of a file or folder. */
+export interface FileFacts {
+  readonly isFolder: boolean
+  readonly sizeBytes: number
+  /** Milliseconds since 1970, by the clock of the filesystem. */
+  readonly modifiedMs: number
+}
+
+/** A folder that is read as a stream of names, in the order of the filesystem. */
+export interface FolderStream {
+  /** The next names, up to about a thousand; an empty array at the end. */
+  read(): Awaitable<readonly string[]>
+  close(): Awaitable<void>
+}
+
+/**
+ * Whether the caller expects the file to be there. A blocking call for a file that probably isn't asks first: a call that
+ * fails builds an Error, which costs several times what the question does.
+ */
+export type Likelihood = 'there' | 'absent'
+
+/** How `write` opens its file: made new or emptied, appended to, or refused (EEXIST) when it is there. */
+export type WriteFlag = 'w' | 'a' | 'wx'
+
+export interface FileCalls {
+  /** `false`: there is no `from` any more. An existing `to` is replaced. */
+  rename(from: string, to: string): Awaitable<boolean>
+  /** `false`: it was gone already. */
+  unlink(path: string, likelihood: Likelihood): Awaitable<boolean>
+  /** The whole file as UTF-8; `undefined`: there is none. */
+  read(path: string, likelihood: Likelihood): Awaitable<string | undefined>
+  /** Writes the whole text. Throws ENOENT without a folder. */
+  write(path: string, text: string, flag: WriteFlag): Awaitable<void>
+  /** `undefined`: there is nothing. */
+  stat(path: string): Awaitable<FileFacts | undefined>
+  /** Makes one folder; it may exist. Throws ENOENT without its parent. */
+  makeFolder(path: string): Awaitable<void>
+  /** `undefined`: there is no such folder. */
+  openFolder(path: string): Awaitable<FolderStream | undefined>
+  /** Removes an empty folder. */
+  removeFolder(path: string): Awaitable<void>
+  /**
+   * The filesystem's clock: the modification time, in milliseconds since 1970, of a file that is made in `folder` now and
+   * doesn't stay. `undefined`: there is no such folder.
+   */
+  clockMs(folder: string): Awaitable<number | undefined>
+}
+
+export interface FileSystem {
+  readonly blocking: FileCalls
+  readonly pooled: FileCalls
+  /** Writes the whole text; it is on the disk when this resolves (fsync). Milliseconds on most disks, so never blocking. */
+  writeSynced(path: string, text: string, flag: WriteFlag): Promise<void>
+  /** fsync of a folder: the names in it are on the disk when this resolves. */
+  syncFolder(path: string): Promise<void>
+}
+
+/** The code of a system error, e.g. `ENOSPC`; `undefined` for any other error. */
+export function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}
+
+/** Whether an error says that a file is gone: another process was faster (on NFS also ESTALE). */
+export function isGone(error: unknown): boolean {
+  const code = errorCode(error)
+  return code === 'ENOENT' || code === 'ESTALE'
+}

@@ -1,0 +1,61 @@
+/**
+ * `fq://`: a queue that is a plain directory, on a local disk or on a filesystem that many machines share. Its format is
+ * that of Python's `task-queue`, and both may work on one queue at the same time. It needs no server and no locks: rename
+ * and unlink are what makes it correct.
+ */
+import type { Backend, BackendOpener, BackendOptions, QueueUrl } from '../../backend.js'
+import { argumentError } from '../../errors.js'
+import { FileQueueBackend } from './backend.js'
+import { QueueClock } from './clock.js'
+import type { FileSystem } from './file-system.js'
+import { History } from './history.js'
+import { layoutOf, refuseFile } from './layout.js'
+import { nodeFileSystem } from './node-files.js'
+import { Pace } from './pace.js'
+
+const DEFAULT_CONCURRENCY = 40
+
+/** The options of a file queue. */
+export interface FileQueueOptions extends BackendOptions {
+  /**
+   * How many files are worked on at once where the filesystem is slow (a call takes more than 0.5 ms, as over a network).
+   * An integer of 1 or more, default 40. Node runs as many calls at once as `UV_THREADPOOL_SIZE` said when it started, 4
+   * without it. A fast local disk is worked on with blocking calls, one after the other, in slices of at most 10 ms.
+   */
+  readonly concurrency?: number
+  /**
+   * Also survive a power cut: files and folders are on the disk (fsync) before an insert, a delete or a count is
+   * acknowledged. Default false, which survives the death of any process at any point. Costs milliseconds an insert on most
+   * disks, shared by those of one batch.
+   */
+  readonly durable?: boolean
+  /** The filesystem to use; default that of this machine. For tests, which put a slow or faulty one in its place. */
+  readonly fileSystem?: FileSystem
+  /** The host's clock in milliseconds since 1970; default `Date.now`. For tests. */
+  readonly hostNowMs?: () => number
+}
+
+/**
+ * Opens a file queue. Makes nothing: the first insert makes the folders; a lease waits for a queue that isn't there yet.
+ *
+ * Throws TypeError for an option out of range, and Error where the path is a file or may not be looked at.
+ */
+export async function open(url: QueueUrl, options: FileQueueOptions = {}): Promise<Backend> {
+  const { concurrency = DEFAULT_CONCURRENCY, durable = false, hostNowMs = Date.now } = options
+  const { fileSystem = nodeFileSystem } = options
+  if (!Number.isInteger(concurrency) || concurrency < 1) {
+    throw argumentError('concurrency', 'an integer of 1 or more', concurrency)
+  }
+  if (typeof durable !== 'boolean') throw argumentError('durable', 'true or false', durable)
+
+  const label = `fq://${url.path}`
+  const layout = layoutOf(url.path)
+  const pace = new Pace(fileSystem, { concurrency, durable, label })
+  await refuseFile(pace, url.path)
+  const clock = new QueueClock(pace, layout, hostNowMs)
+  const history = new History(pace, layout)
+  return new FileQueueBackend({ label, layout, pace, clock, history })
+}
+
+/** The opener that the core imports. */
+export const opener: BackendOpener = { open }

@@ -1,0 +1,124 @@
+/** Inserting: the whole file is written under `staging/` and renamed into `queue/`, so a listed task is always complete. */
+import { randomUUID } from 'node:crypto'
+import type { BatchFailure, Message } from '../../backend.js'
+import { argumentError } from '../../errors.js'
+import { type Awaitable, after, rescue } from './awaitable.js'
+import { errorCode } from './file-system.js'
+import { inside, makeQueue } from './layout.js'
+import { isId, nameOf } from './names.js'
+import { type FileQueue, queueFault } from './queue.js'
+
+// A staging file that old is that of a dead process: inserts take milliseconds. Hours, because a machine may sleep.
+const STALE_SECONDS = 6 * 3600
+
+export class Inserting {
+  readonly #queue: FileQueue
+  // Two processes that insert one id at once must not write into one staging file.
+  readonly #mark = randomUUID().slice(0, 8)
+  #made: Promise<void> | undefined
+
+  constructor(queue: FileQueue) {
+    this.#queue = queue
+  }
+
+  /** Makes the queue's folders, once. */
+  make(): Promise<void> {
+    this.#made ??= this.#make().catch((error: unknown) => {
+      this.#made = undefined
+      throw queueFault(this.#queue, 'Making the queue', error)
+    })
+    return this.#made
+  }
+
+  async insert(messages: readonly Message[], { delaySeconds }: { delaySeconds: number }): Promise<BatchFailure[]> {
+    for (const { id } of messages) {
+      if (!isId(id)) throw argumentError('message.id', 'a UUID in lower case', id)
+    }
+    if (messages.length === 0) return []
+    await this.make()
+    if (!(await this.#queue.clock.ready())) await this.#makeAgain()
+
+    const failures: BatchFailure[] = []
+    const { pace, layout } = this.#queue
+    await pace.each(messages, (message, index) =>
+      rescue(
+        () => this.#store(message, delaySeconds),
+        error => {
+          failures.push({ index, error: queueFault(this.#queue, `Inserting task ${message.id}`, error) })
+        },
+      ),
+    )
+    const [first] = failures
+    if (first !== undefined && failures.length === messages.length) throw first.error
+    await pace.settle(layout.queue)
+    if (delaySeconds > 0) await pace.settle(layout.movement)
+    return failures.sort((a, b) => a.index - b.index)
+  }
+
+  #store(message: Message, delaySeconds: number): Awaitable<void> {
+    const stored = rescue(
+      () => this.#tryToStore(message, delaySeconds),
+      error => {
+        if (errorCode(error) !== 'ENOENT') throw error
+        return false
+      },
+    )
+    return after(stored, done => (done ? undefined : this.#storeAnew(message, delaySeconds)))
+  }
+
+  /** Somebody removed the queue (`rm -r`) while it was open: this insert makes it anew. */
+  async #storeAnew(message: Message, delaySeconds: number): Promise<void> {
+    await this.#makeAgain()
+    if (!(await this.#tryToStore(message, delaySeconds))) {
+      throw new Error(`${this.#queue.layout.queue} was removed while a task was inserted`)
+    }
+  }
+
+  /** `false`: a folder of the queue is gone. */
+  #tryToStore({ id, body }: Message, delaySeconds: number): Awaitable<boolean> {
+    const { layout, pace, clock, history } = this.#queue
+    const available = delaySeconds === 0 ? 0 : Math.ceil(clock.nowSeconds + delaySeconds)
+    const name = nameOf(available, id)
+    const staged = inside(layout.staging, `${id}.${this.#mark}`)
+    const store = () =>
+      after(
+        rescue(() => pace.write(staged, body, 'w'), this.#discard(staged)),
+        () => pace.calls.rename(staged, inside(layout.queue, name)),
+      )
+    // The record first: whoever sees the name of the task can tell that it is a delay and no lease.
+    return available === 0 ? store() : after(history.begunLater(id, name), store)
+  }
+
+  #discard(staged: string): (error: unknown) => Promise<never> {
+    return async error => {
+      await this.#queue.pace.calls.unlink(staged, 'absent')
+      throw error
+    }
+  }
+
+  #makeAgain(): Promise<void> {
+    this.#made = undefined
+    return this.make()
+  }
+
+  async #make(): Promise<void> {
+    const { pace, layout, clock } = this.#queue
+    await makeQueue(pace, layout)
+    await pace.settle(layout.root)
+    if (await clock.ready()) await this.#sweep()
+  }
+
+  /** Removes what dead processes left under `staging/`: one look a process, at the first names only. */
+  async #sweep(): Promise<void> {
+    const { pace, layout, clock } = this.#queue
+    const folder = await pace.calls.openFolder(layout.staging)
+    const names = (await folder?.read()) ?? []
+    await folder?.close()
+    await pace.each(names, async name => {
+      const path = inside(layout.staging, name)
+      const facts = await pace.calls.stat(path)
+      const isStale = facts !== undefined && clock.nowSeconds - facts.modifiedMs / 1000 > STALE_SECONDS
+      if (isStale && !facts.isFolder) await pace.calls.unlink(path, 'there')
+    })
+  }
+}

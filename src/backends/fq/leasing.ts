@@ -1,0 +1,169 @@
+/** Leasing: a task's file is renamed from its listed name to `<end of the lease>--<id>.json`. One process wins. */
+import type { Lease } from '../../backend.js'
+import { type Awaitable, after, rescue } from './awaitable.js'
+import { type Candidate, Candidates } from './candidates.js'
+import { inside, isQueue } from './layout.js'
+import { nameOf } from './names.js'
+import { pause } from './pause.js'
+import { type FileQueue, queueFault } from './queue.js'
+import type { Unfit } from './unfit.js'
+
+// Pauses while a worker waits for tasks: from 20 ms, each 1.6 times the last, up to a second. Looking at a folder of a
+// million leased tasks takes a second itself, so at most a fifth of the time goes into looking.
+const FIRST_PAUSE_MS = 20
+const PAUSE_GROWTH = 1.6
+const LONGEST_PAUSE_MS = 1_000
+const PAUSE_A_LOOK = 4
+
+export interface LeaseOptions {
+  readonly seconds: number
+  readonly max: number
+  readonly waitSeconds: number
+  readonly signal?: AbortSignal
+}
+
+export class Leasing {
+  readonly #queue: FileQueue
+  readonly #candidates: Candidates
+  readonly #unfit: Unfit
+  readonly #closing = new AbortController()
+  #saidMissing = false
+
+  constructor(queue: FileQueue, unfit: Unfit) {
+    this.#queue = queue
+    this.#unfit = unfit
+    this.#candidates = new Candidates(queue.pace, queue.layout.queue, () => queue.clock.nowSeconds)
+  }
+
+  async lease({ seconds, max, waitSeconds, signal }: LeaseOptions): Promise<Lease[]> {
+    const deadlineMs = performance.now() + waitSeconds * 1000
+    const signals = signal === undefined ? [this.#closing.signal] : [this.#closing.signal, signal]
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * PAUSE_GROWTH, LONGEST_PAUSE_MS)) {
+      if (signals.some(({ aborted }) => aborted)) return []
+      const startMs = performance.now()
+      const leases = (await this.#queue.clock.ready()) ? await this.#leaseNow(seconds, max) : []
+      if (leases.length > 0) return leases
+      await this.#sayMissing()
+      const endMs = performance.now()
+      const leftMs = deadlineMs - endMs
+      if (leftMs <= 0) {
+        // Only now, so that one unreadable file neither hides the others nor ends the wait for new ones.
+        this.#unfit.throwUnreadable()
+        return []
+      }
+      const longMs = Math.max(pauseMs, PAUSE_A_LOOK * (endMs - startMs))
+      await pause(Math.min(leftMs, longMs * (0.5 + Math.random() / 2)), signals)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#candidates.close()
+  }
+
+  async #leaseNow(seconds: number, max: number): Promise<Lease[]> {
+    const mark = this.#candidates.readingsBegun
+    const leases: Lease[] = []
+    const faults: unknown[] = []
+    let wanted = max
+    let usedUp = false
+    const tried = (lease: Lease | undefined) => {
+      if (lease === undefined) wanted++
+      else leases.push(lease)
+      return true
+    }
+    const step = (): Awaitable<boolean> => {
+      if (wanted === 0 || usedUp) return false
+      wanted--
+      return after(this.#candidates.take() ?? this.#fillAndTake(mark), candidate => {
+        if (candidate !== undefined) return after(this.#try(candidate, seconds), tried)
+        usedUp = true
+        return tried(undefined)
+      })
+    }
+    // A lane ends when all that is wanted is being tried; what is lost then is tried for anew.
+    while (wanted > 0 && !usedUp && faults.length === 0) {
+      await this.#queue.pace.repeat(wanted, step).catch((error: unknown) => faults.push(error))
+    }
+    // What was leased before a fault is handed out, it would be lost for the length of the lease; a fault that lasts is met
+    // again by the next call.
+    if (leases.length === 0 && faults.length > 0) throw queueFault(this.#queue, 'Leasing', faults[0])
+    return leases
+  }
+
+  /** `undefined`: the folder, as it was during this call, has no free task. */
+  async #fillAndTake(mark: number): Promise<Candidate | undefined> {
+    while (!this.#candidates.readWhollySince(mark)) {
+      await this.#candidates.fill()
+      const candidate = this.#candidates.take()
+      if (candidate !== undefined) return candidate
+    }
+    return undefined
+  }
+
+  #try(candidate: Candidate, seconds: number): Awaitable<Lease | undefined> {
+    const { id, name } = candidate
+    const path = inside(this.#queue.layout.queue, name)
+    if (!this.#unfit.has(id)) return this.#take(candidate, path, seconds)
+    return after(this.#unfit.isStill(id, path), still => (still ? undefined : this.#take(candidate, path, seconds)))
+  }
+
+  #take(candidate: Candidate, path: string, seconds: number): Awaitable<Lease | undefined> {
+    const { layout, pace, clock } = this.#queue
+    const name = nameOf(endOfLease(clock.nowSeconds + seconds, candidate.available), candidate.id)
+    const heldPath = inside(layout.queue, name)
+    return after(pace.calls.rename(path, heldPath), won => {
+      if (!won) {
+        this.#candidates.lost(candidate)
+        return undefined
+      }
+      this.#candidates.won(candidate)
+      const read = rescue(
+        () => pace.calls.read(heldPath, 'there'),
+        error => this.#unfit.addUnreadable(candidate.id, error),
+      )
+      return after(read, body => {
+        const lease = { id: candidate.id, body: body ?? '', attempt: 1, handle: { name, origin: candidate.name } }
+        return candidate.available === 0 && body ? lease : this.#begin(lease, candidate, path, heldPath, body)
+      })
+    })
+  }
+
+  /** All that is not the first lease of a whole task. */
+  async #begin(lease: Lease, candidate: Candidate, path: string, heldPath: string, body: string | undefined) {
+    const { pace, history } = this.#queue
+    const { id, available } = candidate
+    // Unreadable; or moved or removed by hand, or purged, since the rename: then this rename does nothing.
+    const giveBack = () => pace.calls.rename(heldPath, path)
+    if (body === undefined || (body === '' && (await this.#unfit.addIfYoung(id, heldPath)))) {
+      await giveBack()
+      return undefined
+    }
+    try {
+      return available === 0 ? lease : { ...lease, attempt: 1 + (await history.takenOver(candidate)) }
+    } catch (error) {
+      await giveBack()
+      throw error
+    }
+  }
+
+  // A worker may be started before the first insert, so a path that is no queue is waited for; a mistyped one is said.
+  async #sayMissing(): Promise<void> {
+    if (this.#saidMissing) return
+    this.#saidMissing = true
+    if (await isQueue(this.#queue.pace, this.#queue.layout)) return
+    process.emitWarning(`There is no queue at ${this.#queue.layout.root} (yet): waiting for its first insert.`, {
+      code: 'PTQ_NO_QUEUE',
+    })
+  }
+}
+
+/**
+ * The end of a lease, in whole seconds, rounded up. A task with a past gets an end that is odd where the name it was found
+ * under is even and the other way round: `releaseAll` names it so that the end differs from that of the lease it ended, also
+ * within the same second, and its former holder's delete can't reach the new lease.
+ */
+function endOfLease(endSeconds: number, foundAvailable: number): number {
+  const end = Math.ceil(endSeconds)
+  return foundAvailable !== 0 && (end - foundAvailable) % 2 === 0 ? end + 1 : end
+}

@@ -1,0 +1,159 @@
+/**
+ * How fast the filesystem answers, and what follows: blocking calls in short slices on a fast local disk, many pooled
+ * calls in flight at once on a slow (network) filesystem.
+ *
+ * Node runs pooled calls on `UV_THREADPOOL_SIZE` threads, 4 unless the variable was set when the process started. It can't
+ * be raised from inside: the loader of ES modules has started the pool before the first line of a program runs. So on a
+ * slow filesystem a process whose pool is smaller than `concurrency` is told so, once.
+ */
+import { type Awaitable, after } from './awaitable.js'
+import { breathe } from './breathe.js'
+import type { FileCalls, FileSystem, WriteFlag } from './file-system.js'
+
+// Milliseconds a call. A pooled call costs about 0.05 ms of the processor, a blocking one 0.005 ms: above half a millisecond of latency waiting
+// is what costs. Going back asks for half of that, so that a filesystem near the border doesn't flap.
+export const SLOW_MS = 0.5
+const FAST_MS = 0.25
+
+// So many blocking items in a row, each slower than SLOW_MS: one pause of the garbage collector is not a slow disk.
+const SLOW_ITEMS = 16
+
+const DEFAULT_POOL_THREADS = 4
+
+let warned = false
+
+export class Pace {
+  readonly #files: FileSystem
+  readonly #concurrency: number
+  readonly #durable: boolean
+  readonly #label: string
+  #slow: boolean
+  #slowItems = 0
+  #inFlight = 0
+  #waiting: (() => void)[] = []
+
+  /**
+   * @param concurrency how many items are worked on at once on a slow filesystem
+   * @param durable every write waits for the disk, which makes any filesystem a slow one
+   */
+  constructor(files: FileSystem, options: { concurrency: number; durable: boolean; label: string }) {
+    this.#files = files
+    this.#concurrency = options.concurrency
+    this.#durable = options.durable
+    this.#label = options.label
+    this.#slow = options.durable
+  }
+
+  /** The calls to use now. */
+  get calls(): FileCalls {
+    return this.#slow ? this.#files.pooled : this.#files.blocking
+  }
+
+  /** The calls that never block, whatever the pace. */
+  get pooled(): FileCalls {
+    return this.#files.pooled
+  }
+
+  /** The calls that block, whatever the pace. */
+  get blocking(): FileCalls {
+    return this.#files.blocking
+  }
+
+  get isSlow(): boolean {
+    return this.#slow
+  }
+
+  /** Writes a whole file; with `durable`, on the disk. */
+  write(path: string, text: string, flag: WriteFlag): Awaitable<void> {
+    return this.#durable ? this.#files.writeSynced(path, text, flag) : this.calls.write(path, text, flag)
+  }
+
+  /** With `durable`: the names in `folder` are on the disk when this resolves. Once a batch. */
+  async settle(folder: string): Promise<void> {
+    if (this.#durable) await this.#files.syncFolder(folder)
+  }
+
+  /** Tells how long one pooled call took while it was measured. */
+  measured(milliseconds: number): void {
+    if (this.#durable) return
+    if (milliseconds > SLOW_MS) {
+      this.#slow = true
+      this.#adviseThreads(milliseconds)
+    } else if (milliseconds < FAST_MS) {
+      this.#slow = false
+    }
+  }
+
+  /**
+   * Calls `step` again and again until one resolves with `false`: on a fast disk one after the other, in slices that leave
+   * the event loop its turns; on a slow filesystem in up to `concurrency` lanes (over all calls of this queue), at most
+   * `lanes` for this call. A step that rejects ends all lanes; the first error is thrown when all have ended.
+   */
+  async repeat(lanes: number, step: () => Awaitable<boolean>): Promise<void> {
+    const failures: unknown[] = []
+    let going = true
+    const lane = async () => {
+      while (going && failures.length === 0) {
+        if (this.#slow) await this.#enter()
+        const inPool = this.#slow
+        const start = performance.now()
+        try {
+          const more = step()
+          if (!(more instanceof Promise ? await more : more)) going = false
+        } catch (error) {
+          failures.push(error)
+        } finally {
+          if (inPool) this.#leave()
+        }
+        const end = performance.now()
+        if (!inPool) this.#blockedFor(end - start)
+        const turn = breathe(end)
+        if (turn !== undefined) await turn
+      }
+    }
+    const width = this.#slow ? Math.min(lanes, this.#concurrency) : 1
+    await Promise.all(Array.from({ length: width }, lane))
+    if (failures.length > 0) throw failures[0]
+  }
+
+  /** Calls `work` for each item, as `repeat` does. */
+  async each<T>(items: readonly T[], work: (item: T, index: number) => Awaitable<void>): Promise<void> {
+    let next = 0
+    await this.repeat(items.length, () => {
+      const index = next++
+      const item = items[index]
+      if (index >= items.length || item === undefined) return false
+      return after(work(item, index), () => true)
+    })
+  }
+
+  #blockedFor(milliseconds: number): void {
+    this.#slowItems = milliseconds > SLOW_MS ? this.#slowItems + 1 : 0
+    if (this.#slowItems < SLOW_ITEMS) return
+    this.#slow = true
+    this.#slowItems = 0
+  }
+
+  #adviseThreads(milliseconds: number): void {
+    const threads = Number(process.env.UV_THREADPOOL_SIZE ?? DEFAULT_POOL_THREADS)
+    if (warned || threads >= this.#concurrency) return
+    warned = true
+    process.emitWarning(
+      `${this.#label} answers in ${milliseconds.toFixed(1)} ms a call, and Node runs only ${threads} calls at once. ` +
+        `For ${this.#concurrency} at once start it with UV_THREADPOOL_SIZE=${this.#concurrency} in the environment.`,
+      { code: 'PTQ_SLOW_FILESYSTEM' },
+    )
+  }
+
+  async #enter(): Promise<void> {
+    if (this.#inFlight < this.#concurrency) this.#inFlight++
+    else await new Promise<void>(resolve => this.#waiting.push(resolve))
+  }
+
+  // The place passes to the one who waits: the count stays.
+  #leave(): void {
+    const next = this.#waiting.shift()
+    if (next === undefined) this.#inFlight--
+    else next()
+  }
+}

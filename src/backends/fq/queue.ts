@@ -1,0 +1,29 @@
+/** What the parts of one open file queue share. */
+import { LeaseLostError } from '../../errors.js'
+import type { QueueClock } from './clock.js'
+import type { History } from './history.js'
+import type { Layout } from './layout.js'
+import type { Pace } from './pace.js'
+
+export interface FileQueue {
+  /** The queue as a person calls it: `fq://` and its path. */
+  readonly label: string
+  readonly layout: Layout
+  readonly pace: Pace
+  readonly clock: QueueClock
+  readonly history: History
+}
+
+/** Names the queue and the verb in a fault of the filesystem; `cause` has the path and the code. */
+export function queueFault(queue: FileQueue, verb: string, cause: unknown): Error {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new Error(`${verb} failed in ${queue.label}: ${reason}`, { cause })
+}
+
+export function leaseLost(queue: FileQueue, id: string): LeaseLostError {
+  return new LeaseLostError(
+    `The lease of task ${id} in ${queue.label} is over: it ran out and another worker took the task, or it was released, ` +
+      'finished or removed. Nothing was changed. Longer leases, or renewing them in time, prevent the first.',
+    { id },
+  )
+}

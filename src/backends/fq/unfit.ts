@@ -1,0 +1,85 @@
+/**
+ * Tasks that this process passes over for now: files that are being written (a Python inserter writes after its file is
+ * listed, an editor in place), and files that can't be read.
+ */
+import type { Lease } from '../../backend.js'
+import { giveUp, heldOf, moveHeld } from './held.js'
+import { inside } from './layout.js'
+import { type FileQueue, leaseLost, queueFault } from './queue.js'
+
+// A file that was changed so recently may still be written to. Python writes within milliseconds of making it; the rest is
+// for slow networks and an inserter that was stopped for a moment.
+const YOUNG_SECONDS = 10
+
+export class Unfit {
+  readonly #queue: FileQueue
+  readonly #young = new Set<string>()
+  readonly #unreadable = new Map<string, unknown>()
+
+  constructor(queue: FileQueue) {
+    this.#queue = queue
+  }
+
+  /** Whether the task was passed over before. */
+  has(id: string): boolean {
+    return this.#young.has(id) || this.#unreadable.has(id)
+  }
+
+  /** Whether a task that was passed over still has to be. */
+  async isStill(id: string, path: string): Promise<boolean> {
+    if (this.#unreadable.has(id)) return true
+    if (await this.#isYoung(path)) return true
+    this.#young.delete(id)
+    return false
+  }
+
+  addUnreadable(id: string, error: unknown): undefined {
+    this.#unreadable.set(id, error)
+    return undefined
+  }
+
+  /** Passes the task over if its file is young; `false` if it isn't. */
+  async addIfYoung(id: string, path: string): Promise<boolean> {
+    if (!(await this.#isYoung(path))) return false
+    this.#young.add(id)
+    return true
+  }
+
+  /** Throws the error of a file that can't be read, if there is one; all are tried again after that. */
+  throwUnreadable(): void {
+    const [error] = this.#unreadable.values()
+    const count = this.#unreadable.size
+    this.#unreadable.clear()
+    if (count > 0) throw queueFault(this.#queue, `Reading ${count === 1 ? 'a task' : `${count} tasks`}`, error)
+  }
+
+  /**
+   * Moves the file of a held task to `quarantine/`, with the reason beside it; gives it back for later if the file is young.
+   * Throws LeaseLostError.
+   */
+  async quarantine(lease: Lease, reason: string): Promise<void> {
+    const { layout, pace, history } = this.#queue
+    const { held, origin } = heldOf(this.#queue, lease)
+    const path = inside(layout.queue, held.name)
+    if (await this.addIfYoung(held.id, path)) {
+      await moveHeld(this.#queue, lease, origin.name)
+      giveUp(lease)
+      return
+    }
+    await pace.calls.makeFolder(layout.quarantine)
+    if (!(await pace.calls.rename(path, inside(layout.quarantine, `${held.id}.json`))))
+      throw leaseLost(this.#queue, held.id)
+    giveUp(lease)
+    await pace.write(inside(layout.quarantine, `${held.id}.reason`), `${reason}\n`, 'w')
+    await history.forget(held.id)
+    process.emitWarning(`Task ${held.id} of ${this.#queue.label} was moved to ${layout.quarantine}: ${reason}`, {
+      code: 'PTQ_QUARANTINED',
+    })
+  }
+
+  async #isYoung(path: string): Promise<boolean> {
+    const { pace, clock } = this.#queue
+    const facts = await pace.calls.stat(path)
+    return facts !== undefined && Math.abs(clock.nowSeconds - facts.modifiedMs / 1000) < YOUNG_SECONDS
+  }
+}
