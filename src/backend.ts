@@ -19,13 +19,19 @@
 
 /** A message as it is stored. */
 export interface Message {
-  /** A UUID in lower case, fixed before the first try: a message that is inserted again is the same message. */
+  /**
+   * A UUID in lower case, fixed before the first try: a message that is inserted again is the same message. A lease and
+   * a listing give back the id of the insert; where a foreign writer gave none (Python on SQS), the backend's own id.
+   */
   readonly id: string
   /** The envelope, as text. Stored and given back byte for byte. */
   readonly body: string
 }
 
-/** A message that we hold. */
+/**
+ * A message that we hold. A lease that ran out while nobody else took the message may be told lost, or still be renewed,
+ * released and deleted: both are safe. Once another holder took it, every verb on it fails with `LeaseLostError`.
+ */
 export interface Lease extends Message {
   /** How many attempts this message has had, this one included: 1 the first time. */
   readonly attempt: number
@@ -51,6 +57,29 @@ export interface Failure {
   /** Milliseconds since 1970 by the host's clock. */
   readonly failedAtMs: number
   readonly durationSeconds: number
+}
+
+/** What a worker does, as it wrote down itself. */
+export interface WorkerStatus {
+  readonly host: string
+  readonly pid: number
+  readonly threads: number
+  /** Milliseconds since 1970 by the host's clock, as all times here. */
+  readonly startedAtMs: number
+  /** When this was written. A worker writes at least every ten seconds; one that is a minute late is gone. */
+  readonly writtenAtMs: number
+  readonly executed: number
+  readonly failed: number
+  readonly tasksPerSecond: number
+  readonly rssMb: number
+  /** The tasks that run now; of very many the oldest 100. */
+  readonly running: readonly {
+    readonly id: string
+    readonly name: string
+    readonly startedAtMs: number
+    readonly fraction: number | undefined
+    readonly note: string | undefined
+  }[]
 }
 
 /** Numbers of a queue. `NaN` where the backend can't know one: a number is never invented. */
@@ -102,6 +131,20 @@ export interface Capabilities {
   readonly maxLeaseSeconds: number
   /** The shortest step of a lease or delay, in seconds; both are rounded up to it. */
   readonly secondsStep: number
+  /**
+   * How often, and over how many seconds, `counts` must say 0 before the queue counts as empty. Default: one look is
+   * enough.
+   */
+  readonly emptyConfirmations?: { readonly samples: number; readonly windowSeconds: number }
+  /** A release without `failure` is not counted as an attempt. Default true; false where the engine counts each lease. */
+  readonly uncountedReleases?: boolean
+  /** `lease` with `waitSeconds` waits in the engine itself, for the price of one request. Default false. */
+  readonly longPolling?: boolean
+  /**
+   * Not every character can be stored as it is, so a body should be ASCII: the core writes the rest of its JSON as
+   * `\uXXXX`, as Python does. Default false.
+   */
+  readonly asciiBodies?: boolean
 }
 
 export interface Backend {
@@ -111,12 +154,16 @@ export interface Backend {
   /** The name that goes into each message's envelope (fq: the absolute path, as Python writes it). */
   readonly queueName: string
 
+  /** URL of the queue where dead letters go unless a worker is told another. Default: there is none. */
+  readonly deadLetterUrl?: string
+
   /** Stores messages. Resolves with those that could not be stored; rejects only if nothing was. */
   insert(messages: readonly Message[], options: { delaySeconds: number }): Promise<readonly BatchFailure[]>
 
   /**
    * Leases up to `max` messages for `seconds`. Where there is none, waits up to `waitSeconds` for the first one; then
-   * resolves with an empty array. An abort of `signal` ends the wait.
+   * resolves with an empty array. `max` may exceed what the engine gives at once. An abort of `signal` ends the wait:
+   * the call resolves with what it holds by then, so that no lease is lost between two hands.
    */
   lease(options: { seconds: number; max: number; waitSeconds: number; signal?: AbortSignal }): Promise<Lease[]>
 
@@ -146,12 +193,20 @@ export interface Backend {
   rezero?(): Promise<void>
   /** Makes every leased message ready; resolves with how many. Delayed ones stay delayed. */
   releaseAll?(): Promise<number>
-  /** Looks at messages without leasing them, in no particular order, at flat memory. */
+  /** Looks at messages without leasing them, in no particular order, at flat memory. Those set aside are not shown. */
   list?(): AsyncIterable<ListedMessage>
-  /** Sets a leased message aside whose text is not a task. Without it, the message is left to the queue's own policy. */
+  /**
+   * Sets a leased message aside whose text is not a task, so that nobody is given it again soon: moves it away for good, or
+   * puts it off where it may still become a task (a file that is being written) or the engine has a policy of its own.
+   */
   quarantine?(lease: Lease, reason: string): Promise<void>
   /** The recorded failures of a message, oldest first. */
-  failures?(lease: Message): Promise<readonly Failure[]>
+  failures?(message: { readonly id: string }): Promise<readonly Failure[]>
+
+  /** Writes down what a worker does, for others to read; `undefined` when it ends. */
+  reportWorker?(worker: string, status: WorkerStatus | undefined): Promise<void>
+  /** What the workers of this queue wrote down last. */
+  workers?(): Promise<readonly WorkerStatus[]>
 
   /** Gives back what the backend itself holds (sockets, timers). Leases are the core's to release. */
   close(): Promise<void>

@@ -15,8 +15,14 @@ const growth = 8
 
 /** Learns the length of tasks from finished chunks: believes slow ones at once, fast ones by and by. */
 export class ChunkSize {
+  readonly #max: number
   #tasks = 1
   #taskMs: number | undefined
+
+  /** @param max tasks in a chunk at most, if that is fewer than usual */
+  constructor(max = maxTasks) {
+    this.#max = Math.min(max, maxTasks)
+  }
 
   /** How many tasks the next chunk should have. */
   get tasks(): number {
@@ -28,6 +34,6 @@ export class ChunkSize {
     const taskMs = elapsedMs / ran
     this.#taskMs = this.#taskMs === undefined || taskMs > this.#taskMs ? taskMs : (this.#taskMs + taskMs) / 2
     const fitting = Math.floor(chunkMs / Math.max(this.#taskMs, 1e-6))
-    this.#tasks = Math.max(1, Math.min(fitting, this.#tasks * growth, maxTasks))
+    this.#tasks = Math.max(1, Math.min(fitting, this.#tasks * growth, this.#max))
   }
 }

@@ -1,3 +1,20 @@
+export type {
+  Backend,
+  BackendOpener,
+  BackendOptions,
+  BatchFailure,
+  Capabilities,
+  Counts,
+  Failure,
+  Lease,
+  ListedMessage,
+  Message,
+  MessageState,
+  QueueUrl,
+  WorkerStatus,
+} from './backend.js'
+export type { MemOptions } from './backends/mem.js'
+export type { Clock } from './clock.js'
 export { context, type TaskContext } from './context.js'
 export {
   InsertError,
@@ -16,6 +33,10 @@ export {
   type RunCallOptions,
 } from './local-task-queue.js'
 export { MockTaskQueue } from './mock-task-queue.js'
+export { registerBackend } from './open-backend.js'
+export type { BackoffException, PollOptions, PollState } from './poll/poll-options.js'
+export type { TaskEvent, WorkerEventMap, WorkerEvents } from './poll/worker-events.js'
+export type { LeasedTask, ListedTask, QueuedTask } from './queued-task.js'
 export {
   type FunctionKey,
   type QueueableOptions,
@@ -37,4 +58,6 @@ export {
   type TaskResult,
   taskFromPayload,
 } from './task.js'
+export { TaskQueue } from './task-queue.js'
+export type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './task-queue-options.js'
 export type { TaskIterable } from './task-source.js'

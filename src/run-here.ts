@@ -1,6 +1,7 @@
 /** Runs calls in the calling thread: `parallel: 0`. */
 import { format } from 'node:util'
 import type { Call, Outcome } from './call.js'
+import { ChunkSize } from './chunk-size.js'
 import { runInContext, type TaskContext } from './context.js'
 import { ProgressThrottle } from './progress-throttle.js'
 import type { Run, RunListener, RunOptions } from './run-options.js'
@@ -9,30 +10,43 @@ import { callCode } from './task.js'
 /** The event loop gets a turn at least this often, so that signals and timers are heard between tasks. Milliseconds. */
 const turnMs = 10
 
-/** Tasks are taken in small batches, for the same reason as `turnMs`. */
-const batch = 256
-
-export class HereRun implements Run {
+export class HereRun<T> implements Run {
   readonly done: Promise<void>
-  readonly #options: RunOptions
+  readonly #options: RunOptions<T>
+  readonly #size: ChunkSize
   #calls: Call[] = []
   #next = 0
+  /** When the calls at hand were taken, by `performance.now()`. */
+  #takenMs = 0
+  readonly #running = new Map<Call, HereContext>()
   #stopped = false
+  #fatal: { readonly thrown: unknown } | undefined
   #lastTurnMs = performance.now()
-  readonly #resumed: (() => void)[] = []
+  /** What waits for tasks to come, or for leave to pull them. */
+  readonly #paused = new Set<() => void>()
 
-  constructor(options: RunOptions) {
+  constructor(options: RunOptions<T>) {
     this.#options = options
+    this.#size = new ChunkSize(options.maxChunk)
     this.done = this.#run()
   }
 
-  stop(): void {
+  stop(): Call[] {
     this.#stopped = true
     this.resume()
+    return this.withdraw(0)
   }
 
   resume(): void {
-    for (const wake of this.#resumed.splice(0)) wake()
+    for (const wake of [...this.#paused]) wake()
+  }
+
+  withdraw(olderThanMs: number): Call[] {
+    return performance.now() - this.#takenMs < olderThanMs ? [] : this.#calls.splice(this.#next)
+  }
+
+  abort(call: Call, reason: Error): void {
+    this.#running.get(call)?.abort(reason)
   }
 
   async #run(): Promise<void> {
@@ -43,22 +57,33 @@ export class HereRun implements Run {
       this.#stopped = true
       await source.stop()
     }
-    if (source.error !== undefined) throw source.error.thrown
+    const failure = this.#fatal ?? source.error
+    if (failure !== undefined) throw failure.thrown
   }
 
   async #drain(): Promise<void> {
     const { listener, idPrefix } = this.#options
     try {
-      for (let call = await this.#nextCall(); call !== undefined; call = await this.#nextCall()) {
+      while (await this.#hasNext()) {
         // Tasks that return no promise are run in a row: an await between them would cost more than they do.
-        for (let now: Call | undefined = call; now !== undefined; now = this.#nextNow()) {
-          const running = runCall(now, idPrefix, listener)
-          listener.onOutcome(now, running instanceof Promise ? await running : running)
+        for (let now = this.#nextNow(); now !== undefined; now = this.#nextNow()) {
+          listener.onStart?.(now)
+          const context = new HereContext(now, idPrefix, listener)
+          this.#running.set(now, context)
+          const running = runCall(now, context)
+          const outcome = running instanceof Promise ? await running : running
+          this.#running.delete(now)
+          // A task that was told to end failed, whatever it made of that.
+          listener.onOutcome(
+            now,
+            context.aborted ? { ok: false, error: context.signal.reason, elapsedMs: outcome.elapsedMs } : outcome,
+          )
         }
       }
     } catch (thrown) {
-      this.#stopped = true
-      throw thrown
+      // Kept until the other tasks that run have ended.
+      this.#fatal ??= { thrown }
+      this.stop()
     }
   }
 
@@ -69,34 +94,48 @@ export class HereRun implements Run {
     return this.#calls[this.#next++]
   }
 
-  async #nextCall(): Promise<Call | undefined> {
+  /** Waits until there are calls at hand; false when there will be none. */
+  async #hasNext(): Promise<boolean> {
     const { source, toCall, mayPull } = this.#options
     while (!this.#stopped) {
       if (performance.now() - this.#lastTurnMs > turnMs) {
         await new Promise<void>(resolve => setImmediate(resolve))
         this.#lastTurnMs = performance.now()
-        continue
+      } else if (this.#next < this.#calls.length) {
+        return true
+      } else if (mayPull?.() === false) {
+        await this.#pause()
+      } else {
+        this.#size.learn({ elapsedMs: performance.now() - this.#takenMs, ran: this.#calls.length })
+        this.#calls = source.take(this.#size.tasks, 0).map(toCall)
+        this.#next = 0
+        this.#takenMs = performance.now()
+        if (this.#calls.length > 0) continue
+        if (source.ended) return false
+        await this.#pause(source.ready())
       }
-      if (this.#next < this.#calls.length) return this.#calls[this.#next++]
-      if (mayPull?.() === false) {
-        await new Promise<void>(resolve => this.#resumed.push(resolve))
-        continue
-      }
-      this.#calls = source.take(batch).map(toCall)
-      this.#next = 0
-      if (this.#calls.length > 0) continue
-      if (source.ended) return undefined
-      await source.ready()
     }
-    return undefined
+    return false
+  }
+
+  /** Waits for {@link resume} or {@link stop}, or until something is ready. */
+  #pause(ready?: Promise<void>): Promise<void> {
+    return new Promise(resolve => {
+      const wake = () => {
+        this.#paused.delete(wake)
+        resolve()
+      }
+      this.#paused.add(wake)
+      void ready?.then(wake)
+    })
   }
 }
 
 /** Runs one call; a promise only if the task returns one. */
-function runCall(call: Call, idPrefix: string, listener: RunListener): Outcome | Promise<Outcome> {
+function runCall(call: Call, context: HereContext): Outcome | Promise<Outcome> {
   const startMs = performance.now()
   try {
-    const value = runInContext(new HereContext(call, idPrefix, listener), () => invoke(call))
+    const value = runInContext(context, () => invoke(call))
     if (typeof (value as { then?: unknown } | null | undefined)?.then !== 'function') {
       return { ok: true, value, elapsedMs: performance.now() - startMs }
     }
@@ -144,6 +183,15 @@ class HereContext implements TaskContext {
   get signal(): AbortSignal {
     this.#abort ??= new AbortController()
     return this.#abort.signal
+  }
+
+  get aborted(): boolean {
+    return this.#abort?.signal.aborted === true
+  }
+
+  abort(reason: Error): void {
+    this.#abort ??= new AbortController()
+    this.#abort.abort(reason)
   }
 
   async renew(seconds: number): Promise<void> {

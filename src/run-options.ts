@@ -1,10 +1,11 @@
 /** What a run of calls is told, and what it tells: the same for pool threads and for the calling thread. */
 import type { Call, Outcome } from './call.js'
 import type { TaskInput } from './task.js'
-import type { TaskSource } from './task-source.js'
 
 /** Hears from the tasks of a run. */
 export interface RunListener {
+  /** A task is handed to its thread, or begins in the calling thread. Again, if it was taken back before it began. */
+  onStart?(call: Call): void
   /** A task ended. Called once for each task that began, in the order in which they end. */
   onOutcome(call: Call, outcome: Outcome): void
   /** `context().progress()`. */
@@ -17,17 +18,36 @@ export interface RunListener {
   onStray(taskId: string | undefined, error: unknown): void
 }
 
+/** Where a run's tasks come from: pulled only as they are needed. */
+export interface Source<T> {
+  /** Nothing will come any more. */
+  readonly ended: boolean
+  /** What the source itself threw; it has ended then. */
+  readonly error: { readonly thrown: unknown } | undefined
+  /**
+   * Up to `max` that are there now. Empty: wait with {@link ready}, or the source has ended.
+   * @param lane who asks; a lane that found other work asks for 0
+   */
+  take(max: number, lane: number): T[]
+  /** Resolves when {@link take} may give something, or the source has ended. */
+  ready(): Promise<void>
+  /** Pulls no more. */
+  stop(): Promise<void>
+}
+
 /** Settings of a run. */
-export interface RunOptions {
-  readonly source: TaskSource
+export interface RunOptions<T = TaskInput> {
+  readonly source: Source<T>
   /** Makes a task of the source ready; what it throws ends the run. */
-  readonly toCall: (given: TaskInput) => Call
+  readonly toCall: (given: T) => Call
   readonly listener: RunListener
   readonly idPrefix: string
   /** Asynchronous tasks at once, per thread. */
   readonly concurrency: number
   /** Report each task's outcome and value as it ends; otherwise successes may come late and without value. */
   readonly postAll: boolean
+  /** Tasks that a thread takes at once, at most. Default: as many as last about ten milliseconds. */
+  readonly maxChunk?: number
   /** Whether tasks may be pulled now; after a no, {@link Run.resume} says when. Holds back while results wait to be read. */
   readonly mayPull?: () => boolean
 }
@@ -36,8 +56,12 @@ export interface RunOptions {
 export interface Run {
   /** Resolves when every task that began has ended; rejects with what the source threw, or if threads can't be had. */
   readonly done: Promise<void>
-  /** Takes no more tasks; those that run finish. */
-  stop(): void
+  /** Takes no more tasks; those that run finish. Returns those that were taken and will not begin. */
+  stop(): Call[]
   /** `mayPull` is true again. */
   resume(): void
+  /** Takes back tasks that were handed out `olderThanMs` ago and have not begun: others may run them sooner. */
+  withdraw(olderThanMs: number): Call[]
+  /** Asks a running task to end, by its `signal`; if it does not, its thread is stopped. Its outcome is `reason`. */
+  abort(call: Call, reason: Error): void
 }

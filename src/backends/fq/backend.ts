@@ -44,6 +44,8 @@ export class FileQueueBackend implements Backend {
   readonly capabilities = capabilities
   readonly label: string
   readonly queueName: string
+  /** A queue inside the queue's folder, which Python takes no notice of. */
+  readonly deadLetterUrl: string
   readonly #queue: FileQueue
   readonly #inserting: Inserting
   readonly #leasing: Leasing
@@ -52,6 +54,7 @@ export class FileQueueBackend implements Backend {
   constructor(queue: FileQueue) {
     this.label = queue.label
     this.queueName = queue.layout.root
+    this.deadLetterUrl = `fq://${queue.layout.root}/failed`
     this.#queue = queue
     this.#unfit = new Unfit(queue)
     this.#inserting = new Inserting(queue)

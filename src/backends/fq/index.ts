@@ -58,4 +58,4 @@ export async function open(url: QueueUrl, options: FileQueueOptions = {}): Promi
 }
 
 /** The opener that the core imports. */
-export const fileQueue: BackendOpener = { open }
+export const opener: BackendOpener = { open }

@@ -1,0 +1,77 @@
+// npm run bench -- --scope local,fq --n 10000 --rounds 3 --dir /mnt/disk --json
+import { parseArgs } from 'node:util'
+import { LOCAL_ROWS } from './local/rows.js'
+import { measureRow } from './measure.js'
+import type { Row } from './row.js'
+import { formatRow } from './table.js'
+import { judge } from './target.js'
+
+const ROWS: readonly Row[] = [...LOCAL_ROWS]
+
+const USAGE = `Usage: npm run bench -- [options]
+  --scope NAME   only these rows (${[...new Set(ROWS.map(({ scope }) => scope))].join(', ')}); repeated or with commas
+  --n COUNT      tasks in each row, instead of its own number
+  --rounds COUNT how often each contender runs; medians are shown (default 3)
+  --dir PATH     where cases write (default: the system's temporary directory)
+  --json         print JSON, one row a line
+PTQ_PYTHON names a Python that can import taskqueue; without it, Python's rows are left out.
+Only ratios of one run mean something, and only on a machine that does nothing else.`
+
+function argumentsOf(argv: string[]) {
+  const { values } = parseArgs({
+    args: argv,
+    options: {
+      scope: { type: 'string', multiple: true, default: [] },
+      n: { type: 'string' },
+      rounds: { type: 'string', default: '3' },
+      dir: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  const count = (name: string, text: string) => {
+    const value = Number(text)
+    if (!Number.isSafeInteger(value) || value < 1) throw new Error(`Expected --${name} to be 1 or more, got ${text}`)
+    return value
+  }
+  const scopes = values.scope.flatMap(list => list.split(','))
+  for (const scope of scopes) {
+    if (!ROWS.some(row => row.scope === scope)) throw new Error(`Expected --scope to have rows, got ${scope}`)
+  }
+  return {
+    rows: ROWS.filter(({ scope }) => scopes.length === 0 || scopes.includes(scope)),
+    n: values.n === undefined ? undefined : count('n', values.n),
+    rounds: count('rounds', values.rounds),
+    dir: values.dir,
+    json: values.json,
+    help: values.help,
+  }
+}
+
+async function main(): Promise<void> {
+  const { rows, n, rounds, dir, json, help } = argumentsOf(process.argv.slice(2))
+  if (help) {
+    console.log(USAGE)
+    return
+  }
+  const onRound = (name: string) => {
+    if (process.stderr.isTTY) process.stderr.write(`\x1b[2K\r${name}`)
+  }
+  for (const row of rows) {
+    const result = await measureRow(row, { n, rounds, dir, onRound })
+    if (process.stderr.isTTY) process.stderr.write('\x1b[2K\r')
+    const verdicts = judge(result)
+    const { scope, title } = row
+    console.log(
+      json ? JSON.stringify({ scope, title, ...result, row: undefined, verdicts }) : formatRow(result, verdicts),
+    )
+  }
+}
+
+try {
+  await main()
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  console.error(USAGE)
+  process.exitCode = 1
+}

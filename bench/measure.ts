@@ -1,0 +1,88 @@
+/** Lets the contenders of a row do its work, in turn, each in a process of its own, and takes medians over the rounds. */
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { CaseParameters, Contender, Measurement, Row } from './row.js'
+
+/** What a contender needed, medians over the rounds. */
+export interface Result {
+  readonly contender: string
+  /** Tasks a round. */
+  readonly n: number
+  readonly rounds: number
+  readonly seconds: number
+  readonly tasksPerSecond: number
+  readonly cpuMicrosPerTask: number
+  readonly rssPeakMb: number
+  readonly rssGrowthMb: number
+}
+
+export interface RowResult {
+  readonly row: Row
+  readonly results: readonly Result[]
+}
+
+/** @param settings `n`: instead of the row's; `dir`: where the cases may write, default the system's */
+export async function measureRow(
+  row: Row,
+  settings: { n: number | undefined; rounds: number; dir: string | undefined; onRound(name: string): void },
+): Promise<RowResult> {
+  const python = process.env.PTQ_PYTHON
+  const contenders = row.contenders.filter(({ program }) => python !== undefined || !program.endsWith('.py'))
+  const tasksOf = (contender: Contender) => Math.max(1, Math.round((settings.n ?? row.n) * (contender.share ?? 1)))
+  const measured = new Map<Contender, Measurement[]>(contenders.map(contender => [contender, []]))
+  // Round by round, not contender by contender: what else the machine does then hits all of them alike.
+  for (let round = 0; round < settings.rounds; round++) {
+    for (const [contender, measurements] of measured) {
+      settings.onRound(`${row.title}: ${contender.name}, round ${round + 1} of ${settings.rounds}`)
+      measurements.push(await measureOnce(contender, tasksOf(contender), settings.dir))
+    }
+  }
+  const results = [...measured].map(([contender, rounds]): Result => {
+    const median = (of: (measurement: Measurement) => number) => medianOf(rounds.map(of))
+    return {
+      contender: contender.name,
+      n: tasksOf(contender),
+      rounds: rounds.length,
+      seconds: median(({ seconds }) => seconds),
+      tasksPerSecond: median(({ tasks, seconds }) => tasks / seconds),
+      cpuMicrosPerTask: median(({ tasks, cpuSeconds }) => (cpuSeconds * 1e6) / tasks),
+      rssPeakMb: median(({ rssPeakMb }) => rssPeakMb),
+      rssGrowthMb: median(({ rssPeakMb, rssBeforeMb }) => rssPeakMb - rssBeforeMb),
+    }
+  })
+  return { row, results }
+}
+
+async function measureOnce(
+  { program, settings }: Contender,
+  n: number,
+  parent: string | undefined,
+): Promise<Measurement> {
+  const dir = await mkdtemp(join(parent ?? tmpdir(), 'ptq-bench-'))
+  const parameters: CaseParameters = { n, dir, settings: settings ?? {} }
+  const command = program.endsWith('.py') ? (process.env.PTQ_PYTHON ?? 'python3') : process.execPath
+  // Python's script is not compiled, so it stays beside the sources.
+  const file = join(import.meta.dirname, program.endsWith('.py') ? '../../bench' : '.', program)
+  try {
+    const { stdout } = await promisify(execFile)(command, [file, JSON.stringify(parameters)], {
+      maxBuffer: 2 ** 26,
+      env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
+    })
+    const measurement: Measurement = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '')
+    if (measurement.tasks !== n) throw new Error(`Expected ${n} tasks to be done, got ${measurement.tasks}`)
+    return measurement
+  } catch (cause) {
+    throw new Error(`Expected ${program} to measure ${n} tasks, but it failed: ${String(cause)}`, { cause })
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+function medianOf(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const upper = sorted[sorted.length >> 1] ?? Number.NaN
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[(sorted.length >> 1) - 1] ?? Number.NaN)) / 2
+}

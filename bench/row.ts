@@ -1,0 +1,56 @@
+/** What a row of the bench is. Types only. */
+
+/** The parts that `--scope` names. */
+export type Scope = 'local' | 'fq' | 'sqs' | 'slices' | 'latency'
+
+/** One piece of work, done by rivals in turn. */
+export interface Row {
+  readonly scope: Scope
+  /** What is done, for the table. */
+  readonly title: string
+  /** How many tasks, unless `--n` says otherwise. */
+  readonly n: number
+  /** Whoever does it; the first one is ours. */
+  readonly contenders: readonly Contender[]
+  readonly targets: readonly Target[]
+}
+
+/** Someone who does a row's work, in a process of its own for each round. */
+export interface Contender {
+  readonly name: string
+  /** The program, relative to `bench/`: a case (`local/noop-loop.js`), or a Python script (`python/local.py`). */
+  readonly program: string
+  /** What the program is told besides `n` and `dir`. */
+  readonly settings?: Readonly<Record<string, string | number>>
+  /** A slow rival does this part of the tasks; rates stay comparable. Default 1. */
+  readonly share?: number
+}
+
+/** What a program is told: as JSON in its first argument. */
+export interface CaseParameters {
+  /** How many tasks to measure. */
+  readonly n: number
+  /** A directory of its own, empty, removed afterwards. */
+  readonly dir: string
+  readonly settings: Readonly<Record<string, string | number>>
+}
+
+/** What a program tells: as JSON in its last line on stdout. Warm-up and start are not in it. */
+export interface Measurement {
+  /** Tasks done, as counted by the tasks themselves. */
+  readonly tasks: number
+  readonly seconds: number
+  /** User and system time of the process with all its threads (Python: and its child processes). */
+  readonly cpuSeconds: number
+  /** Resident memory before the measured work, and the most of it. MB. */
+  readonly rssBeforeMb: number
+  readonly rssPeakMb: number
+}
+
+/** What the project promises; where its number comes from stands in docs and in the row's title. */
+export type Target =
+  /** The first contender's tasks/s are at least so many times those of another. */
+  | { readonly kind: 'times'; readonly rival: string; readonly atLeast: number }
+  | { readonly kind: 'tasksPerSecond'; readonly atLeast: number }
+  | { readonly kind: 'rssGrowthMb'; readonly under: number }
+  | { readonly kind: 'seconds'; readonly atMost: number }

@@ -1,0 +1,98 @@
+/** The one loop for the three batch actions of SQS: what came back in `Failed` is sent again, the rest never twice. */
+import { codeOf, faultKind, isEntryRetryable, isLeaseLost, type QueueAddress, requestError } from './faults.js'
+import type { Patience } from './patience.js'
+
+/** The most entries of one batch request. */
+export const BATCH_ENTRIES = 10
+
+/** An entry's `Id` is its place in the batch. */
+export const ENTRY_IDS: readonly string[] = Array.from({ length: BATCH_ENTRIES }, (_, index) => String(index))
+
+interface FailedEntry {
+  readonly Id?: string | undefined
+  readonly SenderFault?: boolean | undefined
+  readonly Code?: string | undefined
+  readonly Message?: string | undefined
+}
+
+/** The answer to a batch, as the SDK gives it. */
+export interface BatchReply {
+  readonly Successful?: readonly { readonly Id?: string | undefined }[] | undefined
+  readonly Failed?: readonly FailedEntry[] | undefined
+}
+
+/** Why an entry did not go through in the end. */
+export interface EntryFailure {
+  readonly error: Error
+  /** SQS said that the receipt handle is no longer good. */
+  readonly leaseLost: boolean
+}
+
+/** What became of a batch. */
+export interface BatchOutcome {
+  /** By the entry's `Id`; empty where all went through. */
+  readonly failures: ReadonlyMap<string, EntryFailure>
+  /** The error of the request as a whole, where no entry went through and there was one. */
+  readonly rejected?: Error
+}
+
+const ALL_WELL: BatchOutcome = { failures: new Map() }
+
+/**
+ * Sends a batch. A request whose reply was lost is sent again as a whole, since nobody can know whether it arrived:
+ * on a standard queue that is where duplicates come from.
+ *
+ * @param entries at most 10
+ * @param doing for messages, e.g. `insert`
+ */
+export async function sendBatch<Entry extends { Id: string | undefined }>(
+  entries: Entry[],
+  send: (entries: Entry[]) => Promise<BatchReply>,
+  { patience, doing, queue }: { patience: Patience; doing: string; queue: QueueAddress },
+): Promise<BatchOutcome> {
+  const failures = new Map<string, EntryFailure>()
+  let pending = entries
+  for (;;) {
+    let kind = 'faulty' as ReturnType<typeof faultKind>
+    let failure: (entry: Entry) => EntryFailure
+    let rejected: Error | undefined
+    try {
+      const reply = await send(pending)
+      const succeeded = reply.Successful ?? []
+      if (succeeded.length === pending.length) return failures.size === 0 ? ALL_WELL : { failures }
+      const sent = new Set(succeeded.map(entry => entry.Id))
+      const failed = new Map(reply.Failed?.map(entry => [entry.Id, entry]))
+      failure = entry => entryFailure(failed.get(entry.Id), doing, queue)
+      const unsent = pending.filter(entry => !sent.has(entry.Id))
+      pending = unsent.filter(entry => isEntryRetryable(failed.get(entry.Id) ?? {}))
+      for (const entry of unsent) if (!pending.includes(entry)) failures.set(entry.Id ?? '', failure(entry))
+    } catch (error) {
+      kind = faultKind(error)
+      const asSentence = requestError(error, doing, queue)
+      failure = () => ({ error: asSentence, leaseLost: false })
+      if (pending.length === entries.length) rejected = asSentence
+    }
+    if (pending.length === 0) return { failures }
+    if (kind === 'final' || !(await patience.pause(kind))) {
+      for (const entry of pending) failures.set(entry.Id ?? '', failure(entry))
+      return { failures, ...(rejected && { rejected }) }
+    }
+  }
+}
+
+function entryFailure(failed: FailedEntry | undefined, doing: string, queue: QueueAddress): EntryFailure {
+  if (failed === undefined) {
+    return {
+      error: new Error(`SQS didn't answer for one entry of a batch to ${doing} on sqs://${queue.name}`),
+      leaseLost: false,
+    }
+  }
+  const fault = new Error(failed.Message ?? 'no reason given')
+  fault.name = codeOf(failed.Code ?? 'Unknown')
+  return {
+    error: new Error(`SQS refused to ${doing} a message on sqs://${queue.name}: ${fault.name}: ${fault.message}`, {
+      cause: fault,
+    }),
+    leaseLost: isLeaseLost(failed),
+  }
+}

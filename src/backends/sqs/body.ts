@@ -1,0 +1,25 @@
+/** What SQS takes as a message's body. */
+import { argumentError } from '../../errors.js'
+
+/** The most bytes of a message, and of a whole batch. Source: SQS quotas, 1 MiB since August 2025. */
+export const MAX_BYTES = 1_048_576
+
+/** The characters of XML 1.0, which are all that SQS stores; lone surrogates are none. Source: SendMessage. */
+const REFUSED_CHARACTER = /[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/u
+
+/** Why SQS would refuse a body, or `undefined` where it wouldn't. */
+export function refusalOf(body: string, bytes: number, id: string): Error | undefined {
+  const name = `message ${id}`
+  if (body === '') return argumentError(name, 'text of at least one character, as SQS stores no empty messages', body)
+  if (bytes > MAX_BYTES) {
+    return argumentError(name, `at most ${MAX_BYTES} bytes of UTF-8, the limit of SQS`, `${bytes} bytes`)
+  }
+  const refused = REFUSED_CHARACTER.exec(body)
+  if (refused === null) return undefined
+  const code = (body.codePointAt(refused.index) ?? 0).toString(16).toUpperCase().padStart(4, '0')
+  return argumentError(
+    name,
+    `text of XML 1.0 characters, all that SQS stores (write others as \\uXXXX in the JSON)`,
+    `U+${code} at ${refused.index}`,
+  )
+}

@@ -1,0 +1,187 @@
+/** The SQS client: the official SDK, tuned for many small requests, loaded when the first queue is opened. */
+import { setMaxListeners } from 'node:events'
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import type { SQSClient, SQSClientConfig } from '@aws-sdk/client-sqs'
+import { readSecretFile } from './credentials.js'
+import type { CheckedOptions } from './options.js'
+import type { QueuePlace } from './queue-place.js'
+
+/** The SDK's module. */
+export type Sdk = typeof import('@aws-sdk/client-sqs')
+
+/** Clients of one queue. */
+export interface Connection {
+  readonly sdk: Sdk
+  readonly region: string
+  /** Absent: the region's own. */
+  readonly endpoint: string | undefined
+  /** For everything but receiving. Never give `send` a second argument: it would rebuild the cached middleware. */
+  readonly requests: SQSClient
+  /**
+   * For receiving, made at its first use: long polls have sockets of their own so that deletes don't queue behind
+   * them, a longer time-out, and can be aborted.
+   */
+  receiving(): SQSClient
+  /** True from `close` on: receives end without messages, and nothing is tried again. */
+  readonly closed: boolean
+  /** Ends the receives under way and closes the sockets of our own clients. */
+  close(): void
+}
+
+/** How long a connection may take to open. */
+const CONNECTION_TIMEOUT_MS = 5_000
+
+/** How long a server may be silent. */
+const SILENCE_TIMEOUT_MS = 15_000
+
+/** SQS holds a receive back for up to 20 seconds on its own account. */
+const RECEIVE_SILENCE_TIMEOUT_MS = 20_000 + SILENCE_TIMEOUT_MS
+
+/** Middleware that no request of ours needs: 15 % of a request's CPU. `host` has to stay, it is signed. */
+export const NEEDLESS_MIDDLEWARE = ['getUserAgentMiddleware', 'loggerMiddleware', 'queueUrlMiddleware'] as const
+
+/** Stops a function that calls itself through a queue; needless where there is no function. */
+export const LAMBDA_MIDDLEWARE = 'recursionDetectionMiddleware'
+
+/** Loads the SDK and makes the clients. No request is sent. */
+export async function connect(place: QueuePlace, options: CheckedOptions): Promise<Connection> {
+  const sdk = await loadSdk()
+  if (options.client !== undefined) return useClient(sdk, options.client as SQSClient)
+  const { settings } = options
+  const secret =
+    settings.credentials === undefined && settings.profile === undefined ? await readSecretFile() : undefined
+  const region = options.region ?? place.region ?? (await defaultRegion(sdk, settings, secret?.region))
+  const endpoint = options.endpoint ?? place.endpoint
+  const common: SQSClientConfig = {
+    // Builds the stack of middleware once, not once a request. See docs/sqs.md for what each setting is worth.
+    cacheMiddleware: true,
+    // The way out is covered by the signed hash of the payload, the way back by TLS.
+    md5: false,
+    // The endpoint is settled here; emulators name hosts in their queue URLs that don't resolve.
+    useQueueUrlAsEndpoint: false,
+    ...(secret && { credentials: secret.credentials }),
+    ...settings,
+    region,
+    ...(endpoint !== undefined && { endpoint }),
+  }
+  const requests = newClient(sdk, common, options, SILENCE_TIMEOUT_MS)
+  let receiving: SQSClient | undefined
+  const closing = new AbortController()
+  // A listener for each receive under way.
+  setMaxListeners(0, closing.signal)
+  return {
+    sdk,
+    region,
+    endpoint: endpoint ?? (await requests.config.serviceConfiguredEndpoint?.()),
+    requests,
+    receiving() {
+      if (receiving === undefined) {
+        // The same provider, so that credentials are fetched once for both.
+        const shared = { ...common, credentials: requests.config.credentials }
+        receiving = newClient(sdk, shared, options, RECEIVE_SILENCE_TIMEOUT_MS)
+        if (settings.requestHandler === undefined) keepRepliesOnAbort(receiving, closing.signal)
+      }
+      return receiving
+    },
+    get closed() {
+      return closing.signal.aborted
+    },
+    close() {
+      closing.abort()
+      requests.destroy()
+      receiving?.destroy()
+    },
+  }
+}
+
+async function loadSdk(): Promise<Sdk> {
+  try {
+    return await import('@aws-sdk/client-sqs')
+  } catch (cause) {
+    throw new Error('sqs:// queues need the package @aws-sdk/client-sqs: install it next to ptq', { cause })
+  }
+}
+
+async function useClient(sdk: Sdk, client: SQSClient): Promise<Connection> {
+  const endpoint = await client.config?.endpoint?.()
+  let closed = false
+  return {
+    sdk,
+    region: (await client.config?.region?.()) ?? 'the region of `client`',
+    endpoint: endpoint && `${endpoint.protocol}//${endpoint.hostname}${endpoint.port ? `:${endpoint.port}` : ''}`,
+    requests: client,
+    receiving: () => client,
+    get closed() {
+      return closed
+    },
+    close() {
+      // The client belongs to whoever made it.
+      closed = true
+    },
+  }
+}
+
+async function defaultRegion(sdk: Sdk, settings: SQSClientConfig, fromSecret: string | undefined): Promise<string> {
+  const known = process.env.AWS_REGION || process.env.AWS_DEFAULT_REGION || fromSecret
+  if (known) return known
+  try {
+    return await new sdk.SQSClient(settings).config.region()
+  } catch (error) {
+    // The SDK found none in the profile. The original falls back on the same one.
+    if (error instanceof Error && /Region is missing/.test(error.message)) return 'us-east-1'
+    throw error
+  }
+}
+
+function newClient(sdk: Sdk, settings: SQSClientConfig, options: CheckedOptions, silenceMs: number): SQSClient {
+  // As many sockets as requests, or requests would wait for one another; kept open, as a TLS handshake costs more than a batch.
+  const agent = { keepAlive: true, maxSockets: options.concurrency }
+  const client = new sdk.SQSClient({
+    requestHandler: {
+      httpAgent: new HttpAgent(agent),
+      httpsAgent: new HttpsAgent(agent),
+      connectionTimeout: CONNECTION_TIMEOUT_MS,
+      socketTimeout: silenceMs,
+    },
+    ...settings,
+  })
+  if (settings.logger === undefined && settings.customUserAgent === undefined) {
+    for (const name of NEEDLESS_MIDDLEWARE) client.middlewareStack.remove(name)
+    if (process.env.AWS_LAMBDA_FUNCTION_NAME === undefined) client.middlewareStack.remove(LAMBDA_MIDDLEWARE)
+  }
+  // The SDK makes a signer for each request. Ours is one: region and service never change, and it asks the (memoised)
+  // provider for the credentials each time it signs.
+  const makeSigner = client.config.signer
+  let signer: ReturnType<typeof makeSigner> | undefined
+  client.config.signer = scheme => {
+    signer ??= makeSigner(scheme)
+    return signer
+  }
+  return client
+}
+
+/**
+ * An abort, or `closing`, drops a receive that is waiting, but not one whose answer is coming in: its messages would be
+ * nobody's until their lease ends.
+ */
+function keepRepliesOnAbort(client: SQSClient, closing: AbortSignal): void {
+  const handler = client.config.requestHandler
+  const handle = handler.handle.bind(handler)
+  handler.handle = async (request, options) => {
+    const asked = options && 'abortSignal' in options && options.abortSignal
+    const signals = asked instanceof AbortSignal ? [asked, closing] : [closing]
+    const untilReply = new AbortController()
+    const abort = () => untilReply.abort()
+    for (const signal of signals) {
+      if (signal.aborted) abort()
+      signal.addEventListener('abort', abort, { once: true })
+    }
+    try {
+      // Resolves with the headers; the body is read afterwards.
+      return await handle(request, { ...options, abortSignal: untilReply.signal })
+    } finally {
+      for (const signal of signals) signal.removeEventListener('abort', abort)
+    }
+  }
+}

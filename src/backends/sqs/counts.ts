@@ -1,0 +1,43 @@
+/** The queue's own, approximate numbers. */
+import type { Counts } from '../../backend.js'
+import { requestError } from './faults.js'
+import type { OpenQueue } from './open-queue.js'
+import { Patience, sendPatiently } from './patience.js'
+
+/** How many zeros in a row make a queue empty, spread over `emptyWindowSeconds`. */
+export const EMPTY_SAMPLES = 5
+
+/**
+ * Asks for the queue's attributes. SQS keeps no count of what was inserted or completed, and none of what is set aside.
+ * A message that was released with a delay counts as leased, as SQS tells them apart no more than we can.
+ */
+export async function countMessages({ connection, url, address, retrySeconds }: OpenQueue): Promise<Counts> {
+  const command = new connection.sdk.GetQueueAttributesCommand({
+    QueueUrl: url,
+    AttributeNames: [
+      'ApproximateNumberOfMessages',
+      'ApproximateNumberOfMessagesNotVisible',
+      'ApproximateNumberOfMessagesDelayed',
+    ],
+  })
+  try {
+    const { Attributes } = await sendPatiently(
+      () => connection.requests.send(command),
+      new Patience(connection, retrySeconds),
+    )
+    const visible = Number(Attributes?.ApproximateNumberOfMessages)
+    const leased = Number(Attributes?.ApproximateNumberOfMessagesNotVisible)
+    const delayed = Number(Attributes?.ApproximateNumberOfMessagesDelayed)
+    const unknown = Number.NaN
+    return {
+      enqueued: visible + leased + delayed,
+      leased,
+      delayed,
+      inserted: unknown,
+      completed: unknown,
+      quarantined: unknown,
+    }
+  } catch (error) {
+    throw requestError(error, 'count', address)
+  }
+}

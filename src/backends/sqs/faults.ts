@@ -1,0 +1,162 @@
+/** What went wrong with a request to SQS: whether another try may help, and one sentence for a person. */
+import { SECRET_FILES_SHOWN } from './credentials.js'
+
+/** The queue, as messages name it. */
+export interface QueueAddress {
+  readonly name: string
+  readonly region: string
+  /** Absent: the region's own. */
+  readonly endpoint?: string | undefined
+}
+
+/**
+ * `throttled` and `faulty`: the server answered, and may do better later. `unreachable`: it didn't answer. `final`:
+ * another try would end the same.
+ */
+export type FaultKind = 'throttled' | 'faulty' | 'unreachable' | 'final'
+
+/** Throttling under all its names; `OverLimit` (120,000 messages in flight) passes as workers delete. */
+const THROTTLING =
+  /^(?:RequestThrottled(?:Exception)?|Throttling(?:Exception)?|ThrottledException|RequestLimitExceeded|TooManyRequestsException|SlowDown|KmsThrottled|OverLimit)$/
+
+const NETWORK_CODES = new Set([
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EAI_FAIL',
+])
+
+/** The lease is gone: expired and perhaps leased by another, or deleted. */
+const LEASE_LOST = /^(?:ReceiptHandleIsInvalid|MessageNotInflight)$/
+
+/** Refused credentials. Messages of the signature kind quote the signed headers, the session token among them. */
+const SIGNATURE = /^(?:SignatureDoesNotMatch|InvalidSignature(?:Exception)?|IncompleteSignature(?:Exception)?)$/
+const REFUSED =
+  /^(?:AccessDenied(?:Exception)?|InvalidClientTokenId|UnrecognizedClientException|ExpiredToken(?:Exception)?|InvalidSecurity|MissingAuthenticationToken(?:Exception)?|AuthFailure|OptInRequired|InvalidAccessKeyId)$/
+
+/** Names in the old protocol carry a prefix, and some servers send it in the new one too. */
+export function codeOf(error: unknown): string {
+  const name = error instanceof Error ? error.name : typeof error === 'string' ? error : ''
+  return name.replace(/^AWS\.SimpleQueueService\./, '').replace(/^NonExistentQueue$/, 'QueueDoesNotExist')
+}
+
+/** What the SDK adds to its errors. */
+interface SdkError extends Error {
+  readonly code?: unknown
+  readonly $metadata?: {
+    readonly httpStatusCode?: number
+    readonly requestId?: string
+    readonly clockSkewCorrected?: boolean
+  }
+  readonly $retryable?: { readonly throttling?: boolean }
+}
+
+/** Whether another try may help. */
+export function faultKind(error: unknown): FaultKind {
+  if (!(error instanceof Error)) return 'final'
+  const { $metadata, $retryable, code }: SdkError = error
+  const status = $metadata?.httpStatusCode
+  if (THROTTLING.test(codeOf(error)) || status === 429 || $retryable?.throttling === true) return 'throttled'
+  // 501 is what a server says that doesn't know the action: it won't learn it.
+  if (status !== undefined && status >= 500 && status !== 501) return 'faulty'
+  // The SDK has corrected its clock by the server's; the next signature will be right.
+  if ($metadata?.clockSkewCorrected === true) return 'faulty'
+  if (error.name === 'TimeoutError' || (typeof code === 'string' && NETWORK_CODES.has(code))) return 'unreachable'
+  if (error instanceof AggregateError) return error.errors.length > 0 ? faultKind(error.errors[0]) : 'final'
+  return error.cause === undefined || error.cause === error ? 'final' : faultKind(error.cause)
+}
+
+/** Whether an entry of a batch may be sent again: the server's fault, or throttling whoever's fault they call it. */
+export function isEntryRetryable(failed: { SenderFault?: boolean | undefined; Code?: string | undefined }): boolean {
+  return failed.SenderFault !== true || THROTTLING.test(codeOf(failed.Code ?? ''))
+}
+
+/** Whether the entry failed because its lease is no longer ours. */
+export function isLeaseLost(failed: { Code?: string | undefined; Message?: string | undefined }): boolean {
+  if (LEASE_LOST.test(codeOf(failed.Code ?? ''))) return true
+  // Real SQS says InvalidParameterValue and names the handle: "The receipt handle has expired" (FIFO), "Message does not
+  // exist or is not available for visibility timeout change".
+  return /receipt ?handle has expired|not available for visibility timeout change/i.test(failed.Message ?? '')
+}
+
+/** How a queue is called in messages: `sqs://jobs (us-east-1)`. */
+export function addressOf(queue: QueueAddress): string {
+  return `sqs://${queue.name} (${queue.region}${queue.endpoint === undefined ? '' : `, ${queue.endpoint}`})`
+}
+
+/**
+ * One sentence on a failed request, with the SDK's error as `cause` (except where that one may quote a secret).
+ *
+ * @param doing what was tried, e.g. `insert`
+ */
+export function requestError(error: unknown, doing: string, queue: QueueAddress): Error {
+  const code = codeOf(error)
+  const where = addressOf(queue)
+  const message = error instanceof Error ? error.message : String(error)
+  if (code === 'QueueDoesNotExist') {
+    return new Error(
+      `No queue \`${queue.name}\` in ${queue.region} at ${queue.endpoint ?? "the region's own endpoint"}: create it, ` +
+        `pass \`createIfMissing: true\`, or check the region, the endpoint and the account`,
+      { cause: error },
+    )
+  }
+  if (
+    code === 'CredentialsProviderError' ||
+    /Could not load credentials|credential object is not valid/i.test(message)
+  ) {
+    return new Error(
+      `No AWS credentials for ${where}: looked in ${SECRET_FILES_SHOWN} and the AWS SDK's own chain (environment, ` +
+        `profile, SSO, container, instance)`,
+      { cause: error },
+    )
+  }
+  if (SIGNATURE.test(code)) {
+    return new Error(`SQS refused the credentials for ${where}: ${code}; check the secret key and this host's clock`)
+  }
+  if (REFUSED.test(code)) {
+    return new Error(
+      `SQS refused to ${doing} on ${where}: ${code}; check the credentials and their rights (${message})`,
+      {
+        cause: error,
+      },
+    )
+  }
+  if (code === 'PurgeQueueInProgress') {
+    return new Error(`${where} was purged less than 60 seconds ago: wait, or purge without \`native\``, {
+      cause: error,
+    })
+  }
+  if (faultKind(error) === 'unreachable') {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : message
+    return new Error(
+      `Can't ${doing} on ${where}: no answer (${reason}); check the network, the region and the endpoint`,
+      {
+        cause: error,
+      },
+    )
+  }
+  const status = error instanceof Error ? (error as SdkError).$metadata?.httpStatusCode : undefined
+  if (
+    error instanceof SyntaxError ||
+    code === 'UnknownError' ||
+    code === 'Unknown' ||
+    /Deserialization error/i.test(message)
+  ) {
+    return new Error(
+      `${queue.endpoint ?? where} doesn't answer like SQS${status === undefined ? '' : ` (HTTP ${status})`}: check the endpoint`,
+      { cause: error },
+    )
+  }
+  return new Error(
+    `Can't ${doing} on ${where}: ${code}${status === undefined ? '' : ` (HTTP ${status})`}: ${message}`,
+    {
+      cause: error,
+    },
+  )
+}

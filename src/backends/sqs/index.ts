@@ -1,0 +1,16 @@
+/** Queues on Amazon SQS: `sqs://name`, `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME`, or a compatible server. */
+import type { BackendOpener } from '../../backend.js'
+import { openQueue } from './open-queue.js'
+import { checkOptions } from './options.js'
+import { parseQueuePlace } from './queue-place.js'
+import { SqsBackend } from './sqs-backend.js'
+
+export type { SqsClient, SqsOptions } from './options.js'
+
+/** Opens `sqs://` queues; options as in {@link SqsOptions}. */
+export const opener: BackendOpener = {
+  async open(url, options) {
+    const place = parseQueuePlace(url.path)
+    return new SqsBackend(await openQueue(place, checkOptions(options)), url.path)
+  },
+}

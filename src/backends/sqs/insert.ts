@@ -1,0 +1,95 @@
+/** Inserting: batches packed by count and by bytes. */
+import type { SendMessageBatchRequestEntry } from '@aws-sdk/client-sqs'
+import type { BatchFailure, Message } from '../../backend.js'
+import { argumentError, UnsupportedOperationError } from '../../errors.js'
+import { BATCH_ENTRIES, ENTRY_IDS, sendBatch } from './batch.js'
+import { MAX_BYTES, refusalOf } from './body.js'
+import type { OpenQueue } from './open-queue.js'
+import { Patience } from './patience.js'
+
+/** The longest delay of a message, in seconds. Source: SendMessage in the SQS API reference. */
+export const MAX_DELAY_SECONDS = 900
+
+/** Entries of one request, and where they stand in the caller's array. */
+interface Packed {
+  readonly entries: SendMessageBatchRequestEntry[]
+  readonly indices: number[]
+  bytes: number
+}
+
+/**
+ * Stores messages; those that SQS would refuse are never sent.
+ *
+ * @throws TypeError where the delay isn't one that SQS knows: nothing was sent
+ * @throws Error where a request failed as a whole and no message is known to be stored
+ */
+export async function insertMessages(
+  queue: OpenQueue,
+  messages: readonly Message[],
+  delaySeconds: number,
+): Promise<readonly BatchFailure[]> {
+  checkDelay(queue, delaySeconds)
+  const failures: BatchFailure[] = []
+  const batches = pack(queue, messages, delaySeconds, failures)
+  const { connection, url } = queue
+  const patience = new Patience(queue.connection, queue.retrySeconds)
+  let rejected: Error | undefined
+  const sendOne = async (batch: Packed): Promise<void> => {
+    const outcome = await sendBatch(
+      batch.entries,
+      Entries => connection.requests.send(new connection.sdk.SendMessageBatchCommand({ QueueUrl: url, Entries })),
+      { patience, doing: 'insert', queue: queue.address },
+    )
+    rejected ??= outcome.rejected
+    for (const [id, { error }] of outcome.failures) failures.push({ index: batch.indices[Number(id)] ?? -1, error })
+  }
+  // One batch but for bodies of more than 100 KiB each.
+  await Promise.all(batches.map(sendOne))
+  if (rejected !== undefined && failures.length === messages.length) throw rejected
+  return failures
+}
+
+function checkDelay(queue: OpenQueue, delaySeconds: number): void {
+  if (!Number.isInteger(delaySeconds) || delaySeconds < 0 || delaySeconds > MAX_DELAY_SECONDS) {
+    throw argumentError('delaySeconds', `an integer from 0 to ${MAX_DELAY_SECONDS}, the limit of SQS`, delaySeconds)
+  }
+  if (queue.fifo && delaySeconds > 0) {
+    throw new UnsupportedOperationError(
+      `FIFO queues delay all messages alike: set DelaySeconds of ${queue.address.name} instead of \`delaySeconds\``,
+    )
+  }
+}
+
+function pack(
+  queue: OpenQueue,
+  messages: readonly Message[],
+  delaySeconds: number,
+  failures: BatchFailure[],
+): Packed[] {
+  const batches: Packed[] = []
+  let batch: Packed | undefined
+  for (const [index, { id, body }] of messages.entries()) {
+    const bytes = Buffer.byteLength(body)
+    const refusal = refusalOf(body, bytes, id)
+    if (refusal !== undefined) {
+      failures.push({ index, error: refusal })
+      continue
+    }
+    if (batch === undefined || batch.entries.length === BATCH_ENTRIES || batch.bytes + bytes > MAX_BYTES) {
+      batch = { entries: [], indices: [], bytes: 0 }
+      batches.push(batch)
+    }
+    batch.bytes += bytes
+    batch.indices.push(index)
+    const Id = ENTRY_IDS[batch.entries.length]
+    if (queue.fifo) {
+      // A group for each message, so that workers run side by side; SQS drops a message that is sent again within 5 minutes.
+      batch.entries.push({ Id, MessageBody: body, MessageGroupId: id, MessageDeduplicationId: id })
+    } else if (delaySeconds > 0) {
+      batch.entries.push({ Id, MessageBody: body, DelaySeconds: delaySeconds })
+    } else {
+      batch.entries.push({ Id, MessageBody: body })
+    }
+  }
+  return batches
+}

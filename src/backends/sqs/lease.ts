@@ -1,0 +1,161 @@
+/** Leasing: as many receives as it takes, one long poll at a time. */
+import { randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
+import type {
+  MessageSystemAttributeName,
+  QueueAttributeName,
+  ReceiveMessageRequest,
+  Message as SqsMessage,
+} from '@aws-sdk/client-sqs'
+import type { Lease } from '../../backend.js'
+import { argumentError } from '../../errors.js'
+import { messageId } from '../../message.js'
+import { requestError } from './faults.js'
+import type { OpenQueue } from './open-queue.js'
+import { Patience, sendPatiently } from './patience.js'
+
+/** The most messages of one receive. */
+const RECEIVE_MESSAGES = 10
+
+/** The longest that SQS holds a receive back, in seconds. Source: ReceiveMessage. */
+const LONGEST_POLL_SECONDS = 20
+
+/** The longest visibility time-out, in seconds. Source: ChangeMessageVisibility. */
+export const MAX_LEASE_SECONDS = 43_200
+
+/** How long an answer may take to come in. Costs a long poll's lease as much at most, in milliseconds. */
+const LONGEST_ANSWER_MS = 1000
+
+/** What is asked of each message besides its body. */
+const ATTRIBUTES: readonly MessageSystemAttributeName[] = ['ApproximateReceiveCount']
+const FIFO_ATTRIBUTES: readonly MessageSystemAttributeName[] = [...ATTRIBUTES, 'MessageDeduplicationId']
+
+/** What a lease is found by. */
+export interface SqsHandle {
+  readonly receiptHandle: string
+  /** When the lease ends, by `performance.now()`; `-Infinity` once it was given back or deleted. */
+  endsAtMs: number
+}
+
+/** Options of a lease, as the backend's interface has them. */
+export interface LeaseOptions {
+  readonly seconds: number
+  readonly max: number
+  readonly waitSeconds: number
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Leases up to `max` messages. The first receive waits for `waitSeconds` in long polls; only when it brought something
+ * are more sent, side by side where it came back full, else one by one, until one of them brings nothing.
+ *
+ * An abort ends the wait. What was received by then is returned, and so is an answer that has begun to come in; a
+ * message that SQS hands to the dropped connection comes back when `seconds` are over.
+ */
+export async function leaseMessages(queue: OpenQueue, options: LeaseOptions): Promise<Lease[]> {
+  checkLeaseOptions(options)
+  const { signal } = options
+  if (signal === undefined) return leaseUpTo(queue, options)
+  // One listener on the caller's signal, however many receives there are: Node takes more than 10 for a leak.
+  const abort = new AbortController()
+  setMaxListeners(0, abort.signal)
+  const onAbort = () => abort.abort(signal.reason)
+  if (signal.aborted) onAbort()
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await leaseUpTo(queue, { ...options, signal: abort.signal })
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+async function leaseUpTo(queue: OpenQueue, options: LeaseOptions): Promise<Lease[]> {
+  const leases = await firstReceive(queue, options)
+  let full = leases.length === RECEIVE_MESSAGES
+  while (leases.length > 0 && leases.length < options.max && !options.signal?.aborted) {
+    const missing = options.max - leases.length
+    const sizes: number[] = []
+    for (let left = missing; left > 0 && sizes.length < (full ? queue.concurrency : 1); left -= RECEIVE_MESSAGES) {
+      sizes.push(Math.min(left, RECEIVE_MESSAGES))
+    }
+    const replies = await Promise.allSettled(sizes.map(size => receive(queue, options, size, 0)))
+    const received = replies.flatMap(reply => (reply.status === 'fulfilled' ? reply.value : []))
+    leases.push(...received)
+    // A receive that failed is no reason to drop what the others brought. If the fault lasts, the next lease rejects.
+    if (received.length === 0 || replies.some(reply => reply.status === 'rejected')) break
+    full = received.length === Math.min(missing, sizes.length * RECEIVE_MESSAGES)
+  }
+  return leases
+}
+
+function checkLeaseOptions({ seconds, max, waitSeconds }: LeaseOptions): void {
+  checkLeaseSeconds(seconds)
+  if (!Number.isInteger(max) || max < 1) throw argumentError('max', 'an integer of 1 or more', max)
+  if (!Number.isFinite(waitSeconds) || waitSeconds < 0) {
+    throw argumentError('waitSeconds', 'a number of 0 or more', waitSeconds)
+  }
+}
+
+/** @throws TypeError where SQS knows no lease of that length */
+export function checkLeaseSeconds(seconds: number): void {
+  if (!Number.isInteger(seconds) || seconds < 1 || seconds > MAX_LEASE_SECONDS) {
+    throw argumentError('seconds', `an integer from 1 to ${MAX_LEASE_SECONDS} (12 hours), the limit of SQS`, seconds)
+  }
+}
+
+async function firstReceive(queue: OpenQueue, options: LeaseOptions): Promise<Lease[]> {
+  const size = Math.min(options.max, RECEIVE_MESSAGES)
+  const endsAtMs = performance.now() + options.waitSeconds * 1000
+  for (;;) {
+    if (options.signal?.aborted || queue.connection.closed) return []
+    const leftSeconds = Math.max(0, endsAtMs - performance.now()) / 1000
+    const pollSeconds = Math.min(LONGEST_POLL_SECONDS, Math.ceil(leftSeconds))
+    const leases = await receive(queue, options, size, pollSeconds)
+    if (leases.length > 0 || performance.now() >= endsAtMs) return leases
+  }
+}
+
+/** One receive. An abort resolves with an empty array. */
+async function receive(queue: OpenQueue, options: LeaseOptions, size: number, pollSeconds: number): Promise<Lease[]> {
+  const { connection } = queue
+  const { seconds, signal } = options
+  const attributes = queue.fifo ? FIFO_ATTRIBUTES : ATTRIBUTES
+  const request: ReceiveMessageRequest = {
+    QueueUrl: queue.url,
+    MaxNumberOfMessages: size,
+    VisibilityTimeout: seconds,
+    WaitTimeSeconds: pollSeconds,
+    MessageSystemAttributeNames: [...attributes],
+    // Deprecated, and the only form that some servers know. The SDK gives it the type of another list.
+    AttributeNames: attributes.map(name => name as string as QueueAttributeName),
+    // A lost answer is given again to the same attempt id (FIFO queues only).
+    ...(queue.fifo && { ReceiveRequestAttemptId: randomUUID() }),
+  }
+  const client = connection.receiving()
+  let sentMs = 0
+  const send = () => {
+    sentMs = performance.now()
+    const command = new connection.sdk.ReceiveMessageCommand(request)
+    return signal === undefined ? client.send(command) : client.send(command, { abortSignal: signal })
+  }
+  try {
+    const reply = await sendPatiently(send, new Patience(queue.connection, queue.retrySeconds, signal))
+    // The time began when SQS answered, and the answer was on its way: our end must not be later than that of SQS.
+    const endsAtMs = Math.max(sentMs, performance.now() - LONGEST_ANSWER_MS) + seconds * 1000
+    return (reply.Messages ?? []).map(message => leaseOf(message, endsAtMs))
+  } catch (error) {
+    if ((signal?.aborted || connection.closed) && error instanceof Error && error.name === 'AbortError') return []
+    throw requestError(error, 'lease', queue.address)
+  }
+}
+
+function leaseOf({ Attributes, MessageId = '', Body = '', ReceiptHandle = '' }: SqsMessage, endsAtMs: number): Lease {
+  const handle: SqsHandle = { receiptHandle: ReceiptHandle, endsAtMs }
+  return {
+    // Python's bodies have no id, and SQS's own will do for them.
+    id: Attributes?.MessageDeduplicationId ?? messageId(Body) ?? MessageId,
+    body: Body,
+    attempt: Number(Attributes?.ApproximateReceiveCount ?? 1),
+    handle,
+  }
+}

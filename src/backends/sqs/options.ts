@@ -1,0 +1,88 @@
+/** The options of an `sqs://` queue. */
+import type { SQSClientConfig } from '@aws-sdk/client-sqs'
+import type { BackendOptions } from '../../backend.js'
+import { argumentError } from '../../errors.js'
+
+/** The part of an `SQSClient` that is used; any client of the AWS SDK v3 fits. */
+export interface SqsClient {
+  send(command: never, options?: { abortSignal?: AbortSignal }): Promise<unknown>
+}
+
+/** Options of an `sqs://` queue; anything else is handed to the `SQSClient` as it is (`credentials`, `profile`, …). */
+export interface SqsOptions extends BackendOptions {
+  /**
+   * The region, e.g. `us-west-2`. Default: the one in the queue's URL, then `AWS_REGION`, `AWS_DEFAULT_REGION`,
+   * `AWS_DEFAULT_REGION` of the aws-secret.json, the profile's, `us-east-1`.
+   */
+  readonly region?: string
+  /** Where requests go, e.g. `http://localhost:4566`. Default: the region's own endpoint, or `AWS_ENDPOINT_URL_SQS`. */
+  readonly endpoint?: string
+  /** A ready client, used as it is for everything and never closed; `region` and the other settings are its own. */
+  readonly client?: SqsClient
+  /** Makes the queue when it isn't there. Default false. */
+  readonly createIfMissing?: boolean
+  /**
+   * For how many seconds a request is tried again after the SDK has given up, where SQS is throttling, failing (5xx)
+   * or out of reach. Default 60.
+   */
+  readonly retrySeconds?: number
+  /**
+   * Over how many seconds the approximate counts must say 0 before the queue counts as empty. Default 60: AWS promises
+   * no less ("at least 1 minute after the producers stop sending messages", GetQueueAttributes). 0 suits an emulator.
+   */
+  readonly emptyWindowSeconds?: number
+}
+
+/** The options, checked and with their defaults. */
+export interface CheckedOptions {
+  readonly concurrency: number
+  readonly region: string | undefined
+  readonly endpoint: string | undefined
+  readonly client: SqsClient | undefined
+  readonly createIfMissing: boolean
+  readonly retrySeconds: number
+  readonly emptyWindowSeconds: number
+  /** What goes to the `SQSClient`. */
+  readonly settings: SQSClientConfig
+}
+
+/**
+ * Checks the options and fills in the defaults.
+ *
+ * @throws TypeError where one of them isn't what it has to be
+ */
+export function checkOptions(options: SqsOptions): CheckedOptions {
+  const {
+    concurrency = 40,
+    progress: _progress,
+    region,
+    endpoint,
+    client,
+    createIfMissing = false,
+    retrySeconds = 60,
+    emptyWindowSeconds = 60,
+    ...settings
+  } = options
+  if (!Number.isInteger(concurrency) || concurrency < 1) {
+    throw argumentError('concurrency', 'an integer of 1 or more', concurrency)
+  }
+  if (region !== undefined && (typeof region !== 'string' || !/^[a-z0-9-]+$/.test(region))) {
+    throw argumentError('region', 'the name of an AWS region, e.g. `us-west-2`', region)
+  }
+  if (
+    endpoint !== undefined &&
+    !(typeof endpoint === 'string' && /^https?:\/\//i.test(endpoint) && URL.canParse(endpoint))
+  ) {
+    throw argumentError('endpoint', 'an http(s) URL', endpoint)
+  }
+  if (client !== undefined && !isClient(client)) throw argumentError('client', 'an SQSClient', client)
+  if (typeof createIfMissing !== 'boolean') throw argumentError('createIfMissing', 'a boolean', createIfMissing)
+  for (const [name, value] of Object.entries({ retrySeconds, emptyWindowSeconds })) {
+    if (!Number.isFinite(value) || value < 0) throw argumentError(name, 'a number of seconds of 0 or more', value)
+  }
+  return { concurrency, region, endpoint, client, createIfMissing, retrySeconds, emptyWindowSeconds, settings }
+}
+
+function isClient(client: unknown): client is SqsClient {
+  return typeof client === 'object' && client !== null && 'send' in client && typeof client.send === 'function'
+}

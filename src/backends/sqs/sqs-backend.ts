@@ -1,0 +1,83 @@
+/** An SQS queue as a backend. */
+import type { Backend, BatchFailure, Capabilities, Counts, Lease, Message } from '../../backend.js'
+import { BATCH_ENTRIES } from './batch.js'
+import { countMessages, EMPTY_SAMPLES } from './counts.js'
+import { addressOf } from './faults.js'
+import { insertMessages, MAX_DELAY_SECONDS } from './insert.js'
+import { type LeaseOptions, leaseMessages, MAX_LEASE_SECONDS } from './lease.js'
+import { deleteLeases, releaseLeases, renewLeases } from './lease-changes.js'
+import type { OpenQueue } from './open-queue.js'
+import { purgeByDraining, purgeNatively } from './purge.js'
+
+/**
+ * An SQS queue. Made by the {@link opener} of this folder. It has no `quarantine`: a message that is no task goes back,
+ * its receive count grows, and the queue's redrive policy moves it away in the end.
+ */
+export class SqsBackend implements Backend {
+  readonly capabilities: Capabilities
+  readonly label: string
+  readonly queueName: string
+  readonly #queue: OpenQueue
+
+  /** @param queueName goes into each envelope: the queue as the user wrote it, as in Python */
+  constructor(queue: OpenQueue, queueName: string) {
+    this.#queue = queue
+    this.queueName = queueName
+    this.label = addressOf(queue.address)
+    this.capabilities = {
+      insertBatch: BATCH_ENTRIES,
+      leaseBatch: BATCH_ENTRIES,
+      exactCounts: false,
+      counters: false,
+      listing: false,
+      releaseAll: false,
+      history: false,
+      // A FIFO queue drops an id that is sent again within 5 minutes, whether or not it is still enqueued: less than
+      // what this promises.
+      dedupesInserts: false,
+      maxDelaySeconds: MAX_DELAY_SECONDS,
+      maxLeaseSeconds: MAX_LEASE_SECONDS,
+      secondsStep: 1,
+      emptyConfirmations: { samples: EMPTY_SAMPLES, windowSeconds: queue.emptyWindowSeconds },
+      uncountedReleases: false,
+      asciiBodies: true,
+    }
+  }
+
+  insert(messages: readonly Message[], { delaySeconds }: { delaySeconds: number }): Promise<readonly BatchFailure[]> {
+    return insertMessages(this.#queue, messages, delaySeconds)
+  }
+
+  lease(options: LeaseOptions): Promise<Lease[]> {
+    return leaseMessages(this.#queue, options)
+  }
+
+  async renew(leases: readonly Lease[], seconds: number): Promise<readonly BatchFailure[]> {
+    return renewLeases(this.#queue, leases, seconds)
+  }
+
+  /** SQS counts each receive as an attempt, with or without a failure, and has no place for a failure's reason. */
+  async release(
+    leases: readonly Lease[],
+    { delaySeconds }: { delaySeconds: number },
+  ): Promise<readonly BatchFailure[]> {
+    return releaseLeases(this.#queue, leases, delaySeconds)
+  }
+
+  /** SQS keeps no count of completions: `tally` changes nothing. */
+  async delete(leases: readonly Lease[]): Promise<readonly BatchFailure[]> {
+    return deleteLeases(this.#queue, leases)
+  }
+
+  counts(): Promise<Counts> {
+    return countMessages(this.#queue)
+  }
+
+  purge({ native }: { native: boolean }): Promise<void> {
+    return native ? purgeNatively(this.#queue) : purgeByDraining(this.#queue)
+  }
+
+  async close(): Promise<void> {
+    this.#queue.connection.close()
+  }
+}

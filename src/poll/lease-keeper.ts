@@ -1,0 +1,97 @@
+/** Keeps the leases of running tasks alive, from the main thread, which no task can block. */
+import type { Clock } from '../clock.js'
+
+/** What is renewed together may be due this much later, as a part of the lease: fewer, fuller requests. */
+const together = 0.05
+
+/** After a renewal that failed for another reason than a lost lease, it is tried again after this part of the lease. */
+const retryPart = 0.1
+
+/** Renews a batch; resolves with the keys whose leases are lost, rejects if the queue failed. */
+export type Renew<K> = (keys: readonly K[], seconds: number) => Promise<ReadonlyMap<K, Error>>
+
+/** @typeParam K what stands for a lease */
+export class LeaseKeeper<K> {
+  readonly #leaseSeconds: number
+  readonly #renew: Renew<K>
+  readonly #onLost: (key: K, error: Error) => void
+  readonly #onFault: (error: unknown) => void
+  readonly #clock: Clock
+  /** When each lease is due for renewal. */
+  readonly #dueMs = new Map<K, number>()
+  #alarm: { readonly atMs: number; readonly cancel: () => void } | undefined
+  #renewing = false
+
+  constructor(options: {
+    leaseSeconds: number
+    renew: Renew<K>
+    onLost: (key: K, error: Error) => void
+    onFault: (error: unknown) => void
+    clock: Clock
+  }) {
+    this.#leaseSeconds = options.leaseSeconds
+    this.#renew = options.renew
+    this.#onLost = options.onLost
+    this.#onFault = options.onFault
+    this.#clock = options.clock
+  }
+
+  /** Keeps a lease that was just taken, or renewed by `seconds`. */
+  keep(key: K, seconds = this.#leaseSeconds): void {
+    const dueMs = this.#clock.nowMs() + Math.min(seconds, this.#leaseSeconds) * 500
+    this.#dueMs.set(key, dueMs)
+    if (!this.#renewing && (this.#alarm === undefined || dueMs < this.#alarm.atMs)) this.#setAlarm(dueMs)
+  }
+
+  /** Keeps it no more. */
+  drop(key: K): void {
+    this.#dueMs.delete(key)
+    if (this.#dueMs.size === 0) this.#clearAlarm()
+  }
+
+  /** Leaves no timer behind. */
+  close(): void {
+    this.#dueMs.clear()
+    this.#clearAlarm()
+  }
+
+  #clearAlarm(): void {
+    this.#alarm?.cancel()
+    this.#alarm = undefined
+  }
+
+  #setAlarm(atMs: number): void {
+    this.#clearAlarm()
+    const cancel = this.#clock.setAlarm(Math.max(0, atMs - this.#clock.nowMs()), () => {
+      this.#alarm = undefined
+      void this.#renewDue()
+    })
+    this.#alarm = { atMs, cancel }
+  }
+
+  async #renewDue(): Promise<void> {
+    const untilMs = this.#clock.nowMs() + this.#leaseSeconds * 1000 * together
+    const due: K[] = []
+    for (const [key, dueMs] of this.#dueMs) if (dueMs <= untilMs) due.push(key)
+    this.#renewing = true
+    try {
+      const lost = due.length === 0 ? new Map<K, Error>() : await this.#renew(due, this.#leaseSeconds)
+      for (const key of due) {
+        // Ended meanwhile: nothing to keep.
+        if (!this.#dueMs.has(key)) continue
+        const error = lost.get(key)
+        if (error === undefined) this.keep(key)
+        else {
+          this.drop(key)
+          this.#onLost(key, error)
+        }
+      }
+    } catch (error) {
+      this.#onFault(error)
+      for (const key of due) if (this.#dueMs.has(key)) this.keep(key, this.#leaseSeconds * 2 * retryPart)
+    } finally {
+      this.#renewing = false
+      if (this.#dueMs.size > 0) this.#setAlarm(Math.min(...this.#dueMs.values()))
+    }
+  }
+}

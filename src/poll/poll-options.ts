@@ -1,0 +1,192 @@
+/** What `poll` is told. */
+import {
+  checkBoolean,
+  checkFunction,
+  checkInteger,
+  checkNames,
+  checkParallel,
+  checkPositive,
+  checkSignal,
+} from '../check-options.js'
+import { argumentError } from '../errors.js'
+import type { LeasedTask } from '../queued-task.js'
+
+/** What `stopFn` decides by. */
+export interface PollState {
+  /** Tasks that this worker ran to their end and removed. */
+  readonly executed: number
+  /** Attempts of this worker that failed. */
+  readonly failed: number
+  /** Looks at the queue since the last task was found. */
+  readonly tries: number
+  /** How long the last task took; `undefined` before the first. */
+  readonly previousExecutionSeconds: number | undefined
+  readonly elapsedSeconds: number
+}
+
+/** An error that makes the worker back off: its class, or its name (`'TimeoutError'`). */
+export type BackoffException = string | (abstract new (...args: never[]) => Error)
+
+/** Options of `TaskQueue.poll`. */
+export interface PollOptions {
+  /** How long each task is leased; renewed at half of it while the task runs. Default 600. */
+  readonly leaseSeconds?: number
+  /** How many tasks run at once, each in a thread. `true`: one for each core; 0: in the calling thread. Default 1. */
+  readonly parallel?: number | true
+  /** Print a line for each step. Default false. */
+  readonly verbose?: boolean
+  /** Count completions in the queue. Default false. */
+  readonly tally?: boolean
+  /** Asked after each task and after each look that found nothing; true ends the worker. With it, tasks are taken one by one. */
+  readonly stopFn?: (state: PollState) => boolean
+  /** Called with each task after its lease and before its run; may be async. What it throws ends the worker. */
+  readonly beforeFn?: (task: LeasedTask) => unknown
+  /** Called with each task after it was removed; may be async. What it throws ends the worker. */
+  readonly afterFn?: (task: LeasedTask) => unknown
+  /** Extra arguments for `execute`; cloned into threads. Default none. */
+  readonly executeArgs?: readonly unknown[]
+  /** Errors of tasks or of the queue that make the worker back off: the task is given back, and no attempt is counted. */
+  readonly backoffExceptions?: readonly BackoffException[]
+  /** The first wait when the queue is empty is a random time below this, in seconds; the window doubles. Default 1. */
+  readonly minBackoffWindow?: number
+  /** The window grows no further than this, in seconds. Default 120. */
+  readonly maxBackoffWindow?: number
+  /** Its abort ends the worker as the first Ctrl-C does. */
+  readonly signal?: AbortSignal
+  /** A task that runs longer fails, and is stopped with its thread. Needs threads. Default: no limit. */
+  readonly timeoutSeconds?: number
+  /** A task that swells past it fails alone, see LocalTaskQueueOptions. Needs threads. */
+  readonly maxMemoryMb?: number
+  /** After so many attempts (those of workers that died count) a task moves to the dead letters. Default 5. */
+  readonly maxAttempts?: number
+  /** URL of the queue for dead letters. Default: the queue's own (fq: the queue `failed` inside its folder). */
+  readonly deadLetter?: string
+  /** `retry` (default): see `maxAttempts`. `throw`: the first failure ends the worker with its TaskError. */
+  readonly onError?: 'retry' | 'throw'
+  /** End when the queue is empty and stays so, tasks that others run included. Default false: poll for ever. */
+  readonly untilEmpty?: boolean
+  /** How long running tasks may take after a signal before they are stopped and given back. Default: as long as they need. */
+  readonly graceSeconds?: number
+  /** Nothing is leased that would not end by then, judged by the longest task so far. Default: SLURM_JOB_END_TIME, if set. */
+  readonly until?: Date
+}
+
+/** The options, checked and with their defaults. */
+export interface PollSettings {
+  readonly leaseSeconds: number
+  readonly parallel: number
+  readonly verbose: boolean
+  readonly tally: boolean
+  readonly stopFn: ((state: PollState) => boolean) | undefined
+  readonly beforeFn: ((task: LeasedTask) => unknown) | undefined
+  readonly afterFn: ((task: LeasedTask) => unknown) | undefined
+  readonly executeArgs: readonly unknown[]
+  readonly backoffExceptions: readonly BackoffException[]
+  readonly minBackoffWindow: number
+  readonly maxBackoffWindow: number
+  readonly signal: AbortSignal | undefined
+  readonly timeoutSeconds: number | undefined
+  readonly maxMemoryMb: number | undefined
+  readonly maxAttempts: number
+  readonly deadLetter: string | undefined
+  readonly onError: 'retry' | 'throw'
+  readonly untilEmpty: boolean
+  readonly graceSeconds: number | undefined
+  /** Milliseconds since 1970. */
+  readonly untilMs: number | undefined
+}
+
+const names = [
+  'leaseSeconds',
+  'parallel',
+  'verbose',
+  'tally',
+  'stopFn',
+  'beforeFn',
+  'afterFn',
+  'executeArgs',
+  'backoffExceptions',
+  'minBackoffWindow',
+  'maxBackoffWindow',
+  'signal',
+  'timeoutSeconds',
+  'maxMemoryMb',
+  'maxAttempts',
+  'deadLetter',
+  'onError',
+  'untilEmpty',
+  'graceSeconds',
+  'until',
+] as const satisfies readonly (keyof PollOptions)[]
+
+/** @throws TypeError for an option that isn't what its documentation says, or that is unknown */
+export function pollSettings(options: PollOptions): PollSettings {
+  checkNames('options of poll', options, names)
+  const { executeArgs = [], backoffExceptions = [], deadLetter, onError = 'retry', graceSeconds } = options
+  if (!Array.isArray(executeArgs)) throw argumentError('executeArgs', 'an array', executeArgs)
+  if (!Array.isArray(backoffExceptions)) throw argumentError('backoffExceptions', 'an array', backoffExceptions)
+  for (const exception of backoffExceptions) {
+    if (typeof exception !== 'string' && typeof exception !== 'function') {
+      throw argumentError('backoffExceptions', 'an array of classes of errors or their names', exception)
+    }
+  }
+  if (deadLetter !== undefined && typeof deadLetter !== 'string') {
+    throw argumentError('deadLetter', 'the URL of a queue', deadLetter)
+  }
+  if (onError !== 'retry' && onError !== 'throw') throw argumentError('onError', "'retry' or 'throw'", onError)
+  const minBackoffWindow = checkPositive('minBackoffWindow', options.minBackoffWindow) ?? 1
+  const maxBackoffWindow = checkPositive('maxBackoffWindow', options.maxBackoffWindow) ?? 120
+  if (maxBackoffWindow < minBackoffWindow) {
+    throw argumentError('maxBackoffWindow', `at least minBackoffWindow (${minBackoffWindow})`, maxBackoffWindow)
+  }
+  const parallel = checkParallel(options.parallel, 1)
+  if (parallel === 0 && (options.timeoutSeconds ?? options.maxMemoryMb) !== undefined) {
+    throw new TypeError(
+      'Expected `parallel` of 1 or more with timeoutSeconds or maxMemoryMb: only a thread can be stopped',
+    )
+  }
+  if (graceSeconds !== undefined && !(typeof graceSeconds === 'number' && graceSeconds >= 0)) {
+    throw argumentError('graceSeconds', 'a number of 0 or more', graceSeconds)
+  }
+  return {
+    leaseSeconds: checkPositive('leaseSeconds', options.leaseSeconds) ?? 600,
+    parallel,
+    verbose: checkBoolean('verbose', options.verbose, false),
+    tally: checkBoolean('tally', options.tally, false),
+    stopFn: checkFunction('stopFn', options.stopFn),
+    beforeFn: checkFunction('beforeFn', options.beforeFn),
+    afterFn: checkFunction('afterFn', options.afterFn),
+    executeArgs,
+    backoffExceptions,
+    minBackoffWindow,
+    maxBackoffWindow,
+    signal: checkSignal('signal', options.signal),
+    timeoutSeconds: checkPositive('timeoutSeconds', options.timeoutSeconds),
+    maxMemoryMb: checkPositive('maxMemoryMb', options.maxMemoryMb),
+    maxAttempts: options.maxAttempts === undefined ? 5 : checkInteger('maxAttempts', options.maxAttempts, 1),
+    deadLetter,
+    onError,
+    untilEmpty: checkBoolean('untilEmpty', options.untilEmpty, false),
+    graceSeconds,
+    untilMs: untilMs(options.until),
+  }
+}
+
+function untilMs(until: Date | undefined): number | undefined {
+  if (until === undefined) {
+    // Seconds since 1970, set by Slurm in each job with a time limit.
+    const slurm = process.env.SLURM_JOB_END_TIME
+    return slurm !== undefined && /^\d+$/.test(slurm) ? Number(slurm) * 1000 : undefined
+  }
+  if (until instanceof Date && !Number.isNaN(until.getTime())) return until.getTime()
+  throw argumentError('until', 'a valid Date', until)
+}
+
+/** Whether an error is one that makes the worker back off. By name too: what crosses a thread has lost its class. */
+export function isBackoffException(error: unknown, exceptions: readonly BackoffException[]): boolean {
+  return exceptions.some(exception => {
+    if (typeof exception === 'function' && error instanceof exception) return true
+    const name = typeof exception === 'string' ? exception : exception.name
+    return error instanceof Error && error.name === name
+  })
+}

@@ -1,0 +1,24 @@
+/** `verbose`: a line for each step, in the words that Python's `poll` prints. */
+import { payloadName } from '../task.js'
+import { reasonOf } from './failure-policy.js'
+import type { WorkerEventMap, WorkerEvents } from './worker-events.js'
+
+/** Prints until `dispose` is called. */
+export function printSteps(events: WorkerEvents): { dispose(): void } {
+  const started = ({ task }: WorkerEventMap['started']) =>
+    console.log(`INFO Running ${payloadName(task.payload())} (id: ${task.id})`)
+  const deleting = ({ task }: WorkerEventMap['deleting']) => console.log(`INFO Deleting ${task.id}`)
+  const succeeded = ({ task, durationSeconds }: WorkerEventMap['succeeded']) =>
+    console.log(
+      `INFO ${payloadName(task.payload())} ${task.id} successfully executed in ${durationSeconds.toFixed(2)} sec.`,
+    )
+  const failed = ({ task, error }: WorkerEventMap['failed']) =>
+    console.log(`ERROR ${payloadName(task.payload())} ${task.id} raised ${reasonOf(error)}`)
+  events.on('started', started).on('deleting', deleting).on('succeeded', succeeded).on('failed', failed)
+  return {
+    dispose: () => {
+      events.off('started', started).off('deleting', deleting).off('succeeded', succeeded).off('failed', failed)
+      console.log('Task execution loop exited.')
+    },
+  }
+}

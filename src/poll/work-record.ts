@@ -1,0 +1,38 @@
+/** What a worker has done so far: what `stopFn` decides by, and how long a task may take at worst. */
+import type { Clock } from '../clock.js'
+import type { PollState } from './poll-options.js'
+
+export class WorkRecord {
+  readonly #clock: Clock
+  readonly #startedMs: number
+  #previousSeconds: number | undefined
+  /** The longest task so far. Seconds. */
+  longestSeconds = 0
+  /** Tasks that were run to their end and removed. */
+  executed = 0
+  /** Attempts that failed. */
+  failed = 0
+  /** Looks at the queue since the last task was found. */
+  tries = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#startedMs = clock.nowMs()
+  }
+
+  /** Notes how long a task took. */
+  took(seconds: number): void {
+    this.#previousSeconds = seconds
+    this.longestSeconds = Math.max(this.longestSeconds, seconds)
+  }
+
+  get state(): PollState {
+    return {
+      executed: this.executed,
+      failed: this.failed,
+      tries: this.tries,
+      previousExecutionSeconds: this.#previousSeconds,
+      elapsedSeconds: (this.#clock.nowMs() - this.#startedMs) / 1000,
+    }
+  }
+}

@@ -1,0 +1,81 @@
+/** What a worker does, step by step, for loggers and metrics. */
+import { EventEmitter } from 'node:events'
+import type { LeasedTask } from '../queued-task.js'
+
+/** A step of one task. */
+export interface TaskEvent {
+  readonly task: LeasedTask
+}
+
+/** The events of a worker, with what each carries. Durations in seconds. */
+export interface WorkerEventMap {
+  /** The lease was taken. */
+  leased: TaskEvent
+  /** The task was handed to its thread. */
+  started: TaskEvent
+  /** `context().progress()`: `fraction` from 0 to 1. */
+  progress: TaskEvent & { readonly fraction: number; readonly note: string | undefined }
+  /** `context().log()`: one formatted line. Where nobody listens, it is printed. */
+  log: TaskEvent & { readonly line: string }
+  /** The lease was extended. */
+  renewed: TaskEvent & { readonly seconds: number }
+  /** Run to its end; it is being removed from the queue. */
+  deleting: TaskEvent
+  /** Run to its end and removed from the queue. */
+  succeeded: TaskEvent & { readonly value: unknown; readonly durationSeconds: number }
+  /** The attempt failed; the task may be leased again after `retryInSeconds` (`undefined`: it moves to the dead letters). */
+  failed: TaskEvent & {
+    readonly error: unknown
+    readonly durationSeconds: number
+    readonly retryInSeconds: number | undefined
+  }
+  /** The lease ended before the task did: it was stopped, and counts for nothing. */
+  lost: TaskEvent & { readonly error: unknown }
+  /** Moved to the dead letters. */
+  'dead-lettered': TaskEvent & { readonly reason: string; readonly deadLetter: string }
+  /** Given back without an attempt. */
+  released: TaskEvent
+  /** Nothing was found; the worker looks again after `waitSeconds`. */
+  idle: { readonly waitSeconds: number }
+}
+
+/** The events of a worker: `events.on('failed', ({ task, error }) => …)`. A listener that throws is warned of, and harms nobody. */
+export class WorkerEvents {
+  readonly #emitter = new EventEmitter()
+
+  /** Calls `listener` at each event of this name. */
+  on<Name extends keyof WorkerEventMap>(name: Name, listener: (event: WorkerEventMap[Name]) => void): this {
+    this.#emitter.on(name, listener)
+    return this
+  }
+
+  /** Calls `listener` no more. */
+  off<Name extends keyof WorkerEventMap>(name: Name, listener: (event: WorkerEventMap[Name]) => void): this {
+    this.#emitter.off(name, listener)
+    return this
+  }
+
+  /** Whether anybody listens for this event. */
+  hears(name: keyof WorkerEventMap): boolean {
+    return this.#emitter.listenerCount(name) > 0
+  }
+
+  /** Tells the listeners. Never throws. */
+  emit<Name extends keyof WorkerEventMap>(name: Name, event: WorkerEventMap[Name]): void {
+    // A million tasks go by with nobody listening: `listeners` makes an array each time.
+    if (!this.hears(name)) return
+    for (const listener of this.#emitter.listeners(name)) {
+      try {
+        const result: unknown = listener(event)
+        if (result instanceof Promise) result.catch((error: unknown) => warn(name, error))
+      } catch (error) {
+        warn(name, error)
+      }
+    }
+  }
+}
+
+function warn(name: string, error: unknown): void {
+  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  process.emitWarning(`A listener for the worker's event '${name}' threw: ${error}`, { detail })
+}

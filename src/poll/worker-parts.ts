@@ -1,0 +1,26 @@
+/** What a worker works with. Types only. */
+import type { Backend } from '../backend.js'
+import type { Clock } from '../clock.js'
+import type { Leasing } from '../leasing.js'
+import type { PollSettings } from './poll-options.js'
+import type { WorkerEvents } from './worker-events.js'
+
+/** A queue for dead letters, opened. */
+export interface DeadLetters {
+  readonly url: string
+  readonly backend: Backend
+}
+
+export interface WorkerParts {
+  readonly backend: Backend
+  readonly leasing: Leasing
+  readonly events: WorkerEvents
+  readonly settings: PollSettings
+  /** Resolves with `undefined` where the queue has no place for dead letters. */
+  readonly openDeadLetters: () => Promise<DeadLetters | undefined>
+  readonly clock: Clock
+  /** Uniform in [0, 1). */
+  readonly random: () => number
+  /** Aborted when the queue is closed. */
+  readonly closing: AbortSignal
+}

@@ -1,0 +1,185 @@
+/** What a backend has to do with leases: one holder at a time, and nobody is left believing otherwise. */
+import assert from 'node:assert/strict'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Lease } from '../backend.js'
+import { type ConformanceCase, ids, noFailures, onlyLost } from './queue-under-test.js'
+
+export const leaseCases: readonly ConformanceCase[] = [
+  {
+    name: 'a leased message is given to nobody else',
+    async run(queue) {
+      const other = await queue.open()
+      await queue.fill(1)
+      const lease = await queue.takeOne()
+      await queue.nothingFree()
+      await queue.nothingFree(other)
+      noFailures(await queue.backend.delete([lease], { tally: false }))
+      await queue.nothingFree(other)
+    },
+  },
+  {
+    name: 'holders that lease at the same time share the messages out, each to one',
+    async run(queue) {
+      const holders = [queue.backend, await queue.open(), await queue.open()]
+      const messages = await queue.fill(100)
+      const taken: Lease[] = []
+      await Promise.all(
+        holders.flatMap(backend =>
+          [1, 3, 10].map(async max => {
+            while (taken.length < messages.length) {
+              const leases = await backend.lease({ seconds: queue.longSeconds, max, waitSeconds: 0 })
+              // An engine may overlook some for a moment; what nobody was given comes in the next round.
+              taken.push(...leases)
+              await nextTurn()
+            }
+          }),
+        ),
+      )
+      assert.deepEqual(ids(taken), ids(messages))
+      await queue.nothingFree()
+    },
+  },
+  {
+    name: 'whoever waits is given the message that another inserts',
+    async run(queue) {
+      const other = await queue.open()
+      const waiting = queue.backend.lease({ seconds: queue.longSeconds, max: 1, waitSeconds: 30 })
+      const message = queue.message()
+      noFailures(await other.insert([message], { delaySeconds: 0 }))
+      assert.deepEqual(ids(await waiting), [message.id])
+    },
+  },
+  {
+    name: 'whoever waits in vain gets an empty array',
+    async run(queue) {
+      const waitSeconds = Math.max(1, queue.capabilities.secondsStep)
+      const waiting = queue.backend.lease({ seconds: queue.longSeconds, max: 1, waitSeconds })
+      await queue.pass(waitSeconds)
+      assert.deepEqual(await waiting, [])
+    },
+  },
+  {
+    name: 'an abort ends the wait',
+    async run(queue) {
+      const abort = new AbortController()
+      const options = { seconds: queue.longSeconds, max: 1, waitSeconds: 10_000, signal: abort.signal }
+      const waiting = queue.backend.lease(options)
+      await nextTurn()
+      abort.abort()
+      assert.deepEqual(await waiting, [])
+      assert.deepEqual(await queue.backend.lease(options), [])
+    },
+  },
+  {
+    name: 'a lease that ran out goes to another holder, and the late one can change nothing',
+    async run(queue) {
+      const late = queue.backend
+      const next = await queue.open()
+      await queue.fill(3)
+      const [renewed, released, deleted] = await queue.take(3, { seconds: queue.shortSeconds })
+      assert.ok(renewed && released && deleted)
+      await queue.pass(queue.shortSeconds)
+      const leases = await queue.take(3, { backend: next })
+      for (const { attempt } of leases) assert.equal(attempt, 2, 'a lease that ran out was an attempt')
+
+      onlyLost(await late.renew([renewed], queue.longSeconds), 0, renewed)
+      onlyLost(await late.release([released], { delaySeconds: 0 }), 0, released)
+      onlyLost(await late.delete([deleted], { tally: true }), 0, deleted)
+      await queue.nothingFree(late)
+      if (queue.capabilities.counters) assert.equal((await late.counts()).completed, 0)
+
+      noFailures(await next.delete(leases, { tally: true }))
+      if (queue.capabilities.counters) assert.equal((await late.counts()).completed, 3)
+      if (queue.capabilities.exactCounts) assert.equal((await late.counts()).enqueued, 0)
+    },
+  },
+  {
+    name: 'one lost lease of a batch is reported; the others of the batch are done',
+    async run(queue) {
+      const next = await queue.open()
+      await queue.fill(1)
+      const lost = await queue.takeOne({ seconds: queue.shortSeconds })
+      await queue.pass(queue.shortSeconds)
+      const again = await queue.takeOne({ backend: next })
+      await queue.fill(2)
+      const [first, last] = await queue.take(2)
+      assert.ok(first && last)
+      if (queue.capabilities.leaseBatch >= 3) {
+        onlyLost(await queue.backend.delete([first, lost, last], { tally: false }), 1, lost)
+      } else {
+        for (const lease of [first, last]) noFailures(await queue.backend.delete([lease], { tally: false }))
+      }
+      noFailures(await next.release([again], { delaySeconds: 0 }))
+      assert.equal((await queue.takeOne()).id, lost.id)
+      await queue.nothingFree()
+    },
+  },
+  {
+    name: 'a renewed lease lasts from now on, and renewing is no attempt',
+    async run(queue) {
+      const { backend, shortSeconds } = queue
+      await queue.fill(1)
+      const lease = await queue.takeOne({ seconds: shortSeconds })
+      noFailures(await backend.renew([lease], shortSeconds))
+      noFailures(await backend.renew([lease], queue.longSeconds))
+      // Free only after the first lease would have been over: whoever is given this one has waited long enough.
+      const [marker] = await queue.fill(1, shortSeconds)
+      await queue.pass(shortSeconds)
+      assert.equal((await queue.takeOne()).id, marker?.id)
+      await queue.nothingFree()
+      noFailures(await backend.release([lease], { delaySeconds: 0 }))
+      const again = await queue.takeOne()
+      assert.equal(again.id, lease.id)
+      assert.equal(again.attempt, queue.capabilities.uncountedReleases === false ? 2 : 1)
+      noFailures(await backend.delete([again], { tally: false }))
+    },
+  },
+  {
+    name: 'a released message is free at once, and the one who released it can change it no more',
+    async run(queue) {
+      const other = await queue.open()
+      await queue.fill(1)
+      const lease = await queue.takeOne()
+      noFailures(await queue.backend.release([lease], { delaySeconds: 0 }))
+      const again = await queue.takeOne({ backend: other })
+      assert.equal(again.id, lease.id)
+      assert.equal(again.body, lease.body)
+      onlyLost(await queue.backend.delete([lease], { tally: true }), 0, lease)
+      noFailures(await other.delete([again], { tally: true }))
+    },
+  },
+  {
+    name: 'a release without a failure counts no attempt',
+    leftOut: ({ capabilities }) =>
+      capabilities.uncountedReleases === false
+        ? 'its engine counts every lease, capabilities.uncountedReleases'
+        : undefined,
+    async run(queue) {
+      await queue.fill(1)
+      for (let round = 0; round < 3; round++) {
+        const lease = await queue.takeOne()
+        assert.equal(lease.attempt, 1)
+        noFailures(await queue.backend.release([lease], { delaySeconds: 0 }))
+      }
+    },
+  },
+  {
+    name: 'a message that is released with a delay is free when its time has come',
+    async run(queue) {
+      const { backend, shortSeconds, longSeconds } = queue
+      await queue.fill(1)
+      const later = await queue.takeOne()
+      noFailures(await backend.release([later], { delaySeconds: longSeconds }))
+      await queue.nothingFree()
+      if (queue.capabilities.exactCounts) {
+        const { enqueued, leased } = await backend.counts()
+        assert.deepEqual({ enqueued, leased }, { enqueued: 1, leased: 0 }, 'nobody holds it')
+      }
+      await queue.fill(1)
+      const soon = await queue.takeOne()
+      noFailures(await backend.release([soon], { delaySeconds: shortSeconds }))
+      await queue.pass(shortSeconds)
+      assert.equal((await queue.takeOne()).id, soon.id)
+    },
+  },
+]

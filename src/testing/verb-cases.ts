@@ -1,0 +1,141 @@
+/** What a backend has to do with the verbs that not every engine can offer. */
+import assert from 'node:assert/strict'
+import type { Failure, ListedMessage } from '../backend.js'
+import { type ConformanceCase, ids, noFailures } from './queue-under-test.js'
+
+const failure = (attempt: number): Failure => ({
+  attempt,
+  reason: `Error: attempt ${attempt} failed, "badly" – said so`,
+  host: 'node-17',
+  pid: 4711,
+  failedAtMs: 1_700_000_000_000 + attempt,
+  durationSeconds: 1.5,
+})
+
+export const verbCases: readonly ConformanceCase[] = [
+  {
+    name: 'a failed attempt counts',
+    async run(queue) {
+      await queue.fill(1)
+      for (const attempt of [1, 2, 3]) {
+        const lease = await queue.takeOne()
+        assert.equal(lease.attempt, attempt)
+        noFailures(await queue.backend.release([lease], { delaySeconds: 0, failure: failure(attempt) }))
+      }
+    },
+  },
+  {
+    name: 'failures are kept with their message, oldest first',
+    leftOut: ({ capabilities }) => (capabilities.history ? undefined : 'it keeps no failures, capabilities.history'),
+    async run(queue) {
+      const other = await queue.open()
+      const [message, healthy] = await queue.fill(2)
+      assert.ok(message && healthy)
+      for (const attempt of [1, 2]) {
+        const leases = await queue.take(2)
+        const [failing, rest] = [message.id, healthy.id].map(id => leases.filter(lease => lease.id === id))
+        assert.ok(failing && rest)
+        noFailures(await queue.backend.release(failing, { delaySeconds: 0, failure: failure(attempt) }))
+        noFailures(await queue.backend.release(rest, { delaySeconds: 0 }))
+      }
+      assert.deepEqual(await other.failures?.(message), [failure(1), failure(2)])
+      assert.deepEqual(await other.failures?.(healthy), [])
+    },
+  },
+  {
+    name: 'a listing shows every message with its state, and leases none',
+    leftOut: ({ capabilities }) => (capabilities.listing ? undefined : 'it can list nothing, capabilities.listing'),
+    async run(queue) {
+      const { backend } = queue
+      const [leased] = await queue.fill(1)
+      await queue.takeOne()
+      const [delayed] = await queue.fill(1, queue.longSeconds)
+      const [ready] = await queue.fill(1)
+      assert.ok(leased && delayed && ready)
+      const listed: ListedMessage[] = []
+      for await (const message of backend.list?.() ?? []) listed.push(message)
+      const byId = (a: ListedMessage, b: ListedMessage) => a.id.localeCompare(b.id)
+      const expected: ListedMessage[] = [
+        { ...leased, state: 'leased' },
+        { ...delayed, state: 'delayed' },
+        { ...ready, state: 'ready' },
+      ]
+      assert.deepEqual(listed.map(({ id, body, state }) => ({ id, body, state })).sort(byId), expected.sort(byId))
+      assert.equal((await queue.takeOne()).id, ready.id)
+      await queue.nothingFree()
+    },
+  },
+  {
+    name: 'releaseAll frees what is leased, whoever holds it, and nothing that is delayed',
+    leftOut: ({ capabilities }) =>
+      capabilities.releaseAll ? undefined : "it doesn't know who holds what, capabilities.releaseAll",
+    async run(queue) {
+      const other = await queue.open()
+      await queue.fill(1, queue.longSeconds)
+      const messages = await queue.fill(3)
+      const [held] = await queue.take(2)
+      await queue.takeOne({ backend: other })
+      assert.equal(await other.releaseAll?.(), 3)
+      assert.equal(await other.releaseAll?.(), 0)
+      const leases = await queue.take(3, { backend: other })
+      assert.deepEqual(ids(leases), ids(messages))
+      await queue.nothingFree()
+      assert.ok(held)
+      assert.equal((await queue.backend.delete([held], { tally: false })).length, 1, 'its former holder lost it')
+      noFailures(await other.delete(leases, { tally: false }))
+      const { enqueued, delayed } = await queue.backend.counts()
+      assert.deepEqual({ enqueued, delayed }, { enqueued: 1, delayed: 1 })
+    },
+  },
+  {
+    name: 'a message that was set aside is not leased again, and counted in one place',
+    leftOut: ({ quarantine }) => (quarantine === undefined ? 'it has no place to set messages aside' : undefined),
+    async run(queue) {
+      const { backend } = queue
+      await queue.fill(2)
+      const [bad, good] = await queue.take(2)
+      assert.ok(bad && good)
+      await backend.quarantine?.(bad, 'Expected a task, got nonsense')
+      noFailures(await backend.release([good], { delaySeconds: 0 }))
+      assert.equal((await queue.takeOne()).id, good.id)
+      await queue.nothingFree()
+      if (!queue.capabilities.exactCounts) return
+      const { quarantined, enqueued } = await backend.counts()
+      assert.equal(quarantined + enqueued, 2, 'it is in one place: moved away, or put off')
+      if (!queue.capabilities.listing) return
+      const listed: ListedMessage[] = []
+      for await (const message of backend.list?.() ?? []) listed.push(message)
+      assert.equal(listed.length, enqueued)
+    },
+  },
+  {
+    name: 'purge removes every message that is free',
+    async run(queue) {
+      await queue.fill(25)
+      await queue.backend.purge({ native: false })
+      await queue.nothingFree()
+      if (queue.capabilities.exactCounts) assert.equal((await queue.backend.counts()).enqueued, 0)
+    },
+  },
+  {
+    name: 'purge removes leased and delayed messages too, and the counts with them',
+    leftOut: ({ capabilities }) =>
+      capabilities.listing ? undefined : 'it sees only what is free, capabilities.listing',
+    async run(queue) {
+      const { backend } = queue
+      await queue.fill(2, queue.longSeconds)
+      await queue.fill(4)
+      const [held, finished] = await queue.take(2)
+      assert.ok(held && finished)
+      noFailures(await backend.delete([finished], { tally: true }))
+      await backend.addInserted?.(6)
+      await backend.purge({ native: false })
+      const { enqueued, leased, delayed, inserted, completed } = await backend.counts()
+      assert.deepEqual({ enqueued, leased, delayed }, { enqueued: 0, leased: 0, delayed: 0 })
+      if (queue.capabilities.counters) assert.deepEqual({ inserted, completed }, { inserted: 0, completed: 0 })
+      assert.equal((await backend.renew([held], queue.longSeconds)).length, 1, 'the lease went with its message')
+      await queue.fill(1)
+      await queue.takeOne()
+    },
+  },
+]

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, before, describe, test } from 'node:test'
+import { inspect } from 'node:util'
+import { SQSClient } from '@aws-sdk/client-sqs'
+import { opener, type SqsOptions } from '#ptq/backends/sqs/index.js'
+import { FaultProxy } from './fault-proxy.js'
+import { ACCESS } from './queue.js'
+import { closeServer, listen, type SqsServer, startServer } from './server.js'
+
+const open = (path: string, options: SqsOptions) => opener.open({ protocol: 'sqs', path }, options)
+
+describe('bad input is one sentence', () => {
+  let server: SqsServer
+  let proxy: FaultProxy
+  before(async () => {
+    server = await startServer('fauxqs')
+    proxy = await FaultProxy.start(server.endpoint)
+  })
+  afterEach(() => {
+    proxy.rules.length = 0
+  })
+  after(async () => {
+    await proxy.close()
+    await server.close()
+  })
+
+  test('a queue that is not there: named with its region and endpoint', async () => {
+    await assert.rejects(open('typo', { ...ACCESS, endpoint: server.endpoint }), {
+      message:
+        `No queue \`typo\` in us-east-1 at ${server.endpoint}: create it, pass \`createIfMissing: true\`, or check the ` +
+        `region, the endpoint and the account`,
+    })
+  })
+
+  test('the wrong region: the queue is not there', async () => {
+    const made = await open('regional', { ...ACCESS, endpoint: server.endpoint, createIfMissing: true })
+    await made.close()
+    const elsewhere = open('regional', { ...ACCESS, region: 'eu-west-1', endpoint: server.endpoint })
+    await assert.rejects(elsewhere, /No queue `regional` in eu-west-1 at/)
+  })
+
+  test('a queue that goes missing later: the same sentence', async () => {
+    const backend = await open('gone', { ...ACCESS, endpoint: proxy.endpoint, createIfMissing: true })
+    const code = 'AWS.SimpleQueueService.NonExistentQueue'
+    for (const action of ['SendMessageBatch', 'ReceiveMessage', 'GetQueueAttributes']) {
+      proxy.rules.push({ action, times: 1, kind: 'status', status: 400, code })
+    }
+    await assert.rejects(backend.insert([{ id: '1', body: '1' }], { delaySeconds: 0 }), /No queue `gone` in us-east-1/)
+    await assert.rejects(backend.lease({ seconds: 1, max: 1, waitSeconds: 20 }), /No queue `gone` in us-east-1/)
+    await assert.rejects(backend.counts(), /No queue `gone` in us-east-1/)
+    await backend.close()
+  })
+
+  test('no network: nobody listens, and there is no such host', async () => {
+    const nobody = createServer()
+    const { endpoint } = await listen(nobody)
+    await closeServer(nobody)
+    await assert.rejects(
+      open('jobs', { ...ACCESS, endpoint }),
+      /Can't open on sqs:\/\/jobs .*: no answer \(ECONNREFUSED\); check the network/,
+    )
+    await assert.rejects(
+      open('jobs', { ...ACCESS, endpoint: 'http://nowhere.invalid' }),
+      /Can't open on sqs:\/\/jobs \(us-east-1, http:\/\/nowhere\.invalid\): no answer \((ENOTFOUND|EAI_AGAIN)\)/,
+    )
+  })
+
+  test('a server that is not SQS', async () => {
+    proxy.rules.push({ action: 'GetQueueUrl', times: 10, kind: 'page' })
+    await assert.rejects(
+      open('jobs', { ...ACCESS, endpoint: proxy.endpoint }),
+      /^Error: http:\S+ doesn't answer like SQS/,
+    )
+  })
+
+  test('credentials that SQS refuses: the reason, and no secret', async () => {
+    const message = 'The Canonical String should have been x-amz-security-token:hunter2'
+    proxy.rules.push({
+      action: 'GetQueueUrl',
+      times: 1,
+      kind: 'status',
+      status: 403,
+      code: 'SignatureDoesNotMatch',
+      message,
+    })
+    await assert.rejects(open('jobs', { ...ACCESS, endpoint: proxy.endpoint, maxAttempts: 1 }), (error: Error) => {
+      assert.match(
+        error.message,
+        /SQS refused the credentials for sqs:\/\/jobs .*SignatureDoesNotMatch; check the secret key/,
+      )
+      assert.doesNotMatch(inspect(error, { depth: 10, showHidden: true }), /hunter2|test-secret/)
+      return true
+    })
+    proxy.rules.push({
+      action: 'GetQueueUrl',
+      times: 1,
+      kind: 'status',
+      status: 403,
+      code: 'AccessDenied',
+      message: 'not yours',
+    })
+    await assert.rejects(
+      open('jobs', { ...ACCESS, endpoint: proxy.endpoint }),
+      /SQS refused to open on sqs:\/\/jobs .*: AccessDenied; check the credentials and their rights \(not yours\)/,
+    )
+  })
+
+  test('no credentials anywhere: the places that were looked in', async () => {
+    const before = { ...process.env }
+    const home = await mkdtemp(join(tmpdir(), 'ptq-home-'))
+    for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name]
+    // The instance's metadata service would be asked last, and nobody answers there.
+    Object.assign(process.env, { HOME: home, AWS_EC2_METADATA_DISABLED: 'true' })
+    try {
+      await assert.rejects(
+        open('jobs', { endpoint: server.endpoint }),
+        /No AWS credentials for sqs:\/\/jobs .*: looked in ~\/\.cloudvolume\/secrets\/aws-secret\.json, ~\/\.cloudfiles\S+ and the AWS SDK's own chain/,
+      )
+    } finally {
+      for (const name of Object.keys(process.env)) delete process.env[name]
+      Object.assign(process.env, before)
+      await rm(home, { recursive: true })
+    }
+  })
+
+  test('options of the wrong kind', async () => {
+    const wrong: [Record<string, unknown>, RegExp][] = [
+      [{ concurrency: 0 }, /Expected `concurrency` to be an integer of 1 or more, got `0` \(number\)/],
+      [{ region: 'US West' }, /Expected `region` to be the name of an AWS region/],
+      [{ endpoint: 'localhost:4566' }, /Expected `endpoint` to be an http\(s\) URL/],
+      [{ client: {} }, /Expected `client` to be an SQSClient/],
+      [{ createIfMissing: 'yes' }, /Expected `createIfMissing` to be a boolean/],
+      [{ retrySeconds: -1 }, /Expected `retrySeconds` to be a number of seconds/],
+      [{ emptyWindowSeconds: Number.NaN }, /Expected `emptyWindowSeconds`/],
+    ]
+    for (const [options, expected] of wrong) await assert.rejects(open('jobs', options), expected)
+    await assert.rejects(open('https://example.com/page', {}), /Expected `queue` to be an SQS queue/)
+  })
+
+  test('a URL of AWS costs no request to open; a server elsewhere is asked by name', async () => {
+    const client = new SQSClient({ ...ACCESS, endpoint: proxy.endpoint })
+    proxy.requests.length = 0
+    const aws = await open('https://sqs.us-east-1.amazonaws.com/000000000000/jobs', { client })
+    await aws.close()
+    assert.equal(proxy.requests.length, 0)
+    const made = await open('elsewhere', { client, createIfMissing: true })
+    const found = await open(`${proxy.endpoint}/000000000000/elsewhere`, ACCESS)
+    await found.insert([{ id: '1', body: '1' }], { delaySeconds: 0 })
+    // The client is the caller's: closing a queue leaves it open.
+    await made.close()
+    assert.equal(await client.config.region(), 'us-east-1')
+    const again = await open('elsewhere', { client })
+    assert.equal((await again.counts()).enqueued, 1)
+    await again.close()
+    await found.close()
+    client.destroy()
+  })
+})

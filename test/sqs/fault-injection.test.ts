@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { after, afterEach, before, describe, test } from 'node:test'
+import type { Backend } from '#ptq/backend.js'
+import type { SqsOptions } from '#ptq/backends/sqs/index.js'
+import { LeaseLostError } from '#ptq/errors.js'
+import { type Fault, FaultProxy } from './fault-proxy.js'
+import { deferred, drain, insertAll, makeMessages, only, openQueue, sorted } from './queue.js'
+import { type SqsServer, startServer } from './server.js'
+
+// One attempt of the SDK's, so that every retry that is seen is ours. The first test has the SDK's own in it too.
+const ONE_ATTEMPT: SqsOptions = { maxAttempts: 1 }
+
+describe('the SQS backend behind a bad network', () => {
+  let server: SqsServer
+  let proxy: FaultProxy
+  const open: Backend[] = []
+
+  before(async () => {
+    server = await startServer('fauxqs')
+    proxy = await FaultProxy.start(server.endpoint)
+  })
+  afterEach(async () => {
+    proxy.rules.length = 0
+    for (const backend of open.splice(0)) await backend.close()
+  })
+  after(async () => {
+    await proxy.close()
+    await server.close()
+  })
+
+  async function openBackend(options: SqsOptions = {}): Promise<Backend> {
+    const backend = await openQueue(proxy.endpoint, options)
+    open.push(backend)
+    proxy.requests.length = 0
+    return backend
+  }
+
+  function inject(action: string, times: number, fault: Fault): void {
+    proxy.rules.push({ action, times, ...fault })
+  }
+
+  const NOTHING_STORED: [string, Fault][] = [
+    ['500', { kind: 'status', status: 500, code: 'InternalFailure' }],
+    ['503', { kind: 'status', status: 503, code: 'ServiceUnavailable' }],
+    ['throttling as 400', { kind: 'status', status: 400, code: 'RequestThrottled' }],
+    ['throttling as 403', { kind: 'status', status: 403, code: 'ThrottlingException' }],
+    ['KMS throttling', { kind: 'status', status: 400, code: 'KmsThrottled' }],
+    ['a reset connection', { kind: 'reset' }],
+  ]
+
+  test('faults outlast the SDK, and are outlasted', async () => {
+    const backend = await openBackend()
+    const messages = makeMessages(10)
+    inject('SendMessageBatch', 7, { kind: 'status', status: 500, code: 'InternalFailure' })
+    assert.deepEqual(await backend.insert(messages, { delaySeconds: 0 }), [])
+    assert.equal(proxy.count('SendMessageBatch'), 8)
+    assert.deepEqual(sorted(await drain(backend)), sorted(messages))
+  })
+
+  for (const [name, fault] of NOTHING_STORED) {
+    test(`${name}: nothing is lost, nothing is doubled`, async () => {
+      const backend = await openBackend(ONE_ATTEMPT)
+      const messages = makeMessages(10)
+      for (const action of ['SendMessageBatch', 'ReceiveMessage', 'DeleteMessageBatch', 'GetQueueAttributes']) {
+        inject(action, 2, fault)
+      }
+      assert.deepEqual(await backend.insert(messages, { delaySeconds: 0 }), [])
+      assert.equal((await backend.counts()).enqueued, 10)
+      assert.deepEqual(sorted(await drain(backend)), sorted(messages))
+      assert.equal((await backend.counts()).enqueued, 0)
+      assert.equal(proxy.count('SendMessageBatch'), 3)
+      assert.equal(proxy.count('DeleteMessageBatch'), 3)
+    })
+  }
+
+  for (const fault of [{ kind: 'lost-reply' }, { kind: 'cut-reply' }] as const) {
+    test(`${fault.kind} of an insert: a standard queue has it twice, a FIFO queue once`, async () => {
+      const messages = makeMessages(10)
+      const standard = await openBackend(ONE_ATTEMPT)
+      inject('SendMessageBatch', 1, fault)
+      assert.deepEqual(await standard.insert(messages, { delaySeconds: 0 }), [])
+      assert.deepEqual(sorted(await drain(standard)), sorted([...messages, ...messages]))
+      const fifo = await openBackend({ ...ONE_ATTEMPT, fifo: true })
+      inject('SendMessageBatch', 1, fault)
+      assert.deepEqual(await fifo.insert(messages, { delaySeconds: 0 }), [])
+      assert.deepEqual(sorted(await drain(fifo)), sorted(messages))
+    })
+  }
+
+  test('lost replies of receives, renewals and deletes: every message is still run', async () => {
+    const backend = await openBackend(ONE_ATTEMPT)
+    const messages = makeMessages(10)
+    await insertAll(backend, messages)
+    inject('ReceiveMessage', 1, { kind: 'lost-reply' })
+    inject('ChangeMessageVisibilityBatch', 1, { kind: 'lost-reply' })
+    inject('DeleteMessageBatch', 1, { kind: 'lost-reply' })
+    // The first answer, with all ten, is lost: they come back when the lease of a second is over.
+    const leases = await backend.lease({ seconds: 1, max: 10, waitSeconds: 20 })
+    assert.equal(leases.length, 10)
+    assert.deepEqual(await backend.renew(leases, 30), [])
+    assert.deepEqual(await backend.delete(leases, { tally: true }), [])
+    assert.equal((await backend.counts()).enqueued, 0)
+  })
+
+  test('entries that fail on the side of SQS are sent again, those and no others', async () => {
+    const backend = await openBackend(ONE_ATTEMPT)
+    const messages = makeMessages(10)
+    inject('SendMessageBatch', 1, { kind: 'partial', places: [0, 3, 9], code: 'InternalError', senderFault: false })
+    inject('SendMessageBatch', 1, { kind: 'partial', places: [1], code: 'InternalError', senderFault: false })
+    assert.deepEqual(await backend.insert(messages, { delaySeconds: 0 }), [])
+    assert.deepEqual(
+      proxy.requests.map(request => request.body.Entries?.map(entry => entry.Id).join()),
+      ['0,1,2,3,4,5,6,7,8,9', '0,3,9', '3'],
+    )
+    inject('DeleteMessageBatch', 1, { kind: 'partial', places: [2, 4], code: 'InternalError', senderFault: false })
+    assert.deepEqual(sorted(await drain(backend)), sorted(messages))
+    assert.equal((await backend.counts()).enqueued, 0)
+  })
+
+  test('entries that fail on our side are reported by their place, and not sent again', async () => {
+    const backend = await openBackend(ONE_ATTEMPT)
+    const messages = makeMessages(10)
+    inject('SendMessageBatch', 1, { kind: 'partial', places: [2, 7], code: 'AccessDenied', senderFault: true })
+    const failures = await backend.insert(messages, { delaySeconds: 0 })
+    assert.deepEqual(failures.map(failure => failure.index).sort(), [2, 7])
+    assert.match(failures[0]?.error.message ?? '', /SQS refused to insert a message .*AccessDenied: partial/)
+    assert.equal(proxy.count('SendMessageBatch'), 1)
+    assert.deepEqual(sorted(await drain(backend)), sorted(messages.filter((_, place) => place !== 2 && place !== 7)))
+  })
+
+  test('what still fails when the time is used up is reported exactly', async () => {
+    const backend = await openBackend({ ...ONE_ATTEMPT, retrySeconds: 0.2 })
+    const messages = makeMessages(10)
+    // Place 0 of whatever is sent: the first message, again and again.
+    inject('SendMessageBatch', 1_000, { kind: 'partial', places: [0], code: 'InternalError', senderFault: false })
+    const failures = await backend.insert(messages, { delaySeconds: 0 })
+    assert.deepEqual(
+      failures.map(failure => failure.index),
+      [0],
+    )
+    assert.deepEqual(sorted(await drain(backend)), sorted(messages.slice(1)))
+  })
+
+  test('an insert rejects where no message got through', async () => {
+    const backend = await openBackend({ ...ONE_ATTEMPT, retrySeconds: 0.1 })
+    inject('SendMessageBatch', 1_000, { kind: 'status', status: 503, code: 'ServiceUnavailable' })
+    await assert.rejects(
+      backend.insert(makeMessages(10), { delaySeconds: 0 }),
+      /^Error: Can't insert on sqs:\/\/test-\S+ \(us-east-1, http:\/\/127\.0\.0\.1:\d+\): ServiceUnavailable \(HTTP 503\)/,
+    )
+    proxy.rules.length = 0
+    assert.equal((await backend.counts()).enqueued, 0)
+  })
+
+  test('an expired handle is a lost lease, whatever SQS calls it', async () => {
+    const backend = await openBackend(ONE_ATTEMPT)
+    await insertAll(backend, makeMessages(2))
+    const leases = await backend.lease({ seconds: 30, max: 2, waitSeconds: 0 })
+    for (const code of ['ReceiptHandleIsInvalid', 'AWS.SimpleQueueService.MessageNotInflight']) {
+      inject('ChangeMessageVisibilityBatch', 1, { kind: 'partial', places: [0], code, senderFault: true })
+      const [failure, ...others] = await backend.renew(leases.splice(0, 1), 60)
+      assert.ok(failure?.error instanceof LeaseLostError)
+      assert.deepEqual(others, [])
+    }
+  })
+
+  test('a server that never answers is given up after the time-out, and tried again', async () => {
+    const backend = await openBackend({ ...ONE_ATTEMPT, requestHandler: { socketTimeout: 150 } })
+    const messages = makeMessages(10)
+    for (const action of ['SendMessageBatch', 'ReceiveMessage', 'DeleteMessageBatch'])
+      inject(action, 1, { kind: 'hang' })
+    assert.deepEqual(await backend.insert(messages, { delaySeconds: 0 }), [])
+    assert.deepEqual(sorted(await drain(backend)), sorted(messages))
+    assert.equal(proxy.count('SendMessageBatch'), 2)
+    inject('GetQueueAttributes', 1_000, { kind: 'hang' })
+    const impatient = await openBackend({ ...ONE_ATTEMPT, requestHandler: { socketTimeout: 150 }, retrySeconds: 0.1 })
+    await assert.rejects(impatient.counts(), /Can't count on sqs:\/\/.*: no answer \(.*timed out after 150 ms/)
+  })
+
+  test('an abort drops a receive that waits', async () => {
+    const backend = await openBackend()
+    const abort = new AbortController()
+    const leasing = backend.lease({ seconds: 30, max: 10, waitSeconds: 600, signal: abort.signal })
+    await proxy.next('ReceiveMessage')
+    abort.abort()
+    assert.deepEqual(await leasing, [])
+  })
+
+  test('an abort keeps the messages of an answer that has begun to come in', async () => {
+    const backend = await openBackend()
+    const messages = makeMessages(10)
+    await insertAll(backend, messages)
+    const abort = new AbortController()
+    const begun = deferred()
+    const resume = deferred()
+    inject('ReceiveMessage', 1, { kind: 'halting-reply', begun: begun.resolve, resume: resume.promise })
+    const leasing = backend.lease({ seconds: 30, max: 10, waitSeconds: 20, signal: abort.signal })
+    await begun.promise
+    // Node says when a client has read the head of an answer; the next one to come is that of the receive.
+    const headRead = deferred()
+    subscribe('http.client.response.finish', headRead.resolve)
+    await headRead.promise
+    unsubscribe('http.client.response.finish', headRead.resolve)
+    await new Promise(resolve => setImmediate(resolve))
+    abort.abort()
+    resume.resolve()
+    assert.deepEqual(sorted(await leasing), sorted(messages))
+  })
+
+  test('an abort in a pause between tries ends the lease', async () => {
+    const backend = await openBackend(ONE_ATTEMPT)
+    inject('ReceiveMessage', 1_000, { kind: 'status', status: 500, code: 'InternalFailure' })
+    const abort = new AbortController()
+    const leasing = backend.lease({ seconds: 30, max: 10, waitSeconds: 600, signal: abort.signal })
+    for (let tries = 0; tries < 3; tries++) await proxy.next('ReceiveMessage')
+    abort.abort()
+    assert.deepEqual(await leasing, [])
+  })
+
+  test('a lease keeps what some of its receives brought when another fails', async () => {
+    const backend = await openBackend({ ...ONE_ATTEMPT, retrySeconds: 0 })
+    await insertAll(backend, makeMessages(30))
+    const first = await backend.lease({ seconds: 30, max: 10, waitSeconds: 0 })
+    assert.equal(first.length, 10)
+    const leasing = backend.lease({ seconds: 30, max: 20, waitSeconds: 0 })
+    await proxy.next('ReceiveMessage')
+    inject('ReceiveMessage', 1, { kind: 'status', status: 500, code: 'InternalFailure' })
+    assert.equal((await leasing).length, 10)
+    only(await backend.lease({ seconds: 30, max: 1, waitSeconds: 0 }))
+  })
+
+  test('ten messages cost one request to insert, one to lease and one to delete', async () => {
+    const backend = await openBackend()
+    await insertAll(backend, makeMessages(10))
+    const leases = await backend.lease({ seconds: 30, max: 10, waitSeconds: 20 })
+    await backend.delete(leases, { tally: true })
+    assert.deepEqual(
+      proxy.requests.map(request => request.action),
+      ['SendMessageBatch', 'ReceiveMessage', 'DeleteMessageBatch'],
+    )
+  })
+})

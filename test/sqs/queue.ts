@@ -1,0 +1,70 @@
+/** Queues and messages for the tests of the SQS backend. */
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import type { Backend, Lease, Message } from '#ptq/backend.js'
+import { opener, type SqsOptions } from '#ptq/backends/sqs/index.js'
+import { messageWriter } from '#ptq/message.js'
+
+/** What every client of a test needs; the servers accept any key. */
+export const ACCESS = {
+  region: 'us-east-1',
+  credentials: { accessKeyId: 'AKIATEST', secretAccessKey: 'test-secret' },
+} as const
+
+/** A queue of its own for a test, on a server at `endpoint`. */
+export function openQueue(endpoint: string, options: SqsOptions & { fifo?: boolean } = {}): Promise<Backend> {
+  const { fifo = false, ...rest } = options
+  const name = `test-${randomUUID()}${fifo ? '.fifo' : ''}`
+  return opener.open(
+    { protocol: 'sqs', path: name },
+    { ...ACCESS, endpoint, createIfMissing: true, emptyWindowSeconds: 0, ...rest },
+  )
+}
+
+/** Messages with an envelope each, as the core writes them. */
+export function makeMessages(count: number, pad = ''): Message[] {
+  const write = messageWriter('test')
+  return Array.from({ length: count }, (_, n) => {
+    const id = randomUUID()
+    return { id, body: write(JSON.stringify({ class: 'PrintTask', txt: `${n}${pad}` }), id) }
+  })
+}
+
+/** Inserts and asserts that all were stored. */
+export async function insertAll(backend: Backend, messages: readonly Message[], delaySeconds = 0): Promise<void> {
+  for (let start = 0; start < messages.length; start += 10) {
+    assert.deepEqual(await backend.insert(messages.slice(start, start + 10), { delaySeconds }), [])
+  }
+}
+
+/** Leases and deletes until nothing comes; resolves with the bodies in order of arrival. */
+export async function drain(backend: Backend, waitSeconds = 0): Promise<string[]> {
+  const bodies: string[] = []
+  for (;;) {
+    const leases = await backend.lease({ seconds: 30, max: 10, waitSeconds })
+    if (leases.length === 0) return bodies
+    bodies.push(...leases.map(lease => lease.body))
+    assert.deepEqual(await backend.delete(leases, { tally: false }), [])
+  }
+}
+
+/** The first of leases that has to be there. */
+export function only(leases: readonly Lease[]): Lease {
+  const [lease] = leases
+  assert.ok(lease !== undefined && leases.length === 1, `Expected one lease, got ${leases.length}`)
+  return lease
+}
+
+/** Bodies in an order that can be compared. */
+export function sorted(items: readonly (string | Message)[]): string[] {
+  return items.map(item => (typeof item === 'string' ? item : item.body)).sort()
+}
+
+/** A promise that someone else resolves. */
+export function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let settle: (() => void) | undefined
+  const promise = new Promise<void>(resolve => {
+    settle = resolve
+  })
+  return { promise, resolve: () => settle?.() }
+}
