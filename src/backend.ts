@@ -96,6 +96,8 @@ export interface Counts {
   readonly completed: number
   /** Set aside because their text is not a task. */
   readonly quarantined: number
+  /** Entries among the messages that are none: files with other names. Left out where that can't be. */
+  readonly foreign?: number
 }
 
 export type MessageState = 'ready' | 'leased' | 'delayed'
