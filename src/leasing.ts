@@ -6,6 +6,7 @@ import type { Backend, BatchFailure, Failure, Lease } from './backend.js'
 import { argumentError, LeaseLostError } from './errors.js'
 import { warnNoTask } from './no-task.js'
 import { LeasedTask, leaseOf } from './queued-task.js'
+import { delaySeconds } from './seconds.js'
 
 /** Below this number of held leases nobody looks which of them have run out. */
 const minSweep = 1024
@@ -183,7 +184,11 @@ async function settled(
 async function setAside(backend: Backend, lease: Lease, error: unknown): Promise<void> {
   const reason = error instanceof Error ? error.message : String(error)
   if (backend.quarantine === undefined) {
-    const [failure] = await settled([lease], leases => backend.release(leases, { delaySeconds: 0 }))
+    // Later each time, or every worker would be given it again at once, for as long as that policy waits.
+    const { capabilities, label } = backend
+    const wantedSeconds = Math.min(2 ** Math.min(lease.attempt, 20), capabilities.maxDelaySeconds)
+    const options = { delaySeconds: delaySeconds('delaySeconds', wantedSeconds, capabilities, label) }
+    const [failure] = await settled([lease], leases => backend.release(leases, options))
     warnNoTask(
       backend,
       lease.id,

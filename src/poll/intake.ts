@@ -73,8 +73,10 @@ export class Intake implements LeaseSourceOwner {
     const calls: Call[] = []
     for (const task of tasks) {
       events.emit('leased', { task })
-      const call = await this.#admit(task)
-      if (call !== undefined) calls.push(call)
+      const call = this.#admit(task)
+      // Most tasks need nothing awaited, and an await for each would cost more than the rest of this loop.
+      const admitted = call instanceof Promise ? await call : call
+      if (admitted !== undefined) calls.push(admitted)
     }
     if (!this.#stopped.signal.aborted) return calls
     this.#owner.onLate(calls)
@@ -110,28 +112,33 @@ export class Intake implements LeaseSourceOwner {
   }
 
   /** Makes a leased task ready to run; `undefined` if it can't, or shall not, be run here. */
-  async #admit(task: LeasedTask): Promise<Call | undefined> {
+  #admit(task: LeasedTask, excused = false): Call | Promise<Call | undefined> {
     const { beforeFn, executeArgs, maxAttempts } = this.#parts.settings
-    if (task.attempt > maxAttempts && (await this.#policy.exhausted(task))) return undefined
-    const call = await this.#callOf(task, executeArgs)
-    if (call === undefined) return undefined
-    this.#owner.onAdmitted(call)
-    const before = beforeFn?.(task)
-    // Awaiting what is no promise would cost each task a turn.
-    if (before instanceof Promise) await before
+    if (task.attempt > maxAttempts && !excused) return this.#admitExhausted(task)
+    try {
+      const bare = task.payload()
+      const call = toCall(executeArgs.length > 0 ? [bare, executeArgs] : bare, task.id, task.attempt, task)
+      this.#owner.onAdmitted(call)
+      return beforeFn === undefined ? call : this.#before(beforeFn, call, task)
+    } catch (error) {
+      return this.#refuse(task, error)
+    }
+  }
+
+  async #before(beforeFn: (task: LeasedTask) => unknown, call: Call, task: LeasedTask): Promise<Call> {
+    await beforeFn(task)
     return call
   }
 
-  async #callOf(task: LeasedTask, executeArgs: readonly unknown[]): Promise<Call | undefined> {
-    try {
-      const bare = task.payload()
-      return { ...toCall(executeArgs.length > 0 ? [bare, executeArgs] : bare, task.id, task.attempt), task }
-    } catch (error) {
-      // Not registered here, or called with too few arguments: other workers may have the code that this one lacks.
-      this.#record.failed++
-      await this.#policy.failed(task, error, 0)
-      return undefined
-    }
+  /** Not registered here, or called with too few arguments: other workers may have the code that this one lacks. */
+  async #refuse(task: LeasedTask, error: unknown): Promise<undefined> {
+    this.#record.failed++
+    await this.#policy.failed(task, error, 0)
+  }
+
+  async #admitExhausted(task: LeasedTask): Promise<Call | undefined> {
+    // Where there are no dead letters it has to be run once more.
+    return (await this.#policy.exhausted(task)) ? undefined : this.#admit(task, true)
   }
 
   async #foundEmpty(): Promise<boolean> {

@@ -27,6 +27,9 @@ import type { WorkerParts } from './worker-parts.js'
 /** A task that was leased and has not begun for so long is given back: others may be idle. Milliseconds. */
 const hoardMs = 1_000
 
+/** Tasks of no length: more at once would only be longer in memory, since leasing them takes far longer than handing them over. */
+const maxChunk = 512
+
 /** So many finished or failed tasks may wait for the queue before no more are begun. */
 const maxUnsettled = 1_000
 
@@ -179,7 +182,7 @@ export class Worker {
       concurrency: 1,
       postAll: true,
       // To stop after exactly so many tasks, the next must not begin before the last was counted.
-      ...(stopFn !== undefined && { maxChunk: 1 }),
+      maxChunk: stopFn === undefined ? maxChunk : 1,
       mayPull: () => {
         const unsettled = this.#finisher.pending + this.#settling.size
         return stopFn === undefined ? unsettled < maxUnsettled : unsettled === 0

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import type { Backend, Lease, Message } from '#ptq/backend.js'
 import { opener, type SqsOptions } from '#ptq/backends/sqs/index.js'
+import { messageWriter } from '#ptq/message.js'
 
 /** What every client of a test needs; the servers accept any key. */
 export const ACCESS = {
@@ -22,9 +23,10 @@ export function openQueue(endpoint: string, options: SqsOptions & { fifo?: boole
 
 /** Messages with an envelope each, as the core writes them. */
 export function makeMessages(count: number, pad = ''): Message[] {
+  const write = messageWriter('test')
   return Array.from({ length: count }, (_, n) => {
     const id = randomUUID()
-    return { id, body: JSON.stringify({ payload: { class: 'PrintTask', txt: `${n}${pad}` }, queueName: 'test', id }) }
+    return { id, body: write(JSON.stringify({ class: 'PrintTask', txt: `${n}${pad}` }), id) }
   })
 }
 

@@ -9,6 +9,7 @@ import type {
 } from '@aws-sdk/client-sqs'
 import type { Lease } from '../../backend.js'
 import { argumentError } from '../../errors.js'
+import { messageId } from '../../message.js'
 import { requestError } from './faults.js'
 import type { OpenQueue } from './open-queue.js'
 import { Patience, sendPatiently } from './patience.js'
@@ -151,7 +152,8 @@ async function receive(queue: OpenQueue, options: LeaseOptions, size: number, po
 function leaseOf({ Attributes, MessageId = '', Body = '', ReceiptHandle = '' }: SqsMessage, endsAtMs: number): Lease {
   const handle: SqsHandle = { receiptHandle: ReceiptHandle, endsAtMs }
   return {
-    id: Attributes?.MessageDeduplicationId ?? MessageId,
+    // Python's bodies have no id, and SQS's own will do for them.
+    id: Attributes?.MessageDeduplicationId ?? messageId(Body) ?? MessageId,
     body: Body,
     attempt: Number(Attributes?.ApproximateReceiveCount ?? 1),
     handle,
