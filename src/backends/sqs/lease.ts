@@ -23,9 +23,6 @@ const LONGEST_POLL_SECONDS = 20
 /** The longest visibility time-out, in seconds. Source: ChangeMessageVisibility. */
 export const MAX_LEASE_SECONDS = 43_200
 
-/** How long an answer may take to come in. Costs a long poll's lease as much at most, in milliseconds. */
-const LONGEST_ANSWER_MS = 1000
-
 /** What is asked of each message besides its body. */
 const ATTRIBUTES: readonly MessageSystemAttributeName[] = ['ApproximateReceiveCount']
 const FIFO_ATTRIBUTES: readonly MessageSystemAttributeName[] = [...ATTRIBUTES, 'MessageDeduplicationId']
@@ -132,16 +129,13 @@ async function receive(queue: OpenQueue, options: LeaseOptions, size: number, po
     ...(queue.fifo && { ReceiveRequestAttemptId: randomUUID() }),
   }
   const client = connection.receiving()
-  let sentMs = 0
   const send = () => {
-    sentMs = performance.now()
     const command = new connection.sdk.ReceiveMessageCommand(request)
     return signal === undefined ? client.send(command) : client.send(command, { abortSignal: signal })
   }
   try {
     const reply = await sendPatiently(send, new Patience(queue.connection, queue.retrySeconds, signal))
-    // The time began when SQS answered, and the answer was on its way: our end must not be later than that of SQS.
-    const endsAtMs = Math.max(sentMs, performance.now() - LONGEST_ANSWER_MS) + seconds * 1000
+    const endsAtMs = performance.now() + seconds * 1000
     return (reply.Messages ?? []).map(message => leaseOf(message, endsAtMs))
   } catch (error) {
     if ((signal?.aborted || connection.closed) && error instanceof Error && error.name === 'AbortError') return []
