@@ -96,6 +96,8 @@ export interface Counts {
   readonly completed: number
   /** Set aside because their text is not a task. */
   readonly quarantined: number
+  /** Entries among the messages that are none: files with other names. Left out where that can't be. */
+  readonly foreign?: number
 }
 
 export type MessageState = 'ready' | 'leased' | 'delayed'
@@ -193,7 +195,10 @@ export interface Backend {
   releaseAll?(): Promise<number>
   /** Looks at messages without leasing them, in no particular order, at flat memory. Those set aside are not shown. */
   list?(): AsyncIterable<ListedMessage>
-  /** Sets a leased message aside whose text is not a task. Without it, the message is left to the queue's own policy. */
+  /**
+   * Sets a leased message aside whose text is not a task, so that nobody is given it again soon: moves it away for good, or
+   * puts it off where it may still become a task (a file that is being written) or the engine has a policy of its own.
+   */
   quarantine?(lease: Lease, reason: string): Promise<void>
   /** The recorded failures of a message, oldest first. */
   failures?(message: { readonly id: string }): Promise<readonly Failure[]>

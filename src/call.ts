@@ -25,7 +25,7 @@ import {
 
 /** A task ready to run. */
 export interface Call {
-  /** What the user gave; errors and results carry it. */
+  /** What the user gave, a pair with its extra arguments; errors and results carry it. */
   readonly task: unknown
   readonly code: RegisteredCode
   /** A function's positional arguments, or a class's fields; in the form that JSON gives back. */
@@ -75,16 +75,23 @@ export function toCall(given: TaskInput, idSuffix: string | number, attempt: num
     checkArity(code, args.length + extra.length, kwargs !== undefined)
     input = toJsonValue(args, 'args') as JsonValue[]
   }
-  return { task: task ?? bare, code, input, kwargs, extra, idSuffix, attempt }
+  return { task: task ?? given, code, input, kwargs, extra, idSuffix, attempt }
 }
 
 /**
- * Checks that a task's code is known here, without looking at its arguments: cheap enough to do for a whole array before
- * the first task runs.
+ * Checks that a task's code is known here and how many arguments it has, without looking at them: cheap enough to do for
+ * a whole array before the first task runs.
+ * @returns the code
  * @throws as {@link toCall}
  */
-export function checkCode(given: TaskInput): void {
-  findCode(splitExtra(given).bare)
+export function checkTask(given: TaskInput): RegisteredCode {
+  const { bare, extra } = splitExtra(given)
+  const code = findCode(bare)
+  if (code.kind === 'function') {
+    const { args, kwargs } = functionInput(bare)
+    checkArity(code, args.length + extra.length, hasKeys(kwargs))
+  }
+  return code
 }
 
 function splitExtra(given: TaskInput): { bare: BareTask; extra: readonly unknown[] } {

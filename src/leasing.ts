@@ -199,9 +199,9 @@ async function setAside(backend: Backend, lease: Lease, error: unknown): Promise
   }
   try {
     await backend.quarantine(lease, reason)
-    warnNoTask(backend, lease.id, 'quarantined', error)
+    warnNoTask(backend, lease.id, 'set aside', error)
   } catch (cause) {
-    warnNoTask(backend, lease.id, `not quarantined (${cause instanceof Error ? cause.message : cause})`, error)
+    warnNoTask(backend, lease.id, `not set aside (${cause instanceof Error ? cause.message : cause})`, error)
   }
 }
 

@@ -20,8 +20,10 @@ export class HereRun<T> implements Run {
   #takenMs = 0
   readonly #running = new Map<Call, HereContext>()
   #stopped = false
+  #fatal: { readonly thrown: unknown } | undefined
   #lastTurnMs = performance.now()
-  readonly #resumed: (() => void)[] = []
+  /** What waits for tasks to come, or for leave to pull them. */
+  readonly #paused = new Set<() => void>()
 
   constructor(options: RunOptions<T>) {
     this.#options = options
@@ -36,7 +38,7 @@ export class HereRun<T> implements Run {
   }
 
   resume(): void {
-    for (const wake of this.#resumed.splice(0)) wake()
+    for (const wake of [...this.#paused]) wake()
   }
 
   withdraw(olderThanMs: number): Call[] {
@@ -55,15 +57,16 @@ export class HereRun<T> implements Run {
       this.#stopped = true
       await source.stop()
     }
-    if (source.error !== undefined) throw source.error.thrown
+    const failure = this.#fatal ?? source.error
+    if (failure !== undefined) throw failure.thrown
   }
 
   async #drain(): Promise<void> {
     const { listener, idPrefix } = this.#options
     try {
-      for (let call = await this.#nextCall(); call !== undefined; call = await this.#nextCall()) {
+      while (await this.#hasNext()) {
         // Tasks that return no promise are run in a row: an await between them would cost more than they do.
-        for (let now: Call | undefined = call; now !== undefined; now = this.#nextNow()) {
+        for (let now = this.#nextNow(); now !== undefined; now = this.#nextNow()) {
           listener.onStart?.(now)
           const context = new HereContext(now, idPrefix, listener)
           this.#running.set(now, context)
@@ -78,8 +81,9 @@ export class HereRun<T> implements Run {
         }
       }
     } catch (thrown) {
-      this.#stopped = true
-      throw thrown
+      // Kept until the other tasks that run have ended.
+      this.#fatal ??= { thrown }
+      this.stop()
     }
   }
 
@@ -90,28 +94,40 @@ export class HereRun<T> implements Run {
     return this.#calls[this.#next++]
   }
 
-  async #nextCall(): Promise<Call | undefined> {
+  /** Waits until there are calls at hand; false when there will be none. */
+  async #hasNext(): Promise<boolean> {
     const { source, toCall, mayPull } = this.#options
     while (!this.#stopped) {
       if (performance.now() - this.#lastTurnMs > turnMs) {
         await new Promise<void>(resolve => setImmediate(resolve))
         this.#lastTurnMs = performance.now()
-        continue
+      } else if (this.#next < this.#calls.length) {
+        return true
+      } else if (mayPull?.() === false) {
+        await this.#pause()
+      } else {
+        this.#size.learn({ elapsedMs: performance.now() - this.#takenMs, ran: this.#calls.length })
+        this.#calls = source.take(this.#size.tasks, 0).map(toCall)
+        this.#next = 0
+        this.#takenMs = performance.now()
+        if (this.#calls.length > 0) continue
+        if (source.ended) return false
+        await this.#pause(source.ready())
       }
-      if (this.#next < this.#calls.length) return this.#calls[this.#next++]
-      if (mayPull?.() === false) {
-        await new Promise<void>(resolve => this.#resumed.push(resolve))
-        continue
-      }
-      this.#size.learn({ elapsedMs: performance.now() - this.#takenMs, ran: this.#calls.length })
-      this.#calls = source.take(this.#size.tasks, 0).map(toCall)
-      this.#next = 0
-      this.#takenMs = performance.now()
-      if (this.#calls.length > 0) continue
-      if (source.ended) return undefined
-      await source.ready()
     }
-    return undefined
+    return false
+  }
+
+  /** Waits for {@link resume} or {@link stop}, or until something is ready. */
+  #pause(ready?: Promise<void>): Promise<void> {
+    return new Promise(resolve => {
+      const wake = () => {
+        this.#paused.delete(wake)
+        resolve()
+      }
+      this.#paused.add(wake)
+      void ready?.then(wake)
+    })
   }
 }
 

@@ -18,7 +18,8 @@ export class TaskSource {
   /** What an async source gave and nobody took yet. */
   readonly #ahead: TaskInput[] = []
   #pulling = false
-  #wake: (() => void) | undefined
+  /** One for all who wait, however often they ask. */
+  #waiting: { readonly ready: Promise<void>; readonly wake: () => void } | undefined
   #ended = false
   #error: { readonly thrown: unknown } | undefined
 
@@ -54,13 +55,14 @@ export class TaskSource {
   /** Resolves when {@link take} may give something, or the source has ended. */
   ready(): Promise<void> {
     if (this.#sync !== undefined || this.#ended || this.#ahead.length > 0) return Promise.resolve()
-    return new Promise(resolve => {
-      const earlier = this.#wake
-      this.#wake = () => {
-        earlier?.()
-        resolve()
-      }
-    })
+    if (this.#waiting === undefined) {
+      let wake: (() => void) | undefined
+      const ready = new Promise<void>(resolve => {
+        wake = resolve
+      })
+      this.#waiting = { ready, wake: () => wake?.() }
+    }
+    return this.#waiting.ready
   }
 
   /** Pulls no more, and lets the source clean up (`finally` of a generator). What it throws then is its {@link error}. */
@@ -99,12 +101,18 @@ export class TaskSource {
     const iterator = this.#async
     if (this.#pulling || iterator === undefined) return
     this.#pulling = true
+    let until = performance.now() + pullBudgetMs
     try {
       while (!this.#ended && this.#ahead.length < count) {
         const next = await iterator.next()
         if (this.#ended) break
         if (next.done === true) this.#end()
         else this.#ahead.push(next.value)
+        if (performance.now() > until) {
+          // A generator that computes rather than waits must not keep the event loop from its turn.
+          await new Promise(resolve => setImmediate(resolve))
+          until = performance.now() + pullBudgetMs
+        }
         // In a later turn of the event loop, so that what comes without waiting is taken in one go.
         if (this.#ahead.length === 1) setImmediate(() => this.#wakeUp())
       }
@@ -127,9 +135,9 @@ export class TaskSource {
   }
 
   #wakeUp(): void {
-    const wake = this.#wake
-    this.#wake = undefined
-    wake?.()
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    waiting?.wake()
   }
 }
 
@@ -143,7 +151,18 @@ export function iterableOf<T extends TaskInput>(tasks: TaskIterable<T> | T): Tas
 export function lengthOf(tasks: object): number | undefined {
   const { length, size } = tasks as { length?: unknown; size?: unknown }
   const count = length ?? size
-  return typeof count === 'number' ? count : undefined
+  return typeof count === 'number' && Number.isSafeInteger(count) && count >= 0 ? count : undefined
+}
+
+/** How many there are in several iterables, where each says so. */
+export function totalLength(iterables: readonly object[]): number | undefined {
+  let total = 0
+  for (const iterable of iterables) {
+    const length = lengthOf(iterable)
+    if (length === undefined) return undefined
+    total += length
+  }
+  return total
 }
 
 /** Several iterables as one. */

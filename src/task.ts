@@ -37,7 +37,7 @@ export interface Task<R = unknown> {
   payload(): Payload
   execute(...extra: never[]): R
   /** Only for the compiler: refuses a {@link FunctionTask} that still needs arguments. */
-  readonly missing?: () => void
+  readonly missing?: (() => void) | undefined
 }
 
 /**
@@ -72,7 +72,7 @@ export class FunctionTask<Rest extends unknown[] = [], R = unknown> implements T
   /** Python's keyword arguments; a function here gets them as one last object argument, if there are any. */
   readonly kwargs: Readonly<Record<string, unknown>>
   /** Only for the compiler: a task that still needs arguments is not assignable to one that is ready. */
-  declare readonly missing?: (...rest: Rest) => void
+  declare readonly missing?: ((...rest: Rest) => void) | undefined
 
   /** @throws TypeError if the key is no pair of names, `args` no array or `kwargs` no plain object */
   constructor(key: FunctionKey, args: readonly unknown[] = [], kwargs: Readonly<Record<string, unknown>> = {}) {

@@ -449,7 +449,7 @@ describe('a message that is no task', () => {
     )
     assert.match(
       await warned,
-      /^PtqWarning: Message a of mem:\/\/changed\d+ is no task and was quarantined: Expected the payload/,
+      /^PtqWarning: Message a of mem:\/\/changed\d+ is no task and was set aside: Expected the payload/,
     )
     assert.equal((await tq.status()).quarantined, 3)
     assert.equal((await leaseOne(tq)).payloadText, '{"class":"Numbered","i":1}')
@@ -477,7 +477,7 @@ describe('a message that is no task', () => {
     await tq.insert(numbered(1))
     const warned = warningOf(mem)
     assert.equal((await tq.lease({ numTasks: 2 })).length, 1)
-    assert.match(await warned, /Message a of .* was not quarantined \(EROFS\): Expected the payload/)
+    assert.match(await warned, /Message a of .* was not set aside \(EROFS\): Expected the payload/)
   })
 
   it('comes back from a backend that only postpones it, and is not asked for again', async () => {

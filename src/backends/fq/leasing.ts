@@ -140,7 +140,7 @@ export class Leasing {
       return undefined
     }
     try {
-      return available === 0 ? lease : { ...lease, attempt: 1 + (await history.takenOver(candidate)) }
+      return available === 0 ? lease : { ...lease, attempt: 1 + (await history.takenOver(candidate, heldPath)) }
     } catch (error) {
       await giveBack()
       throw error
