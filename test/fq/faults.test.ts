@@ -54,8 +54,7 @@ test('an empty file that is young is passed over; an old one is handed out for q
     utimesSync(path, OLD_SECONDS, OLD_SECONDS)
     const empty = await leaseOne(queue)
     assert.equal(empty.body, '')
-    const said = await warningsOf('PTQ_QUARANTINED', async () => queue.quarantine?.(empty, 'empty'))
-    assert.equal(said.length, 1)
+    await queue.quarantine?.(empty, 'empty')
     assert.deepEqual(namesIn(root, 'quarantine'), [`${id}.json`, `${id}.reason`])
     assert.equal(readFileSync(join(root, 'quarantine', `${id}.reason`), 'utf8'), 'empty\n')
     const { enqueued, quarantined } = await queue.counts()
@@ -275,7 +274,7 @@ test('bad arguments are refused before anything is changed', () =>
     const body = 'x'
     for (const id of ['', '../../up', 'A0000000-0000-4000-8000-000000000000']) {
       await assert.rejects(queue.insert([message(root), { id, body }], { delaySeconds: 0 }), /Expected `message.id`/)
-      await assert.rejects(async () => queue.failures?.({ id, body }), /Expected `message.id`/)
+      await assert.rejects(async () => queue.failures?.({ id }), /Expected `message.id`/)
     }
     for (const bad of [-1, Number.NaN, Number.POSITIVE_INFINITY, 1e12]) {
       await assert.rejects(queue.insert([message(root)], { delaySeconds: bad }), /Expected `delaySeconds`/)
