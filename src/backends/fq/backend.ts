@@ -123,7 +123,7 @@ export class FileQueueBackend implements Backend {
     return this.#unfit.quarantine(lease, reason)
   }
 
-  async failures(message: Message): Promise<readonly Failure[]> {
+  async failures(message: { readonly id: string }): Promise<readonly Failure[]> {
     if (!isId(message.id)) throw argumentError('message.id', 'a UUID in lower case', message.id)
     return this.#queue.history.failures(message.id)
   }

@@ -72,9 +72,6 @@ export class Unfit {
     giveUp(lease)
     await pace.write(inside(layout.quarantine, `${held.id}.reason`), `${reason}\n`, 'w')
     await history.forget(held.id)
-    process.emitWarning(`Task ${held.id} of ${this.#queue.label} was moved to ${layout.quarantine}: ${reason}`, {
-      code: 'PTQ_QUARANTINED',
-    })
   }
 
   async #isYoung(path: string): Promise<boolean> {
