@@ -240,14 +240,15 @@ function callFunction(
 }
 
 /**
- * Refuses a call with too few arguments. JavaScript tells how many parameters are required, not how many are allowed at
- * most, so too many are left to the compiler.
+ * Refuses a call with too few arguments. JavaScript tells how many parameters come before the first one with a default
+ * value, not how many are allowed at most, so too many are left to the compiler.
  */
 export function checkArity(code: RegisteredFunction, argCount: number, hasKwargs: boolean): void {
   const given = argCount + (hasKwargs ? 1 : 0)
   if (given < code.fn.length) {
     throw new TypeError(
-      `Expected ${code.fn.length} arguments for ${codeName(code)}, got ${given}; add them by partial()`,
+      `Expected ${code.fn.length} arguments for ${codeName(code)}, got ${given}; add them by partial(), or give the ` +
+        "parameters that may be left out a default value (TypeScript's `?` is gone when the code runs)",
     )
   }
 }
