@@ -44,17 +44,24 @@ export interface Task<R = unknown> {
  * What may be inserted or run: a task, a function that `queueable` registered and that needs no argument, a payload, or
  * a pair of one of these with the extra arguments for `execute`.
  */
-export type TaskInput<R = unknown> = BareTask<R> | readonly [task: BareTask<R>, extraArgs: readonly unknown[]]
+export type TaskInput<R = unknown> = BareTask<R> | readonly [task: OpenTask<R>, extraArgs: readonly unknown[]]
 
 /** A {@link TaskInput} without extra arguments. */
 export type BareTask<R = unknown> = Task<R> | (() => R) | Payload
+
+/**
+ * What may stand in a pair: the extra arguments may be the ones that are still missing. Unlike a task's own arguments,
+ * which each task gets to itself, extra ones are shared by tasks of a thread, and with the caller at `parallel: 0`: they
+ * are to be read only (or shared memory).
+ */
+export type OpenTask<R = unknown> = BareTask<R> | FunctionTask<never[], R> | ((...args: never[]) => R)
 
 /** What running a task resolves with. */
 export type TaskResult<T> = T extends readonly [infer Bare, readonly unknown[]]
   ? TaskResult<Bare>
   : T extends { execute(...extra: never[]): infer R }
     ? Awaited<R>
-    : T extends () => infer R
+    : T extends (...args: never[]) => infer R
       ? Awaited<R>
       : unknown
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { partial, queueable, RegisteredTask, registerTask } from 'ptq'
 import { moduleName } from '#ptq/caller.js'
 import { findClass, findFunction, registeredClass, registeredFunction } from '#ptq/registry.js'
@@ -113,19 +113,19 @@ describe('registerTask', () => {
 })
 
 describe('the file that registers', () => {
-  it('is found through a path with blanks, signs and letters of any language, from ESM and CommonJS', async t => {
+  it('is found through a path with blanks, signs and letters of any language, from ESM and CommonJS', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'ptq registry 100% č#-'))
-    const index = import.meta.resolve('ptq')
-    for (const [file, code] of [
-      ['my tasks.mjs', `import { queueable } from ${JSON.stringify(index)}; queueable(function esm() { return 1 })`],
-      ['my.tasks.cjs', `import(${JSON.stringify(index)}).then(m => { m.queueable(function cjs() { return 1 }) })`],
+    const ptq = import.meta.resolve('ptq')
+    const body = (name: string) => `queueable(function ${name}() { return 1 })`
+    for (const [file, name, code] of [
+      ['my tasks.mjs', 'esm', `import { queueable } from ${JSON.stringify(ptq)}; ${body('esm')}`],
+      ['my.tasks.cjs', 'cjs', `const { queueable } = require(${JSON.stringify(fileURLToPath(ptq))}); ${body('cjs')}`],
     ] as const) {
+      const url = pathToFileURL(join(folder, file)).href
       writeFileSync(join(folder, file), code)
-      await import(pathToFileURL(join(folder, file)).href)
+      await import(url)
+      assert.equal(findFunction(file.slice(0, -4), name)?.url, url)
     }
-    await t.test('esm', () => {
-      assert.equal(findFunction('my tasks', 'esm')?.url, pathToFileURL(join(folder, 'my tasks.mjs')).href)
-    })
     rmSync(folder, { recursive: true })
   })
 

@@ -90,6 +90,8 @@ export async function queues(lq: LocalTaskQueue, mock: MockTaskQueue): Promise<v
   await lq.insertAll([
     [full, ['salt']],
     [ready, []],
+    [one(), [1]],
+    [hash, ['a', 1]],
     [new Resize({ path: 'a', mip: 1 }), [2]],
   ])
   await lq.insertAll([new FunctionTask(['m', 'f'], [1], { mip: 2 })])
