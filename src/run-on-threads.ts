@@ -80,18 +80,26 @@ export class ThreadRun<T> implements Run, ThreadListener {
     const beforeMs = performance.now() - olderThanMs
     const withdrawn: Call[] = []
     for (const { chunk, sinceMs } of this.#flights.values()) {
-      if (sinceMs <= beforeMs) withdrawn.push(...chunk.withdraw(Number.POSITIVE_INFINITY))
+      if (sinceMs > beforeMs) continue
+      // Else a thread that takes longer to start than that would never have anything to do.
+      const kept = olderThanMs > 0 && !chunk.hasBegun ? 1 : 0
+      withdrawn.push(...chunk.withdraw(chunk.waitingCount - kept))
     }
     return withdrawn
   }
 
-  abort(call: Call, reason: Error): void {
+  abort(call: Call, reason: Error): boolean {
     for (const flight of this.#flights.values()) {
       const index = flight.chunk.indexOf(call)
-      if (index < 0) continue
+      // Withdrawn: another chunk may have it now.
+      if (index < 0 || flight.chunk.isWithdrawn(index)) continue
+      if (flight.chunk.withdrawAt(index)) return false
       this.#abort(flight, index, reason, performance.timeOrigin + performance.now())
       this.#watchTimes()
+      return true
     }
+    this.#returned = this.#returned.filter(returned => returned !== call)
+    return false
   }
 
   resume(): void {
