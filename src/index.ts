@@ -16,6 +16,7 @@ export type {
 export type { MemOptions } from './backends/mem.js'
 export type { Clock } from './clock.js'
 export { context, type TaskContext } from './context.js'
+export type { RetryOptions } from './dead-letters.js'
 export {
   InsertError,
   LeaseLostError,

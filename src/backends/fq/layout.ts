@@ -17,6 +17,8 @@ export interface Layout {
   readonly failures: string
   /** Files that are no tasks, with their reasons. */
   readonly quarantine: string
+  /** One file a worker: what it does. */
+  readonly workers: string
   /** One zero byte a completion. */
   readonly completions: string
   /** The number of inserted tasks, decimal text. */
@@ -41,6 +43,7 @@ export function layoutOf(root: string): Layout {
     staging: join(root, 'staging'),
     failures: join(root, 'failures'),
     quarantine: join(root, 'quarantine'),
+    workers: join(root, 'workers'),
     completions: join(root, 'completions'),
     insertions: join(root, 'insertions'),
     insertionsLock: join(root, 'insertions.lock'),
