@@ -141,12 +141,12 @@ export function registerTask<C extends TaskClass>(
  * One file loaded twice (a reload, or as ESM and as CommonJS) registers the same source again: the newer one counts.
  * Anything else under a name in use would silently run the wrong code.
  */
-function refuseSecond(
+export function refuseSecond(
   what: string,
   known: CodeOrigin,
   url: string | undefined,
-  knownCode: AnyFunction | TaskClass,
-  code: AnyFunction | TaskClass,
+  knownCode: object,
+  code: object,
 ): void {
   const sameFile = withoutQuery(known.url) === withoutQuery(url)
   if (sameFile && String(knownCode) === String(code)) return

@@ -1,9 +1,10 @@
 /** A queue that many processes and machines share. */
 import type { WorkerStatus } from './backend.js'
+import { checkParallel } from './check-options.js'
 import { listFailures, type RetryOptions, retryFailures } from './dead-letters.js'
 import { isEmpty, untilEmpty } from './emptiness.js'
 import { argumentError, UnsupportedOperationError } from './errors.js'
-import { insertTasks } from './insert.js'
+import { insertTasks, payloadText } from './insert.js'
 import { cancelLeases, deleteTasks, leaseTasks, renewLeases } from './lease-verbs.js'
 import { listTasks, requireListing } from './listing.js'
 import type { OpenOnce } from './open-backend.js'
@@ -16,6 +17,9 @@ import { delaySeconds, requireSeconds } from './seconds.js'
 import type { BareTask } from './task.js'
 import type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './task-queue-options.js'
 import { iterableOf, lengthOf, type TaskIterable, TaskSource } from './task-source.js'
+import { forgetUploads } from './upload/journal-files.js'
+import { checkUploadName, queueReference, requireThreads, uploadTasks } from './upload/plan-upload.js'
+import { upload } from './upload/upload.js'
 
 /**
  * A queue of tasks, named by a URL. Each verb opens it where that has not happened yet, so naming a queue costs and
@@ -45,28 +49,43 @@ export class TaskQueue implements AsyncDisposable {
 
   /**
    * Inserts tasks: one, those of an iterable or async iterable, or copies of those in another queue. They are pulled as
-   * they can be sent, so that memory stays flat; the first failure ends the insert.
+   * they can be sent, so that memory stays flat; the first failure ends the insert. With `parallel`, threads insert slices,
+   * and the others go on where one fails; with `resume`, an interrupted insert goes on.
    *
-   * @returns how many were inserted
+   * @returns how many were inserted; of an upload that goes on, those that were missing
    * @throws InsertError with how many were inserted, failed and not tried
+   * @throws UnsupportedOperationError with `parallel`, where the queue can't be opened in other threads
    */
   async insert(tasks: BareTask | TaskIterable<BareTask> | TaskQueue, options: InsertOptions = {}): Promise<number> {
     const { total, skipInsertCounter = false } = options
     const delay = requireSeconds('delaySeconds', options.delaySeconds ?? 0, { zero: true })
     if (total !== undefined) requireCount('total', total, 0)
+    const threads = checkParallel(options.parallel, 0)
+    const resume = checkUploadName(options.resume)
+    if (tasks instanceof TaskQueue && resume !== undefined) {
+      throw argumentError('resume', 'left out where another queue is copied, whose tasks come in no order', resume)
+    }
     const given = tasks instanceof TaskQueue ? await this.#otherTasks(tasks) : iterableOf(tasks)
-    const source = new TaskSource(given)
     const length = total ?? (tasks instanceof TaskQueue ? await tasks.enqueued() : lengthOf(given))
-    return this.#backend.use(async backend =>
-      insertTasks(backend, source, {
+    const inSlices = threads > 0 || resume !== undefined
+    const source = inSlices ? uploadTasks(given, length, threads) : new TaskSource(given)
+    const queue =
+      threads > 0
+        ? queueReference(this.#queue.queueUrl, { ...this.#queue.options, concurrency: this.#queue.concurrency })
+        : undefined
+    return this.#backend.use(async backend => {
+      if (threads > 0) requireThreads(backend)
+      const plan = {
         delaySeconds: delaySeconds('delaySeconds', delay, backend.capabilities, backend.label),
-        total: length,
         concurrency: this.#queue.concurrency,
         progress: this.#queue.progress,
         skipInsertCounter,
         signal: this.#backend.signal,
-      }),
-    )
+      }
+      return source instanceof TaskSource
+        ? insertTasks(backend, source, { ...plan, textOf: payloadText, total: length })
+        : upload({ ...plan, backend, queue, tasks: source, threads, resume })
+    })
   }
 
   /** The same as {@link insert}. */
@@ -185,14 +204,17 @@ export class TaskQueue implements AsyncDisposable {
   }
 
   /**
-   * Removes every task, whoever holds it, and sets the counts to 0.
+   * Removes every task, whoever holds it, sets the counts to 0 and forgets all uploads.
    *
    * @param options.native the engine's own way where there is one (SQS: PurgeQueue, which takes up to 60 s). Default false
    */
   async purge(options: { native?: boolean } = {}): Promise<void> {
     const { native = false } = options
     if (typeof native !== 'boolean') throw argumentError('native', 'a boolean', native)
-    await this.#backend.use(backend => backend.purge({ native }))
+    await this.#backend.use(async backend => {
+      await backend.purge({ native })
+      forgetUploads(backend)
+    })
   }
 
   /**

@@ -19,6 +19,7 @@ import { isId } from './names.js'
 import type { FileQueue } from './queue.js'
 import { count, list, purge, releaseAll, rezero } from './survey.js'
 import { Unfit } from './unfit.js'
+import { FileUploads } from './uploads.js'
 import { WorkerFiles } from './workers.js'
 
 // A hundred years: names hold any number of seconds; a longer time is a slip (milliseconds, a date).
@@ -57,6 +58,7 @@ export class FileQueueBackend implements Backend {
   readonly queueName: string
   /** A queue inside the queue's folder, which Python takes no notice of. */
   readonly deadLetterUrl: string
+  readonly uploads: FileUploads
   readonly #queue: FileQueue
   readonly #inserting: Inserting
   readonly #leasing: Leasing
@@ -71,6 +73,7 @@ export class FileQueueBackend implements Backend {
     this.#unfit = new Unfit(queue)
     this.#inserting = new Inserting(queue)
     this.#leasing = new Leasing(queue, this.#unfit)
+    this.uploads = new FileUploads(queue, () => this.#inserting.make())
     this.#workers = new WorkerFiles(queue)
   }
 

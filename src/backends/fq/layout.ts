@@ -19,6 +19,8 @@ export interface Layout {
   readonly quarantine: string
   /** One file a worker: what it does. */
   readonly workers: string
+  /** One folder an upload that may be taken up again: its journal. */
+  readonly uploads: string
   /** One zero byte a completion. */
   readonly completions: string
   /** The number of inserted tasks, decimal text. */
@@ -44,6 +46,7 @@ export function layoutOf(root: string): Layout {
     failures: join(root, 'failures'),
     quarantine: join(root, 'quarantine'),
     workers: join(root, 'workers'),
+    uploads: join(root, 'uploads'),
     completions: join(root, 'completions'),
     insertions: join(root, 'insertions'),
     insertionsLock: join(root, 'insertions.lock'),
