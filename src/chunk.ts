@@ -23,6 +23,9 @@ export interface ChunkAftermath {
 
 let lastChunk = 0
 
+/** One for all: there are millions. */
+const silentSuccess: Outcome = Object.freeze({ ok: true, value: undefined, elapsedMs: Number.NaN })
+
 export class Chunk {
   readonly id = ++lastChunk
   readonly calls: readonly Call[]
@@ -48,27 +51,31 @@ export class Chunk {
 
   /** The form that crosses to the thread. */
   message(): ChunkMessage {
+    const { length } = this.calls
     const codes: CodeReference[] = []
     const indexes = new Map<RegisteredCode, number>()
-    const calls: unknown[] = []
-    const idSuffixes: (string | number)[] = []
-    const attempts: number[] = []
+    const calls = new Array<unknown>(2 * length)
     const kwargs: [number, Readonly<Record<string, unknown>>][] = []
     const extras: [number, readonly unknown[]][] = []
-    for (const [index, call] of this.calls.entries()) {
+    const [first] = this.calls
+    let numbered = true
+    let firstTry = true
+    for (let index = 0; index < length; index++) {
+      const call = this.calls[index]
+      if (call === undefined || first === undefined) continue
       let code = indexes.get(call.code)
       if (code === undefined) {
         code = codes.push(reference(call.code)) - 1
         indexes.set(call.code, code)
       }
-      calls.push(code, call.input)
-      idSuffixes.push(call.idSuffix)
-      attempts.push(call.attempt)
+      calls[2 * index] = code
+      calls[2 * index + 1] = call.input
       if (call.kwargs !== undefined) kwargs.push([index, call.kwargs])
       if (call.extra.length > 0) extras.push([index, call.extra])
+      numbered &&= typeof first.idSuffix === 'number' && call.idSuffix === first.idSuffix + index
+      firstTry &&= call.attempt === 1
     }
     const { idPrefix, postAll, concurrency, maxMemoryMb } = this.#settings
-    const firstTry = attempts.every(attempt => attempt === 1)
     return {
       chunk: this.id,
       codes,
@@ -76,8 +83,8 @@ export class Chunk {
       kwargs,
       extras,
       idPrefix,
-      idSuffixes,
-      attempts: firstTry ? 1 : attempts,
+      idSuffixes: numbered ? Number(first?.idSuffix) : this.calls.map(call => call.idSuffix),
+      attempts: firstTry ? 1 : this.calls.map(call => call.attempt),
       slots: this.#slots,
       startedAtMs: this.#startedAtMs,
       postAll,
@@ -162,12 +169,7 @@ export class Chunk {
       if (call !== undefined && this.#state(index) === slot.succeeded && this.settle(index)) {
         // A task whose time was up failed, even if it ended well before its thread was stopped.
         const asked = this.#aborted.get(index)
-        report(
-          call,
-          asked === undefined
-            ? { ok: true, value: undefined, elapsedMs: Number.NaN }
-            : { ok: false, error: asked.reason, elapsedMs: Number.NaN },
-        )
+        report(call, asked === undefined ? silentSuccess : { ok: false, error: asked.reason, elapsedMs: Number.NaN })
       }
     }
   }

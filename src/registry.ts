@@ -25,6 +25,8 @@ export interface RegisteredFunction extends CodeOrigin {
   readonly kind: 'function'
   readonly module: string
   readonly name: string
+  /** `[module, name]`, one array for all of its tasks. */
+  readonly key: FunctionKey
   readonly fn: AnyFunction
 }
 
@@ -101,7 +103,7 @@ export function queueable<F extends AnyFunction>(fn: F, options: QueueableOption
   const names = registry.functions.get(module) ?? new Map<string, RegisteredFunction>()
   const known = names.get(name)
   if (known !== undefined && known.fn !== fn) refuseSecond(`function ${module}.${name}`, known, url, known.fn, fn)
-  const entry: RegisteredFunction = { kind: 'function', module, name, fn, url }
+  const entry: RegisteredFunction = { kind: 'function', module, name, key: [module, name], fn, url }
   registry.functions.set(module, names.set(name, entry))
   registry.byFunction.set(fn, entry)
   return fn

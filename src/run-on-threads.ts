@@ -1,6 +1,6 @@
 /**
  * Runs calls on pool threads: `parallel` lanes, each of which takes a chunk from the source, has one thread run it, and
- * takes the next. Chunks grow until one lasts about ten milliseconds. A lane that finds the source empty takes tasks that
+ * takes the next. Chunks grow until one lasts about 50 milliseconds. A lane that finds the source empty takes tasks that
  * have not begun from the others' chunks, so that no task waits behind a slow one while a thread is idle. A thread that
  * could run more asynchronous tasks at once than it has is sent further chunks.
  */

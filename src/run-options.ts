@@ -46,7 +46,7 @@ export interface RunOptions<T = TaskInput> {
   readonly concurrency: number
   /** Report each task's outcome and value as it ends; otherwise successes may come late and without value. */
   readonly postAll: boolean
-  /** Tasks that a thread takes at once, at most. Default: as many as last about ten milliseconds. */
+  /** Tasks that a thread takes at once, at most. Default: as many as last about 50 milliseconds. */
   readonly maxChunk?: number
   /** Whether tasks may be pulled now; after a no, {@link Run.resume} says when. Holds back while results wait to be read. */
   readonly mayPull?: () => boolean

@@ -58,6 +58,9 @@ export type TaskResult<T> = T extends readonly [infer Bare, readonly unknown[]]
       ? Awaited<R>
       : unknown
 
+/** One for all tasks that have none: there are millions. */
+const noKwargs: Readonly<Record<string, unknown>> = Object.freeze({})
+
 /**
  * A call of a registered function. Usually made by {@link partial}; made by hand for a function that only another
  * process, or Python, has: `new FunctionTask(['mylib.tasks', 'segment'], [1], { mip: 2 })`.
@@ -75,7 +78,7 @@ export class FunctionTask<Rest extends unknown[] = [], R = unknown> implements T
   declare readonly missing?: ((...rest: Rest) => void) | undefined
 
   /** @throws TypeError if the key is no pair of names, `args` no array or `kwargs` no plain object */
-  constructor(key: FunctionKey, args: readonly unknown[] = [], kwargs: Readonly<Record<string, unknown>> = {}) {
+  constructor(key: FunctionKey, args: readonly unknown[] = [], kwargs: Readonly<Record<string, unknown>> = noKwargs) {
     if (!isFunctionKey(key)) throw argumentError('key', 'a pair of names, [module, function]', key)
     if (!Array.isArray(args)) throw argumentError('args', 'an array of the positional arguments', args)
     if (!isRecord(kwargs)) throw argumentError('kwargs', 'an object of the keyword arguments', kwargs)
@@ -166,7 +169,7 @@ export function partial(fn: ((...args: never[]) => unknown) | FunctionTask<never
         'write `export const f = queueable(function f() {…})` in a module of its own and pass that',
     )
   }
-  return new FunctionTask([code.module, code.name], args)
+  return new FunctionTask(code.key, args)
 }
 
 /**

@@ -314,6 +314,15 @@ describe('a TaskQueue', () => {
     await assert.rejects(looking.next(), /was closed/)
   })
 
+  it('copies payloads letter by letter, whoever wrote them', async () => {
+    const { tq, mem } = await changedQueue(() => ({}))
+    const payload = '[["tasks", "f"], [1.0, 18446744073709551615, "\\u010d"], {"x": NaN}, -1]'
+    await mem.insert([{ id: 'a', body: `{"payload": ${payload}, "queueName": "/q"}` }], { delaySeconds: 0 })
+    const copy = newQueue()
+    assert.equal(await copy.insert(tq), 1)
+    assert.equal((await leaseOne(copy)).payloadText, payload)
+  })
+
   it('says in one sentence which verbs its queue cannot do', async () => {
     const { tq } = await changedQueue(() => ({
       list: undefined,
