@@ -1,12 +1,13 @@
 // npm run bench -- --scope local,fq --n 10000 --rounds 3 --dir /mnt/disk --json
 import { parseArgs } from 'node:util'
+import { FQ_ROWS } from './fq/rows.js'
 import { LOCAL_ROWS } from './local/rows.js'
 import { measureRow } from './measure.js'
 import type { Row } from './row.js'
 import { formatRow } from './table.js'
 import { judge } from './target.js'
 
-const ROWS: readonly Row[] = [...LOCAL_ROWS]
+const ROWS: readonly Row[] = [...LOCAL_ROWS, ...FQ_ROWS]
 
 const USAGE = `Usage: npm run bench -- [options]
   --scope NAME   only these rows (${[...new Set(ROWS.map(({ scope }) => scope))].join(', ')}); repeated or with commas
