@@ -50,6 +50,7 @@ export {
   type ClassPayload,
   type FunctionPayload,
   FunctionTask,
+  type OpenTask,
   type Payload,
   partial,
   RegisteredTask,

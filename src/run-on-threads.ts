@@ -117,6 +117,9 @@ export class ThreadRun<T> implements Run, ThreadListener {
         return run.#flights.hasWaiting
       },
       take: lane => this.#take(this.#size.tasks, lane),
+      peek: () => {
+        if (mayPull?.() ?? true) source.peek?.()
+      },
       fly: (calls, lane) => this.#fly(calls, lane),
       fail: thrown => this.#fail(thrown),
       woken: () => this.#feedSoon(),

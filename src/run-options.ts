@@ -29,6 +29,8 @@ export interface Source<T> {
    * @param lane who asks; a lane that found other work asks for 0
    */
   take(max: number, lane: number): T[]
+  /** Finds out whether it has ended, pulling one task ahead at most. */
+  peek?(): void
   /** Resolves when {@link take} may give something, or the source has ended. */
   ready(): Promise<void>
   /** Pulls no more. */

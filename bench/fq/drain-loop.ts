@@ -1,22 +1,20 @@
-// The floor of draining.
+// The floor of a worker.
 import { runCase } from '../case.js'
-import { countOne } from '../counter.js'
-import { BareQueue } from './bare-queue.js'
-
-const WARM_UP = 5_000
+import { drainBare } from './floor.js'
+import { QueueFolders, requireDrained } from './folder.js'
 
 await runCase(
-  ({ dir, n }) => {
-    const queue = BareQueue.make(dir)
-    for (let index = 0; index < n + WARM_UP; index++) queue.insert()
+  ({ dir }) => {
+    const folders = new QueueFolders(dir)
     return {
-      run(count) {
-        for (let index = 0; index < count; index++) {
-          queue.finish()
-          countOne()
-        }
+      async fill(n) {
+        await folders.fill(n)
+      },
+      run(n) {
+        drainBare(folders.root)
+        requireDrained(folders.root, n)
       },
     }
   },
-  { warmUp: WARM_UP },
+  { warmUp: 2_000 },
 )

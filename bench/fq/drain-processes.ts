@@ -1,47 +1,52 @@
-// Draining by `processes` processes at once, by ptq or (`bare`) by the bare loop, each on its part; their start is not measured. CPU and memory are those of this process only.
-import { fork } from 'node:child_process'
+// Several worker processes empty one queue. Their start is not counted: each says when it is ready, then all begin at once.
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { runCase } from '../case.js'
-import { countOne } from '../counter.js'
-import { fill, openQueue } from './drain.js'
-
-// A process has to be warm too: what it compiles in its first thousand tasks is its start.
-const WARM_UP_EACH = 2_000
-
-const { settings } = JSON.parse(process.argv[2] ?? '')
-const processes = Number(settings.processes)
-
-const start = (dir: string, index: number) =>
-  fork(join(import.meta.dirname, settings.bare ? 'drain-process-bare.js' : 'drain-process.js'), [
-    dir,
-    String(index),
-    String(processes),
-  ])
+import { numberOf, runCase, type Work } from '../case.js'
+import { countMany } from '../counter.js'
+import { QueueFolders, requireDrained } from './folder.js'
+import type { DrainReport } from './worker-process.js'
 
 await runCase(
-  async ({ dir, n }) => {
-    const tq = openQueue(dir)
-    await fill(tq, n + WARM_UP_EACH * processes)
-    await tq.close()
-    const workers = Array.from({ length: processes }, (_, index) => start(dir, index))
-    await Promise.all(workers.map(worker => once(worker, 'message')))
+  async (parameters): Promise<Work> => {
+    const folders = new QueueFolders(parameters.dir)
+    const workers = await Promise.all(Array.from({ length: numberOf(parameters, 'processes') }, startWorker))
     return {
-      async run(count) {
-        const share = Math.floor(count / processes)
-        const done = await Promise.all(
-          workers.map(async (worker, index) => {
-            worker.send(index === 0 ? count - share * (processes - 1) : share)
-            const [finished] = await once(worker, 'message')
-            return Number(finished)
-          }),
-        )
-        for (let counted = done.reduce((sum, each) => sum + each, 0); counted > 0; counted--) countOne()
+      async fill(n) {
+        await folders.fill(n)
+      },
+      async run(n) {
+        const startMs = performance.now()
+        const reports = await Promise.all(workers.map(worker => drain(worker, folders.root)))
+        const seconds = (performance.now() - startMs) / 1000
+        requireDrained(folders.root, n)
+        const total = (of: (report: DrainReport) => number) => reports.reduce((sum, report) => sum + of(report), 0)
+        countMany(total(({ executed }) => executed))
+        return {
+          seconds,
+          cpuSeconds: total(({ cpuSeconds }) => cpuSeconds),
+          rssBeforeMb: Math.max(...reports.map(({ rssBeforeMb }) => rssBeforeMb)),
+          rssPeakMb: Math.max(...reports.map(({ rssPeakMb }) => rssPeakMb)),
+          lostRenames: total(({ lost }) => lost) / total(({ renames }) => renames),
+        }
       },
       close() {
         for (const worker of workers) worker.disconnect()
       },
     }
   },
-  { warmUp: WARM_UP_EACH * processes },
+  { warmUp: 4_000 },
 )
+
+async function startWorker(): Promise<ChildProcess> {
+  const worker = fork(join(import.meta.dirname, 'worker-process.js'))
+  await once(worker, 'message')
+  return worker
+}
+
+async function drain(worker: ChildProcess, root: string): Promise<DrainReport> {
+  const reported = once(worker, 'message')
+  worker.send(root)
+  const [report] = await reported
+  return report
+}

@@ -1,22 +1,26 @@
-// Draining, in the calling thread. `queued`: so many tasks are there, of which n are drained.
-import { runCase } from '../case.js'
-import { drain, fill, openQueue } from './drain.js'
-
-const WARM_UP = 5_000
+// One worker leases no-op tasks, runs, removes and counts them.
+import { TaskQueue } from 'ptq'
+import { numberOf, runCase } from '../case.js'
+import '../local/tasks.js'
+import { QueueFolders, requireDrained } from './folder.js'
+import { fileSystemOf } from './slow-files.js'
 
 await runCase(
-  async ({ dir, n, settings }) => {
-    const inserter = openQueue(dir)
-    const { queued } = settings
-    await fill(inserter, Math.max(n + WARM_UP, typeof queued === 'number' ? queued : 0))
-    await inserter.close()
-    const tq = openQueue(dir)
-    const close = async () => {
-      // A million files are removed name by name here; removing the folder would first list them all in memory.
-      await tq.purge()
-      await tq.close()
+  parameters => {
+    const folders = new QueueFolders(parameters.dir)
+    const parallel = numberOf(parameters, 'parallel')
+    const options = { progress: false, ...fileSystemOf(parameters) }
+    return {
+      async fill(n) {
+        await folders.fill(n)
+      },
+      async run(n) {
+        const queue = new TaskQueue(`fq://${folders.root}`, options)
+        await queue.poll({ parallel, tally: true, untilEmpty: true })
+        await queue.close()
+        requireDrained(folders.root, n)
+      },
     }
-    return { run: count => drain(tq, count), close }
   },
-  { warmUp: WARM_UP },
+  { warmUp: 2_000 },
 )

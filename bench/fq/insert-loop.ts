@@ -1,19 +1,21 @@
-// The floor of inserting.
+// The floor of an insert.
 import { runCase } from '../case.js'
-import { countOne } from '../counter.js'
-import { BareQueue } from './bare-queue.js'
+import { countMany } from '../counter.js'
+import { insertBare } from './floor.js'
+import { QueueFolders, queued } from './folder.js'
 
 await runCase(
   ({ dir }) => {
-    const queue = BareQueue.make(dir)
+    const folders = new QueueFolders(dir)
     return {
       run(n) {
-        for (let index = 0; index < n; index++) {
-          queue.insert()
-          countOne()
-        }
+        insertBare(folders.next(), n)
+        countMany(n)
+      },
+      close() {
+        if (queued(folders.root) === 0) throw new Error(`Expected tasks in ${folders.root}`)
       },
     }
   },
-  { warmUp: 5_000 },
+  { warmUp: 2_000 },
 )

@@ -1,24 +1,27 @@
-// Inserting from a generator, in the calling thread.
+// No-op tasks from a generator into a file queue, on one thread.
 import { partial, TaskQueue } from 'ptq'
 import { runCase } from '../case.js'
-import { countOne } from '../counter.js'
+import { countMany } from '../counter.js'
 import { noop } from '../local/tasks.js'
+import { QueueFolders, queued } from './folder.js'
+import { fileSystemOf } from './slow-files.js'
 
 function* tasks(n: number) {
   for (let index = 0; index < n; index++) yield partial(noop, index)
 }
 
 await runCase(
-  ({ dir }) => {
-    const tq = new TaskQueue(`fq://${dir}/queue`, { progress: false })
+  parameters => {
+    const folders = new QueueFolders(parameters.dir)
+    const options = { progress: false, ...fileSystemOf(parameters) }
     return {
       async run(n) {
-        const before = await tq.inserted().catch(() => 0)
-        await tq.insert(tasks(n), { total: n })
-        for (let counted = await tq.inserted(); counted > before; counted--) countOne()
+        const queue = new TaskQueue(`fq://${folders.next()}`, options)
+        countMany(await queue.insert(tasks(n)))
+        await queue.close()
+        if (queued(folders.root) !== n) throw new Error(`Expected ${n} tasks in ${folders.root}`)
       },
-      close: () => tq.close(),
     }
   },
-  { warmUp: 5_000 },
+  { warmUp: 2_000 },
 )

@@ -1,23 +1,31 @@
-/** The rows of `--scope fq`: a queue that is a plain directory. On which disk is said by `--dir`; tmpfs shows our own part. */
+/** The rows of `--scope fq`: the file queue. */
 import type { Row } from '../row.js'
 
-const LOOP = 'a bare loop of the same calls'
-// Its default; without threads it is faster where the disk is in memory.
+const LOOP = 'the same calls in bare Node'
 const PYTHON = 'Python, 40 threads'
-const ONE_PROCESS = 'ptq, 1 process'
-const SHORT_QUEUE = 'ptq, 10,000 queued'
-const ONE_AT_A_TIME = 'ptq, concurrency: 1'
+
+const insertPython = { program: 'python/fq.py', share: 0.1 } as const
+const drainPython = { program: 'python/fq.py', share: 0.05 } as const
+
+const slow = (concurrency: number) => ({ operationMs: 2, concurrency, parallel: 0 })
+
+const workers = (processes: number) => ({
+  name: processes === 1 ? '1 worker' : `${processes} workers`,
+  program: 'fq/drain-processes.js',
+  settings: { processes },
+})
 
 export const FQ_ROWS: readonly Row[] = [
   {
     scope: 'fq',
-    title: 'insert no-op tasks from a generator, one thread',
-    n: 50_000,
+    title: 'no-op tasks from a generator inserted, one thread',
+    n: 40_000,
+    files: true,
     contenders: [
       { name: 'ptq', program: 'fq/insert-ptq.js' },
       { name: LOOP, program: 'fq/insert-loop.js' },
-      { name: PYTHON, program: 'python/fq.py', settings: { verb: 'insert', threads: 40 }, share: 0.1 },
-      { name: 'Python, no threads', program: 'python/fq.py', settings: { verb: 'insert', threads: 0 }, share: 0.1 },
+      { name: PYTHON, settings: { verb: 'insert', threads: 40 }, ...insertPython },
+      { name: 'Python, no threads', settings: { verb: 'insert', threads: 0 }, ...insertPython },
     ],
     targets: [
       { kind: 'times', rival: LOOP, atLeast: 0.8 },
@@ -26,62 +34,89 @@ export const FQ_ROWS: readonly Row[] = [
   },
   {
     scope: 'fq',
-    title: 'lease, run, delete and tally no-op tasks, one process',
-    n: 50_000,
+    title: 'no-op tasks leased, run, removed and tallied by one worker',
+    n: 40_000,
+    files: true,
     contenders: [
-      { name: 'ptq', program: 'fq/drain-ptq.js' },
+      { name: 'ptq, parallel: 0', program: 'fq/drain-ptq.js', settings: { parallel: 0 } },
+      { name: 'ptq, parallel: 1', program: 'fq/drain-ptq.js', settings: { parallel: 1 } },
       { name: LOOP, program: 'fq/drain-loop.js' },
-      { name: PYTHON, program: 'python/fq.py', settings: { verb: 'drain', threads: 40 }, share: 0.02 },
+      { name: 'Python', settings: { verb: 'drain', threads: 40 }, ...drainPython },
     ],
     targets: [
       { kind: 'times', rival: LOOP, atLeast: 0.6 },
-      { kind: 'times', rival: PYTHON, atLeast: 10 },
+      { kind: 'times', contender: 'ptq, parallel: 1', rival: LOOP, atLeast: 0.6 },
+      { kind: 'times', rival: 'Python', atLeast: 10 },
     ],
   },
   {
     scope: 'fq',
-    title: 'the same by two processes at once',
-    n: 50_000,
-    contenders: [
-      { name: 'ptq, 2 processes', program: 'fq/drain-processes.js', settings: { processes: 2 } },
-      { name: ONE_PROCESS, program: 'fq/drain-processes.js', settings: { processes: 1 } },
-      { name: 'a bare loop in 2 processes', program: 'fq/drain-processes.js', settings: { processes: 2, bare: 1 } },
-      { name: 'a bare loop in 1 process', program: 'fq/drain-processes.js', settings: { processes: 1, bare: 1 } },
+    title: 'one queue drained by worker processes that are there already',
+    n: 40_000,
+    files: true,
+    contenders: [workers(2), workers(1), workers(8)],
+    targets: [
+      { kind: 'times', rival: '1 worker', atLeast: 1.5 },
+      { kind: 'times', contender: '8 workers', rival: '1 worker', atLeast: 1 },
+      { kind: 'lostRenames', under: 0.05 },
     ],
-    targets: [{ kind: 'times', rival: ONE_PROCESS, atLeast: 1.5 }],
   },
   {
     scope: 'fq',
-    title: 'the same by eight processes at once',
-    n: 50_000,
+    title: 'inserted where each operation takes 2 ms',
+    n: 4_000,
+    files: true,
     contenders: [
-      { name: 'ptq, 8 processes', program: 'fq/drain-processes.js', settings: { processes: 8 } },
-      { name: ONE_PROCESS, program: 'fq/drain-processes.js', settings: { processes: 1 } },
-      { name: 'a bare loop in 8 processes', program: 'fq/drain-processes.js', settings: { processes: 8, bare: 1 } },
+      { name: 'concurrency: 40', program: 'fq/insert-ptq.js', settings: slow(40) },
+      { name: 'concurrency: 1', program: 'fq/insert-ptq.js', settings: slow(1), share: 0.05 },
     ],
-    targets: [{ kind: 'times', rival: ONE_PROCESS, atLeast: 1 }],
+    targets: [{ kind: 'times', rival: 'concurrency: 1', atLeast: 20 }],
   },
   {
     scope: 'fq',
-    title: 'lease, run and delete where 1,000,000 tasks are queued',
-    n: 10_000,
+    title: 'leased, run and removed where each operation takes 2 ms',
+    n: 4_000,
+    files: true,
     contenders: [
-      { name: 'ptq, 1,000,000 queued', program: 'fq/drain-ptq.js', settings: { queued: 1_000_000 } },
-      { name: SHORT_QUEUE, program: 'fq/drain-ptq.js', settings: { queued: 10_000 } },
+      { name: 'concurrency: 40', program: 'fq/drain-ptq.js', settings: slow(40) },
+      { name: 'concurrency: 1', program: 'fq/drain-ptq.js', settings: slow(1), share: 0.05 },
+    ],
+    targets: [{ kind: 'times', rival: 'concurrency: 1', atLeast: 20 }],
+  },
+  {
+    scope: 'fq',
+    title: 'a million tasks inserted',
+    n: 1_000_000,
+    files: true,
+    large: true,
+    contenders: [{ name: 'ptq', program: 'fq/insert-ptq.js' }],
+    targets: [{ kind: 'rssGrowthMb', under: 100 }],
+  },
+  {
+    scope: 'fq',
+    title: 'leases from a long queue',
+    n: 1_000_000,
+    files: true,
+    large: true,
+    contenders: [
+      { name: '100,000 of 1,000,000', program: 'fq/lease-ptq.js', settings: { queuedPerLease: 10 }, share: 0.1 },
+      { name: '10,000 of 10,000', program: 'fq/lease-ptq.js', settings: { queuedPerLease: 1 }, share: 0.01 },
+    ],
+    targets: [{ kind: 'times', rival: '10,000 of 10,000', atLeast: 0.7 }],
+  },
+  {
+    scope: 'fq',
+    title: 'a long queue drained by one worker',
+    n: 1_000_000,
+    files: true,
+    large: true,
+    contenders: [
+      { name: '1,000,000 tasks', program: 'fq/drain-ptq.js', settings: { parallel: 0 } },
+      { name: '10,000 tasks', program: 'fq/drain-ptq.js', settings: { parallel: 0 }, share: 0.01 },
     ],
     targets: [
-      { kind: 'times', rival: SHORT_QUEUE, atLeast: 0.7 },
-      { kind: 'rssGrowthMb', under: 250 },
+      { kind: 'times', rival: '10,000 tasks', atLeast: 0.7 },
+      { kind: 'rssPeakMb', under: 250 },
     ],
-  },
-  {
-    scope: 'fq',
-    title: 'insert and drain where a call to the filesystem takes 2 ms',
-    n: 2_000,
-    contenders: [
-      { name: 'ptq, concurrency: 40', program: 'fq/slow-ptq.js', settings: { concurrency: 40 } },
-      { name: ONE_AT_A_TIME, program: 'fq/slow-ptq.js', settings: { concurrency: 1 }, share: 0.05 },
-    ],
-    targets: [{ kind: 'times', rival: ONE_AT_A_TIME, atLeast: 20 }],
   },
 ]
