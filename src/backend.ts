@@ -66,7 +66,7 @@ export interface WorkerStatus {
   readonly threads: number
   /** Milliseconds since 1970 by the host's clock, as all times here. */
   readonly startedAtMs: number
-  /** When this was written. A worker writes at least every ten seconds; one that is a minute late is gone. */
+  /** When this was written. A worker writes every five seconds; one that is a minute late is taken for gone. */
   readonly writtenAtMs: number
   readonly executed: number
   readonly failed: number
@@ -274,6 +274,9 @@ export interface Backend {
   reportWorker?(worker: string, status: WorkerStatus | undefined): Promise<void>
   /** What the workers of this queue wrote down last. */
   workers?(): Promise<readonly WorkerStatus[]>
+
+  /** Whether there is such a queue, for engines where naming one is not making it. Default: there is. */
+  exists?(): Promise<boolean>
 
   /** Gives back what the backend itself holds (sockets, timers). Leases are the core's to release. */
   close(): Promise<void>

@@ -1,6 +1,8 @@
 /** A chunk of calls on its way through a thread, seen from the main thread. */
 import type { Call, Outcome } from './call.js'
+import type { JsonValue } from './json.js'
 import { codeName, type RegisteredCode } from './registry.js'
+import { SharedObjects } from './shared-objects.js'
 import { type ChunkMessage, type CodeReference, slot } from './thread-messages.js'
 
 /** What the calls of a run share. */
@@ -22,6 +24,9 @@ export interface ChunkAftermath {
 }
 
 let lastChunk = 0
+
+/** One for all: there are millions. */
+const silentSuccess: Outcome = Object.freeze({ ok: true, value: undefined, elapsedMs: Number.NaN })
 
 export class Chunk {
   readonly id = ++lastChunk
@@ -48,27 +53,32 @@ export class Chunk {
 
   /** The form that crosses to the thread. */
   message(): ChunkMessage {
+    const { length } = this.calls
     const codes: CodeReference[] = []
     const indexes = new Map<RegisteredCode, number>()
-    const calls: unknown[] = []
-    const idSuffixes: (string | number)[] = []
-    const attempts: number[] = []
+    const calls = new Array<unknown>(2 * length)
     const kwargs: [number, Readonly<Record<string, unknown>>][] = []
     const extras: [number, readonly unknown[]][] = []
-    for (const [index, call] of this.calls.entries()) {
+    const objects = new SharedObjects()
+    const [first] = this.calls
+    let numbered = true
+    let firstTry = true
+    for (let index = 0; index < length; index++) {
+      const call = this.calls[index]
+      if (call === undefined || first === undefined) continue
       let code = indexes.get(call.code)
       if (code === undefined) {
         code = codes.push(reference(call.code)) - 1
         indexes.set(call.code, code)
       }
-      calls.push(code, call.input)
-      idSuffixes.push(call.idSuffix)
-      attempts.push(call.attempt)
-      if (call.kwargs !== undefined) kwargs.push([index, call.kwargs])
+      calls[2 * index] = code
+      calls[2 * index + 1] = isList(call.input) ? objects.separateItems(call.input) : objects.separate(call.input)
+      if (call.kwargs !== undefined) kwargs.push([index, objects.separate(call.kwargs)])
       if (call.extra.length > 0) extras.push([index, call.extra])
+      numbered &&= typeof first.idSuffix === 'number' && call.idSuffix === first.idSuffix + index
+      firstTry &&= call.attempt === 1
     }
     const { idPrefix, postAll, concurrency, maxMemoryMb } = this.#settings
-    const firstTry = attempts.every(attempt => attempt === 1)
     return {
       chunk: this.id,
       codes,
@@ -76,8 +86,8 @@ export class Chunk {
       kwargs,
       extras,
       idPrefix,
-      idSuffixes,
-      attempts: firstTry ? 1 : attempts,
+      idSuffixes: numbered ? Number(first?.idSuffix) : this.calls.map(call => call.idSuffix),
+      attempts: firstTry ? 1 : this.calls.map(call => call.attempt),
       slots: this.#slots,
       startedAtMs: this.#startedAtMs,
       postAll,
@@ -107,14 +117,19 @@ export class Chunk {
     const taken: Call[] = []
     for (let index = this.calls.length - 1; index >= 0 && taken.length < max; index--) {
       const call = this.calls[index]
-      if (
-        call !== undefined &&
-        Atomics.compareExchange(this.#slots, index, slot.waiting, slot.withdrawn) === slot.waiting
-      ) {
-        taken.push(call)
-      }
+      if (call !== undefined && this.withdrawAt(index)) taken.push(call)
     }
     return taken.reverse()
+  }
+
+  /** Takes back one task; false if it has begun, or was taken back before. */
+  withdrawAt(index: number): boolean {
+    return Atomics.compareExchange(this.#slots, index, slot.waiting, slot.withdrawn) === slot.waiting
+  }
+
+  /** Whether a task was taken back. */
+  isWithdrawn(index: number): boolean {
+    return Atomics.load(this.#slots, index) === slot.withdrawn
   }
 
   /** Notes that a task's outcome is being reported; false if one was before (its time was up, say). */
@@ -162,12 +177,7 @@ export class Chunk {
       if (call !== undefined && this.#state(index) === slot.succeeded && this.settle(index)) {
         // A task whose time was up failed, even if it ended well before its thread was stopped.
         const asked = this.#aborted.get(index)
-        report(
-          call,
-          asked === undefined
-            ? { ok: true, value: undefined, elapsedMs: Number.NaN }
-            : { ok: false, error: asked.reason, elapsedMs: Number.NaN },
-        )
+        report(call, asked === undefined ? silentSuccess : { ok: false, error: asked.reason, elapsedMs: Number.NaN })
       }
     }
   }
@@ -194,6 +204,10 @@ export class Chunk {
   #state(index: number): number {
     return Atomics.load(this.#slots, index)
   }
+}
+
+function isList(input: Call['input']): input is readonly JsonValue[] {
+  return Array.isArray(input)
 }
 
 function reference(code: RegisteredCode): CodeReference {

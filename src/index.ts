@@ -19,6 +19,7 @@ export type {
 export type { MemOptions } from './backends/mem.js'
 export type { Clock } from './clock.js'
 export { context, type TaskContext } from './context.js'
+export type { RetryOptions } from './dead-letters.js'
 export {
   type FailedSlice,
   InsertError,
@@ -57,6 +58,7 @@ export {
   type ClassPayload,
   type FunctionPayload,
   FunctionTask,
+  type OpenTask,
   type Payload,
   partial,
   RegisteredTask,

@@ -99,7 +99,7 @@ class Insertion<T> {
     const closed = () => this.#fail(this.#plan.signal.reason)
     this.#plan.signal.addEventListener('abort', closed)
     try {
-      while (this.#errors.length === 0 && !this.#source.ended) await this.#step()
+      while (!this.#source.ended) await this.#step()
       if (this.#batch.length > 0) await this.#send()
     } finally {
       this.#plan.signal.removeEventListener('abort', closed)

@@ -76,6 +76,8 @@ export async function openBackend(url: QueueUrl, options: BackendOptions): Promi
  * the next use. After `close` every use is refused.
  */
 export class OpenOnce {
+  /** The queue's URL in its one form. */
+  readonly url: string
   readonly #url: QueueUrl
   readonly #options: BackendOptions
   readonly #closing = new AbortController()
@@ -84,6 +86,7 @@ export class OpenOnce {
   #closed: Promise<void> | undefined
 
   constructor(url: QueueUrl, options: BackendOptions) {
+    this.url = formatQueueUrl(url)
     this.#url = url
     this.#options = options
   }
@@ -122,22 +125,22 @@ export class OpenOnce {
   /**
    * Aborts `signal`, waits until all uses have ended, and closes the backend if it was opened.
    *
-   * @param last what is to be done with the backend before it closes
+   * @param last what is to be done with the backend before it closes. Default: nothing
    */
-  close(last: (backend: Backend) => Promise<void>): Promise<void> {
+  close(last?: (backend: Backend) => Promise<void>): Promise<void> {
     this.#closed ??= this.#close(last)
     return this.#closed
   }
 
-  async #close(last: (backend: Backend) => Promise<void>): Promise<void> {
-    this.#closing.abort(new Error(`${formatQueueUrl(this.#url)} was closed: open it with a new TaskQueue`))
+  async #close(last: ((backend: Backend) => Promise<void>) | undefined): Promise<void> {
+    this.#closing.abort(new Error(`${this.url} was closed: open it with a new TaskQueue`))
     // Each use's caller is told how it ended.
     await Promise.allSettled(this.#uses)
     // A failed open was told to whoever used it, and there is nothing to close.
     const backend = await this.#opening?.catch(() => undefined)
     if (backend === undefined) return
     try {
-      await last(backend)
+      await last?.(backend)
     } finally {
       await backend.close()
     }

@@ -25,6 +25,8 @@ export interface RegisteredFunction extends CodeOrigin {
   readonly kind: 'function'
   readonly module: string
   readonly name: string
+  /** `[module, name]`, one array for all of its tasks. */
+  readonly key: FunctionKey
   readonly fn: AnyFunction
 }
 
@@ -79,6 +81,7 @@ const registry: Registry = holder[registryKey]
 /**
  * Registers a function, so that tasks can call it by name in a thread, in another process, or on another machine.
  * Call it at the top level of a module that threads can import: `export const f = queueable(function f(x: number) {…})`.
+ * Parameters that may be left out need a default value (`mip = 0`): `mip?: number` looks like a required one at run time.
  *
  * @returns the function itself: it can still be called as it is
  * @throws TypeError if `fn` is no function or has no name; Error if another function has the key already
@@ -101,7 +104,7 @@ export function queueable<F extends AnyFunction>(fn: F, options: QueueableOption
   const names = registry.functions.get(module) ?? new Map<string, RegisteredFunction>()
   const known = names.get(name)
   if (known !== undefined && known.fn !== fn) refuseSecond(`function ${module}.${name}`, known, url, known.fn, fn)
-  const entry: RegisteredFunction = { kind: 'function', module, name, fn, url }
+  const entry: RegisteredFunction = { kind: 'function', module, name, key: [module, name], fn, url }
   registry.functions.set(module, names.set(name, entry))
   registry.byFunction.set(fn, entry)
   return fn

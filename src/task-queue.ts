@@ -1,23 +1,19 @@
 /** A queue that many processes and machines share. */
-import { homedir } from 'node:os'
-import type { QueueUrl } from './backend.js'
+import type { WorkerStatus } from './backend.js'
 import { checkParallel } from './check-options.js'
-import { systemClock } from './clock.js'
+import { listFailures, type RetryOptions, retryFailures } from './dead-letters.js'
 import { isEmpty, untilEmpty } from './emptiness.js'
-import { argumentError, LeaseLostError, UnsupportedOperationError } from './errors.js'
+import { argumentError, UnsupportedOperationError } from './errors.js'
 import { insertTasks, payloadText } from './insert.js'
-import { Leasing, throwFailed } from './leasing.js'
+import { cancelLeases, deleteTasks, leaseTasks, renewLeases } from './lease-verbs.js'
 import { listTasks, requireListing } from './listing.js'
-import { OpenOnce, requireProtocol } from './open-backend.js'
-import { DeadLetterQueue, defaultDeadLetter } from './poll/dead-letter-queue.js'
-import { type PollOptions, pollSettings } from './poll/poll-options.js'
-import { printSteps } from './poll/step-printer.js'
-import { Worker } from './poll/worker.js'
+import type { OpenOnce } from './open-backend.js'
+import type { PollOptions } from './poll/poll-options.js'
+import { pollQueue } from './poll/poll-queue.js'
 import { WorkerEvents } from './poll/worker-events.js'
-import { refuseInThread } from './pool.js'
-import { formatQueueUrl, parseQueueUrl } from './queue-url.js'
+import { QueueConnection } from './queue-connection.js'
 import type { LeasedTask, ListedTask } from './queued-task.js'
-import { delaySeconds, leaseSeconds, requireSeconds } from './seconds.js'
+import { delaySeconds, requireSeconds } from './seconds.js'
 import type { BareTask } from './task.js'
 import type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './task-queue-options.js'
 import { iterableOf, lengthOf, type TaskIterable, TaskSource } from './task-source.js'
@@ -32,14 +28,10 @@ import { upload } from './upload/upload.js'
 export class TaskQueue implements AsyncDisposable {
   /** The queue's URL in its one form, e.g. `fq:///data/queue`. */
   readonly url: string
-  readonly #queueUrl: QueueUrl
-  readonly #backend: OpenOnce
-  readonly #concurrency: number
-  readonly #progress: boolean
-  readonly #leasing: Leasing
-  readonly #options: TaskQueueOptions
   /** What the workers of this queue object do, step by step, see {@link poll}. */
   readonly events = new WorkerEvents()
+  readonly #queue: QueueConnection
+  readonly #backend: OpenOnce
 
   /**
    * Names a queue; it is opened by the first verb.
@@ -50,19 +42,9 @@ export class TaskQueue implements AsyncDisposable {
    * @throws UnsupportedProtocolError where nothing opens queues of this protocol
    */
   constructor(url: string, options: TaskQueueOptions = {}) {
-    if (options === null || typeof options !== 'object') throw argumentError('options', 'an object', options)
-    const { concurrency = 40, progress = true } = options
-    requireCount('concurrency', concurrency)
-    if (typeof progress !== 'boolean') throw argumentError('progress', 'a boolean', progress)
-    const queueUrl = parseQueueUrl(url, { cwd: process.cwd(), home: homedir() })
-    requireProtocol(queueUrl.protocol)
-    this.url = formatQueueUrl(queueUrl)
-    this.#queueUrl = queueUrl
-    this.#concurrency = concurrency
-    this.#progress = progress
-    this.#leasing = new Leasing(concurrency)
-    this.#options = options
-    this.#backend = new OpenOnce(queueUrl, { ...options, concurrency })
+    this.#queue = new QueueConnection(url, options)
+    this.url = this.#queue.url
+    this.#backend = this.#queue.backend
   }
 
   /**
@@ -88,13 +70,15 @@ export class TaskQueue implements AsyncDisposable {
     const inSlices = threads > 0 || resume !== undefined
     const source = inSlices ? uploadTasks(given, length, threads) : new TaskSource(given)
     const queue =
-      threads > 0 ? queueReference(this.#queueUrl, { ...this.#options, concurrency: this.#concurrency }) : undefined
+      threads > 0
+        ? queueReference(this.#queue.queueUrl, { ...this.#queue.options, concurrency: this.#queue.concurrency })
+        : undefined
     return this.#backend.use(async backend => {
       if (threads > 0) requireThreads(backend)
       const plan = {
         delaySeconds: delaySeconds('delaySeconds', delay, backend.capabilities, backend.label),
-        concurrency: this.#concurrency,
-        progress: this.#progress,
+        concurrency: this.#queue.concurrency,
+        progress: this.#queue.progress,
         skipInsertCounter,
         signal: this.#backend.signal,
       }
@@ -151,19 +135,8 @@ export class TaskQueue implements AsyncDisposable {
    *
    * @returns up to `numTasks` tasks; an empty array when nothing is free
    */
-  async lease(options: LeaseOptions = {}): Promise<LeasedTask[]> {
-    const { numTasks = 1, signal } = options
-    const seconds = requireSeconds('seconds', options.seconds ?? 600)
-    const waitSeconds = requireSeconds('waitSeconds', options.waitSeconds ?? 0, { zero: true })
-    requireCount('numTasks', numTasks)
-    return this.#backend.use(backend =>
-      this.#leasing.lease(backend, {
-        seconds: leaseSeconds('seconds', seconds, backend.capabilities, backend.label),
-        max: numTasks,
-        waitSeconds,
-        signal: signal === undefined ? this.#backend.signal : AbortSignal.any([this.#backend.signal, signal]),
-      }),
-    )
+  lease(options: LeaseOptions = {}): Promise<LeasedTask[]> {
+    return leaseTasks(this.#queue, options)
   }
 
   /**
@@ -171,14 +144,8 @@ export class TaskQueue implements AsyncDisposable {
    *
    * @throws LeaseLostError where it ended before; an AggregateError for several. The others are renewed all the same.
    */
-  async renew(tasks: LeasedTask | Iterable<LeasedTask>, seconds: number): Promise<void> {
-    requireSeconds('seconds', seconds)
-    const ours = this.#leasing.require(tasks)
-    await this.#backend.use(async backend => {
-      const rounded = leaseSeconds('seconds', seconds, backend.capabilities, backend.label)
-      const failed = await this.#leasing.renew(backend, ours, rounded)
-      throwFailed(failed, `${ours.length - failed.size} of ${ours.length} leases were renewed in ${backend.label}`)
-    })
+  renew(tasks: LeasedTask | Iterable<LeasedTask>, seconds: number): Promise<void> {
+    return renewLeases(this.#queue, tasks, seconds)
   }
 
   /**
@@ -187,12 +154,8 @@ export class TaskQueue implements AsyncDisposable {
    *
    * @throws LeaseLostError where it ended before; an AggregateError for several. The others are given back all the same.
    */
-  async cancel(tasks: LeasedTask | Iterable<LeasedTask>): Promise<void> {
-    const ours = this.#leasing.require(tasks)
-    await this.#backend.use(async backend => {
-      const failed = await this.#leasing.release(backend, ours, { delaySeconds: 0 })
-      throwFailed(failed, `${ours.length - failed.size} of ${ours.length} leases were given back to ${backend.label}`)
-    })
+  cancel(tasks: LeasedTask | Iterable<LeasedTask>): Promise<void> {
+    return cancelLeases(this.#queue, tasks)
   }
 
   /**
@@ -203,15 +166,8 @@ export class TaskQueue implements AsyncDisposable {
    * @throws LeaseLostError where the lease ended before: someone else may be running the task; an AggregateError for
    *   several. The others are removed all the same.
    */
-  async delete(tasks: LeasedTask | Iterable<LeasedTask>, options: { tally?: boolean } = {}): Promise<number> {
-    const { tally = false } = options
-    if (typeof tally !== 'boolean') throw argumentError('tally', 'a boolean', tally)
-    const ours = this.#leasing.require(tasks)
-    return this.#backend.use(async backend => {
-      const failed = await this.#leasing.delete(backend, ours, { tally })
-      throwFailed(failed, `${ours.length - failed.size} of ${ours.length} tasks were deleted from ${backend.label}`)
-      return ours.length
-    })
+  delete(tasks: LeasedTask | Iterable<LeasedTask>, options: { tally?: boolean } = {}): Promise<number> {
+    return deleteTasks(this.#queue, tasks, options)
   }
 
   /**
@@ -302,29 +258,23 @@ export class TaskQueue implements AsyncDisposable {
    * @returns how many tasks were executed: run to their end and removed
    * @throws TaskError with `onError: 'throw'`; what `beforeFn`, `afterFn` or the queue itself threw
    */
-  async poll(options: PollOptions = {}): Promise<number> {
-    const settings = pollSettings(options)
-    refuseInThread()
-    const deadLetter = settings.deadLetter === undefined ? undefined : this.#other(settings.deadLetter)
+  poll(options: PollOptions = {}): Promise<number> {
+    return pollQueue(this.#queue, this.events, options)
+  }
+
+  /**
+   * What the workers of this queue wrote down last, wherever they run. One that has been silent for a minute is left out.
+   *
+   * @throws UnsupportedOperationError where the queue can't hold that
+   */
+  workers(): Promise<readonly WorkerStatus[]> {
     return this.#backend.use(async backend => {
-      const dead = new DeadLetterQueue(deadLetter ?? defaultDeadLetter(backend), this.#options)
-      const printer = settings.verbose ? printSteps(this.events) : undefined
-      try {
-        const worker = new Worker({
-          backend,
-          leasing: this.#leasing,
-          events: this.events,
-          settings,
-          openDeadLetters: () => dead.open(),
-          clock: systemClock,
-          random: Math.random,
-          closing: this.#backend.signal,
-        })
-        return await worker.work()
-      } finally {
-        printer?.dispose()
-        await dead.close()
+      if (backend.workers === undefined) {
+        throw new UnsupportedOperationError(
+          `${backend.label} can't hold what its workers do: ask them for their events`,
+        )
       }
+      return backend.workers()
     })
   }
 
@@ -334,42 +284,27 @@ export class TaskQueue implements AsyncDisposable {
    * @param options.deadLetter URL of the queue where they are. Default: the queue's own
    * @throws UnsupportedOperationError where there is no such queue, or where looking would mean leasing
    */
-  async *failures(options: { deadLetter?: string } = {}): AsyncGenerator<ListedTask, void, undefined> {
-    const given = options.deadLetter === undefined ? undefined : this.#other(options.deadLetter)
-    const backend = await this.#backend.open()
-    const url = given ?? defaultDeadLetter(backend)
-    if (url === undefined) {
-      throw new UnsupportedOperationError(
-        `${backend.label} has no dead letters of its own: pass the URL of the queue as \`deadLetter\``,
-      )
-    }
-    const dead = new DeadLetterQueue(url, this.#options)
-    try {
-      const letters = await dead.open()
-      if (letters !== undefined) yield* listTasks(letters.backend)
-    } finally {
-      await dead.close()
-    }
+  failures(options: { deadLetter?: string } = {}): AsyncGenerator<ListedTask, void, undefined> {
+    return listFailures(this.#queue, options.deadLetter)
   }
 
-  #other(url: string): QueueUrl {
-    const other = parseQueueUrl(url, { cwd: process.cwd(), home: homedir() })
-    requireProtocol(other.protocol)
-    if (formatQueueUrl(other) === this.url) throw argumentError('deadLetter', 'another queue than the one itself', url)
-    return other
+  /**
+   * Puts dead letters back into this queue: they start afresh, under their ids, without attempts and history. Those that
+   * fail again meanwhile are left where they are.
+   *
+   * @returns how many were put back
+   * @throws UnsupportedOperationError where there is no queue of dead letters
+   */
+  retry(options: RetryOptions = {}): Promise<number> {
+    return retryFailures(this.#queue, options)
   }
 
   /**
    * Ends what is under way, gives back what is leased, and lets go of the backend: the process may exit. Verbs after it
    * are refused; closing again does nothing.
    */
-  async close(): Promise<void> {
-    await this.#backend.close(async backend => {
-      const failed = await this.#leasing.release(backend, this.#leasing.held, { delaySeconds: 0 })
-      // A lease that is over needs no giving back.
-      const kept = [...failed].filter(([, error]) => !(error instanceof LeaseLostError))
-      throwFailed(new Map(kept), `${backend.label} was closed`)
-    })
+  close(): Promise<void> {
+    return this.#queue.close()
   }
 
   /** {@link close}. */

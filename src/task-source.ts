@@ -15,7 +15,7 @@ const pullBudgetMs = 5
 export class TaskSource<T = TaskInput> {
   readonly #sync: Iterator<T> | undefined
   readonly #async: AsyncIterator<T> | undefined
-  /** What an async source gave and nobody took yet. */
+  /** What was pulled and nobody took yet. */
   readonly #ahead: T[] = []
   #pulling = false
   /** One for all who wait, however often they ask. */
@@ -46,10 +46,18 @@ export class TaskSource<T = TaskInput> {
 
   /** Up to `max` tasks that are there now. Empty: wait with {@link ready}, or the source has ended. */
   take(max: number): T[] {
-    if (this.#sync !== undefined) return this.#pullNow(this.#sync, max)
+    if (this.#sync !== undefined) {
+      const peeked = this.#ahead.splice(0, max)
+      return peeked.concat(this.#pullNow(this.#sync, max - peeked.length))
+    }
     const taken = this.#ahead.splice(0, max)
     if (!this.#ended) void this.#pullAhead(max)
     return taken
+  }
+
+  peek(): void {
+    if (this.#sync === undefined) void this.#pullAhead(1)
+    else if (this.#ahead.length === 0) this.#ahead.push(...this.#pullNow(this.#sync, 1))
   }
 
   /** Resolves when {@link take} may give something, or the source has ended. */
@@ -148,14 +156,15 @@ export function iterableOf<T extends TaskInput>(tasks: TaskIterable<T> | T): Tas
 }
 
 /** How many there are, where an iterable says so by `length` (arrays, sliceable sequences) or `size` (sets, maps). */
-export function lengthOf(tasks: object): number | undefined {
+export function lengthOf(tasks: unknown): number | undefined {
+  if (typeof tasks !== 'object' || tasks === null) return undefined
   const { length, size } = tasks as { length?: unknown; size?: unknown }
   const count = length ?? size
   return typeof count === 'number' && Number.isSafeInteger(count) && count >= 0 ? count : undefined
 }
 
 /** How many there are in several iterables, where each says so. */
-export function totalLength(iterables: readonly object[]): number | undefined {
+export function totalLength(iterables: readonly unknown[]): number | undefined {
   let total = 0
   for (const iterable of iterables) {
     const length = lengthOf(iterable)

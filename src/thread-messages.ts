@@ -37,9 +37,9 @@ export interface ChunkMessage {
   readonly kwargs: readonly (readonly [index: number, kwargs: Readonly<Record<string, unknown>>])[]
   /** Extra arguments for `execute` of those tasks that have some. */
   readonly extras: readonly (readonly [index: number, extra: readonly unknown[]])[]
-  /** A task's id is `idPrefix` and its own suffix: a local run numbers its tasks, a queue has a UUID for each. */
+  /** A task's id is `idPrefix` and its own suffix: a queue has a UUID for each; where they count up, the first number. */
   readonly idPrefix: string
-  readonly idSuffixes: readonly (string | number)[]
+  readonly idSuffixes: readonly (string | number)[] | number
   /** Which attempt each task is at, or one number for all. */
   readonly attempts: readonly number[] | number
   /** One {@link slot} a task (Int32). */

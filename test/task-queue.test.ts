@@ -94,7 +94,7 @@ describe('a TaskQueue', () => {
     assert.throws(
       // @ts-expect-error a boolean
       () => new TaskQueue('mem://q', { progress: 1 }),
-      /Expected `progress` to be a boolean, got `1` \(number\)/,
+      /Expected `progress` to be true or false, got `1` \(number\)/,
     )
     // @ts-expect-error an object
     assert.throws(() => new TaskQueue('mem://q', 'eu-central-1'), /Expected `options` to be an object/)
@@ -312,6 +312,15 @@ describe('a TaskQueue', () => {
     await looking.next()
     await tq.close()
     await assert.rejects(looking.next(), /was closed/)
+  })
+
+  it('copies payloads letter by letter, whoever wrote them', async () => {
+    const { tq, mem } = await changedQueue(() => ({}))
+    const payload = '[["tasks", "f"], [1.0, 18446744073709551615, "\\u010d"], {"x": NaN}, -1]'
+    await mem.insert([{ id: 'a', body: `{"payload": ${payload}, "queueName": "/q"}` }], { delaySeconds: 0 })
+    const copy = newQueue()
+    assert.equal(await copy.insert(tq), 1)
+    assert.equal((await leaseOne(copy)).payloadText, payload)
   })
 
   it('says in one sentence which verbs its queue cannot do', async () => {

@@ -54,7 +54,6 @@ export class ChunkRunner {
     if (startedAtMs !== undefined) startedAtMs[index] = monotonicMs()
     const startMs = postAll ? performance.now() : 0
     const task = new RunningTask(this.#chunk, index, this.#link)
-    this.#link.begin(task)
     try {
       const value = runInContext(task, () => this.#call(index))
       if (isThenable(value)) return this.#settle(task, value, startMs)
@@ -62,11 +61,14 @@ export class ChunkRunner {
     } catch (thrown) {
       this.#fail(index, thrown, startMs)
     }
-    this.#end(task)
+    task.ended = true
+    this.#ran++
     return undefined
   }
 
   async #settle(task: RunningTask, promise: PromiseLike<unknown>, startMs: number): Promise<void> {
+    // Only now: while a task runs without awaiting, nothing can come in that concerns it.
+    this.#link.begin(task)
     try {
       const value = await new Promise((resolve, reject) => {
         // What breaks out of the task's own call makes it fail too.
@@ -77,10 +79,6 @@ export class ChunkRunner {
     } catch (thrown) {
       this.#fail(task.index, thrown, startMs)
     }
-    this.#end(task)
-  }
-
-  #end(task: RunningTask): void {
     task.ended = true
     this.#link.end(task)
     this.#ran++

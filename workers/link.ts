@@ -48,7 +48,7 @@ export class ThreadLink {
     if (this.#calls.size > 0) await Promise.all(this.#calls)
   }
 
-  /** Notes a task as running, so that it can be told to end. */
+  /** Notes a task that awaits something, so that it can be told to end. */
   begin(task: RunningTask): void {
     this.#running.add(task)
   }
@@ -57,7 +57,7 @@ export class ThreadLink {
     this.#running.delete(task)
   }
 
-  /** The tasks that run now. */
+  /** The tasks that await something. */
   get running(): ReadonlySet<RunningTask> {
     return this.#running
   }

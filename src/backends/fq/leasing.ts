@@ -153,6 +153,7 @@ export class Leasing {
     this.#saidMissing = true
     if (await isQueue(this.#queue.pace, this.#queue.layout)) return
     process.emitWarning(`There is no queue at ${this.#queue.layout.root} (yet): waiting for its first insert.`, {
+      type: 'PtqWarning',
       code: 'PTQ_NO_QUEUE',
     })
   }

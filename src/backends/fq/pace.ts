@@ -145,7 +145,7 @@ export class Pace {
     process.emitWarning(
       `${this.#label} answers in ${milliseconds.toFixed(1)} ms a call, and Node runs only ${threads} calls at once. ` +
         `For ${this.#concurrency} at once start it with UV_THREADPOOL_SIZE=${this.#concurrency} in the environment.`,
-      { code: 'PTQ_SLOW_FILESYSTEM' },
+      { type: 'PtqWarning', code: 'PTQ_SLOW_FILESYSTEM' },
     )
   }
 

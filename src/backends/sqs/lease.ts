@@ -23,8 +23,8 @@ const LONGEST_POLL_SECONDS = 20
 /** The longest visibility time-out, in seconds. Source: ChangeMessageVisibility. */
 export const MAX_LEASE_SECONDS = 43_200
 
-/** How long an answer may take to come in. Costs a long poll's lease as much at most, in milliseconds. */
-const LONGEST_ANSWER_MS = 1000
+/** How long an answer may have been on its way, a busy event loop included, without our end of a lease being late. */
+const LONGEST_TRAVEL_MS = 2_000
 
 /** What is asked of each message besides its body. */
 const ATTRIBUTES: readonly MessageSystemAttributeName[] = ['ApproximateReceiveCount']
@@ -132,21 +132,30 @@ async function receive(queue: OpenQueue, options: LeaseOptions, size: number, po
     ...(queue.fifo && { ReceiveRequestAttemptId: randomUUID() }),
   }
   const client = connection.receiving()
-  let sentMs = 0
+  let sentAtMs = 0
   const send = () => {
-    sentMs = performance.now()
+    sentAtMs = performance.now()
     const command = new connection.sdk.ReceiveMessageCommand(request)
     return signal === undefined ? client.send(command) : client.send(command, { abortSignal: signal })
   }
   try {
-    const reply = await sendPatiently(send, new Patience(queue.connection, queue.retrySeconds, signal))
-    // The time began when SQS answered, and the answer was on its way: our end must not be later than that of SQS.
-    const endsAtMs = Math.max(sentMs, performance.now() - LONGEST_ANSWER_MS) + seconds * 1000
+    const reply = await sendPatiently(send, new Patience(connection, queue.retrySeconds, signal))
+    const endsAtMs = handedOutAtMs(sentAtMs, seconds, pollSeconds) + seconds * 1000
     return (reply.Messages ?? []).map(message => leaseOf(message, endsAtMs))
   } catch (error) {
     if ((signal?.aborted || connection.closed) && error instanceof Error && error.name === 'AbortError') return []
     throw requestError(error, 'lease', queue.address)
   }
+}
+
+/**
+ * When SQS handed the messages out, at the earliest: our end of a lease must not be later than that of SQS, or we would
+ * change what is another's by then. Only in a long poll can that be long after the request was sent.
+ */
+function handedOutAtMs(sentAtMs: number, seconds: number, pollSeconds: number): number {
+  if (pollSeconds === 0) return sentAtMs
+  const travelMs = Math.min(LONGEST_TRAVEL_MS, (seconds * 1000) / 4)
+  return Math.max(sentAtMs, performance.now() - travelMs)
 }
 
 function leaseOf({ Attributes, MessageId = '', Body = '', ReceiptHandle = '' }: SqsMessage, endsAtMs: number): Lease {

@@ -43,6 +43,7 @@ export class SqsBackend implements Backend {
       secondsStep: 1,
       emptyConfirmations: { samples: EMPTY_SAMPLES, windowSeconds: queue.emptyWindowSeconds },
       uncountedReleases: false,
+      longPolling: true,
       asciiBodies: true,
     }
   }
