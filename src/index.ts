@@ -24,7 +24,7 @@ export {
   UnsupportedOperationError,
   UnsupportedProtocolError,
 } from './errors.js'
-export type { JsonValue } from './json.js'
+export { type JsonValue, type NanPolicy, parseJson, stringifyJson } from './json.js'
 export type { TaskProgress } from './local-run.js'
 export {
   LocalTaskQueue,
@@ -61,3 +61,4 @@ export {
 export { TaskQueue } from './task-queue.js'
 export type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './task-queue-options.js'
 export type { TaskIterable } from './task-source.js'
+export type { MoveResult, TransferOptions } from './transfer.js'

@@ -4,7 +4,9 @@ import { argumentError } from '../../errors.js'
 import { release, remove, renew } from './finishing.js'
 import { Inserting } from './inserting.js'
 import { changeInsertions } from './insertions.js'
+import { isQueue } from './layout.js'
 import { type LeaseOptions, Leasing } from './leasing.js'
+import { moveTasks } from './moving.js'
 import { isId } from './names.js'
 import type { FileQueue } from './queue.js'
 import { count, list, purge, releaseAll, rezero } from './survey.js'
@@ -115,8 +117,13 @@ export class FileQueueBackend implements Backend {
     return releaseAll(this.#queue)
   }
 
-  list() {
-    return list(this.#queue)
+  list({ wanted = () => true }: { wanted?: (id: string) => boolean } = {}) {
+    return list(this.#queue, wanted)
+  }
+
+  moveTo(other: Backend, { signal }: { signal: AbortSignal }): AsyncIterable<number> | undefined {
+    if (!(other instanceof FileQueueBackend)) return undefined
+    return moveTasks(this.#queue, this.#leasing, other.#queue, other.#inserting, signal)
   }
 
   quarantine(lease: Lease, reason: string): Promise<void> {
@@ -126,6 +133,10 @@ export class FileQueueBackend implements Backend {
   async failures(message: { readonly id: string }): Promise<readonly Failure[]> {
     if (!isId(message.id)) throw argumentError('message.id', 'a UUID in lower case', message.id)
     return this.#queue.history.failures(message.id)
+  }
+
+  exists(): Promise<boolean> {
+    return isQueue(this.#queue.pace, this.#queue.layout)
   }
 
   close(): Promise<void> {
