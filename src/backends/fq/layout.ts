@@ -21,6 +21,10 @@ export interface Layout {
   readonly moved: string
   /** Tasks on their way from a queue on another filesystem, a folder a run. */
   readonly arriving: string
+  /** One file a worker: what it does. */
+  readonly workers: string
+  /** One folder an upload that may be taken up again: its journal. */
+  readonly uploads: string
   /** One zero byte a completion. */
   readonly completions: string
   /** The number of inserted tasks, decimal text. */
@@ -47,6 +51,8 @@ export function layoutOf(root: string): Layout {
     quarantine: join(root, 'quarantine'),
     moved: join(root, 'moved'),
     arriving: join(root, 'arriving'),
+    workers: join(root, 'workers'),
+    uploads: join(root, 'uploads'),
     completions: join(root, 'completions'),
     insertions: join(root, 'insertions'),
     insertionsLock: join(root, 'insertions.lock'),
