@@ -34,7 +34,9 @@ export type Payload = FunctionPayload | ClassPayload
 
 /** A task: something that can say its payload and be executed. */
 export interface Task<R = unknown> {
+  /** The task in JSON's terms, the same in every language. */
   payload(): Payload
+  /** Runs it. `extra` are arguments that come after its own and are in no payload. */
   execute(...extra: never[]): R
   /** Only for the compiler: refuses a {@link FunctionTask} that still needs arguments. */
   readonly missing?: (() => void) | undefined
