@@ -66,7 +66,7 @@ export interface WorkerStatus {
   readonly threads: number
   /** Milliseconds since 1970 by the host's clock, as all times here. */
   readonly startedAtMs: number
-  /** When this was written. A worker writes at least every ten seconds; one that is a minute late is gone. */
+  /** When this was written. A worker writes every five seconds; one that is a minute late is taken for gone. */
   readonly writtenAtMs: number
   readonly executed: number
   readonly failed: number
@@ -146,6 +146,68 @@ export interface Capabilities {
    * `\uXXXX`, as Python does. Default false.
    */
   readonly asciiBodies?: boolean
+  /**
+   * The queue can be opened in another thread too, and is the same queue there. Default true; false where it is in the
+   * memory of the thread that opened it.
+   */
+  readonly threads?: boolean
+}
+
+/** What makes an upload the same upload. */
+export interface UploadHead {
+  /** From it and a task's index comes the task's id. */
+  readonly seed: string
+  /** Says which sequence of tasks it is; one that differs is another upload. */
+  readonly sequence: string
+  /** How many tasks there are; `undefined` where nobody knows. */
+  readonly total: number | undefined
+}
+
+/** An upload as it was found. */
+export interface UploadState {
+  /** What the other methods are told: a new one each time the upload is taken up, and the older ones are refused. */
+  readonly run: string
+  /** That of whoever began the upload. */
+  readonly head: UploadHead
+  /** `[start, end)` of the tasks that were stored, in any order. */
+  readonly stored: readonly { readonly start: number; readonly end: number }[]
+  /** How many of them are in the count of inserted tasks. */
+  readonly counted: number
+  /** All of it was stored. */
+  readonly finished: boolean
+}
+
+/**
+ * The journal of a long insert, kept with the messages, so that a part of it may be tried again: whatever died in the middle of
+ * it, and whether or not workers have drained the queue meanwhile, each message is stored once.
+ */
+export interface Uploads {
+  /**
+   * Begins an upload, or takes up the one of this name: what was half stored is stored wholly, or not at all.
+   *
+   * @param name `undefined`: nobody will take it up; it is forgotten when it ends
+   * @throws Error where the upload of this name is of another sequence or total: nothing was changed
+   */
+  begin(name: string | undefined, head: UploadHead): Promise<UploadState>
+  /**
+   * Stores the messages from index `start` on. Ranges of one run do not overlap, unless {@link settle} was called between.
+   * May be called in another thread than `begin`.
+   */
+  insert(
+    run: string,
+    start: number,
+    messages: readonly Message[],
+    options: { delaySeconds: number },
+  ): Promise<readonly BatchFailure[]>
+  /** After an insert in `range` was cut off: as `begin` does, for that range only. Resolves with what is stored of it. */
+  settle(
+    run: string,
+    range: { readonly start: number; readonly end: number },
+  ): Promise<readonly { readonly start: number; readonly end: number }[]>
+  /** Notes how many tasks of the upload are in the count of inserted tasks. */
+  counted(run: string, count: number): Promise<void>
+  /** Notes that all of it was stored; or, without a name, that no more of it will be. */
+  finish(run: string): Promise<void>
 }
 
 /** The code that talks to one kind of queue; one object is one open queue. */
@@ -154,6 +216,8 @@ export interface Backend {
   readonly capabilities: Capabilities
   /** The queue as a person calls it in messages: a path, a name with its region. */
   readonly label: string
+  /** Tells the queue from every other one, e.g. its URL with the account. Default: `label`. */
+  readonly identity?: string
   /** The name that goes into each message's envelope (fq: the absolute path, as Python writes it). */
   readonly queueName: string
 
@@ -207,10 +271,16 @@ export interface Backend {
   /** The recorded failures of a message, oldest first. */
   failures?(message: { readonly id: string }): Promise<readonly Failure[]>
 
+  /** Journals of long inserts. Without it, the core keeps them in a file of the machine that inserts. */
+  readonly uploads?: Uploads
+
   /** Writes down what a worker does, for others to read; `undefined` when it ends. */
   reportWorker?(worker: string, status: WorkerStatus | undefined): Promise<void>
   /** What the workers of this queue wrote down last. */
   workers?(): Promise<readonly WorkerStatus[]>
+
+  /** Whether there is such a queue, for engines where naming one is not making it. Default: there is. */
+  exists?(): Promise<boolean>
 
   /** Gives back what the backend itself holds (sockets, timers). Leases are the core's to release. */
   close(): Promise<void>

@@ -1,6 +1,8 @@
 /** A chunk of calls on its way through a thread, seen from the main thread. */
 import type { Call, Outcome } from './call.js'
+import type { JsonValue } from './json.js'
 import { codeName, type RegisteredCode } from './registry.js'
+import { SharedObjects } from './shared-objects.js'
 import { type ChunkMessage, type CodeReference, slot } from './thread-messages.js'
 
 /** What the calls of a run share. */
@@ -57,6 +59,7 @@ export class Chunk {
     const calls = new Array<unknown>(2 * length)
     const kwargs: [number, Readonly<Record<string, unknown>>][] = []
     const extras: [number, readonly unknown[]][] = []
+    const objects = new SharedObjects()
     const [first] = this.calls
     let numbered = true
     let firstTry = true
@@ -69,8 +72,8 @@ export class Chunk {
         indexes.set(call.code, code)
       }
       calls[2 * index] = code
-      calls[2 * index + 1] = call.input
-      if (call.kwargs !== undefined) kwargs.push([index, call.kwargs])
+      calls[2 * index + 1] = isList(call.input) ? objects.separateItems(call.input) : objects.separate(call.input)
+      if (call.kwargs !== undefined) kwargs.push([index, objects.separate(call.kwargs)])
       if (call.extra.length > 0) extras.push([index, call.extra])
       numbered &&= typeof first.idSuffix === 'number' && call.idSuffix === first.idSuffix + index
       firstTry &&= call.attempt === 1
@@ -114,14 +117,19 @@ export class Chunk {
     const taken: Call[] = []
     for (let index = this.calls.length - 1; index >= 0 && taken.length < max; index--) {
       const call = this.calls[index]
-      if (
-        call !== undefined &&
-        Atomics.compareExchange(this.#slots, index, slot.waiting, slot.withdrawn) === slot.waiting
-      ) {
-        taken.push(call)
-      }
+      if (call !== undefined && this.withdrawAt(index)) taken.push(call)
     }
     return taken.reverse()
+  }
+
+  /** Takes back one task; false if it has begun, or was taken back before. */
+  withdrawAt(index: number): boolean {
+    return Atomics.compareExchange(this.#slots, index, slot.waiting, slot.withdrawn) === slot.waiting
+  }
+
+  /** Whether a task was taken back. */
+  isWithdrawn(index: number): boolean {
+    return Atomics.load(this.#slots, index) === slot.withdrawn
   }
 
   /** Notes that a task's outcome is being reported; false if one was before (its time was up, say). */
@@ -196,6 +204,10 @@ export class Chunk {
   #state(index: number): number {
     return Atomics.load(this.#slots, index)
   }
+}
+
+function isList(input: Call['input']): input is readonly JsonValue[] {
+  return Array.isArray(input)
 }
 
 function reference(code: RegisteredCode): CodeReference {

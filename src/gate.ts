@@ -7,6 +7,8 @@ export interface Pass {
 
 /** A request for a {@link Pass}. */
 export interface Entry {
+  /** There is room at once. */
+  readonly isOpen: boolean
   /** Resolves when there is room; with `undefined` if the request was cancelled. */
   readonly pass: Promise<Pass | undefined>
   /** Gives up waiting. Does nothing once there is room. */
@@ -35,6 +37,7 @@ export class Gate {
       this.#waiting.add(resolve)
     })
     return {
+      isOpen: admit === undefined,
       pass,
       cancel: () => {
         if (admit !== undefined && this.#waiting.delete(admit)) admit(undefined)

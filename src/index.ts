@@ -11,12 +11,17 @@ export type {
   Message,
   MessageState,
   QueueUrl,
+  UploadHead,
+  UploadState,
+  Uploads,
   WorkerStatus,
 } from './backend.js'
 export type { MemOptions } from './backends/mem.js'
 export type { Clock } from './clock.js'
 export { context, type TaskContext } from './context.js'
+export type { RetryOptions } from './dead-letters.js'
 export {
+  type FailedSlice,
   InsertError,
   LeaseLostError,
   TaskError,
@@ -24,6 +29,7 @@ export {
   UnsupportedOperationError,
   UnsupportedProtocolError,
 } from './errors.js'
+export { type Box, type GridOptions, grid, type TaskGrid } from './grid.js'
 export type { JsonValue } from './json.js'
 export type { TaskProgress } from './local-run.js'
 export {
@@ -37,6 +43,7 @@ export { registerBackend } from './open-backend.js'
 export type { BackoffException, PollOptions, PollState } from './poll/poll-options.js'
 export type { TaskEvent, WorkerEventMap, WorkerEvents } from './poll/worker-events.js'
 export type { LeasedTask, ListedTask, QueuedTask } from './queued-task.js'
+export { range, type TaskRange } from './range.js'
 export {
   type FunctionKey,
   type QueueableOptions,
@@ -45,11 +52,13 @@ export {
   registerTask,
 } from './registry.js'
 export type { Result } from './results.js'
+export { type Sliceable, type SliceableClass, type SliceableOptions, sliceable } from './sliceable.js'
 export {
   type BareTask,
   type ClassPayload,
   type FunctionPayload,
   FunctionTask,
+  type OpenTask,
   type Payload,
   partial,
   RegisteredTask,

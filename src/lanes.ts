@@ -16,6 +16,8 @@ export interface LaneWork {
   readonly hasWaiting: boolean
   /** The next calls for this lane's thread; none: wait. */
   take(lane: number): Call[]
+  /** Finds out whether the source has ended, without taking anything. */
+  peek(): void
   /** Has a thread run them; resolves when all that it began have ended. */
   fly(calls: Call[], lane: number): Promise<void>
   /** Hears what {@link take} or {@link fly} throw. */
@@ -83,6 +85,11 @@ export class Lanes {
     while (!this.#work.isOver) {
       const entry = this.#gate.enter()
       this.#entries.add(entry)
+      if (!entry.isOpen) {
+        // Another run may hold the place for long: this one should not wait for it only to find that nothing is left.
+        this.#work.peek()
+        if (this.#work.isOver) this.wake()
+      }
       const pass = await entry.pass
       this.#entries.delete(entry)
       if (pass === undefined) break

@@ -81,6 +81,7 @@ const registry: Registry = holder[registryKey]
 /**
  * Registers a function, so that tasks can call it by name in a thread, in another process, or on another machine.
  * Call it at the top level of a module that threads can import: `export const f = queueable(function f(x: number) {…})`.
+ * Parameters that may be left out need a default value (`mip = 0`): `mip?: number` looks like a required one at run time.
  *
  * @returns the function itself: it can still be called as it is
  * @throws TypeError if `fn` is no function or has no name; Error if another function has the key already
@@ -140,12 +141,12 @@ export function registerTask<C extends TaskClass>(
  * One file loaded twice (a reload, or as ESM and as CommonJS) registers the same source again: the newer one counts.
  * Anything else under a name in use would silently run the wrong code.
  */
-function refuseSecond(
+export function refuseSecond(
   what: string,
   known: CodeOrigin,
   url: string | undefined,
-  knownCode: AnyFunction | TaskClass,
-  code: AnyFunction | TaskClass,
+  knownCode: object,
+  code: object,
 ): void {
   const sameFile = withoutQuery(known.url) === withoutQuery(url)
   if (sameFile && String(knownCode) === String(code)) return

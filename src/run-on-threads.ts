@@ -80,12 +80,17 @@ export class ThreadRun<T> implements Run, ThreadListener {
   }
 
   withdraw(olderThanMs: number): Call[] {
-    return this.#flights.withdraw(performance.now() - olderThanMs)
+    return this.#flights.withdraw(performance.now() - olderThanMs, olderThanMs > 0)
   }
 
-  abort(call: Call, reason: Error): void {
+  abort(call: Call, reason: Error): boolean {
     const found = this.#flights.find(call)
-    if (found !== undefined) this.#watch.abort(found.flight, found.chunk, found.index, reason)
+    if (found !== undefined && !found.chunk.withdrawAt(found.index)) {
+      this.#watch.abort(found.flight, found.chunk, found.index, reason)
+      return true
+    }
+    this.#returned = this.#returned.filter(returned => returned !== call)
+    return false
   }
 
   resume(): void {
@@ -117,6 +122,9 @@ export class ThreadRun<T> implements Run, ThreadListener {
         return run.#flights.hasWaiting
       },
       take: lane => this.#take(this.#size.tasks, lane),
+      peek: () => {
+        if (mayPull?.() ?? true) source.peek?.()
+      },
       fly: (calls, lane) => this.#fly(calls, lane),
       fail: thrown => this.#fail(thrown),
       woken: () => this.#feedSoon(),

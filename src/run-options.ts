@@ -29,6 +29,8 @@ export interface Source<T> {
    * @param lane who asks; a lane that found other work asks for 0
    */
   take(max: number, lane: number): T[]
+  /** Finds out whether it has ended, pulling one task ahead at most. */
+  peek?(): void
   /** Resolves when {@link take} may give something, or the source has ended. */
   ready(): Promise<void>
   /** Pulls no more. */
@@ -60,8 +62,14 @@ export interface Run {
   stop(): Call[]
   /** `mayPull` is true again. */
   resume(): void
-  /** Takes back tasks that were handed out `olderThanMs` ago and have not begun: others may run them sooner. */
+  /**
+   * Takes back tasks that were handed out `olderThanMs` ago and have not begun: others may run them sooner. With a time
+   * above 0, a thread that is still starting keeps the first one.
+   */
   withdraw(olderThanMs: number): Call[]
-  /** Asks a running task to end, by its `signal`; if it does not, its thread is stopped. Its outcome is `reason`. */
-  abort(call: Call, reason: Error): void
+  /**
+   * Ends a call. One that runs is asked by its `signal`, and if it goes on its thread is stopped; its outcome will be
+   * `reason`, and this is true. One that has not begun never will, and has no outcome: false.
+   */
+  abort(call: Call, reason: Error): boolean
 }

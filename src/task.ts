@@ -46,17 +46,24 @@ export interface Task<R = unknown> {
  * What may be inserted or run: a task, a function that `queueable` registered and that needs no argument, a payload, or
  * a pair of one of these with the extra arguments for `execute`.
  */
-export type TaskInput<R = unknown> = BareTask<R> | readonly [task: BareTask<R>, extraArgs: readonly unknown[]]
+export type TaskInput<R = unknown> = BareTask<R> | readonly [task: OpenTask<R>, extraArgs: readonly unknown[]]
 
 /** A {@link TaskInput} without extra arguments. */
 export type BareTask<R = unknown> = Task<R> | (() => R) | Payload
+
+/**
+ * What may stand in a pair: the extra arguments may be the ones that are still missing. Unlike a task's own arguments,
+ * which each task gets to itself, extra ones are shared by tasks of a thread, and with the caller at `parallel: 0`: they
+ * are to be read only (or shared memory).
+ */
+export type OpenTask<R = unknown> = BareTask<R> | FunctionTask<never[], R> | ((...args: never[]) => R)
 
 /** What running a task resolves with. */
 export type TaskResult<T> = T extends readonly [infer Bare, readonly unknown[]]
   ? TaskResult<Bare>
   : T extends { execute(...extra: never[]): infer R }
     ? Awaited<R>
-    : T extends () => infer R
+    : T extends (...args: never[]) => infer R
       ? Awaited<R>
       : unknown
 
@@ -242,14 +249,15 @@ function callFunction(
 }
 
 /**
- * Refuses a call with too few arguments. JavaScript tells how many parameters are required, not how many are allowed at
- * most, so too many are left to the compiler.
+ * Refuses a call with too few arguments. JavaScript tells how many parameters come before the first one with a default
+ * value, not how many are allowed at most, so too many are left to the compiler.
  */
 export function checkArity(code: RegisteredFunction, argCount: number, hasKwargs: boolean): void {
   const given = argCount + (hasKwargs ? 1 : 0)
   if (given < code.fn.length) {
     throw new TypeError(
-      `Expected ${code.fn.length} arguments for ${codeName(code)}, got ${given}; add them by partial()`,
+      `Expected ${code.fn.length} arguments for ${codeName(code)}, got ${given}; add them by partial(), or give the ` +
+        "parameters that may be left out a default value (TypeScript's `?` is gone when the code runs)",
     )
   }
 }

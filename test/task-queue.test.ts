@@ -94,7 +94,7 @@ describe('a TaskQueue', () => {
     assert.throws(
       // @ts-expect-error a boolean
       () => new TaskQueue('mem://q', { progress: 1 }),
-      /Expected `progress` to be a boolean, got `1` \(number\)/,
+      /Expected `progress` to be true or false, got `1` \(number\)/,
     )
     // @ts-expect-error an object
     assert.throws(() => new TaskQueue('mem://q', 'eu-central-1'), /Expected `options` to be an object/)

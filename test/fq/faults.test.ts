@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { LeaseLostError } from 'ptq'
 import { inFolder, inQueue, openQueue } from './folder.js'
 import { insert, leaseNow, leaseOne, message, messages, namesIn } from './messages.js'
-import { type Interference, interfered, systemError } from './test-files.js'
+import { type Interference, interfered, settableClock, systemError } from './test-files.js'
 
 const OLD_SECONDS = 1_700_000_000
 
@@ -149,6 +149,31 @@ test('a fault in the middle of a batch of inserts is reported by place; the othe
       assert.deepEqual(namesIn(root, 'staging'), [])
     },
     { fileSystem: interfered(interference) },
+  )
+})
+
+test('a takeover whose record can’t be written is undone', async () => {
+  const { clock, options } = settableClock()
+  let isFull = false
+  const interference: Interference = {
+    blocking(call, path) {
+      if (isFull && call === 'write') throw systemError('ENOSPC', path)
+    },
+    clockMs: options.hostNowMs,
+  }
+  await inQueue(
+    async (queue, root) => {
+      await insert(queue, 1)
+      await leaseOne(queue, 10)
+      clock.seconds += 100
+      const expired = namesIn(root, 'queue')
+      isFull = true
+      await assert.rejects(leaseNow(queue), /ENOSPC.*movement/)
+      assert.deepEqual(namesIn(root, 'queue'), expired)
+      isFull = false
+      assert.equal((await leaseOne(queue)).attempt, 2)
+    },
+    { ...options, fileSystem: interfered(interference) },
   )
 })
 

@@ -1,6 +1,7 @@
 /** Queues and messages for the tests of the SQS backend. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { TaskQueue } from 'ptq'
 import type { Backend, Lease, Message } from '#ptq/backend.js'
 import { opener, type SqsOptions } from '#ptq/backends/sqs/index.js'
 import { messageWriter } from '#ptq/message.js'
@@ -19,6 +20,17 @@ export function openQueue(endpoint: string, options: SqsOptions & { fifo?: boole
     { protocol: 'sqs', path: name },
     { ...ACCESS, endpoint, createIfMissing: true, emptyWindowSeconds: 0, ...rest },
   )
+}
+
+/** A TaskQueue of its own for a test, on a server at `endpoint`; made at its first use. */
+export function newTaskQueue(endpoint: string, options: SqsOptions = {}): TaskQueue {
+  return new TaskQueue(`sqs://test-${randomUUID()}`, {
+    ...ACCESS,
+    endpoint,
+    createIfMissing: true,
+    emptyWindowSeconds: 0,
+    ...options,
+  })
 }
 
 /** Messages with an envelope each, as the core writes them. */

@@ -7,6 +7,7 @@ import { changeInsertions, readInsertions } from './insertions.js'
 import { inside, requireQueue } from './layout.js'
 import { parseName, type TaskName } from './names.js'
 import { type FileQueue, queueFault } from './queue.js'
+import { removeTree } from './uploads.js'
 
 /** The names in a folder, some at a time; nothing where there is no folder. */
 async function* namesIn({ pace }: FileQueue, path: string): AsyncGenerator<readonly string[], void, undefined> {
@@ -117,7 +118,7 @@ export async function rezero(queue: FileQueue): Promise<void> {
   })
 }
 
-/** Removes all tasks, their histories and what was quarantined, and sets the counters to 0. Foreign files stay. */
+/** Removes all tasks, their histories, what was quarantined and the journals of uploads, and sets the counters to 0. Foreign files stay. */
 export async function purge(queue: FileQueue): Promise<void> {
   const { layout, pace } = queue
   await guarded(queue, 'Purging', async () => {
@@ -138,6 +139,7 @@ export async function purge(queue: FileQueue): Promise<void> {
         })
       }
     }
+    await removeTree(queue, layout.uploads)
     await pace.settle(layout.queue)
   })
   await rezero(queue)

@@ -62,7 +62,7 @@ export class Unfit {
     const { held, origin } = heldOf(this.#queue, lease)
     const path = inside(layout.queue, held.name)
     if (await this.addIfYoung(held.id, path)) {
-      await moveHeld(this.#queue, lease, origin.name)
+      await moveHeld(this.#queue, lease, origin)
       giveUp(lease)
       return
     }

@@ -16,6 +16,8 @@ import { purgeByDraining, purgeNatively } from './purge.js'
 export class SqsBackend implements Backend {
   readonly capabilities: Capabilities
   readonly label: string
+  /** The queue's own URL, which has the account. */
+  readonly identity: string
   readonly queueName: string
   readonly #queue: OpenQueue
 
@@ -24,6 +26,7 @@ export class SqsBackend implements Backend {
     this.#queue = queue
     this.queueName = queueName
     this.label = addressOf(queue.address)
+    this.identity = queue.url
     this.capabilities = {
       insertBatch: BATCH_ENTRIES,
       leaseBatch: BATCH_ENTRIES,
@@ -40,6 +43,7 @@ export class SqsBackend implements Backend {
       secondsStep: 1,
       emptyConfirmations: { samples: EMPTY_SAMPLES, windowSeconds: queue.emptyWindowSeconds },
       uncountedReleases: false,
+      longPolling: true,
       asciiBodies: true,
     }
   }
