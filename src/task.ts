@@ -61,7 +61,7 @@ export type OpenTask<R = unknown> = BareTask<R> | FunctionTask<never[], R> | ((.
 /** What running a task resolves with. */
 export type TaskResult<T> = T extends readonly [infer Bare, readonly unknown[]]
   ? TaskResult<Bare>
-  : T extends { execute(...extra: never[]): infer R }
+  : T extends Pick<Task<infer R>, 'execute'>
     ? Awaited<R>
     : T extends (...args: never[]) => infer R
       ? Awaited<R>
