@@ -7,6 +7,7 @@
  */
 import { callerFile, moduleName } from './caller.js'
 import { argumentError, UnregisteredTaskError } from './errors.js'
+import type { Task } from './task.js'
 
 /** The key of a function: the stem of its module's file and its own name, as in Python. */
 export type FunctionKey = readonly [module: string, name: string]
@@ -40,7 +41,7 @@ export interface RegisteredClass extends CodeOrigin {
 export type RegisteredCode = RegisteredFunction | RegisteredClass
 
 /** A class whose objects are tasks; rebuilt from a payload by `new Class(fields)`. */
-export type TaskClass = new (fields: never) => { execute(...extra: never[]): unknown; payload(): unknown }
+export type TaskClass = new (fields: never) => Pick<Task, 'execute' | 'payload'>
 
 /** Overrides of what `queueable` finds out by itself. */
 export interface QueueableOptions {
