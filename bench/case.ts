@@ -4,11 +4,20 @@ import type { CaseParameters, Measurement } from './row.js'
 
 /** The work of a case, ready to go. */
 export interface Work {
-  /** Does `n` tasks, each of which calls `countOne()`. */
-  run(n: number): Promise<void> | void
+  /** Makes what the next run needs; not measured. */
+  fill?(n: number): Promise<void> | void
+  /**
+   * Does `n` tasks, each of which calls `countOne()`.
+   * @returns what only the work itself can measure; it takes the place of what the frame measured
+   */
+  run(n: number): RunResult | Promise<RunResult>
   /** Lets the process exit. */
   close?(): Promise<void> | void
 }
+
+// A case that measures nothing itself returns nothing.
+// biome-ignore lint/suspicious/noConfusingVoidType: that is what a function without a `return` gives
+type RunResult = Partial<Measurement> | void
 
 /**
  * Measures what `prepare` made ready. The warm-up runs `warmUp` tasks first, so that threads are there and code is hot.
@@ -20,13 +29,16 @@ export async function runCase(
   const parameters: CaseParameters = JSON.parse(process.argv[2] ?? '')
   const { n } = parameters
   const work = await prepare(parameters)
-  await work.run(Math.min(n, options.warmUp))
+  const warmUp = Math.min(n, options.warmUp)
+  await work.fill?.(warmUp)
+  await work.run(warmUp)
 
+  await work.fill?.(n)
   const countedBefore = counted()
   const rssBeforeMb = process.memoryUsage.rss() / 2 ** 20
   const cpuBefore = process.cpuUsage()
   const startMs = performance.now()
-  await work.run(n)
+  const own = await work.run(n)
   const seconds = (performance.now() - startMs) / 1000
   const cpu = process.cpuUsage(cpuBefore)
   const tasks = counted() - countedBefore
@@ -40,6 +52,7 @@ export async function runCase(
     rssBeforeMb,
     // maxRSS is in KiB, and of the whole life of the process: the warm-up's peak counts too.
     rssPeakMb: process.resourceUsage().maxRSS / 1024,
+    ...own,
   }
   process.stdout.write(`${JSON.stringify(measurement)}\n`)
 }
@@ -48,5 +61,12 @@ export async function runCase(
 export function numberOf(parameters: CaseParameters, name: string): number {
   const value = parameters.settings[name]
   if (typeof value !== 'number') throw new Error(`Expected the setting ${name} to be a number, got ${value}`)
+  return value
+}
+
+/** A setting of the case that has to be a text. */
+export function textOf(parameters: CaseParameters, name: string): string {
+  const value = parameters.settings[name]
+  if (typeof value !== 'string') throw new Error(`Expected the setting ${name} to be a text, got ${value}`)
   return value
 }

@@ -55,9 +55,10 @@ const noExtra: readonly unknown[] = []
 
 /**
  * Makes a task ready to run.
+ * @param task what results and errors carry. Default: the task itself, without its extra arguments
  * @throws TypeError if it is no task or JSON can't carry an argument; UnregisteredTaskError if its code isn't known here
  */
-export function toCall(given: TaskInput, idSuffix: string | number, attempt: number): Call {
+export function toCall(given: TaskInput, idSuffix: string | number, attempt: number, task?: unknown): Call {
   const { bare, extra } = splitExtra(given)
   const code = findCode(bare)
   let input: Call['input']
@@ -74,7 +75,7 @@ export function toCall(given: TaskInput, idSuffix: string | number, attempt: num
     checkArity(code, args.length + extra.length, kwargs !== undefined)
     input = toJsonValue(args, 'args') as JsonValue[]
   }
-  return { task: given, code, input, kwargs, extra, idSuffix, attempt }
+  return { task: task ?? given, code, input, kwargs, extra, idSuffix, attempt }
 }
 
 /**

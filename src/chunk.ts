@@ -117,14 +117,19 @@ export class Chunk {
     const taken: Call[] = []
     for (let index = this.calls.length - 1; index >= 0 && taken.length < max; index--) {
       const call = this.calls[index]
-      if (
-        call !== undefined &&
-        Atomics.compareExchange(this.#slots, index, slot.waiting, slot.withdrawn) === slot.waiting
-      ) {
-        taken.push(call)
-      }
+      if (call !== undefined && this.withdrawAt(index)) taken.push(call)
     }
     return taken.reverse()
+  }
+
+  /** Takes back one task; false if it has begun, or was taken back before. */
+  withdrawAt(index: number): boolean {
+    return Atomics.compareExchange(this.#slots, index, slot.waiting, slot.withdrawn) === slot.waiting
+  }
+
+  /** Whether a task was taken back. */
+  isWithdrawn(index: number): boolean {
+    return Atomics.load(this.#slots, index) === slot.withdrawn
   }
 
   /** Notes that a task's outcome is being reported; false if one was before (its time was up, say). */

@@ -15,7 +15,14 @@ const maxTimerMs = 2 ** 31 - 1
 export const systemClock: Clock = {
   nowMs: Date.now,
   setAlarm(ms, ring) {
-    const timer = setTimeout(ring, Math.min(ms, maxTimerMs))
+    let leftMs = ms
+    let timer: NodeJS.Timeout
+    const next = () => {
+      const stepMs = Math.min(leftMs, maxTimerMs)
+      leftMs -= stepMs
+      timer = setTimeout(leftMs > 0 ? next : ring, stepMs)
+    }
+    next()
     return () => clearTimeout(timer)
   },
 }

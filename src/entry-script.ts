@@ -10,16 +10,26 @@ const checked = new Map<string, string | undefined>()
  * @throws Error that says what to do
  */
 export function refuseEntryScript(code: RegisteredCode): void {
-  const { url } = code
+  refuseEntryFile(codeName(code), code.url)
+}
+
+/**
+ * Refuses a file that a thread can't import, or can't import safely.
+ *
+ * @param name what is registered there, as messages show it
+ * @param url `undefined`: it was registered outside a file
+ * @throws Error that says what to do
+ */
+export function refuseEntryFile(name: string, url: string | undefined): void {
   if (url === undefined) {
     throw new Error(
-      `Expected ${codeName(code)} to be registered in a file that a thread can import; ` +
+      `Expected ${name} to be registered in a file that a thread can import; ` +
         'move it to a module of its own, or run it with `parallel: 0`',
     )
   }
   if (!checked.has(url)) checked.set(url, entryProblem(url))
   const problem = checked.get(url)
-  if (problem !== undefined) throw new Error(`Expected ${codeName(code)} to be importable by a thread, but ${problem}`)
+  if (problem !== undefined) throw new Error(`Expected ${name} to be importable by a thread, but ${problem}`)
 }
 
 function entryProblem(url: string): string | undefined {

@@ -12,6 +12,8 @@ export type WireError =
       readonly stack: string | undefined
       /** Own properties besides: `code`, `errno`, `path`, … */
       readonly properties: Readonly<Record<string, unknown>>
+      /** The names of its classes that JavaScript doesn't have itself, the error's own first. */
+      readonly classes?: readonly string[]
       readonly cause?: WireError
       /** Of an AggregateError. */
       readonly errors?: readonly WireError[]
@@ -34,11 +36,13 @@ export function errorToWire(thrown: unknown, depth = 0): WireError {
       if (key !== 'cause' && key !== 'errors') properties[key] = cloneable(value)
     }
     const follow = depth < causeDepthLimit
+    const classes = errorClasses(thrown)
     return {
       name: String(thrown.name),
       message: String(thrown.message),
       stack: typeof thrown.stack === 'string' ? thrown.stack : undefined,
       properties,
+      ...(classes.length > 0 && { classes }),
       ...(follow && thrown.cause !== undefined && { cause: errorToWire(thrown.cause, depth + 1) }),
       ...(follow &&
         thrown instanceof AggregateError && { errors: thrown.errors.map(error => errorToWire(error, depth + 1)) }),
@@ -58,11 +62,30 @@ export function errorFromWire(wire: WireError): unknown {
   for (const [key, value] of Object.entries({ stack: wire.stack, name: wire.name })) {
     if (value !== undefined && error[key as 'stack' | 'name'] !== value) hide(error, key, value)
   }
+  if (wire.classes !== undefined) crossedClasses.set(error, wire.classes)
   if (wire.cause !== undefined) hide(error, 'cause', errorFromWire(wire.cause))
   for (const [key, value] of Object.entries(wire.properties)) {
     Object.defineProperty(error, key, { value, writable: true, enumerable: true, configurable: true })
   }
   return error
+}
+
+/** The classes that errors from another thread had there: here they are of a native class. */
+const crossedClasses = new WeakMap<Error, readonly string[]>()
+
+/**
+ * The names of an error's classes, its own first, without those that JavaScript has itself; also of an error that came
+ * from another thread, where its classes are lost.
+ */
+export function errorClasses(error: Error): readonly string[] {
+  const crossed = crossedClasses.get(error)
+  if (crossed !== undefined) return crossed
+  const names: string[] = []
+  for (let type: unknown = Object.getPrototypeOf(error); type instanceof Error; type = Object.getPrototypeOf(type)) {
+    const name = type.constructor.name
+    if (!Object.hasOwn(nativeErrors, name) && name !== 'AggregateError') names.push(name)
+  }
+  return names
 }
 
 function hide(error: Error, key: string, value: unknown): void {

@@ -59,7 +59,8 @@ export class Flights implements Iterable<Flight> {
   find(call: Call): { readonly flight: Flight; readonly chunk: Chunk; readonly index: number } | undefined {
     for (const { flight, chunk } of this.#byChunk.values()) {
       const index = chunk.indexOf(call)
-      if (index >= 0) return { flight, chunk, index }
+      // Withdrawn: another chunk may have it now.
+      if (index >= 0 && !chunk.isWithdrawn(index)) return { flight, chunk, index }
     }
     return undefined
   }
@@ -90,11 +91,16 @@ export class Flights implements Iterable<Flight> {
     return fullest?.withdraw(Math.min(max, Math.ceil(most / 2))) ?? []
   }
 
-  /** Takes back all that was handed out at `beforeMs` at the latest (by `performance.now()`) and has not begun. */
-  withdraw(beforeMs: number): Call[] {
+  /**
+   * Takes back all that was handed out at `beforeMs` at the latest (by `performance.now()`) and has not begun.
+   * @param leaveOne a thread that has begun none keeps one: else one that takes long to start would never have a task
+   */
+  withdraw(beforeMs: number, leaveOne: boolean): Call[] {
     const withdrawn: Call[] = []
     for (const { chunk } of this.#byChunk.values()) {
-      if (chunk.sinceMs <= beforeMs) for (const call of chunk.withdraw(Number.POSITIVE_INFINITY)) withdrawn.push(call)
+      if (chunk.sinceMs > beforeMs) continue
+      const kept = leaveOne && !chunk.hasBegun ? 1 : 0
+      for (const call of chunk.withdraw(chunk.waitingCount - kept)) withdrawn.push(call)
     }
     return withdrawn
   }

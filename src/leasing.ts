@@ -6,6 +6,7 @@ import type { Backend, BatchFailure, Failure, Lease } from './backend.js'
 import { argumentError, LeaseLostError } from './errors.js'
 import { warnNoTask } from './no-task.js'
 import { LeasedTask, leaseOf } from './queued-task.js'
+import { delaySeconds } from './seconds.js'
 
 /** Below this number of held leases nobody looks which of them have run out. */
 const minSweep = 1024
@@ -26,6 +27,8 @@ export class Leasing {
   readonly #concurrency: number
   /** Those to give back at the end, with the moment by our own clock when they run out, in ms since 1970. */
   readonly #held = new Map<LeasedTask, number>()
+  /** Renewals under way. Until one has ended nobody knows the handle by which its task can be released or deleted. */
+  readonly #renewing = new Map<LeasedTask, Promise<unknown>>()
   #sweepAt = minSweep
 
   constructor(concurrency: number) {
@@ -81,7 +84,15 @@ export class Leasing {
 
   /** The leases now end `seconds` from now. */
   async renew(backend: Backend, tasks: readonly LeasedTask[], seconds: number): Promise<Failed> {
-    const failed = await this.#change(backend, tasks, leases => backend.renew(leases, seconds))
+    await this.#renewed(tasks)
+    const renewal = this.#change(backend, tasks, leases => backend.renew(leases, seconds))
+    for (const task of tasks) this.#renewing.set(task, renewal)
+    let failed: Failed
+    try {
+      failed = await renewal
+    } finally {
+      for (const task of tasks) this.#renewing.delete(task)
+    }
     for (const task of tasks) {
       const error = failed.get(task)
       if (error === undefined) this.#hold(task, seconds)
@@ -96,11 +107,13 @@ export class Leasing {
     tasks: readonly LeasedTask[],
     options: { delaySeconds: number; failure?: Failure },
   ): Promise<Failed> {
+    await this.#renewed(tasks)
     return this.#end(tasks, await this.#change(backend, tasks, leases => backend.release(leases, options)))
   }
 
   /** Removes finished tasks. */
   async delete(backend: Backend, tasks: readonly LeasedTask[], options: { tally: boolean }): Promise<Failed> {
+    await this.#renewed(tasks)
     return this.#end(tasks, await this.#change(backend, tasks, leases => backend.delete(leases, options)))
   }
 
@@ -109,6 +122,19 @@ export class Leasing {
     this.#hold(task, seconds)
     if (this.#held.size >= this.#sweepAt) this.#sweep()
     return task
+  }
+
+  /** Resolves when none of these tasks is being renewed. */
+  async #renewed(tasks: readonly LeasedTask[]): Promise<void> {
+    if (this.#renewing.size === 0) return
+    for (let task = this.#firstRenewing(tasks); task !== undefined; task = this.#firstRenewing(tasks)) {
+      // What it came to is told to whoever renews.
+      await Promise.allSettled([this.#renewing.get(task)])
+    }
+  }
+
+  #firstRenewing(tasks: readonly LeasedTask[]): LeasedTask | undefined {
+    return this.#renewing.size === 0 ? undefined : tasks.find(task => this.#renewing.has(task))
   }
 
   #hold(task: LeasedTask, seconds: number): void {
@@ -183,7 +209,11 @@ async function settled(
 async function setAside(backend: Backend, lease: Lease, error: unknown): Promise<void> {
   const reason = error instanceof Error ? error.message : String(error)
   if (backend.quarantine === undefined) {
-    const [failure] = await settled([lease], leases => backend.release(leases, { delaySeconds: 0 }))
+    // Later each time, or every worker would be given it again at once, for as long as that policy waits.
+    const { capabilities, label } = backend
+    const wantedSeconds = Math.min(2 ** Math.min(lease.attempt, 20), capabilities.maxDelaySeconds)
+    const options = { delaySeconds: delaySeconds('delaySeconds', wantedSeconds, capabilities, label) }
+    const [failure] = await settled([lease], leases => backend.release(leases, options))
     warnNoTask(
       backend,
       lease.id,
@@ -194,9 +224,9 @@ async function setAside(backend: Backend, lease: Lease, error: unknown): Promise
   }
   try {
     await backend.quarantine(lease, reason)
-    warnNoTask(backend, lease.id, 'quarantined', error)
+    warnNoTask(backend, lease.id, 'set aside', error)
   } catch (cause) {
-    warnNoTask(backend, lease.id, `not quarantined (${cause instanceof Error ? cause.message : cause})`, error)
+    warnNoTask(backend, lease.id, `not set aside (${cause instanceof Error ? cause.message : cause})`, error)
   }
 }
 

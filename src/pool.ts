@@ -105,7 +105,7 @@ export class ThreadPool {
    * Runs an export of workers/thread.ts in a thread. An abort of `signal` stops the thread itself.
    * Rejects if the thread dies.
    */
-  async run<Message, Report>(name: 'run', message: Message, signal: AbortSignal): Promise<Report> {
+  async run<Message, Report>(name: 'run' | 'insert', message: Message, signal: AbortSignal): Promise<Report> {
     // How many threads there may be is decided by who calls: each keeps at most its own `parallel` calls in flight.
     const { options } = this.#piscina
     options.maxThreads = Math.max(options.maxThreads, ++this.#calls)

@@ -7,6 +7,7 @@
  */
 import { callerFile, moduleName } from './caller.js'
 import { argumentError, UnregisteredTaskError } from './errors.js'
+import type { Task } from './task.js'
 
 /** The key of a function: the stem of its module's file and its own name, as in Python. */
 export type FunctionKey = readonly [module: string, name: string]
@@ -40,7 +41,7 @@ export interface RegisteredClass extends CodeOrigin {
 export type RegisteredCode = RegisteredFunction | RegisteredClass
 
 /** A class whose objects are tasks; rebuilt from a payload by `new Class(fields)`. */
-export type TaskClass = new (fields: never) => { execute(...extra: never[]): unknown; payload(): unknown }
+export type TaskClass = new (fields: never) => Pick<Task, 'execute' | 'payload'>
 
 /** Overrides of what `queueable` finds out by itself. */
 export interface QueueableOptions {
@@ -141,12 +142,12 @@ export function registerTask<C extends TaskClass>(
  * One file loaded twice (a reload, or as ESM and as CommonJS) registers the same source again: the newer one counts.
  * Anything else under a name in use would silently run the wrong code.
  */
-function refuseSecond(
+export function refuseSecond(
   what: string,
   known: CodeOrigin,
   url: string | undefined,
-  knownCode: AnyFunction | TaskClass,
-  code: AnyFunction | TaskClass,
+  knownCode: object,
+  code: object,
 ): void {
   const sameFile = withoutQuery(known.url) === withoutQuery(url)
   if (sameFile && String(knownCode) === String(code)) return

@@ -10,6 +10,9 @@ import { callCode } from './task.js'
 /** The event loop gets a turn at least this often, so that signals and timers are heard between tasks. Milliseconds. */
 const turnMs = 10
 
+/** How long a task that was asked to end by its `signal` may take to do so; what it still does counts for nothing. Milliseconds. */
+const abortGraceMs = 250
+
 export class HereRun<T> implements Run {
   readonly done: Promise<void>
   readonly #options: RunOptions<T>
@@ -45,8 +48,15 @@ export class HereRun<T> implements Run {
     return performance.now() - this.#takenMs < olderThanMs ? [] : this.#calls.splice(this.#next)
   }
 
-  abort(call: Call, reason: Error): void {
-    this.#running.get(call)?.abort(reason)
+  abort(call: Call, reason: Error): boolean {
+    const running = this.#running.get(call)
+    if (running !== undefined) {
+      running.abort(reason)
+      return true
+    }
+    const index = this.#calls.indexOf(call, this.#next)
+    if (index >= 0) this.#calls.splice(index, 1)
+    return false
   }
 
   async #run(): Promise<void> {
@@ -71,7 +81,7 @@ export class HereRun<T> implements Run {
           const context = new HereContext(now, idPrefix, listener)
           this.#running.set(now, context)
           const running = runCall(now, context)
-          const outcome = running instanceof Promise ? await running : running
+          const outcome = running instanceof Promise ? await context.endOf(running) : running
           this.#running.delete(now)
           // A task that was told to end failed, whatever it made of that.
           listener.onOutcome(
@@ -165,6 +175,8 @@ class HereContext implements TaskContext {
   readonly #listener: RunListener
   #abort: AbortController | undefined
   #throttle: ProgressThrottle | undefined
+  #giveUp: (() => void) | undefined
+  #givingUp: NodeJS.Timeout | undefined
 
   constructor(call: Call, idPrefix: string, listener: RunListener) {
     this.#call = call
@@ -192,6 +204,20 @@ class HereContext implements TaskContext {
   abort(reason: Error): void {
     this.#abort ??= new AbortController()
     this.#abort.abort(reason)
+    if (this.#giveUp !== undefined) this.#givingUp ??= setTimeout(this.#giveUp, abortGraceMs)
+  }
+
+  /** How the task ended; one that was asked to end and does not is given up: nothing can stop it in this thread. */
+  async endOf(running: Promise<Outcome>): Promise<Outcome> {
+    const startMs = performance.now()
+    const givenUp = new Promise<Outcome>(resolve => {
+      this.#giveUp = () => resolve({ ok: false, error: this.signal.reason, elapsedMs: performance.now() - startMs })
+    })
+    try {
+      return await Promise.race([running, givenUp])
+    } finally {
+      clearTimeout(this.#givingUp)
+    }
   }
 
   async renew(seconds: number): Promise<void> {

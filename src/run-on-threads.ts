@@ -1,6 +1,6 @@
 /**
  * Runs calls on pool threads: `parallel` lanes, each of which takes a chunk from the source, has one thread run it, and
- * takes the next. Chunks grow until one lasts about ten milliseconds. A lane that finds the source empty takes tasks that
+ * takes the next. Chunks grow until one lasts about 50 milliseconds. A lane that finds the source empty takes tasks that
  * have not begun from the others' chunks, so that no task waits behind a slow one while a thread is idle. A thread that
  * could run more asynchronous tasks at once than it has is sent further chunks.
  */
@@ -80,12 +80,17 @@ export class ThreadRun<T> implements Run, ThreadListener {
   }
 
   withdraw(olderThanMs: number): Call[] {
-    return this.#flights.withdraw(performance.now() - olderThanMs)
+    return this.#flights.withdraw(performance.now() - olderThanMs, olderThanMs > 0)
   }
 
-  abort(call: Call, reason: Error): void {
+  abort(call: Call, reason: Error): boolean {
     const found = this.#flights.find(call)
-    if (found !== undefined) this.#watch.abort(found.flight, found.chunk, found.index, reason)
+    if (found !== undefined && !found.chunk.withdrawAt(found.index)) {
+      this.#watch.abort(found.flight, found.chunk, found.index, reason)
+      return true
+    }
+    this.#returned = this.#returned.filter(returned => returned !== call)
+    return false
   }
 
   resume(): void {

@@ -48,7 +48,7 @@ export interface RunOptions<T = TaskInput> {
   readonly concurrency: number
   /** Report each task's outcome and value as it ends; otherwise successes may come late and without value. */
   readonly postAll: boolean
-  /** Tasks that a thread takes at once, at most. Default: as many as last about ten milliseconds. */
+  /** Tasks that a thread takes at once, at most. Default: as many as last about 50 milliseconds. */
   readonly maxChunk?: number
   /** Whether tasks may be pulled now; after a no, {@link Run.resume} says when. Holds back while results wait to be read. */
   readonly mayPull?: () => boolean
@@ -62,8 +62,14 @@ export interface Run {
   stop(): Call[]
   /** `mayPull` is true again. */
   resume(): void
-  /** Takes back tasks that were handed out `olderThanMs` ago and have not begun: others may run them sooner. */
+  /**
+   * Takes back tasks that were handed out `olderThanMs` ago and have not begun: others may run them sooner. With a time
+   * above 0, a thread that is still starting keeps the first one.
+   */
   withdraw(olderThanMs: number): Call[]
-  /** Asks a running task to end, by its `signal`; if it does not, its thread is stopped. Its outcome is `reason`. */
-  abort(call: Call, reason: Error): void
+  /**
+   * Ends a call. One that runs is asked by its `signal`, and if it goes on its thread is stopped; its outcome will be
+   * `reason`, and this is true. One that has not begun never will, and has no outcome: false.
+   */
+  abort(call: Call, reason: Error): boolean
 }

@@ -1,25 +1,27 @@
 /** A queue that many processes and machines share. */
-import { homedir } from 'node:os'
-import type { QueueUrl } from './backend.js'
+import type { WorkerStatus } from './backend.js'
+import { checkNames, checkParallel, checkSignal } from './check-options.js'
 import { systemClock } from './clock.js'
+import { countFailures, listFailures, type RetryOptions, retryFailures } from './dead-letters.js'
 import { isEmpty, untilEmpty } from './emptiness.js'
-import { argumentError, LeaseLostError, UnsupportedOperationError } from './errors.js'
-import { insertTasks } from './insert.js'
-import { Leasing, throwFailed } from './leasing.js'
-import { listTasks, requireListing } from './listing.js'
-import { OpenOnce, requireProtocol } from './open-backend.js'
-import { DeadLetterQueue, defaultDeadLetter } from './poll/dead-letter-queue.js'
-import { type PollOptions, pollSettings } from './poll/poll-options.js'
-import { printSteps } from './poll/step-printer.js'
-import { Worker } from './poll/worker.js'
+import { argumentError, UnsupportedOperationError } from './errors.js'
+import { insertTasks, payloadText } from './insert.js'
+import { cancelLeases, deleteTasks, leaseTasks, renewLeases } from './lease-verbs.js'
+import { findTask, listTasks, requireListing } from './listing.js'
+import type { OpenOnce } from './open-backend.js'
+import type { PollOptions } from './poll/poll-options.js'
+import { pollQueue } from './poll/poll-queue.js'
 import { WorkerEvents } from './poll/worker-events.js'
-import { refuseInThread } from './pool.js'
-import { formatQueueUrl, parseQueueUrl } from './queue-url.js'
+import { QueueConnection } from './queue-connection.js'
 import type { LeasedTask, ListedTask } from './queued-task.js'
-import { delaySeconds, leaseSeconds, requireSeconds } from './seconds.js'
+import { delaySeconds, requireSeconds } from './seconds.js'
 import type { BareTask } from './task.js'
 import type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './task-queue-options.js'
 import { iterableOf, lengthOf, type TaskIterable, TaskSource } from './task-source.js'
+import { copyMessages, type MoveResult, moveMessages, type TransferOptions, type TransferPlan } from './transfer.js'
+import { forgetUploads } from './upload/journal-files.js'
+import { checkUploadName, queueReference, requireThreads, uploadTasks } from './upload/plan-upload.js'
+import { upload } from './upload/upload.js'
 
 /**
  * A queue of tasks, named by a URL. Each verb opens it where that has not happened yet, so naming a queue costs and
@@ -28,13 +30,10 @@ import { iterableOf, lengthOf, type TaskIterable, TaskSource } from './task-sour
 export class TaskQueue implements AsyncDisposable {
   /** The queue's URL in its one form, e.g. `fq:///data/queue`. */
   readonly url: string
-  readonly #backend: OpenOnce
-  readonly #concurrency: number
-  readonly #progress: boolean
-  readonly #leasing: Leasing
-  readonly #options: TaskQueueOptions
   /** What the workers of this queue object do, step by step, see {@link poll}. */
   readonly events = new WorkerEvents()
+  readonly #queue: QueueConnection
+  readonly #backend: OpenOnce
 
   /**
    * Names a queue; it is opened by the first verb.
@@ -45,44 +44,50 @@ export class TaskQueue implements AsyncDisposable {
    * @throws UnsupportedProtocolError where nothing opens queues of this protocol
    */
   constructor(url: string, options: TaskQueueOptions = {}) {
-    if (options === null || typeof options !== 'object') throw argumentError('options', 'an object', options)
-    const { concurrency = 40, progress = true } = options
-    requireCount('concurrency', concurrency)
-    if (typeof progress !== 'boolean') throw argumentError('progress', 'a boolean', progress)
-    const queueUrl = parseQueueUrl(url, { cwd: process.cwd(), home: homedir() })
-    requireProtocol(queueUrl.protocol)
-    this.url = formatQueueUrl(queueUrl)
-    this.#concurrency = concurrency
-    this.#progress = progress
-    this.#leasing = new Leasing(concurrency)
-    this.#options = options
-    this.#backend = new OpenOnce(queueUrl, { ...options, concurrency })
+    this.#queue = new QueueConnection(url, options)
+    this.url = this.#queue.url
+    this.#backend = this.#queue.backend
   }
 
   /**
    * Inserts tasks: one, those of an iterable or async iterable, or copies of those in another queue. They are pulled as
-   * they can be sent, so that memory stays flat; the first failure ends the insert.
+   * they can be sent, so that memory stays flat; the first failure ends the insert. With `parallel`, threads insert slices,
+   * and the others go on where one fails; with `resume`, an interrupted insert goes on.
    *
-   * @returns how many were inserted
+   * @returns how many were inserted; of an upload that goes on, those that were missing
    * @throws InsertError with how many were inserted, failed and not tried
+   * @throws UnsupportedOperationError with `parallel`, where the queue can't be opened in other threads
    */
   async insert(tasks: BareTask | TaskIterable<BareTask> | TaskQueue, options: InsertOptions = {}): Promise<number> {
     const { total, skipInsertCounter = false } = options
     const delay = requireSeconds('delaySeconds', options.delaySeconds ?? 0, { zero: true })
     if (total !== undefined) requireCount('total', total, 0)
+    const threads = checkParallel(options.parallel, 0)
+    const resume = checkUploadName(options.resume)
+    if (tasks instanceof TaskQueue && resume !== undefined) {
+      throw argumentError('resume', 'left out where another queue is copied, whose tasks come in no order', resume)
+    }
     const given = tasks instanceof TaskQueue ? await this.#otherTasks(tasks) : iterableOf(tasks)
-    const source = new TaskSource(given)
     const length = total ?? (tasks instanceof TaskQueue ? await tasks.enqueued() : lengthOf(given))
-    return this.#backend.use(async backend =>
-      insertTasks(backend, source, {
+    const inSlices = threads > 0 || resume !== undefined
+    const source = inSlices ? uploadTasks(given, length, threads) : new TaskSource(given)
+    const queue =
+      threads > 0
+        ? queueReference(this.#queue.queueUrl, { ...this.#queue.options, concurrency: this.#queue.concurrency })
+        : undefined
+    return this.#backend.use(async backend => {
+      if (threads > 0) requireThreads(backend)
+      const plan = {
         delaySeconds: delaySeconds('delaySeconds', delay, backend.capabilities, backend.label),
-        total: length,
-        concurrency: this.#concurrency,
-        progress: this.#progress,
+        concurrency: this.#queue.concurrency,
+        progress: this.#queue.progress,
         skipInsertCounter,
         signal: this.#backend.signal,
-      }),
-    )
+      }
+      return source instanceof TaskSource
+        ? insertTasks(backend, source, { ...plan, textOf: payloadText, total: length })
+        : upload({ ...plan, backend, queue, tasks: source, threads, resume })
+    })
   }
 
   /** The same as {@link insert}. */
@@ -132,19 +137,8 @@ export class TaskQueue implements AsyncDisposable {
    *
    * @returns up to `numTasks` tasks; an empty array when nothing is free
    */
-  async lease(options: LeaseOptions = {}): Promise<LeasedTask[]> {
-    const { numTasks = 1, signal } = options
-    const seconds = requireSeconds('seconds', options.seconds ?? 600)
-    const waitSeconds = requireSeconds('waitSeconds', options.waitSeconds ?? 0, { zero: true })
-    requireCount('numTasks', numTasks)
-    return this.#backend.use(backend =>
-      this.#leasing.lease(backend, {
-        seconds: leaseSeconds('seconds', seconds, backend.capabilities, backend.label),
-        max: numTasks,
-        waitSeconds,
-        signal: signal === undefined ? this.#backend.signal : AbortSignal.any([this.#backend.signal, signal]),
-      }),
-    )
+  lease(options: LeaseOptions = {}): Promise<LeasedTask[]> {
+    return leaseTasks(this.#queue, options)
   }
 
   /**
@@ -152,14 +146,8 @@ export class TaskQueue implements AsyncDisposable {
    *
    * @throws LeaseLostError where it ended before; an AggregateError for several. The others are renewed all the same.
    */
-  async renew(tasks: LeasedTask | Iterable<LeasedTask>, seconds: number): Promise<void> {
-    requireSeconds('seconds', seconds)
-    const ours = this.#leasing.require(tasks)
-    await this.#backend.use(async backend => {
-      const rounded = leaseSeconds('seconds', seconds, backend.capabilities, backend.label)
-      const failed = await this.#leasing.renew(backend, ours, rounded)
-      throwFailed(failed, `${ours.length - failed.size} of ${ours.length} leases were renewed in ${backend.label}`)
-    })
+  renew(tasks: LeasedTask | Iterable<LeasedTask>, seconds: number): Promise<void> {
+    return renewLeases(this.#queue, tasks, seconds)
   }
 
   /**
@@ -168,12 +156,8 @@ export class TaskQueue implements AsyncDisposable {
    *
    * @throws LeaseLostError where it ended before; an AggregateError for several. The others are given back all the same.
    */
-  async cancel(tasks: LeasedTask | Iterable<LeasedTask>): Promise<void> {
-    const ours = this.#leasing.require(tasks)
-    await this.#backend.use(async backend => {
-      const failed = await this.#leasing.release(backend, ours, { delaySeconds: 0 })
-      throwFailed(failed, `${ours.length - failed.size} of ${ours.length} leases were given back to ${backend.label}`)
-    })
+  cancel(tasks: LeasedTask | Iterable<LeasedTask>): Promise<void> {
+    return cancelLeases(this.#queue, tasks)
   }
 
   /**
@@ -184,15 +168,8 @@ export class TaskQueue implements AsyncDisposable {
    * @throws LeaseLostError where the lease ended before: someone else may be running the task; an AggregateError for
    *   several. The others are removed all the same.
    */
-  async delete(tasks: LeasedTask | Iterable<LeasedTask>, options: { tally?: boolean } = {}): Promise<number> {
-    const { tally = false } = options
-    if (typeof tally !== 'boolean') throw argumentError('tally', 'a boolean', tally)
-    const ours = this.#leasing.require(tasks)
-    return this.#backend.use(async backend => {
-      const failed = await this.#leasing.delete(backend, ours, { tally })
-      throwFailed(failed, `${ours.length - failed.size} of ${ours.length} tasks were deleted from ${backend.label}`)
-      return ours.length
-    })
+  delete(tasks: LeasedTask | Iterable<LeasedTask>, options: { tally?: boolean } = {}): Promise<number> {
+    return deleteTasks(this.#queue, tasks, options)
   }
 
   /**
@@ -229,14 +206,17 @@ export class TaskQueue implements AsyncDisposable {
   }
 
   /**
-   * Removes every task, whoever holds it, and sets the counts to 0.
+   * Removes every task, whoever holds it, sets the counts to 0 and forgets all uploads.
    *
    * @param options.native the engine's own way where there is one (SQS: PurgeQueue, which takes up to 60 s). Default false
    */
   async purge(options: { native?: boolean } = {}): Promise<void> {
     const { native = false } = options
     if (typeof native !== 'boolean') throw argumentError('native', 'a boolean', native)
-    await this.#backend.use(backend => backend.purge({ native }))
+    await this.#backend.use(async backend => {
+      await backend.purge({ native })
+      forgetUploads(backend)
+    })
   }
 
   /**
@@ -252,11 +232,47 @@ export class TaskQueue implements AsyncDisposable {
     }
   }
 
+  /**
+   * Looks at one task, with the failures that were recorded so far.
+   *
+   * @returns `undefined` where no task of this id is in the queue
+   * @throws UnsupportedOperationError where looking would mean leasing
+   * @throws Error where the message of this id is no task
+   */
+  find(id: string): Promise<ListedTask | undefined> {
+    if (typeof id !== 'string' || id === '') throw argumentError('id', 'the id of a task', id)
+    return this.#backend.use(backend => findTask(backend, id))
+  }
+
   /** All of {@link tasks} in an array. */
   async list(): Promise<ListedTask[]> {
     const tasks: ListedTask[] = []
     for await (const task of this.tasks()) tasks.push(task)
     return tasks
+  }
+
+  /**
+   * Copies all messages into another queue, byte for byte, under their ids: leased and delayed ones too, which are ready
+   * in the copy. Those that are there already are passed over, so a copy that was interrupted is finished by another one.
+   * To insert tasks anew, under new ids, see {@link insert}.
+   *
+   * @returns how many were copied
+   * @throws UnsupportedOperationError where looking at this queue would mean leasing
+   */
+  copyTo(destination: TaskQueue, options: TransferOptions = {}): Promise<number> {
+    return this.#transfer(destination, options, copyMessages)
+  }
+
+  /**
+   * Moves the messages that are ready into another queue, byte for byte, under their ids, until none is left; safe beside
+   * workers on both queues. Leased and delayed ones stay. Whoever dies while moving, nothing is lost; between file queues
+   * nothing is doubled either, in whatever moment. Where one of them is SQS, what was under way at the death can be in both
+   * queues, and moving again inserts it again: a file queue recognises it by its id as long as nobody has leased it.
+   *
+   * A moved task begins anew: its attempts are not counted on.
+   */
+  moveTo(destination: TaskQueue, options: TransferOptions = {}): Promise<MoveResult> {
+    return this.#transfer(destination, options, moveMessages)
   }
 
   /**
@@ -280,29 +296,23 @@ export class TaskQueue implements AsyncDisposable {
    * @returns how many tasks were executed: run to their end and removed
    * @throws TaskError with `onError: 'throw'`; what `beforeFn`, `afterFn` or the queue itself threw
    */
-  async poll(options: PollOptions = {}): Promise<number> {
-    const settings = pollSettings(options)
-    refuseInThread()
-    const deadLetter = settings.deadLetter === undefined ? undefined : this.#other(settings.deadLetter)
+  poll(options: PollOptions = {}): Promise<number> {
+    return pollQueue(this.#queue, this.events, options)
+  }
+
+  /**
+   * What the workers of this queue wrote down last, wherever they run. One that has been silent for a minute is left out.
+   *
+   * @throws UnsupportedOperationError where the queue can't hold that
+   */
+  workers(): Promise<readonly WorkerStatus[]> {
     return this.#backend.use(async backend => {
-      const dead = new DeadLetterQueue(deadLetter ?? defaultDeadLetter(backend), this.#options)
-      const printer = settings.verbose ? printSteps(this.events) : undefined
-      try {
-        const worker = new Worker({
-          backend,
-          leasing: this.#leasing,
-          events: this.events,
-          settings,
-          openDeadLetters: () => dead.open(),
-          clock: systemClock,
-          random: Math.random,
-          closing: this.#backend.signal,
-        })
-        return await worker.work()
-      } finally {
-        printer?.dispose()
-        await dead.close()
+      if (backend.workers === undefined) {
+        throw new UnsupportedOperationError(
+          `${backend.label} can't hold what its workers do: ask them for their events`,
+        )
       }
+      return backend.workers()
     })
   }
 
@@ -312,47 +322,65 @@ export class TaskQueue implements AsyncDisposable {
    * @param options.deadLetter URL of the queue where they are. Default: the queue's own
    * @throws UnsupportedOperationError where there is no such queue, or where looking would mean leasing
    */
-  async *failures(options: { deadLetter?: string } = {}): AsyncGenerator<ListedTask, void, undefined> {
-    const given = options.deadLetter === undefined ? undefined : this.#other(options.deadLetter)
-    const backend = await this.#backend.open()
-    const url = given ?? defaultDeadLetter(backend)
-    if (url === undefined) {
-      throw new UnsupportedOperationError(
-        `${backend.label} has no dead letters of its own: pass the URL of the queue as \`deadLetter\``,
-      )
-    }
-    const dead = new DeadLetterQueue(url, this.#options)
-    try {
-      const letters = await dead.open()
-      if (letters !== undefined) yield* listTasks(letters.backend)
-    } finally {
-      await dead.close()
-    }
+  failures(options: { deadLetter?: string } = {}): AsyncGenerator<ListedTask, void, undefined> {
+    return listFailures(this.#queue, options.deadLetter)
   }
 
-  #other(url: string): QueueUrl {
-    const other = parseQueueUrl(url, { cwd: process.cwd(), home: homedir() })
-    requireProtocol(other.protocol)
-    if (formatQueueUrl(other) === this.url) throw argumentError('deadLetter', 'another queue than the one itself', url)
-    return other
+  /**
+   * How many dead letters there are; NaN where the queue has no place of its own for them.
+   *
+   * @param options.deadLetter URL of the queue where they are. Default: the queue's own
+   */
+  failed(options: { deadLetter?: string } = {}): Promise<number> {
+    return this.#backend.use(backend => countFailures(this.#queue, backend, options.deadLetter))
+  }
+
+  /**
+   * Puts dead letters back into this queue: they start afresh, under their ids, without attempts and history. Those that
+   * fail again meanwhile are left where they are.
+   *
+   * @returns how many were put back
+   * @throws UnsupportedOperationError where there is no queue of dead letters
+   */
+  retry(options: RetryOptions = {}): Promise<number> {
+    return retryFailures(this.#queue, options)
   }
 
   /**
    * Ends what is under way, gives back what is leased, and lets go of the backend: the process may exit. Verbs after it
    * are refused; closing again does nothing.
    */
-  async close(): Promise<void> {
-    await this.#backend.close(async backend => {
-      const failed = await this.#leasing.release(backend, this.#leasing.held, { delaySeconds: 0 })
-      // A lease that is over needs no giving back.
-      const kept = [...failed].filter(([, error]) => !(error instanceof LeaseLostError))
-      throwFailed(new Map(kept), `${backend.label} was closed`)
-    })
+  close(): Promise<void> {
+    return this.#queue.close()
   }
 
   /** {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  async #transfer<R>(
+    destination: TaskQueue,
+    options: TransferOptions,
+    transfer: (plan: TransferPlan) => Promise<R>,
+  ): Promise<R> {
+    checkNames('options of a transfer', options, ['signal'])
+    const given = checkSignal('signal', options.signal)
+    if (!(destination instanceof TaskQueue)) throw argumentError('destination', 'a TaskQueue', destination)
+    if (destination.url === this.url) throw argumentError('destination', 'another queue than the one itself', this.url)
+    const ends = [this.#backend.signal, destination.#backend.signal, ...(given === undefined ? [] : [given])]
+    return this.#backend.use(from =>
+      destination.#backend.use(to =>
+        transfer({
+          from,
+          to,
+          concurrency: this.#queue.concurrency,
+          progress: this.#queue.progress,
+          signal: AbortSignal.any(ends),
+          clock: systemClock,
+        }),
+      ),
+    )
   }
 
   /** Refused before anything is inserted: a queue into itself, which could go on without end, and one without a listing. */

@@ -12,11 +12,11 @@ export type TaskIterable<T extends TaskInput = TaskInput> = Iterable<T> | AsyncI
 const pullBudgetMs = 5
 
 /** A source that is pulled in step with the consumer: a plain iterable when taken, an async one at most a chunk ahead. */
-export class TaskSource {
-  readonly #sync: Iterator<TaskInput> | undefined
-  readonly #async: AsyncIterator<TaskInput> | undefined
+export class TaskSource<T = TaskInput> {
+  readonly #sync: Iterator<T> | undefined
+  readonly #async: AsyncIterator<T> | undefined
   /** What was pulled and nobody took yet. */
-  readonly #ahead: TaskInput[] = []
+  readonly #ahead: T[] = []
   #pulling = false
   /** One for all who wait, however often they ask. */
   #waiting: { readonly ready: Promise<void>; readonly wake: () => void } | undefined
@@ -24,7 +24,7 @@ export class TaskSource {
   #error: { readonly thrown: unknown } | undefined
 
   /** @throws TypeError if `tasks` can't be iterated */
-  constructor(tasks: TaskIterable) {
+  constructor(tasks: Iterable<T> | AsyncIterable<T>) {
     if (typeof tasks === 'object' && tasks !== null && Symbol.asyncIterator in tasks) {
       this.#async = tasks[Symbol.asyncIterator]()
     } else if (typeof tasks === 'object' && tasks !== null && Symbol.iterator in tasks) {
@@ -45,7 +45,7 @@ export class TaskSource {
   }
 
   /** Up to `max` tasks that are there now. Empty: wait with {@link ready}, or the source has ended. */
-  take(max: number): TaskInput[] {
+  take(max: number): T[] {
     if (this.#sync !== undefined) {
       const peeked = this.#ahead.splice(0, max)
       return peeked.concat(this.#pullNow(this.#sync, max - peeked.length))
@@ -89,8 +89,8 @@ export class TaskSource {
     }
   }
 
-  #pullNow(iterator: Iterator<TaskInput>, max: number): TaskInput[] {
-    const taken: TaskInput[] = []
+  #pullNow(iterator: Iterator<T>, max: number): T[] {
+    const taken: T[] = []
     const until = performance.now() + pullBudgetMs
     try {
       while (!this.#ended && taken.length < max) {

@@ -34,7 +34,9 @@ export type Payload = FunctionPayload | ClassPayload
 
 /** A task: something that can say its payload and be executed. */
 export interface Task<R = unknown> {
+  /** The task in JSON's terms, the same in every language. */
   payload(): Payload
+  /** Runs it. `extra` are arguments that come after its own and are in no payload. */
   execute(...extra: never[]): R
   /** Only for the compiler: refuses a {@link FunctionTask} that still needs arguments. */
   readonly missing?: (() => void) | undefined
@@ -59,7 +61,7 @@ export type OpenTask<R = unknown> = BareTask<R> | FunctionTask<never[], R> | ((.
 /** What running a task resolves with. */
 export type TaskResult<T> = T extends readonly [infer Bare, readonly unknown[]]
   ? TaskResult<Bare>
-  : T extends { execute(...extra: never[]): infer R }
+  : T extends Pick<Task<infer R>, 'execute'>
     ? Awaited<R>
     : T extends (...args: never[]) => infer R
       ? Awaited<R>

@@ -69,7 +69,8 @@ async function load(reference: CodeReference, onLoading: (url: string) => void):
   }
 }
 
-function importOnce(url: string): Promise<void> {
+/** Imports a file, once a thread. */
+export function importOnce(url: string): Promise<void> {
   let imported = imports.get(url)
   if (imported === undefined) {
     imported = importNow(url)

@@ -1,5 +1,5 @@
 /**
- * The one file that Piscina loads. `run` runs a flight of tasks; what ends or breaks the thread meanwhile is reported for
+ * The one file that Piscina loads. `run` runs a flight of tasks, `insert` inserts a slice; what ends or breaks the thread meanwhile is reported for
  * the task that did it.
  */
 import { MessageChannel, parentPort, threadId } from 'node:worker_threads'
@@ -9,6 +9,7 @@ import { markPoolThread } from '../src/thread-place.js'
 import { reportDeaths } from './deaths.js'
 import { ThreadLink } from './link.js'
 
+export { insert } from './insert.js'
 export { runFlight as run } from './run-flight.js'
 
 if (parentPort === null) throw new Error('Expected workers/thread.js to be loaded by the pool, in a thread')

@@ -1,21 +1,27 @@
 /** What becomes of a task whose attempt failed: back to the queue for another one, or to the dead letters. */
 import { hostname } from 'node:os'
 import type { Failure } from '../backend.js'
-import { LeaseLostError, UnregisteredTaskError } from '../errors.js'
+import { LeaseLostError, TaskError, UnregisteredTaskError } from '../errors.js'
 import { messageWriter } from '../message.js'
 import type { LeasedTask } from '../queued-task.js'
 import { delaySeconds } from '../seconds.js'
+import { payloadName } from '../task.js'
 import { backoffWindow } from './backoff.js'
-import type { WorkerParts } from './worker-parts.js'
+import { isBackoffException } from './poll-options.js'
+import { renewTasks } from './renewal.js'
+import type { DeadLetters, WorkerParts } from './worker-parts.js'
 
 /** A reason is one line of at most this many characters: a history must stay small, and safe to print. */
 const reasonLength = 1000
 
+/** Each verb may be called again after it failed half way, with the same outcome. */
 export class FailurePolicy {
   readonly #parts: WorkerParts
+  readonly #leaseSeconds: number
 
-  constructor(parts: WorkerParts) {
+  constructor(parts: WorkerParts, leaseSeconds: number) {
     this.#parts = parts
+    this.#leaseSeconds = leaseSeconds
   }
 
   /**
@@ -23,19 +29,19 @@ export class FailurePolicy {
    * @param durationSeconds 0 if the task was not even begun
    */
   async failed(task: LeasedTask, error: unknown, durationSeconds: number): Promise<void> {
+    const { events, settings } = this.#parts
     const failure = this.#failure(task, reasonOf(error), durationSeconds)
-    if (task.attempt >= this.#parts.settings.maxAttempts && (await this.#bury(task, failure))) {
-      this.#parts.events.emit('failed', { task, error, durationSeconds, retryInSeconds: undefined })
-      this.#parts.events.emit('dead-lettered', {
-        task,
-        reason: failure.reason,
-        deadLetter: await this.#deadLetterUrl(),
-      })
+    const dead = task.attempt < settings.maxAttempts ? undefined : await this.#parts.openDeadLetters()
+    if (dead !== undefined) {
+      if (!(await this.#buryOrRelease(dead, task, failure))) return
+      events.emit('failed', { task, error, durationSeconds, retryInSeconds: undefined })
+      events.emit('dead-lettered', { task, reason: failure.reason, deadLetter: dead.url })
       return
     }
+    if (task.attempt === settings.maxAttempts) this.#warnOfNoPlace(task, failure.reason)
     const retryInSeconds = this.#retrySeconds(task.attempt)
-    await this.#release(task, { delaySeconds: retryInSeconds, failure })
-    this.#parts.events.emit('failed', { task, error, durationSeconds, retryInSeconds })
+    if (!(await this.#release(task, { delaySeconds: retryInSeconds, failure }))) return
+    events.emit('failed', { task, error, durationSeconds, retryInSeconds })
   }
 
   /**
@@ -43,24 +49,30 @@ export class FailurePolicy {
    * without another try. False if there are no dead letters: then it has to be run again.
    */
   async exhausted(task: LeasedTask): Promise<boolean> {
+    const dead = await this.#parts.openDeadLetters()
+    if (dead === undefined) return false
     const attempts = task.attempt - 1
-    const reason = `${attempts} attempts ended without a result: each worker died with the task, or lost its lease`
-    const failure = { ...this.#failure(task, reason, 0), attempt: attempts }
-    if (!(await this.#bury(task, failure))) return false
-    this.#parts.events.emit('dead-lettered', { task, reason, deadLetter: await this.#deadLetterUrl() })
+    const failed = (await this.#history(task)).length
+    const silent = failed < attempts ? ': each other worker died with the task, or lost its lease' : ''
+    const reason = `${attempts} attempts are over, ${failed} failures were recorded${silent}`
+    if (!(await this.#bury(dead, task, { ...this.#failure(task, reason, 0), attempt: attempts }))) return true
+    this.#parts.events.emit('dead-lettered', { task, reason, deadLetter: dead.url })
     return true
   }
 
-  /** Gives a task back as if it had not been leased. */
+  /** Gives tasks back as if they had not been leased. */
   async release(tasks: readonly LeasedTask[]): Promise<void> {
     if (tasks.length === 0) return
-    const failed = await this.#parts.leasing.release(this.#parts.backend, tasks, { delaySeconds: 0 })
+    const { backend, events, leasing } = this.#parts
+    const failed = await leasing.release(backend, tasks, { delaySeconds: 0 })
+    let fault: Error | undefined
     for (const task of tasks) {
       const error = failed.get(task)
+      if (error === undefined) events.emit('released', { task })
       // A lease that is over needs no giving back.
-      if (error !== undefined && !(error instanceof LeaseLostError)) throw error
-      this.#parts.events.emit('released', { task })
+      else if (!(error instanceof LeaseLostError)) fault = error
     }
+    if (fault !== undefined) throw fault
   }
 
   #failure(task: LeasedTask, reason: string, durationSeconds: number): Failure {
@@ -82,35 +94,59 @@ export class FailurePolicy {
     return delaySeconds('maxBackoffWindow', Math.min(seconds, capabilities.maxDelaySeconds), capabilities, label)
   }
 
-  async #release(task: LeasedTask, options: { delaySeconds: number; failure: Failure }): Promise<void> {
+  async #release(task: LeasedTask, options: { delaySeconds: number; failure: Failure }): Promise<boolean> {
     const error = (await this.#parts.leasing.release(this.#parts.backend, [task], options)).get(task)
-    if (error === undefined) return
-    if (!(error instanceof LeaseLostError)) throw error
-    this.#parts.events.emit('lost', { task, error })
+    return this.#isOurs(task, error)
   }
 
   /**
    * Moves a task to the dead letters: first it is there, then it leaves the queue. Who dies between the two leaves it in
-   * both, and the next worker buries it again under the same id.
+   * both, and the next worker buries it again under the same id. False if it wasn't ours any more.
    */
-  async #bury(task: LeasedTask, failure: Failure): Promise<boolean> {
-    const dead = await this.#parts.openDeadLetters()
-    if (dead === undefined) return false
-    const { backend } = dead
-    const failures = [...((await this.#parts.backend.failures?.(task)) ?? []), failure]
+  async #bury({ backend }: DeadLetters, task: LeasedTask, failure: Failure): Promise<boolean> {
+    // What another worker holds may succeed there: it is no dead letter.
+    const lost = await renewTasks(this.#parts, [task], this.#leaseSeconds)
+    if (!this.#isOurs(task, lost.get(task))) return false
+    const failures = [...(await this.#history(task)), failure]
     const write = messageWriter(backend.queueName, { ascii: backend.capabilities.asciiBodies ?? false })
     const message = { id: task.id, body: write(task.payloadText, task.id, failures) }
     const [notStored] = await backend.insert([message], { delaySeconds: 0 })
     if (notStored !== undefined) throw notStored.error
     await backend.addInserted?.(1)
     const error = (await this.#parts.leasing.delete(this.#parts.backend, [task], { tally: false })).get(task)
-    if (error instanceof LeaseLostError) this.#parts.events.emit('lost', { task, error })
-    else if (error !== undefined) throw error
-    return true
+    return this.#isOurs(task, error)
   }
 
-  async #deadLetterUrl(): Promise<string> {
-    return (await this.#parts.openDeadLetters())?.url ?? ''
+  /** As `#bury`; where the dead letters can't take it, it doesn't stay leased by a worker that ends with that error. */
+  async #buryOrRelease(dead: DeadLetters, task: LeasedTask, failure: Failure): Promise<boolean> {
+    try {
+      return await this.#bury(dead, task, failure)
+    } catch (error) {
+      const isRetried = isBackoffException(error, this.#parts.settings.backoffExceptions)
+      if (!isRetried) await this.#release(task, { delaySeconds: this.#retrySeconds(task.attempt), failure })
+      throw error
+    }
+  }
+
+  /** False, and said, if the lease is lost. @throws any other error */
+  #isOurs(task: LeasedTask, error: Error | undefined): boolean {
+    if (error === undefined) return true
+    if (!(error instanceof LeaseLostError)) throw error
+    this.#parts.events.emit('lost', { task, error })
+    return false
+  }
+
+  async #history(task: LeasedTask): Promise<readonly Failure[]> {
+    return (await this.#parts.backend.failures?.(task)) ?? []
+  }
+
+  #warnOfNoPlace(task: LeasedTask, reason: string): void {
+    const { label } = this.#parts.backend
+    process.emitWarning(
+      `Task ${payloadName(task.payload())} (${task.id}) failed ${task.attempt} times and stays in ${label}, which has no ` +
+        `place for dead letters: pass the URL of a queue as \`deadLetter\`. The last time: ${reason}`,
+      { code: 'PTQ_NO_DEAD_LETTERS' },
+    )
   }
 }
 
@@ -124,4 +160,11 @@ export function reasonOf(error: unknown): string {
         : String(error)
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach a terminal
   return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').slice(0, reasonLength)
+}
+
+/** The error of a leased task that failed; `cause` is its own. */
+export function taskError(task: LeasedTask, cause: unknown): TaskError<LeasedTask> {
+  const { id, attempt } = task
+  const message = `Task ${payloadName(task.payload())} (${id}) failed at attempt ${attempt}: ${reasonOf(cause)}`
+  return new TaskError(message, { task, id, attempt, cause })
 }

@@ -1,8 +1,9 @@
 /** Removes finished tasks from the queue, at once and in batches: as many as end while the last batch is on its way. */
-import type { Backend } from '../backend.js'
 import { LeaseLostError } from '../errors.js'
-import type { Leasing } from '../leasing.js'
 import type { LeasedTask } from '../queued-task.js'
+import type { Patience } from './patience.js'
+import { isBackoffException } from './poll-options.js'
+import type { WorkerParts } from './worker-parts.js'
 
 /** A task that ran to its end. */
 export interface Finished {
@@ -11,40 +12,36 @@ export interface Finished {
   readonly durationSeconds: number
 }
 
-/** What a {@link Finisher} tells its worker. */
+/** What a {@link Finisher} tells its worker. None of it may throw. */
 export interface FinisherOwner {
+  /** It is being removed; until then its lease is kept. */
   onDeleting(task: LeasedTask): void
-  /** Removed; awaited before the next. */
-  onRemoved(finished: Finished): unknown
+  onRemoved(finished: Finished): void
   onLost(task: LeasedTask, error: LeaseLostError): void
-  /** The queue could not remove it, or `onRemoved` threw. */
+  /** The queue could not remove it. */
   onFault(error: unknown): void
   /** Everything that was finished is removed. */
   onIdle(): void
 }
 
 export class Finisher {
-  readonly #backend: Backend
-  readonly #leasing: Leasing
-  readonly #tally: boolean
+  readonly #parts: WorkerParts
+  readonly #patience: Patience
   readonly #owner: FinisherOwner
   #finished: Finished[] = []
+  /** How many tasks are finished and not yet removed. */
+  pending = 0
   #working: Promise<void> | undefined
 
-  constructor(backend: Backend, leasing: Leasing, options: { tally: boolean }, owner: FinisherOwner) {
-    this.#backend = backend
-    this.#leasing = leasing
-    this.#tally = options.tally
+  constructor(parts: WorkerParts, patience: Patience, owner: FinisherOwner) {
+    this.#parts = parts
+    this.#patience = patience
     this.#owner = owner
-  }
-
-  /** How many tasks are finished and not yet removed. */
-  get pending(): number {
-    return this.#finished.length + (this.#working === undefined ? 0 : 1)
   }
 
   add(finished: Finished): void {
     this.#finished.push(finished)
+    this.pending++
     this.#working ??= this.#work()
   }
 
@@ -57,29 +54,42 @@ export class Finisher {
     // In a later turn: what ends in this one goes in the same batch.
     await new Promise<void>(resolve => setImmediate(resolve))
     while (this.#finished.length > 0) {
-      const batch = this.#finished
+      const batch = new Set(this.#finished)
       this.#finished = []
+      for (const { task } of batch) this.#owner.onDeleting(task)
       try {
-        await this.#remove(batch)
+        await this.#patience.call(() => this.#remove(batch))
       } catch (error) {
         this.#owner.onFault(error)
       }
+      this.pending -= batch.size
     }
     this.#working = undefined
     this.#owner.onIdle()
   }
 
-  async #remove(batch: readonly Finished[]): Promise<void> {
-    for (const { task } of batch) this.#owner.onDeleting(task)
-    const tasks = batch.map(({ task }) => task)
-    const failed = await this.#leasing.delete(this.#backend, tasks, { tally: this.#tally })
-    for (const finished of batch) {
+  /** Removes what is left of a batch. @throws an error that is to be waited out */
+  async #remove(batch: Set<Finished>): Promise<void> {
+    const { backend, leasing, settings } = this.#parts
+    const entries = [...batch]
+    const failed = await leasing.delete(
+      backend,
+      entries.map(({ task }) => task),
+      { tally: settings.tally },
+    )
+    let later: Error | undefined
+    for (const finished of entries) {
       const error = failed.get(finished.task)
-      if (error === undefined) {
-        const done = this.#owner.onRemoved(finished)
-        if (done instanceof Promise) await done
-      } else if (error instanceof LeaseLostError) this.#owner.onLost(finished.task, error)
+      if (error !== undefined && isBackoffException(error, settings.backoffExceptions)) {
+        later = error
+        continue
+      }
+      batch.delete(finished)
+      this.pending--
+      if (error === undefined) this.#owner.onRemoved(finished)
+      else if (error instanceof LeaseLostError) this.#owner.onLost(finished.task, error)
       else this.#owner.onFault(error)
     }
+    if (later !== undefined) throw later
   }
 }

@@ -3,81 +3,107 @@ import { type Call, toCall } from '../call.js'
 import { isEmpty } from '../emptiness.js'
 import type { LeasedTask } from '../queued-task.js'
 import { Backoff } from './backoff.js'
-import type { FailurePolicy } from './failure-policy.js'
 import type { LeaseSourceOwner } from './lease-source.js'
 import { isBackoffException } from './poll-options.js'
+import { taskOf } from './run-listener.js'
 import type { WorkRecord } from './work-record.js'
 import type { WorkerParts } from './worker-parts.js'
 
 /** What an {@link Intake} asks of its worker, and tells it. */
 export interface IntakeOwner {
-  /** A leased task will be run; from now on its lease is kept. */
-  onAdmitted(call: Call): void
-  /** The worker stopped while these were on their way. */
-  onLate(calls: readonly Call[]): void
+  /** These are ours now: their leases are kept. */
+  onLeased(tasks: readonly LeasedTask[]): void
+  /** What a task is to be called as; it may be run as soon as `beforeFn` has seen it. */
+  onCall(task: LeasedTask, call: Call): void
+  /** The task can't be run here. */
+  onUnfit(task: LeasedTask, error: unknown): void
+  /** The task was leased more often than it may be; true if it was put aside for that. */
+  putAside(task: LeasedTask): Promise<boolean>
+  /** These will not be handed on: the worker stopped while they were on their way, or something broke. */
+  onLate(tasks: readonly LeasedTask[]): void
+  isHeld(task: LeasedTask): boolean
   /** Whether `stopFn` says to stop. */
   askedToStop(): boolean
   /** Whether tasks of this worker are still running or being removed. */
   isBusy(): boolean
+  onFault(error: unknown): void
 }
 
 export class Intake implements LeaseSourceOwner {
   readonly #parts: WorkerParts
   readonly #leaseSeconds: number
-  readonly #policy: FailurePolicy
   readonly #record: WorkRecord
   readonly #owner: IntakeOwner
   readonly #backoff: Backoff
-  readonly #stopped = new AbortController()
-  #pauseSeconds = 0
-  #endSleep: (() => void) | undefined
+  /** Doubles with each pause that tasks asked for, until one ends otherwise. */
+  readonly #pauses: Backoff
+  #pauseSeconds: number | undefined
+  /** The last look failed with an error that is to be waited out. */
+  #faulted = false
+  #stopped = false
+  /** Its abort ends the look or wait that is under way. */
+  #wait = new AbortController()
+  /** Whether that one waits, and doesn't just look. */
+  #isWaiting = false
 
-  constructor(parts: WorkerParts, leaseSeconds: number, policy: FailurePolicy, record: WorkRecord, owner: IntakeOwner) {
+  constructor(parts: WorkerParts, leaseSeconds: number, record: WorkRecord, owner: IntakeOwner) {
     const { settings, random } = parts
     this.#parts = parts
     this.#leaseSeconds = leaseSeconds
-    this.#policy = policy
     this.#record = record
     this.#owner = owner
     this.#backoff = new Backoff(settings.minBackoffWindow, settings.maxBackoffWindow, random)
+    this.#pauses = new Backoff(settings.minBackoffWindow, settings.maxBackoffWindow, random)
   }
 
   /** Leases no more; a wait ends. */
   stop(): void {
-    this.#stopped.abort()
+    this.#stopped = true
+    this.#wait.abort()
   }
 
   /** The last task that ran here is settled: with `untilEmpty` that may have been the last one of all. */
   settled(): void {
-    if (this.#parts.settings.untilEmpty) this.#endSleep?.()
+    if (this.#parts.settings.untilEmpty && this.#isWaiting) this.#wait.abort()
   }
 
   /** A task asked for a pause (`backoffExceptions`): the next look at the queue is put off. */
   pause(): void {
-    this.#pauseSeconds = this.#backoff.miss()
+    // Those that failed together, for one reason, count once.
+    this.#pauseSeconds ??= this.#pauses.miss()
+  }
+
+  /** A task ended without asking for a pause. */
+  goOn(): void {
+    this.#pauses.reset()
+  }
+
+  isHeld(call: Call): boolean {
+    return this.#owner.isHeld(taskOf(call))
+  }
+
+  onFault(error: unknown): void {
+    this.#owner.onFault(error)
   }
 
   async lease(max: number): Promise<Call[] | undefined> {
-    const { backend, events } = this.#parts
-    const pauseSeconds = this.#pauseSeconds
-    this.#pauseSeconds = 0
-    if (pauseSeconds > 0) await this.#sleep(pauseSeconds)
+    await this.#pauseIfAsked()
     if (this.#over) return undefined
-    // The first look wants an answer at once; the wait after a miss is the engine's where it can wait by itself.
-    const waitSeconds = backend.capabilities.longPolling && this.#record.tries > 0 ? this.#backoff.windowSeconds : 0
     this.#record.tries++
-    const tasks = await this.#leaseOrMiss(max, waitSeconds)
+    const tasks = await this.#leaseOrMiss(max)
     if (tasks.length === 0) return undefined
     this.#record.tries = 0
     this.#backoff.reset()
-    const calls: Call[] = []
-    for (const task of tasks) {
-      events.emit('leased', { task })
-      const call = await this.#admit(task)
-      if (call !== undefined) calls.push(call)
+    // All of them are known to be ours before the first is looked at: whatever throws, none is left leased by nobody.
+    this.#owner.onLeased(tasks)
+    try {
+      const calls = await this.#prepare(tasks)
+      if (!this.#stopped) return calls
+    } catch (error) {
+      this.#owner.onLate(tasks)
+      throw error
     }
-    if (!this.#stopped.signal.aborted) return calls
-    this.#owner.onLate(calls)
+    this.#owner.onLate(tasks)
     return []
   }
 
@@ -87,76 +113,100 @@ export class Intake implements LeaseSourceOwner {
     if (settings.untilEmpty && !this.#owner.isBusy() && (await this.#foundEmpty())) return false
     const waitSeconds = this.#backoff.miss()
     events.emit('idle', { waitSeconds })
-    if (!backend.capabilities.longPolling) await this.#sleep(waitSeconds)
+    // Where the engine can wait by itself, the next look does. One that failed came back at once, and would again.
+    if (!backend.capabilities.longPolling || this.#faulted) await this.#sleep(waitSeconds)
     return !this.#over
   }
 
   /** Stopped, or too late to begin a task that takes as long as the longest one did. */
   get #over(): boolean {
     const { untilMs } = this.#parts.settings
-    if (this.#stopped.signal.aborted) return true
+    if (this.#stopped) return true
     return untilMs !== undefined && this.#parts.clock.nowMs() + this.#record.longestSeconds * 1000 >= untilMs
   }
 
-  async #leaseOrMiss(max: number, waitSeconds: number): Promise<LeasedTask[]> {
+  async #pauseIfAsked(): Promise<void> {
+    const waitSeconds = this.#pauseSeconds
+    if (waitSeconds === undefined) return
+    this.#parts.events.emit('idle', { waitSeconds })
+    await this.#sleep(waitSeconds)
+    this.#pauseSeconds = undefined
+  }
+
+  async #leaseOrMiss(max: number): Promise<LeasedTask[]> {
     const { backend, leasing, settings } = this.#parts
-    const plan = { seconds: this.#leaseSeconds, max, waitSeconds, signal: this.#stopped.signal }
+    // The first look wants an answer at once; the wait after a miss is the engine's where it can wait by itself.
+    const inEngine = backend.capabilities.longPolling === true && this.#record.tries > 1
+    const waitSeconds = inEngine ? this.#backoff.windowSeconds : 0
+    const signal = this.#newWait({ waits: waitSeconds > 0 })
+    this.#faulted = false
     try {
-      return await leasing.lease(backend, plan)
+      return await leasing.lease(backend, { seconds: this.#leaseSeconds, max, waitSeconds, signal })
     } catch (error) {
-      if (isBackoffException(error, settings.backoffExceptions)) return []
-      throw error
+      if (!isBackoffException(error, settings.backoffExceptions)) throw error
+      this.#faulted = true
+      return []
     }
   }
 
-  /** Makes a leased task ready to run; `undefined` if it can't, or shall not, be run here. */
-  async #admit(task: LeasedTask): Promise<Call | undefined> {
+  /** Makes leased tasks ready to run; leaves out what can't, or shall not, be run here. */
+  async #prepare(tasks: readonly LeasedTask[]): Promise<Call[]> {
     const { beforeFn, executeArgs, maxAttempts } = this.#parts.settings
-    if (task.attempt > maxAttempts && (await this.#policy.exhausted(task))) return undefined
-    const call = await this.#callOf(task, executeArgs)
-    if (call === undefined) return undefined
-    this.#owner.onAdmitted(call)
-    const before = beforeFn?.(task)
-    // Awaiting what is no promise would cost each task a turn.
-    if (before instanceof Promise) await before
-    return call
+    const calls: Call[] = []
+    for (const task of tasks) this.#parts.events.emit('leased', { task })
+    for (const task of tasks) {
+      if (this.#stopped) break
+      if (task.attempt > maxAttempts && (await this.#owner.putAside(task))) continue
+      const call = this.#callOf(task, executeArgs)
+      if (call === undefined) continue
+      const before = beforeFn?.(task)
+      // Awaiting what is no promise would cost each task a turn.
+      if (before instanceof Promise) await before
+      calls.push(call)
+    }
+    return calls
   }
 
-  async #callOf(task: LeasedTask, executeArgs: readonly unknown[]): Promise<Call | undefined> {
+  #callOf(task: LeasedTask, executeArgs: readonly unknown[]): Call | undefined {
     try {
       const bare = task.payload()
-      return { ...toCall(executeArgs.length > 0 ? [bare, executeArgs] : bare, task.id, task.attempt), task }
+      const call = toCall(executeArgs.length > 0 ? [bare, executeArgs] : bare, task.id, task.attempt, task)
+      this.#owner.onCall(task, call)
+      return call
     } catch (error) {
       // Not registered here, or called with too few arguments: other workers may have the code that this one lacks.
-      this.#record.failed++
-      await this.#policy.failed(task, error, 0)
+      this.#owner.onUnfit(task, error)
       return undefined
     }
   }
 
   async #foundEmpty(): Promise<boolean> {
-    const { backend, closing } = this.#parts
+    const { backend, settings } = this.#parts
+    const signal = this.#newWait({ waits: false })
     try {
-      return await isEmpty(backend, AbortSignal.any([closing, this.#stopped.signal]))
+      return await isEmpty(backend, signal)
     } catch (error) {
-      if (this.#stopped.signal.aborted) return true
+      if (signal.aborted || isBackoffException(error, settings.backoffExceptions)) return false
       throw error
     }
   }
 
+  #newWait({ waits }: { waits: boolean }): AbortSignal {
+    this.#isWaiting = waits
+    this.#wait = new AbortController()
+    if (this.#stopped) this.#wait.abort()
+    return this.#wait.signal
+  }
+
   #sleep(seconds: number): Promise<void> {
+    const signal = this.#newWait({ waits: true })
+    if (signal.aborted) return Promise.resolve()
     return new Promise(resolve => {
-      const { signal } = this.#stopped
-      const wake = () => {
-        this.#endSleep = undefined
+      const cancel = this.#parts.clock.setAlarm(seconds * 1000, resolve)
+      signal.addEventListener('abort', () => {
         cancel()
-        signal.removeEventListener('abort', wake)
         resolve()
-      }
-      const cancel = this.#parts.clock.setAlarm(seconds * 1000, wake)
-      if (signal.aborted) wake()
-      else signal.addEventListener('abort', wake, { once: true })
-      this.#endSleep = signal.aborted ? undefined : wake
+      })
     })
   }
 }

@@ -36,9 +36,9 @@ export class LeaseKeeper<K> {
     this.#clock = options.clock
   }
 
-  /** Keeps a lease that was just taken, or renewed by `seconds`. */
+  /** Keeps a lease that was just taken, or renewed by somebody else to end `seconds` from now. */
   keep(key: K, seconds = this.#leaseSeconds): void {
-    const dueMs = this.#clock.nowMs() + Math.min(seconds, this.#leaseSeconds) * 500
+    const dueMs = this.#clock.nowMs() + seconds * 500
     this.#dueMs.set(key, dueMs)
     if (!this.#renewing && (this.#alarm === undefined || dueMs < this.#alarm.atMs)) this.#setAlarm(dueMs)
   }
@@ -91,7 +91,9 @@ export class LeaseKeeper<K> {
       for (const key of due) if (this.#dueMs.has(key)) this.keep(key, this.#leaseSeconds * 2 * retryPart)
     } finally {
       this.#renewing = false
-      if (this.#dueMs.size > 0) this.#setAlarm(Math.min(...this.#dueMs.values()))
+      let nextMs = Number.POSITIVE_INFINITY
+      for (const dueMs of this.#dueMs.values()) nextMs = Math.min(nextMs, dueMs)
+      if (this.#dueMs.size > 0) this.#setAlarm(nextMs)
     }
   }
 }

@@ -11,18 +11,30 @@ export interface LeaseSourceOwner {
   lease(max: number): Promise<Call[] | undefined>
   /** Nothing was found: waits; false if the worker should end instead. */
   idle(): Promise<boolean>
+  /** Whether a task that was made ready is still ours to run. */
+  isHeld(call: Call): boolean
+  /** Ends a wait of the two above. */
+  stop(): void
+  /** One of them threw: nothing more will come. */
+  onFault(error: unknown): void
+}
+
+/** Tasks of one look that no thread has asked for yet. */
+interface Batch {
+  readonly calls: Call[]
+  /** When they came, by `performance.now()`. */
+  readonly sinceMs: number
 }
 
 export class LeaseSource implements Source<Call> {
+  /** What goes wrong is told to the owner. */
+  readonly error = undefined
   readonly #owner: LeaseSourceOwner
-  #ready: Call[] = []
-  /** When the oldest of them came, by `performance.now()`. */
-  #readySinceMs = 0
+  readonly #batches: Batch[] = []
   /** How many tasks each lane asked for and did not get. A lane that asks again says the same thing anew. */
   readonly #wanted = new Map<number, number>()
-  #looking = false
+  #looking: Promise<void> | undefined
   #stopped = false
-  #error: { readonly thrown: unknown } | undefined
   #waiters: (() => void)[] = []
 
   constructor(owner: LeaseSourceOwner) {
@@ -30,41 +42,44 @@ export class LeaseSource implements Source<Call> {
   }
 
   get ended(): boolean {
-    return this.#stopped && this.#ready.length === 0
-  }
-
-  get error(): { readonly thrown: unknown } | undefined {
-    return this.#error
+    return this.#stopped && this.#batches.length === 0
   }
 
   take(max: number, lane: number): Call[] {
-    const taken = this.#ready.splice(0, max)
+    const taken: Call[] = []
+    for (let batch = this.#batches[0]; batch !== undefined && taken.length < max; batch = this.#batches[0]) {
+      const calls = batch.calls.splice(0, max - taken.length)
+      taken.push(...calls.filter(call => this.#owner.isHeld(call)))
+      if (batch.calls.length === 0) this.#batches.shift()
+    }
+    const ready = this.#batches.reduce((sum, { calls }) => sum + calls.length, 0)
     // Tasks of a millisecond or less are leased a chunk ahead, so that threads never wait for the queue. Longer ones are
     // not: a task that waits here could run elsewhere.
     const ahead = max > 1 ? max : 0
-    this.#wanted.set(lane, Math.max(0, max + ahead - taken.length - this.#ready.length))
-    if (this.#wantedTasks > 0 && !this.#looking && !this.#stopped) {
-      this.#looking = true
-      void this.#look()
-    }
+    this.#wanted.set(lane, Math.max(0, max + ahead - taken.length - ready))
+    if (this.#wantedTasks > 0 && !this.#stopped) this.#looking ??= this.#look()
     return taken
   }
 
   ready(): Promise<void> {
-    if (this.#ready.length > 0 || this.#stopped) return Promise.resolve()
+    if (this.#batches.length > 0 || this.#stopped) return Promise.resolve()
     return new Promise(resolve => this.#waiters.push(resolve))
   }
 
-  stop(): Promise<void> {
+  /** Leases no more; resolves when a look that is under way has ended, and what it leased has been given back. */
+  async stop(): Promise<void> {
     this.#stopped = true
+    this.#owner.stop()
     this.#wake()
-    return Promise.resolve()
+    await this.#looking
   }
 
   /** Takes back what was leased `olderThanMs` ago and no thread has asked for. */
   withdraw(olderThanMs: number): Call[] {
-    if (performance.now() - this.#readySinceMs < olderThanMs) return []
-    return this.#ready.splice(0)
+    const beforeMs = performance.now() - olderThanMs
+    const old = this.#batches.findIndex(({ sinceMs }) => sinceMs > beforeMs)
+    const batches = this.#batches.splice(0, old < 0 ? this.#batches.length : old)
+    return batches.flatMap(({ calls }) => calls).filter(call => this.#owner.isHeld(call))
   }
 
   get #wantedTasks(): number {
@@ -85,15 +100,14 @@ export class LeaseSource implements Source<Call> {
         }
         // Whoever still wants some asks again when woken.
         this.#wanted.clear()
-        if (this.#ready.length === 0) this.#readySinceMs = performance.now()
-        this.#ready.push(...calls)
+        if (calls.length > 0) this.#batches.push({ calls, sinceMs: performance.now() })
         this.#wake()
       }
-    } catch (thrown) {
-      this.#error ??= { thrown }
+    } catch (error) {
       this.#stopped = true
+      this.#owner.onFault(error)
     } finally {
-      this.#looking = false
+      this.#looking = undefined
       this.#wake()
     }
   }

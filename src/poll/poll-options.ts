@@ -8,6 +8,7 @@ import {
   checkPositive,
   checkSignal,
 } from '../check-options.js'
+import { errorClasses } from '../error-wire.js'
 import { argumentError } from '../errors.js'
 import type { LeasedTask } from '../queued-task.js'
 
@@ -45,7 +46,10 @@ export interface PollOptions {
   readonly afterFn?: (task: LeasedTask) => unknown
   /** Extra arguments for `execute`; cloned into threads. Default none. */
   readonly executeArgs?: readonly unknown[]
-  /** Errors of tasks or of the queue that make the worker back off: the task is given back, and no attempt is counted. */
+  /**
+   * Errors of tasks or of the queue that make the worker back off: a task is given back, no attempt is counted, and the
+   * worker leases no more for a random time below a window that doubles each time, as when the queue is empty.
+   */
   readonly backoffExceptions?: readonly BackoffException[]
   /** The first wait when the queue is empty is a random time below this, in seconds; the window doubles. Default 1. */
   readonly minBackoffWindow?: number
@@ -126,8 +130,8 @@ export function pollSettings(options: PollOptions): PollSettings {
   if (!Array.isArray(executeArgs)) throw argumentError('executeArgs', 'an array', executeArgs)
   if (!Array.isArray(backoffExceptions)) throw argumentError('backoffExceptions', 'an array', backoffExceptions)
   for (const exception of backoffExceptions) {
-    if (typeof exception !== 'string' && typeof exception !== 'function') {
-      throw argumentError('backoffExceptions', 'an array of classes of errors or their names', exception)
+    if (typeof exception !== 'string' && !isErrorClass(exception)) {
+      throw argumentError('backoffExceptions', 'an array of classes of errors, or their names', exception)
     }
   }
   if (deadLetter !== undefined && typeof deadLetter !== 'string') {
@@ -143,6 +147,13 @@ export function pollSettings(options: PollOptions): PollSettings {
   if (parallel === 0 && (options.timeoutSeconds ?? options.maxMemoryMb) !== undefined) {
     throw new TypeError(
       'Expected `parallel` of 1 or more with timeoutSeconds or maxMemoryMb: only a thread can be stopped',
+    )
+  }
+  if (parallel > 0 && !isCloneable(executeArgs)) {
+    throw argumentError(
+      'executeArgs',
+      'values that can be cloned into a thread (with `parallel: 0` they may be any)',
+      executeArgs,
     )
   }
   if (graceSeconds !== undefined && !(typeof graceSeconds === 'number' && graceSeconds >= 0)) {
@@ -184,9 +195,23 @@ function untilMs(until: Date | undefined): number | undefined {
 
 /** Whether an error is one that makes the worker back off. By name too: what crosses a thread has lost its class. */
 export function isBackoffException(error: unknown, exceptions: readonly BackoffException[]): boolean {
+  if (exceptions.length === 0) return false
   return exceptions.some(exception => {
-    if (typeof exception === 'function' && error instanceof exception) return true
+    if (typeof exception !== 'string' && error instanceof exception) return true
     const name = typeof exception === 'string' ? exception : exception.name
-    return error instanceof Error && error.name === name
+    return error instanceof Error && (error.name === name || errorClasses(error).includes(name))
   })
+}
+
+function isErrorClass(value: unknown): boolean {
+  return typeof value === 'function' && (value === Error || value.prototype instanceof Error)
+}
+
+function isCloneable(value: unknown): boolean {
+  try {
+    structuredClone(value)
+    return true
+  } catch {
+    return false
+  }
 }

@@ -38,6 +38,7 @@ export class StatusReporter {
       this.#timer = setInterval(() => this.#write(), writeEveryMs)
       // A status is no reason to keep a process alive.
       this.#timer.unref()
+      this.#write()
     }
   }
 
@@ -52,8 +53,8 @@ export class StatusReporter {
     entry.note = note
   }
 
-  end(call: Call): void {
-    this.#running.delete(call)
+  end(call: Call | undefined): void {
+    if (call !== undefined) this.#running.delete(call)
   }
 
   /** How long a task has been running. Seconds. */

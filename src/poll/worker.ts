@@ -3,31 +3,37 @@
  * passes here; what runs tasks (threads or this one) knows nothing of leases.
  */
 import type { Call, Outcome } from '../call.js'
-import type { Clock } from '../clock.js'
-import { LeaseLostError, TaskError } from '../errors.js'
 import { Gate } from '../gate.js'
 import { ThreadPool } from '../pool.js'
 import type { LeasedTask } from '../queued-task.js'
-import { codeName } from '../registry.js'
 import { HereRun } from '../run-here.js'
 import { ThreadRun } from '../run-on-threads.js'
-import type { Run, RunListener } from '../run-options.js'
+import type { Run } from '../run-options.js'
 import { leaseSeconds } from '../seconds.js'
-import { onStopSignals } from '../stop-signals.js'
-import { FailurePolicy, reasonOf } from './failure-policy.js'
-import { Finisher } from './finisher.js'
+import { AfterRemoval } from './after-removal.js'
+import { FailurePolicy, reasonOf, taskError } from './failure-policy.js'
+import { type Finished, Finisher } from './finisher.js'
+import { type Ending, HeldTasks } from './held-tasks.js'
 import { Intake } from './intake.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import { LeaseSource } from './lease-source.js'
+import { Patience } from './patience.js'
 import { isBackoffException, type PollSettings } from './poll-options.js'
+import { renewTasks } from './renewal.js'
+import { runListener, taskOf } from './run-listener.js'
+import { Settling } from './settling.js'
 import { StatusReporter } from './status-reporter.js'
+import { onStopTriggers } from './stop-triggers.js'
 import { WorkRecord } from './work-record.js'
 import type { WorkerParts } from './worker-parts.js'
 
 /** A task that was leased and has not begun for so long is given back: others may be idle. Milliseconds. */
 const hoardMs = 1_000
 
-/** So many finished or failed tasks may wait for the queue before no more are begun. */
+/** Tasks of no length: more at once would only be longer in memory, since leasing them takes far longer than handing them over. */
+const maxChunk = 512
+
+/** So many tasks may have ended without the queue knowing it before no more are begun. */
 const maxUnsettled = 1_000
 
 export class Worker {
@@ -37,55 +43,72 @@ export class Worker {
   readonly #intake: Intake
   readonly #source: LeaseSource
   readonly #run: Run
-  readonly #keeper: LeaseKeeper<Call>
+  readonly #keeper: LeaseKeeper<LeasedTask>
+  readonly #patience: Patience
+  readonly #settling: Settling
   readonly #finisher: Finisher
+  readonly #after: AfterRemoval
   readonly #policy: FailurePolicy
   readonly #status: StatusReporter
-  /** Leased calls whose end is not settled. */
-  readonly #held = new Set<Call>()
-  /** Calls whose lease was lost, or that are stopped with the worker: what they still do counts for nothing. */
-  readonly #abandoned = new Set<Call>()
-  /** What is being written to the queue for failed and given back tasks. */
-  readonly #settling = new Set<Promise<void>>()
+  readonly #held: HeldTasks
   #stopping = false
   #cancelGrace: (() => void) | undefined
   #fatal: { readonly thrown: unknown } | undefined
 
   constructor(parts: WorkerParts) {
-    const { backend, leasing, settings, events, clock } = parts
+    const { backend, settings, clock } = parts
     const seconds = leaseSeconds('leaseSeconds', settings.leaseSeconds, backend.capabilities, backend.label)
     this.#parts = parts
     this.#settings = settings
     this.#record = new WorkRecord(clock)
-    this.#policy = new FailurePolicy(parts)
+    this.#policy = new FailurePolicy(parts, seconds)
     this.#status = new StatusReporter(backend, settings.parallel, this.#record)
-    this.#keeper = new LeaseKeeper<Call>({
+    this.#keeper = new LeaseKeeper<LeasedTask>({
       leaseSeconds: seconds,
-      renew: (calls, forSeconds) => renewCalls(parts, calls, forSeconds),
-      onLost: (call, error) => this.#lose(call, error),
+      renew: (tasks, forSeconds) => renewTasks(parts, tasks, forSeconds),
+      onLost: (task, error) => this.#lose(task, error),
       onFault: error => process.emitWarning(`Leases of ${backend.label} could not be renewed: ${reasonOf(error)}`),
       clock,
     })
-    this.#finisher = new Finisher(backend, leasing, settings, {
-      onDeleting: task => events.emit('deleting', { task }),
-      onRemoved: ({ task, value, durationSeconds }) => {
-        this.#record.executed++
-        events.emit('succeeded', { task, value, durationSeconds })
-        if (this.#askedToStop()) this.stop()
-        return settings.afterFn?.(task)
+    this.#held = new HeldTasks(this.#keeper)
+    this.#patience = new Patience(parts)
+    this.#settling = new Settling(this.#patience, {
+      onFault: error => this.#fail(error),
+      onSettled: () => {
+        this.#stopIfAsked()
+        this.#settledOne()
       },
-      onLost: (task, error) => events.emit('lost', { task, error }),
+    })
+    this.#after = new AfterRemoval({
+      call: task => this.#afterRemoval(task),
       onFault: error => this.#fail(error),
       onIdle: () => this.#settledOne(),
     })
-    this.#intake = new Intake(parts, seconds, this.#policy, this.#record, {
-      onAdmitted: call => {
-        this.#held.add(call)
-        this.#keeper.keep(call)
+    this.#finisher = new Finisher(parts, this.#patience, {
+      onDeleting: task => {
+        this.#keeper.drop(task)
+        parts.events.emit('deleting', { task })
       },
-      onLate: calls => this.#giveBack(calls),
+      onRemoved: finished => this.#removed(finished),
+      onLost: (task, error) => parts.events.emit('lost', { task, error }),
+      onFault: error => this.#fail(error),
+      onIdle: () => this.#settledOne(),
+    })
+    this.#intake = new Intake(parts, seconds, this.#record, {
+      onLeased: tasks => {
+        for (const task of tasks) this.#held.add(task)
+      },
+      onCall: (task, call) => this.#held.setCall(task, call),
+      onUnfit: (task, error) => {
+        this.#forget(task)
+        this.#failed(task, error, 0)
+      },
+      putAside: task => this.#putAside(task),
+      onLate: tasks => this.#giveBack(tasks.filter(task => this.#held.has(task))),
+      isHeld: task => this.#held.has(task),
       askedToStop: () => this.#askedToStop(),
-      isBusy: () => this.#isBusy,
+      isBusy: () => this.#held.size > 0 || this.#unsettled > 0,
+      onFault: error => this.#fail(error),
     })
     this.#source = new LeaseSource(this.#intake)
     this.#run = this.#start()
@@ -93,36 +116,20 @@ export class Worker {
 
   /** Works until something ends it; resolves with how many tasks were executed. */
   async work(): Promise<number> {
-    const { signal } = this.#settings
-    const { closing, clock } = this.#parts
-    const signals = onStopSignals({
-      signals: ['SIGINT', 'SIGTERM'],
-      stop: () => this.stop(),
-      leave: () => this.#policy.release([...this.#held].map(taskOf)),
-    })
-    const stop = () => this.stop()
-    for (const abort of [signal, closing]) {
-      if (abort?.aborted) this.stop()
-      else abort?.addEventListener('abort', stop, { once: true })
-    }
-    const hoarding = setInterval(
-      () => this.#giveBack([...this.#source.withdraw(hoardMs), ...this.#run.withdraw(hoardMs)]),
-      hoardMs,
-    )
-    const cancelUntil = this.#stopAt(clock)
+    const triggers = onStopTriggers(this.#parts, { stop: () => this.stop(), leave: () => this.#leave() })
+    const withdraw = () => [...this.#source.withdraw(hoardMs), ...this.#run.withdraw(hoardMs)]
+    const hoarding = setInterval(() => this.#giveBack(withdraw().map(taskOf)), hoardMs)
     try {
       await this.#run.done
     } catch (error) {
       this.#fail(error)
     } finally {
       clearInterval(hoarding)
-      cancelUntil?.()
-      this.#cancelGrace?.()
       await this.#settle()
       this.#keeper.close()
       await this.#status.close()
-      signals.dispose()
-      for (const abort of [signal, closing]) abort?.removeEventListener('abort', stop)
+      triggers.dispose()
+      this.#cancelGrace?.()
       if (this.#settings.parallel > 0) await ThreadPool.stopUnused()
     }
     if (this.#fatal !== undefined) throw this.#fatal.thrown
@@ -133,57 +140,32 @@ export class Worker {
   stop(): void {
     if (this.#stopping) return
     this.#stopping = true
-    this.#intake.stop()
+    this.#patience.end()
     void this.#source.stop()
-    this.#giveBack([...this.#source.withdraw(0), ...this.#run.stop()])
+    this.#giveBack([...this.#source.withdraw(0), ...this.#run.stop()].map(taskOf))
     const { graceSeconds } = this.#settings
     if (graceSeconds === undefined) return
     this.#cancelGrace = this.#parts.clock.setAlarm(graceSeconds * 1000, () => {
-      const error = new Error(
-        `The worker was asked to stop, and the task did not end within graceSeconds (${graceSeconds} s)`,
-      )
-      for (const call of this.#held) this.#abandon(call, error)
+      const error = new Error(`The worker stopped, and the task did not end within graceSeconds (${graceSeconds} s)`)
+      for (const task of this.#held.all) this.#end(task, 'ours', error)
     })
   }
 
   #start(): Run {
     const { parallel, timeoutSeconds, maxMemoryMb, stopFn } = this.#settings
-    const { events } = this.#parts
-    const listener: RunListener = {
-      onStart: call => {
-        this.#status.begin(call)
-        events.emit('started', { task: taskOf(call) })
-      },
-      onOutcome: (call, outcome) => this.#ended(call, outcome),
-      onProgress: (call, fraction, note) => {
-        this.#status.progress(call, fraction, note)
-        events.emit('progress', { task: taskOf(call), fraction, note })
-      },
-      onLog: (call, line) => {
-        if (events.hears('log')) events.emit('log', { task: taskOf(call), line })
-        else console.error(line)
-      },
-      onRenew: async (call, seconds) => {
-        const error = (await renewCalls(this.#parts, [call], seconds)).get(call)
-        if (error !== undefined) throw error
-        this.#keeper.keep(call, seconds)
-      },
-      onStray: (taskId, error) =>
-        process.emitWarning(`Task ${taskId ?? '(unknown)'} threw after its end: ${reasonOf(error)}`),
-    }
     const options = {
       source: this.#source,
       toCall: (call: Call) => call,
-      listener,
+      listener: runListener(this.#parts, this.#status, {
+        onOutcome: (call, outcome) => this.#ended(call, outcome),
+        onRenew: (task, seconds) => this.#renew(task, seconds),
+      }),
       idPrefix: '',
       concurrency: 1,
       postAll: true,
       // To stop after exactly so many tasks, the next must not begin before the last was counted.
-      ...(stopFn !== undefined && { maxChunk: 1 }),
-      mayPull: () => {
-        const unsettled = this.#finisher.pending + this.#settling.size
-        return stopFn === undefined ? unsettled < maxUnsettled : unsettled === 0
-      },
+      maxChunk: stopFn === undefined ? maxChunk : 1,
+      mayPull: () => (stopFn === undefined ? this.#unsettled < maxUnsettled : this.#unsettled === 0),
     }
     if (parallel === 0) return new HereRun(options)
     return new ThreadRun({ ...options, parallel, gate: new Gate(parallel), timeoutSeconds, maxMemoryMb })
@@ -193,73 +175,119 @@ export class Worker {
     const task = taskOf(call)
     const durationSeconds = Number.isNaN(outcome.elapsedMs) ? this.#status.ageSeconds(call) : outcome.elapsedMs / 1000
     this.#status.end(call)
-    this.#keeper.drop(call)
-    this.#held.delete(call)
-    if (this.#abandoned.delete(call)) return
-    this.#record.took(durationSeconds)
-    if (outcome.ok) {
+    const ending = this.#held.endingOf(task)
+    const counts = ending === undefined && outcome.ok
+    // False: given back by somebody in a hurry.
+    if (!this.#held.drop(task, { keepLease: counts })) return
+    if (ending === undefined) this.#record.took(durationSeconds)
+    if (counts) {
+      this.#intake.goOn()
       this.#finisher.add({ task, value: outcome.value, durationSeconds })
       return
     }
-    const { error } = outcome
-    if (isBackoffException(error, this.#settings.backoffExceptions)) {
+    if (ending === 'lost') this.#settledOne()
+    else if (ending === 'ours' || outcome.ok) this.#giveBack([task])
+    else if (isBackoffException(outcome.error, this.#settings.backoffExceptions)) {
       this.#intake.pause()
-      this.#settleLater(this.#policy.release([task]))
-      return
+      // What has not begun would meet the same trouble; other workers may not.
+      this.#giveBack([task, ...[...this.#source.withdraw(0), ...this.#run.withdraw(0)].map(taskOf)])
+    } else {
+      this.#intake.goOn()
+      this.#failed(task, outcome.error, durationSeconds)
     }
+  }
+
+  #failed(task: LeasedTask, error: unknown, durationSeconds: number): void {
     this.#record.failed++
-    this.#settleLater(this.#policy.failed(task, error, durationSeconds))
-    if (this.#settings.onError === 'throw') this.#fail(taskError(call, error))
-    else if (this.#askedToStop()) this.stop()
+    this.#settling.add(() => this.#policy.failed(task, error, durationSeconds))
+    if (this.#settings.onError === 'throw') this.#fail(taskError(task, error))
   }
 
-  #lose(call: Call, error: Error): void {
-    this.#parts.events.emit('lost', { task: taskOf(call), error })
-    this.#abandoned.add(call)
-    this.#run.abort(call, error)
+  #removed({ task, value, durationSeconds }: Finished): void {
+    this.#record.executed++
+    this.#parts.events.emit('succeeded', { task, value, durationSeconds })
+    if ((this.#settings.afterFn ?? this.#settings.stopFn) !== undefined) this.#after.add(task)
   }
 
-  /** Stops a running task for the worker's sake: it is given back, and no attempt is counted. */
-  #abandon(call: Call, error: Error): void {
-    if (this.#abandoned.has(call)) return
-    this.#abandoned.add(call)
-    this.#run.abort(call, error)
-    this.#settleLater(this.#policy.release([taskOf(call)]))
+  async #afterRemoval(task: LeasedTask): Promise<void> {
+    await this.#settings.afterFn?.(task)
+    this.#stopIfAsked()
   }
 
-  #giveBack(calls: readonly Call[]): void {
-    for (const call of calls) {
-      this.#keeper.drop(call)
-      this.#held.delete(call)
-      this.#status.end(call)
+  /** A task that was leased too often. Meanwhile it is not ours to run, and nobody gives it back. */
+  async #putAside(task: LeasedTask): Promise<boolean> {
+    this.#forget(task)
+    try {
+      if (await this.#patience.call(() => this.#policy.exhausted(task))) return true
+    } catch (error) {
+      this.#giveBack([task])
+      throw error
     }
-    this.#settleLater(this.#policy.release(calls.map(taskOf)))
+    this.#held.add(task)
+    return false
   }
 
-  #settleLater(settling: Promise<void>): void {
-    const settled = settling
-      .catch((error: unknown) => this.#fail(error))
-      .finally(() => {
-        this.#settling.delete(settled)
-        this.#settledOne()
-      })
-    this.#settling.add(settled)
+  async #renew(task: LeasedTask, seconds: number): Promise<void> {
+    const lost = (await renewTasks(this.#parts, [task], seconds)).get(task)
+    if (lost !== undefined) {
+      this.#lose(task, lost)
+      throw lost
+    }
+    this.#held.renewed(task, seconds)
   }
 
-  get #isBusy(): boolean {
-    return this.#held.size > 0 || this.#finisher.pending > 0 || this.#settling.size > 0
+  #lose(task: LeasedTask, error: Error): void {
+    // One that has ended is removed or given back now: whoever does that is told.
+    if (!this.#held.has(task)) return
+    this.#parts.events.emit('lost', { task, error })
+    this.#end(task, 'lost', error)
+  }
+
+  /** Ends a held task, whatever it does. */
+  #end(task: LeasedTask, ending: Ending, error: Error): void {
+    this.#held.setEnding(task, ending)
+    const call = this.#held.callOf(task)
+    if (call !== undefined && this.#run.abort(call, error)) return
+    if (this.#held.endingOf(task) === 'ours') this.#giveBack([task])
+    else this.#forget(task)
+  }
+
+  #forget(task: LeasedTask): void {
+    this.#status.end(this.#held.callOf(task))
+    this.#held.drop(task)
+  }
+
+  #giveBack(tasks: readonly LeasedTask[]): void {
+    if (tasks.length === 0) return
+    for (const task of tasks) this.#forget(task)
+    this.#settling.add(() => this.#policy.release(tasks))
+  }
+
+  /** Tasks that have ended and whose end the queue doesn't know yet. */
+  get #unsettled(): number {
+    return this.#finisher.pending + this.#settling.size + this.#after.pending
   }
 
   #settledOne(): void {
     this.#run.resume()
-    if (!this.#isBusy) this.#intake.settled()
+    if (this.#held.size === 0 && this.#unsettled === 0) this.#intake.settled()
   }
 
   async #settle(): Promise<void> {
+    await this.#source.stop()
     await this.#finisher.done()
-    // Left by a thread that died while the worker stopped, or by `beforeFn` that threw.
-    this.#giveBack([...this.#held])
-    while (this.#settling.size > 0) await Promise.all(this.#settling)
+    await this.#after.done()
+    // Left by threads that died while the worker stopped.
+    this.#giveBack(this.#held.all)
+    await this.#settling.done()
+  }
+
+  /** In a hurry: what runs is given back as it is, what has run is removed. */
+  async #leave(): Promise<void> {
+    this.#giveBack(this.#held.all)
+    await Promise.all([this.#source.stop(), this.#finisher.done()])
+    await this.#settling.done()
+    await this.#status.close()
   }
 
   #fail(thrown: unknown): void {
@@ -267,40 +295,16 @@ export class Worker {
     this.stop()
   }
 
+  #stopIfAsked(): void {
+    if (this.#stopping) return
+    try {
+      if (this.#askedToStop()) this.stop()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
   #askedToStop(): boolean {
     return this.#settings.stopFn?.(this.#record.state) === true
   }
-
-  #stopAt(clock: Clock): (() => void) | undefined {
-    const { untilMs } = this.#settings
-    return untilMs === undefined ? undefined : clock.setAlarm(Math.max(0, untilMs - clock.nowMs()), () => this.stop())
-  }
-}
-
-async function renewCalls(
-  { backend, leasing, events }: WorkerParts,
-  calls: readonly Call[],
-  seconds: number,
-): Promise<ReadonlyMap<Call, Error>> {
-  const rounded = leaseSeconds('seconds', seconds, backend.capabilities, backend.label)
-  const failed = await leasing.renew(backend, calls.map(taskOf), rounded)
-  const lost = new Map<Call, Error>()
-  for (const call of calls) {
-    const error = failed.get(taskOf(call))
-    if (error instanceof LeaseLostError) lost.set(call, error)
-    else if (error !== undefined) throw error
-    else events.emit('renewed', { task: taskOf(call), seconds: rounded })
-  }
-  return lost
-}
-
-/** A worker's calls carry the leased task they were made from. */
-function taskOf(call: Call): LeasedTask {
-  return call.task as LeasedTask
-}
-
-function taskError(call: Call, cause: unknown): TaskError {
-  const { id, attempt } = taskOf(call)
-  const message = `Task ${codeName(call.code)} (${id}) failed at attempt ${attempt}: ${reasonOf(cause)}`
-  return new TaskError(message, { task: call.task, id, attempt, cause })
 }

@@ -1,14 +1,27 @@
 /** The file queue as the core sees it: each verb, with its arguments checked before anything is changed. */
-import type { Backend, BatchFailure, Capabilities, Counts, Failure, Lease, Message } from '../../backend.js'
+import type {
+  Backend,
+  BatchFailure,
+  Capabilities,
+  Counts,
+  Failure,
+  Lease,
+  Message,
+  WorkerStatus,
+} from '../../backend.js'
 import { argumentError } from '../../errors.js'
 import { release, remove, renew } from './finishing.js'
 import { Inserting } from './inserting.js'
 import { changeInsertions } from './insertions.js'
+import { isQueue } from './layout.js'
 import { type LeaseOptions, Leasing } from './leasing.js'
+import { moveTasks } from './moving.js'
 import { isId } from './names.js'
 import type { FileQueue } from './queue.js'
 import { count, list, purge, releaseAll, rezero } from './survey.js'
 import { Unfit } from './unfit.js'
+import { FileUploads } from './uploads.js'
+import { WorkerFiles } from './workers.js'
 
 // A hundred years: names hold any number of seconds; a longer time is a slip (milliseconds, a date).
 const LONGEST_SECONDS = 36_525 * 24 * 3600
@@ -46,10 +59,12 @@ export class FileQueueBackend implements Backend {
   readonly queueName: string
   /** A queue inside the queue's folder, which Python takes no notice of. */
   readonly deadLetterUrl: string
+  readonly uploads: FileUploads
   readonly #queue: FileQueue
   readonly #inserting: Inserting
   readonly #leasing: Leasing
   readonly #unfit: Unfit
+  readonly #workers: WorkerFiles
 
   constructor(queue: FileQueue) {
     this.label = queue.label
@@ -59,6 +74,8 @@ export class FileQueueBackend implements Backend {
     this.#unfit = new Unfit(queue)
     this.#inserting = new Inserting(queue)
     this.#leasing = new Leasing(queue, this.#unfit)
+    this.uploads = new FileUploads(queue, () => this.#inserting.make())
+    this.#workers = new WorkerFiles(queue)
   }
 
   async insert(messages: readonly Message[], options: { delaySeconds: number }): Promise<readonly BatchFailure[]> {
@@ -115,17 +132,34 @@ export class FileQueueBackend implements Backend {
     return releaseAll(this.#queue)
   }
 
-  list() {
-    return list(this.#queue)
+  list({ wanted = () => true }: { wanted?: (id: string) => boolean } = {}) {
+    return list(this.#queue, wanted)
+  }
+
+  moveTo(other: Backend, { signal }: { signal: AbortSignal }): AsyncIterable<number> | undefined {
+    if (!(other instanceof FileQueueBackend)) return undefined
+    return moveTasks(this.#queue, this.#leasing, other.#queue, other.#inserting, signal)
   }
 
   quarantine(lease: Lease, reason: string): Promise<void> {
     return this.#unfit.quarantine(lease, reason)
   }
 
-  async failures(message: Message): Promise<readonly Failure[]> {
+  async failures(message: { readonly id: string }): Promise<readonly Failure[]> {
     if (!isId(message.id)) throw argumentError('message.id', 'a UUID in lower case', message.id)
     return this.#queue.history.failures(message.id)
+  }
+
+  reportWorker(worker: string, status: WorkerStatus | undefined): Promise<void> {
+    return this.#workers.report(worker, status)
+  }
+
+  workers(): Promise<readonly WorkerStatus[]> {
+    return this.#workers.all()
+  }
+
+  exists(): Promise<boolean> {
+    return isQueue(this.#queue.pace, this.#queue.layout)
   }
 
   close(): Promise<void> {

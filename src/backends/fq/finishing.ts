@@ -48,7 +48,7 @@ export async function renew(queue: FileQueue, leases: readonly Lease[], seconds:
     const now = queue.clock.nowSeconds
     // A lease that ends now must not end under the name it began with: its attempt would not be seen.
     const end = seconds > 0 ? Math.ceil(now + seconds) : Math.floor(now)
-    await moveHeld(queue, lease, nameOf(end === origin.available ? end - 1 : end, lease.id))
+    await moveHeld(queue, lease, nameOf(nameOf(end, lease.id) === origin ? end - 1 : end, lease.id))
   })
 }
 
@@ -66,7 +66,7 @@ export async function release(
   return eachLease(queue, 'Releasing', leases, async lease => {
     const { origin } = heldOf(queue, lease)
     if (failure === undefined && delaySeconds === 0) {
-      await moveHeld(queue, lease, origin.name)
+      await moveHeld(queue, lease, origin)
     } else {
       await moveHeld(queue, lease, nameOf(Math.ceil(queue.clock.nowSeconds + RECORDING_SECONDS), lease.id))
       const now = queue.clock.nowSeconds

@@ -14,13 +14,14 @@ export interface Held {
 }
 
 /** The names behind a lease. Throws LeaseLostError where this lease was given up, TypeError where it isn't one of ours. */
-export function heldOf(queue: FileQueue, lease: Lease): { held: TaskName; origin: TaskName } {
+export function heldOf(queue: FileQueue, lease: Lease): { held: TaskName; origin: string } {
   const { handle } = lease
   if (typeof handle === 'object' && handle !== null && 'name' in handle && 'origin' in handle) {
     if (handle.name === undefined) throw leaseLost(queue, lease.id)
     const held = typeof handle.name === 'string' ? parseName(handle.name) : undefined
-    const origin = typeof handle.origin === 'string' ? parseName(handle.origin) : undefined
-    if (held !== undefined && origin !== undefined && held.id === lease.id) return { held, origin }
+    const { origin } = handle
+    if (held?.id === lease.id && typeof origin === 'string' && origin.endsWith(`${lease.id}.json`))
+      return { held, origin }
   }
   throw argumentError('lease.handle', `that of a lease of task ${lease.id} in a file queue`, handle)
 }
@@ -30,7 +31,7 @@ export async function moveHeld(queue: FileQueue, lease: Lease, name: string): Pr
   const { held, origin } = heldOf(queue, lease)
   const { queue: folder } = queue.layout
   if (!(await queue.pace.calls.rename(inside(folder, held.name), inside(folder, name)))) throw leaseLost(queue, held.id)
-  lease.handle = { name, origin: origin.name } satisfies Held
+  lease.handle = { name, origin } satisfies Held
 }
 
 /**

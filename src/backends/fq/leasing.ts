@@ -140,7 +140,7 @@ export class Leasing {
       return undefined
     }
     try {
-      return available === 0 ? lease : { ...lease, attempt: 1 + (await history.takenOver(candidate)) }
+      return available === 0 ? lease : { ...lease, attempt: 1 + (await history.takenOver(candidate, heldPath)) }
     } catch (error) {
       await giveBack()
       throw error
@@ -153,6 +153,7 @@ export class Leasing {
     this.#saidMissing = true
     if (await isQueue(this.#queue.pace, this.#queue.layout)) return
     process.emitWarning(`There is no queue at ${this.#queue.layout.root} (yet): waiting for its first insert.`, {
+      type: 'PtqWarning',
       code: 'PTQ_NO_QUEUE',
     })
   }

@@ -94,20 +94,24 @@ export class Pace {
     let going = true
     const lane = async () => {
       while (going && failures.length === 0) {
-        if (this.#slow) await this.#enter()
         const inPool = this.#slow
-        const start = performance.now()
+        if (inPool) await this.#enter()
+        const startMs = performance.now()
         try {
           const more = step()
-          if (!(more instanceof Promise ? await more : more)) going = false
+          if (more instanceof Promise) {
+            if (!(await more)) going = false
+          } else {
+            if (!more) going = false
+            // Only a step that blocked all the time: one that waited has waited for others too.
+            this.#blockedFor(performance.now() - startMs)
+          }
         } catch (error) {
           failures.push(error)
         } finally {
           if (inPool) this.#leave()
         }
-        const end = performance.now()
-        if (!inPool) this.#blockedFor(end - start)
-        const turn = breathe(end)
+        const turn = breathe(performance.now())
         if (turn !== undefined) await turn
       }
     }
@@ -141,7 +145,7 @@ export class Pace {
     process.emitWarning(
       `${this.#label} answers in ${milliseconds.toFixed(1)} ms a call, and Node runs only ${threads} calls at once. ` +
         `For ${this.#concurrency} at once start it with UV_THREADPOOL_SIZE=${this.#concurrency} in the environment.`,
-      { code: 'PTQ_SLOW_FILESYSTEM' },
+      { type: 'PtqWarning', code: 'PTQ_SLOW_FILESYSTEM' },
     )
   }
 

@@ -62,7 +62,7 @@ export class Unfit {
     const { held, origin } = heldOf(this.#queue, lease)
     const path = inside(layout.queue, held.name)
     if (await this.addIfYoung(held.id, path)) {
-      await moveHeld(this.#queue, lease, origin.name)
+      await moveHeld(this.#queue, lease, origin)
       giveUp(lease)
       return
     }
@@ -72,9 +72,6 @@ export class Unfit {
     giveUp(lease)
     await pace.write(inside(layout.quarantine, `${held.id}.reason`), `${reason}\n`, 'w')
     await history.forget(held.id)
-    process.emitWarning(`Task ${held.id} of ${this.#queue.label} was moved to ${layout.quarantine}: ${reason}`, {
-      code: 'PTQ_QUARANTINED',
-    })
   }
 
   async #isYoung(path: string): Promise<boolean> {

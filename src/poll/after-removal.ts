@@ -1,0 +1,48 @@
+/** What is done after each removal (`afterFn`, `stopFn`): in order, and apart from the removals, so that a slow one delays none. */
+import type { LeasedTask } from '../queued-task.js'
+
+export class AfterRemoval {
+  readonly #call: (task: LeasedTask) => Promise<void>
+  readonly #onFault: (error: unknown) => void
+  readonly #onIdle: () => void
+  readonly #tasks: LeasedTask[] = []
+  #working: Promise<void> | undefined
+  /** How many tasks it is still to be called with, or at work on. */
+  pending = 0
+
+  /** @param options.call called with each task, whatever it threw before */
+  constructor(options: {
+    call: (task: LeasedTask) => Promise<void>
+    onFault: (error: unknown) => void
+    onIdle: () => void
+  }) {
+    this.#call = options.call
+    this.#onFault = options.onFault
+    this.#onIdle = options.onIdle
+  }
+
+  add(task: LeasedTask): void {
+    this.#tasks.push(task)
+    this.pending++
+    this.#working ??= this.#work()
+  }
+
+  async done(): Promise<void> {
+    await this.#working
+  }
+
+  async #work(): Promise<void> {
+    // Whoever adds goes on first.
+    await Promise.resolve()
+    for (let task = this.#tasks.shift(); task !== undefined; task = this.#tasks.shift()) {
+      try {
+        await this.#call(task)
+      } catch (error) {
+        this.#onFault(error)
+      }
+      this.pending--
+    }
+    this.#working = undefined
+    this.#onIdle()
+  }
+}

@@ -1,0 +1,71 @@
+/** The leased tasks of a worker that have not ended: their leases are kept. */
+import type { Call } from '../call.js'
+import type { LeasedTask } from '../queued-task.js'
+import type { LeaseKeeper } from './lease-keeper.js'
+
+/** Why a task was asked to end: its lease is lost, or the worker stops and gives it back. */
+export type Ending = 'lost' | 'ours'
+
+export class HeldTasks {
+  readonly #keeper: LeaseKeeper<LeasedTask>
+  /** With the call that each was made into. */
+  readonly #calls = new Map<LeasedTask, Call | undefined>()
+  readonly #endings = new Map<LeasedTask, Ending>()
+
+  constructor(keeper: LeaseKeeper<LeasedTask>) {
+    this.#keeper = keeper
+  }
+
+  get size(): number {
+    return this.#calls.size
+  }
+
+  /** A copy, in the order in which they came. */
+  get all(): LeasedTask[] {
+    return [...this.#calls.keys()]
+  }
+
+  has(task: LeasedTask): boolean {
+    return this.#calls.has(task)
+  }
+
+  /** The call that a task was made into. */
+  callOf(task: LeasedTask): Call | undefined {
+    return this.#calls.get(task)
+  }
+
+  /** A task that was just leased. */
+  add(task: LeasedTask): void {
+    this.#calls.set(task, undefined)
+    this.#keeper.keep(task)
+  }
+
+  setCall(task: LeasedTask, call: Call): void {
+    this.#calls.set(task, call)
+  }
+
+  /** Somebody renewed the lease to end `seconds` from now; the task may have ended meanwhile. */
+  renewed(task: LeasedTask, seconds: number): void {
+    if (this.#calls.has(task)) this.#keeper.keep(task, seconds)
+  }
+
+  /** Notes that a task was asked to end: what it still does counts for nothing. What is lost stays lost. */
+  setEnding(task: LeasedTask, ending: Ending): void {
+    if (this.#endings.get(task) !== 'lost') this.#endings.set(task, ending)
+  }
+
+  /** Why the task was asked to end, if it was. */
+  endingOf(task: LeasedTask): Ending | undefined {
+    return this.#endings.get(task)
+  }
+
+  /**
+   * Held no more. False if it was not.
+   * @param options.keepLease its lease is still renewed, until somebody drops it. Default false
+   */
+  drop(task: LeasedTask, { keepLease = false } = {}): boolean {
+    if (!keepLease) this.#keeper.drop(task)
+    this.#endings.delete(task)
+    return this.#calls.delete(task)
+  }
+}

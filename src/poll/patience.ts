@@ -1,0 +1,49 @@
+/** Calls of the queue that a worker has to make: where the queue fails in a way that is to be waited out, it waits. */
+import { Backoff } from './backoff.js'
+import { isBackoffException } from './poll-options.js'
+import type { WorkerParts } from './worker-parts.js'
+
+export class Patience {
+  readonly #parts: Pick<WorkerParts, 'settings' | 'clock' | 'random'>
+  readonly #wakers = new Set<() => void>()
+  #ended = false
+
+  constructor(parts: Pick<WorkerParts, 'settings' | 'clock' | 'random'>) {
+    this.#parts = parts
+  }
+
+  /**
+   * Calls `verb` until it fails with none of `backoffExceptions`; it has to bear being called again.
+   * @throws what `verb` throws otherwise, or after {@link end}
+   */
+  async call<T>(verb: () => Promise<T>): Promise<T> {
+    const { settings, random } = this.#parts
+    const backoff = new Backoff(settings.minBackoffWindow, settings.maxBackoffWindow, random)
+    for (;;) {
+      try {
+        return await verb()
+      } catch (error) {
+        if (this.#ended || !isBackoffException(error, settings.backoffExceptions)) throw error
+        await this.#wait(backoff.miss())
+      }
+    }
+  }
+
+  /** The worker ends: each call is tried once more at most. */
+  end(): void {
+    this.#ended = true
+    for (const wake of [...this.#wakers]) wake()
+  }
+
+  #wait(seconds: number): Promise<void> {
+    return new Promise(resolve => {
+      const wake = () => {
+        cancel()
+        this.#wakers.delete(wake)
+        resolve()
+      }
+      const cancel = this.#parts.clock.setAlarm(seconds * 1000, wake)
+      this.#wakers.add(wake)
+    })
+  }
+}

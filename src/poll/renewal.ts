@@ -1,0 +1,30 @@
+/** Renewing the leases of a worker's tasks. */
+import { LeaseLostError } from '../errors.js'
+import type { LeasedTask } from '../queued-task.js'
+import { leaseSeconds, requireSeconds } from '../seconds.js'
+import type { WorkerParts } from './worker-parts.js'
+
+/**
+ * Makes leases end `seconds` from now.
+ * @returns those that are lost, with their errors
+ * @throws TypeError unless `seconds` is a time that the queue can do; what the queue threw, unless the lease was lost
+ */
+export async function renewTasks(
+  { backend, leasing, events }: WorkerParts,
+  tasks: readonly LeasedTask[],
+  seconds: number,
+): Promise<ReadonlyMap<LeasedTask, Error>> {
+  const rounded = leaseSeconds('seconds', requireSeconds('seconds', seconds), backend.capabilities, backend.label)
+  const failed = await leasing.renew(backend, tasks, rounded)
+  const lost = new Map<LeasedTask, Error>()
+  let fault: Error | undefined
+  for (const task of tasks) {
+    const error = failed.get(task)
+    if (error instanceof LeaseLostError) lost.set(task, error)
+    else if (error !== undefined) fault = error
+    else events.emit('renewed', { task, seconds: rounded })
+  }
+  // Those that were lost are found lost again, when the others are tried again.
+  if (fault !== undefined) throw fault
+  return lost
+}

@@ -1,0 +1,41 @@
+/** What a worker makes of the words of its running tasks. */
+import type { Call, Outcome } from '../call.js'
+import type { LeasedTask } from '../queued-task.js'
+import type { RunListener } from '../run-options.js'
+import { reasonOf } from './failure-policy.js'
+import type { StatusReporter } from './status-reporter.js'
+import type { WorkerParts } from './worker-parts.js'
+
+/** Tells the worker's events and status of each step; the end of a task and its wish to renew are the worker's own. */
+export function runListener(
+  { events }: WorkerParts,
+  status: StatusReporter,
+  worker: {
+    onOutcome(call: Call, outcome: Outcome): void
+    onRenew(task: LeasedTask, seconds: number): Promise<void>
+  },
+): RunListener {
+  return {
+    onStart: call => {
+      status.begin(call)
+      events.emit('started', { task: taskOf(call) })
+    },
+    onOutcome: worker.onOutcome,
+    onProgress: (call, fraction, note) => {
+      status.progress(call, fraction, note)
+      events.emit('progress', { task: taskOf(call), fraction, note })
+    },
+    onLog: (call, line) => {
+      if (events.hears('log')) events.emit('log', { task: taskOf(call), line })
+      else console.error(line)
+    },
+    onRenew: (call, seconds) => worker.onRenew(taskOf(call), seconds),
+    onStray: (taskId, error) =>
+      process.emitWarning(`Task ${taskId ?? '(unknown)'} threw after its end: ${reasonOf(error)}`),
+  }
+}
+
+/** A worker's calls carry the leased task they were made from. */
+export function taskOf(call: Call): LeasedTask {
+  return call.task as LeasedTask
+}

@@ -1,0 +1,37 @@
+/** What is being written to the queue for tasks that failed or are given back. */
+import type { Patience } from './patience.js'
+
+export class Settling {
+  readonly #patience: Patience
+  readonly #onFault: (error: unknown) => void
+  readonly #onSettled: () => void
+  readonly #underWay = new Set<Promise<void>>()
+
+  constructor(patience: Patience, options: { onFault: (error: unknown) => void; onSettled: () => void }) {
+    this.#patience = patience
+    this.#onFault = options.onFault
+    this.#onSettled = options.onSettled
+  }
+
+  /** How many calls have not ended. */
+  get size(): number {
+    return this.#underWay.size
+  }
+
+  /** Calls `settle`, which has to bear being called again. */
+  add(settle: () => Promise<void>): void {
+    const settled = this.#patience
+      .call(settle)
+      .catch(this.#onFault)
+      .finally(() => {
+        this.#underWay.delete(settled)
+        this.#onSettled()
+      })
+    this.#underWay.add(settled)
+  }
+
+  /** Resolves when nothing is left. */
+  async done(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay)
+  }
+}
