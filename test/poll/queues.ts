@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { it } from 'node:test'
+import { after, it } from 'node:test'
 import {
   type BackendOptions,
   FunctionTask,
@@ -21,6 +21,10 @@ import { Worker } from '#ptq/poll/worker.js'
 import { WorkerEvents as Events } from '#ptq/poll/worker-events.js'
 import { openerOf } from './openers.js'
 import type { Gate } from './tasks.js'
+
+after(() => {
+  for (const signal of ['SIGINT', 'SIGTERM']) assert.equal(process.listenerCount(signal), 0, `${signal} is still heard`)
+})
 
 export type Kind = 'mem' | 'fq'
 
@@ -93,8 +97,6 @@ export function onEach(
       const queue = await TestQueue.make(kind)
       await run(queue)
       await queue.remove()
-      for (const signal of ['SIGINT', 'SIGTERM'])
-        assert.equal(process.listenerCount(signal), 0, `${signal} is still heard`)
     })
   }
 }
