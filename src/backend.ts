@@ -261,8 +261,17 @@ export interface Backend {
   rezero?(): Promise<void>
   /** Makes every leased message ready; resolves with how many. Delayed ones stay delayed. */
   releaseAll?(): Promise<number>
-  /** Looks at messages without leasing them, in no particular order, at flat memory. Those set aside are not shown. */
-  list?(): AsyncIterable<ListedMessage>
+  /**
+   * Looks at messages without leasing them, in no particular order, at flat memory. Those set aside are not shown. One
+   * that `wanted` refuses by its id need not be shown, which spares reading it. Default: all are wanted.
+   */
+  list?(options?: { wanted?: (id: string) => boolean }): AsyncIterable<ListedMessage>
+  /**
+   * Moves messages that are ready into another queue of the same kind, byte for byte and exactly: whoever dies, each is in
+   * one of the two. Yields how many were moved, as they are; an abort ends it. `undefined` where it can't for this queue;
+   * the core then leases here, inserts there and deletes here.
+   */
+  moveTo?(other: Backend, options: { signal: AbortSignal }): AsyncIterable<number> | undefined
   /**
    * Sets a leased message aside whose text is not a task, so that nobody is given it again soon: moves it away for good, or
    * puts it off where it may still become a task (a file that is being written) or the engine has a policy of its own.

@@ -31,7 +31,7 @@ export {
   UnsupportedProtocolError,
 } from './errors.js'
 export { type Box, type GridOptions, grid, type TaskGrid } from './grid.js'
-export type { JsonValue } from './json.js'
+export { type JsonValue, type NanPolicy, parseJson, stringifyJson } from './json.js'
 export type { TaskProgress } from './local-run.js'
 export {
   LocalTaskQueue,
@@ -72,3 +72,4 @@ export {
 export { TaskQueue } from './task-queue.js'
 export type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './task-queue-options.js'
 export type { TaskIterable } from './task-source.js'
+export type { MoveResult, TransferOptions } from './transfer.js'

@@ -254,10 +254,10 @@ function callFunction(
  */
 export function checkArity(code: RegisteredFunction, argCount: number, hasKwargs: boolean): void {
   const given = argCount + (hasKwargs ? 1 : 0)
-  if (given < code.fn.length) {
+  if (given < code.minArgs) {
     throw new TypeError(
-      `Expected ${code.fn.length} arguments for ${codeName(code)}, got ${given}; add them by partial(), or give the ` +
-        "parameters that may be left out a default value (TypeScript's `?` is gone when the code runs)",
+      `Expected at least ${code.minArgs} arguments for ${codeName(code)}, got ${given}; add them by partial(), or, if they ` +
+        "may be left out, give those parameters default values or queueable() { minArgs } (TypeScript's `?` is gone when the code runs)",
     )
   }
 }
