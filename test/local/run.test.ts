@@ -425,7 +425,7 @@ for (const parallel of [0, 1, 2]) {
         [() => 1, /UnregisteredTaskError: Expected function \(anonymous\) to be registered; write/],
         [{ class: 'NoSuchClass' }, /UnregisteredTaskError: Expected class NoSuchClass to be registered here/],
         [[['tasks', 'nothing'], [], {}, -1], /Error: Expected function nothing of module tasks to be registered here/],
-        [partial(add, 1), /TypeError: Expected 2 arguments for tasks\.add, got 1/],
+        [partial(add, 1), /TypeError: Expected at least 2 arguments for tasks\.add, got 1/],
         [[partial(add, 1), 'x'], /TypeError: Expected `task` to be a task, or a pair/],
         [{}, /TypeError: Expected `task` to be a task \(partial/],
         [7, /TypeError: Expected `task` to be a task \(partial/],

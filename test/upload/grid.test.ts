@@ -52,7 +52,7 @@ describe('range', () => {
     assert.throws(() => range(square, 3, 2), /Expected `end` to be an integer of 3 or more, got `2`/)
     assert.throws(() => range((i: number) => i, 0, 2), UnregisteredTaskError)
     // @ts-expect-error the function needs two numbers
-    assert.throws(() => range(two, 0, 2), /Expected 2 arguments for grid.test.two, got 1/)
+    assert.throws(() => range(two, 0, 2), /Expected at least 2 arguments for grid.test.two, got 1/)
     // @ts-expect-error the function takes a box
     assert.ok(range(segment, 0, 1))
   })
