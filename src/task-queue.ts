@@ -115,6 +115,11 @@ export class TaskQueue implements AsyncDisposable {
     return (await this.status()).leased
   }
 
+  /** Whether there is such a queue; the first insert makes a folder into one. */
+  exists(): Promise<boolean> {
+    return this.#backend.use(async backend => (await backend.exists?.()) ?? true)
+  }
+
   /**
    * Whether no task is in the queue, leased and delayed ones included. Where the numbers are approximate this takes
    * several looks, and seconds.
