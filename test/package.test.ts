@@ -128,7 +128,14 @@ describe('the package', () => {
     write(
       'tsconfig.json',
       JSON.stringify({
-        compilerOptions: { module: 'nodenext', target: 'es2023', strict: true, noEmit: true, skipDefaultLibCheck: true, types: ['node'] },
+        compilerOptions: {
+          module: 'nodenext',
+          target: 'es2023',
+          strict: true,
+          noEmit: true,
+          skipDefaultLibCheck: true,
+          types: ['node'],
+        },
         files: ['types.mts', 'types.cts'],
       }),
     )
