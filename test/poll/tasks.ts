@@ -50,13 +50,14 @@ export const blockAt = queueable(function blockAt(name: string, ...[gate]: [Gate
 
 /** Ends when its signal aborts, and says why. */
 export const waitForAbort = queueable(async function waitForAbort(): Promise<void> {
-  const { signal } = context()
-  context().log('began')
+  const own = context()
+  const { signal } = own
+  own.log('began')
   await new Promise<void>(resolve => {
     const stayAlive = setInterval(() => signal.aborted, 1_000)
     signal.addEventListener('abort', () => {
       clearInterval(stayAlive)
-      context().log(`aborted: ${signal.reason}`)
+      own.log(`aborted: ${signal.reason}`)
       resolve()
     })
   })
