@@ -72,8 +72,7 @@ export function toCall(given: TaskInput, idSuffix: string | number, attempt: num
     // Straight from the task's fields, without a payload in between: this runs once for each of millions of tasks.
     const { args, kwargs: keywords } = functionInput(bare)
     kwargs = hasKeys(keywords) ? (toJsonValue(keywords, 'kwargs') as Record<string, JsonValue>) : undefined
-    // A payload comes from elsewhere, where the insert was checked, or from Python, whose keywords may all be left out.
-    if (!isFunctionPayload(bare)) checkArity(code, args.length + extra.length, kwargs !== undefined)
+    checkArity(code, args.length + extra.length, kwargs !== undefined)
     input = toJsonValue(args, 'args') as JsonValue[]
   }
   return { task: task ?? given, code, input, kwargs, extra, idSuffix, attempt }
