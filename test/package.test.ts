@@ -8,9 +8,67 @@ import { after, before, describe, it } from 'node:test'
 import { publint } from 'publint'
 
 const root = join(import.meta.dirname, '../..')
-const manifest: { version: string; dependencies: Record<string, string> } = JSON.parse(
+const manifest: { version: string; bin: { ptq: string }; dependencies: Record<string, string> } = JSON.parse(
   readFileSync(join(root, 'package.json'), 'utf8'),
 )
+
+const tasks = `import { queueable, RegisteredTask, registerTask } from 'ptq'
+  export const twice = queueable(function twice(x: number): number { return 2 * x })
+  export class Adder extends RegisteredTask<{ a: number; b: number }> {
+    execute(): number { return this.args.a + this.args.b }
+  }
+  registerTask(Adder)`
+
+const main = (
+  tasksFile: string,
+) => `import { type Backend, LocalTaskQueue, partial, registerBackend, TaskQueue } from 'ptq'
+  import { testBackend } from 'ptq/testing'
+  import { Adder, twice } from '${tasksFile}'
+  async function main(): Promise<void> {
+    const lq = new LocalTaskQueue({ parallel: 2, progress: false })
+    const values: unknown[] = []
+    for await (const result of lq.results([partial(twice, 21), new Adder({ a: 40, b: 2 })], { ordered: true })) {
+      values.push(result.ok ? result.value : result.error)
+    }
+    await lq.close()
+    const tq = new TaskQueue('mem://packed', { progress: false })
+    await tq.insert([partial(twice, 1)])
+    values.push(await tq.enqueued())
+    await tq.close()
+    console.log(JSON.stringify(values))
+  }
+  void main()
+  // What must not compile does not compile for users either.
+  export const wrong = [
+    // @ts-expect-error a string where a number is expected
+    () => partial(twice, 'x'),
+    // @ts-expect-error an argument is missing
+    () => new LocalTaskQueue().insertAll([partial(twice)]),
+    // @ts-expect-error there is no such option
+    () => new TaskQueue('mem://q').poll({ lease: 1 }),
+  ]
+  const open = async (): Promise<Backend> => { throw new Error() }
+  export const test = () => { registerBackend('none', { open }); testBackend({ name: 'none', open }) }\n`
+
+/** A user's project. */
+const user = {
+  'tasks-esm.mts': tasks,
+  'esm.mts': main('./tasks-esm.mjs'),
+  'tasks-cjs.cts': tasks,
+  'cjs.cts': main('./tasks-cjs.cjs'),
+  'tsconfig.json': JSON.stringify({
+    // Our types are checked as well: none of them asks for a package that a user doesn't have.
+    compilerOptions: {
+      module: 'nodenext',
+      target: 'es2023',
+      strict: true,
+      skipLibCheck: false,
+      skipDefaultLibCheck: true,
+      types: ['node'],
+    },
+    include: ['*.mts', '*.cts'],
+  }),
+}
 
 describe('the package', () => {
   const project = mkdtempSync(join(tmpdir(), 'ptq-package-'))
@@ -39,13 +97,15 @@ describe('the package', () => {
       mkdirSync(dirname(join(project, 'node_modules', name)), { recursive: true })
       symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name), 'junction')
     }
-    writeFileSync(join(project, 'package.json'), '{"type":"module"}')
+    writeFileSync(join(project, 'package.json'), '{}')
   })
   after(() => rmSync(project, { recursive: true }))
 
-  const write = (name: string, text: string) => writeFileSync(join(project, name), text)
-  const node = (...args: string[]) =>
-    spawnSync(process.execPath, args, { cwd: project, encoding: 'utf8', timeout: 60_000 })
+  function node(...args: string[]) {
+    const options = { cwd: project, encoding: 'utf8', timeout: 120_000 } as const
+    const { stdout, stderr, status } = spawnSync(process.execPath, args, options)
+    return { stdout, stderr, status }
+  }
 
   it('holds what is built, what is to be read, and nothing else', () => {
     const built = files.filter(file => file.startsWith('dist/'))
@@ -71,75 +131,19 @@ describe('the package', () => {
     assert.deepEqual(messages, [])
   })
 
-  const tasks = "queueable(function double(n) { return 2 * n }, { module: 'doubling', url: URL_OF_THIS })\n"
-
-  it('is imported by an ES module, and its threads find their file', () => {
-    write(
-      'tasks.js',
-      `import { queueable } from 'ptq'\nexport const double = ${tasks.replace('URL_OF_THIS', 'import.meta.url')}`,
-    )
-    write(
-      'main.js',
-      `import { LocalTaskQueue, partial } from 'ptq'
-       import { double } from './tasks.js'
-       const lq = new LocalTaskQueue({ parallel: 1 })
-       for await (const r of lq.results([partial(double, 21)])) console.log(r.ok ? r.value : r.error)
-       await lq.close()`,
-    )
-    const { stdout, stderr, status } = node('main.js')
-    assert.equal(stderr, '')
-    assert.equal(status, 0)
-    assert.equal(stdout, '42\n')
+  it('has a command', () => {
+    const bin = join(installed, manifest.bin.ptq)
+    assert.match(readFileSync(bin, 'utf8'), /^#!\/usr\/bin\/env node\n/)
+    assert.deepEqual(node(bin, '--version'), { stdout: `${manifest.version}\n`, stderr: '', status: 0 })
   })
 
-  it('is required by a CommonJS module, and its threads find their file', () => {
-    write(
-      'tasks.cjs',
-      `const { queueable } = require('ptq')\nexports.double = ${tasks.replace('URL_OF_THIS', "require('node:url').pathToFileURL(__filename).href")}`,
-    )
-    write(
-      'main.cjs',
-      `const { LocalTaskQueue, partial } = require('ptq')
-       const { double } = require('./tasks.cjs')
-       const lq = new LocalTaskQueue({ parallel: 1 })
-       lq.insertAll([partial(double, 21)]).then(async n => { console.log(n); await lq.close() })`,
-    )
-    // Node 20 and 22.0 warn that requiring an ES module is experimental.
-    const { stdout, stderr, status } = node('--disable-warning=ExperimentalWarning', 'main.cjs')
-    assert.equal(stderr, '')
-    assert.equal(status, 0)
-    assert.equal(stdout, '1\n')
-  })
-
-  it('has types that compile by themselves, for both kinds of module', () => {
-    const program = `import { type Backend, LocalTaskQueue, partial, queueable, registerBackend, TaskQueue } from 'ptq'
-      import { testBackend } from 'ptq/testing'
-      const double = queueable(function double(n: number) { return 2 * n })
-      export const done: Promise<number> = new LocalTaskQueue().insertAll([partial(double, 1)])
-      // @ts-expect-error: the argument is a number
-      partial(double, 'x')
-      // @ts-expect-error: there is no such option
-      void new TaskQueue('mem://q').poll({ lease: 1 })
-      export const open = async (): Promise<Backend> => { throw new Error() }
-      registerBackend('none', { open })
-      testBackend({ name: 'none', open })\n`
-    write('types.mts', program)
-    write('types.cts', program)
-    write(
-      'tsconfig.json',
-      JSON.stringify({
-        compilerOptions: {
-          module: 'nodenext',
-          target: 'es2023',
-          strict: true,
-          noEmit: true,
-          skipDefaultLibCheck: true,
-          types: ['node'],
-        },
-        files: ['types.mts', 'types.cts'],
-      }),
-    )
-    const { stdout, status } = node(join(root, 'node_modules/typescript/bin/tsc'), '-p', project)
-    assert.equal(status, 0, stdout)
+  it('is used from TypeScript as ES modules and as CommonJS, threads and types included', () => {
+    for (const [name, text] of Object.entries(user)) writeFileSync(join(project, name), text)
+    const compiled = node(join(root, 'node_modules/typescript/bin/tsc'), '-p', project)
+    assert.deepEqual(compiled, { stdout: '', stderr: '', status: 0 })
+    const expected = { stdout: '[42,42,1]\n', stderr: '', status: 0 }
+    assert.deepEqual(node('esm.mjs'), expected)
+    // Node 20 and the first versions of 22 warn that requiring an ES module is experimental.
+    assert.deepEqual(node('--disable-warning=ExperimentalWarning', 'cjs.cjs'), expected)
   })
 })
