@@ -40,9 +40,12 @@ function linesOf(text: string | undefined): string[] {
   return text === undefined ? [] : text.split('\n').filter(line => line !== '')
 }
 
-/** The names in a record. A line that is none is the beginning of one, by a process that died while it wrote. */
+/**
+ * The names in a record. A line that is none was cut off by the death of its writer: it stands for the end of an attempt, as
+ * it was meant to, unless it is the first, which is what the task began with.
+ */
 function namesOf(text: string | undefined, id: string): string[] {
-  return linesOf(text).filter(line => parseName(line)?.id === id)
+  return linesOf(text).filter((line, index) => index > 0 || parseName(line)?.id === id)
 }
 
 // Python's insert writes the history right after the task, its lease at any time later. Local disks take less than a
