@@ -146,10 +146,17 @@ class Upload {
     const stored = this.#storedBefore + this.#inserted
     const uncounted = stored - (this.#begun?.counted ?? 0)
     if (skipInsertCounter || uncounted === 0) return
+    const { resume } = this.#plan
+    const run = resume === undefined ? undefined : this.#begun?.run
     try {
-      await backend.addInserted?.(uncounted)
-      if (this.#plan.resume !== undefined && this.#begun !== undefined) {
-        await this.#journal?.counted(this.#begun.run, stored)
+      // Noted first: who dies between the two leaves the count behind. The other way round whoever goes on with the upload
+      // would add the same tasks again.
+      if (run !== undefined) await this.#journal?.counted(run, stored)
+      try {
+        await backend.addInserted?.(uncounted)
+      } catch (error) {
+        if (run !== undefined) await this.#journal?.counted(run, stored - uncounted)
+        throw error
       }
     } catch (cause) {
       const message = `The tasks are in ${backend.label}, but its count of inserted tasks could not be raised`
