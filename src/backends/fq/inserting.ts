@@ -7,6 +7,7 @@ import { errorCode } from './file-system.js'
 import { inside, makeQueue } from './layout.js'
 import { isId, nameOf } from './names.js'
 import { type FileQueue, queueFault } from './queue.js'
+import { removeTree } from './uploads.js'
 
 // A staging file that old is that of a dead process: inserts take milliseconds. Hours, because a machine may sleep.
 const STALE_SECONDS = 6 * 3600
@@ -118,7 +119,8 @@ export class Inserting {
       const path = inside(layout.staging, name)
       const facts = await pace.calls.stat(path)
       const isStale = facts !== undefined && clock.nowSeconds - facts.modifiedMs / 1000 > STALE_SECONDS
-      if (isStale && !facts.isFolder) await pace.calls.unlink(path, 'there')
+      // A folder is a lock or an upload that was not begun: nobody works in it, whoever made it is dead.
+      if (isStale) await removeTree(this.#queue, path)
     })
   }
 }
