@@ -46,22 +46,26 @@ function knowsNoNameless(error: unknown): boolean {
   return ['EOPNOTSUPP', 'ENOTSUP', 'EISDIR', 'EINVAL', 'ENOSYS'].includes(errorCode(error) ?? '')
 }
 
-/** Runs `call`; `absent` where the file is gone. */
-function unlessGone<T, U>(call: () => T, absent: U): T | U {
+/** The answer to an error that says that the file is gone; throws any other. */
+function absent<T>(error: unknown, answer: T): T {
+  if (isGone(error)) return answer
+  throw error
+}
+
+/** Runs `call`; `answer` where the file is gone. */
+function unlessGone<T, U>(call: () => T, answer: U): T | U {
   try {
     return call()
   } catch (error) {
-    if (isGone(error)) return absent
-    throw error
+    return absent(error, answer)
   }
 }
 
-async function laterUnlessGone<T, U>(call: Promise<T>, absent: U): Promise<T | U> {
+async function laterUnlessGone<T, U>(call: Promise<T>, answer: U): Promise<T | U> {
   try {
     return await call
   } catch (error) {
-    if (isGone(error)) return absent
-    throw error
+    return absent(error, answer)
   }
 }
 
@@ -70,19 +74,31 @@ function unlessThere(error: unknown): void {
 }
 
 const blocking: FileCalls = {
-  rename: (from, to) =>
-    unlessGone(() => {
+  rename(from, to) {
+    try {
       renameSync(from, to)
       return true
-    }, false),
-  unlink: (path, likelihood) =>
-    (likelihood === 'there' || existsSync(path)) &&
-    unlessGone(() => {
+    } catch (error) {
+      return absent(error, false)
+    }
+  },
+  unlink(path, likelihood) {
+    if (likelihood === 'absent' && !existsSync(path)) return false
+    try {
       unlinkSync(path)
       return true
-    }, false),
-  read: (path, likelihood) =>
-    likelihood === 'there' || existsSync(path) ? unlessGone(() => readFileSync(path, AS_TEXT), undefined) : undefined,
+    } catch (error) {
+      return absent(error, false)
+    }
+  },
+  read(path, likelihood) {
+    if (likelihood === 'absent' && !existsSync(path)) return undefined
+    try {
+      return readFileSync(path, AS_TEXT)
+    } catch (error) {
+      return absent(error, undefined)
+    }
+  },
   write: (path, text, flag) => writeFileSync(path, text, WRITING[flag]),
   stat(path) {
     const stats = statSync(path, { throwIfNoEntry: false })

@@ -5,6 +5,7 @@
 import type { Lease } from '../../backend.js'
 import { giveUp, heldOf, moveHeld } from './held.js'
 import { inside } from './layout.js'
+import { nameOf } from './names.js'
 import { type FileQueue, leaseLost, queueFault } from './queue.js'
 
 // A file that was changed so recently may still be written to. Python writes within milliseconds of making it; the rest is
@@ -59,19 +60,19 @@ export class Unfit {
    */
   async quarantine(lease: Lease, reason: string): Promise<void> {
     const { layout, pace, history } = this.#queue
-    const { held, origin } = heldOf(this.#queue, lease)
-    const path = inside(layout.queue, held.name)
-    if (await this.addIfYoung(held.id, path)) {
-      await moveHeld(this.#queue, lease, origin)
+    const { until, from } = heldOf(this.#queue, lease)
+    const { id } = lease
+    const path = inside(layout.queue, nameOf(until, id))
+    if (await this.addIfYoung(id, path)) {
+      await moveHeld(this.#queue, lease, from)
       giveUp(lease)
       return
     }
     await pace.calls.makeFolder(layout.quarantine)
-    if (!(await pace.calls.rename(path, inside(layout.quarantine, `${held.id}.json`))))
-      throw leaseLost(this.#queue, held.id)
+    if (!(await pace.calls.rename(path, inside(layout.quarantine, `${id}.json`)))) throw leaseLost(this.#queue, id)
     giveUp(lease)
-    await pace.write(inside(layout.quarantine, `${held.id}.reason`), `${reason}\n`, 'w')
-    await history.forget(held.id)
+    await pace.write(inside(layout.quarantine, `${id}.reason`), `${reason}\n`, 'w')
+    await history.forget(id)
   }
 
   async #isYoung(path: string): Promise<boolean> {
