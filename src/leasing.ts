@@ -66,11 +66,12 @@ export class Leasing {
       // Whoever found messages that are no tasks has waited already.
       const waitSeconds = refused.size === 0 ? plan.waitSeconds : 0
       const leases = await backend.lease({ ...plan, waitSeconds })
+      const endMs = Date.now() + plan.seconds * 1000
       const tasks: LeasedTask[] = []
       let moved = false
       for (const lease of leases) {
         try {
-          tasks.push(this.#keep(lease, plan.seconds))
+          tasks.push(this.#keep(lease, endMs))
         } catch (error) {
           await setAside(backend, lease, error)
           // One that comes back was not moved away: asking again could go on without end.
@@ -93,9 +94,10 @@ export class Leasing {
     } finally {
       for (const task of tasks) this.#renewing.delete(task)
     }
+    const endMs = Date.now() + seconds * 1000
     for (const task of tasks) {
       const error = failed.get(task)
-      if (error === undefined) this.#hold(task, seconds)
+      if (error === undefined) this.#held.set(task, endMs)
       else if (error instanceof LeaseLostError) this.#held.delete(task)
     }
     return failed
@@ -117,9 +119,9 @@ export class Leasing {
     return this.#end(tasks, await this.#change(backend, tasks, leases => backend.delete(leases, options)))
   }
 
-  #keep(lease: Lease, seconds: number): LeasedTask {
+  #keep(lease: Lease, endMs: number): LeasedTask {
     const task = new LeasedTask(lease, this)
-    this.#hold(task, seconds)
+    this.#held.set(task, endMs)
     if (this.#held.size >= this.#sweepAt) this.#sweep()
     return task
   }
@@ -135,10 +137,6 @@ export class Leasing {
 
   #firstRenewing(tasks: readonly LeasedTask[]): LeasedTask | undefined {
     return this.#renewing.size === 0 ? undefined : tasks.find(task => this.#renewing.has(task))
-  }
-
-  #hold(task: LeasedTask, seconds: number): void {
-    this.#held.set(task, Date.now() + seconds * 1000)
   }
 
   /** What was ended, and what turned out to be lost, needs no giving back. */
