@@ -58,7 +58,7 @@ const noExtra: readonly unknown[] = []
 
 /**
  * Makes a task ready to run.
- * @param task what results and errors carry. Default: the task itself, without its extra arguments
+ * @param task what results and errors carry. Default: what was given
  * @throws TypeError if it is no task or JSON can't carry an argument; UnregisteredTaskError if its code isn't known here
  */
 export function toCall(given: TaskInput, idSuffix: string | number, attempt: number, task?: unknown): Call {
@@ -75,7 +75,8 @@ export function toCall(given: TaskInput, idSuffix: string | number, attempt: num
     // Straight from the task's fields, without a payload in between: this runs once for each of millions of tasks.
     const { args, kwargs: keywords } = functionInput(bare)
     kwargs = hasKeys(keywords) ? (toJsonValue(keywords, 'kwargs') as Record<string, JsonValue>) : undefined
-    checkArity(code, args.length + extra.length, kwargs !== undefined)
+    // A payload comes from elsewhere, where the insert was checked, or from Python, whose keywords may all be left out.
+    if (!isFunctionPayload(bare)) checkArity(code, args.length + extra.length, kwargs !== undefined)
     input = toJsonValue(args, 'args') as JsonValue[]
   }
   return { task: task ?? given, code, input, kwargs, extra, idSuffix, attempt }

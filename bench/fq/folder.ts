@@ -32,10 +32,15 @@ export class QueueFolders {
   }
 }
 
+/** How many tasks are in the queue. */
+export function queued(root: string): number {
+  return readdirSync(join(root, 'queue')).length
+}
+
 /** Refuses a measurement after which other than `n` tasks are in the queue. */
 export function requireQueued(root: string, n: number): void {
-  const { length } = readdirSync(join(root, 'queue'))
-  if (length !== n) throw new Error(`Expected ${n} tasks in ${root}, got ${length}`)
+  const found = queued(root)
+  if (found !== n) throw new Error(`Expected ${n} tasks in ${root}, got ${found}`)
 }
 
 /** Refuses a measurement after which tasks are left, or some were not counted as completed. */

@@ -3,7 +3,7 @@ import type { BatchFailure, Failure, Lease } from '../../backend.js'
 import { LeaseLostError } from '../../errors.js'
 import type { Awaitable } from './awaitable.js'
 import { addCompletions } from './completions.js'
-import { giveUp, heldOf, moveHeld } from './held.js'
+import { giveUp, heldOf, heldPath, moveHeld } from './held.js'
 import { inside } from './layout.js'
 import { nameOf, type TaskName } from './names.js'
 import { type FileQueue, leaseLost, queueFault } from './queue.js'
@@ -101,7 +101,7 @@ export async function remove(
     return noHistory ? undefined : history.forget(lease.id)
   }
   const failures = await eachLease(queue, 'Deleting', leases, lease => {
-    const wasThere = pace.calls.unlink(inside(layout.queue, nameOf(heldOf(queue, lease).until, lease.id)), 'there')
+    const wasThere = pace.calls.unlink(heldPath(queue, lease), 'there')
     return wasThere instanceof Promise ? wasThere.then(there => removing(lease, there)) : removing(lease, wasThere)
   })
   if (removed > 0) {

@@ -29,17 +29,21 @@ export function heldOf(queue: FileQueue, { id, handle }: Lease): { readonly unti
   throw argumentError('lease.handle', `that of a lease of task ${id} in a file queue`, handle)
 }
 
+/** The path of the file of a held task. Throws as {@link heldOf}. */
+export function heldPath(queue: FileQueue, lease: Lease): string {
+  return inside(queue.layout.queue, nameOf(heldOf(queue, lease).until, lease.id))
+}
+
 function isTime(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }
 
 /** Moves the file, and the lease with it, to another time. Throws LeaseLostError where the held name is gone. */
 export async function moveHeld(queue: FileQueue, lease: Lease, until: number): Promise<void> {
-  const held = heldOf(queue, lease)
-  const { queue: folder } = queue.layout
-  const [name, next] = [nameOf(held.until, lease.id), nameOf(until, lease.id)]
-  if (!(await queue.pace.calls.rename(inside(folder, name), inside(folder, next)))) throw leaseLost(queue, lease.id)
-  lease.handle = { until, from: held.from } satisfies Held
+  const { from } = heldOf(queue, lease)
+  const path = inside(queue.layout.queue, nameOf(until, lease.id))
+  if (!(await queue.pace.calls.rename(heldPath(queue, lease), path))) throw leaseLost(queue, lease.id)
+  lease.handle = { until, from } satisfies Held
 }
 
 /**

@@ -3,9 +3,8 @@
  * listed, an editor in place), and files that can't be read.
  */
 import type { Lease } from '../../backend.js'
-import { giveUp, heldOf, moveHeld } from './held.js'
+import { giveUp, heldOf, heldPath, moveHeld } from './held.js'
 import { inside } from './layout.js'
-import { nameOf } from './names.js'
 import { type FileQueue, leaseLost, queueFault } from './queue.js'
 
 // A file that was changed so recently may still be written to. Python writes within milliseconds of making it; the rest is
@@ -60,9 +59,9 @@ export class Unfit {
    */
   async quarantine(lease: Lease, reason: string): Promise<void> {
     const { layout, pace, history } = this.#queue
-    const { until, from } = heldOf(this.#queue, lease)
+    const { from } = heldOf(this.#queue, lease)
     const { id } = lease
-    const path = inside(layout.queue, nameOf(until, id))
+    const path = heldPath(this.#queue, lease)
     if (await this.addIfYoung(id, path)) {
       await moveHeld(this.#queue, lease, from)
       giveUp(lease)
