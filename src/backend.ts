@@ -100,6 +100,7 @@ export interface Counts {
   readonly foreign?: number
 }
 
+/** Free to be leased, under a lease, or not to be leased yet. */
 export type MessageState = 'ready' | 'leased' | 'delayed'
 
 /** A message as a listing shows it; nothing is leased by looking. */
@@ -209,7 +210,9 @@ export interface Uploads {
   finish(run: string): Promise<void>
 }
 
+/** The code that talks to one kind of queue; one object is one open queue. */
 export interface Backend {
+  /** What it can do. */
   readonly capabilities: Capabilities
   /** The queue as a person calls it in messages: a path, a name with its region. */
   readonly label: string
@@ -246,6 +249,7 @@ export interface Backend {
   /** Removes finished messages; with `tally`, each one that was removed by this call is counted. */
   delete(leases: readonly Lease[], options: { tally: boolean }): Promise<readonly BatchFailure[]>
 
+  /** Reads all numbers at once; changes nothing. */
   counts(): Promise<Counts>
 
   /** Removes everything. `native` asks for the engine's own way where there is one. */
@@ -257,8 +261,17 @@ export interface Backend {
   rezero?(): Promise<void>
   /** Makes every leased message ready; resolves with how many. Delayed ones stay delayed. */
   releaseAll?(): Promise<number>
-  /** Looks at messages without leasing them, in no particular order, at flat memory. Those set aside are not shown. */
-  list?(): AsyncIterable<ListedMessage>
+  /**
+   * Looks at messages without leasing them, in no particular order, at flat memory. Those set aside are not shown. One
+   * that `wanted` refuses by its id need not be shown, which spares reading it. Default: all are wanted.
+   */
+  list?(options?: { wanted?: (id: string) => boolean }): AsyncIterable<ListedMessage>
+  /**
+   * Moves messages that are ready into another queue of the same kind, byte for byte and exactly: whoever dies, each is in
+   * one of the two. Yields how many were moved, as they are; an abort ends it. `undefined` where it can't for this queue;
+   * the core then leases here, inserts there and deletes here.
+   */
+  moveTo?(other: Backend, options: { signal: AbortSignal }): AsyncIterable<number> | undefined
   /**
    * Sets a leased message aside whose text is not a task, so that nobody is given it again soon: moves it away for good, or
    * puts it off where it may still become a task (a file that is being written) or the engine has a policy of its own.
@@ -284,6 +297,7 @@ export interface Backend {
 
 /** How a protocol's queues are opened. `url` is the part after the protocol, see `QueueUrl`. */
 export interface BackendOpener {
+  /** Opens a queue; may be called again where it failed. */
   open(url: QueueUrl, options: BackendOptions): Promise<Backend>
 }
 

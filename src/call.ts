@@ -55,7 +55,7 @@ const noExtra: readonly unknown[] = []
 
 /**
  * Makes a task ready to run.
- * @param task what results and errors carry. Default: the task itself, without its extra arguments
+ * @param task what results and errors carry. Default: what was given
  * @throws TypeError if it is no task or JSON can't carry an argument; UnregisteredTaskError if its code isn't known here
  */
 export function toCall(given: TaskInput, idSuffix: string | number, attempt: number, task?: unknown): Call {

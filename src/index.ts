@@ -17,6 +17,7 @@ export type {
   WorkerStatus,
 } from './backend.js'
 export type { MemOptions } from './backends/mem.js'
+export type { BoundFunction } from './bound-function.js'
 export type { Clock } from './clock.js'
 export { context, type TaskContext } from './context.js'
 export type { RetryOptions } from './dead-letters.js'
@@ -30,7 +31,7 @@ export {
   UnsupportedProtocolError,
 } from './errors.js'
 export { type Box, type GridOptions, grid, type TaskGrid } from './grid.js'
-export type { JsonValue } from './json.js'
+export { type JsonValue, type NanPolicy, parseJson, stringifyJson } from './json.js'
 export type { TaskProgress } from './local-run.js'
 export {
   LocalTaskQueue,
@@ -50,6 +51,7 @@ export {
   queueable,
   type RegisterTaskOptions,
   registerTask,
+  type TaskClass,
 } from './registry.js'
 export type { Result } from './results.js'
 export { type Sliceable, type SliceableClass, type SliceableOptions, sliceable } from './sliceable.js'
@@ -70,3 +72,4 @@ export {
 export { TaskQueue } from './task-queue.js'
 export type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './task-queue-options.js'
 export type { TaskIterable } from './task-source.js'
+export type { MoveResult, TransferOptions } from './transfer.js'

@@ -43,7 +43,7 @@ export function messageWriter(queueName: string, options: { ascii?: boolean } = 
 }
 
 /** JSON has characters beyond ASCII inside strings only, where an escape means the same. */
-function asciiJson(json: string): string {
+export function asciiJson(json: string): string {
   return json.replace(/[\u0080-\uffff]/g, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
@@ -60,6 +60,14 @@ export function openMessage(body: string): OpenedMessage {
 export function messageId(body: string): string | undefined {
   const end = body.lastIndexOf(tailStart)
   return end < 0 ? undefined : tailPattern.exec(body.slice(end))?.groups?.id
+}
+
+/** The envelope with an id: a usual one without, Python's on SQS, gets `id` at its end; any other is as it was. */
+export function withMessageId(body: string, id: string): string {
+  const end = body.lastIndexOf(tailStart)
+  const tail = end < 0 ? null : tailPattern.exec(body.slice(end))
+  if (tail === null || tail.groups?.id !== undefined || tail.groups?.failures !== undefined) return body
+  return `${body.trimEnd().slice(0, -1)}, "id": ${JSON.stringify(id)}}`
 }
 
 /**

@@ -1,12 +1,13 @@
 /** A queue that many processes and machines share. */
 import type { WorkerStatus } from './backend.js'
-import { checkParallel } from './check-options.js'
-import { listFailures, type RetryOptions, retryFailures } from './dead-letters.js'
+import { checkNames, checkParallel, checkSignal } from './check-options.js'
+import { systemClock } from './clock.js'
+import { countFailures, listFailures, type RetryOptions, retryFailures } from './dead-letters.js'
 import { isEmpty, untilEmpty } from './emptiness.js'
 import { argumentError, UnsupportedOperationError } from './errors.js'
 import { insertTasks, payloadText } from './insert.js'
 import { cancelLeases, deleteTasks, leaseTasks, renewLeases } from './lease-verbs.js'
-import { listTasks, requireListing } from './listing.js'
+import { findTask, listTasks, requireListing } from './listing.js'
 import type { OpenOnce } from './open-backend.js'
 import type { PollOptions } from './poll/poll-options.js'
 import { pollQueue } from './poll/poll-queue.js'
@@ -17,6 +18,7 @@ import { delaySeconds, requireSeconds } from './seconds.js'
 import type { BareTask } from './task.js'
 import type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './task-queue-options.js'
 import { iterableOf, lengthOf, type TaskIterable, TaskSource } from './task-source.js'
+import { copyMessages, type MoveResult, moveMessages, type TransferOptions, type TransferPlan } from './transfer.js'
 import { forgetUploads } from './upload/journal-files.js'
 import { checkUploadName, queueReference, requireThreads, uploadTasks } from './upload/plan-upload.js'
 import { upload } from './upload/upload.js'
@@ -111,6 +113,11 @@ export class TaskQueue implements AsyncDisposable {
   /** How many tasks are leased now, by whomever. */
   async leased(): Promise<number> {
     return (await this.status()).leased
+  }
+
+  /** Whether there is such a queue; the first insert makes a folder into one. */
+  exists(): Promise<boolean> {
+    return this.#backend.use(async backend => (await backend.exists?.()) ?? true)
   }
 
   /**
@@ -230,11 +237,47 @@ export class TaskQueue implements AsyncDisposable {
     }
   }
 
+  /**
+   * Looks at one task, with the failures that were recorded so far.
+   *
+   * @returns `undefined` where no task of this id is in the queue
+   * @throws UnsupportedOperationError where looking would mean leasing
+   * @throws Error where the message of this id is no task
+   */
+  find(id: string): Promise<ListedTask | undefined> {
+    if (typeof id !== 'string' || id === '') throw argumentError('id', 'the id of a task', id)
+    return this.#backend.use(backend => findTask(backend, id))
+  }
+
   /** All of {@link tasks} in an array. */
   async list(): Promise<ListedTask[]> {
     const tasks: ListedTask[] = []
     for await (const task of this.tasks()) tasks.push(task)
     return tasks
+  }
+
+  /**
+   * Copies all messages into another queue, byte for byte, under their ids: leased and delayed ones too, which are ready
+   * in the copy. Those that are there already are passed over, so a copy that was interrupted is finished by another one.
+   * To insert tasks anew, under new ids, see {@link insert}.
+   *
+   * @returns how many were copied
+   * @throws UnsupportedOperationError where looking at this queue would mean leasing
+   */
+  copyTo(destination: TaskQueue, options: TransferOptions = {}): Promise<number> {
+    return this.#transfer(destination, options, copyMessages)
+  }
+
+  /**
+   * Moves the messages that are ready into another queue, byte for byte, under their ids, until none is left; safe beside
+   * workers on both queues. Leased and delayed ones stay. Whoever dies while moving, nothing is lost; between file queues
+   * nothing is doubled either, in whatever moment. Where one of them is SQS, what was under way at the death can be in both
+   * queues, and moving again inserts it again: a file queue recognises it by its id as long as nobody has leased it.
+   *
+   * A moved task begins anew: its attempts are not counted on.
+   */
+  moveTo(destination: TaskQueue, options: TransferOptions = {}): Promise<MoveResult> {
+    return this.#transfer(destination, options, moveMessages)
   }
 
   /**
@@ -289,6 +332,15 @@ export class TaskQueue implements AsyncDisposable {
   }
 
   /**
+   * How many dead letters there are; NaN where the queue has no place of its own for them.
+   *
+   * @param options.deadLetter URL of the queue where they are. Default: the queue's own
+   */
+  failed(options: { deadLetter?: string } = {}): Promise<number> {
+    return this.#backend.use(backend => countFailures(this.#queue, backend, options.deadLetter))
+  }
+
+  /**
    * Puts dead letters back into this queue: they start afresh, under their ids, without attempts and history. Those that
    * fail again meanwhile are left where they are.
    *
@@ -310,6 +362,30 @@ export class TaskQueue implements AsyncDisposable {
   /** {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  async #transfer<R>(
+    destination: TaskQueue,
+    options: TransferOptions,
+    transfer: (plan: TransferPlan) => Promise<R>,
+  ): Promise<R> {
+    checkNames('options of a transfer', options, ['signal'])
+    const given = checkSignal('signal', options.signal)
+    if (!(destination instanceof TaskQueue)) throw argumentError('destination', 'a TaskQueue', destination)
+    if (destination.url === this.url) throw argumentError('destination', 'another queue than the one itself', this.url)
+    const ends = [this.#backend.signal, destination.#backend.signal, ...(given === undefined ? [] : [given])]
+    return this.#backend.use(from =>
+      destination.#backend.use(to =>
+        transfer({
+          from,
+          to,
+          concurrency: this.#queue.concurrency,
+          progress: this.#queue.progress,
+          signal: AbortSignal.any(ends),
+          clock: systemClock,
+        }),
+      ),
+    )
   }
 
   /** Refused before anything is inserted: a queue into itself, which could go on without end, and one without a listing. */

@@ -179,6 +179,7 @@ export class Worker {
     const counts = ending === undefined && outcome.ok
     // False: given back by somebody in a hurry.
     if (!this.#held.drop(task, { keepLease: counts })) return
+    this.#intake.ended(task)
     if (ending === undefined) this.#record.took(durationSeconds)
     if (counts) {
       this.#intake.goOn()
@@ -255,6 +256,7 @@ export class Worker {
   #forget(task: LeasedTask): void {
     this.#status.end(this.#held.callOf(task))
     this.#held.drop(task)
+    this.#intake.ended(task)
   }
 
   #giveBack(tasks: readonly LeasedTask[]): void {

@@ -15,6 +15,7 @@ import { Inserting } from './inserting.js'
 import { changeInsertions } from './insertions.js'
 import { isQueue } from './layout.js'
 import { type LeaseOptions, Leasing } from './leasing.js'
+import { moveTasks } from './moving.js'
 import { isId } from './names.js'
 import type { FileQueue } from './queue.js'
 import { count, list, purge, releaseAll, rezero } from './survey.js'
@@ -131,8 +132,13 @@ export class FileQueueBackend implements Backend {
     return releaseAll(this.#queue)
   }
 
-  list() {
-    return list(this.#queue)
+  list({ wanted = () => true }: { wanted?: (id: string) => boolean } = {}) {
+    return list(this.#queue, wanted)
+  }
+
+  moveTo(other: Backend, { signal }: { signal: AbortSignal }): AsyncIterable<number> | undefined {
+    if (!(other instanceof FileQueueBackend)) return undefined
+    return moveTasks(this.#queue, this.#leasing, other.#queue, other.#inserting, signal)
   }
 
   quarantine(lease: Lease, reason: string): Promise<void> {

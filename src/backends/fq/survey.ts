@@ -10,7 +10,7 @@ import { type FileQueue, queueFault } from './queue.js'
 import { removeTree } from './uploads.js'
 
 /** The names in a folder, some at a time; nothing where there is no folder. */
-async function* namesIn({ pace }: FileQueue, path: string): AsyncGenerator<readonly string[], void, undefined> {
+export async function* namesIn({ pace }: FileQueue, path: string): AsyncGenerator<readonly string[], void, undefined> {
   const folder = await pace.calls.openFolder(path)
   if (folder === undefined) return
   try {
@@ -36,7 +36,8 @@ async function leasesAmong(queue: FileQueue, names: readonly TaskName[]): Promis
   return leases
 }
 
-function parsed(names: readonly string[]): TaskName[] {
+/** Those that are tasks' names. */
+export function parsed(names: readonly string[]): TaskName[] {
   return names.flatMap(name => parseName(name) ?? [])
 }
 
@@ -79,10 +80,13 @@ export async function count(queue: FileQueue): Promise<Counts> {
 }
 
 /** A task that is renamed or removed during the look can be missed, or shown in both of its states. */
-export async function* list(queue: FileQueue): AsyncGenerator<ListedMessage, void, undefined> {
+export async function* list(
+  queue: FileQueue,
+  wanted: (id: string) => boolean,
+): AsyncGenerator<ListedMessage, void, undefined> {
   await guarded(queue, 'Listing', async () => undefined)
   for await (const names of namesIn(queue, queue.layout.queue)) {
-    const tasks = parsed(names)
+    const tasks = parsed(names).filter(({ id }) => wanted(id))
     const found: ListedMessage[] = []
     await guarded(queue, 'Listing', async () => {
       const now = queue.clock.nowSeconds
