@@ -1,4 +1,5 @@
 /** One run of a LocalTaskQueue: tasks, threads, progress bar, Ctrl-C and AbortSignal brought together. */
+import { AsyncResource } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import { type Call, type Outcome, toCall } from './call.js'
 import { TaskError } from './errors.js'
@@ -70,15 +71,16 @@ export function startLocalRun(
   const source = new TaskSource(tasks)
   const bar = startProgress({ label: 'Running', total, enabled: settings.progress })
   let callbackError: { readonly thrown: unknown } | undefined
-  /** A callback of the caller's that throws ends the run, not the task that happened to be heard. */
-  const tell = (call: () => void) => {
+  // A callback that throws ends the run, not the task that happened to be heard. It is called as where the run was
+  // started: threads' messages come in the async context of whoever started the thread.
+  const tell = AsyncResource.bind((call: () => void) => {
     try {
       call()
     } catch (thrown) {
       callbackError ??= { thrown }
       run.stop()
     }
-  }
+  })
   const listener: RunListener = {
     onOutcome: (call, outcome) => {
       bar.add(1)

@@ -5,9 +5,9 @@
  * could run more asynchronous tasks at once than it has is sent further chunks.
  */
 import type { Call, FailedOutcome, Outcome } from './call.js'
+import { Casualties } from './casualties.js'
 import { Chunk, type ChunkSettings } from './chunk.js'
 import { ChunkSize } from './chunk-size.js'
-import { barrenThreadsError, deadlyFileError, explainDeath } from './death-causes.js'
 import { refuseEntryScript } from './entry-script.js'
 import { errorFromWire, errorToWire } from './error-wire.js'
 import { Flight } from './flight.js'
@@ -30,9 +30,6 @@ export interface ThreadRunOptions<T> extends RunOptions<T> {
   readonly maxMemoryMb: number | undefined
 }
 
-/** Threads that die one after the other before any task of their chunk began: after so many the run gives up. */
-const barrenDeathLimit = 3
-
 type ChunkThreadMessage = Extract<ThreadMessage, { type: 'loading' | 'failed' | 'succeeded' | 'done' }>
 
 export class ThreadRun<T> implements Run, ThreadListener {
@@ -46,9 +43,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
   /** Calls to be run again elsewhere: taken from a slow thread or left by a dead one. */
   #returned: Call[] = []
   readonly #size: ChunkSize
-  #barrenDeaths = 0
-  /** Files that ended a thread that imported them: their tasks fail without costing another. */
-  readonly #deadlyFiles = new Map<string, Error>()
+  readonly #casualties: Casualties
   #stopped = false
   readonly #report = (call: Call, outcome: Outcome): void => this.#options.listener.onOutcome(call, outcome)
   #fatal: { readonly thrown: unknown } | undefined
@@ -60,6 +55,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
     const { idPrefix, postAll, concurrency, maxMemoryMb } = options
     this.#settings = { idPrefix, postAll, concurrency, maxMemoryMb, timeoutMs }
     this.#size = new ChunkSize(options.maxChunk)
+    this.#casualties = new Casualties(maxMemoryMb)
     this.#lanes = new Lanes(this.#laneWork(), options.gate)
     this.#watch = new FlightWatch(this.#flights, timeoutMs, {
       report: this.#report,
@@ -174,7 +170,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
   }
 
   async #fly(calls: Call[], lane: number): Promise<void> {
-    const loadable = this.#withoutDeadlyFiles(calls)
+    const loadable = this.#casualties.withoutDeadlyFiles(calls, this.#report)
     if (loadable.length === 0) return
     const chunk = new Chunk(loadable, this.#settings)
     const flight = new Flight(chunk, lane)
@@ -204,10 +200,12 @@ export class ThreadRun<T> implements Run, ThreadListener {
 
   /** Sends a thread that could run more at once what there is. */
   #feedFlight(flight: Flight): void {
-    const { free, thread, lane } = flight
-    if (free === 0 || thread === undefined || this.#stopped) return
+    const { free, thread, lane, chunks } = flight
+    // With all its chunks done it is about to land.
+    if (free === 0 || thread === undefined || chunks.size === 0 || this.#stopped) return
     try {
-      const calls = this.#withoutDeadlyFiles(this.#take(Math.max(free, this.#size.tasks), this.#feedLane(lane), flight))
+      const taken = this.#take(Math.max(free, this.#size.tasks), this.#feedLane(lane), flight)
+      const calls = this.#casualties.withoutDeadlyFiles(taken, this.#report)
       if (calls.length === 0) {
         this.#lanes.watch()
         return
@@ -246,17 +244,11 @@ export class ThreadRun<T> implements Run, ThreadListener {
   /** A thread died: tasks that ran in it failed, those that had not begun are run elsewhere. */
   #afterDeath(flight: Flight, death: unknown): void {
     this.#pool.receiveAll()
-    const { maxMemoryMb } = this.#settings
-    const [chunk] = flight.chunks.values()
-    const { waiting, lost, begun, loading } = flight.wreck(() => explainDeath(death, maxMemoryMb))
+    const { waiting, lost, fatal } = this.#casualties.bury(flight, death)
     const nowMs = performance.now()
     for (const { chunk, index, cause } of lost) this.#settle(chunk, index, failed(cause, nowMs - chunk.sinceMs))
-    if (loading !== undefined) this.#deadlyFiles.set(loading, deadlyFileError(loading, death, maxMemoryMb))
     this.#giveBack(waiting)
-    if (begun || loading !== undefined || waiting.length === 0) this.#barrenDeaths = 0
-    else if (++this.#barrenDeaths >= barrenDeathLimit) {
-      this.#fail(barrenThreadsError(this.#barrenDeaths, chunk?.codeNames ?? '', death))
-    }
+    if (fatal !== undefined) this.#fail(fatal)
   }
 
   /** A chunk can't be posted: the calls to blame fail, the others go with the next one. */
@@ -265,16 +257,6 @@ export class ThreadRun<T> implements Run, ThreadListener {
     if (refused.length === 0) this.#fail(thrown)
     this.#giveBack(cloneable)
     for (const { call, error } of refused) this.#report(call, failed(error))
-  }
-
-  /** Fails the calls whose file is known to end threads; gives the others. */
-  #withoutDeadlyFiles(calls: Call[]): Call[] {
-    if (this.#deadlyFiles.size === 0) return calls
-    return calls.filter(call => {
-      const error = this.#deadlyFiles.get(call.code.url ?? '')
-      if (error !== undefined) this.#report(call, failed(error))
-      return error === undefined
-    })
   }
 
   #settle(chunk: Chunk, index: number, outcome: Outcome): void {
@@ -314,7 +296,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
     else if (type === 'succeeded')
       this.#settle(chunk, message.index, { ok: true, value: message.value, elapsedMs: message.elapsedMs })
     else {
-      if (message.ran > 0) this.#barrenDeaths = 0
+      if (message.ran > 0) this.#casualties.somethingRan()
       this.#size.learn(message)
       this.#drop(flight, chunk)
     }

@@ -1,6 +1,6 @@
 /**
- * The one file that Piscina loads. `run` runs a flight of tasks, `insert` inserts a slice; what ends or breaks the thread meanwhile is reported for
- * the task that did it.
+ * The one file that Piscina loads. `run` runs a flight of tasks, `insert` inserts a slice; what ends or breaks the thread
+ * meanwhile is reported for the task that did it.
  */
 import { MessageChannel, parentPort, threadId } from 'node:worker_threads'
 import comlink from 'comlink'

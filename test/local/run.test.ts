@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, it } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { context, LocalTaskQueue, type LocalTaskQueueOptions, partial, type TaskInput, type TaskProgress } from 'ptq'
@@ -326,6 +327,19 @@ for (const parallel of [0, 1, 2]) {
       assert.deepEqual(heard[0], { id: result.value.id, task: given, fraction: 0.25, note: 'a quarter' })
       assert.equal(heard.at(-1)?.fraction, 1, 'the last one is never dropped')
       assert.ok(heard.length < 100, `${heard.length} of 1,002 came through`)
+    })
+
+    it('calls back in the async context of the run', async () => {
+      const storage = new AsyncLocalStorage<string>()
+      const heard = new Set<unknown>()
+      const onLog = () => {
+        assert.throws(() => context(), /no task is running here/)
+        heard.add(storage.getStore())
+      }
+      await using lq = queue({ parallel, onLog })
+      // The second run finds the threads of the first.
+      for (const run of ['first', 'second']) await storage.run(run, () => lq.insertAll([partial(ask, 0)]))
+      assert.deepEqual([...heard], ['first', 'second'])
     })
 
     it('ends with the error of a callback that throws', async () => {
