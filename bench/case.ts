@@ -1,14 +1,24 @@
 /** The frame of a case: runs in a process of its own, warms up, measures, checks that the work was done, and reports. */
+import { readFileSync } from 'node:fs'
 import { counted } from './counter.js'
 import type { CaseParameters, Measurement } from './row.js'
 
 /** The work of a case, ready to go. */
 export interface Work {
-  /** Does `n` tasks, each of which calls `countOne()`. */
-  run(n: number): Promise<void> | void
+  /** Makes what the next run needs; not measured. */
+  fill?(n: number): Promise<void> | void
+  /**
+   * Does `n` tasks, each of which calls `countOne()`.
+   * @returns what only the work itself can measure; it takes the place of what the frame measured
+   */
+  run(n: number): RunResult | Promise<RunResult>
   /** Lets the process exit. */
   close?(): Promise<void> | void
 }
+
+// A case that measures nothing itself returns nothing.
+// biome-ignore lint/suspicious/noConfusingVoidType: that is what a function without a `return` gives
+type RunResult = Partial<Measurement> | void
 
 /**
  * Measures what `prepare` made ready. The warm-up runs `warmUp` tasks first, so that threads are there and code is hot.
@@ -20,13 +30,16 @@ export async function runCase(
   const parameters: CaseParameters = JSON.parse(process.argv[2] ?? '')
   const { n } = parameters
   const work = await prepare(parameters)
-  await work.run(Math.min(n, options.warmUp))
+  const warmUp = Math.min(n, options.warmUp)
+  await work.fill?.(warmUp)
+  await work.run(warmUp)
 
+  await work.fill?.(n)
   const countedBefore = counted()
   const rssBeforeMb = process.memoryUsage.rss() / 2 ** 20
   const cpuBefore = process.cpuUsage()
   const startMs = performance.now()
-  await work.run(n)
+  const own = await work.run(n)
   const seconds = (performance.now() - startMs) / 1000
   const cpu = process.cpuUsage(cpuBefore)
   const tasks = counted() - countedBefore
@@ -38,15 +51,30 @@ export async function runCase(
     seconds,
     cpuSeconds: (cpu.user + cpu.system) / 1e6,
     rssBeforeMb,
-    // maxRSS is in KiB, and of the whole life of the process: the warm-up's peak counts too.
-    rssPeakMb: process.resourceUsage().maxRSS / 1024,
+    rssPeakMb: peakRssMb(),
+    ...own,
   }
   process.stdout.write(`${JSON.stringify(measurement)}\n`)
+}
+
+/** Of the whole life of the process: the warm-up's peak counts too. */
+function peakRssMb(): number {
+  // On Linux maxRSS begins with what the process that started this one had: `VmHWM` doesn't (proc(5)). Both are in KiB.
+  const status = process.platform === 'linux' ? readFileSync('/proc/self/status', 'utf8') : ''
+  const peak = /^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1]
+  return (peak === undefined ? process.resourceUsage().maxRSS : Number(peak)) / 1024
 }
 
 /** A setting of the case that has to be a number. */
 export function numberOf(parameters: CaseParameters, name: string): number {
   const value = parameters.settings[name]
   if (typeof value !== 'number') throw new Error(`Expected the setting ${name} to be a number, got ${value}`)
+  return value
+}
+
+/** A setting of the case that has to be a text. */
+export function textOf(parameters: CaseParameters, name: string): string {
+  const value = parameters.settings[name]
+  if (typeof value !== 'string') throw new Error(`Expected the setting ${name} to be a text, got ${value}`)
   return value
 }

@@ -14,5 +14,10 @@ export const countOne = (): void => {
   Atomics.add(counter, 0, 1)
 }
 
+/** Counts tasks that another process ran, and counted itself. */
+export const countMany = (tasks: number): void => {
+  Atomics.add(counter, 0, tasks)
+}
+
 /** How many tasks ran so far. */
 export const counted = (): number => Atomics.load(counter, 0)

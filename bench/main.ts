@@ -1,18 +1,22 @@
 // npm run bench -- --scope local,fq --n 10000 --rounds 3 --dir /mnt/disk --json
 import { parseArgs } from 'node:util'
+import { FQ_ROWS } from './fq/rows.js'
+import { LATENCY_ROWS } from './latency/rows.js'
 import { LOCAL_ROWS } from './local/rows.js'
-import { measureRow } from './measure.js'
+import { DEFAULT_PLACE, measureRow } from './measure.js'
 import type { Row } from './row.js'
+import { SLICE_ROWS } from './slices/rows.js'
 import { formatRow } from './table.js'
 import { judge } from './target.js'
 
-const ROWS: readonly Row[] = [...LOCAL_ROWS]
+const ROWS: readonly Row[] = [...LOCAL_ROWS, ...FQ_ROWS, ...SLICE_ROWS, ...LATENCY_ROWS]
 
 const USAGE = `Usage: npm run bench -- [options]
   --scope NAME   only these rows (${[...new Set(ROWS.map(({ scope }) => scope))].join(', ')}); repeated or with commas
   --n COUNT      tasks in each row, instead of its own number
-  --rounds COUNT how often each contender runs; medians are shown (default 3)
-  --dir PATH     where cases write (default: the system's temporary directory)
+  --rounds COUNT how often each contender runs; medians are shown (default 3; 1 for large rows)
+  --large        also the rows with a million queued tasks: ten minutes, 5 GB in --dir (fq)
+  --dir PATH     where cases write, each in a new directory (default: ${DEFAULT_PLACE})
   --json         print JSON, one row a line
 PTQ_PYTHON names a Python that can import taskqueue; without it, Python's rows are left out.
 Only ratios of one run mean something, and only on a machine that does nothing else.`
@@ -23,13 +27,15 @@ function argumentsOf(argv: string[]) {
     options: {
       scope: { type: 'string', multiple: true, default: [] },
       n: { type: 'string' },
-      rounds: { type: 'string', default: '3' },
+      rounds: { type: 'string' },
+      large: { type: 'boolean', default: false },
       dir: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
-  const count = (name: string, text: string) => {
+  const count = (name: string, text: string | undefined) => {
+    if (text === undefined) return undefined
     const value = Number(text)
     if (!Number.isSafeInteger(value) || value < 1) throw new Error(`Expected --${name} to be 1 or more, got ${text}`)
     return value
@@ -39,17 +45,19 @@ function argumentsOf(argv: string[]) {
     if (!ROWS.some(row => row.scope === scope)) throw new Error(`Expected --scope to have rows, got ${scope}`)
   }
   return {
-    rows: ROWS.filter(({ scope }) => scopes.length === 0 || scopes.includes(scope)),
-    n: values.n === undefined ? undefined : count('n', values.n),
+    rows: ROWS.filter(
+      ({ scope, large }) => (scopes.length === 0 || scopes.includes(scope)) && (values.large || !large),
+    ),
+    n: count('n', values.n),
     rounds: count('rounds', values.rounds),
-    dir: values.dir,
+    place: values.dir ?? DEFAULT_PLACE,
     json: values.json,
     help: values.help,
   }
 }
 
 async function main(): Promise<void> {
-  const { rows, n, rounds, dir, json, help } = argumentsOf(process.argv.slice(2))
+  const { rows, n, rounds, place, json, help } = argumentsOf(process.argv.slice(2))
   if (help) {
     console.log(USAGE)
     return
@@ -58,7 +66,7 @@ async function main(): Promise<void> {
     if (process.stderr.isTTY) process.stderr.write(`\x1b[2K\r${name}`)
   }
   for (const row of rows) {
-    const result = await measureRow(row, { n, rounds, dir, onRound })
+    const result = await measureRow(row, { n, rounds, place, onRound })
     if (process.stderr.isTTY) process.stderr.write('\x1b[2K\r')
     const verdicts = judge(result)
     const { scope, title } = row

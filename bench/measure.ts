@@ -1,5 +1,6 @@
 /** Lets the contenders of a row do its work, in turn, each in a process of its own, and takes medians over the rounds. */
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,51 +18,71 @@ export interface Result {
   readonly cpuMicrosPerTask: number
   readonly rssPeakMb: number
   readonly rssGrowthMb: number
+  readonly p50Ms: number | undefined
+  readonly p99Ms: number | undefined
+  readonly lostRenames: number | undefined
+  readonly firstMs: number | undefined
+  readonly mainShare: number | undefined
 }
 
 export interface RowResult {
   readonly row: Row
+  /** The directory in which the cases had theirs. */
+  readonly place: string
   readonly results: readonly Result[]
 }
 
-/** @param settings `n`: instead of the row's; `dir`: where the cases may write, default the system's */
+/** Memory where there is a filesystem in it: disks differ, and slow down for a while after many deletions. */
+export const DEFAULT_PLACE = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+
+/** How often each contender runs: medians need three, a large row has patience for one. */
+const ROUNDS = 3
+const LARGE_ROUNDS = 1
+
+/** @param settings `n`, `rounds`: instead of the row's own; `place`: where the cases may write */
 export async function measureRow(
   row: Row,
-  settings: { n: number | undefined; rounds: number; dir: string | undefined; onRound(name: string): void },
+  settings: { n: number | undefined; rounds: number | undefined; place: string; onRound(name: string): void },
 ): Promise<RowResult> {
+  const rounds = settings.rounds ?? (row.large ? LARGE_ROUNDS : ROUNDS)
   const python = process.env.PTQ_PYTHON
   const contenders = row.contenders.filter(({ program }) => python !== undefined || !program.endsWith('.py'))
   const tasksOf = (contender: Contender) => Math.max(1, Math.round((settings.n ?? row.n) * (contender.share ?? 1)))
   const measured = new Map<Contender, Measurement[]>(contenders.map(contender => [contender, []]))
   // Round by round, not contender by contender: what else the machine does then hits all of them alike.
-  for (let round = 0; round < settings.rounds; round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const [contender, measurements] of measured) {
-      settings.onRound(`${row.title}: ${contender.name}, round ${round + 1} of ${settings.rounds}`)
-      measurements.push(await measureOnce(contender, tasksOf(contender), settings.dir))
+      settings.onRound(`${row.title}: ${contender.name}, round ${round + 1} of ${rounds}`)
+      measurements.push(await measureOnce(contender, tasksOf(contender), settings.place))
     }
   }
-  const results = [...measured].map(([contender, rounds]): Result => {
-    const median = (of: (measurement: Measurement) => number) => medianOf(rounds.map(of))
+  const results = [...measured].map(([contender, measurements]): Result => {
+    const median = (of: (measurement: Measurement) => number) => medianOf(measurements.map(of))
+    const some = (of: (measurement: Measurement) => number | undefined) => {
+      const values = measurements.flatMap(measurement => of(measurement) ?? [])
+      return values.length === 0 ? undefined : medianOf(values)
+    }
     return {
       contender: contender.name,
       n: tasksOf(contender),
-      rounds: rounds.length,
+      rounds: measurements.length,
       seconds: median(({ seconds }) => seconds),
       tasksPerSecond: median(({ tasks, seconds }) => tasks / seconds),
       cpuMicrosPerTask: median(({ tasks, cpuSeconds }) => (cpuSeconds * 1e6) / tasks),
       rssPeakMb: median(({ rssPeakMb }) => rssPeakMb),
       rssGrowthMb: median(({ rssPeakMb, rssBeforeMb }) => rssPeakMb - rssBeforeMb),
+      p50Ms: some(({ p50Ms }) => p50Ms),
+      p99Ms: some(({ p99Ms }) => p99Ms),
+      lostRenames: some(({ lostRenames }) => lostRenames),
+      firstMs: some(({ firstMs }) => firstMs),
+      mainShare: some(({ mainShare }) => mainShare),
     }
   })
-  return { row, results }
+  return { row, place: settings.place, results }
 }
 
-async function measureOnce(
-  { program, settings }: Contender,
-  n: number,
-  parent: string | undefined,
-): Promise<Measurement> {
-  const dir = await mkdtemp(join(parent ?? tmpdir(), 'ptq-bench-'))
+async function measureOnce({ program, settings }: Contender, n: number, place: string): Promise<Measurement> {
+  const dir = await mkdtemp(join(place, 'ptq-bench-'))
   const parameters: CaseParameters = { n, dir, settings: settings ?? {} }
   const command = program.endsWith('.py') ? (process.env.PTQ_PYTHON ?? 'python3') : process.execPath
   // Python's script is not compiled, so it stays beside the sources.

@@ -10,6 +10,10 @@ export interface Row {
   readonly title: string
   /** How many tasks, unless `--n` says otherwise. */
   readonly n: number
+  /** Takes minutes and gigabytes: left out, and done once, unless `--large` and `--rounds` say otherwise. Default false. */
+  readonly large?: boolean
+  /** Its cases write files: the table says where. Default false. */
+  readonly files?: boolean
   /** Whoever does it; the first one is ours. */
   readonly contenders: readonly Contender[]
   readonly targets: readonly Target[]
@@ -40,17 +44,31 @@ export interface Measurement {
   /** Tasks done, as counted by the tasks themselves. */
   readonly tasks: number
   readonly seconds: number
-  /** User and system time of the process with all its threads (Python: and its child processes). */
+  /** User and system time of the process with all its threads, and of those that it started for the work. */
   readonly cpuSeconds: number
   /** Resident memory before the measured work, and the most of it. MB. */
   readonly rssBeforeMb: number
   readonly rssPeakMb: number
+  /** Half of the tasks waited no longer than this, and all but one in a hundred no longer than that. Rows of latency only. */
+  readonly p50Ms?: number
+  readonly p99Ms?: number
+  /** The part of all renames for a lease that another worker was faster with. Rows of several workers only. */
+  readonly lostRenames?: number
+  /** From the beginning to the first task in the queue. Rows of uploads only. */
+  readonly firstMs?: number
+  /** The main thread's part of the CPU time, from 0 to 1. Rows of slices only, on Linux. */
+  readonly mainShare?: number
 }
 
 /** What the project promises; where its number comes from stands in docs and in the row's title. */
 export type Target =
-  /** The first contender's tasks/s are at least so many times those of another. */
-  | { readonly kind: 'times'; readonly rival: string; readonly atLeast: number }
+  /** A contender's tasks/s are at least so many times those of another. Default: the first contender's. */
+  | { readonly kind: 'times'; readonly contender?: string; readonly rival: string; readonly atLeast: number }
   | { readonly kind: 'tasksPerSecond'; readonly atLeast: number }
   | { readonly kind: 'rssGrowthMb'; readonly under: number }
+  | { readonly kind: 'rssPeakMb'; readonly under: number }
   | { readonly kind: 'seconds'; readonly atMost: number }
+  /** Of the contender that lost most. */
+  | { readonly kind: 'lostRenames'; readonly under: number }
+  /** Of the first contender. */
+  | { readonly kind: 'mainShare'; readonly under: number }

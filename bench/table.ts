@@ -1,31 +1,48 @@
 /** The bench's results as a plain table. */
-import type { RowResult } from './measure.js'
+import type { Result, RowResult } from './measure.js'
 import type { Verdict } from './target.js'
 
-const HEADINGS = ['', 'tasks', 'seconds', 'tasks/s', 'ours is', 'CPU µs/task', 'peak MB', '+MB']
+type Cell = (result: Result, ours: Result | undefined) => string
+
+/** Headings and what stands below them; a column that is empty in all lines is left out. */
+const COLUMNS: readonly (readonly [heading: string, cell: Cell])[] = [
+  ['', ({ contender }) => contender],
+  ['tasks', ({ n }) => whole(n)],
+  ['seconds', ({ seconds }) => seconds.toFixed(2)],
+  ['tasks/s', ({ tasksPerSecond }) => whole(tasksPerSecond)],
+  ['ours is', (result, ours) => (result === ours ? '' : `${short(rate(ours) / rate(result))} ×`)],
+  ['CPU µs/task', ({ cpuMicrosPerTask }) => short(cpuMicrosPerTask)],
+  ['peak MB', ({ rssPeakMb }) => whole(rssPeakMb)],
+  ['+MB', ({ rssGrowthMb }) => whole(rssGrowthMb)],
+  ['p50 ms', ({ p50Ms }) => (p50Ms === undefined ? '' : short(p50Ms))],
+  ['p99 ms', ({ p99Ms }) => (p99Ms === undefined ? '' : short(p99Ms))],
+  ['first ms', ({ firstMs }) => (firstMs === undefined ? '' : short(firstMs))],
+  ['main %', ({ mainShare }) => (mainShare === undefined ? '' : short(mainShare * 100))],
+  ['lost %', ({ lostRenames }) => (lostRenames === undefined ? '' : short(lostRenames * 100))],
+]
+
+const rate = (result: Result | undefined): number => result?.tasksPerSecond ?? Number.NaN
 
 /** A row with its contenders, one a line, and its targets. */
-export function formatRow({ row, results }: RowResult, verdicts: readonly Verdict[]): string {
-  const ours = results[0]?.tasksPerSecond ?? Number.NaN
-  const lines = results.map(result => [
-    result.contender,
-    whole(result.n),
-    result.seconds.toFixed(2),
-    whole(result.tasksPerSecond),
-    result === results[0] ? '' : `${short(ours / result.tasksPerSecond)} ×`,
-    short(result.cpuMicrosPerTask),
-    whole(result.rssPeakMb),
-    whole(result.rssGrowthMb),
-  ])
+export function formatRow({ row, place, results }: RowResult, verdicts: readonly Verdict[]): string {
+  const lines = results.map(result => COLUMNS.map(([, cell]) => cell(result, results[0])))
   const judged = verdicts.map(
     ({ target, measured, reached }) => `  ${reached ? 'reached' : 'MISSED '}  ${target}: ${short(measured)}`,
   )
-  return [`${row.scope}: ${row.title}`, ...align([HEADINGS, ...lines]), ...judged, ''].join('\n')
+  const where = row.files ? ` (in ${place})` : ''
+  return [`${row.scope}: ${row.title}${where}`, ...align(lines), ...judged, ''].join('\n')
 }
 
 function align(lines: readonly (readonly string[])[]): string[] {
-  const widths = HEADINGS.map((_, column) => Math.max(...lines.map(line => line[column]?.length ?? 0)))
-  return lines.map(line => {
+  const filled = COLUMNS.map(([heading], column) => ({ heading, column })).filter(({ column }) =>
+    lines.some(line => line[column] !== ''),
+  )
+  const table = [
+    filled.map(({ heading }) => heading),
+    ...lines.map(line => filled.map(({ column }) => line[column] ?? '')),
+  ]
+  const widths = filled.map((_, column) => Math.max(...table.map(line => line[column]?.length ?? 0)))
+  return table.map(line => {
     const cells = line.map((cell, column) =>
       column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
     )

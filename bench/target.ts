@@ -20,10 +20,13 @@ export function judge({ row, results }: RowResult): Verdict[] {
 function judgeOne(target: Target, ours: Result, results: readonly Result[]): Verdict {
   switch (target.kind) {
     case 'times': {
-      const rival = results.find(({ contender }) => contender === target.rival)
+      const named = (name: string) => results.find(({ contender }) => contender === name)
+      const contender = target.contender === undefined ? ours : named(target.contender)
+      const rival = named(target.rival)
       // A rival that isn't there (Python) leaves the promise unproved: NaN reaches nothing.
-      const measured = rival === undefined ? Number.NaN : ours.tasksPerSecond / rival.tasksPerSecond
-      return { target: `at least ${target.atLeast} × ${target.rival}`, measured, reached: measured >= target.atLeast }
+      const measured = (contender?.tasksPerSecond ?? Number.NaN) / (rival?.tasksPerSecond ?? Number.NaN)
+      const words = `${target.contender === undefined ? '' : `${target.contender} `}at least ${target.atLeast} × ${target.rival}`
+      return { target: words, measured, reached: measured >= target.atLeast }
     }
     case 'tasksPerSecond': {
       const measured = ours.tasksPerSecond
@@ -33,6 +36,20 @@ function judgeOne(target: Target, ours: Result, results: readonly Result[]): Ver
     case 'rssGrowthMb': {
       const measured = ours.rssGrowthMb
       return { target: `memory grows by less than ${target.under} MB`, measured, reached: measured < target.under }
+    }
+    case 'rssPeakMb': {
+      const measured = ours.rssPeakMb
+      return { target: `memory stays under ${target.under} MB`, measured, reached: measured < target.under }
+    }
+    case 'lostRenames': {
+      const measured = Math.max(...results.map(({ lostRenames }) => lostRenames ?? Number.NaN))
+      const words = `under ${target.under * 100} % of renames lost`
+      return { target: words, measured, reached: measured < target.under }
+    }
+    case 'mainShare': {
+      const measured = ours.mainShare ?? Number.NaN
+      const words = `the main thread does under ${target.under * 100} % of the work`
+      return { target: words, measured, reached: measured < target.under }
     }
     case 'seconds': {
       const measured = ours.seconds

@@ -96,8 +96,11 @@ export interface Counts {
   readonly completed: number
   /** Set aside because their text is not a task. */
   readonly quarantined: number
+  /** Entries among the messages that are none: files with other names. Left out where that can't be. */
+  readonly foreign?: number
 }
 
+/** Free to be leased, under a lease, or not to be leased yet. */
 export type MessageState = 'ready' | 'leased' | 'delayed'
 
 /** A message as a listing shows it; nothing is leased by looking. */
@@ -143,12 +146,78 @@ export interface Capabilities {
    * `\uXXXX`, as Python does. Default false.
    */
   readonly asciiBodies?: boolean
+  /**
+   * The queue can be opened in another thread too, and is the same queue there. Default true; false where it is in the
+   * memory of the thread that opened it.
+   */
+  readonly threads?: boolean
 }
 
+/** What makes an upload the same upload. */
+export interface UploadHead {
+  /** From it and a task's index comes the task's id. */
+  readonly seed: string
+  /** Says which sequence of tasks it is; one that differs is another upload. */
+  readonly sequence: string
+  /** How many tasks there are; `undefined` where nobody knows. */
+  readonly total: number | undefined
+}
+
+/** An upload as it was found. */
+export interface UploadState {
+  /** What the other methods are told: a new one each time the upload is taken up, and the older ones are refused. */
+  readonly run: string
+  /** That of whoever began the upload. */
+  readonly head: UploadHead
+  /** `[start, end)` of the tasks that were stored, in any order. */
+  readonly stored: readonly { readonly start: number; readonly end: number }[]
+  /** How many of them are in the count of inserted tasks. */
+  readonly counted: number
+  /** All of it was stored. */
+  readonly finished: boolean
+}
+
+/**
+ * The journal of a long insert, kept with the messages, so that a part of it may be tried again: whatever died in the middle of
+ * it, and whether or not workers have drained the queue meanwhile, each message is stored once.
+ */
+export interface Uploads {
+  /**
+   * Begins an upload, or takes up the one of this name: what was half stored is stored wholly, or not at all.
+   *
+   * @param name `undefined`: nobody will take it up; it is forgotten when it ends
+   * @throws Error where the upload of this name is of another sequence or total: nothing was changed
+   */
+  begin(name: string | undefined, head: UploadHead): Promise<UploadState>
+  /**
+   * Stores the messages from index `start` on. Ranges of one run do not overlap, unless {@link settle} was called between.
+   * May be called in another thread than `begin`.
+   */
+  insert(
+    run: string,
+    start: number,
+    messages: readonly Message[],
+    options: { delaySeconds: number },
+  ): Promise<readonly BatchFailure[]>
+  /** After an insert in `range` was cut off: as `begin` does, for that range only. Resolves with what is stored of it. */
+  settle(
+    run: string,
+    range: { readonly start: number; readonly end: number },
+  ): Promise<readonly { readonly start: number; readonly end: number }[]>
+  /** Notes how many tasks of the upload are in the count of inserted tasks. */
+  counted(run: string, count: number): Promise<void>
+  /** Notes that all of it was stored; or, without a name, that no more of it will be. */
+  finish(run: string): Promise<void>
+}
+
+/** The code that talks to one kind of queue; one object is one open queue. */
 export interface Backend {
+  /** What it can do. */
   readonly capabilities: Capabilities
   /** The queue as a person calls it in messages: a path, a name with its region. */
   readonly label: string
+  /** Tells the queue from every other one, e.g. its URL with the account. Default: `label`. */
+  readonly identity?: string
   /** The name that goes into each message's envelope (fq: the absolute path, as Python writes it). */
   readonly queueName: string
 
@@ -180,6 +249,7 @@ export interface Backend {
   /** Removes finished messages; with `tally`, each one that was removed by this call is counted. */
   delete(leases: readonly Lease[], options: { tally: boolean }): Promise<readonly BatchFailure[]>
 
+  /** Reads all numbers at once; changes nothing. */
   counts(): Promise<Counts>
 
   /** Removes everything. `native` asks for the engine's own way where there is one. */
@@ -191,12 +261,27 @@ export interface Backend {
   rezero?(): Promise<void>
   /** Makes every leased message ready; resolves with how many. Delayed ones stay delayed. */
   releaseAll?(): Promise<number>
-  /** Looks at messages without leasing them, in no particular order, at flat memory. Those set aside are not shown. */
-  list?(): AsyncIterable<ListedMessage>
-  /** Sets a leased message aside whose text is not a task. Without it, the message is left to the queue's own policy. */
+  /**
+   * Looks at messages without leasing them, in no particular order, at flat memory. Those set aside are not shown. One
+   * that `wanted` refuses by its id need not be shown, which spares reading it. Default: all are wanted.
+   */
+  list?(options?: { wanted?: (id: string) => boolean }): AsyncIterable<ListedMessage>
+  /**
+   * Moves messages that are ready into another queue of the same kind, byte for byte and exactly: whoever dies, each is in
+   * one of the two. Yields how many were moved, as they are; an abort ends it. `undefined` where it can't for this queue;
+   * the core then leases here, inserts there and deletes here.
+   */
+  moveTo?(other: Backend, options: { signal: AbortSignal }): AsyncIterable<number> | undefined
+  /**
+   * Sets a leased message aside whose text is not a task, so that nobody is given it again soon: moves it away for good, or
+   * puts it off where it may still become a task (a file that is being written) or the engine has a policy of its own.
+   */
   quarantine?(lease: Lease, reason: string): Promise<void>
   /** The recorded failures of a message, oldest first. */
   failures?(message: { readonly id: string }): Promise<readonly Failure[]>
+
+  /** Journals of long inserts. Without it, the core keeps them in a file of the machine that inserts. */
+  readonly uploads?: Uploads
 
   /** Writes down what a worker does, for others to read; `undefined` when it ends. */
   reportWorker?(worker: string, status: WorkerStatus | undefined): Promise<void>
@@ -212,6 +297,7 @@ export interface Backend {
 
 /** How a protocol's queues are opened. `url` is the part after the protocol, see `QueueUrl`. */
 export interface BackendOpener {
+  /** Opens a queue; may be called again where it failed. */
   open(url: QueueUrl, options: BackendOptions): Promise<Backend>
 }
 

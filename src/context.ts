@@ -37,7 +37,17 @@ export function context(): TaskContext {
   const current = storage.getStore()
   if (current === undefined)
     throw new Error('Expected context() to be called while a task runs; no task is running here')
-  return current
+  // Free of `this`, so that it can be taken apart: `const { signal, progress } = context()`.
+  return {
+    id: current.id,
+    attempt: current.attempt,
+    get signal() {
+      return current.signal
+    },
+    renew: seconds => current.renew(seconds),
+    progress: (fraction, note) => current.progress(fraction, note),
+    log: (...values) => current.log(...values),
+  }
 }
 
 /** The context of the running task, or `undefined` outside one. */

@@ -62,6 +62,23 @@ export async function* listFailures(
   }
 }
 
+/** How many dead letters there are: 0 where nothing was ever put there, NaN where there is no place for them. */
+export async function countFailures(
+  queue: QueueConnection,
+  backend: Backend,
+  deadLetter: string | undefined,
+): Promise<number> {
+  const named = deadLetter === undefined ? undefined : queue.deadLetterUrl(deadLetter)
+  const dead = deadLettersOf(queue, backend, named)
+  if (dead === undefined) return Number.NaN
+  try {
+    const letters = await dead.open()
+    return (await letters.exists?.()) === false ? 0 : (await letters.counts()).enqueued
+  } finally {
+    await dead.close()
+  }
+}
+
 /**
  * Puts dead letters back into their queue, under their ids, without their history. First they are in the queue, then
  * they leave the dead letters: who dies between the two leaves them in both, and the next retry inserts the same again.

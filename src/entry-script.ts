@@ -1,5 +1,7 @@
 /** Tasks defined in the script that Node was started with: a thread that imports it runs the whole script again. */
 import { readFileSync, realpathSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { isAbsolute } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { codeName, type RegisteredCode } from './registry.js'
 
@@ -10,16 +12,26 @@ const checked = new Map<string, string | undefined>()
  * @throws Error that says what to do
  */
 export function refuseEntryScript(code: RegisteredCode): void {
-  const { url } = code
+  refuseEntryFile(codeName(code), code.url)
+}
+
+/**
+ * Refuses a file that a thread can't import, or can't import safely.
+ *
+ * @param name what is registered there, as messages show it
+ * @param url `undefined`: it was registered outside a file
+ * @throws Error that says what to do
+ */
+export function refuseEntryFile(name: string, url: string | undefined): void {
   if (url === undefined) {
     throw new Error(
-      `Expected ${codeName(code)} to be registered in a file that a thread can import; ` +
+      `Expected ${name} to be registered in a file that a thread can import; ` +
         'move it to a module of its own, or run it with `parallel: 0`',
     )
   }
   if (!checked.has(url)) checked.set(url, entryProblem(url))
   const problem = checked.get(url)
-  if (problem !== undefined) throw new Error(`Expected ${codeName(code)} to be importable by a thread, but ${problem}`)
+  if (problem !== undefined) throw new Error(`Expected ${name} to be importable by a thread, but ${problem}`)
 }
 
 function entryProblem(url: string): string | undefined {
@@ -41,8 +53,15 @@ function realPath(entry: string): string {
   try {
     return realpathSync(entry)
   } catch (error) {
-    // `node --eval` leaves other words in argv[1].
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return entry
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  // `node --eval` leaves other words in argv[1].
+  if (!isAbsolute(entry)) return entry
+  try {
+    // `node main` starts main.js.
+    return createRequire(entry).resolve(entry)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') return entry
     throw error
   }
 }

@@ -27,9 +27,11 @@ const nativeErrors = { Error, EvalError, RangeError, ReferenceError, SyntaxError
 
 /** Takes whatever was thrown apart. Never throws, whatever getters the error has. */
 export function errorToWire(thrown: unknown, depth = 0): WireError {
-  if (!(thrown instanceof Error)) return { thrown: cloneable(thrown) }
   try {
+    if (!(thrown instanceof Error)) return { thrown: cloneable(thrown) }
     const properties: Record<string, unknown> = {}
+    // Many classes have it as a getter.
+    if ('code' in thrown) properties.code = cloneable(thrown.code)
     for (const [key, value] of Object.entries(thrown)) {
       if (key !== 'cause' && key !== 'errors') properties[key] = cloneable(value)
     }

@@ -49,6 +49,14 @@ export class UnsupportedOperationError extends Error {
   override readonly name = 'UnsupportedOperationError'
 }
 
+/** A part of an insert that failed: the tasks with these indices, `[start, end)`. */
+export interface FailedSlice {
+  readonly start: number
+  readonly end: number
+  /** Why; its message has the range too. */
+  readonly error: Error
+}
+
 /** An insert ended early: `inserted` tasks are in the queue, `failed` are not, `notTried` were never sent. */
 export class InsertError extends Error {
   override readonly name = 'InsertError'
@@ -58,15 +66,24 @@ export class InsertError extends Error {
   readonly failed: number
   /** How many tasks were never tried; `undefined` where the source doesn't know its length. */
   readonly notTried: number | undefined
+  /** Which tasks failed, where the insert was made in slices (`parallel`, `resume`); otherwise empty. */
+  readonly failedSlices: readonly FailedSlice[]
 
   constructor(
     message: string,
-    options: { inserted: number; failed: number; notTried: number | undefined; cause: unknown },
+    options: {
+      inserted: number
+      failed: number
+      notTried: number | undefined
+      failedSlices?: readonly FailedSlice[]
+      cause: unknown
+    },
   ) {
     super(message, { cause: options.cause })
     this.inserted = options.inserted
     this.failed = options.failed
     this.notTried = options.notTried
+    this.failedSlices = options.failedSlices ?? []
   }
 }
 

@@ -11,13 +11,18 @@ export type {
   Message,
   MessageState,
   QueueUrl,
+  UploadHead,
+  UploadState,
+  Uploads,
   WorkerStatus,
 } from './backend.js'
 export type { MemOptions } from './backends/mem.js'
+export type { BoundFunction } from './bound-function.js'
 export type { Clock } from './clock.js'
 export { context, type TaskContext } from './context.js'
 export type { RetryOptions } from './dead-letters.js'
 export {
+  type FailedSlice,
   InsertError,
   LeaseLostError,
   TaskError,
@@ -25,7 +30,8 @@ export {
   UnsupportedOperationError,
   UnsupportedProtocolError,
 } from './errors.js'
-export type { JsonValue } from './json.js'
+export { type Box, type GridOptions, grid, type TaskGrid } from './grid.js'
+export { type JsonValue, type NanPolicy, parseJson, stringifyJson } from './json.js'
 export type { TaskProgress } from './local-run.js'
 export {
   LocalTaskQueue,
@@ -38,19 +44,23 @@ export { registerBackend } from './open-backend.js'
 export type { BackoffException, PollOptions, PollState } from './poll/poll-options.js'
 export type { TaskEvent, WorkerEventMap, WorkerEvents } from './poll/worker-events.js'
 export type { LeasedTask, ListedTask, QueuedTask } from './queued-task.js'
+export { range, type TaskRange } from './range.js'
 export {
   type FunctionKey,
   type QueueableOptions,
   queueable,
   type RegisterTaskOptions,
   registerTask,
+  type TaskClass,
 } from './registry.js'
 export type { Result } from './results.js'
+export { type Sliceable, type SliceableClass, type SliceableOptions, sliceable } from './sliceable.js'
 export {
   type BareTask,
   type ClassPayload,
   type FunctionPayload,
   FunctionTask,
+  type OpenTask,
   type Payload,
   partial,
   RegisteredTask,
@@ -62,3 +72,4 @@ export {
 export { TaskQueue } from './task-queue.js'
 export type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './task-queue-options.js'
 export type { TaskIterable } from './task-source.js'
+export type { MoveResult, TransferOptions } from './transfer.js'

@@ -1,17 +1,31 @@
 /** Filling a queue: tasks are pulled as they can be sent, a bounded number of batches is under way. */
 import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Backend, Message } from './backend.js'
+import type { Backend, BatchFailure, Message } from './backend.js'
 import { InsertError } from './errors.js'
 import { stringifyJson } from './json.js'
 import { messageWriter } from './message.js'
 import { type Progress, startProgress } from './progress.js'
 import { QueuedTask } from './queued-task.js'
-import { type BareTask, toPayload } from './task.js'
+import { type BareTask, type TaskInput, toPayload } from './task.js'
 import type { TaskSource } from './task-source.js'
 
+/** The part of a larger insert that this one is. */
+export interface InsertPart {
+  /** The index of its first task. */
+  readonly first: number
+  /** The id of a task, by its index. */
+  readonly idOf: (index: number) => string
+  /** Stores messages with neighbouring indices, the first of which is `first`. */
+  readonly store: (messages: readonly Message[], first: number) => Promise<readonly BatchFailure[]>
+}
+
 /** How to fill a queue. */
-export interface InsertPlan {
+export interface InsertPlan<T = TaskInput> {
+  /** The payload of what the source gives, as JSON. @throws where it is no task */
+  readonly textOf: (task: T) => string
+  /** Default: the whole, under random ids, stored as the backend does. */
+  readonly part?: InsertPart
   /** As the backend can hold it, see `seconds.ts`. */
   readonly delaySeconds: number
   /** How many tasks will come; `undefined` if nobody knows. */
@@ -26,6 +40,12 @@ export interface InsertPlan {
   readonly signal: AbortSignal
 }
 
+/** The payload of a task, as JSON. @throws TypeError where it is no task, or JSON can't carry an argument */
+export function payloadText(task: TaskInput): string {
+  // TaskSource takes pairs too; a pair is refused as no task.
+  return task instanceof QueuedTask ? task.payloadText : stringifyJson(toPayload(task as BareTask))
+}
+
 /** The longest time that making and sending tasks may keep other work of the process waiting, in milliseconds. */
 const maxTurnMs = 8
 
@@ -37,18 +57,19 @@ const maxTurnMs = 8
  * @returns how many were inserted
  * @throws InsertError with the exact counts
  */
-export async function insertTasks(backend: Backend, source: TaskSource, plan: InsertPlan): Promise<number> {
+export async function insertTasks<T>(backend: Backend, source: TaskSource<T>, plan: InsertPlan<T>): Promise<number> {
   const insertion = new Insertion(backend, source, plan)
   await insertion.run()
   await insertion.count()
   return insertion.finish()
 }
 
-class Insertion {
+class Insertion<T> {
   readonly #backend: Backend
-  readonly #source: TaskSource
-  readonly #plan: InsertPlan
+  readonly #source: TaskSource<T>
+  readonly #plan: InsertPlan<T>
   readonly #write: (payloadText: string, id: string) => string
+  readonly #part: InsertPart
   readonly #progress: Progress
   readonly #errors: unknown[] = []
   #batch: Message[] = []
@@ -57,14 +78,20 @@ class Insertion {
   #ended: (() => void) | undefined
   #turnStartMs = performance.now()
   #pulled = 0
+  #sent = 0
   #inserted = 0
   #failed = 0
 
-  constructor(backend: Backend, source: TaskSource, plan: InsertPlan) {
+  constructor(backend: Backend, source: TaskSource<T>, plan: InsertPlan<T>) {
     this.#backend = backend
     this.#source = source
     this.#plan = plan
     this.#write = messageWriter(backend.queueName, { ascii: backend.capabilities.asciiBodies ?? false })
+    this.#part = plan.part ?? {
+      first: 0,
+      idOf: () => randomUUID(),
+      store: messages => backend.insert(messages, { delaySeconds: plan.delaySeconds }),
+    }
     this.#progress = startProgress({ label: 'Inserting', total: plan.total, enabled: plan.progress })
   }
 
@@ -72,7 +99,7 @@ class Insertion {
     const closed = () => this.#fail(this.#plan.signal.reason)
     this.#plan.signal.addEventListener('abort', closed)
     try {
-      while (this.#errors.length === 0 && !this.#source.ended) await this.#step()
+      while (!this.#source.ended) await this.#step()
       if (this.#batch.length > 0) await this.#send()
     } finally {
       this.#plan.signal.removeEventListener('abort', closed)
@@ -115,8 +142,7 @@ class Insertion {
   async #step(): Promise<void> {
     const tasks = this.#source.take(this.#backend.capabilities.insertBatch - this.#batch.length)
     for (const task of tasks) {
-      // TaskSource takes pairs too; a pair is refused as no task.
-      if (!this.#add(task as BareTask)) return
+      if (!this.#add(task)) return
     }
     if (this.#batch.length >= this.#backend.capabilities.insertBatch) await this.#send()
     else if (tasks.length === 0 && this.#batch.length > 0) await this.#send()
@@ -127,19 +153,17 @@ class Insertion {
     }
   }
 
-  #add(task: BareTask): boolean {
+  #add(task: T): boolean {
+    const index = this.#part.first + this.#pulled
     this.#pulled += 1
-    const id = randomUUID()
     try {
-      const payloadText = task instanceof QueuedTask ? task.payloadText : stringifyJson(toPayload(task))
-      this.#batch.push({ id, body: this.#write(payloadText, id) })
+      const id = this.#part.idOf(index)
+      this.#batch.push({ id, body: this.#write(this.#plan.textOf(task), id) })
       return true
     } catch (cause) {
       this.#failed += 1
       const reason = cause instanceof Error ? cause.message : String(cause)
-      this.#fail(
-        new TypeError(`Task ${this.#pulled - 1} of this insert, from 0, can't be inserted: ${reason}`, { cause }),
-      )
+      this.#fail(new TypeError(`Task ${index} of this insert, from 0, can't be inserted: ${reason}`, { cause }))
       return false
     }
   }
@@ -149,18 +173,20 @@ class Insertion {
     while (this.#underWay >= this.#plan.concurrency) await this.#end()
     if (this.#errors.length > 0) return
     const batch = this.#batch
+    const first = this.#part.first + this.#sent
     this.#batch = []
+    this.#sent += batch.length
     this.#underWay += 1
-    void this.#insert(batch).then(() => {
+    void this.#insert(batch, first).then(() => {
       this.#underWay -= 1
       this.#ended?.()
     })
   }
 
-  async #insert(batch: readonly Message[]): Promise<void> {
+  async #insert(batch: readonly Message[], first: number): Promise<void> {
     let failed = batch.length
     try {
-      const failures = await this.#backend.insert(batch, { delaySeconds: this.#plan.delaySeconds })
+      const failures = await this.#part.store(batch, first)
       failed = failures.length
       for (const { error } of failures) this.#fail(error)
     } catch (error) {

@@ -6,6 +6,7 @@ import type { Backend, BatchFailure, Failure, Lease } from './backend.js'
 import { argumentError, LeaseLostError } from './errors.js'
 import { warnNoTask } from './no-task.js'
 import { LeasedTask, leaseOf } from './queued-task.js'
+import { delaySeconds } from './seconds.js'
 
 /** Below this number of held leases nobody looks which of them have run out. */
 const minSweep = 1024
@@ -68,11 +69,12 @@ export class Leasing {
       // Whoever found messages that are no tasks has waited already.
       const waitSeconds = refused.size === 0 ? plan.waitSeconds : 0
       const leases = await backend.lease({ ...plan, waitSeconds })
+      const endMs = Date.now() + plan.seconds * 1000
       const tasks: LeasedTask[] = []
       let moved = false
       for (const lease of leases) {
         try {
-          tasks.push(this.#keep(lease, plan.seconds))
+          tasks.push(this.#keep(lease, endMs))
         } catch (error) {
           await setAside(backend, lease, error)
           // One that comes back was not moved away: asking again could go on without end.
@@ -89,9 +91,10 @@ export class Leasing {
     const failed = await this.#inTurn(tasks, () =>
       this.#change(backend, tasks, leases => backend.renew(leases, seconds)),
     )
+    const endMs = Date.now() + seconds * 1000
     for (const task of tasks) {
       const error = failed.get(task)
-      if (error === undefined) this.#hold(task, seconds)
+      if (error === undefined) this.#held.set(task, endMs)
       else if (error instanceof LeaseLostError) this.#held.delete(task)
     }
     return failed
@@ -113,9 +116,9 @@ export class Leasing {
     return this.#end(tasks, await this.#afterRenewals(tasks, remove))
   }
 
-  #keep(lease: Lease, seconds: number): LeasedTask {
+  #keep(lease: Lease, endMs: number): LeasedTask {
     const task = new LeasedTask(lease, this)
-    this.#hold(task, seconds)
+    this.#held.set(task, endMs)
     if (this.#held.size >= this.#sweepAt) this.#sweep()
     return task
   }
@@ -135,10 +138,6 @@ export class Leasing {
     } finally {
       for (const task of tasks) if (this.#renewing.get(task) === turn) this.#renewing.delete(task)
     }
-  }
-
-  #hold(task: LeasedTask, seconds: number): void {
-    this.#held.set(task, Date.now() + seconds * 1000)
   }
 
   /** What was ended, and what turned out to be lost, needs no giving back. */
@@ -209,7 +208,11 @@ async function settled(
 async function setAside(backend: Backend, lease: Lease, error: unknown): Promise<void> {
   const reason = error instanceof Error ? error.message : String(error)
   if (backend.quarantine === undefined) {
-    const [failure] = await settled([lease], leases => backend.release(leases, { delaySeconds: 0 }))
+    // Later each time, or every worker would be given it again at once, for as long as that policy waits.
+    const { capabilities, label } = backend
+    const wantedSeconds = Math.min(2 ** Math.min(lease.attempt, 20), capabilities.maxDelaySeconds)
+    const options = { delaySeconds: delaySeconds('delaySeconds', wantedSeconds, capabilities, label) }
+    const [failure] = await settled([lease], leases => backend.release(leases, options))
     warnNoTask(
       backend,
       lease.id,
@@ -220,9 +223,9 @@ async function setAside(backend: Backend, lease: Lease, error: unknown): Promise
   }
   try {
     await backend.quarantine(lease, reason)
-    warnNoTask(backend, lease.id, 'quarantined', error)
+    warnNoTask(backend, lease.id, 'set aside', error)
   } catch (cause) {
-    warnNoTask(backend, lease.id, `not quarantined (${cause instanceof Error ? cause.message : cause})`, error)
+    warnNoTask(backend, lease.id, `not set aside (${cause instanceof Error ? cause.message : cause})`, error)
   }
 }
 

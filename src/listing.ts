@@ -27,6 +27,18 @@ export async function* listTasks(backend: Backend): AsyncGenerator<ListedTask, v
   }
 }
 
+/** The task of this id, with the failures that were recorded so far. @throws Error where its message is no task */
+export async function findTask(backend: Backend, id: string): Promise<ListedTask | undefined> {
+  requireListing(backend)
+  for await (const message of backend.list({ wanted: other => other === id })) {
+    if (message.id !== id) continue
+    const task = new ListedTask(message)
+    if (task.failures.length > 0) return task
+    return new ListedTask(message, (await backend.failures?.(message)) ?? [])
+  }
+  return undefined
+}
+
 function listed(backend: Backend, message: ListedMessage): ListedTask | undefined {
   try {
     return new ListedTask(message)

@@ -9,6 +9,7 @@ import { HereRun } from './run-here.js'
 import { ThreadRun } from './run-on-threads.js'
 import type { Run, RunListener } from './run-options.js'
 import { onStopSignals } from './stop-signals.js'
+import { warnOfStray } from './stray.js'
 import type { TaskInput } from './task.js'
 import { type TaskIterable, TaskSource } from './task-source.js'
 
@@ -48,7 +49,11 @@ export interface LocalRun {
   readonly finished: Promise<unknown>
   /** The same moment, without a verdict. */
   readonly ended: Promise<void>
+  /** Takes no more tasks; those that run finish. */
   stop(): void
+  /** As {@link stop}, and {@link finished} says this reason. */
+  stopFor(reason: unknown): void
+  /** `mayPull` is true again. */
   resume(): void
 }
 
@@ -62,21 +67,32 @@ export function startLocalRun(
   const { parallel, gate, concurrency, timeoutSeconds, maxMemoryMb, signal, onProgress, onLog } = settings
   const idPrefix = `${randomUUID()}-`
   const idOf = (call: Call) => `${idPrefix}${call.idSuffix}`
+  const source = new TaskSource(tasks)
   const bar = startProgress({ label: 'Running', total, enabled: settings.progress })
+  let callbackError: { readonly thrown: unknown } | undefined
+  /** A callback of the caller's that throws ends the run, not the task that happened to be heard. */
+  const tell = (call: () => void) => {
+    try {
+      call()
+    } catch (thrown) {
+      callbackError ??= { thrown }
+      run.stop()
+    }
+  }
   const listener: RunListener = {
     onOutcome: (call, outcome) => {
       bar.add(1)
       hearing.onOutcome(call, outcome, idPrefix)
     },
-    onProgress: (call, fraction, note) => onProgress?.({ id: idOf(call), task: call.task, fraction, note }),
-    onLog: (call, line) => (onLog ? onLog(line, { id: idOf(call), task: call.task }) : console.error(line)),
+    onProgress: (call, fraction, note) => tell(() => onProgress?.({ id: idOf(call), task: call.task, fraction, note })),
+    onLog: (call, line) => tell(() => (onLog ? onLog(line, { id: idOf(call), task: call.task }) : console.error(line))),
     // A local task has no lease that could run out.
     onRenew: () => Promise.resolve(),
     onStray: warnOfStray,
   }
   let ordinal = 0
   const options = {
-    source: new TaskSource(tasks),
+    source,
     toCall: (task: TaskInput) => toCall(task, ordinal++, 1),
     listener,
     idPrefix,
@@ -102,10 +118,13 @@ export function startLocalRun(
       signal?.removeEventListener('abort', onAbort)
       bar.stop()
     })
-    .then(() => stoppedBy)
+    .then(() => {
+      if (callbackError !== undefined) throw callbackError.thrown
+      return stoppedBy
+    })
   // Both are the caller's to await; one that awaits only `ended` must not be told of a rejection that it handles so.
   const ended = finished.then(nothing, nothing)
-  return { finished, ended, stop: () => void run.stop(), resume: () => run.resume() }
+  return { finished, ended, stop: () => void run.stop(), stopFor, resume: () => run.resume() }
 }
 
 /** The error of a task that failed; `cause` is its own. */
@@ -122,20 +141,12 @@ export function taskError<T>(call: Call, cause: unknown, idPrefix: string): Task
 
 /** The error of a run that was stopped before its end, by Ctrl-C or a signal. */
 export function abortError(stoppedBy: unknown, ran: number): Error {
-  const by = stoppedBy === 'SIGINT' ? 'Ctrl-C (SIGINT)' : 'its AbortSignal'
+  const by = stoppedBy === 'SIGINT' ? 'Ctrl-C (SIGINT)' : stoppedBy === 'close' ? 'close()' : 'its AbortSignal'
   const error = new Error(`The run was stopped by ${by}: ${ran} tasks ran to their end, the rest was not begun`, {
     cause: stoppedBy,
   })
   error.name = 'AbortError'
   return Object.assign(error, { code: 'ABORT_ERR' })
-}
-
-function warnOfStray(taskId: string | undefined, error: unknown): void {
-  const whose = taskId === undefined ? 'Code that belongs to no task' : `Task ${taskId}, after its end,`
-  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  process.emitWarning(`${whose} threw in a pool thread: ${error instanceof Error ? error.message : String(error)}`, {
-    detail,
-  })
 }
 
 function nothing(): void {

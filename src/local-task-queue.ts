@@ -1,5 +1,5 @@
 /** Runs tasks on this machine: on pool threads, or in the calling thread. */
-import { checkCode } from './call.js'
+import { checkTask } from './call.js'
 import {
   checkBoolean,
   checkFunction,
@@ -9,6 +9,7 @@ import {
   checkPositive,
   checkSignal,
 } from './check-options.js'
+import { refuseEntryScript } from './entry-script.js'
 import type { TaskError } from './errors.js'
 import { Gate } from './gate.js'
 import {
@@ -22,8 +23,8 @@ import {
 } from './local-run.js'
 import { refuseInThread, ThreadPool } from './pool.js'
 import { type Result, ResultBuffer } from './results.js'
-import type { TaskInput, TaskResult } from './task.js'
-import { concatenated, iterableOf, lengthOf, type TaskIterable } from './task-source.js'
+import type { BareTask, TaskInput, TaskResult } from './task.js'
+import { concatenated, iterableOf, lengthOf, type TaskIterable, totalLength } from './task-source.js'
 
 /** Options of {@link LocalTaskQueue}. */
 export interface LocalTaskQueueOptions {
@@ -56,7 +57,7 @@ export interface LocalTaskQueueOptions {
 /** Options of one run. */
 export interface RunCallOptions {
   /** How many tasks there will be, for the progress bar. Default: `length` or `size` of the tasks, where there is one. */
-  readonly total?: number
+  readonly total?: number | undefined
 }
 
 /** Options of {@link LocalTaskQueue.results}. */
@@ -85,7 +86,9 @@ export class LocalTaskQueue implements AsyncDisposable {
   readonly #settings: LocalRunSettings
   readonly #stopOnError: boolean
   #inserted: TaskIterable[] = []
-  #closed = false
+  /** Runs that have not ended. */
+  readonly #runs = new Map<LocalRun, Hearing>()
+  #closing: Promise<void> | undefined
 
   /** @throws TypeError for an option that isn't what its documentation says, or that is unknown */
   constructor(options: LocalTaskQueueOptions = {}) {
@@ -113,11 +116,16 @@ export class LocalTaskQueue implements AsyncDisposable {
   /**
    * Runs tasks, pulling them as threads need them, and resolves with how many ran.
    *
-   * @param tasks one task, or any iterable or async iterable of tasks; memory stays flat for any length
+   * @param tasks one task (a pair with extra arguments goes into an array), or any iterable or async iterable of tasks; memory stays flat for any length
    * @throws TaskError, AggregateError (see `stopOnError`); an AbortError after Ctrl-C or an abort of `signal`; what the
    * iterable itself throws; TypeError or UnregisteredTaskError for what is no task, before any task of an array has run
    */
-  async insertAll(tasks: TaskIterable | TaskInput, options: RunCallOptions = {}): Promise<number> {
+  async insertAll(tasks: TaskIterable | BareTask, options: RunCallOptions = {}): Promise<number> {
+    this.#refuseClosed()
+    return this.#runAll(tasks, options)
+  }
+
+  async #runAll(tasks: TaskIterable | BareTask, options: RunCallOptions): Promise<number> {
     const errors: TaskError[] = []
     let succeeded = 0
     let failed = 0
@@ -134,32 +142,38 @@ export class LocalTaskQueue implements AsyncDisposable {
       },
     })
     const stoppedBy = await run.finished
+    const stopped = stoppedBy === undefined ? undefined : abortError(stoppedBy, succeeded + failed)
     const [first] = errors
     if (first !== undefined) {
       if (this.#stopOnError) throw first
       const kept = failed > errors.length ? `; the first ${errors.length} are in \`errors\`` : ''
-      throw new AggregateError(errors, `${failed} of ${failed + succeeded} tasks failed${kept}`)
+      const message = `${failed} of ${failed + succeeded} tasks failed${kept}`
+      throw new AggregateError(errors, message, stopped && { cause: stopped })
     }
-    if (stoppedBy !== undefined) throw abortError(stoppedBy, succeeded)
+    if (stopped !== undefined) throw stopped
     return succeeded
   }
 
   /** Notes tasks for {@link execute}; nothing is pulled from them before. An array is checked at once. */
-  insert(tasks: TaskIterable | TaskInput): void {
+  insert(tasks: TaskIterable | BareTask): void {
     this.#refuseClosed()
     const iterable = iterableOf(tasks)
-    checkArray(iterable)
+    this.#check(iterable)
     this.#inserted.push(iterable)
   }
 
   /** Runs what was inserted, in order; resolves with how many ran. Rejects as {@link insertAll} does. */
-  execute(options: RunCallOptions = {}): Promise<number> {
+  async execute(options: RunCallOptions = {}): Promise<number> {
+    this.#refuseClosed()
+    return this.#runInserted(options)
+  }
+
+  #runInserted(options: RunCallOptions): Promise<number> {
     const inserted = this.#inserted
     this.#inserted = []
-    return this.insertAll(
-      inserted.length === 1 && inserted[0] !== undefined ? inserted[0] : concatenated(inserted),
-      options,
-    )
+    const [only] = inserted
+    if (only !== undefined && inserted.length === 1) return this.#runAll(only, options)
+    return this.#runAll(concatenated(inserted), { total: totalLength(inserted), ...options })
   }
 
   /**
@@ -172,6 +186,7 @@ export class LocalTaskQueue implements AsyncDisposable {
     tasks: TaskIterable<T>,
     options: ResultsOptions = {},
   ): AsyncGenerator<Result<T>, void, undefined> {
+    this.#refuseClosed()
     const buffer = new ResultBuffer<Result<T>>(checkBoolean('ordered', options.ordered, false))
     let ended = 0
     const run = this.#start(tasks, options, {
@@ -209,13 +224,22 @@ export class LocalTaskQueue implements AsyncDisposable {
     this.#inserted = []
   }
 
-  /** Executes what is left, then stops threads that nobody else uses. Further calls do nothing. */
-  async close(): Promise<void> {
-    if (this.#closed) return
+  /**
+   * Executes what is left, waits for the runs of {@link insertAll}, ends those of {@link results}, and stops the threads
+   * that nobody else uses. Further calls give the same promise.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     try {
-      if (this.#inserted.length > 0) await this.execute()
+      if (this.#inserted.length > 0) await this.#runInserted({})
     } finally {
-      this.#closed = true
+      // Results that nobody reads any more would hold their run up for ever.
+      for (const [run, { postAll }] of this.#runs) if (postAll) run.stopFor('close')
+      await Promise.all([...this.#runs.keys()].map(run => run.ended))
       await ThreadPool.stopUnused()
     }
   }
@@ -225,22 +249,27 @@ export class LocalTaskQueue implements AsyncDisposable {
     await this.close()
   }
 
-  #start(given: TaskIterable | TaskInput, options: RunCallOptions, hearing: Hearing): LocalRun {
-    this.#refuseClosed()
+  #start(given: TaskIterable | BareTask, options: ResultsOptions, hearing: Hearing): LocalRun {
     refuseInThread()
-    checkNames('options of a run', options, ['total', 'ordered'])
+    checkNames('options of a run', options, hearing.postAll ? ['total', 'ordered'] : ['total'])
     if (options.total !== undefined) checkInteger('total', options.total, 0)
     const tasks = iterableOf(given)
-    checkArray(tasks)
-    return startLocalRun(tasks, options.total ?? lengthOf(tasks), this.#settings, hearing)
+    this.#check(tasks)
+    const run = startLocalRun(tasks, options.total ?? lengthOf(tasks), this.#settings, hearing)
+    this.#runs.set(run, hearing)
+    void run.ended.then(() => this.#runs.delete(run))
+    return run
   }
 
   #refuseClosed(): void {
-    if (this.#closed) throw new Error('Expected the LocalTaskQueue to be open, but close() was called; make a new one')
+    if (this.#closing === undefined) return
+    throw new Error('Expected the LocalTaskQueue to be open, but close() was called; make a new one')
   }
-}
 
-/** An array can be looked through before anything runs; what only an iterator knows is checked as it comes. */
-function checkArray(tasks: TaskIterable): void {
-  if (Array.isArray(tasks)) for (const task of tasks) checkCode(task)
+  /** An array can be looked through before anything runs; what only an iterator knows is checked as it comes. */
+  #check(tasks: TaskIterable): void {
+    if (!Array.isArray(tasks)) return
+    const codes = new Set(tasks.map(checkTask))
+    if (this.#settings.parallel > 0) for (const code of codes) refuseEntryScript(code)
+  }
 }

@@ -23,8 +23,10 @@ export interface OpenedMessage {
 const head = '{"payload": '
 const noFailures: readonly Failure[] = []
 const tailStart = ', "queueName": '
+/** The tail of nearly every envelope: it has an id and no failures. To test it costs a third of what taking it apart does. */
+const commonTail = /^, "queueName": "(?:[^"\\]|\\.)*", "id": "[^"\\]*"\}$/s
 const tailPattern =
-  /^, "queueName": "(?:[^"\\]|\\.)*"(?:, "id": "(?:[^"\\]|\\.)*")?(?:, "failures": (?<failures>\[.*\]))?\}\s*$/s
+  /^, "queueName": "(?:[^"\\]|\\.)*"(?:, "id": "(?<id>(?:[^"\\]|\\.)*)")?(?:, "failures": (?<failures>\[.*\]))?\}\s*$/s
 
 /** Puts payloads into envelopes for one queue; a dead letter's has the history of its failures as one more key. */
 export type MessageWriter = (payloadText: string, id: string, failures?: readonly Failure[]) => string
@@ -43,7 +45,7 @@ export function messageWriter(queueName: string, options: { ascii?: boolean } = 
 }
 
 /** JSON has characters beyond ASCII inside strings only, where an escape means the same. */
-function asciiJson(json: string): string {
+export function asciiJson(json: string): string {
   return json.replace(/[\u0080-\uffff]/g, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
@@ -56,6 +58,20 @@ export function openMessage(body: string): OpenedMessage {
   return openUsualForm(body) ?? openAnyForm(body)
 }
 
+/** The id in an envelope of the usual form; `undefined` where there is none, as in Python's SQS bodies. */
+export function messageId(body: string): string | undefined {
+  const end = body.lastIndexOf(tailStart)
+  return end < 0 ? undefined : tailPattern.exec(body.slice(end))?.groups?.id
+}
+
+/** The envelope with an id: a usual one without, Python's on SQS, gets `id` at its end; any other is as it was. */
+export function withMessageId(body: string, id: string): string {
+  const end = body.lastIndexOf(tailStart)
+  const tail = end < 0 ? null : tailPattern.exec(body.slice(end))
+  if (tail === null || tail.groups?.id !== undefined || tail.groups?.failures !== undefined) return body
+  return `${body.trimEnd().slice(0, -1)}, "id": ${JSON.stringify(id)}}`
+}
+
 /**
  * If what stands between a known beginning and a known end is one JSON value, then it is the payload: the text cannot
  * be read in another way. Half the work of parsing the whole, and it keeps the payload's own text.
@@ -63,11 +79,12 @@ export function openMessage(body: string): OpenedMessage {
 function openUsualForm(body: string): OpenedMessage | undefined {
   const end = body.lastIndexOf(tailStart)
   if (end < head.length || !body.startsWith(head)) return undefined
-  const tail = tailPattern.exec(body.slice(end))
-  if (tail === null) return undefined
+  const tail = body.slice(end)
+  const taken = commonTail.test(tail) ? undefined : tailPattern.exec(tail)
+  if (taken === null) return undefined
+  const failures = taken?.groups?.failures
   const payloadText = body.slice(head.length, end)
   try {
-    const failures = tail.groups?.failures
     return {
       payload: parseJson(payloadText),
       payloadText,

@@ -1,6 +1,6 @@
 /** A queue for users' own tests and for debugging. */
 import { LocalTaskQueue } from './local-task-queue.js'
-import type { TaskInput } from './task.js'
+import type { BareTask } from './task.js'
 import type { TaskIterable } from './task-source.js'
 
 /** Runs each task when it is inserted, in this thread: breakpoints and stack traces are those of a plain call. */
@@ -8,12 +8,12 @@ export class MockTaskQueue implements AsyncDisposable {
   readonly #queue = new LocalTaskQueue({ parallel: 0, progress: false })
 
   /** Runs the tasks now; resolves with how many ran. Rejects as {@link LocalTaskQueue.insertAll} does. */
-  insert(tasks: TaskIterable | TaskInput): Promise<number> {
+  insert(tasks: TaskIterable | BareTask): Promise<number> {
     return this.#queue.insertAll(tasks)
   }
 
   /** The same as {@link insert}. */
-  insertAll(tasks: TaskIterable | TaskInput): Promise<number> {
+  insertAll(tasks: TaskIterable | BareTask): Promise<number> {
     return this.insert(tasks)
   }
 

@@ -1,5 +1,7 @@
 /** From a protocol to a backend: which code is loaded, and the life of what it opened. */
 import type { Backend, BackendOpener, BackendOptions, QueueUrl } from './backend.js'
+import { callerFile } from './caller.js'
+import { refuseEntryFile } from './entry-script.js'
 import { argumentError, UnsupportedProtocolError } from './errors.js'
 import { formatQueueUrl } from './queue-url.js'
 
@@ -10,7 +12,13 @@ const builtIn = new Map<string, () => Promise<BackendOpener>>([
   ['sqs', async () => (await import('./backends/sqs/index.js')).opener],
 ])
 
-const registered = new Map<string, BackendOpener>()
+/** A registered opener, and the file that threads import to have it too. */
+interface Registration {
+  readonly opener: BackendOpener
+  readonly url: string | undefined
+}
+
+const registered = new Map<string, Registration>()
 
 /**
  * Makes queues of another kind known: `new TaskQueue('<protocol>://…')` then opens them through `opener`.
@@ -26,11 +34,11 @@ export function registerBackend(protocol: string, opener: BackendOpener): void {
   if (builtIn.has(protocol) || protocol === 'http' || protocol === 'https') {
     throw argumentError('protocol', `another than the library's own: ${[...builtIn.keys()].join(', ')}`, protocol)
   }
-  const earlier = registered.get(protocol)
+  const earlier = registered.get(protocol)?.opener
   if (earlier !== undefined && earlier !== opener) {
     throw argumentError('protocol', 'one that is not registered with another opener', protocol)
   }
-  registered.set(protocol, opener)
+  registered.set(protocol, { opener, url: callerFile(registerBackend) })
 }
 
 /** @throws UnsupportedProtocolError where nothing opens queues of this protocol; the message lists those known */
@@ -43,9 +51,22 @@ export function requireProtocol(protocol: string): void {
   )
 }
 
-async function openBackend(url: QueueUrl, options: BackendOptions): Promise<Backend> {
+/**
+ * The file that a thread has to import to open queues of this protocol; `undefined` for ours.
+ *
+ * @throws Error where a thread can't import it
+ */
+export function backendFile(protocol: string): string | undefined {
+  const registration = registered.get(protocol)
+  if (registration === undefined) return undefined
+  refuseEntryFile(`${protocol}://`, registration.url)
+  return registration.url
+}
+
+/** Opens a queue; see {@link OpenOnce}. */
+export async function openBackend(url: QueueUrl, options: BackendOptions): Promise<Backend> {
   requireProtocol(url.protocol)
-  const opener = registered.get(url.protocol) ?? (await builtIn.get(url.protocol)?.())
+  const opener = registered.get(url.protocol)?.opener ?? (await builtIn.get(url.protocol)?.())
   if (opener === undefined) throw new UnsupportedProtocolError(`Expected a known protocol, got \`${url.protocol}://\``)
   return opener.open(url, options)
 }

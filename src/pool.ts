@@ -9,17 +9,13 @@ import { receiveMessageOnPort } from 'node:worker_threads'
 import comlink from 'comlink'
 import { Piscina } from 'piscina'
 import { currentContext } from './context.js'
+import { errorFromWire } from './error-wire.js'
+import { warnOfStray } from './stray.js'
 import type { MainMessage, ThreadHello, ThreadHost, ThreadMessage } from './thread-messages.js'
 import { inPoolThread } from './thread-place.js'
 
 /** A thread that has nothing to do ends after this long: another run soon after finds its modules loaded. */
 const idleTimeoutMs = 10_000
-
-/**
- * More than any machine has cores. How many threads there are is decided by who calls: each keeps at most its own
- * `parallel` calls in flight, and Piscina starts a thread only for a call that finds none idle.
- */
-const maxThreads = 4096
 
 const threadFile = fileURLToPath(new URL('../workers/thread.js', import.meta.url))
 
@@ -27,6 +23,11 @@ const threadFile = fileURLToPath(new URL('../workers/thread.js', import.meta.url
 export interface ThreadListener extends ThreadHost {
   /** A message from the thread with this number. */
   onMessage(message: ThreadMessage, thread: number): void
+  /**
+   * A thread died before it took a call, which then waits for a thread that never comes: calls that have not begun are to
+   * be aborted. Returns whether there were any.
+   */
+  onStillbirth(error: Error): boolean
 }
 
 /** A thread's ends of its ports, in the main thread. */
@@ -46,22 +47,28 @@ export class ThreadPool {
   readonly #piscina: Piscina
   readonly #ports = new Map<number, ThreadPorts>()
   readonly #listeners = new Set<ThreadListener>()
+  /** Calls that have not ended. */
+  #calls = 0
 
   private constructor(maxMemoryMb: number | undefined) {
     this.#piscina = new Piscina({
       filename: threadFile,
       minThreads: 0,
-      maxThreads,
+      maxThreads: 1,
       idleTimeout: idleTimeoutMs,
       // With atomics an idle thread blocks its event loop, and what a task left to finish (a socket to close) stands still.
       atomics: 'disabled',
       recordTiming: false,
+      // A file of tasks may read its settings there.
+      argv: process.argv.slice(2),
       ...(maxMemoryMb !== undefined && { resourceLimits: { maxOldGenerationSizeMb: maxMemoryMb } }),
     })
     this.#piscina.on('message', (hello: ThreadHello) => this.#connect(hello))
-    // A thread that dies while idle (a timer that some task left behind threw, say) harms nobody: the next call gets
-    // a new one. Without a listener the event would end the process.
+    // A thread that dies while idle (of a task's leftovers, say) harms nobody: the next call gets a new one. Without a
+    // listener the event would end the process.
     this.#piscina.on('error', (error: Error) => {
+      const heard = [...this.#listeners].map(listener => listener.onStillbirth(error))
+      if (heard.includes(true)) return
       process.emitWarning(`A pool thread died while it had nothing to do: ${error.message}`, {
         detail: error.stack ?? '',
       })
@@ -100,8 +107,15 @@ export class ThreadPool {
    * Runs an export of workers/thread.ts in a thread. An abort of `signal` stops the thread itself.
    * Rejects if the thread dies.
    */
-  run<Message, Report>(name: 'run', message: Message, signal: AbortSignal): Promise<Report> {
-    return this.#piscina.run(message, { name, signal })
+  async run<Message, Report>(name: 'run' | 'insert', message: Message, signal: AbortSignal): Promise<Report> {
+    // How many threads there may be is decided by who calls: each keeps at most its own `parallel` calls in flight.
+    const { options } = this.#piscina
+    options.maxThreads = Math.max(options.maxThreads, ++this.#calls)
+    try {
+      return await this.#piscina.run(message, { name, signal })
+    } finally {
+      this.#calls--
+    }
   }
 
   /** Sends a message to a thread; one that is gone needs none. */
@@ -124,6 +138,13 @@ export class ThreadPool {
   }
 
   #dispatch(message: ThreadMessage, thread: number): void {
+    if (message.type === 'stray') {
+      // Whose it is nobody knows: one of those who use the pool hears it, or, after the end of all runs, the process.
+      const [listener] = this.#listeners
+      if (listener === undefined) warnOfStray(message.taskId, errorFromWire(message.error))
+      else listener.onMessage(message, thread)
+      return
+    }
     for (const listener of this.#listeners) listener.onMessage(message, thread)
   }
 

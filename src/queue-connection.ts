@@ -11,6 +11,8 @@ import type { TaskQueueOptions } from './task-queue-options.js'
 export class QueueConnection {
   /** The queue's URL in its one form. */
   readonly url: string
+  /** The URL, taken apart. */
+  readonly queueUrl: QueueUrl
   readonly backend: OpenOnce
   readonly leasing: Leasing
   /** How many requests may be in flight at once. */
@@ -30,6 +32,7 @@ export class QueueConnection {
     this.progress = checkBoolean('progress', options.progress, true)
     const queueUrl = knownUrl(url)
     this.url = formatQueueUrl(queueUrl)
+    this.queueUrl = queueUrl
     this.options = options
     this.leasing = new Leasing(this.concurrency)
     this.backend = new OpenOnce(queueUrl, { ...options, concurrency: this.concurrency })

@@ -6,6 +6,7 @@ import {
   isClassPayload,
   isFunctionPayload,
   type Payload,
+  payloadName,
   type RegisteredTask,
   type Task,
   taskFromPayload,
@@ -17,13 +18,17 @@ export class QueuedTask implements Task {
   readonly id: string
   /** The payload as JSON, as it is stored. */
   readonly payloadText: string
-  /** A dead letter's history, oldest first; otherwise empty. */
+  /** The history of a dead letter, or of a task that was found by its id, oldest first; otherwise empty. */
   readonly failures: readonly Failure[]
   readonly #payload: Payload
   #task: FunctionTask | RegisteredTask | undefined
 
-  /** @param message the message's id and envelope @throws Error where the envelope holds no task */
-  constructor(message: { readonly id: string; readonly body: string }) {
+  /**
+   * @param message the message's id and envelope
+   * @param recorded its failures, where they are not in the envelope
+   * @throws Error where the envelope holds no task
+   */
+  constructor(message: { readonly id: string; readonly body: string }, recorded?: readonly Failure[]) {
     const { payload, payloadText, failures } = openMessage(message.body)
     if (!isFunctionPayload(payload) && !isClassPayload(payload)) {
       throw new Error(
@@ -32,8 +37,13 @@ export class QueuedTask implements Task {
     }
     this.id = message.id
     this.payloadText = payloadText
-    this.failures = failures
+    this.failures = recorded ?? failures
     this.#payload = payload
+  }
+
+  /** What the task is called: `module.function`, or the name of its class. */
+  get name(): string {
+    return payloadName(this.#payload)
   }
 
   /** The payload: integers beyond 2^53 are bigints. */
@@ -96,8 +106,11 @@ export class ListedTask extends QueuedTask {
   readonly state: MessageState
 
   /** @throws Error where the envelope holds no task */
-  constructor(message: { readonly id: string; readonly body: string; readonly state: MessageState }) {
-    super(message)
+  constructor(
+    message: { readonly id: string; readonly body: string; readonly state: MessageState },
+    recorded?: readonly Failure[],
+  ) {
+    super(message, recorded)
     this.state = message.state
   }
 }

@@ -7,6 +7,7 @@
  */
 import { callerFile, moduleName } from './caller.js'
 import { argumentError, UnregisteredTaskError } from './errors.js'
+import type { Task } from './task.js'
 
 /** The key of a function: the stem of its module's file and its own name, as in Python. */
 export type FunctionKey = readonly [module: string, name: string]
@@ -25,7 +26,11 @@ export interface RegisteredFunction extends CodeOrigin {
   readonly kind: 'function'
   readonly module: string
   readonly name: string
+  /** `[module, name]`, one array for all of its tasks. */
+  readonly key: FunctionKey
   readonly fn: AnyFunction
+  /** How many arguments a task must have at least. */
+  readonly minArgs: number
 }
 
 /** A class known by its name. */
@@ -38,7 +43,7 @@ export interface RegisteredClass extends CodeOrigin {
 export type RegisteredCode = RegisteredFunction | RegisteredClass
 
 /** A class whose objects are tasks; rebuilt from a payload by `new Class(fields)`. */
-export type TaskClass = new (fields: never) => { execute(...extra: never[]): unknown; payload(): unknown }
+export type TaskClass = new (fields: never) => Pick<Task, 'execute' | 'payload'>
 
 /** Overrides of what `queueable` finds out by itself. */
 export interface QueueableOptions {
@@ -46,6 +51,11 @@ export interface QueueableOptions {
   readonly module?: string
   /** Second half of the key. Default: the function's own name. */
   readonly name?: string
+  /**
+   * How many arguments a task must have at least. Default: the parameters before the first one with a default value.
+   * TypeScript's `?` leaves no trace in the code that runs, so a function with such parameters needs this, or defaults.
+   */
+  readonly minArgs?: number
   /** `import.meta.url` of the module that threads import to get the function. Default: the file that calls `queueable`. */
   readonly url?: string
 }
@@ -79,6 +89,7 @@ const registry: Registry = holder[registryKey]
 /**
  * Registers a function, so that tasks can call it by name in a thread, in another process, or on another machine.
  * Call it at the top level of a module that threads can import: `export const f = queueable(function f(x: number) {…})`.
+ * Parameters that may be left out need a default value (`mip = 0`): `mip?: number` looks like a required one at run time.
  *
  * @returns the function itself: it can still be called as it is
  * @throws TypeError if `fn` is no function or has no name; Error if another function has the key already
@@ -98,10 +109,14 @@ export function queueable<F extends AnyFunction>(fn: F, options: QueueableOption
       module,
     )
   }
+  const { minArgs = fn.length } = options
+  if (!Number.isInteger(minArgs) || minArgs < 0 || minArgs > fn.length) {
+    throw argumentError('options.minArgs', `an integer from 0 to the ${fn.length} parameters of ${name}`, minArgs)
+  }
   const names = registry.functions.get(module) ?? new Map<string, RegisteredFunction>()
   const known = names.get(name)
   if (known !== undefined && known.fn !== fn) refuseSecond(`function ${module}.${name}`, known, url, known.fn, fn)
-  const entry: RegisteredFunction = { kind: 'function', module, name, fn, url }
+  const entry: RegisteredFunction = { kind: 'function', module, name, key: [module, name], fn, url, minArgs }
   registry.functions.set(module, names.set(name, entry))
   registry.byFunction.set(fn, entry)
   return fn
@@ -138,12 +153,12 @@ export function registerTask<C extends TaskClass>(
  * One file loaded twice (a reload, or as ESM and as CommonJS) registers the same source again: the newer one counts.
  * Anything else under a name in use would silently run the wrong code.
  */
-function refuseSecond(
+export function refuseSecond(
   what: string,
   known: CodeOrigin,
   url: string | undefined,
-  knownCode: AnyFunction | TaskClass,
-  code: AnyFunction | TaskClass,
+  knownCode: object,
+  code: object,
 ): void {
   const sameFile = withoutQuery(known.url) === withoutQuery(url)
   if (sameFile && String(knownCode) === String(code)) return

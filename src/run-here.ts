@@ -4,7 +4,7 @@ import type { Call, Outcome } from './call.js'
 import { ChunkSize } from './chunk-size.js'
 import { runInContext, type TaskContext } from './context.js'
 import { ProgressThrottle } from './progress-throttle.js'
-import type { Run, RunListener, RunOptions } from './run-options.js'
+import type { Run, RunListener, RunningCall, RunOptions } from './run-options.js'
 import { callCode } from './task.js'
 
 /** The event loop gets a turn at least this often, so that signals and timers are heard between tasks. Milliseconds. */
@@ -21,10 +21,13 @@ export class HereRun<T> implements Run {
   #next = 0
   /** When the calls at hand were taken, by `performance.now()`. */
   #takenMs = 0
+  /** Calls that await something. Nothing else can happen while a task runs without that. */
   readonly #running = new Map<Call, HereContext>()
   #stopped = false
+  #fatal: { readonly thrown: unknown } | undefined
   #lastTurnMs = performance.now()
-  readonly #resumed: (() => void)[] = []
+  /** What waits for tasks to come, or for leave to pull them. */
+  readonly #paused = new Set<() => void>()
 
   constructor(options: RunOptions<T>) {
     this.#options = options
@@ -39,7 +42,7 @@ export class HereRun<T> implements Run {
   }
 
   resume(): void {
-    for (const wake of this.#resumed.splice(0)) wake()
+    for (const wake of [...this.#paused]) wake()
   }
 
   withdraw(olderThanMs: number): Call[] {
@@ -57,6 +60,10 @@ export class HereRun<T> implements Run {
     return false
   }
 
+  running(max: number): RunningCall[] {
+    return [...this.#running].slice(0, max).map(([call, { startedAtMs }]) => ({ call, startedAtMs }))
+  }
+
   async #run(): Promise<void> {
     const { source, concurrency } = this.#options
     try {
@@ -65,21 +72,20 @@ export class HereRun<T> implements Run {
       this.#stopped = true
       await source.stop()
     }
-    if (source.error !== undefined) throw source.error.thrown
+    const failure = this.#fatal ?? source.error
+    if (failure !== undefined) throw failure.thrown
   }
 
   async #drain(): Promise<void> {
     const { listener, idPrefix } = this.#options
     try {
-      for (let call = await this.#nextCall(); call !== undefined; call = await this.#nextCall()) {
+      while (await this.#hasNext()) {
         // Tasks that return no promise are run in a row: an await between them would cost more than they do.
-        for (let now: Call | undefined = call; now !== undefined; now = this.#nextNow()) {
+        for (let now = this.#nextNow(); now !== undefined; now = this.#nextNow()) {
           listener.onStart?.(now)
           const context = new HereContext(now, idPrefix, listener)
-          this.#running.set(now, context)
           const running = runCall(now, context)
-          const outcome = running instanceof Promise ? await context.endOf(running) : running
-          this.#running.delete(now)
+          const outcome = running instanceof Promise ? await this.#await(now, context, running) : running
           // A task that was told to end failed, whatever it made of that.
           listener.onOutcome(
             now,
@@ -88,9 +94,17 @@ export class HereRun<T> implements Run {
         }
       }
     } catch (thrown) {
-      this.#stopped = true
-      throw thrown
+      // Kept until the other tasks that run have ended.
+      this.#fatal ??= { thrown }
+      this.stop()
     }
+  }
+
+  async #await(call: Call, context: HereContext, running: Promise<Outcome>): Promise<Outcome> {
+    this.#running.set(call, context)
+    const outcome = await context.endOf(running)
+    this.#running.delete(call)
+    return outcome
   }
 
   /** The next call that is there, if the event loop can wait. */
@@ -100,28 +114,40 @@ export class HereRun<T> implements Run {
     return this.#calls[this.#next++]
   }
 
-  async #nextCall(): Promise<Call | undefined> {
+  /** Waits until there are calls at hand; false when there will be none. */
+  async #hasNext(): Promise<boolean> {
     const { source, toCall, mayPull } = this.#options
     while (!this.#stopped) {
       if (performance.now() - this.#lastTurnMs > turnMs) {
         await new Promise<void>(resolve => setImmediate(resolve))
         this.#lastTurnMs = performance.now()
-        continue
+      } else if (this.#next < this.#calls.length) {
+        return true
+      } else if (mayPull?.() === false) {
+        await this.#pause()
+      } else {
+        this.#size.learn({ elapsedMs: performance.now() - this.#takenMs, ran: this.#calls.length })
+        this.#calls = source.take(this.#size.tasks, 0).map(toCall)
+        this.#next = 0
+        this.#takenMs = performance.now()
+        if (this.#calls.length > 0) continue
+        if (source.ended) return false
+        await this.#pause(source.ready())
       }
-      if (this.#next < this.#calls.length) return this.#calls[this.#next++]
-      if (mayPull?.() === false) {
-        await new Promise<void>(resolve => this.#resumed.push(resolve))
-        continue
-      }
-      this.#size.learn({ elapsedMs: performance.now() - this.#takenMs, ran: this.#calls.length })
-      this.#calls = source.take(this.#size.tasks, 0).map(toCall)
-      this.#next = 0
-      this.#takenMs = performance.now()
-      if (this.#calls.length > 0) continue
-      if (source.ended) return undefined
-      await source.ready()
     }
-    return undefined
+    return false
+  }
+
+  /** Waits for {@link resume} or {@link stop}, or until something is ready. */
+  #pause(ready?: Promise<void>): Promise<void> {
+    return new Promise(resolve => {
+      const wake = () => {
+        this.#paused.delete(wake)
+        resolve()
+      }
+      this.#paused.add(wake)
+      void ready?.then(wake)
+    })
   }
 }
 
@@ -161,6 +187,8 @@ class HereContext implements TaskContext {
   #throttle: ProgressThrottle | undefined
   #giveUp: (() => void) | undefined
   #givingUp: NodeJS.Timeout | undefined
+  /** Milliseconds since 1970; set for a task that awaits something. */
+  startedAtMs = Number.NaN
 
   constructor(call: Call, idPrefix: string, listener: RunListener) {
     this.#call = call
@@ -194,6 +222,7 @@ class HereContext implements TaskContext {
   /** How the task ended; one that was asked to end and does not is given up: nothing can stop it in this thread. */
   async endOf(running: Promise<Outcome>): Promise<Outcome> {
     const startMs = performance.now()
+    this.startedAtMs = Date.now()
     const givenUp = new Promise<Outcome>(resolve => {
       this.#giveUp = () => resolve({ ok: false, error: this.signal.reason, elapsedMs: performance.now() - startMs })
     })

@@ -1,17 +1,24 @@
 /**
  * Runs calls on pool threads: `parallel` lanes, each of which takes a chunk from the source, has one thread run it, and
- * takes the next. Chunks grow until one lasts about ten milliseconds. A lane that finds the source empty takes tasks that
- * have not begun from the others' chunks, so that no task waits behind a slow one while a thread is idle.
+ * takes the next. Chunks grow until one lasts about 50 milliseconds. A lane that finds the source empty takes tasks that
+ * have not begun from the others' chunks, so that no task waits behind a slow one while a thread is idle. A thread that
+ * could run more asynchronous tasks at once than it has is sent further chunks.
  */
-import type { Call, FailedOutcome } from './call.js'
+import type { Call, FailedOutcome, Outcome } from './call.js'
 import { Chunk, type ChunkSettings } from './chunk.js'
 import { ChunkSize } from './chunk-size.js'
+import { barrenThreadsError, deadlyFileError, explainDeath } from './death-causes.js'
 import { refuseEntryScript } from './entry-script.js'
 import { errorFromWire, errorToWire } from './error-wire.js'
+import { Flight } from './flight.js'
+import { FlightWatch } from './flight-watch.js'
+import { Flights } from './flights.js'
 import type { Gate } from './gate.js'
+import { Lanes, type LaneWork } from './lanes.js'
 import { type ThreadListener, ThreadPool } from './pool.js'
-import type { Run, RunOptions } from './run-options.js'
-import type { ChunkMessage, ChunkReport, ThreadMessage } from './thread-messages.js'
+import type { Run, RunningCall, RunOptions } from './run-options.js'
+import type { ChunkMessage, ThreadMessage } from './thread-messages.js'
+import { isCloneError, splitUncloneable } from './uncloneable.js'
 
 /** Settings of a run on threads. */
 export interface ThreadRunOptions<T> extends RunOptions<T> {
@@ -26,36 +33,26 @@ export interface ThreadRunOptions<T> extends RunOptions<T> {
 /** Threads that die one after the other before any task of their chunk began: after so many the run gives up. */
 const barrenDeathLimit = 3
 
-/** How long a task that was asked to end by its `signal` may take to do so before its thread is stopped. Milliseconds. */
-const abortGraceMs = 250
-
-/** How soon an idle lane looks again for tasks that a slow thread has not begun. Milliseconds. */
-const lookAgainMs = 10
-
-interface Flight {
-  readonly chunk: Chunk
-  /** When it was handed out, by `performance.now()`. */
-  readonly sinceMs: number
-  /** Stops the thread. */
-  readonly kill: AbortController
-  thread: number | undefined
-}
+type ChunkThreadMessage = Extract<ThreadMessage, { type: 'loading' | 'failed' | 'succeeded' | 'done' }>
 
 export class ThreadRun<T> implements Run, ThreadListener {
   readonly done: Promise<void>
   readonly #options: ThreadRunOptions<T>
   readonly #settings: ChunkSettings
   readonly #pool: ThreadPool
-  readonly #flights = new Map<number, Flight>()
+  readonly #flights = new Flights()
+  readonly #lanes: Lanes
+  readonly #watch: FlightWatch
   /** Calls to be run again elsewhere: taken from a slow thread or left by a dead one. */
   #returned: Call[] = []
   readonly #size: ChunkSize
   #barrenDeaths = 0
+  /** Files that ended a thread that imported them: their tasks fail without costing another. */
+  readonly #deadlyFiles = new Map<string, Error>()
   #stopped = false
+  readonly #report = (call: Call, outcome: Outcome): void => this.#options.listener.onOutcome(call, outcome)
   #fatal: { readonly thrown: unknown } | undefined
-  #waiters: (() => void)[] = []
-  #watch: NodeJS.Timeout | undefined
-  #look: NodeJS.Timeout | undefined
+  #feed: NodeJS.Immediate | undefined
 
   constructor(options: ThreadRunOptions<T>) {
     this.#options = options
@@ -63,6 +60,12 @@ export class ThreadRun<T> implements Run, ThreadListener {
     const { idPrefix, postAll, concurrency, maxMemoryMb } = options
     this.#settings = { idPrefix, postAll, concurrency, maxMemoryMb, timeoutMs }
     this.#size = new ChunkSize(options.maxChunk)
+    this.#lanes = new Lanes(this.#laneWork(), options.gate)
+    this.#watch = new FlightWatch(this.#flights, timeoutMs, {
+      report: this.#report,
+      abort: (thread, { id }, index, reason) =>
+        this.#pool.send(thread, { type: 'abort', chunk: id, index, reason: errorToWire(reason) }),
+    })
     this.#pool = ThreadPool.join(this, maxMemoryMb)
     this.done = this.#run()
   }
@@ -72,30 +75,18 @@ export class ThreadRun<T> implements Run, ThreadListener {
     this.#stopped = true
     const withdrawn = this.#returned.concat(this.withdraw(0))
     this.#returned = []
-    this.#wakeAll()
+    this.#lanes.wake()
     return withdrawn
   }
 
   withdraw(olderThanMs: number): Call[] {
-    const beforeMs = performance.now() - olderThanMs
-    const withdrawn: Call[] = []
-    for (const { chunk, sinceMs } of this.#flights.values()) {
-      if (sinceMs > beforeMs) continue
-      // Else a thread that takes longer to start than that would never have anything to do.
-      const kept = olderThanMs > 0 && !chunk.hasBegun ? 1 : 0
-      withdrawn.push(...chunk.withdraw(chunk.waitingCount - kept))
-    }
-    return withdrawn
+    return this.#flights.withdraw(performance.now() - olderThanMs, olderThanMs > 0)
   }
 
   abort(call: Call, reason: Error): boolean {
-    for (const flight of this.#flights.values()) {
-      const index = flight.chunk.indexOf(call)
-      // Withdrawn: another chunk may have it now.
-      if (index < 0 || flight.chunk.isWithdrawn(index)) continue
-      if (flight.chunk.withdrawAt(index)) return false
-      this.#abort(flight, index, reason, performance.timeOrigin + performance.now())
-      this.#watchTimes()
+    const found = this.#flights.find(call)
+    if (found !== undefined && !found.chunk.withdrawAt(found.index)) {
+      this.#watch.abort(found.flight, found.chunk, found.index, reason)
       return true
     }
     this.#returned = this.#returned.filter(returned => returned !== call)
@@ -103,16 +94,26 @@ export class ThreadRun<T> implements Run, ThreadListener {
   }
 
   resume(): void {
-    this.#wakeAll()
+    this.#lanes.wake()
+  }
+
+  running(max: number): RunningCall[] {
+    const sinceToDate = Date.now() - performance.now()
+    const calls = [...this.#flights].flatMap(({ chunks }) =>
+      [...chunks.values()].flatMap(({ runningCalls, sinceMs }) =>
+        runningCalls.map(call => ({ call, startedAtMs: Math.round(sinceToDate + sinceMs) })),
+      ),
+    )
+    return calls.slice(0, max)
   }
 
   async #run(): Promise<void> {
     const { source, parallel } = this.#options
     try {
-      await Promise.all(Array.from({ length: parallel }, (_, lane) => this.#lane(lane)))
+      await this.#lanes.run(parallel)
     } finally {
-      clearTimeout(this.#watch)
-      clearTimeout(this.#look)
+      this.#watch.stop()
+      clearImmediate(this.#feed)
       await source.stop()
       this.#pool.leave(this)
     }
@@ -120,78 +121,51 @@ export class ThreadRun<T> implements Run, ThreadListener {
     if (failure !== undefined) throw failure.thrown
   }
 
-  async #lane(lane: number): Promise<void> {
-    for (;;) {
-      let calls: Call[] = []
-      const pass = await this.#options.gate.enter()
-      try {
-        calls = this.#take(lane)
-        if (calls.length > 0) await this.#fly(calls)
-      } catch (thrown) {
-        this.#fail(thrown)
-      } finally {
-        pass.leave()
-      }
-      if (calls.length > 0) continue
-      if (this.#stopped || (this.#options.source.ended && this.#flights.size === 0 && this.#returned.length === 0)) {
-        this.#wakeAll()
-        return
-      }
-      await this.#somethingNew()
+  #laneWork(): LaneWork {
+    const run = this
+    const { source, mayPull } = this.#options
+    return {
+      get isOver() {
+        return run.#stopped || (source.ended && run.#flights.size === 0 && run.#returned.length === 0)
+      },
+      get hasWaiting() {
+        return run.#flights.hasWaiting
+      },
+      take: lane => this.#take(this.#size.tasks, lane),
+      peek: () => {
+        if (mayPull?.() ?? true) source.peek?.()
+      },
+      fly: (calls, lane) => this.#fly(calls, lane),
+      fail: thrown => this.#fail(thrown),
+      woken: () => this.#feedSoon(),
+      sourceReady: () => (source.ended || mayPull?.() === false ? undefined : source.ready()),
     }
   }
 
-  /** The next calls for an idle lane: returned ones first, then the source's, then what others have not begun. */
-  #take(lane: number): Call[] {
+  /**
+   * Up to `max` calls for a thread: returned ones first, then the source's, then what other threads have not begun.
+   * @param feeding the flight that they are for, if it is in the air
+   */
+  #take(max: number, lane: number, feeding?: Flight): Call[] {
     if (this.#stopped) return []
-    if (this.#returned.length > 0) return this.#returned.splice(0, this.#size.tasks)
-    const { source, toCall } = this.#options
-    const calls = this.#mayPull() ? source.take(this.#size.tasks, lane).map(toCall) : []
+    if (this.#returned.length > 0) return this.#returned.splice(0, max)
+    const { source, toCall, mayPull } = this.#options
+    const calls = (mayPull?.() ?? true) ? source.take(max, lane).map(toCall) : []
+    // Checked before any of them is on its way, so that nothing has run when the message is about all of them.
+    for (const { code } of calls) refuseEntryScript(code)
     if (calls.length > 0) return calls
-    const stolen = this.#steal()
+    const stolen = this.#flights.steal(feeding === undefined ? Number.POSITIVE_INFINITY : max, feeding)
     if (stolen.length > 0) source.take(0, lane)
     return stolen
   }
 
-  #steal(): Call[] {
-    let fullest: Chunk | undefined
-    let most = 0
-    for (const { chunk } of this.#flights.values()) {
-      const waiting = chunk.waitingCount
-      // A thread that has begun none of its tasks is only starting: it would be no sooner done elsewhere.
-      if (waiting > most && chunk.hasBegun) {
-        fullest = chunk
-        most = waiting
-      }
-    }
-    return fullest?.withdraw(Math.ceil(most / 2)) ?? []
-  }
-
-  #mayPull(): boolean {
-    return this.#options.mayPull?.() ?? true
-  }
-
-  #somethingNew(): Promise<void> {
-    const { source } = this.#options
-    const woken = new Promise<void>(resolve => this.#waiters.push(resolve))
-    this.#lookAgain()
-    return source.ended || !this.#mayPull() ? woken : Promise.race([woken, source.ready()])
-  }
-
-  /** Idle lanes look again for tasks to steal: nobody tells when a thread begins its first one. */
-  #lookAgain(): void {
-    const stealable = [...this.#flights.values()].some(({ chunk }) => chunk.waitingCount > 0)
-    if (stealable)
-      this.#look ??= setTimeout(() => {
-        this.#look = undefined
-        this.#wakeAll()
-      }, lookAgainMs)
-  }
-
-  #wakeAll(): void {
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const wake of waiters) wake()
+  /** Sends further tasks to threads that could run more at once; later, so that idle threads come before them. */
+  #feedSoon(): void {
+    if (this.#settings.concurrency === 1) return
+    this.#feed ??= setImmediate(() => {
+      this.#feed = undefined
+      for (const flight of [...this.#flights]) this.#feedFlight(flight)
+    })
   }
 
   #fail(thrown: unknown): void {
@@ -199,136 +173,175 @@ export class ThreadRun<T> implements Run, ThreadListener {
     this.stop()
   }
 
-  async #fly(calls: Call[]): Promise<void> {
-    for (const call of calls) refuseEntryScript(call.code)
-    const chunk = new Chunk(calls, this.#settings)
-    const flight: Flight = { chunk, sinceMs: performance.now(), kill: new AbortController(), thread: undefined }
-    this.#flights.set(chunk.id, flight)
-    if (this.#settings.timeoutMs !== undefined) this.#watchTimes()
-    for (const call of calls) this.#options.listener.onStart?.(call)
+  async #fly(calls: Call[], lane: number): Promise<void> {
+    const loadable = this.#withoutDeadlyFiles(calls)
+    if (loadable.length === 0) return
+    const chunk = new Chunk(loadable, this.#settings)
+    const flight = new Flight(chunk, lane)
+    this.#flights.add(flight)
+    this.#watch.start()
+    for (const call of loadable) this.#options.listener.onStart?.(call)
     // Waiting lanes may take their share of it.
-    this.#wakeAll()
+    this.#lanes.wake()
     try {
-      const report = await this.#pool.run<ChunkMessage, ChunkReport>('run', chunk.message(), flight.kill.signal)
-      this.#pool.receiveAll()
-      this.#size.learn(report)
-      if (report.ran > 0) this.#barrenDeaths = 0
-    } catch (death) {
-      this.#pool.receiveAll()
-      this.#afterDeath(chunk, death)
+      await this.#pool.run<ChunkMessage, void>('run', chunk.message(), flight.signal)
+      // What was sent too late nobody has begun. The `done` of all else is on its way, by another port than the call's end.
+      for (const late of [...flight.chunks.values()]) {
+        this.#giveBack(late.withdraw(Number.POSITIVE_INFINITY))
+        if (!late.hasBegun) this.#drop(flight, late)
+      }
+      await flight.empty()
+    } catch (thrown) {
+      if (isCloneError(thrown)) this.#refuseUncloneable(chunk, thrown)
+      else this.#afterDeath(flight, flight.signal.aborted ? flight.signal.reason : thrown)
     } finally {
-      this.#flights.delete(chunk.id)
-      chunk.reportSilentSuccesses((call, outcome) => this.#options.listener.onOutcome(call, outcome))
-      this.#wakeAll()
+      for (const left of [...flight.chunks.values()]) this.#drop(flight, left)
+      this.#flights.drop(flight)
+      if (this.#settings.concurrency > 1 && !this.#stopped) this.#options.source.take(0, this.#feedLane(lane))
+      this.#lanes.wake()
     }
+  }
+
+  /** Sends a thread that could run more at once what there is. */
+  #feedFlight(flight: Flight): void {
+    const { free, thread, lane } = flight
+    if (free === 0 || thread === undefined || this.#stopped) return
+    try {
+      const calls = this.#withoutDeadlyFiles(this.#take(Math.max(free, this.#size.tasks), this.#feedLane(lane), flight))
+      if (calls.length === 0) {
+        this.#lanes.watch()
+        return
+      }
+      const chunk = new Chunk(calls, this.#settings)
+      this.#flights.addChunk(flight, chunk)
+      for (const call of calls) this.#options.listener.onStart?.(call)
+      try {
+        this.#pool.send(thread, { type: 'more', flight: flight.id, chunk: chunk.message() })
+        flight.free = 0
+        flight.sent++
+      } catch (thrown) {
+        this.#refuseUncloneable(chunk, thrown)
+        this.#drop(flight, chunk)
+      }
+    } catch (thrown) {
+      this.#fail(thrown)
+    }
+  }
+
+  /** What a flight asks for besides its first chunk is asked for under a number of its own. */
+  #feedLane(lane: number): number {
+    return this.#options.parallel + lane
+  }
+
+  #drop(flight: Flight, chunk: Chunk): void {
+    chunk.reportSilentSuccesses(this.#report)
+    this.#flights.dropChunk(flight, chunk)
+  }
+
+  #giveBack(calls: readonly Call[]): void {
+    if (this.#stopped) return
+    for (const call of calls) this.#returned.push(call)
   }
 
   /** A thread died: tasks that ran in it failed, those that had not begun are run elsewhere. */
-  #afterDeath(chunk: Chunk, death: unknown): void {
-    const { waiting, running } = chunk.aftermath()
-    for (const index of running) this.#settle(chunk, index, failed(this.#causeOfDeath(chunk, index, death)))
-    if (!this.#stopped) this.#returned.push(...waiting)
-    if (running.length > 0 || waiting.length === 0) {
-      this.#barrenDeaths = 0
-    } else if (++this.#barrenDeaths >= barrenDeathLimit) {
-      const message = `Expected a thread to load the code of ${chunk.codeNames}, but ${barrenDeathLimit} in a row died before any task began`
-      this.#fail(new Error(message, { cause: death }))
+  #afterDeath(flight: Flight, death: unknown): void {
+    this.#pool.receiveAll()
+    const { maxMemoryMb } = this.#settings
+    const [chunk] = flight.chunks.values()
+    const { waiting, lost, begun, loading } = flight.wreck(() => explainDeath(death, maxMemoryMb))
+    const nowMs = performance.now()
+    for (const { chunk, index, cause } of lost) this.#settle(chunk, index, failed(cause, nowMs - chunk.sinceMs))
+    if (loading !== undefined) this.#deadlyFiles.set(loading, deadlyFileError(loading, death, maxMemoryMb))
+    this.#giveBack(waiting)
+    if (begun || loading !== undefined || waiting.length === 0) this.#barrenDeaths = 0
+    else if (++this.#barrenDeaths >= barrenDeathLimit) {
+      this.#fail(barrenThreadsError(this.#barrenDeaths, chunk?.codeNames ?? '', death))
     }
   }
 
-  #causeOfDeath(chunk: Chunk, index: number, death: unknown): unknown {
-    const asked = chunk.abortedFor(index)
-    if (asked !== undefined) return asked.reason
-    if (chunk.endings.has(index)) return chunk.endings.get(index)
-    const [culprit] = chunk.endings.values()
-    if (culprit === undefined) return explainDeath(death, this.#settings.maxMemoryMb)
-    return new Error('The thread was ended by another task that ran in it', { cause: culprit })
+  /** A chunk can't be posted: the calls to blame fail, the others go with the next one. */
+  #refuseUncloneable(chunk: Chunk, thrown: unknown): void {
+    const { cloneable, refused } = splitUncloneable(chunk.withdraw(Number.POSITIVE_INFINITY))
+    if (refused.length === 0) this.#fail(thrown)
+    this.#giveBack(cloneable)
+    for (const { call, error } of refused) this.#report(call, failed(error))
   }
 
-  #settle(chunk: Chunk, index: number, outcome: { ok: true; value: unknown; elapsedMs: number } | FailedOutcome): void {
+  /** Fails the calls whose file is known to end threads; gives the others. */
+  #withoutDeadlyFiles(calls: Call[]): Call[] {
+    if (this.#deadlyFiles.size === 0) return calls
+    return calls.filter(call => {
+      const error = this.#deadlyFiles.get(call.code.url ?? '')
+      if (error !== undefined) this.#report(call, failed(error))
+      return error === undefined
+    })
+  }
+
+  #settle(chunk: Chunk, index: number, outcome: Outcome): void {
     const call = chunk.calls[index]
     if (call === undefined || !chunk.settle(index)) return
     const asked = chunk.abortedFor(index)
     // A task whose time is up failed, even if it ends well a moment later because its signal told it to.
-    this.#options.listener.onOutcome(call, asked === undefined ? outcome : failed(asked.reason, outcome.elapsedMs))
-  }
-
-  /** Looks now and then for tasks whose time is up: first their signal is aborted, then their thread is stopped. */
-  #watchTimes(): void {
-    const { timeoutMs = Number.POSITIVE_INFINITY } = this.#settings
-    if (this.#watch !== undefined) return
-    const lookMs = Math.min(50, Math.max(5, timeoutMs / 10))
-    this.#watch = setTimeout(() => {
-      this.#watch = undefined
-      const nowMs = performance.timeOrigin + performance.now()
-      for (const flight of this.#flights.values()) this.#endOverdue(flight, timeoutMs, nowMs)
-      if (this.#flights.size > 0) this.#watchTimes()
-    }, lookMs)
-  }
-
-  #endOverdue(flight: Flight, timeoutMs: number, nowMs: number): void {
-    const running = flight.chunk.running(nowMs)
-    for (const { index, ageMs } of running) {
-      if (ageMs >= timeoutMs) this.#abort(flight, index, timeoutError(timeoutMs), nowMs)
-    }
-    // With several tasks in the thread it is stopped only when the time of each is up: none dies for another's fault.
-    const lost = running.every(({ index }) => {
-      const asked = flight.chunk.abortedFor(index)
-      return asked !== undefined && nowMs - asked.atMs >= abortGraceMs
-    })
-    if (running.length > 0 && lost) flight.kill.abort()
-  }
-
-  #abort(flight: Flight, index: number, reason: Error, nowMs: number): void {
-    if (!flight.chunk.abort(index, reason, nowMs) || flight.thread === undefined) return
-    this.#pool.send(flight.thread, { type: 'abort', chunk: flight.chunk.id, index, reason: errorToWire(reason) })
+    this.#report(call, asked === undefined ? outcome : failed(asked.reason, outcome.elapsedMs))
   }
 
   onMessage(message: ThreadMessage, thread: number): void {
     if (message.type === 'stray') {
       this.#options.listener.onStray(message.taskId, errorFromWire(message.error))
-      return
+    } else if (message.type === 'began') {
+      const flight = this.#flights.withId(message.flight)
+      if (flight !== undefined) flight.thread = thread
+    } else if (message.type === 'hungry') {
+      const flight = this.#flights.withId(message.flight)
+      if (flight === undefined || flight.sent !== message.received) return
+      flight.free = message.free
+      this.#feedSoon()
+    } else if (message.type === 'ending') {
+      // A task that had ended may still do it, by a timer it left behind.
+      const flight = this.#flights.carrying(message.chunk)?.flight ?? this.#flights.inThread(thread)
+      flight?.end({ chunk: message.chunk, index: message.index, error: errorFromWire(message.error) })
+    } else {
+      const carried = this.#flights.carrying(message.chunk)
+      if (carried !== undefined) this.#onChunkMessage(message, carried.flight, carried.chunk)
     }
-    const flight = this.#flights.get(message.chunk)
-    if (flight === undefined) return
-    const { chunk } = flight
-    if (message.type === 'began') flight.thread = thread
-    else if (message.type === 'ending') chunk.endings.set(message.index, errorFromWire(message.error))
-    else if (message.type === 'failed')
+  }
+
+  #onChunkMessage(message: ChunkThreadMessage, flight: Flight, chunk: Chunk): void {
+    const { type } = message
+    if (type === 'loading') flight.load(message.url)
+    else if (type === 'failed')
       this.#settle(chunk, message.index, failed(errorFromWire(message.error), message.elapsedMs))
-    else this.#settle(chunk, message.index, { ok: true, value: message.value, elapsedMs: message.elapsedMs })
+    else if (type === 'succeeded')
+      this.#settle(chunk, message.index, { ok: true, value: message.value, elapsedMs: message.elapsedMs })
+    else {
+      if (message.ran > 0) this.#barrenDeaths = 0
+      this.#size.learn(message)
+      this.#drop(flight, chunk)
+    }
+  }
+
+  onStillbirth(error: Error): boolean {
+    const waiting = [...this.#flights].filter(flight => flight.thread === undefined)
+    for (const flight of waiting) flight.kill(error)
+    return waiting.length > 0
   }
 
   progress(chunk: number, index: number, fraction: number, note: string | undefined): void {
-    const call = this.#flights.get(chunk)?.chunk.calls[index]
+    const call = this.#flights.call(chunk, index)
     if (call !== undefined) this.#options.listener.onProgress(call, fraction, note)
   }
 
   log(chunk: number, index: number, text: string): void {
-    const call = this.#flights.get(chunk)?.chunk.calls[index]
+    const call = this.#flights.call(chunk, index)
     if (call !== undefined) this.#options.listener.onLog(call, text)
   }
 
   async renew(chunk: number, index: number, seconds: number): Promise<void> {
-    const call = this.#flights.get(chunk)?.chunk.calls[index]
+    const call = this.#flights.call(chunk, index)
     if (call !== undefined) await this.#options.listener.onRenew(call, seconds)
   }
 }
 
 function failed(error: unknown, elapsedMs = Number.NaN): FailedOutcome {
   return { ok: false, error, elapsedMs }
-}
-
-function timeoutError(timeoutMs: number): Error {
-  const error = new Error(`Expected the task to end within timeoutSeconds (${timeoutMs / 1000} s), it was stopped`)
-  error.name = 'TimeoutError'
-  return error
-}
-
-function explainDeath(death: unknown, maxMemoryMb: number | undefined): unknown {
-  if ((death as { code?: unknown } | undefined)?.code !== 'ERR_WORKER_OUT_OF_MEMORY') {
-    return new Error('The thread died while the task ran', { cause: death })
-  }
-  const limit = maxMemoryMb === undefined ? "Node's heap limit for a thread" : `maxMemoryMb (${maxMemoryMb} MB)`
-  return new Error(`The task needed more memory than ${limit}; its thread was stopped`, { cause: death })
 }

@@ -29,6 +29,8 @@ export interface Source<T> {
    * @param lane who asks; a lane that found other work asks for 0
    */
   take(max: number, lane: number): T[]
+  /** Finds out whether it has ended, pulling one task ahead at most. */
+  peek?(): void
   /** Resolves when {@link take} may give something, or the source has ended. */
   ready(): Promise<void>
   /** Pulls no more. */
@@ -46,10 +48,17 @@ export interface RunOptions<T = TaskInput> {
   readonly concurrency: number
   /** Report each task's outcome and value as it ends; otherwise successes may come late and without value. */
   readonly postAll: boolean
-  /** Tasks that a thread takes at once, at most. Default: as many as last about ten milliseconds. */
+  /** Tasks that a thread takes at once, at most. Default: as many as last about 50 milliseconds. */
   readonly maxChunk?: number
   /** Whether tasks may be pulled now; after a no, {@link Run.resume} says when. Holds back while results wait to be read. */
   readonly mayPull?: () => boolean
+}
+
+/** A call that runs now. */
+export interface RunningCall {
+  readonly call: Call
+  /** When it began, or was handed to its thread with others that were over soon. Milliseconds since 1970. */
+  readonly startedAtMs: number
 }
 
 /** A run in progress. */
@@ -65,6 +74,8 @@ export interface Run {
    * above 0, a thread that is still starting keeps the first one.
    */
   withdraw(olderThanMs: number): Call[]
+  /** Up to `max` of the calls that run now. */
+  running(max: number): RunningCall[]
   /**
    * Ends a call. One that runs is asked by its `signal`, and if it goes on its thread is stopped; its outcome will be
    * `reason`, and this is true. One that has not begun never will, and has no outcome: false.

@@ -1,11 +1,13 @@
 /** A queue that many processes and machines share. */
 import type { WorkerStatus } from './backend.js'
-import { listFailures, type RetryOptions, retryFailures } from './dead-letters.js'
+import { checkNames, checkParallel, checkSignal } from './check-options.js'
+import { systemClock } from './clock.js'
+import { countFailures, listFailures, type RetryOptions, retryFailures } from './dead-letters.js'
 import { isEmpty, untilEmpty } from './emptiness.js'
 import { argumentError, UnsupportedOperationError } from './errors.js'
-import { insertTasks } from './insert.js'
+import { insertTasks, payloadText } from './insert.js'
 import { cancelLeases, deleteTasks, leaseTasks, renewLeases } from './lease-verbs.js'
-import { listTasks, requireListing } from './listing.js'
+import { findTask, listTasks, requireListing } from './listing.js'
 import type { OpenOnce } from './open-backend.js'
 import type { PollOptions } from './poll/poll-options.js'
 import { pollQueue } from './poll/poll-queue.js'
@@ -16,6 +18,10 @@ import { delaySeconds, requireSeconds } from './seconds.js'
 import type { BareTask } from './task.js'
 import type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './task-queue-options.js'
 import { iterableOf, lengthOf, type TaskIterable, TaskSource } from './task-source.js'
+import { copyMessages, type MoveResult, moveMessages, type TransferOptions, type TransferPlan } from './transfer.js'
+import { forgetUploads } from './upload/journal-files.js'
+import { checkUploadName, queueReference, requireThreads, uploadTasks } from './upload/plan-upload.js'
+import { upload } from './upload/upload.js'
 
 /**
  * A queue of tasks, named by a URL. Each verb opens it where that has not happened yet, so naming a queue costs and
@@ -45,28 +51,43 @@ export class TaskQueue implements AsyncDisposable {
 
   /**
    * Inserts tasks: one, those of an iterable or async iterable, or copies of those in another queue. They are pulled as
-   * they can be sent, so that memory stays flat; the first failure ends the insert.
+   * they can be sent, so that memory stays flat; the first failure ends the insert. With `parallel`, threads insert slices,
+   * and the others go on where one fails; with `resume`, an interrupted insert goes on.
    *
-   * @returns how many were inserted
+   * @returns how many were inserted; of an upload that goes on, those that were missing
    * @throws InsertError with how many were inserted, failed and not tried
+   * @throws UnsupportedOperationError with `parallel`, where the queue can't be opened in other threads
    */
   async insert(tasks: BareTask | TaskIterable<BareTask> | TaskQueue, options: InsertOptions = {}): Promise<number> {
     const { total, skipInsertCounter = false } = options
     const delay = requireSeconds('delaySeconds', options.delaySeconds ?? 0, { zero: true })
     if (total !== undefined) requireCount('total', total, 0)
+    const threads = checkParallel(options.parallel, 0)
+    const resume = checkUploadName(options.resume)
+    if (tasks instanceof TaskQueue && resume !== undefined) {
+      throw argumentError('resume', 'left out where another queue is copied, whose tasks come in no order', resume)
+    }
     const given = tasks instanceof TaskQueue ? await this.#otherTasks(tasks) : iterableOf(tasks)
-    const source = new TaskSource(given)
     const length = total ?? (tasks instanceof TaskQueue ? await tasks.enqueued() : lengthOf(given))
-    return this.#backend.use(async backend =>
-      insertTasks(backend, source, {
+    const inSlices = threads > 0 || resume !== undefined
+    const source = inSlices ? uploadTasks(given, length, threads) : new TaskSource(given)
+    const queue =
+      threads > 0
+        ? queueReference(this.#queue.queueUrl, { ...this.#queue.options, concurrency: this.#queue.concurrency })
+        : undefined
+    return this.#backend.use(async backend => {
+      if (threads > 0) requireThreads(backend)
+      const plan = {
         delaySeconds: delaySeconds('delaySeconds', delay, backend.capabilities, backend.label),
-        total: length,
         concurrency: this.#queue.concurrency,
         progress: this.#queue.progress,
         skipInsertCounter,
         signal: this.#backend.signal,
-      }),
-    )
+      }
+      return source instanceof TaskSource
+        ? insertTasks(backend, source, { ...plan, textOf: payloadText, total: length })
+        : upload({ ...plan, backend, queue, tasks: source, threads, resume })
+    })
   }
 
   /** The same as {@link insert}. */
@@ -92,6 +113,11 @@ export class TaskQueue implements AsyncDisposable {
   /** How many tasks are leased now, by whomever. */
   async leased(): Promise<number> {
     return (await this.status()).leased
+  }
+
+  /** Whether there is such a queue; the first insert makes a folder into one. */
+  exists(): Promise<boolean> {
+    return this.#backend.use(async backend => (await backend.exists?.()) ?? true)
   }
 
   /**
@@ -185,14 +211,17 @@ export class TaskQueue implements AsyncDisposable {
   }
 
   /**
-   * Removes every task, whoever holds it, and sets the counts to 0.
+   * Removes every task, whoever holds it, sets the counts to 0 and forgets all uploads.
    *
    * @param options.native the engine's own way where there is one (SQS: PurgeQueue, which takes up to 60 s). Default false
    */
   async purge(options: { native?: boolean } = {}): Promise<void> {
     const { native = false } = options
     if (typeof native !== 'boolean') throw argumentError('native', 'a boolean', native)
-    await this.#backend.use(backend => backend.purge({ native }))
+    await this.#backend.use(async backend => {
+      await backend.purge({ native })
+      forgetUploads(backend)
+    })
   }
 
   /**
@@ -208,11 +237,47 @@ export class TaskQueue implements AsyncDisposable {
     }
   }
 
+  /**
+   * Looks at one task, with the failures that were recorded so far.
+   *
+   * @returns `undefined` where no task of this id is in the queue
+   * @throws UnsupportedOperationError where looking would mean leasing
+   * @throws Error where the message of this id is no task
+   */
+  find(id: string): Promise<ListedTask | undefined> {
+    if (typeof id !== 'string' || id === '') throw argumentError('id', 'the id of a task', id)
+    return this.#backend.use(backend => findTask(backend, id))
+  }
+
   /** All of {@link tasks} in an array. */
   async list(): Promise<ListedTask[]> {
     const tasks: ListedTask[] = []
     for await (const task of this.tasks()) tasks.push(task)
     return tasks
+  }
+
+  /**
+   * Copies all messages into another queue, byte for byte, under their ids: leased and delayed ones too, which are ready
+   * in the copy. Those that are there already are passed over, so a copy that was interrupted is finished by another one.
+   * To insert tasks anew, under new ids, see {@link insert}.
+   *
+   * @returns how many were copied
+   * @throws UnsupportedOperationError where looking at this queue would mean leasing
+   */
+  copyTo(destination: TaskQueue, options: TransferOptions = {}): Promise<number> {
+    return this.#transfer(destination, options, copyMessages)
+  }
+
+  /**
+   * Moves the messages that are ready into another queue, byte for byte, under their ids, until none is left; safe beside
+   * workers on both queues. Leased and delayed ones stay. Whoever dies while moving, nothing is lost; between file queues
+   * nothing is doubled either, in whatever moment. Where one of them is SQS, what was under way at the death can be in both
+   * queues, and moving again inserts it again: a file queue recognises it by its id as long as nobody has leased it.
+   *
+   * A moved task begins anew: its attempts are not counted on.
+   */
+  moveTo(destination: TaskQueue, options: TransferOptions = {}): Promise<MoveResult> {
+    return this.#transfer(destination, options, moveMessages)
   }
 
   /**
@@ -267,6 +332,15 @@ export class TaskQueue implements AsyncDisposable {
   }
 
   /**
+   * How many dead letters there are; NaN where the queue has no place of its own for them.
+   *
+   * @param options.deadLetter URL of the queue where they are. Default: the queue's own
+   */
+  failed(options: { deadLetter?: string } = {}): Promise<number> {
+    return this.#backend.use(backend => countFailures(this.#queue, backend, options.deadLetter))
+  }
+
+  /**
    * Puts dead letters back into this queue: they start afresh, under their ids, without attempts and history. Those that
    * fail again meanwhile are left where they are.
    *
@@ -288,6 +362,30 @@ export class TaskQueue implements AsyncDisposable {
   /** {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  async #transfer<R>(
+    destination: TaskQueue,
+    options: TransferOptions,
+    transfer: (plan: TransferPlan) => Promise<R>,
+  ): Promise<R> {
+    checkNames('options of a transfer', options, ['signal'])
+    const given = checkSignal('signal', options.signal)
+    if (!(destination instanceof TaskQueue)) throw argumentError('destination', 'a TaskQueue', destination)
+    if (destination.url === this.url) throw argumentError('destination', 'another queue than the one itself', this.url)
+    const ends = [this.#backend.signal, destination.#backend.signal, ...(given === undefined ? [] : [given])]
+    return this.#backend.use(from =>
+      destination.#backend.use(to =>
+        transfer({
+          from,
+          to,
+          concurrency: this.#queue.concurrency,
+          progress: this.#queue.progress,
+          signal: AbortSignal.any(ends),
+          clock: systemClock,
+        }),
+      ),
+    )
   }
 
   /** Refused before anything is inserted: a queue into itself, which could go on without end, and one without a listing. */

@@ -12,18 +12,19 @@ export type TaskIterable<T extends TaskInput = TaskInput> = Iterable<T> | AsyncI
 const pullBudgetMs = 5
 
 /** A source that is pulled in step with the consumer: a plain iterable when taken, an async one at most a chunk ahead. */
-export class TaskSource {
-  readonly #sync: Iterator<TaskInput> | undefined
-  readonly #async: AsyncIterator<TaskInput> | undefined
-  /** What an async source gave and nobody took yet. */
-  readonly #ahead: TaskInput[] = []
+export class TaskSource<T = TaskInput> {
+  readonly #sync: Iterator<T> | undefined
+  readonly #async: AsyncIterator<T> | undefined
+  /** What was pulled and nobody took yet. */
+  readonly #ahead: T[] = []
   #pulling = false
-  #wake: (() => void) | undefined
+  /** One for all who wait, however often they ask. */
+  #waiting: { readonly ready: Promise<void>; readonly wake: () => void } | undefined
   #ended = false
   #error: { readonly thrown: unknown } | undefined
 
   /** @throws TypeError if `tasks` can't be iterated */
-  constructor(tasks: TaskIterable) {
+  constructor(tasks: Iterable<T> | AsyncIterable<T>) {
     if (typeof tasks === 'object' && tasks !== null && Symbol.asyncIterator in tasks) {
       this.#async = tasks[Symbol.asyncIterator]()
     } else if (typeof tasks === 'object' && tasks !== null && Symbol.iterator in tasks) {
@@ -44,23 +45,32 @@ export class TaskSource {
   }
 
   /** Up to `max` tasks that are there now. Empty: wait with {@link ready}, or the source has ended. */
-  take(max: number): TaskInput[] {
-    if (this.#sync !== undefined) return this.#pullNow(this.#sync, max)
+  take(max: number): T[] {
+    if (this.#sync !== undefined) {
+      const peeked = this.#ahead.splice(0, max)
+      return peeked.concat(this.#pullNow(this.#sync, max - peeked.length))
+    }
     const taken = this.#ahead.splice(0, max)
     if (!this.#ended) void this.#pullAhead(max)
     return taken
   }
 
+  peek(): void {
+    if (this.#sync === undefined) void this.#pullAhead(1)
+    else if (this.#ahead.length === 0) this.#ahead.push(...this.#pullNow(this.#sync, 1))
+  }
+
   /** Resolves when {@link take} may give something, or the source has ended. */
   ready(): Promise<void> {
     if (this.#sync !== undefined || this.#ended || this.#ahead.length > 0) return Promise.resolve()
-    return new Promise(resolve => {
-      const earlier = this.#wake
-      this.#wake = () => {
-        earlier?.()
-        resolve()
-      }
-    })
+    if (this.#waiting === undefined) {
+      let wake: (() => void) | undefined
+      const ready = new Promise<void>(resolve => {
+        wake = resolve
+      })
+      this.#waiting = { ready, wake: () => wake?.() }
+    }
+    return this.#waiting.ready
   }
 
   /** Pulls no more, and lets the source clean up (`finally` of a generator). What it throws then is its {@link error}. */
@@ -79,8 +89,8 @@ export class TaskSource {
     }
   }
 
-  #pullNow(iterator: Iterator<TaskInput>, max: number): TaskInput[] {
-    const taken: TaskInput[] = []
+  #pullNow(iterator: Iterator<T>, max: number): T[] {
+    const taken: T[] = []
     const until = performance.now() + pullBudgetMs
     try {
       while (!this.#ended && taken.length < max) {
@@ -99,12 +109,18 @@ export class TaskSource {
     const iterator = this.#async
     if (this.#pulling || iterator === undefined) return
     this.#pulling = true
+    let until = performance.now() + pullBudgetMs
     try {
       while (!this.#ended && this.#ahead.length < count) {
         const next = await iterator.next()
         if (this.#ended) break
         if (next.done === true) this.#end()
         else this.#ahead.push(next.value)
+        if (performance.now() > until) {
+          // A generator that computes rather than waits must not keep the event loop from its turn.
+          await new Promise(resolve => setImmediate(resolve))
+          until = performance.now() + pullBudgetMs
+        }
         // In a later turn of the event loop, so that what comes without waiting is taken in one go.
         if (this.#ahead.length === 1) setImmediate(() => this.#wakeUp())
       }
@@ -127,9 +143,9 @@ export class TaskSource {
   }
 
   #wakeUp(): void {
-    const wake = this.#wake
-    this.#wake = undefined
-    wake?.()
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    waiting?.wake()
   }
 }
 
@@ -140,10 +156,22 @@ export function iterableOf<T extends TaskInput>(tasks: TaskIterable<T> | T): Tas
 }
 
 /** How many there are, where an iterable says so by `length` (arrays, sliceable sequences) or `size` (sets, maps). */
-export function lengthOf(tasks: object): number | undefined {
+export function lengthOf(tasks: unknown): number | undefined {
+  if (typeof tasks !== 'object' || tasks === null) return undefined
   const { length, size } = tasks as { length?: unknown; size?: unknown }
   const count = length ?? size
-  return typeof count === 'number' ? count : undefined
+  return typeof count === 'number' && Number.isSafeInteger(count) && count >= 0 ? count : undefined
+}
+
+/** How many there are in several iterables, where each says so. */
+export function totalLength(iterables: readonly unknown[]): number | undefined {
+  let total = 0
+  for (const iterable of iterables) {
+    const length = lengthOf(iterable)
+    if (length === undefined) return undefined
+    total += length
+  }
+  return total
 }
 
 /** Several iterables as one. */

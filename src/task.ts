@@ -34,29 +34,41 @@ export type Payload = FunctionPayload | ClassPayload
 
 /** A task: something that can say its payload and be executed. */
 export interface Task<R = unknown> {
+  /** The task in JSON's terms, the same in every language. */
   payload(): Payload
+  /** Runs it. `extra` are arguments that come after its own and are in no payload. */
   execute(...extra: never[]): R
   /** Only for the compiler: refuses a {@link FunctionTask} that still needs arguments. */
-  readonly missing?: () => void
+  readonly missing?: (() => void) | undefined
 }
 
 /**
  * What may be inserted or run: a task, a function that `queueable` registered and that needs no argument, a payload, or
  * a pair of one of these with the extra arguments for `execute`.
  */
-export type TaskInput<R = unknown> = BareTask<R> | readonly [task: BareTask<R>, extraArgs: readonly unknown[]]
+export type TaskInput<R = unknown> = BareTask<R> | readonly [task: OpenTask<R>, extraArgs: readonly unknown[]]
 
 /** A {@link TaskInput} without extra arguments. */
 export type BareTask<R = unknown> = Task<R> | (() => R) | Payload
 
+/**
+ * What may stand in a pair: the extra arguments may be the ones that are still missing. Unlike a task's own arguments,
+ * which each task gets to itself, extra ones are shared by tasks of a thread, and with the caller at `parallel: 0`: they
+ * are to be read only (or shared memory).
+ */
+export type OpenTask<R = unknown> = BareTask<R> | FunctionTask<never[], R> | ((...args: never[]) => R)
+
 /** What running a task resolves with. */
 export type TaskResult<T> = T extends readonly [infer Bare, readonly unknown[]]
   ? TaskResult<Bare>
-  : T extends { execute(...extra: never[]): infer R }
+  : T extends Pick<Task<infer R>, 'execute'>
     ? Awaited<R>
-    : T extends () => infer R
+    : T extends (...args: never[]) => infer R
       ? Awaited<R>
       : unknown
+
+/** One for all tasks that have none: there are millions. */
+const noKwargs: Readonly<Record<string, unknown>> = Object.freeze({})
 
 /**
  * A call of a registered function. Usually made by {@link partial}; made by hand for a function that only another
@@ -72,10 +84,10 @@ export class FunctionTask<Rest extends unknown[] = [], R = unknown> implements T
   /** Python's keyword arguments; a function here gets them as one last object argument, if there are any. */
   readonly kwargs: Readonly<Record<string, unknown>>
   /** Only for the compiler: a task that still needs arguments is not assignable to one that is ready. */
-  declare readonly missing?: (...rest: Rest) => void
+  declare readonly missing?: ((...rest: Rest) => void) | undefined
 
   /** @throws TypeError if the key is no pair of names, `args` no array or `kwargs` no plain object */
-  constructor(key: FunctionKey, args: readonly unknown[] = [], kwargs: Readonly<Record<string, unknown>> = {}) {
+  constructor(key: FunctionKey, args: readonly unknown[] = [], kwargs: Readonly<Record<string, unknown>> = noKwargs) {
     if (!isFunctionKey(key)) throw argumentError('key', 'a pair of names, [module, function]', key)
     if (!Array.isArray(args)) throw argumentError('args', 'an array of the positional arguments', args)
     if (!isRecord(kwargs)) throw argumentError('kwargs', 'an object of the keyword arguments', kwargs)
@@ -166,7 +178,7 @@ export function partial(fn: ((...args: never[]) => unknown) | FunctionTask<never
         'write `export const f = queueable(function f() {…})` in a module of its own and pass that',
     )
   }
-  return new FunctionTask([code.module, code.name], args)
+  return new FunctionTask(code.key, args)
 }
 
 /**
@@ -237,14 +249,15 @@ function callFunction(
 }
 
 /**
- * Refuses a call with too few arguments. JavaScript tells how many parameters are required, not how many are allowed at
- * most, so too many are left to the compiler.
+ * Refuses a call with too few arguments. JavaScript tells how many parameters come before the first one with a default
+ * value, not how many are allowed at most, so too many are left to the compiler.
  */
 export function checkArity(code: RegisteredFunction, argCount: number, hasKwargs: boolean): void {
   const given = argCount + (hasKwargs ? 1 : 0)
-  if (given < code.fn.length) {
+  if (given < code.minArgs) {
     throw new TypeError(
-      `Expected ${code.fn.length} arguments for ${codeName(code)}, got ${given}; add them by partial()`,
+      `Expected at least ${code.minArgs} arguments for ${codeName(code)}, got ${given}; add them by partial(), or, if they ` +
+        "may be left out, give those parameters default values or queueable() { minArgs } (TypeScript's `?` is gone when the code runs)",
     )
   }
 }

@@ -1,6 +1,9 @@
 /**
  * What the main thread and a pool thread say to each other. Types and numbers only.
  *
+ * A *flight* is one call of the pool: a thread runs a chunk of tasks, and, while it could run more of them at once than it
+ * has (`concurrency`), asks for further chunks until there are none. A flight has the number of its first chunk.
+ *
  * Tasks travel in *chunks*. Each task of a chunk has a slot in shared memory that says where it stands; whoever changes a
  * slot by compare-and-swap owns that step. So the main thread can take back tasks that have not begun, for an idle
  * thread, and after the death of a thread it knows of each task whether it ran.
@@ -10,7 +13,8 @@
  *    └──main thread──▶ withdrawn
  * ```
  *
- * A thread posts a task's outcome before it sets the slot: a slot that says `failed` has its error on the way.
+ * A thread posts a task's outcome before it sets the slot: a slot that says `failed` has its error on the way. `done`
+ * follows the outcomes of its chunk through the same port, so nothing overtakes them.
  */
 import type { MessagePort } from 'node:worker_threads'
 import type { WireError } from './error-wire.js'
@@ -33,14 +37,14 @@ export interface ChunkMessage {
   readonly kwargs: readonly (readonly [index: number, kwargs: Readonly<Record<string, unknown>>])[]
   /** Extra arguments for `execute` of those tasks that have some. */
   readonly extras: readonly (readonly [index: number, extra: readonly unknown[]])[]
-  /** A task's id is `idPrefix` and its own suffix: a local run numbers its tasks, a queue has a UUID for each. */
+  /** A task's id is `idPrefix` and its own suffix: a queue has a UUID for each; where they count up, the first number. */
   readonly idPrefix: string
-  readonly idSuffixes: readonly (string | number)[]
+  readonly idSuffixes: readonly (string | number)[] | number
   /** Which attempt each task is at, or one number for all. */
   readonly attempts: readonly number[] | number
   /** One {@link slot} a task (Int32). */
   readonly slots: Int32Array
-  /** When each task began, in milliseconds since 1970 (monotonic within a process); `undefined` where nobody looks. */
+  /** When each task began, by the clock of monotonic.ts; `undefined` where nobody looks. */
   readonly startedAtMs: Float64Array | undefined
   /** Post the outcome of each task, with its value; otherwise only failures are posted. */
   readonly postAll: boolean
@@ -50,7 +54,7 @@ export interface ChunkMessage {
   readonly maxMemoryMb: number | undefined
 }
 
-/** What a chunk's call resolves with. */
+/** How long a chunk took. */
 export interface ChunkReport {
   /** Time from the first task's beginning to the last one's end. */
   readonly elapsedMs: number
@@ -60,7 +64,9 @@ export interface ChunkReport {
 
 /** From a thread, through its own port. */
 export type ThreadMessage =
-  | { readonly type: 'began'; readonly chunk: number }
+  | { readonly type: 'began'; readonly flight: number }
+  /** The thread imports this file now; without `url`: it has ended importing. */
+  | { readonly type: 'loading'; readonly chunk: number; readonly url: string | undefined }
   | {
       readonly type: 'succeeded'
       readonly chunk: number
@@ -75,18 +81,23 @@ export type ThreadMessage =
       readonly error: WireError
       readonly elapsedMs: number
     }
+  /** All of the chunk's tasks that this thread began have ended. */
+  | ({ readonly type: 'done'; readonly chunk: number } & ChunkReport)
+  /**
+   * The flight has no task left that it has not begun, and could run `free` more at once. `received`: how many further
+   * chunks it had got by then; the main thread may have sent another since.
+   */
+  | { readonly type: 'hungry'; readonly flight: number; readonly free: number; readonly received: number }
   /** This task is about to end its thread: `process.exit()`, or more memory than it may have. */
   | { readonly type: 'ending'; readonly chunk: number; readonly index: number; readonly error: WireError }
   /** Something was thrown that belongs to no running task. */
   | { readonly type: 'stray'; readonly taskId: string | undefined; readonly error: WireError }
 
 /** To a thread, through the same port. */
-export type MainMessage = {
-  readonly type: 'abort'
-  readonly chunk: number
-  readonly index: number
-  readonly reason: WireError
-}
+export type MainMessage =
+  | { readonly type: 'abort'; readonly chunk: number; readonly index: number; readonly reason: WireError }
+  /** A further chunk for a flight that asked for one; a thread that has landed it meanwhile drops it. */
+  | { readonly type: 'more'; readonly flight: number; readonly chunk: ChunkMessage }
 
 /** The first thing a thread says (through Piscina's own channel): its two ports. */
 export interface ThreadHello {

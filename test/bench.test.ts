@@ -8,27 +8,39 @@ const MAIN = join(import.meta.dirname, '../bench/main.js')
 const bench = (...args: string[]) =>
   spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', env: { ...process.env, PTQ_PYTHON: undefined } })
 
+/** The rows that are printed. */
+function measured(...args: string[]) {
+  const { stdout, stderr, status } = bench(...args, '--json')
+  assert.equal(stderr, '')
+  assert.equal(status, 0)
+  return stdout
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line))
+}
+
 describe('the bench', () => {
-  it('measures every local row, and says of each target whether it was reached', () => {
-    const { stdout, stderr, status } = bench('--scope', 'local', '--n', '40', '--rounds', '1', '--json')
-    assert.equal(stderr, '')
-    assert.equal(status, 0)
-    const rows = stdout
-      .trimEnd()
-      .split('\n')
-      .map(line => JSON.parse(line))
-    assert.ok(rows.length >= 4)
-    for (const { scope, results, verdicts } of rows) {
-      assert.equal(scope, 'local')
-      assert.ok(results.length >= 1 && verdicts.length >= 1)
-      for (const { contender, seconds, tasksPerSecond, cpuMicrosPerTask, rssPeakMb } of results) {
-        for (const number of [seconds, tasksPerSecond, cpuMicrosPerTask, rssPeakMb]) {
-          assert.ok(number > 0 && Number.isFinite(number), contender)
+  for (const scope of ['local', 'fq', 'latency']) {
+    it(`measures every row of ${scope}, and says of each target whether it was reached`, () => {
+      const rows = measured('--scope', scope, '--n', '40', '--rounds', '1')
+      assert.ok(rows.length >= 3)
+      for (const { scope: measuredScope, results, verdicts } of rows) {
+        assert.equal(measuredScope, scope)
+        assert.ok(results.length >= 1)
+        for (const { contender, seconds, tasksPerSecond, cpuMicrosPerTask, rssPeakMb, ...more } of results) {
+          for (const number of [seconds, tasksPerSecond, cpuMicrosPerTask, rssPeakMb]) {
+            assert.ok(number > 0 && Number.isFinite(number), contender)
+          }
+          if (scope === 'latency') assert.ok(more.p50Ms > 0 && more.p99Ms >= more.p50Ms, contender)
+          if (contender.endsWith('workers')) assert.ok(more.lostRenames >= 0 && more.lostRenames < 1, contender)
+        }
+        for (const { measured, reached } of verdicts) {
+          // NaN: the rival is Python, which isn't there.
+          assert.ok(typeof reached === 'boolean' && (measured === null || Number.isFinite(measured)))
         }
       }
-      for (const { measured, reached } of verdicts) assert.ok(Number.isFinite(measured) && typeof reached === 'boolean')
-    }
-  })
+    })
+  }
 
   it('refuses a scope without rows and a count that is none, and says how it is used', () => {
     for (const args of [['--scope', 'nothing'], ['--n', '0'], ['--rounds', 'x'], ['--what']]) {

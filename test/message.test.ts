@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { parseJson, stringifyJson } from '#ptq/json.js'
-import { messageWriter, openMessage } from '#ptq/message.js'
+import { messageId, messageWriter, openMessage } from '#ptq/message.js'
 
 // The tests run from build/test; fixtures are not compiled.
 const fixtures = join(import.meta.dirname, '../../test/fixtures/python-queue/queue')
@@ -44,6 +44,15 @@ describe('envelopes', () => {
     const { payload, payloadText } = openMessage('{"payload": [["t", "f"], [1.0], {}, -1], "queueName": "my-queue"}')
     assert.deepEqual(payload, [['t', 'f'], [1], {}, -1])
     assert.equal(payloadText, '[["t", "f"], [1.0], {}, -1]')
+  })
+
+  it('tell their id, where they have one', () => {
+    assert.equal(messageId(messageWriter('q')('1', id)), id)
+    assert.equal(messageId(messageWriter('q')('1', id, [])), id)
+    assert.equal(messageId(`{"payload": 1, "queueName": "q", "id": "${id}"}\n`), id)
+    for (const body of ['', '{"payload": 1, "queueName": "q"}', `{"payload": {"x": 1, "id": "${id}"}}`]) {
+      assert.equal(messageId(body), undefined, body)
+    }
   })
 
   it('are read in any form of JSON, and by no other rule', () => {

@@ -140,7 +140,8 @@ describe('a backend', () => {
     const [before, after] = stdout.split('opening\n')
     assert.match(before ?? '', /dist\/src\/index\.js/)
     assert.doesNotMatch(before ?? '', /\/backends\//)
-    assert.deepEqual(after?.match(/\/backends\/\S+/g), ['/backends/mem.js'])
+    const loaded = after?.match(/\/backends\/\S+/g) ?? []
+    assert.ok(loaded.length > 0 && loaded.every(file => file.startsWith('/backends/mem')), loaded.join())
     assert.doesNotMatch(stdout, /@aws-sdk/)
   })
 })

@@ -314,6 +314,15 @@ describe('a TaskQueue', () => {
     await assert.rejects(looking.next(), /was closed/)
   })
 
+  it('copies payloads letter by letter, whoever wrote them', async () => {
+    const { tq, mem } = await changedQueue(() => ({}))
+    const payload = '[["tasks", "f"], [1.0, 18446744073709551615, "\\u010d"], {"x": NaN}, -1]'
+    await mem.insert([{ id: 'a', body: `{"payload": ${payload}, "queueName": "/q"}` }], { delaySeconds: 0 })
+    const copy = newQueue()
+    assert.equal(await copy.insert(tq), 1)
+    assert.equal((await leaseOne(copy)).payloadText, payload)
+  })
+
   it('says in one sentence which verbs its queue cannot do', async () => {
     const { tq } = await changedQueue(() => ({
       list: undefined,
@@ -449,7 +458,7 @@ describe('a message that is no task', () => {
     )
     assert.match(
       await warned,
-      /^PtqWarning: Message a of mem:\/\/changed\d+ is no task and was quarantined: Expected the payload/,
+      /^PtqWarning: Message a of mem:\/\/changed\d+ is no task and was set aside: Expected the payload/,
     )
     assert.equal((await tq.status()).quarantined, 3)
     assert.equal((await leaseOne(tq)).payloadText, '{"class":"Numbered","i":1}')
@@ -477,7 +486,7 @@ describe('a message that is no task', () => {
     await tq.insert(numbered(1))
     const warned = warningOf(mem)
     assert.equal((await tq.lease({ numTasks: 2 })).length, 1)
-    assert.match(await warned, /Message a of .* was not quarantined \(EROFS\): Expected the payload/)
+    assert.match(await warned, /Message a of .* was not set aside \(EROFS\): Expected the payload/)
   })
 
   it('comes back from a backend that only postpones it, and is not asked for again', async () => {

@@ -2,7 +2,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Remote } from 'comlink'
 import { errorFromWire } from '../src/error-wire.js'
-import type { MainMessage, ThreadHost, ThreadMessage } from '../src/thread-messages.js'
+import type { ChunkMessage, MainMessage, ThreadHost, ThreadMessage } from '../src/thread-messages.js'
 import type { RunningTask } from './running-task.js'
 
 export class ThreadLink {
@@ -11,6 +11,8 @@ export class ThreadLink {
   /** The main thread's functions; each call resolves when it was carried out there. */
   readonly host: Remote<ThreadHost>
   readonly #running = new Set<RunningTask>()
+  /** Takes a further chunk for the flight in this thread; unset while there is none. */
+  onMore: ((flight: number, chunk: ChunkMessage) => void) | undefined
   readonly #calls = new Set<Promise<unknown>>()
 
   private constructor(port: MessagePort, host: Remote<ThreadHost>) {
@@ -46,7 +48,7 @@ export class ThreadLink {
     if (this.#calls.size > 0) await Promise.all(this.#calls)
   }
 
-  /** Notes a task as running, so that it can be told to end. */
+  /** Notes a task that awaits something, so that it can be told to end. */
   begin(task: RunningTask): void {
     this.#running.add(task)
   }
@@ -55,10 +57,19 @@ export class ThreadLink {
     this.#running.delete(task)
   }
 
-  /** Aborts the signal of a task that the main thread wants to end. */
-  abort({ chunk, index, reason }: MainMessage): void {
+  /** The tasks that await something. */
+  get running(): ReadonlySet<RunningTask> {
+    return this.#running
+  }
+
+  /** Carries out what the main thread says. */
+  receive(message: MainMessage): void {
+    if (message.type === 'more') {
+      this.onMore?.(message.flight, message.chunk)
+      return
+    }
     for (const task of this.#running) {
-      if (task.isFor(chunk, index)) task.abort(errorFromWire(reason))
+      if (task.isFor(message.chunk, message.index)) task.abort(errorFromWire(message.reason))
     }
   }
 }

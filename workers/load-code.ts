@@ -8,6 +8,7 @@ import {
   unregisteredFunction,
 } from '../src/registry.js'
 import type { CodeReference } from '../src/thread-messages.js'
+import type { ThreadLink } from './link.js'
 import { enableTypeScript } from './typescript.js'
 
 /** Code, or why there is none; the tasks that need it fail with that. */
@@ -19,9 +20,20 @@ const imports = new Map<string, Promise<void>>()
 /** Files whose import threw. */
 const broken = new Set<string>()
 
-/** Loads the code behind references, in their order. Never rejects. */
-export function loadCode(references: readonly CodeReference[]): Promise<LoadedCode[]> {
-  return Promise.all(references.map(load))
+/**
+ * Loads the code behind references, in their order. Never rejects. One file after the other, and not without a word to the
+ * main thread: should a file end the thread or never finish, that says which one.
+ */
+export async function loadCode(
+  references: readonly CodeReference[],
+  chunk: number,
+  link: ThreadLink,
+): Promise<LoadedCode[]> {
+  const loaded: LoadedCode[] = []
+  for (const reference of references)
+    loaded.push(await load(reference, url => link.post({ type: 'loading', chunk, url })))
+  link.post({ type: 'loading', chunk, url: undefined })
+  return loaded
 }
 
 /** The code behind references if all of it is loaded already, without a turn of the event loop. */
@@ -36,12 +48,13 @@ export function loadedCode(references: readonly CodeReference[]): LoadedCode[] |
   return loaded
 }
 
-async function load(reference: CodeReference): Promise<LoadedCode> {
+async function load(reference: CodeReference, onLoading: (url: string) => void): Promise<LoadedCode> {
   const { url } = reference
   const known = find(reference)
   if (known !== undefined && (url === undefined || !imports.has(url))) return { code: known }
   if (url === undefined) return { error: unregistered(reference) }
   try {
+    onLoading(url)
     await importOnce(url)
   } catch (cause) {
     broken.add(url)
@@ -56,7 +69,8 @@ async function load(reference: CodeReference): Promise<LoadedCode> {
   }
 }
 
-function importOnce(url: string): Promise<void> {
+/** Imports a file, once a thread. */
+export function importOnce(url: string): Promise<void> {
   let imported = imports.get(url)
   if (imported === undefined) {
     imported = importNow(url)

@@ -2,13 +2,12 @@
 import { errorToWire } from '../src/error-wire.js'
 import { sayEnding } from './deaths.js'
 import type { ThreadLink } from './link.js'
-import type { ChunkRunner } from './run-chunk.js'
 
 /** Often enough to catch a task before it takes the machine, rare enough to cost nothing. Milliseconds. */
 const intervalMs = 50
 
 /** Watches until `stop` is called. A task that never returns to the event loop is caught only if it fills the heap. */
-export function watchMemory(maxMemoryMb: number, runner: ChunkRunner, link: ThreadLink): { stop(): void } {
+export function watchMemory(maxMemoryMb: number, link: ThreadLink): { stop(): void } {
   const timer = setInterval(() => {
     const { heapUsed, arrayBuffers } = process.memoryUsage()
     const usedMb = (heapUsed + arrayBuffers) / 2 ** 20
@@ -16,8 +15,8 @@ export function watchMemory(maxMemoryMb: number, runner: ChunkRunner, link: Thre
     const reason = new Error(
       `The task needed more memory than maxMemoryMb (${maxMemoryMb} MB): ${Math.ceil(usedMb)} MB; its thread was stopped`,
     )
-    for (const task of runner.running) sayEnding(link, task, reason)
-    if (runner.running.size === 0) link.post({ type: 'stray', taskId: undefined, error: errorToWire(reason) })
+    for (const task of link.running) sayEnding(link, task, reason)
+    if (link.running.size === 0) link.post({ type: 'stray', taskId: undefined, error: errorToWire(reason) })
     process.exit(1)
   }, intervalMs)
   return { stop: () => clearInterval(timer) }

@@ -26,7 +26,8 @@ export class RunningTask implements TaskContext {
   }
 
   get id(): string {
-    return `${this.#chunk.idPrefix}${this.#chunk.idSuffixes[this.index]}`
+    const { idPrefix, idSuffixes } = this.#chunk
+    return `${idPrefix}${typeof idSuffixes === 'number' ? idSuffixes + this.index : idSuffixes[this.index]}`
   }
 
   get attempt(): number {

@@ -1,5 +1,5 @@
 /**
- * The one file that Piscina loads. `run` runs a chunk of tasks; what ends or breaks the thread meanwhile is reported for
+ * The one file that Piscina loads. `run` runs a flight of tasks, `insert` inserts a slice; what ends or breaks the thread meanwhile is reported for
  * the task that did it.
  */
 import { MessageChannel, parentPort, threadId } from 'node:worker_threads'
@@ -9,7 +9,8 @@ import { markPoolThread } from '../src/thread-place.js'
 import { reportDeaths } from './deaths.js'
 import { ThreadLink } from './link.js'
 
-export { runChunk as run } from './run-chunk.js'
+export { insert } from './insert.js'
+export { runFlight as run } from './run-flight.js'
 
 if (parentPort === null) throw new Error('Expected workers/thread.js to be loaded by the pool, in a thread')
 
@@ -20,7 +21,7 @@ const hello: ThreadHello = { ptqThread: threadId, messages: messages.port2, call
 parentPort.postMessage(hello, [messages.port2, calls.port2])
 
 const link = ThreadLink.open(messages.port1, comlink.wrap<ThreadHost>(calls.port1))
-messages.port1.on('message', (message: MainMessage) => link.abort(message))
+messages.port1.on('message', (message: MainMessage) => link.receive(message))
 // Neither port may keep a thread alive that the pool lets go.
 messages.port1.unref()
 calls.port1.unref()

@@ -1,4 +1,4 @@
-/** The tasks of the local rows. */
+/** The tasks of the bench. */
 import { queueable } from 'ptq'
 import { countOne } from '../counter.js'
 

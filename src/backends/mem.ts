@@ -20,6 +20,7 @@ import type {
 } from '../backend.js'
 import { type Clock, systemClock } from '../clock.js'
 import { argumentError, LeaseLostError } from '../errors.js'
+import { MemUploads } from './mem-uploads.js'
 
 /** Options of `mem://` queues. */
 export interface MemOptions extends BackendOptions {
@@ -49,6 +50,7 @@ const capabilities: Capabilities = {
   maxDelaySeconds: Number.POSITIVE_INFINITY,
   maxLeaseSeconds: Number.POSITIVE_INFINITY,
   secondsStep: 0.001,
+  threads: false,
 }
 
 const queues = new Map<string, MemQueue>()
@@ -59,6 +61,7 @@ class MemQueue implements Backend {
   readonly queueName: string
   readonly deadLetterUrl: string
   readonly clock: Clock
+  readonly uploads = new MemUploads((messages, options) => this.insert(messages, options))
   opened = 0
 
   #entries = new Map<string, Entry>()
@@ -158,6 +161,7 @@ class MemQueue implements Backend {
     this.#waiting.clear()
     this.#nextDueMs = Number.POSITIVE_INFINITY
     this.#quarantine.clear()
+    this.uploads.clear()
     await this.rezero()
   }
 

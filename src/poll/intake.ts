@@ -1,5 +1,5 @@
 /** From the queue to calls that are ready to run: leases, looks at what came, and waits where nothing did. */
-import { type Call, toCall } from '../call.js'
+import { type Call, queuedCall } from '../call.js'
 import { isEmpty } from '../emptiness.js'
 import type { LeasedTask } from '../queued-task.js'
 import { Backoff } from './backoff.js'
@@ -166,7 +166,7 @@ export class Intake implements LeaseSourceOwner {
     const { beforeFn, executeArgs, maxAttempts } = this.#parts.settings
     const calls: Call[] = []
     this.#suspects.newLook()
-    for (const task of tasks) this.#parts.events.emit('leased', { task })
+    if (this.#parts.events.hears('leased')) for (const task of tasks) this.#parts.events.emit('leased', { task })
     for (const task of tasks) {
       if (this.#stopped) break
       if (task.attempt > maxAttempts && (await this.#owner.putAside(task))) continue
@@ -184,8 +184,7 @@ export class Intake implements LeaseSourceOwner {
 
   #callOf(task: LeasedTask, executeArgs: readonly unknown[]): Call | undefined {
     try {
-      const bare = task.payload()
-      const call = { ...toCall(executeArgs.length > 0 ? [bare, executeArgs] : bare, task.id, task.attempt), task }
+      const call = queuedCall(task, executeArgs, task.attempt)
       this.#owner.onCall(task, call)
       return call
     } catch (error) {

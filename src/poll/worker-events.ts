@@ -62,6 +62,8 @@ export class WorkerEvents {
 
   /** Tells the listeners. Never throws. */
   emit<Name extends keyof WorkerEventMap>(name: Name, event: WorkerEventMap[Name]): void {
+    // A million tasks go by with nobody listening: `listeners` makes an array each time.
+    if (!this.hears(name)) return
     for (const listener of this.#emitter.listeners(name)) {
       try {
         const result: unknown = listener(event)

@@ -30,6 +30,9 @@ import type { WorkerParts } from './worker-parts.js'
 /** A task that was leased and has not begun for so long is given back: others may be idle. Milliseconds. */
 const hoardMs = 1_000
 
+/** Tasks of no length: more at once would only be longer in memory, since leasing them takes far longer than handing them over. */
+const maxChunk = 512
+
 /** So many tasks may have ended without the queue knowing it before no more are begun. */
 const maxUnsettled = 1_000
 
@@ -92,9 +95,7 @@ export class Worker {
       onIdle: () => this.#settledOne(),
     })
     this.#intake = new Intake(parts, seconds, this.#record, {
-      onLeased: tasks => {
-        for (const task of tasks) this.#held.add(task)
-      },
+      onLeased: tasks => this.#held.add(tasks),
       onCall: (task, call) => this.#held.setCall(task, call),
       onUnfit: (task, error) => {
         this.#forget(task)
@@ -109,6 +110,7 @@ export class Worker {
     })
     this.#source = new LeaseSource(this.#intake)
     this.#run = this.#start()
+    this.#status.start(this.#run)
   }
 
   /** Works until something ends it; resolves with how many tasks were executed. */
@@ -161,7 +163,7 @@ export class Worker {
       concurrency: 1,
       postAll: true,
       // To stop after exactly so many tasks, the next must not begin before the last was counted.
-      ...(stopFn !== undefined && { maxChunk: 1 }),
+      maxChunk: stopFn === undefined ? maxChunk : 1,
       mayPull: () => (stopFn === undefined ? this.#unsettled < maxUnsettled : this.#unsettled === 0),
     }
     if (parallel === 0) return new HereRun(options)
@@ -170,7 +172,8 @@ export class Worker {
 
   #ended(call: Call, outcome: Outcome): void {
     const task = taskOf(call)
-    const durationSeconds = Number.isNaN(outcome.elapsedMs) ? this.#status.ageSeconds(call) : outcome.elapsedMs / 1000
+    // NaN: it was not even begun.
+    const durationSeconds = Number.isNaN(outcome.elapsedMs) ? 0 : outcome.elapsedMs / 1000
     this.#status.end(call)
     const ending = this.#held.endingOf(task)
     const counts = ending === undefined && outcome.ok
@@ -221,7 +224,7 @@ export class Worker {
       this.#giveBack([task])
       throw error
     }
-    this.#held.add(task)
+    this.#held.add([task])
     return false
   }
 

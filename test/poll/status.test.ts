@@ -8,6 +8,7 @@ import { toCall } from '#ptq/call.js'
 import { ManualClock } from '#ptq/clock.js'
 import { StatusReporter } from '#ptq/poll/status-reporter.js'
 import { WorkRecord } from '#ptq/poll/work-record.js'
+import type { RunningCall } from '#ptq/run-options.js'
 import { event, onEach, type TestQueue, task } from './queues.js'
 import { noop } from './tasks.js'
 
@@ -53,6 +54,8 @@ describe('the status of workers', () => {
     try {
       const reporter = new StatusReporter(backend, 2, record)
       const calls = Array.from({ length: 101 }, (_, n) => toCall(partial(noop, n), `id${n}`, 1))
+      let running: RunningCall[] = []
+      reporter.start({ running: max => running.slice(0, max) })
       const written = async (at: number) => {
         for (;;) {
           const [worker] = (await backend.workers?.()) ?? []
@@ -60,20 +63,19 @@ describe('the status of workers', () => {
         }
       }
       assert.deepEqual((await written(1_000_000)).running, [])
-      for (const call of calls) reporter.begin(call)
-      mock.timers.tick(2_000)
+      running = calls.map(call => ({ call, startedAtMs: 1_000_500 }))
       const [first, second] = calls
       assert.ok(first && second)
       reporter.progress(first, 0.25, 'loading')
-      assert.equal(reporter.ageSeconds(first), 2)
+      reporter.progress(second, 0.5, undefined)
       reporter.end(second)
       record.executed = 50
       record.failed = 2
-      mock.timers.tick(3_000)
+      mock.timers.tick(5_000)
       const worker = await written(1_005_000)
       assert.deepEqual(worker.running.slice(0, 2), [
-        { id: 'id0', name: 'tasks.noop', startedAtMs: 1_000_000, fraction: 0.25, note: 'loading' },
-        { id: 'id2', name: 'tasks.noop', startedAtMs: 1_000_000, fraction: undefined, note: undefined },
+        { id: 'id0', name: 'tasks.noop', startedAtMs: 1_000_500, fraction: 0.25, note: 'loading' },
+        { id: 'id1', name: 'tasks.noop', startedAtMs: 1_000_500, fraction: undefined, note: undefined },
       ])
       assert.equal(worker.running.length, 100)
       assert.deepEqual([worker.executed, worker.failed, worker.tasksPerSecond], [50, 2, 10])

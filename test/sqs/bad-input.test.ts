@@ -75,6 +75,19 @@ describe('bad input is one sentence', () => {
       open('jobs', { ...ACCESS, endpoint: proxy.endpoint }),
       /^Error: http:\S+ doesn't answer like SQS/,
     )
+    proxy.rules.length = 0
+    const backend = await open('countless', { ...ACCESS, endpoint: proxy.endpoint, createIfMissing: true })
+    // Of an action without entries: an answer, but none that has what was asked for.
+    proxy.rules.push({
+      action: 'GetQueueAttributes',
+      times: 1,
+      kind: 'partial',
+      places: [],
+      code: '',
+      senderFault: false,
+    })
+    await assert.rejects(backend.counts(), /^Error: http:\S+ doesn't answer like SQS/)
+    await backend.close()
   })
 
   test('credentials that SQS refuses: the reason, and no secret', async () => {

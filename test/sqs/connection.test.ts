@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
-import { connect } from '#ptq/backends/sqs/connection.js'
+import { SQSClient } from '@aws-sdk/client-sqs'
+import { connect, LAMBDA_MIDDLEWARE, NEEDLESS_MIDDLEWARE } from '#ptq/backends/sqs/connection.js'
 import { checkOptions } from '#ptq/backends/sqs/options.js'
 import { FaultProxy } from './fault-proxy.js'
 import { ACCESS, drain, insertAll, makeMessages, openQueue } from './queue.js'
@@ -31,7 +32,7 @@ test('the client is tuned: middleware cached and trimmed, one signer', async () 
       assert.equal(client.config.md5, false)
       const names = client.middlewareStack.identify().join()
       assert.match(names, /hostHeaderMiddleware/)
-      assert.doesNotMatch(names, /UserAgent|loggerMiddleware|queueUrl/)
+      assert.doesNotMatch(names, /UserAgent|loggerMiddleware|recursionDetection/)
       assert.equal(await client.config.signer(), await client.config.signer())
     }
     assert.equal(connection.receiving(), connection.receiving())
@@ -39,6 +40,11 @@ test('the client is tuned: middleware cached and trimmed, one signer', async () 
   } finally {
     connection.close()
   }
+})
+
+test('the names of the trimmed middleware are those of the SDK', () => {
+  const { middlewareStack } = new SQSClient(ACCESS)
+  for (const name of [...NEEDLESS_MIDDLEWARE, LAMBDA_MIDDLEWARE]) assert.ok(middlewareStack.remove(name), name)
 })
 
 test("a logger and any other setting of the user's are kept", async () => {

@@ -208,6 +208,21 @@ describe('the SQS backend behind a bad network', () => {
     assert.deepEqual(sorted(await leasing), sorted(messages))
   })
 
+  test('a lease runs from the request on: what comes in too late is lost, not ours', async () => {
+    const backend = await openBackend()
+    await insertAll(backend, makeMessages(1))
+    const begun = deferred()
+    const resume = deferred()
+    inject('ReceiveMessage', 1, { kind: 'halting-reply', begun: begun.resolve, resume: resume.promise })
+    const leasing = backend.lease({ seconds: 1, max: 1, waitSeconds: 0 })
+    await begun.promise
+    const next = only(await backend.lease({ seconds: 30, max: 1, waitSeconds: 20 }))
+    resume.resolve()
+    const [failure] = await backend.delete(await leasing, { tally: true })
+    assert.ok(failure?.error instanceof LeaseLostError)
+    assert.deepEqual(await backend.delete([next], { tally: true }), [])
+  })
+
   test('an abort in a pause between tries ends the lease', async () => {
     const backend = await openBackend(ONE_ATTEMPT)
     inject('ReceiveMessage', 1_000, { kind: 'status', status: 500, code: 'InternalFailure' })

@@ -1,8 +1,10 @@
 /** Queues and messages for the tests of the SQS backend. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { TaskQueue } from 'ptq'
 import type { Backend, Lease, Message } from '#ptq/backend.js'
 import { opener, type SqsOptions } from '#ptq/backends/sqs/index.js'
+import { messageWriter } from '#ptq/message.js'
 
 /** What every client of a test needs; the servers accept any key. */
 export const ACCESS = {
@@ -20,11 +22,23 @@ export function openQueue(endpoint: string, options: SqsOptions & { fifo?: boole
   )
 }
 
+/** A TaskQueue of its own for a test, on a server at `endpoint`; made at its first use. */
+export function newTaskQueue(endpoint: string, options: SqsOptions = {}): TaskQueue {
+  return new TaskQueue(`sqs://test-${randomUUID()}`, {
+    ...ACCESS,
+    endpoint,
+    createIfMissing: true,
+    emptyWindowSeconds: 0,
+    ...options,
+  })
+}
+
 /** Messages with an envelope each, as the core writes them. */
 export function makeMessages(count: number, pad = ''): Message[] {
+  const write = messageWriter('test')
   return Array.from({ length: count }, (_, n) => {
     const id = randomUUID()
-    return { id, body: JSON.stringify({ payload: { class: 'PrintTask', txt: `${n}${pad}` }, queueName: 'test', id }) }
+    return { id, body: write(JSON.stringify({ class: 'PrintTask', txt: `${n}${pad}` }), id) }
   })
 }
 

@@ -1,5 +1,5 @@
 /** SQS-compatible servers in this process, on a random port of the loopback interface. */
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buildApp } from 'fauxqs'
 import { createRequestHandler } from 'local-aws-sqs'
@@ -35,7 +35,11 @@ async function startLocalAwsSqs(): Promise<SqsServer> {
     hostname: '127.0.0.1',
     emulateQueueCreationLifecycle: false,
   })
-  server.on('request', requestHandler)
+  const receives = new Map<string, number>()
+  server.on('request', (req, res) => {
+    if (req.headers['x-amz-target'] === 'AmazonSQS.ReceiveMessage') countReceives(res, receives)
+    return requestHandler(req, res)
+  })
   return {
     kind: 'local-aws-sqs',
     endpoint,
@@ -44,6 +48,20 @@ async function startLocalAwsSqs(): Promise<SqsServer> {
       // Its timers would keep the process.
       service.resetAll()
     },
+  }
+}
+
+/** local-aws-sqs counts each change of visibility as a receive; SQS counts receives. Corrected in what it answers. */
+function countReceives(res: ServerResponse, receives: Map<string, number>): void {
+  const end = res.end.bind(res)
+  res.end = (text?: unknown) => {
+    const reply = typeof text === 'string' && res.statusCode === 200 ? JSON.parse(text) : undefined
+    for (const message of reply?.Messages ?? []) {
+      const count = (receives.get(message.MessageId) ?? 0) + 1
+      receives.set(message.MessageId, count)
+      message.Attributes.ApproximateReceiveCount = String(count)
+    }
+    return end(reply === undefined ? text : JSON.stringify(reply))
   }
 }
 

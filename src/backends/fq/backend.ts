@@ -15,10 +15,12 @@ import { Inserting } from './inserting.js'
 import { changeInsertions } from './insertions.js'
 import { isQueue } from './layout.js'
 import { type LeaseOptions, Leasing } from './leasing.js'
+import { moveTasks } from './moving.js'
 import { isId } from './names.js'
 import type { FileQueue } from './queue.js'
 import { count, list, purge, releaseAll, rezero } from './survey.js'
 import { Unfit } from './unfit.js'
+import { FileUploads } from './uploads.js'
 import { WorkerFiles } from './workers.js'
 
 // A hundred years: names hold any number of seconds; a longer time is a slip (milliseconds, a date).
@@ -57,6 +59,7 @@ export class FileQueueBackend implements Backend {
   readonly queueName: string
   /** A queue inside the queue's folder, which Python takes no notice of. */
   readonly deadLetterUrl: string
+  readonly uploads: FileUploads
   readonly #queue: FileQueue
   readonly #inserting: Inserting
   readonly #leasing: Leasing
@@ -71,6 +74,7 @@ export class FileQueueBackend implements Backend {
     this.#unfit = new Unfit(queue)
     this.#inserting = new Inserting(queue)
     this.#leasing = new Leasing(queue, this.#unfit)
+    this.uploads = new FileUploads(queue, () => this.#inserting.make())
     this.#workers = new WorkerFiles(queue)
   }
 
@@ -128,15 +132,20 @@ export class FileQueueBackend implements Backend {
     return releaseAll(this.#queue)
   }
 
-  list() {
-    return list(this.#queue)
+  list({ wanted = () => true }: { wanted?: (id: string) => boolean } = {}) {
+    return list(this.#queue, wanted)
+  }
+
+  moveTo(other: Backend, { signal }: { signal: AbortSignal }): AsyncIterable<number> | undefined {
+    if (!(other instanceof FileQueueBackend)) return undefined
+    return moveTasks(this.#queue, this.#leasing, other.#queue, other.#inserting, signal)
   }
 
   quarantine(lease: Lease, reason: string): Promise<void> {
     return this.#unfit.quarantine(lease, reason)
   }
 
-  async failures(message: Message): Promise<readonly Failure[]> {
+  async failures(message: { readonly id: string }): Promise<readonly Failure[]> {
     if (!isId(message.id)) throw argumentError('message.id', 'a UUID in lower case', message.id)
     return this.#queue.history.failures(message.id)
   }

@@ -1,13 +1,14 @@
 /**
  * What is known of a task beside its name.
  *
- * `movement/<id>` holds names that the task's file has had, one a line. The first line is the name that it began with (or
- * was postponed to) and counts nothing; each further line is the end of an attempt: a lease that ran out, a failure's
- * back-off, a release by `releaseAll`. Renewals rename without a line, so they don't count. A task that is leased for the
- * first time and finished has no such file, unless Python inserted it.
+ * `movement/<id>` holds names that the task's file has had, one a line. It begins with the name that the task began with,
+ * which is twice there where that was a delay of ours; each further line is the end of an attempt: a lease that ran out, a
+ * failure's back-off, a release by `releaseAll`. Renewals rename without a line, so they don't count. A task that is leased
+ * for the first time and finished has no such file, unless Python inserted it.
  *
  * Python writes a line at each lease, each renewal and each release. Such a history is counted by the same rule, so it can
- * say more attempts than there were.
+ * say more attempts than there were. And a history of one line with a time is either Python's delayed insert or Python's
+ * lease of a task of ours; the times of the two files tell them apart, see `#wasInsertedLate`.
  *
  * `failures/<id>` holds one line of JSON a failure. It exists only beside a `movement/<id>`.
  *
@@ -17,7 +18,7 @@
  */
 import type { Failure } from '../../backend.js'
 import { inside, type Layout, writeInto } from './layout.js'
-import { nameOf, type TaskName } from './names.js'
+import { nameOf, parseName, type TaskName } from './names.js'
 import type { Pace } from './pace.js'
 
 /** A line of `failures/<id>`: the failure, and until when the task waits. */
@@ -39,6 +40,25 @@ function linesOf(text: string | undefined): string[] {
   return text === undefined ? [] : text.split('\n').filter(line => line !== '')
 }
 
+/**
+ * The names in a record. A line that is none was cut off by the death of its writer: it stands for the end of an attempt, as
+ * it was meant to, unless it is the first, which is what the task began with.
+ */
+function namesOf(text: string | undefined, id: string): string[] {
+  return linesOf(text).filter((line, index) => index > 0 || parseName(line)?.id === id)
+}
+
+// Python's insert writes the history right after the task, its lease at any time later. Local disks take less than a
+// millisecond between the two, networks some tens.
+const INSERT_MS = 100
+
+/** The lines that stand for the end of an attempt. */
+function endsIn(names: readonly string[], id: string): readonly string[] {
+  const [first, second] = names
+  if (first === nameOf(0, id)) return names.slice(1)
+  return first !== undefined && first === second ? names.slice(2) : names
+}
+
 // How long a folder that was found with records in it is taken to have some. Looking costs a read of up to a thousand names.
 const RECORDS_STAY_MS = 10_000
 
@@ -54,47 +74,53 @@ export class History {
 
   /** The lines of `movement/<id>`, oldest first; empty without the file. */
   async names(id: string): Promise<string[]> {
-    return linesOf(await this.#text(id))
+    return namesOf(await this.#text(id), id)
   }
 
   /**
    * Records that the task was found under `origin`, a name with a time, and taken over. Only after the rename: who lost the
    * race must not write.
    *
+   * @param heldPath where the task's file is now
    * @returns how many attempts went before
    */
-  async takenOver(origin: TaskName): Promise<number> {
-    const text = (await this.#text(origin.id)) ?? ''
-    const names = linesOf(text)
-    const [first] = names
+  async takenOver(origin: TaskName, heldPath: string): Promise<number> {
+    const { id, name } = origin
+    const text = (await this.#text(id)) ?? ''
+    const names = namesOf(text, id)
+    const [first, second] = names
+    // A record whose writer died in the middle of a line has no end of line.
+    const newLine = text === '' || text.endsWith('\n') ? '' : '\n'
     if (first === undefined) {
-      await this.#append(origin.id, `${nameOf(0, origin.id)}\n${origin.name}\n`)
+      await this.#append(id, `${newLine}${nameOf(0, id)}\n${name}\n`)
       return 1
     }
-    if (first === origin.name || names.at(-1) === origin.name) return names.length - 1
-    // A record whose writer died in the middle of a line has no end of line.
-    await this.#append(origin.id, `${text.endsWith('\n') ? '' : '\n'}${origin.name}\n`)
-    return names.length
+    const isBeginning = first === name && (first === second || (await this.#wasInsertedLate(id, names, heldPath)))
+    if (isBeginning && first === second) return endsIn(names, id).length
+    if (!isBeginning && names.at(-1) === name) return endsIn(names, id).length
+    await this.#append(id, `${newLine}${name}\n`)
+    return endsIn([...names, name], id).length
   }
 
   /** Makes `name`, in the future, the one that the task begins with: it waits, and no attempt is counted for that. */
   async postponed(id: string, name: string): Promise<void> {
-    const [, ...later] = await this.names(id)
+    const ends = endsIn(await this.names(id), id)
     const path = inside(this.#layout.movement, id)
     const staged = inside(this.#layout.staging, `${id}.movement`)
     // Through staging: a death in the middle of the write must not shorten the record.
-    await writeInto(this.#pace, staged, `${[name, ...later].join('\n')}\n`, 'w')
-    await this.#pace.calls.rename(staged, path)
+    await writeInto(this.#pace, staged, `${[name, name, ...ends].join('\n')}\n`, 'w')
+    if (!(await this.#pace.calls.rename(staged, path))) throw new Error(`${staged} was removed while it was written`)
   }
 
   /** Records the name of a task that is inserted with a delay, before the task itself is there. */
   async begunLater(id: string, name: string): Promise<void> {
-    await writeInto(this.#pace, inside(this.#layout.movement, id), `${name}\n`, 'w')
+    await writeInto(this.#pace, inside(this.#layout.movement, id), `${name}\n${name}\n`, 'w')
   }
 
   /** Records a failure, after which the task waits until `until` (whole Unix seconds by the queue's clock). */
   async failed(id: string, failure: Failure, until: number): Promise<void> {
-    if ((await this.names(id)).length === 0) await this.#append(id, `${nameOf(0, id)}\n`)
+    const text = await this.#text(id)
+    if (namesOf(text, id).length === 0) await this.#append(id, `${text === undefined ? '' : '\n'}${nameOf(0, id)}\n`)
     const line: FailureLine = { ...failure, until }
     await writeInto(this.#pace, inside(this.#layout.failures, id), `${JSON.stringify(line)}\n`, 'a')
   }
@@ -109,16 +135,25 @@ export class History {
    * task that was moved by hand (`mv`) to a time in the future looks like a lease.
    */
   async isDelay({ name, id, available }: TaskName): Promise<boolean> {
-    const [first] = await this.names(id)
+    const names = await this.names(id)
+    const [first, second] = names
     if (first === undefined) return false
-    return first === name || (await this.#failureLines(id)).at(-1)?.until === available
+    if (first === name) {
+      return first === second || (await this.#wasInsertedLate(id, names, inside(this.#layout.queue, name)))
+    }
+    return (await this.#failureLines(id)).at(-1)?.until === available
   }
 
-  /** Removes what is known of a finished task. */
+  /**
+   * Removes what is known of a finished task. The failures first: should we die between the two, then the record that is
+   * left still says that there may be failures, to whoever finishes a task of this id again (a dead letter that was retried).
+   */
   async forget(id: string): Promise<void> {
     const { calls } = this.#pace
-    if (!(await calls.unlink(inside(this.#layout.movement, id), 'absent'))) return
+    const record = inside(this.#layout.movement, id)
+    if ((await calls.stat(record)) === undefined) return
     await calls.unlink(inside(this.#layout.failures, id), 'absent')
+    await calls.unlink(record, 'there')
   }
 
   /** Whether no task has a history: one look at the folder spares a look for each of many tasks. */
@@ -138,6 +173,15 @@ export class History {
   async #failureLines(id: string): Promise<FailureLine[]> {
     const text = await this.#pace.calls.read(inside(this.#layout.failures, id), 'absent')
     return linesOf(text).flatMap(line => parseFailure(line) ?? [])
+  }
+
+  /** Whether a history of one line is that of Python's insert with a delay, and not that of Python's lease. */
+  async #wasInsertedLate(id: string, names: readonly string[], taskPath: string): Promise<boolean> {
+    if (names.length !== 1) return false
+    const { calls } = this.#pace
+    const record = await calls.stat(inside(this.#layout.movement, id))
+    const task = await calls.stat(taskPath)
+    return record !== undefined && task !== undefined && record.modifiedMs - task.modifiedMs < INSERT_MS
   }
 
   async #text(id: string): Promise<string | undefined> {

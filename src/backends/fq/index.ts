@@ -57,5 +57,5 @@ export async function open(url: QueueUrl, options: FileQueueOptions = {}): Promi
   return new FileQueueBackend({ label, layout, pace, clock, history })
 }
 
-/** The opener that the core imports. */
+/** What the core opens `fq://` with. */
 export const opener: BackendOpener = { open }

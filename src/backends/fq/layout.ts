@@ -17,8 +17,14 @@ export interface Layout {
   readonly failures: string
   /** Files that are no tasks, with their reasons. */
   readonly quarantine: string
+  /** Tasks on their way to a queue on another filesystem, a folder a run. */
+  readonly moved: string
+  /** Tasks on their way from a queue on another filesystem, a folder a run. */
+  readonly arriving: string
   /** One file a worker: what it does. */
   readonly workers: string
+  /** One folder an upload that may be taken up again: its journal. */
+  readonly uploads: string
   /** One zero byte a completion. */
   readonly completions: string
   /** The number of inserted tasks, decimal text. */
@@ -43,7 +49,10 @@ export function layoutOf(root: string): Layout {
     staging: join(root, 'staging'),
     failures: join(root, 'failures'),
     quarantine: join(root, 'quarantine'),
+    moved: join(root, 'moved'),
+    arriving: join(root, 'arriving'),
     workers: join(root, 'workers'),
+    uploads: join(root, 'uploads'),
     completions: join(root, 'completions'),
     insertions: join(root, 'insertions'),
     insertionsLock: join(root, 'insertions.lock'),
@@ -52,7 +61,8 @@ export function layoutOf(root: string): Layout {
 
 async function factsOf(pace: Pace, path: string): Promise<FileFacts | undefined> {
   try {
-    return await pace.calls.stat(path)
+    // Not the blocking call: from Node 22 on it tells a path below a file from one where nothing is no more.
+    return await pace.pooled.stat(path)
   } catch (error) {
     throw new Error(`Expected the folder of a queue at ${path}, but it can't be looked at: ${String(error)}`, {
       cause: error,

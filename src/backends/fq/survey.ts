@@ -7,9 +7,10 @@ import { changeInsertions, readInsertions } from './insertions.js'
 import { inside, requireQueue } from './layout.js'
 import { parseName, type TaskName } from './names.js'
 import { type FileQueue, queueFault } from './queue.js'
+import { removeTree } from './uploads.js'
 
 /** The names in a folder, some at a time; nothing where there is no folder. */
-async function* namesIn({ pace }: FileQueue, path: string): AsyncGenerator<readonly string[], void, undefined> {
+export async function* namesIn({ pace }: FileQueue, path: string): AsyncGenerator<readonly string[], void, undefined> {
   const folder = await pace.calls.openFolder(path)
   if (folder === undefined) return
   try {
@@ -35,7 +36,8 @@ async function leasesAmong(queue: FileQueue, names: readonly TaskName[]): Promis
   return leases
 }
 
-function parsed(names: readonly string[]): TaskName[] {
+/** Those that are tasks' names. */
+export function parsed(names: readonly string[]): TaskName[] {
   return names.flatMap(name => parseName(name) ?? [])
 }
 
@@ -78,10 +80,13 @@ export async function count(queue: FileQueue): Promise<Counts> {
 }
 
 /** A task that is renamed or removed during the look can be missed, or shown in both of its states. */
-export async function* list(queue: FileQueue): AsyncGenerator<ListedMessage, void, undefined> {
+export async function* list(
+  queue: FileQueue,
+  wanted: (id: string) => boolean,
+): AsyncGenerator<ListedMessage, void, undefined> {
   await guarded(queue, 'Listing', async () => undefined)
   for await (const names of namesIn(queue, queue.layout.queue)) {
-    const tasks = parsed(names)
+    const tasks = parsed(names).filter(({ id }) => wanted(id))
     const found: ListedMessage[] = []
     await guarded(queue, 'Listing', async () => {
       const now = queue.clock.nowSeconds
@@ -117,7 +122,7 @@ export async function rezero(queue: FileQueue): Promise<void> {
   })
 }
 
-/** Removes all tasks, their histories and what was quarantined, and sets the counters to 0. Foreign files stay. */
+/** Removes all tasks, their histories, what was quarantined and the journals of uploads, and sets the counters to 0. Foreign files stay. */
 export async function purge(queue: FileQueue): Promise<void> {
   const { layout, pace } = queue
   await guarded(queue, 'Purging', async () => {
@@ -138,6 +143,7 @@ export async function purge(queue: FileQueue): Promise<void> {
         })
       }
     }
+    await removeTree(queue, layout.uploads)
     await pace.settle(layout.queue)
   })
   await rezero(queue)

@@ -39,7 +39,10 @@ const SILENCE_TIMEOUT_MS = 15_000
 const RECEIVE_SILENCE_TIMEOUT_MS = 20_000 + SILENCE_TIMEOUT_MS
 
 /** Middleware that no request of ours needs: 15 % of a request's CPU. `host` has to stay, it is signed. */
-const NEEDLESS_MIDDLEWARE = ['getUserAgentMiddleware', 'loggerMiddleware', 'queueUrlMiddleware'] as const
+export const NEEDLESS_MIDDLEWARE = ['getUserAgentMiddleware', 'loggerMiddleware', 'queueUrlMiddleware'] as const
+
+/** Stops a function that calls itself through a queue; needless where there is no function. */
+export const LAMBDA_MIDDLEWARE = 'recursionDetectionMiddleware'
 
 /** Loads the SDK and makes the clients. No request is sent. */
 export async function connect(place: QueuePlace, options: CheckedOptions): Promise<Connection> {
@@ -145,6 +148,7 @@ function newClient(sdk: Sdk, settings: SQSClientConfig, options: CheckedOptions,
   })
   if (settings.logger === undefined && settings.customUserAgent === undefined) {
     for (const name of NEEDLESS_MIDDLEWARE) client.middlewareStack.remove(name)
+    if (process.env.AWS_LAMBDA_FUNCTION_NAME === undefined) client.middlewareStack.remove(LAMBDA_MIDDLEWARE)
   }
   // The SDK makes a signer for each request. Ours is one: region and service never change, and it asks the (memoised)
   // provider for the credentials each time it signs.

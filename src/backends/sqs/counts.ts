@@ -28,6 +28,8 @@ export async function countMessages({ connection, url, address, retrySeconds }: 
     const visible = Number(Attributes?.ApproximateNumberOfMessages)
     const leased = Number(Attributes?.ApproximateNumberOfMessagesNotVisible)
     const delayed = Number(Attributes?.ApproximateNumberOfMessagesDelayed)
+    // Not a number that SQS doesn't know, but no answer of SQS.
+    if (Number.isNaN(visible + leased + delayed)) throw new SyntaxError('The answer lacks the counts')
     const unknown = Number.NaN
     return {
       enqueued: visible + leased + delayed,

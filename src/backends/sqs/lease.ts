@@ -9,6 +9,7 @@ import type {
 } from '@aws-sdk/client-sqs'
 import type { Lease } from '../../backend.js'
 import { argumentError } from '../../errors.js'
+import { messageId } from '../../message.js'
 import { requestError } from './faults.js'
 import type { OpenQueue } from './open-queue.js'
 import { Patience, sendPatiently } from './patience.js'
@@ -21,6 +22,9 @@ const LONGEST_POLL_SECONDS = 20
 
 /** The longest visibility time-out, in seconds. Source: ChangeMessageVisibility. */
 export const MAX_LEASE_SECONDS = 43_200
+
+/** How long an answer may have been on its way, a busy event loop included, without our end of a lease being late. */
+const LONGEST_TRAVEL_MS = 2_000
 
 /** What is asked of each message besides its body. */
 const ATTRIBUTES: readonly MessageSystemAttributeName[] = ['ApproximateReceiveCount']
@@ -128,13 +132,15 @@ async function receive(queue: OpenQueue, options: LeaseOptions, size: number, po
     ...(queue.fifo && { ReceiveRequestAttemptId: randomUUID() }),
   }
   const client = connection.receiving()
+  let sentAtMs = 0
   const send = () => {
+    sentAtMs = performance.now()
     const command = new connection.sdk.ReceiveMessageCommand(request)
     return signal === undefined ? client.send(command) : client.send(command, { abortSignal: signal })
   }
   try {
-    const reply = await sendPatiently(send, new Patience(queue.connection, queue.retrySeconds, signal))
-    const endsAtMs = performance.now() + seconds * 1000
+    const reply = await sendPatiently(send, new Patience(connection, queue.retrySeconds, signal))
+    const endsAtMs = handedOutAtMs(sentAtMs, seconds, pollSeconds) + seconds * 1000
     return (reply.Messages ?? []).map(message => leaseOf(message, endsAtMs))
   } catch (error) {
     if ((signal?.aborted || connection.closed) && error instanceof Error && error.name === 'AbortError') return []
@@ -142,10 +148,21 @@ async function receive(queue: OpenQueue, options: LeaseOptions, size: number, po
   }
 }
 
+/**
+ * When SQS handed the messages out, at the earliest: our end of a lease must not be later than that of SQS, or we would
+ * change what is another's by then. Only in a long poll can that be long after the request was sent.
+ */
+function handedOutAtMs(sentAtMs: number, seconds: number, pollSeconds: number): number {
+  if (pollSeconds === 0) return sentAtMs
+  const travelMs = Math.min(LONGEST_TRAVEL_MS, (seconds * 1000) / 4)
+  return Math.max(sentAtMs, performance.now() - travelMs)
+}
+
 function leaseOf({ Attributes, MessageId = '', Body = '', ReceiptHandle = '' }: SqsMessage, endsAtMs: number): Lease {
   const handle: SqsHandle = { receiptHandle: ReceiptHandle, endsAtMs }
   return {
-    id: Attributes?.MessageDeduplicationId ?? MessageId,
+    // Python's bodies have no id, and SQS's own will do for them.
+    id: Attributes?.MessageDeduplicationId ?? messageId(Body) ?? MessageId,
     body: Body,
     attempt: Number(Attributes?.ApproximateReceiveCount ?? 1),
     handle,

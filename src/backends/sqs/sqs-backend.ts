@@ -9,10 +9,15 @@ import { deleteLeases, releaseLeases, renewLeases } from './lease-changes.js'
 import type { OpenQueue } from './open-queue.js'
 import { purgeByDraining, purgeNatively } from './purge.js'
 
-/** An SQS queue. Made by the {@link opener} of this folder. */
+/**
+ * An SQS queue. Made by the {@link opener} of this folder. It has no `quarantine`: a message that is no task goes back,
+ * its receive count grows, and the queue's redrive policy moves it away in the end.
+ */
 export class SqsBackend implements Backend {
   readonly capabilities: Capabilities
   readonly label: string
+  /** The queue's own URL, which has the account. */
+  readonly identity: string
   readonly queueName: string
   readonly #queue: OpenQueue
 
@@ -21,6 +26,7 @@ export class SqsBackend implements Backend {
     this.#queue = queue
     this.queueName = queueName
     this.label = addressOf(queue.address)
+    this.identity = queue.url
     this.capabilities = {
       insertBatch: BATCH_ENTRIES,
       leaseBatch: BATCH_ENTRIES,
@@ -37,6 +43,7 @@ export class SqsBackend implements Backend {
       secondsStep: 1,
       emptyConfirmations: { samples: EMPTY_SAMPLES, windowSeconds: queue.emptyWindowSeconds },
       uncountedReleases: false,
+      longPolling: true,
       asciiBodies: true,
     }
   }
@@ -72,20 +79,6 @@ export class SqsBackend implements Backend {
 
   purge({ native }: { native: boolean }): Promise<void> {
     return native ? purgeNatively(this.#queue) : purgeByDraining(this.#queue)
-  }
-
-  /**
-   * Leaves the message to the queue's redrive policy: it comes back after 2, 4, 8 … 900 seconds, each time with a higher
-   * receive count, until the policy moves it. Without a policy it stays until the queue's retention time is over. The
-   * reason is the caller's to print, SQS has no place for it.
-   */
-  async quarantine(lease: Lease): Promise<void> {
-    const [failure] = await releaseLeases(
-      this.#queue,
-      [lease],
-      Math.min(MAX_DELAY_SECONDS, 2 ** Math.min(lease.attempt, 10)),
-    )
-    if (failure !== undefined) throw failure.error
   }
 
   async close(): Promise<void> {

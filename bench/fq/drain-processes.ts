@@ -1,0 +1,52 @@
+// Several worker processes empty one queue. Their start is not counted: each says when it is ready, then all begin at once.
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { numberOf, runCase, type Work } from '../case.js'
+import { countMany } from '../counter.js'
+import { QueueFolders, requireDrained } from './folder.js'
+import type { DrainReport } from './worker-process.js'
+
+await runCase(
+  async (parameters): Promise<Work> => {
+    const folders = new QueueFolders(parameters.dir)
+    const workers = await Promise.all(Array.from({ length: numberOf(parameters, 'processes') }, startWorker))
+    return {
+      async fill(n) {
+        await folders.fill(n)
+      },
+      async run(n) {
+        const startMs = performance.now()
+        const reports = await Promise.all(workers.map(worker => drain(worker, folders.root)))
+        const seconds = (performance.now() - startMs) / 1000
+        requireDrained(folders.root, n)
+        const total = (of: (report: DrainReport) => number) => reports.reduce((sum, report) => sum + of(report), 0)
+        countMany(total(({ executed }) => executed))
+        return {
+          seconds,
+          cpuSeconds: total(({ cpuSeconds }) => cpuSeconds),
+          rssBeforeMb: Math.max(...reports.map(({ rssBeforeMb }) => rssBeforeMb)),
+          rssPeakMb: Math.max(...reports.map(({ rssPeakMb }) => rssPeakMb)),
+          lostRenames: total(({ lost }) => lost) / total(({ renames }) => renames),
+        }
+      },
+      close() {
+        for (const worker of workers) worker.disconnect()
+      },
+    }
+  },
+  { warmUp: 20_000 },
+)
+
+async function startWorker(): Promise<ChildProcess> {
+  const worker = fork(join(import.meta.dirname, 'worker-process.js'))
+  await once(worker, 'message')
+  return worker
+}
+
+async function drain(worker: ChildProcess, root: string): Promise<DrainReport> {
+  const reported = once(worker, 'message')
+  worker.send(root)
+  const [report] = await reported
+  return report
+}

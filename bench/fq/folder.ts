@@ -1,0 +1,51 @@
+/** The queues of a case: a new folder for each run, filled by another process, and checked when the run is over. */
+import { execFile } from 'node:child_process'
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+export class QueueFolders {
+  readonly #parent: string
+  #made = 0
+
+  /** @param parent an empty folder */
+  constructor(parent: string) {
+    this.#parent = parent
+  }
+
+  /** The folder of the last queue. */
+  get root(): string {
+    return join(this.#parent, `queue-${this.#made}`)
+  }
+
+  /** The folder of a new queue, which is not there yet. */
+  next(): string {
+    this.#made++
+    return this.root
+  }
+
+  /** A new queue with `n` no-op tasks. In a process of its own, so that neither memory nor hot code stays behind. */
+  async fill(n: number): Promise<string> {
+    const root = this.next()
+    await promisify(execFile)(process.execPath, [join(import.meta.dirname, 'fill.js'), root, String(n)])
+    return root
+  }
+}
+
+/** How many tasks are in the queue. */
+export function queued(root: string): number {
+  return readdirSync(join(root, 'queue')).length
+}
+
+/** Refuses a measurement after which other than `n` tasks are in the queue. */
+export function requireQueued(root: string, n: number): void {
+  const found = queued(root)
+  if (found !== n) throw new Error(`Expected ${n} tasks in ${root}, got ${found}`)
+}
+
+/** Refuses a measurement after which tasks are left, or some were not counted as completed. */
+export function requireDrained(root: string, n: number): void {
+  requireQueued(root, 0)
+  const completed = statSync(join(root, 'completions')).size
+  if (completed !== n) throw new Error(`Expected ${n} completions in ${root}, got ${completed}`)
+}

@@ -1,0 +1,50 @@
+// A worker of drain-processes.ts: empties each queue that it is told of.
+import { TaskQueue } from 'ptq'
+import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
+import '../local/tasks.js'
+
+/** What a worker tells of one queue. */
+export interface DrainReport {
+  readonly executed: number
+  readonly cpuSeconds: number
+  readonly rssBeforeMb: number
+  readonly rssPeakMb: number
+  /** Renames, and those of them that found the task's file gone. */
+  readonly renames: number
+  readonly lost: number
+}
+
+/** Looks often, so that the last worker ends soon after the last task. */
+const WINDOW_SECONDS = 0.01
+
+async function drain(root: string): Promise<DrainReport> {
+  let renames = 0
+  let lost = 0
+  const { blocking } = nodeFileSystem
+  const counting: typeof blocking.rename = (from, to) => {
+    const won = blocking.rename(from, to)
+    renames++
+    if (won === false) lost++
+    return won
+  }
+  const fileSystem = { ...nodeFileSystem, blocking: { ...blocking, rename: counting } }
+  const rssBeforeMb = process.memoryUsage.rss() / 2 ** 20
+  const cpuBefore = process.cpuUsage()
+  const queue = new TaskQueue(`fq://${root}`, { progress: false, fileSystem })
+  const executed = await queue.poll({
+    parallel: 0,
+    tally: true,
+    untilEmpty: true,
+    minBackoffWindow: WINDOW_SECONDS,
+    maxBackoffWindow: WINDOW_SECONDS,
+  })
+  await queue.close()
+  const { user, system } = process.cpuUsage(cpuBefore)
+  const rssPeakMb = process.resourceUsage().maxRSS / 1024
+  return { executed, cpuSeconds: (user + system) / 1e6, rssBeforeMb, rssPeakMb, renames, lost }
+}
+
+process.on('message', (root: string) => {
+  void drain(root).then(report => process.send?.(report))
+})
+process.send?.('ready')

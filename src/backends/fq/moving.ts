@@ -1,0 +1,97 @@
+/**
+ * Moving tasks into another file queue, exactly: whoever dies at whatever point, each task is in one of the two queues
+ * and in one only, also while workers are at work on both. On one filesystem a task moves by one rename, so no lease is
+ * needed; between two filesystems see `carrying.ts`.
+ */
+import { randomUUID } from 'node:crypto'
+import { Carrying, finishCarrying } from './carrying.js'
+import { errorCode } from './file-system.js'
+import type { Inserting } from './inserting.js'
+import { inside, requireQueue } from './layout.js'
+import type { Leasing } from './leasing.js'
+import { nameOf, type TaskName } from './names.js'
+import { type FileQueue, queueFault } from './queue.js'
+import { namesIn, parsed } from './survey.js'
+
+// From so many on it pays to look once whether any task has a history; as for deletes.
+const MANY_MOVES = 16
+
+/**
+ * Moves tasks that are free until none is left; yields how many, some at a time. Leased and delayed ones stay. A moved
+ * task begins anew: its attempts are not counted on.
+ */
+export async function* moveTasks(
+  from: FileQueue,
+  leasing: Leasing,
+  to: FileQueue,
+  inserting: Inserting,
+  signal: AbortSignal,
+): AsyncGenerator<number, void, undefined> {
+  await requireQueue(from.pace, from.layout)
+  try {
+    await inserting.make()
+    await refuseSame(from, to)
+    yield await finishCarrying(from)
+    try {
+      yield* renameTasks(from, to, signal)
+    } catch (error) {
+      if (errorCode(error) !== 'EXDEV') throw error
+      yield* new Carrying(from, leasing, to).run(signal)
+    }
+  } catch (error) {
+    throw queueFault(from, `Moving tasks to ${to.label}`, error)
+  }
+}
+
+async function* renameTasks(from: FileQueue, to: FileQueue, signal: AbortSignal): AsyncGenerator<number> {
+  // Some filesystems leave out names when a folder is changed while it is read, hence again until nothing is found.
+  for (let found = true; found; ) {
+    found = false
+    for await (const names of namesIn(from, from.layout.queue)) {
+      if (signal.aborted) return
+      await from.clock.ready()
+      const now = from.clock.nowSeconds
+      const moved = await renameAll(
+        from,
+        to,
+        parsed(names).filter(({ available }) => available <= now),
+      )
+      if (moved > 0) found = true
+      yield moved
+    }
+  }
+}
+
+async function renameAll(from: FileQueue, to: FileQueue, tasks: readonly TaskName[]): Promise<number> {
+  const { pace, layout, history } = from
+  const noHistory = tasks.length >= MANY_MOVES && (await history.isEmpty())
+  let moved = 0
+  await pace.each(tasks, async ({ name, id }) => {
+    const path = inside(layout.queue, name)
+    if (!(await pace.calls.rename(path, inside(to.layout.queue, nameOf(0, id))))) {
+      // A worker was faster; unless it is the other folder that is gone.
+      if ((await pace.calls.stat(path)) !== undefined) throw new Error(`${to.layout.queue} was removed`)
+      return
+    }
+    moved++
+    if (!noHistory) await history.forget(id)
+  })
+  if (moved > 0) {
+    await to.pace.settle(to.layout.queue)
+    await pace.settle(layout.queue)
+  }
+  return moved
+}
+
+/** One folder may have two paths. A rename onto itself would seem to move the same tasks for ever. */
+async function refuseSame(from: FileQueue, to: FileQueue): Promise<void> {
+  const name = `same-${randomUUID()}`
+  const probe = inside(to.layout.staging, name)
+  await to.pace.write(probe, '', 'w')
+  try {
+    if ((await from.pace.calls.stat(inside(from.layout.staging, name))) === undefined) return
+  } finally {
+    await to.pace.calls.unlink(probe, 'there')
+  }
+  throw new TypeError(`Expected another queue to move to, got a path of the same folder: ${to.layout.root}`)
+}

@@ -1,0 +1,174 @@
+/**
+ * The parts of an upload: a batch of tasks with neighbouring indices, each a folder whose name says how far it is.
+ *
+ * ```text
+ * writing.0-1000/ ──all files written──▶ staged.0-1000/ ──all files renamed into queue/──▶ done.0-1000/
+ * ```
+ *
+ * Each arrow is one rename of the folder. In `writing` no task is in the queue; in `staged` a file that is there is not in the
+ * queue, and one that is not there was in it, whatever workers have done with it since. So whoever finds a part knows what is
+ * missing, and nothing is inserted twice.
+ */
+import type { BatchFailure, Message } from '../../backend.js'
+import { rescue } from './awaitable.js'
+import { inside } from './layout.js'
+import { nameOf, parseName } from './names.js'
+import { type FileQueue, queueFault } from './queue.js'
+
+/** `[start, end)` of the indices of an upload's tasks. */
+export interface PartRange {
+  readonly start: number
+  readonly end: number
+}
+
+type Stage = 'writing' | 'staged' | 'done'
+
+interface Part extends PartRange {
+  readonly stage: Stage
+  readonly path: string
+}
+
+const GRAMMAR = /^(writing|staged|done)\.(\d+)-(\d+)$/
+
+function partPath(run: string, stage: Stage, { start, end }: PartRange): string {
+  return inside(run, `${stage}.${start}-${end}`)
+}
+
+/** The error for a folder that is not there any more. */
+export function takenOver(run: string): Error {
+  return new Error(
+    `${run} is gone: another process took this upload up, or somebody removed it. One process at a time continues an upload.`,
+  )
+}
+
+/** Stores messages as the part of an upload that begins at index `start`. */
+export async function storePart(
+  queue: FileQueue,
+  run: string,
+  start: number,
+  messages: readonly Message[],
+  delaySeconds: number,
+): Promise<BatchFailure[]> {
+  const { pace, clock } = queue
+  const range = { start, end: start + messages.length }
+  const writing = partPath(run, 'writing', range)
+  const staged = partPath(run, 'staged', range)
+  await clock.ready()
+  const available = delaySeconds === 0 ? 0 : Math.ceil(clock.nowSeconds + delaySeconds)
+  const nameAt = (index: number) => nameOf(available, messages[index]?.id ?? '')
+  await writePart(queue, run, writing, messages, available)
+  if (!(await pace.calls.rename(writing, staged))) throw takenOver(run)
+  await pace.settle(run)
+
+  const failures: BatchFailure[] = []
+  await pace.each(messages, ({ id }, index) =>
+    rescue(
+      () => move(queue, staged, nameAt(index)),
+      error => {
+        failures.push({ index, error: queueFault(queue, `Inserting task ${id}`, error) })
+      },
+    ),
+  )
+  if (failures.length === 0) await endPart(queue, run, range)
+  return failures.sort((a, b) => a.index - b.index)
+}
+
+async function writePart(
+  queue: FileQueue,
+  run: string,
+  folder: string,
+  messages: readonly Message[],
+  available: number,
+): Promise<void> {
+  const { pace, history, layout } = queue
+  try {
+    await pace.calls.makeFolder(folder)
+    await pace.each(messages, ({ id, body }) => pace.write(inside(folder, nameOf(available, id)), body, 'w'))
+    await pace.settle(folder)
+    if (available === 0) return
+    // Before a task is in the queue: whoever sees its name can tell that it is a delay and no lease.
+    await pace.each(messages, ({ id }) => history.begunLater(id, nameOf(available, id)))
+    await pace.settle(layout.movement)
+  } catch (error) {
+    if ((await pace.calls.stat(run)) === undefined) throw takenOver(run)
+    await dropWriting(queue, folder)
+    throw queueFault(queue, 'Writing tasks', error)
+  }
+}
+
+async function move({ pace, layout }: FileQueue, staged: string, name: string): Promise<void> {
+  const from = inside(staged, name)
+  if (await pace.calls.rename(from, inside(layout.queue, name))) return
+  const stays = (await pace.calls.stat(from)) !== undefined
+  throw stays ? new Error(`${layout.queue} was removed while tasks were inserted`) : takenOver(staged)
+}
+
+async function endPart({ pace, layout }: FileQueue, run: string, range: PartRange): Promise<void> {
+  await pace.settle(layout.queue)
+  if (!(await pace.calls.rename(partPath(run, 'staged', range), partPath(run, 'done', range)))) throw takenOver(run)
+}
+
+/** Finishes or drops the parts that were cut off; those with indices in `range`. Resolves with what is done of it. */
+export async function settleParts(queue: FileQueue, run: string, range: PartRange): Promise<PartRange[]> {
+  const done: PartRange[] = []
+  for (const part of await partsIn(queue, run)) {
+    if (part.end <= range.start || part.start >= range.end) continue
+    if (part.stage === 'writing') {
+      await dropWriting(queue, part.path)
+      continue
+    }
+    if (part.stage === 'staged') {
+      const names = await namesIn(queue, part.path)
+      await queue.pace.each(names, name => move(queue, part.path, name))
+      await endPart(queue, run, part)
+    }
+    done.push({ start: part.start, end: part.end })
+  }
+  return done
+}
+
+/** Removes the parts that are done: an upload that is finished needs them no more. */
+export async function dropDone(queue: FileQueue, run: string): Promise<void> {
+  const parts = await partsIn(queue, run)
+  await queue.pace.each(parts, ({ path, stage }) =>
+    stage === 'done' ? queue.pace.calls.removeFolder(path) : undefined,
+  )
+}
+
+async function partsIn(queue: FileQueue, run: string): Promise<Part[]> {
+  const parts: Part[] = []
+  for (const name of await namesIn(queue, run)) {
+    const [, stage, start, end] = GRAMMAR.exec(name) ?? []
+    if (stage === undefined) continue
+    parts.push({ stage: stage as Stage, start: Number(start), end: Number(end), path: inside(run, name) })
+  }
+  return parts
+}
+
+/** With the records of delays, which belong to no task then. */
+async function dropWriting(queue: FileQueue, folder: string): Promise<void> {
+  const { pace, layout } = queue
+  await pace.each(await namesIn(queue, folder), async name => {
+    const task = parseName(name)
+    if (task !== undefined && task.available > 0) {
+      await pace.calls.unlink(inside(layout.movement, task.id), 'absent')
+    }
+    await pace.calls.unlink(inside(folder, name), 'there')
+  })
+  if ((await pace.calls.stat(folder)) !== undefined) await pace.calls.removeFolder(folder)
+}
+
+/** All names in a folder at once, since renames follow; empty where there is none. */
+export async function namesIn({ pace }: FileQueue, path: string): Promise<string[]> {
+  const folder = await pace.calls.openFolder(path)
+  if (folder === undefined) return []
+  const all: string[] = []
+  try {
+    for (let names = await folder.read(); names.length > 0; names = await folder.read()) {
+      for (const name of names) all.push(name)
+    }
+  } finally {
+    await folder.close()
+  }
+  return all
+}

@@ -1,0 +1,106 @@
+/** What a command is: types, and the arguments that commands share. */
+import type { Argv, CommandModule } from 'yargs'
+import type { TaskQueue, TaskQueueOptions } from '../index.js'
+import { numberOption, singleOption } from './option-values.js'
+import { UsageError } from './usage-error.js'
+
+/** Checks that a command's handler gets what its builder declares. */
+export function defineCommand<Args>(command: CommandModule<object, Args>): CommandModule<object, Args> {
+  return command
+}
+
+/** The options of a queue's backend. */
+export interface QueueArguments {
+  readonly load: string[] | undefined
+  readonly region: string | undefined
+  readonly endpoint: string | undefined
+  readonly concurrency: number | undefined
+  readonly durable: boolean | undefined
+}
+
+/** Declares the options of backends, and `--load`. */
+export function queueOptions<Args>(yargs: Argv<Args>): Argv<Args & QueueArguments> {
+  return yargs
+    .option('load', {
+      type: 'string',
+      array: true,
+      requiresArg: true,
+      describe: 'Import a module first: a file, or a package from here. May be repeated',
+    })
+    .option('region', {
+      type: 'string',
+      requiresArg: true,
+      coerce: singleOption('--region'),
+      describe: "SQS: the queue's region",
+    })
+    .option('endpoint', {
+      type: 'string',
+      requiresArg: true,
+      coerce: singleOption('--endpoint'),
+      describe: 'SQS: where requests go, such as http://localhost:4566',
+    })
+    .option('concurrency', {
+      type: 'string',
+      requiresArg: true,
+      coerce: numberOption('--concurrency', { integer: true, min: 1 }),
+      describe: 'Requests or files in flight at once (default: 40)',
+    })
+    .option('durable', { type: 'boolean', describe: 'File queue: survive a power cut too' })
+    .group(['load', 'region', 'endpoint', 'concurrency', 'durable'], 'Queue options:') as Argv<Args & QueueArguments>
+}
+
+/** Declares the queue that a command is about, and its options. */
+export function queueArgument<Args>(yargs: Argv<Args>): Argv<Args & QueueArguments & { queue: string }> {
+  return queueOptions(
+    yargs.positional('queue', {
+      type: 'string',
+      demandOption: true,
+      describe: 'A folder, or a URL such as sqs://name',
+    }),
+  )
+}
+
+/** A queue as the command line names it: what has no protocol is a folder, a bare word too. */
+export function queueUrl(text: string): string {
+  if (text.includes('://')) {
+    if (text.toLowerCase().startsWith('mem://')) {
+      throw new UsageError(
+        `Expected a queue that other processes can see, got ${text}, which lives in one process only`,
+      )
+    }
+    return text
+  }
+  if (/^[a-z][a-z0-9+.-]+:/i.test(text)) {
+    throw new UsageError(`Expected // after the protocol, got ${text}: write ./${text} if it is a folder`)
+  }
+  if (text === '') throw new UsageError('Expected a queue, a folder or a URL such as sqs://name, got an empty text')
+  return /^(?:\.{0,2}[/\\]|\.{1,2}$|~(?:[/\\]|$)|[a-z]:[/\\])/i.test(text) ? text : `./${text}`
+}
+
+function backendOptions(args: QueueArguments): TaskQueueOptions {
+  const { region, endpoint, concurrency, durable } = args
+  const given = Object.entries({ region, endpoint, concurrency, durable })
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined))
+}
+
+/** Opens a queue for `work`, with the modules of `--load` imported; closes it in any case. */
+export async function withQueue<R>(
+  text: string,
+  args: QueueArguments,
+  work: (queue: TaskQueue) => Promise<R>,
+): Promise<R> {
+  const url = queueUrl(text)
+  const { TaskQueue } = await import('../index.js')
+  if (args.load !== undefined) await (await import('./load.js')).loadModules(args.load)
+  const queue = new TaskQueue(url, backendOptions(args))
+  try {
+    return await work(queue)
+  } finally {
+    await queue.close()
+  }
+}
+
+/** For commands that would find nothing in a queue that isn't there: a slip of the pen is said. */
+export async function requireQueue(queue: TaskQueue): Promise<void> {
+  if (!(await queue.exists())) throw new Error(`There is no queue at ${queue.url}: check the path`)
+}

@@ -1,0 +1,30 @@
+import { defineCommand } from './command.js'
+import { countOf, jsonPrinter, printable, printLine } from './printing.js'
+import { contents, transferArguments, withQueues } from './transfer-report.js'
+
+/** `ptq cp` */
+export const cpCommand = defineCommand({
+  command: 'cp <source> <destination>',
+  describe: 'Copy all tasks, as they are, into another queue; one that was interrupted goes on',
+  builder: yargs =>
+    transferArguments(yargs)
+      .example('$0 cp ./queue ./backup', 'Leased and delayed tasks are copied too, and free in the copy')
+      .example('$0 cp ./queue sqs://tasks', 'SQS can be copied to; from there use mv'),
+  handler: args =>
+    withQueues(args, async (source, destination, signal) => {
+      const copied = await source.copyTo(destination, { signal })
+      const [from, to] = [await source.status(), await destination.status()]
+      if (args.json) {
+        await (await jsonPrinter({ nan: 'null' }))({
+          copied,
+          interrupted: signal.aborted,
+          source: from,
+          destination: to,
+        })
+      } else {
+        await printLine(`Copied ${countOf(copied)} from ${printable(source.url)} to ${printable(destination.url)}`)
+        await printLine(`The source holds ${contents(from)}, the destination ${contents(to)}`)
+      }
+      if (signal.aborted) throw new Error('Interrupted: the same command copies the rest')
+    }),
+})

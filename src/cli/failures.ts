@@ -1,0 +1,49 @@
+import type { ListedTask } from '../index.js'
+import { defineCommand, queueArgument, queueUrl, requireQueue, withQueue } from './command.js'
+import { singleOption } from './option-values.js'
+import { jsonPrinter, printable, printLine } from './printing.js'
+
+/** `ptq failures` */
+export const failuresCommand = defineCommand({
+  command: 'failures <queue>',
+  describe: 'List the dead letters: id, name, attempts and last reason, with tabs between',
+  builder: yargs =>
+    queueArgument(yargs)
+      .option('group', { type: 'boolean', describe: 'Count them by reason, the most frequent first' })
+      .option('dead-letter', {
+        type: 'string',
+        requiresArg: true,
+        coerce: singleOption('--dead-letter'),
+        describe: "The queue of the dead letters (default: the queue's own)",
+      })
+      .option('json', { type: 'boolean', describe: 'Print a line of JSON for each' })
+      .example('$0 failures ./queue --group', 'Why do tasks fail?')
+      .example('$0 retry ./queue --match ENOSPC', 'Then put back those that deserve it'),
+  handler: args =>
+    withQueue(args.queue, args, async queue => {
+      await requireQueue(queue)
+      const letters = queue.failures(args.deadLetter === undefined ? {} : { deadLetter: queueUrl(args.deadLetter) })
+      const printJson = args.json ? await jsonPrinter() : undefined
+      if (args.group) {
+        for (const [reason, count] of await grouped(letters)) {
+          await (printJson?.({ count, reason }) ?? printLine(`${count}\t${printable(reason)}`))
+        }
+        return
+      }
+      for await (const letter of letters) {
+        const { id, name, failures } = letter
+        await (printJson?.({ id, payload: letter.payload(), failures }) ??
+          printLine(`${id}\t${printable(name)}\t${failures.length}\t${printable(reasonOf(letter))}`))
+      }
+    }),
+})
+
+function reasonOf({ failures }: ListedTask): string {
+  return failures.at(-1)?.reason ?? 'unknown'
+}
+
+async function grouped(letters: AsyncIterable<ListedTask>): Promise<[string, number][]> {
+  const counts = new Map<string, number>()
+  for await (const letter of letters) counts.set(reasonOf(letter), (counts.get(reasonOf(letter)) ?? 0) + 1)
+  return [...counts].sort(([, a], [, b]) => b - a)
+}

@@ -1,0 +1,109 @@
+import { createReadStream } from 'node:fs'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import type { BareTask, JsonValue } from '../index.js'
+import { defineCommand, queueArgument, withQueue } from './command.js'
+import { interruptible } from './interruption.js'
+import { numberOption, singleOption } from './option-values.js'
+import { countOf, jsonPrinter, printable, printLine } from './printing.js'
+import { UsageError } from './usage-error.js'
+
+/** What `-` stands for: the parser takes a lone dash for an empty text. */
+export const STDIN = '/dev/stdin'
+
+/** `ptq insert` */
+export const insertCommand = defineCommand({
+  command: 'insert <queue> <file>',
+  describe: 'Insert tasks from payloads, one a line as JSON, of any language',
+  builder: yargs =>
+    queueArgument(yargs)
+      .positional('file', { type: 'string', demandOption: true, describe: 'A file of payloads; - for stdin' })
+      .option('delay-sec', {
+        type: 'string',
+        requiresArg: true,
+        coerce: numberOption('--delay-sec'),
+        describe: 'They may be leased so many seconds from now',
+      })
+      .option('resume', {
+        type: 'string',
+        requiresArg: true,
+        coerce: singleOption('--resume'),
+        describe: 'A name: the same command goes on where it was interrupted',
+      })
+      .option('json', { type: 'boolean', describe: 'Print JSON' })
+      .example('$0 insert ./queue tasks.ndjson', 'Every line is checked before the first task is inserted')
+      .example(
+        `echo '[["tasks","hash"],["a.txt"],{},-1]' | $0 insert ./queue -`,
+        'A call of the function hash of tasks',
+      )
+      .example(`echo '{"class":"PrintTask","txt":"hello"}' | $0 insert ./queue -`, 'A task of the class PrintTask'),
+  handler: args =>
+    withQueue(args.queue, args, async queue => {
+      const { file, delaySec, resume } = args
+      let total: number | undefined
+      if (file !== STDIN) {
+        total = 0
+        for await (const _ of tasksIn(file)) total++
+      }
+      await interruptible(async signal => {
+        const inserted = await queue.insert(tasksIn(file, signal), {
+          ...(total !== undefined && { total }),
+          ...(delaySec !== undefined && { delaySeconds: delaySec }),
+          ...(resume !== undefined && { resume }),
+        })
+        if (args.json) await (await jsonPrinter())({ inserted })
+        else await printLine(`Inserted ${countOf(inserted)} into ${printable(queue.url)}`)
+      })
+    }),
+})
+
+/** The tasks of a file. @throws UsageError that names the line which is no payload; Error after an abort */
+async function* tasksIn(file: string, signal?: AbortSignal): AsyncGenerator<BareTask, void, undefined> {
+  const { FunctionTask, parseJson } = await import('../index.js')
+  const name = file === STDIN ? 'stdin' : file
+  let number = 0
+  for await (const line of linesOf(file === STDIN ? process.stdin : createReadStream(file), signal)) {
+    // An end would look like that of the file, and `--resume` would have nothing left to do.
+    if (signal?.aborted) throw new Error('interrupted')
+    number++
+    if (line.trim() === '') continue
+    try {
+      yield taskOf(parseJson(line.replace(/^\ufeff/, '')), FunctionTask)
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      throw new UsageError(`Line ${number} of ${name} is no payload: ${reason}`, { cause })
+    }
+  }
+  if (signal?.aborted) throw new Error('interrupted')
+}
+
+/** Ends early after an abort. @throws UsageError where the file can't be read: readline alone does so or not, as it comes */
+async function* linesOf(input: Readable, signal: AbortSignal | undefined): AsyncGenerator<string, void, undefined> {
+  const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
+  const end = () => lines.close()
+  input.once('error', end)
+  signal?.addEventListener('abort', end)
+  try {
+    yield* lines
+    if (input.errored) throw input.errored
+  } catch (cause) {
+    if (cause !== input.errored) throw cause
+    throw new UsageError(`Expected a file that can be read: ${input.errored?.message}`, { cause })
+  } finally {
+    signal?.removeEventListener('abort', end)
+    input.destroy()
+  }
+}
+
+/** A payload, or an object that has one, as `ls --json` prints them and files of a queue hold them. */
+function taskOf(value: JsonValue, FunctionTask: typeof import('../index.js').FunctionTask): BareTask {
+  if (Array.isArray(value)) {
+    const [key, args, kwargs] = value
+    return new FunctionTask(key as never, args as never, kwargs as never)
+  }
+  if (typeof value === 'object' && value !== null) {
+    if (typeof value.class === 'string') return { ...value, class: value.class }
+    if (value.payload !== undefined && value.payload !== null) return taskOf(value.payload, FunctionTask)
+  }
+  throw new TypeError('expected [[module, name], args, kwargs, -1] or an object with the key "class"')
+}

@@ -1,0 +1,29 @@
+/** `--load`: modules that register tasks, or backends. */
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { UsageError } from './usage-error.js'
+
+/** Imports each module: a file, or a package that is installed where we are. */
+export async function loadModules(names: readonly string[]): Promise<void> {
+  const paths = names.map(pathOf)
+  for (const [index, path] of paths.entries()) {
+    try {
+      await import(pathToFileURL(path).href)
+    } catch (cause) {
+      const reason = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)
+      throw new Error(`The module ${names[index]} could not be loaded: ${reason}`, { cause })
+    }
+  }
+}
+
+function pathOf(name: string): string {
+  const path = resolve(name)
+  if (existsSync(path)) return path
+  try {
+    return createRequire(join(process.cwd(), 'package.json')).resolve(name)
+  } catch {
+    throw new UsageError(`Expected --load to name a file or a package installed here, found no ${path}`)
+  }
+}

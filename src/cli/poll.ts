@@ -1,0 +1,171 @@
+import type { ArgumentsCamelCase, Argv } from 'yargs'
+import type { PollOptions } from '../index.js'
+import { defineCommand, type QueueArguments, queueArgument, queueUrl, withQueue } from './command.js'
+import { numberOption, singleOption } from './option-values.js'
+import { PollDisplay } from './poll-display.js'
+import { countOf, onReaderGone } from './printing.js'
+import { UsageError } from './usage-error.js'
+
+// Above 0: the smallest number there is.
+const POSITIVE = { min: Number.MIN_VALUE }
+
+/** `ptq poll` */
+export const pollCommand = defineCommand({
+  command: 'poll <queue>',
+  describe: 'Work: lease tasks, run them, remove them, until Ctrl-C or SIGTERM',
+  builder: yargs =>
+    pollOptions(queueArgument(yargs).demandOption('load'))
+      .example('$0 poll ./queue --load ./tasks.js --parallel all --tally', 'A worker on all cores')
+      .example('$0 poll ./queue --load ./tasks.js --until-empty --timeout 3600 --max-memory 4096', '')
+      .example('$0 poll sqs://tasks --load ./tasks.js --lease-sec 300 --grace 60', 'In a container'),
+  handler: args =>
+    withQueue(args.queue, args, async queue => {
+      const abort = new AbortController()
+      onReaderGone(() => abort.abort())
+      const options = toPollOptions(args)
+      const display = new PollDisplay(queue, { verbose: options.verbose === true })
+      try {
+        await queue.poll({ ...options, signal: abort.signal })
+      } catch (error) {
+        throw error instanceof TypeError ? inWordsOfOptions(error) : error
+      } finally {
+        display.end()
+      }
+      const { deadLetters } = display
+      if (deadLetters > 0) throw new Error(`${countOf(deadLetters)} failed for good: see ptq failures ${args.queue}`)
+    }),
+})
+
+type PollArguments = ReturnType<typeof pollOptions> extends Argv<infer Args> ? ArgumentsCamelCase<Args> : never
+
+// Which option of the command line is which of `PollOptions`, for its errors.
+const OPTION_OF: Readonly<Record<string, string>> = {
+  leaseSeconds: '--lease-sec',
+  parallel: '--parallel',
+  executeArgs: '--execute-args',
+  backoffExceptions: '--backoff-exception',
+  minBackoffWindow: '--min-backoff-sec',
+  maxBackoffWindow: '--max-backoff-sec',
+  timeoutSeconds: '--timeout',
+  maxMemoryMb: '--max-memory',
+  maxAttempts: '--max-attempts',
+  deadLetter: '--dead-letter',
+  graceSeconds: '--grace',
+  until: '--until',
+}
+
+function inWordsOfOptions(error: TypeError): TypeError {
+  const message = error.message.replace(
+    /`?\b([a-z]+[A-Z]\w*|parallel|until)\b`?/g,
+    (text, name: string) => OPTION_OF[name] ?? text,
+  )
+  return new TypeError(message, { cause: error })
+}
+
+function pollOptions<Args extends QueueArguments & { queue: string }>(yargs: Argv<Args>) {
+  const number = (option: string, describe: string, limits: { integer?: boolean; min?: number } = POSITIVE) =>
+    ({ type: 'string', requiresArg: true, coerce: numberOption(option, limits), describe }) as const
+  return yargs
+    .option('parallel', {
+      type: 'string',
+      requiresArg: true,
+      coerce: parallelOption,
+      describe: 'Tasks at once, each in a thread; all: one a core; 0: in the main thread (default: 1)',
+    })
+    .option('lease-sec', number('--lease-sec', 'Seconds of a lease; renewed while a task runs (default: 600)'))
+    .option('tally', { type: 'boolean', describe: 'Count completions in the queue' })
+    .option('until-empty', { type: 'boolean', describe: 'End when the queue is empty, tasks of others included' })
+    .option('until', {
+      type: 'string',
+      requiresArg: true,
+      coerce: untilOption,
+      describe: 'Begin nothing that would not end by then: a date such as 2026-01-31T18:00, or Unix seconds',
+    })
+    .option(
+      'max-attempts',
+      number('--max-attempts', 'Failed so often, a task moves to the dead letters (default: 5)', {
+        integer: true,
+        min: 1,
+      }),
+    )
+    .option('timeout', { ...number('--timeout', 'Seconds; a task that runs longer fails'), alias: 'timeout-sec' })
+    .option('max-memory', { ...number('--max-memory', 'MB; a task that swells past it fails'), alias: 'max-memory-mb' })
+    .option('grace', {
+      ...number('--grace', 'Seconds that running tasks have after Ctrl-C or SIGTERM (default: as long as they need)', {
+        min: 0,
+      }),
+      alias: 'grace-sec',
+    })
+    .option('on-error', {
+      choices: ['retry', 'throw'] as const,
+      requiresArg: true,
+      describe: 'throw: the first failure ends the worker (default: retry)',
+    })
+    .option('dead-letter', {
+      type: 'string',
+      requiresArg: true,
+      coerce: singleOption('--dead-letter'),
+      describe: "The queue for dead letters (default: the queue's own)",
+    })
+    .option('backoff-exception', {
+      type: 'string',
+      array: true,
+      requiresArg: true,
+      describe: 'Name of an error that makes the worker wait instead of counting a failure. May be repeated',
+    })
+    .option('min-backoff-sec', number('--min-backoff-sec', 'The first wait where nothing is found (default: 1)'))
+    .option('max-backoff-sec', number('--max-backoff-sec', 'The longest wait where nothing is found (default: 120)'))
+    .option('execute-args', {
+      type: 'string',
+      requiresArg: true,
+      coerce: executeArgsOption,
+      describe: 'Further arguments for each task, a JSON array',
+    })
+    .option('verbose', { type: 'boolean', alias: 'v', describe: 'Print a line for each step' })
+}
+
+function toPollOptions(args: PollArguments): PollOptions {
+  const options = {
+    parallel: args.parallel,
+    leaseSeconds: args.leaseSec,
+    tally: args.tally,
+    untilEmpty: args.untilEmpty,
+    until: args.until,
+    maxAttempts: args.maxAttempts,
+    timeoutSeconds: args.timeout,
+    maxMemoryMb: args.maxMemory,
+    graceSeconds: args.grace,
+    onError: args.onError,
+    deadLetter: args.deadLetter === undefined ? undefined : queueUrl(args.deadLetter),
+    backoffExceptions: args.backoffException,
+    minBackoffWindow: args.minBackoffSec,
+    maxBackoffWindow: args.maxBackoffSec,
+    executeArgs: args.executeArgs,
+    verbose: args.verbose,
+  } satisfies { [Name in keyof PollOptions]: PollOptions[Name] | undefined }
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+}
+
+function parallelOption(text: unknown): number | true | undefined {
+  return text === 'all' ? true : numberOption('--parallel', { integer: true })(text)
+}
+
+function untilOption(text: unknown): Date | undefined {
+  const single = singleOption('--until')(text)
+  if (single === undefined) return undefined
+  const until = new Date(/^\d+$/.test(single) ? Number(single) * 1000 : single)
+  if (!Number.isNaN(until.getTime())) return until
+  throw new UsageError(`Expected --until to be a date such as 2026-01-31T18:00, or Unix seconds, got ${single}`)
+}
+
+function executeArgsOption(text: unknown): unknown[] | undefined {
+  const single = singleOption('--execute-args')(text)
+  if (single === undefined) return undefined
+  try {
+    const value: unknown = JSON.parse(single)
+    if (Array.isArray(value)) return value
+  } catch (cause) {
+    throw new UsageError(`Expected --execute-args to be a JSON array: ${cause}`, { cause })
+  }
+  throw new UsageError(`Expected --execute-args to be a JSON array, got ${single}`)
+}

@@ -1,0 +1,58 @@
+/** What goes to the terminal: never a control character of a payload, and no stack when a reader such as `head` ends. */
+import { once } from 'node:events'
+
+// Control characters, other line ends, and those that turn the direction of writing.
+const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
+
+function escaped(char: string): string {
+  return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
+
+/** Text from elsewhere on one line: control characters as `\uXXXX`, line ends as spaces. */
+export function printable(text: string): string {
+  return text.replace(/\s*[\r\n]+\s*/g, ' ').replace(CONTROL, escaped)
+}
+
+/** JSON that a terminal can show: the same value, since control characters stand inside strings only. */
+export function printableJson(json: string): string {
+  return json.replace(CONTROL, escaped)
+}
+
+/** e.g. `1 task`, `2 tasks` */
+export function countOf(tasks: number): string {
+  return `${tasks} ${tasks === 1 ? 'task' : 'tasks'}`
+}
+
+/** At most `width` characters, the last one `…` where some are left out. */
+export function shortened(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`
+}
+
+/** Writes a line to stdout; waits where the reader is slower than we. */
+export async function printLine(line: string): Promise<void> {
+  if (!process.stdout.write(`${line}\n`)) await once(process.stdout, 'drain')
+}
+
+/** Returns what writes a value to stdout as one line of lossless JSON. A number that nobody knows (NaN) is null. */
+export async function jsonPrinter(options: { nan?: 'bare' | 'null' } = {}): Promise<(value: unknown) => Promise<void>> {
+  const { stringifyJson } = await import('../index.js')
+  const { nan = 'bare' } = options
+  return value => printLine(printableJson(stringifyJson(value, { nan })))
+}
+
+let endOfReader: () => void = () => process.exit()
+
+/** What is done when the reader of stdout has gone. Default: the process ends, quietly. */
+export function onReaderGone(end: () => void): void {
+  endOfReader = end
+}
+
+/** Makes a reader that ends early (`ptq ls queue | head`) the end of the output, and not an error. */
+export function endWithReader(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+      if (stream === process.stdout) endOfReader()
+    })
+  }
+}

@@ -1,0 +1,41 @@
+import { defineCommand, queueArgument, queueUrl, requireQueue, withQueue } from './command.js'
+import { interruptible } from './interruption.js'
+import { singleOption } from './option-values.js'
+import { countOf, jsonPrinter, printable, printLine } from './printing.js'
+
+/** `ptq retry` */
+export const retryCommand = defineCommand({
+  command: 'retry <queue>',
+  describe: 'Put dead letters back into the queue: they start afresh',
+  builder: yargs =>
+    queueArgument(yargs)
+      .option('match', {
+        type: 'string',
+        requiresArg: true,
+        coerce: singleOption('--match'),
+        describe: 'Only those whose id, payload or last reason contains this text',
+      })
+      .option('dead-letter', {
+        type: 'string',
+        requiresArg: true,
+        coerce: singleOption('--dead-letter'),
+        describe: "The queue of the dead letters (default: the queue's own)",
+      })
+      .option('json', { type: 'boolean', describe: 'Print JSON' })
+      .example('$0 retry ./queue', 'All of them')
+      .example("$0 retry ./queue --match 'No space left'", ''),
+  handler: args =>
+    withQueue(args.queue, args, queue =>
+      interruptible(async signal => {
+        await requireQueue(queue)
+        const { match, deadLetter } = args
+        const retried = await queue.retry({
+          signal,
+          ...(match !== undefined && { match }),
+          ...(deadLetter !== undefined && { deadLetter: queueUrl(deadLetter) }),
+        })
+        if (args.json) await (await jsonPrinter())({ retried })
+        else await printLine(`Put ${countOf(retried)} back into ${printable(queue.url)}`)
+      }),
+    ),
+})

@@ -1,0 +1,14 @@
+import { defineCommand, queueArgument, withQueue } from './command.js'
+import { printable, printLine } from './printing.js'
+
+/** `ptq rezero` */
+export const rezeroCommand = defineCommand({
+  command: 'rezero <queue>',
+  describe: 'Set the counts of inserted and completed tasks to 0',
+  builder: yargs => queueArgument(yargs).example('$0 rezero ./queue', 'Count from here'),
+  handler: args =>
+    withQueue(args.queue, args, async queue => {
+      await queue.rezero()
+      await printLine(`The counts of ${printable(queue.url)} are 0`)
+    }),
+})

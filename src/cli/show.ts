@@ -1,0 +1,45 @@
+import type { Failure, ListedTask, TaskQueue } from '../index.js'
+import { defineCommand, queueArgument, withQueue } from './command.js'
+import { jsonPrinter, printable, printLine } from './printing.js'
+
+/** `ptq show` */
+export const showCommand = defineCommand({
+  command: 'show <queue> <id>',
+  describe: 'Show one task with its failures, wherever it is: in the queue or among the dead letters',
+  builder: yargs =>
+    queueArgument(yargs)
+      .positional('id', { type: 'string', demandOption: true, describe: 'As ls prints it' })
+      .option('json', { type: 'boolean', describe: 'Print JSON' })
+      .example('$0 show ./queue 0f8fad5b-d9cb-469f-a165-70867728950e', ''),
+  handler: args =>
+    withQueue(args.queue, args, async queue => {
+      const found = (await inQueue(queue, args.id)) ?? (await amongFailures(queue, args.id))
+      if (found === undefined) throw new Error(`There is no task ${args.id} in ${queue.url} or its dead letters`)
+      const { task, state } = found
+      if (args.json) {
+        await (await jsonPrinter())({ id: task.id, state, payload: task.payload(), failures: task.failures })
+        return
+      }
+      await printLine(`Id: ${task.id}`)
+      await printLine(`State: ${state}`)
+      await printLine(`Task: ${printable(task.name)}`)
+      await printLine(`Payload: ${printable(task.payloadText)}`)
+      await printLine(`Failures: ${task.failures.length}`)
+      for (const failure of task.failures) await printLine(failureLine(failure))
+    }),
+})
+
+async function inQueue(queue: TaskQueue, id: string) {
+  const task = await queue.find(id)
+  return task && { task, state: task.state }
+}
+
+async function amongFailures(queue: TaskQueue, id: string): Promise<{ task: ListedTask; state: string } | undefined> {
+  for await (const task of queue.failures()) if (task.id === id) return { task, state: 'failed' }
+  return undefined
+}
+
+function failureLine({ attempt, reason, host, pid, failedAtMs, durationSeconds }: Failure): string {
+  const when = new Date(failedAtMs).toISOString()
+  return `  ${attempt}. ${when} on ${printable(host)} (process ${pid}) after ${durationSeconds.toFixed(1)} s: ${printable(reason)}`
+}

@@ -1,0 +1,81 @@
+/** The numbers of a queue as people read them: percentages as the original's `status` prints them. */
+import type { QueueStatus, WorkerStatus } from '../index.js'
+import { printable } from './printing.js'
+
+/** All that `status` tells. */
+export interface Overview extends QueueStatus {
+  /** Dead letters; NaN where there is no place for them. */
+  readonly failed: number
+}
+
+/** How fast a queue drains. */
+export interface Speed {
+  /** Tasks that left the queue a second, over the last while. */
+  readonly tasksPerSecond: number
+}
+
+/** One line a number. */
+export function statusLines(overview: Overview): string[] {
+  const { inserted, enqueued, completed, leased, delayed, failed, quarantined, foreign = 0, approximate } = overview
+  const lines = [
+    `Inserted: ${shown(inserted)}`,
+    `Enqueued: ${shown(enqueued)} (${percent(enqueued, inserted)} left)`,
+    `Completed: ${shown(completed)} (${percent(completed, inserted)})`,
+    enqueued > 0
+      ? `Leased: ${shown(leased)} (${percent(leased, enqueued)} of queue)`
+      : `Leased: ${shown(leased)} (--%) of queue`,
+    `Delayed: ${shown(delayed)}`,
+    `Failed: ${shown(failed)}`,
+    `Quarantined: ${shown(quarantined)}`,
+  ]
+  if (foreign > 0) lines.push(`Foreign files: ${foreign}`)
+  if (approximate) lines.push('(approximate)')
+  return lines
+}
+
+/** When the queue will be empty at this speed. */
+export function speedLine({ enqueued }: Overview, speed: Speed | undefined): string {
+  if (speed === undefined) return 'Rate: unknown yet'
+  const { tasksPerSecond: rate } = speed
+  const end = enqueued === 0 ? 'empty' : rate > 0 ? `ETA ${duration(enqueued / rate)}` : 'ETA unknown'
+  return `Rate: ${rateText(rate)}, ${end}`
+}
+
+/** A line for each worker, and one for each of its tasks. */
+export function workerLines(workers: readonly WorkerStatus[] | undefined, nowMs: number): string[] {
+  if (workers === undefined) return ['Workers: unknown']
+  const since = (ms: number) => duration(Math.max(0, nowMs - ms) / 1000)
+  return [
+    `Workers: ${workers.length}`,
+    ...workers.flatMap(worker => [
+      `${printable(worker.host)} process ${worker.pid}, ${worker.threads} threads, up ${since(worker.startedAtMs)}: ` +
+        `${worker.executed} executed, ${worker.failed} failed, ${rateText(worker.tasksPerSecond)}, ${Math.round(worker.rssMb)} MB`,
+      ...worker.running.map(({ id, name, startedAtMs, fraction, note }) => {
+        const part = fraction === undefined ? '' : ` ${(fraction * 100).toFixed(0)}%`
+        return `  ${printable(name)} ${printable(id)} for ${since(startedAtMs)}${part}${note === undefined ? '' : ` ${printable(note)}`}`
+      }),
+    ]),
+  ]
+}
+
+function shown(count: number): string {
+  return Number.isNaN(count) ? 'unknown' : String(count)
+}
+
+function percent(part: number, whole: number): string {
+  return whole > 0 && !Number.isNaN(part) ? `${((part / whole) * 100).toFixed(1)}%` : '--%'
+}
+
+function rateText(perSecond: number): string {
+  return `${perSecond >= 10 ? Math.round(perSecond) : perSecond.toFixed(1)}/s`
+}
+
+/** e.g. `5s`, `3m20s`, `2h05m`, `4d03h` */
+export function duration(seconds: number): string {
+  const whole = Math.round(seconds)
+  const two = (value: number) => String(value).padStart(2, '0')
+  if (whole < 60) return `${whole}s`
+  if (whole < 3600) return `${Math.floor(whole / 60)}m${two(whole % 60)}s`
+  if (whole < 24 * 3600) return `${Math.floor(whole / 3600)}h${two(Math.floor((whole % 3600) / 60))}m`
+  return `${Math.floor(whole / 86_400)}d${two(Math.floor((whole % 86_400) / 3600))}h`
+}

@@ -1,0 +1,41 @@
+import { defineCommand, queueArgument, withQueue } from './command.js'
+import { interruptible } from './interruption.js'
+import { numberOption } from './option-values.js'
+import { jsonPrinter, printLine } from './printing.js'
+import { statusLines } from './status-lines.js'
+import { readOverview, watch } from './watch.js'
+
+/** `ptq status` */
+export const statusCommand = defineCommand({
+  command: 'status <queue>',
+  describe: 'Print how many tasks there are, in which states, and how many are done',
+  builder: yargs =>
+    queueArgument(yargs)
+      .option('watch', {
+        type: 'boolean',
+        alias: 'w',
+        describe: 'Again and again, with rate, ETA and the running workers',
+      })
+      .option('interval-sec', {
+        type: 'string',
+        requiresArg: true,
+        coerce: numberOption('--interval-sec', { min: 0.1 }),
+        describe: 'Seconds between two looks of --watch (default: 2)',
+      })
+      .option('json', { type: 'boolean', describe: 'Print JSON; what nobody knows is null' })
+      .example('$0 status ./queue', '')
+      .example('$0 status ./queue --watch', 'Until Ctrl-C')
+      .example('$0 status sqs://tasks --region us-west-2 --json', ''),
+  handler: args =>
+    withQueue(args.queue, args, async queue => {
+      const printJson = args.json ? await jsonPrinter({ nan: 'null' }) : undefined
+      if (args.watch) {
+        const { intervalSec: intervalSeconds = 2 } = args
+        await interruptible(signal => watch(queue, { intervalSeconds, signal, printJson }))
+        return
+      }
+      const overview = await readOverview(queue)
+      if (printJson !== undefined) await printJson(overview)
+      else for (const line of statusLines(overview)) await printLine(line)
+    }),
+})

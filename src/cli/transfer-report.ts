@@ -1,0 +1,55 @@
+/** What `cp` and `mv` share: two queues, Ctrl-C, and the count at the end. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Argv } from 'yargs'
+import type { QueueStatus, TaskQueue } from '../index.js'
+import { type QueueArguments, queueOptions, requireQueue, withQueue } from './command.js'
+import { interruptible } from './interruption.js'
+import { countOf } from './printing.js'
+
+// How often, and how many seconds apart, counts that are approximate are read before what is left is believed.
+const LOOKS = 5
+const LOOK_SECONDS = 1
+
+/** Declares source and destination. */
+export function transferArguments<Args>(
+  yargs: Argv<Args>,
+): Argv<Args & QueueArguments & { source: string; destination: string; json: boolean | undefined }> {
+  return queueOptions(
+    yargs
+      .positional('source', { type: 'string', demandOption: true, describe: 'The queue to take from' })
+      .positional('destination', { type: 'string', demandOption: true, describe: 'The queue to put into' })
+      .option('json', { type: 'boolean', describe: 'Print JSON' }),
+  )
+}
+
+/** Opens both queues. What isn't there is an error before the other queue is made. */
+export function withQueues<R>(
+  args: QueueArguments & { source: string; destination: string },
+  work: (source: TaskQueue, destination: TaskQueue, signal: AbortSignal) => Promise<R>,
+): Promise<R> {
+  return withQueue(args.source, args, source =>
+    withQueue(args.destination, args, async destination => {
+      await requireQueue(source)
+      return interruptible(signal => work(source, destination, signal))
+    }),
+  )
+}
+
+/** What a queue holds, after a transfer: approximate counts are read again as long as they say that something is left. */
+export async function settledStatus(queue: TaskQueue): Promise<QueueStatus> {
+  let status = await queue.status()
+  for (let look = 1; look < LOOKS && status.approximate && status.enqueued > 0; look++) {
+    await sleep(LOOK_SECONDS * 1000)
+    status = await queue.status()
+  }
+  return status
+}
+
+/** e.g. `12 tasks (2 leased, 3 delayed)` */
+export function contents({ enqueued, leased, delayed, approximate }: QueueStatus): string {
+  const parts = [leased > 0 ? `${leased} leased` : '', delayed > 0 ? `${delayed} delayed` : ''].filter(
+    part => part !== '',
+  )
+  const states = parts.length === 0 ? '' : ` (${parts.join(', ')})`
+  return `${approximate ? 'about ' : ''}${countOf(enqueued)}${states}`
+}

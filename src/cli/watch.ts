@@ -1,0 +1,88 @@
+/** `ptq status --watch`: the numbers again and again, with the rate, the ETA and what the workers do. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { TaskQueue, WorkerStatus } from '../index.js'
+import { onReaderGone, printLine, shortened } from './printing.js'
+import { type Overview, type Speed, speedLine, statusLines, workerLines } from './status-lines.js'
+
+// The rate is that of the last minute: what the queue does now, and not jumpy.
+const WINDOW_MS = 60_000
+
+/** Looks until `signal` aborts, or the reader of stdout ends. */
+export async function watch(
+  queue: TaskQueue,
+  options: { intervalSeconds: number; signal: AbortSignal; printJson: ((value: unknown) => Promise<void>) | undefined },
+): Promise<void> {
+  const { intervalSeconds, signal, printJson } = options
+  const speedometer = new Speedometer()
+  const show = process.stdout.isTTY ? new Screen() : undefined
+  const ended = new AbortController()
+  onReaderGone(() => ended.abort())
+  const end = AbortSignal.any([signal, ended.signal])
+  while (!end.aborted) {
+    const overview = await readOverview(queue)
+    const workers = await workersOf(queue)
+    const speed = speedometer.add(overview, performance.now())
+    if (printJson !== undefined) {
+      await printJson({ ...overview, tasksPerSecond: speed?.tasksPerSecond ?? Number.NaN, workers: workers ?? null })
+    } else {
+      const lines = [
+        queue.url,
+        ...statusLines(overview),
+        speedLine(overview, speed),
+        ...workerLines(workers, Date.now()),
+      ]
+      if (show === undefined) for (const line of [...lines, '']) await printLine(line)
+      else show.draw(lines)
+    }
+    await sleep(intervalSeconds * 1000, undefined, { signal: end }).catch((error: unknown) => {
+      if (!end.aborted) throw error
+    })
+  }
+}
+
+/** The numbers of the queue and of its dead letters. */
+export async function readOverview(queue: TaskQueue): Promise<Overview> {
+  return { ...(await queue.status()), failed: await queue.failed() }
+}
+
+/** `undefined` where the queue can't hold what its workers do. */
+async function workersOf(queue: TaskQueue): Promise<readonly WorkerStatus[] | undefined> {
+  try {
+    return await queue.workers()
+  } catch (error) {
+    if (error instanceof Error && error.name === 'UnsupportedOperationError') return undefined
+    throw error
+  }
+}
+
+/** Tells how many tasks leave the queue: finished or gone to the dead letters, whether or not completions are tallied. */
+class Speedometer {
+  readonly #samples: { readonly atMs: number; readonly left: number }[] = []
+
+  /** `undefined` after the first sample. */
+  add({ inserted, enqueued }: Overview, atMs: number): Speed | undefined {
+    const samples = this.#samples
+    // Where nobody counts what is inserted, only what is in the queue can be compared.
+    samples.push({ atMs, left: (Number.isNaN(inserted) ? 0 : inserted) - enqueued })
+    while (samples.length > 2 && atMs - (samples[0]?.atMs ?? atMs) > WINDOW_MS) samples.shift()
+    const [first] = samples
+    const last = samples.at(-1)
+    if (first === undefined || last === undefined || last.atMs <= first.atMs) return undefined
+    // A purge, a rezero or tasks that were put back: less than nothing has left.
+    const tasks = Math.max(0, last.left - first.left)
+    return { tasksPerSecond: (tasks * 1000) / (last.atMs - first.atMs) }
+  }
+}
+
+/** Draws over what it drew before; cuts what doesn't fit, since a line that wraps would be two. */
+class Screen {
+  #drawn = 0
+
+  draw(lines: readonly string[]): void {
+    const { columns = 80, rows = 24 } = process.stdout
+    const fitting = lines.slice(0, rows - 1).map(line => shortened(line, columns - 1))
+    const back = this.#drawn === 0 ? '' : `\u001b[${this.#drawn}A\r`
+    process.stdout.write(`${back}\u001b[J${fitting.join('\n')}\n`)
+    this.#drawn = fitting.length
+  }
+}

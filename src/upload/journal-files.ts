@@ -1,0 +1,197 @@
+/**
+ * Journals of uploads in files of this machine, for queues that can't keep them: a line is added when a batch was
+ * acknowledged. What was under way when the process died is not known, and is inserted again under the same ids.
+ *
+ * ```text
+ * <state>/ptq/uploads/<queue>/<name>/<run>.journal
+ * ```
+ *
+ * `<state>` is `$XDG_STATE_HOME`, or `~/.local/state` (Windows: `%LOCALAPPDATA%`). `<run>` changes each time that the upload is
+ * taken up: an earlier owner, thought dead, finds its file gone.
+ */
+import { createHash, randomUUID } from 'node:crypto'
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import type { Backend, BatchFailure, Message, UploadHead, UploadState, Uploads } from '../backend.js'
+import { type Range, union, without } from './ranges.js'
+import { requireSameUpload } from './same-upload.js'
+
+const extension = '.journal'
+
+// Not O_CREAT: a file that another process has taken up must not come back.
+const appending = constants.O_WRONLY | constants.O_APPEND
+
+/** A line of a journal, after the first, which is the head. */
+type Line =
+  | { readonly stored: readonly [start: number, end: number] }
+  | { readonly counted: number }
+  | { readonly finished: true }
+
+export class JournalFiles implements Uploads {
+  readonly #backend: Backend
+
+  constructor(backend: Backend) {
+    this.#backend = backend
+  }
+
+  /** @throws Error where a journal is needed and no name was given, or the upload of this name is another one */
+  async begin(name: string | undefined, head: UploadHead): Promise<UploadState> {
+    if (name === undefined)
+      throw new Error('Expected a name: only an upload that is continued needs a journal in a file')
+    const folder = join(journalFolder(this.#backend), name)
+    for (;;) {
+      const found = journalsIn(folder)[0]
+      const state = found === undefined ? create(folder, head) : takeUp(name, join(folder, found), head)
+      // Otherwise another process was faster.
+      if (state !== undefined) return state
+    }
+  }
+
+  async insert(
+    run: string,
+    start: number,
+    messages: readonly Message[],
+    options: { delaySeconds: number },
+  ): Promise<readonly BatchFailure[]> {
+    const failures = await this.#backend.insert(messages, options)
+    const failed = union(failures.map(({ index }) => ({ start: start + index, end: start + index + 1 })))
+    for (const range of without({ start, end: start + messages.length }, failed)) {
+      append(run, { stored: [range.start, range.end] })
+    }
+    return failures
+  }
+
+  async settle(run: string, range: Range): Promise<Range[]> {
+    const { stored } = parseJournal(run)
+    return stored.filter(({ start, end }) => end > range.start && start < range.end)
+  }
+
+  async counted(run: string, count: number): Promise<void> {
+    append(run, { counted: count })
+  }
+
+  async finish(run: string): Promise<void> {
+    append(run, { finished: true })
+  }
+}
+
+/** Forgets all uploads into a queue that keeps no journals itself. */
+export function forgetUploads(backend: Backend): void {
+  if (backend.uploads === undefined) rmSync(journalFolder(backend), { recursive: true, force: true })
+}
+
+/** A folder for each queue: the same upload goes into several. */
+function journalFolder(backend: Backend): string {
+  const { identity = backend.label } = backend
+  const local = process.platform === 'win32' ? process.env.LOCALAPPDATA : undefined
+  const state = process.env.XDG_STATE_HOME || local || join(homedir(), '.local', 'state')
+  return join(state, 'ptq', 'uploads', createHash('sha256').update(identity).digest('hex').slice(0, 32))
+}
+
+function journalsIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter(name => name.endsWith(extension))
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return []
+    throw error
+  }
+}
+
+/** `undefined`: another process made one. The folder appears with its journal in it, by a rename. */
+function create(folder: string, head: UploadHead): UploadState | undefined {
+  const run = `${randomUUID()}${extension}`
+  const staged = join(dirname(folder), `~${randomUUID()}`)
+  mkdirSync(staged, { recursive: true })
+  writeFileSync(join(staged, run), `${JSON.stringify(head)}\n`)
+  try {
+    renameSync(staged, folder)
+  } catch (error) {
+    rmSync(staged, { recursive: true, force: true })
+    if (['ENOTEMPTY', 'EEXIST', 'EPERM'].includes(codeOf(error) ?? '')) return undefined
+    throw error
+  }
+  return { run: join(folder, run), head, stored: [], counted: 0, finished: false }
+}
+
+/** `undefined`: another process took it up. */
+function takeUp(name: string, path: string, head: UploadHead): UploadState | undefined {
+  let state: UploadState
+  try {
+    state = parseJournal(path)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+  requireSameUpload(name, path, state.head, head)
+  if (state.finished) return state
+  const run = join(dirname(path), `${randomUUID()}${extension}`)
+  try {
+    renameSync(path, run)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+  // Read anew: until the rename the earlier owner may have added lines. A line that was cut off by its death ends here.
+  const { stored, counted } = parseJournal(run)
+  appendText(run, '\n')
+  return { run, head: state.head, stored, counted, finished: false }
+}
+
+function parseJournal(path: string): UploadState {
+  const [first = '', ...lines] = readFileSync(path, 'utf8').split('\n')
+  const stored: Range[] = []
+  let counted = 0
+  let finished = false
+  for (const text of lines) {
+    const line = parseLine(text)
+    if (line === undefined) continue
+    if ('stored' in line) stored.push({ start: line.stored[0], end: line.stored[1] })
+    else if ('counted' in line) counted = line.counted
+    else finished = true
+  }
+  return { run: path, head: JSON.parse(first) as UploadHead, stored: union(stored), counted, finished }
+}
+
+/** `undefined` for the line of a process that died while it wrote. */
+function parseLine(text: string): Line | undefined {
+  try {
+    return text === '' ? undefined : (JSON.parse(text) as Line)
+  } catch {
+    return undefined
+  }
+}
+
+function append(run: string, line: Line): void {
+  try {
+    appendText(run, `${JSON.stringify(line)}\n`)
+  } catch (cause) {
+    const gone = codeOf(cause) === 'ENOENT'
+    const why = gone ? 'another process took this upload up, or somebody removed it' : String(cause)
+    throw new Error(`Expected to note in ${run} what was inserted, but ${why}`, { cause })
+  }
+}
+
+function appendText(path: string, text: string): void {
+  const file = openSync(path, appending)
+  try {
+    writeSync(file, text)
+  } finally {
+    closeSync(file)
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code
+}

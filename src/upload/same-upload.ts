@@ -1,0 +1,16 @@
+/** Whether an upload that is taken up is the one that was begun. */
+import type { UploadHead } from '../backend.js'
+
+/**
+ * @param name as the caller gave it
+ * @param place what to remove to begin anew, as messages show it
+ * @throws Error where the upload of this name is of another sequence or total
+ */
+export function requireSameUpload(name: string, place: string, begun: UploadHead, head: UploadHead): void {
+  if (begun.sequence === head.sequence && begun.total === head.total) return
+  const shown = ({ sequence, total }: UploadHead) => `${sequence}, ${total ?? 'an unknown number of'} tasks`
+  throw new Error(
+    `Expected upload \`${name}\` to go on with the sequence that it began with (${shown(begun)}), got another ` +
+      `(${shown(head)}). Choose another name, or remove ${place} to begin anew.`,
+  )
+}

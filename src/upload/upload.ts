@@ -1,0 +1,308 @@
+/**
+ * Inserts in slices: lanes, one a thread, each of which has one slice inserted at a time. Ids are fixed by a seed and the
+ * task's index, so that a slice can be tried again, and an upload with a name be continued.
+ */
+import type { Backend, UploadState, Uploads } from '../backend.js'
+import { type FailedSlice, InsertError } from '../errors.js'
+import { type Progress, startProgress } from '../progress.js'
+import type { TaskSource } from '../task-source.js'
+import { journalOf } from './journal.js'
+import { type Range, shownRange, sizeOf, union, without } from './ranges.js'
+import { type CuttableSequence, sequenceMark } from './sequence.js'
+import { fate, type QueueReference } from './slice-messages.js'
+import { type Flight, HereSliceRunner, type Landing, type SliceRunner, ThreadSliceRunner } from './slice-runner.js'
+import { BlockSource, CutSource, type Slice, type SliceSource } from './slice-source.js'
+import { newSeed } from './task-ids.js'
+
+/** How to insert in slices. */
+export interface UploadPlan {
+  readonly backend: Backend
+  /** How threads open the queue; `undefined`: the calling thread inserts. */
+  readonly queue: QueueReference | undefined
+  readonly tasks: UploadTasks
+  /** 0: the calling thread. */
+  readonly threads: number
+  /** As the backend can hold it, see `seconds.ts`. */
+  readonly delaySeconds: number
+  /** How many batches a thread may have under way at once. */
+  readonly concurrency: number
+  /** Show a bar. */
+  readonly progress: boolean
+  /** Leave the count of inserted tasks as it is. */
+  readonly skipInsertCounter: boolean
+  /** The name under which an interrupted upload goes on. */
+  readonly resume: string | undefined
+  /** Its abort ends the insert with an `InsertError`. */
+  readonly signal: AbortSignal
+}
+
+/** What is inserted: a sequence that can be cut, or an iterable that can't. */
+export type UploadTasks =
+  | { readonly cuttable: CuttableSequence }
+  | { readonly source: TaskSource; readonly total: number | undefined; readonly mark: string }
+
+/** How often a slice is tried, where that is safe. */
+const maxTries = 3
+
+/** So many slices a lane that failed one after the other, of which nothing was stored: the rest would fare no better. */
+const fruitlessSlices = 3
+
+/** How often the bar is told what slices have stored so far. Milliseconds. */
+const lookMs = 100
+
+/**
+ * Inserts tasks in slices. A slice that fails is reported with its range, and the others go on.
+ *
+ * @returns how many were inserted; of an upload that is continued, those that were missing
+ * @throws InsertError with the exact counts and the ranges that failed
+ */
+export async function upload(plan: UploadPlan): Promise<number> {
+  const { backend, resume, tasks } = plan
+  const journal = backend.uploads !== undefined || resume !== undefined ? journalOf(backend) : undefined
+  const total = 'cuttable' in tasks ? tasks.cuttable.sequence.length : tasks.total
+  const sequence = 'cuttable' in tasks ? sequenceMark(tasks.cuttable.reference) : tasks.mark
+  const begun = await journal?.begin(resume, { seed: newSeed(), sequence, total })
+  if (begun?.finished) return 0
+  const running = new Upload(plan, total, journal, begun)
+  await running.run()
+  await running.count()
+  await running.finish()
+  return running.result()
+}
+
+class Upload {
+  readonly #plan: UploadPlan
+  readonly #total: number | undefined
+  readonly #journal: Uploads | undefined
+  readonly #begun: UploadState | undefined
+  readonly #storedBefore: number
+  readonly #source: SliceSource
+  readonly #runner: SliceRunner
+  readonly #lanes: number
+  readonly #progress: Progress
+  readonly #flights = new Set<Flight>()
+  readonly #failedSlices: FailedSlice[] = []
+  readonly #errors: unknown[] = []
+  #inserted = 0
+  #failed = 0
+  #shown = 0
+  /** Slices in a row of which nothing was stored. */
+  #fruitless = 0
+  #ended = false
+
+  constructor(
+    plan: UploadPlan,
+    total: number | undefined,
+    journal: Uploads | undefined,
+    begun: UploadState | undefined,
+  ) {
+    const { tasks, threads, backend, queue, delaySeconds, concurrency } = plan
+    const stored = union(begun?.stored ?? [])
+    const settings = { seed: begun?.head.seed ?? newSeed(), run: begun?.run, delaySeconds, concurrency }
+    this.#plan = plan
+    this.#total = total
+    this.#journal = journal
+    this.#begun = begun
+    this.#storedBefore = sizeOf(stored)
+    this.#lanes = Math.max(1, threads)
+    const { sequence, reference } = 'cuttable' in tasks ? tasks.cuttable : { sequence: undefined, reference: undefined }
+    this.#source =
+      'cuttable' in tasks
+        ? new CutSource(tasks.cuttable.sequence.length, stored, threads)
+        : new BlockSource(tasks.source, total, stored, threads)
+    this.#runner =
+      queue === undefined
+        ? new HereSliceRunner(backend, sequence, settings)
+        : new ThreadSliceRunner(queue, reference, settings)
+    const left = total === undefined ? undefined : total - this.#storedBefore
+    this.#progress = startProgress({ label: 'Inserting', total: left, enabled: plan.progress })
+  }
+
+  async run(): Promise<void> {
+    const { signal } = this.#plan
+    const closed = () => this.#end(signal.reason)
+    if (signal.aborted) closed()
+    else signal.addEventListener('abort', closed)
+    const look = setInterval(() => this.#show(), lookMs)
+    try {
+      await Promise.all(Array.from({ length: this.#lanes }, () => this.#lane()))
+    } finally {
+      clearInterval(look)
+      signal.removeEventListener('abort', closed)
+      this.#runner.end()
+      await this.#source.stop()
+      this.#show()
+      this.#progress.stop()
+    }
+    const { error } = this.#source
+    if (error === undefined) return
+    this.#errors.push(error.thrown)
+    this.#failed += error.failed
+  }
+
+  /** One write an insert, so that the counter is exact whatever else is inserting. */
+  async count(): Promise<void> {
+    const { backend, skipInsertCounter } = this.#plan
+    const stored = this.#storedBefore + this.#inserted
+    const uncounted = stored - (this.#begun?.counted ?? 0)
+    if (skipInsertCounter || uncounted === 0) return
+    try {
+      await this.#noteCounted(stored)
+      try {
+        await backend.addInserted?.(uncounted)
+      } catch (error) {
+        await this.#noteCounted(stored - uncounted)
+        throw error
+      }
+    } catch (cause) {
+      const message = `The tasks are in ${backend.label}, but its count of inserted tasks could not be raised`
+      this.#errors.push(new Error(message, { cause }))
+    }
+  }
+
+  /**
+   * Noted before it is counted: whoever took the upload over meanwhile, so that this fails, counts all of it. If the process
+   * dies between the two, which takes milliseconds, the count is too low.
+   */
+  async #noteCounted(stored: number): Promise<void> {
+    if (this.#plan.resume !== undefined && this.#begun !== undefined) {
+      await this.#journal?.counted(this.#begun.run, stored)
+    }
+  }
+
+  async finish(): Promise<void> {
+    const complete = this.#errors.length === 0 && this.#failedSlices.length === 0
+    if (this.#begun === undefined || (this.#plan.resume !== undefined && !complete)) return
+    try {
+      await this.#journal?.finish(this.#begun.run)
+    } catch (cause) {
+      const { label } = this.#plan.backend
+      this.#errors.push(new Error(`The journal of the upload into ${label} could not be closed`, { cause }))
+    }
+  }
+
+  result(): number {
+    const errors = [...this.#failedSlices.map(({ error }) => error), ...this.#errors]
+    if (errors.length === 0) return this.#inserted
+    const { backend, resume } = this.#plan
+    const inserted = this.#inserted
+    const failed = this.#failed
+    const total = this.#total
+    const notTried = total === undefined ? undefined : Math.max(0, total - this.#storedBefore - inserted - failed)
+    const [first] = errors
+    throw new InsertError(
+      `${inserted}${total === undefined ? '' : ` of ${total - this.#storedBefore}`} tasks were inserted into ${backend.label}, ` +
+        `${failed} failed, ${notTried ?? 'an unknown number'} not tried: ${first instanceof Error ? first.message : first}` +
+        (resume === undefined ? '' : ` (the same insert with resume: '${resume}' goes on)`),
+      {
+        inserted,
+        failed,
+        notTried,
+        failedSlices: this.#failedSlices,
+        cause: errors.length === 1 ? first : new AggregateError(errors, `${errors.length} errors`),
+      },
+    )
+  }
+
+  async #lane(): Promise<void> {
+    while (!this.#ended) {
+      const slice = await this.#source.next()
+      if (slice === undefined || this.#ended) return
+      await this.#insert(slice, 1)
+    }
+  }
+
+  async #insert(slice: Slice, attempt: number): Promise<void> {
+    const flight = this.#runner.run(slice)
+    this.#flights.add(flight)
+    const landing = await flight.landed
+    this.#flights.delete(flight)
+    if (landing.error === undefined) {
+      this.#stored(sizeOf([slice]))
+      return
+    }
+    const { stored, retriable, lost } = await this.#aftermath(flight, landing)
+    this.#stored(sizeOf(stored))
+    for (const range of lost) this.#fail(range, landing.error, landing.died)
+    // The rest was not tried.
+    if (landing.ended) return
+    const rest = without(slice, union([...stored, ...lost]))
+    // A slice that gave too many tasks, or threw after its last one, is wrong although none of its own is missing.
+    if (rest.length === 0 && lost.length === 0 && !landing.died && !landing.retriable) this.#errors.push(landing.error)
+    for (const range of rest) {
+      const again = retriable && attempt < maxTries && !this.#ended
+      if (again) await this.#insert(part(slice, range), attempt + 1)
+      else this.#fail(range, landing.error, false)
+    }
+    if (sizeOf(stored) > 0) return
+    this.#fruitless += 1
+    if (this.#fruitless >= fruitlessSlices * this.#lanes) this.#end(undefined)
+  }
+
+  /** Of a slice that failed: what is stored, what nobody can tell of, and whether the rest may be tried again. */
+  async #aftermath(
+    { slice, fates }: Flight,
+    { retriable, ended, died }: Landing,
+  ): Promise<{ stored: Range[]; lost: Range[]; retriable: boolean }> {
+    const { uploads } = this.#plan.backend
+    if (uploads !== undefined && this.#begun !== undefined && !ended && (died || retriable)) {
+      try {
+        const stored = union(await uploads.settle(this.#begun.run, slice))
+        return { stored, lost: [], retriable: true }
+      } catch (error) {
+        this.#errors.push(error)
+        return { stored: withFate(slice, fates, [fate.stored]), lost: [], retriable: false }
+      }
+    }
+    const stored = withFate(slice, fates, [fate.stored])
+    if (ended) return { stored, lost: withFate(slice, fates, [fate.failed]), retriable: false }
+    // Without a journal of the queue's own, what was sent may be there or not; what was never sent is safe to try.
+    const lost = died ? withFate(slice, fates, [fate.underWay, fate.failed]) : []
+    return { stored, lost, retriable: died }
+  }
+
+  #stored(count: number): void {
+    this.#inserted += count
+    if (count > 0) this.#fruitless = 0
+  }
+
+  #fail(range: Range, cause: unknown, unknown: boolean): void {
+    const first = cause instanceof AggregateError ? cause.errors[0] : cause
+    const reason = first instanceof Error ? first.message : String(first)
+    const what = unknown ? 'it is not known whether they were inserted' : 'not inserted'
+    const error = new Error(`${shownRange(range)}, from 0: ${what}: ${reason}`, { cause })
+    this.#failed += sizeOf([range])
+    this.#failedSlices.push({ start: range.start, end: range.end, error })
+  }
+
+  /** Ends the insert; with a reason, if it is not one of the slices'. */
+  #end(reason: unknown): void {
+    if (reason !== undefined) this.#errors.push(reason)
+    this.#ended = true
+    this.#runner.stop()
+    void this.#source.stop()
+  }
+
+  #show(): void {
+    let done = this.#inserted
+    for (const { fates } of this.#flights) for (const one of fates) if (one === fate.stored) done++
+    this.#progress.add(Math.max(0, done - this.#shown))
+    this.#shown = Math.max(done, this.#shown)
+  }
+}
+
+function part(slice: Slice, { start, end }: Range): Slice {
+  return { start, end, texts: slice.texts?.slice(start - slice.start, end - slice.start) }
+}
+
+/** The indices of a slice's tasks with one of these fates, as ranges. */
+function withFate({ start }: Range, fates: Uint8Array, wanted: readonly number[]): Range[] {
+  const ranges: { start: number; end: number }[] = []
+  fates.forEach((one, at) => {
+    if (!wanted.includes(one)) return
+    const last = ranges.at(-1)
+    if (last?.end === start + at) last.end += 1
+    else ranges.push({ start: start + at, end: start + at + 1 })
+  })
+  return ranges
+}

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { LeaseLostError } from 'ptq'
+import { inQueue } from './folder.js'
+import { insert, leaseNow, leaseOne, namesIn } from './messages.js'
+import { settableClock } from './test-files.js'
+
+test('find and sed change queued tasks in place', () =>
+  inQueue(async (queue, root) => {
+    await insert(queue, 20)
+    const found = execFileSync('find', [join(root, 'queue'), '-name', '0--*.json'])
+      .toString()
+      .trim()
+      .split('\n')
+    assert.equal(found.length, 20)
+    for (const path of found) {
+      const edited = execFileSync('sed', ['s/noop/busy/', path])
+      execFileSync('tee', [path], { input: edited })
+    }
+    const leases = await leaseNow(queue, 20)
+    assert.equal(leases.filter(({ body }) => body.includes('"busy"')).length, 20)
+    assert.deepEqual(await queue.delete(leases, { tally: true }), [])
+  }))
+
+test('mv reschedules a task, and takes it from its holder', () => {
+  const { clock, options } = settableClock()
+  return inQueue(async (queue, root) => {
+    const [sent] = await insert(queue, 1)
+    const id = sent?.id ?? ''
+    const move = (time: number) => {
+      const [name = ''] = namesIn(root, 'queue')
+      renameSync(join(root, 'queue', name), join(root, 'queue', `${time}--${id}.json`))
+    }
+    move(clock.seconds + 100)
+    assert.deepEqual(await leaseNow(queue), [])
+    clock.seconds += 100
+    const stale = await leaseOne(queue, 1000)
+    move(0)
+    const [lost] = await queue.renew([stale], 60)
+    assert.ok(lost?.error instanceof LeaseLostError)
+    const lease = await leaseOne(queue, 60)
+    assert.deepEqual(await queue.delete([lease], { tally: true }), [])
+    assert.deepEqual(namesIn(root, 'movement'), [])
+  }, options)
+})
+
+test('rm of a task takes it from its holder; rm of completions starts that count anew', () =>
+  inQueue(async (queue, root) => {
+    await insert(queue, 3)
+    const [first, second, third] = await leaseNow(queue, 3)
+    assert.ok(first && second && third)
+    assert.deepEqual(await queue.delete([first], { tally: true }), [])
+    rmSync(join(root, 'completions'))
+    assert.equal((await queue.counts()).completed, 0)
+    for (const name of namesIn(root, 'queue').filter(name => name.includes(second.id)))
+      rmSync(join(root, 'queue', name))
+    const failures = await queue.delete([second, third], { tally: true })
+    assert.equal(failures.length, 1)
+    assert.equal((await queue.counts()).completed, 1)
+  }))

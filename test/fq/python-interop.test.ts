@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict'
+import { appendFileSync, existsSync, rmSync, truncateSync, utimesSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { LeaseLostError } from 'ptq'
+import type { Backend } from '#ptq/backend.js'
+import { inQueue } from './folder.js'
+import { failure, insert, leaseNow, leaseOne, namesIn } from './messages.js'
+import { PythonSide } from './python-side.js'
+import { settableClock } from './test-files.js'
+
+/** A queue that both sides have open, with one clock. */
+function shared(work: (ours: Backend, python: PythonSide, root: string, clock: { seconds: number }) => Promise<void>) {
+  const { clock, options } = settableClock()
+  return inQueue(async (queue, root) => {
+    await insert(queue, 0)
+    await work(queue, new PythonSide(root, () => clock.seconds), root, clock)
+  }, options)
+}
+
+/** Makes the tasks as old as they would be elsewhere when Python leases them: not some milliseconds. */
+function age(root: string): void {
+  for (const name of namesIn(root, 'queue')) utimesSync(join(root, 'queue', name), 1_700_000_000, 1_700_000_000)
+}
+
+function assertNothingLeft(root: string): void {
+  for (const folder of ['queue', 'movement', 'failures', 'staging']) assert.deepEqual(namesIn(root, folder), [], folder)
+}
+
+test('what we insert, Python leases, renews, cancels, releases, tallies and deletes', () =>
+  shared(async (ours, python, root, clock) => {
+    const ids = (await insert(ours, 4)).map(({ id }) => id).sort()
+    await ours.addInserted?.(4)
+    age(root)
+    assert.deepEqual([python.enqueued, python.inserted, python.leased], [4, 4, 0])
+    const task = python.lease(60)
+    assert.ok(task && ids.includes(task.id))
+    assert.equal(task.queueName, root)
+    assert.deepEqual(task.payload, [['tasks', 'noop'], [1], {}, -1])
+    assert.equal((await ours.counts()).leased, 1)
+    python.renew(task.id, 600)
+    assert.equal((await ours.counts()).leased, 1)
+    python.cancel(task.id)
+    assert.equal(python.leased, 0)
+    while (python.lease(60)) clock.seconds += 0
+    assert.equal(python.leased, 4)
+    clock.seconds += 2
+    python.release()
+    assert.equal((await ours.counts()).leased, 0)
+    for (const id of ids) {
+      assert.ok(python.lease(60))
+      python.delete(id, { tally: true })
+    }
+    assert.deepEqual(await leaseNow(ours), [])
+    assert.equal((await ours.counts()).completed, 4)
+    assertNothingLeft(root)
+  }))
+
+test('what Python inserts, we lease, renew, release, fail and delete', () =>
+  shared(async (ours, python, root, clock) => {
+    const id = python.insert([['tasks', 'noop'], [], {}, -1])
+    const late = python.insert([['tasks', 'late'], [], {}, -1], 100)
+    const { enqueued, inserted, delayed, leased } = await ours.counts()
+    assert.deepEqual({ enqueued, inserted, delayed, leased }, { enqueued: 2, inserted: 2, delayed: 1, leased: 0 })
+    for (let attempt = 1; attempt <= 3; attempt++) {
+      const lease = await leaseOne(ours, 30)
+      assert.deepEqual([lease.id, lease.attempt], [id, attempt])
+      assert.deepEqual(await ours.renew([lease], 60), [])
+      assert.equal(python.leased, 2)
+      if (attempt < 3) assert.deepEqual(await ours.release([lease], { delaySeconds: 0, failure: failure(attempt) }), [])
+      else assert.deepEqual(await ours.delete([lease], { tally: true }), [])
+    }
+    clock.seconds += 101
+    const lease = await leaseOne(ours)
+    assert.deepEqual([lease.id, lease.attempt], [late, 1])
+    assert.deepEqual(await ours.delete([lease], { tally: true }), [])
+    assert.equal(python.completed, 2)
+    assertNothingLeft(root)
+  }))
+
+test('each side takes over the leases of the other that ran out; late holders change nothing', () =>
+  shared(async (ours, python, root, clock) => {
+    await insert(ours, 1)
+    const stale = await leaseOne(ours, 30)
+    age(root)
+    clock.seconds += 32
+    const task = python.lease(30)
+    assert.equal(task?.id, stale.id)
+    const [lost] = await ours.delete([stale], { tally: true })
+    assert.ok(lost?.error instanceof LeaseLostError)
+    clock.seconds += 31
+    const lease = await leaseOne(ours, 30)
+    assert.equal(lease.attempt, 2)
+    // A late Python holder removes the history, since it finds none of the names in it; the task stays ours.
+    python.delete(stale.id, { tally: false })
+    assert.deepEqual(await ours.delete([lease], { tally: true }), [])
+    assertNothingLeft(root)
+  }))
+
+test('Python releases our leases, purges our tasks, and finishes a task that failed with us', () =>
+  shared(async (ours, python, root, clock) => {
+    await insert(ours, 2)
+    const [failed, held] = await leaseNow(ours, 2)
+    assert.ok(failed && held)
+    await ours.release([failed], { delaySeconds: 10, failure: failure(1) })
+    clock.seconds += 20
+    const task = python.lease(30)
+    assert.equal(task?.id, failed.id)
+    python.delete(failed.id, { tally: true })
+    python.release()
+    const [lost] = await ours.delete([held], { tally: true })
+    assert.ok(lost?.error instanceof LeaseLostError)
+    assert.equal((await leaseOne(ours)).id, held.id)
+    python.purge()
+    assert.equal((await ours.counts()).enqueued, 0)
+    await ours.purge({ native: false })
+    assertNothingLeft(root)
+  }))
+
+test('a Python inserter that overwrites or loses the history does no harm', () =>
+  shared(async (ours, python, root) => {
+    const id = python.insert(['x'])
+    rmSync(join(root, 'movement', id))
+    const lease = await leaseOne(ours)
+    // Python's insert writes this file after the task is listed, so perhaps only now.
+    appendFileSync(join(root, 'movement', id), `0--${id}.json\n`)
+    assert.deepEqual(await ours.delete([lease], { tally: true }), [])
+    assertNothingLeft(root)
+
+    const other = python.insert(['y'])
+    truncateSync(join(root, 'movement', other))
+    assert.equal((await leaseOne(ours)).attempt, 1)
+    assert.equal(await ours.releaseAll?.(), 1)
+    assert.equal((await leaseOne(ours)).attempt, 2)
+    assert.ok(existsSync(join(root, 'movement', other)))
+  }))

@@ -1,0 +1,57 @@
+import type { FileCalls, FileSystem } from '#ptq/backends/fq/file-system.js'
+import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
+
+/** What stands between the queue and the real filesystem: called before each call, it may throw, or take its time. */
+export interface Interference {
+  blocking?: (call: keyof FileCalls, path: string, to: string) => void
+  pooled?: (call: keyof FileCalls, path: string, to: string) => Promise<void>
+  /** Instead of the filesystem's own clock. */
+  clockMs?: () => number
+}
+
+function interfered({ blocking: block, pooled: pool, clockMs }: Interference): FileSystem {
+  const { blocking, pooled } = nodeFileSystem
+  const wrap = (
+    calls: FileCalls,
+    before: (call: keyof FileCalls, path: string, to: string) => void | Promise<void>,
+  ) => {
+    const around = <A extends [string, ...unknown[]], R>(name: keyof FileCalls, call: (...args: A) => R) => {
+      return (...args: A): R => {
+        const ready = before(name, args[0], typeof args[1] === 'string' ? args[1] : '')
+        // R is a promise wherever `before` gives one: both are those of the pooled calls.
+        return ready instanceof Promise ? (ready.then(() => call(...args)) as R) : call(...args)
+      }
+    }
+    return {
+      rename: around('rename', calls.rename),
+      unlink: around('unlink', calls.unlink),
+      read: around('read', calls.read),
+      write: around('write', calls.write),
+      stat: around('stat', calls.stat),
+      makeFolder: around('makeFolder', calls.makeFolder),
+      openFolder: around('openFolder', calls.openFolder),
+      removeFolder: around('removeFolder', calls.removeFolder),
+      clockMs: around('clockMs', clockMs ?? calls.clockMs),
+    } satisfies FileCalls
+  }
+  return {
+    ...nodeFileSystem,
+    blocking: wrap(blocking, (...call) => block?.(...call)),
+    pooled: wrap(pooled, async (...call) => pool?.(...call)),
+  }
+}
+
+export { interfered }
+
+/** An error of the filesystem, as Node throws it. */
+export function systemError(code: string, path: string): Error {
+  return Object.assign(new Error(`${code}: made by the test, open '${path}'`), { code, path })
+}
+
+/** A filesystem whose clock stands where the test puts it. `options` go to `open`. */
+export function settableClock(startSeconds = 1_800_000_000) {
+  const clock = { seconds: startSeconds }
+  // The jump of the host's clock makes the queue read the filesystem's clock anew.
+  const hostNowMs = () => clock.seconds * 1000
+  return { clock, options: { fileSystem: interfered({ clockMs: hostNowMs }), hostNowMs } }
+}

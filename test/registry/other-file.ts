@@ -1,0 +1,24 @@
+// A second file that registers under names that registry.test.ts has taken, when it is asked to.
+import { queueable, RegisteredTask, registerTask } from 'ptq'
+
+export const registerAgain = {
+  function: () =>
+    queueable(
+      function shared() {
+        return 2
+      },
+      { module: 'registry.test' },
+    ),
+  class: () => {
+    class Shared extends RegisteredTask {
+      execute() {
+        return 2
+      }
+    }
+    return registerTask(Shared)
+  },
+  own: () =>
+    queueable(function shared() {
+      return 2
+    }),
+}

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { partial } from 'ptq'
+import { note } from './poll-tasks.js'
+import { newTaskQueue } from './queue.js'
+import { startServer } from './server.js'
+import { startWorker } from './worker-process.js'
+
+// 100,000 tasks take more than half a minute, most of it fauxqs's, whose receives slow down with its backlog:
+// PTQ_TEST_SQS_TASKS=100000 runs them.
+const TASKS = Number(process.env.PTQ_TEST_SQS_TASKS ?? 10_000)
+
+function* notes(ledger: string) {
+  for (let n = 0; n < TASKS; n++) yield partial(note, n, ledger)
+}
+
+test('two processes with two threads each drain a queue; one is killed at work: every task is run, none is left', async t => {
+  const server = await startServer('fauxqs')
+  const folder = await mkdtemp(join(tmpdir(), 'ptq-sqs-'))
+  const ledger = join(folder, 'ledger')
+  const { endpoint } = server
+  const tq = newTaskQueue(endpoint)
+  assert.equal(await tq.insert(notes(ledger)), TASKS)
+
+  // What the victim holds comes back when its leases end; the survivor's are renewed.
+  const poll = { parallel: 2, leaseSeconds: 3, untilEmpty: true }
+  const victim = startWorker({ queue: tq.url, endpoint, poll, sayAfter: TASKS / 10 })
+  const survivor = startWorker({ queue: tq.url, endpoint, poll })
+  assert.equal(await victim.nextLine(), `${TASKS / 10} tasks succeeded`)
+  victim.child.kill('SIGKILL')
+  assert.deepEqual(await victim.ended, { code: null, signal: 'SIGKILL' })
+  assert.deepEqual(await survivor.ended, { code: 0, signal: null })
+
+  const runs = (await readFile(ledger, 'utf8')).trimEnd().split('\n')
+  const ran = new Set(runs.map(run => Number(run.split(' ')[0])))
+  const processes = new Set(runs.map(run => Number(run.split(' ')[1])))
+  assert.equal(ran.size, TASKS)
+  assert.deepEqual(processes, new Set([victim.child.pid, survivor.child.pid]))
+  assert.equal((await tq.status()).enqueued, 0)
+  t.diagnostic(`${TASKS} tasks, ${runs.length - TASKS} of them run twice`)
+
+  await tq.close()
+  await server.close()
+  await rm(folder, { recursive: true })
+})

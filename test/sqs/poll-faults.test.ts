@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, describe, test } from 'node:test'
+import { InsertError, partial, queueable, type TaskQueue } from 'ptq'
+import type { SqsOptions } from '#ptq/backends/sqs/index.js'
+import { type Fault, FaultProxy } from './fault-proxy.js'
+import { newTaskQueue } from './queue.js'
+import { type SqsServer, startServer } from './server.js'
+
+/** How often each task ran. */
+const runs = new Map<number, number>()
+
+const count = queueable(function count(n: number): void {
+  runs.set(n, (runs.get(n) ?? 0) + 1)
+})
+
+let whileRunning: () => Promise<void> = async () => undefined
+
+const takeLong = queueable(async function takeLong(n: number): Promise<void> {
+  await whileRunning()
+  count(n)
+})
+
+function* counts(total: number) {
+  for (let n = 0; n < total; n++) yield partial(count, n)
+}
+
+/** 23 batches, the last of them not full. */
+const TASKS = 225
+
+/** What the server did not do: sent again, it is done once. A line is one test; its faults follow each other. */
+const NOTHING_DONE: [string, Fault[]][] = [
+  [
+    'errors of the server and reset connections',
+    [
+      { kind: 'status', status: 500, code: 'InternalFailure' },
+      { kind: 'status', status: 503, code: 'ServiceUnavailable' },
+      { kind: 'reset' },
+    ],
+  ],
+  ['throttling', [{ kind: 'status', status: 400, code: 'RequestThrottled' }]],
+  ['entries that fail', [{ kind: 'partial', places: [0, 4], code: 'InternalError', senderFault: false }]],
+]
+
+describe('a TaskQueue on SQS behind a bad network', () => {
+  let server: SqsServer
+  let proxy: FaultProxy
+  const open: TaskQueue[] = []
+
+  before(async () => {
+    server = await startServer('fauxqs')
+    proxy = await FaultProxy.start(server.endpoint)
+  })
+  afterEach(async () => {
+    proxy.rules.length = 0
+    runs.clear()
+    for (const tq of open.splice(0)) await tq.close()
+  })
+  after(async () => {
+    await proxy.close()
+    await server.close()
+  })
+
+  function newQueue(options: SqsOptions = {}): TaskQueue {
+    const tq = newTaskQueue(proxy.endpoint, { maxAttempts: 1, ...options })
+    open.push(tq)
+    return tq
+  }
+
+  function inject(action: string, times: number, fault: Fault): void {
+    proxy.rules.push({ action, times, ...fault })
+  }
+
+  const timesRun = () => [...new Set(runs.values())].sort()
+  // A wait of 0.01 s is a long poll of a second, the least that SQS knows.
+  const SOON = { minBackoffWindow: 0.01, maxBackoffWindow: 0.01 }
+  const drain = (tq: TaskQueue, leaseSeconds = 60) => tq.poll({ ...SOON, parallel: 0, leaseSeconds, untilEmpty: true })
+
+  for (const [name, faults] of NOTHING_DONE) {
+    test(`${name}: every task is inserted once, run once and counted once`, async () => {
+      const tq = newQueue()
+      for (const fault of faults) {
+        for (const action of ['SendMessageBatch', 'DeleteMessageBatch']) inject(action, 1, fault)
+        // The others have no entries that could fail.
+        for (const action of ['ReceiveMessage', 'GetQueueAttributes']) {
+          if (fault.kind !== 'partial') inject(action, 1, fault)
+        }
+      }
+      assert.equal(await tq.insert(counts(TASKS)), TASKS)
+      assert.equal(await tq.enqueued(), TASKS)
+      assert.equal(await drain(tq), TASKS)
+      assert.equal(runs.size, TASKS)
+      assert.deepEqual(timesRun(), [1])
+      assert.equal(await tq.enqueued(), 0)
+    })
+  }
+
+  test('lost replies: a batch that is sent again is in the queue twice; every task is run, and nothing else is counted', async () => {
+    const tq = newQueue()
+    inject('SendMessageBatch', 1, { kind: 'lost-reply' })
+    inject('SendMessageBatch', 1, { kind: 'cut-reply' })
+    assert.equal(await tq.insert(counts(TASKS)), TASKS)
+    assert.equal(await tq.enqueued(), TASKS + 20)
+    for (const kind of ['lost-reply', 'cut-reply'] as const) {
+      inject('DeleteMessageBatch', 1, { kind })
+      // Nobody knows of these leases: they end after a second.
+      inject('ReceiveMessage', 1, { kind })
+    }
+    assert.equal(await drain(tq, 1), TASKS + 20)
+    assert.equal(runs.size, TASKS)
+    assert.deepEqual(timesRun(), [1, 2])
+    assert.equal(await tq.enqueued(), 0)
+  })
+
+  test('what could not be inserted in the end is counted exactly', async () => {
+    const tq = newQueue()
+    inject('SendMessageBatch', 1, { kind: 'partial', places: [1, 2, 3], code: 'AccessDenied', senderFault: true })
+    await assert.rejects(tq.insert(counts(TASKS), { total: TASKS }), (error: unknown) => {
+      assert.ok(error instanceof InsertError)
+      const { inserted, failed, notTried = Number.NaN } = error
+      assert.equal(failed, 3)
+      assert.equal(inserted + failed + notTried, TASKS)
+      runs.set(0, inserted)
+      return true
+    })
+    assert.equal(await tq.enqueued(), runs.get(0))
+  })
+
+  test('deletes that fail for good end the worker with the reason, and their tasks come again', async () => {
+    const tq = newQueue({ retrySeconds: 0 })
+    await tq.insert(counts(10))
+    inject('DeleteMessageBatch', 1, { kind: 'status', status: 503, code: 'ServiceUnavailable' })
+    await assert.rejects(drain(tq, 1), /Can't delete on sqs:\/\/.*ServiceUnavailable \(HTTP 503\)/)
+    assert.equal(await tq.enqueued(), 10)
+    assert.equal(await drain(tq), 10)
+    assert.equal(await tq.enqueued(), 0)
+    assert.equal(runs.size, 10)
+  })
+
+  test('a lease is kept through renewals that fail: the task runs once', async () => {
+    const tq = newQueue()
+    await tq.insert(partial(takeLong, 1))
+    inject('ChangeMessageVisibilityBatch', 1, { kind: 'status', status: 503, code: 'ServiceUnavailable' })
+    inject('ChangeMessageVisibilityBatch', 1, { kind: 'reset' })
+    inject('ChangeMessageVisibilityBatch', 1, { kind: 'lost-reply' })
+    inject('ChangeMessageVisibilityBatch', 1, { kind: 'partial', places: [0], code: 'Internal', senderFault: false })
+    whileRunning = async () => {
+      for (let renewals = 0; renewals < 5; renewals++) await proxy.next('ChangeMessageVisibilityBatch')
+    }
+    assert.equal(await drain(tq, 3), 1)
+    assert.deepEqual([...runs], [[1, 1]])
+    assert.equal(await tq.enqueued(), 0)
+  })
+})

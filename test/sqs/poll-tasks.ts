@@ -1,0 +1,18 @@
+/** Tasks of the tests that poll: the threads of a worker process import them from here. */
+import { appendFileSync } from 'node:fs'
+import { queueable } from 'ptq'
+
+/** Writes down who ran it. A line is appended in one piece, whoever else writes. */
+export const note = queueable(function note(n: number | bigint | string, ledger: string): void {
+  appendFileSync(ledger, `${n} ${process.pid}\n`)
+})
+
+/** Ends when a server answers: whoever waits for the request knows that the task runs. */
+export const knock = queueable(async function knock(url: string): Promise<void> {
+  await (await fetch(url)).text()
+})
+
+/** Fails. */
+export const fail = queueable(function fail(reason: string): void {
+  throw new RangeError(reason)
+})

@@ -1,0 +1,26 @@
+// A worker process: polls a queue, says after how many tasks it was told to, and at its end how many it executed.
+// Argument: a WorkerOrder as JSON.
+import { once } from 'node:events'
+import { type PollOptions, TaskQueue } from 'ptq'
+import './poll-tasks.js'
+import { ACCESS } from './queue.js'
+
+export interface WorkerOrder {
+  readonly queue: string
+  readonly endpoint: string
+  readonly poll: PollOptions
+  /** Says so after this many tasks. */
+  readonly sayAfter?: number
+  /** Begins no task before it was asked to stop. */
+  readonly untilStopped?: boolean
+}
+
+const { queue, endpoint, poll, sayAfter, untilStopped }: WorkerOrder = JSON.parse(process.argv[2] ?? '')
+const tq = new TaskQueue(queue, { ...ACCESS, endpoint, emptyWindowSeconds: 0 })
+let succeeded = 0
+tq.events.on('succeeded', () => {
+  if (++succeeded === sayAfter) console.log(`${succeeded} tasks succeeded`)
+})
+const stopped = once(process, 'SIGTERM').then(() => console.log('asked to stop'))
+console.log(`${await tq.poll({ ...poll, ...(untilStopped && { beforeFn: () => stopped }) })} tasks executed`)
+await tq.close()

@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, before, describe, test } from 'node:test'
+import { GetQueueUrlCommand, SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { partial, type TaskQueue } from 'ptq'
+import { FaultProxy } from './fault-proxy.js'
+import { fail, knock, note } from './poll-tasks.js'
+import { ACCESS, newTaskQueue } from './queue.js'
+import { closeServer, listen, type SqsServer, startServer } from './server.js'
+import { startWorker } from './worker-process.js'
+
+describe('a worker on SQS', () => {
+  let server: SqsServer
+  let proxy: FaultProxy
+  const open: TaskQueue[] = []
+
+  before(async () => {
+    server = await startServer('fauxqs')
+    proxy = await FaultProxy.start(server.endpoint)
+  })
+  afterEach(async () => {
+    proxy.rules.length = 0
+    for (const tq of open.splice(0)) await tq.close()
+  })
+  after(async () => {
+    await proxy.close()
+    await server.close()
+  })
+
+  /** A queue behind the proxy. */
+  function newQueue(): TaskQueue {
+    const tq = newTaskQueue(proxy.endpoint)
+    open.push(tq)
+    return tq
+  }
+
+  // A failed attempt waits for a second: the least that SQS knows.
+  const SOON = { minBackoffWindow: 0.01, maxBackoffWindow: 0.01 }
+
+  describe('a task that fails too often moves to the dead letters with its reason', () => {
+    test('on SQS', async () => {
+      const tq = newQueue()
+      const letters = newQueue()
+      await tq.insert(partial(fail, 'no such volume'))
+      const deaths: string[] = []
+      tq.events.on('dead-lettered', ({ reason, deadLetter }) => deaths.push(reason, deadLetter))
+      assert.equal(
+        await tq.poll({ ...SOON, parallel: 0, maxAttempts: 2, deadLetter: letters.url, untilEmpty: true }),
+        0,
+      )
+      assert.deepEqual(deaths, ['RangeError: no such volume', letters.url])
+      assert.equal(await tq.enqueued(), 0)
+      const [letter, ...others] = await letters.lease({ numTasks: 10 })
+      assert.deepEqual(others, [])
+      assert.deepEqual(letter?.payload(), [['poll-tasks', 'fail'], ['no such volume'], {}, -1])
+      assert.deepEqual(
+        letter.failures.map(({ attempt, reason, pid }) => [attempt, reason, pid]),
+        [[2, 'RangeError: no such volume', process.pid]],
+      )
+    })
+
+    test('in a folder, with the queue itself on SQS', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'ptq-sqs-'))
+      const deadLetter = `fq://${join(folder, 'failed')}`
+      const tq = newQueue()
+      await tq.insert(partial(fail, 'π ≠ 3'))
+      assert.equal(await tq.poll({ ...SOON, parallel: 0, maxAttempts: 1, deadLetter, untilEmpty: true }), 0)
+      const reasons: string[] = []
+      for await (const { failures } of tq.failures({ deadLetter }))
+        reasons.push(...failures.map(({ reason }) => reason))
+      assert.deepEqual(reasons, ['RangeError: π ≠ 3'])
+      assert.equal(await tq.enqueued(), 0)
+      await rm(folder, { recursive: true })
+    })
+
+    test('without a place for it, it stays in the queue and each failure is reported', async () => {
+      const tq = newQueue()
+      await tq.insert(partial(fail, 'once more'))
+      const retries: [number, number | undefined][] = []
+      tq.events.on('failed', ({ task, retryInSeconds }) => retries.push([task.attempt, retryInSeconds]))
+      const stopFn = ({ failed }: { failed: number }) => failed === 2
+      assert.equal(await tq.poll({ ...SOON, parallel: 0, maxAttempts: 1, stopFn }), 0)
+      assert.deepEqual(retries, [
+        [1, 1],
+        [2, 1],
+      ])
+      assert.equal(await tq.enqueued(), 1)
+    })
+  })
+  describe('SIGTERM', () => {
+    // Longer than any test: what is free again was given back.
+    const HELD = { parallel: 1, leaseSeconds: 600 }
+
+    test('lets the task that runs end, and takes no other', async () => {
+      const gate = await Gate.open()
+      const tq = newQueue()
+      await tq.insert([partial(knock, gate.url), partial(knock, gate.url)])
+      const worker = startWorker({ queue: tq.url, endpoint: proxy.endpoint, poll: HELD })
+      const running = await gate.knocked
+      worker.child.kill('SIGTERM')
+      assert.equal(await worker.nextLine(), 'asked to stop')
+      running.end()
+      assert.deepEqual(await worker.ended, { code: 143, signal: null })
+      assert.deepEqual(worker.lines, ['asked to stop', '1 tasks executed'])
+      const { enqueued, leased } = await tq.status()
+      assert.deepEqual({ enqueued, leased }, { enqueued: 1, leased: 0 })
+      await gate.close()
+    })
+
+    test('gives back what was leased and has not begun, at once', async () => {
+      const tq = newQueue()
+      await tq.insert(partial(fail, 'nobody runs it'))
+      const worker = startWorker({ queue: tq.url, endpoint: proxy.endpoint, poll: HELD, untilStopped: true })
+      while ((await tq.leased()) === 0) await proxy.next('ReceiveMessage')
+      worker.child.kill('SIGTERM')
+      assert.deepEqual(await worker.ended, { code: 143, signal: null })
+      assert.deepEqual(worker.lines, ['asked to stop', '0 tasks executed'])
+      assert.equal((await tq.lease()).length, 1)
+    })
+
+    test('the second time gives back what runs, at once', async () => {
+      const gate = await Gate.open()
+      const tq = newQueue()
+      await tq.insert(partial(knock, gate.url))
+      const worker = startWorker({ queue: tq.url, endpoint: proxy.endpoint, poll: HELD })
+      await gate.knocked
+      worker.child.kill('SIGTERM')
+      assert.equal(await worker.nextLine(), 'asked to stop')
+      worker.child.kill('SIGTERM')
+      assert.deepEqual(await worker.ended, { code: 143, signal: null })
+      assert.deepEqual(worker.lines, ['asked to stop'])
+      assert.equal((await tq.lease()).length, 1)
+      await gate.close()
+    })
+
+    test('ends a long poll', { timeout: 20_000 }, async () => {
+      const tq = newQueue()
+      await tq.enqueued()
+      const poll = { minBackoffWindow: 100 }
+      const worker = startWorker({ queue: tq.url, endpoint: proxy.endpoint, poll })
+      await proxy.next('ReceiveMessage')
+      proxy.rules.push({ action: 'ReceiveMessage', times: 1, kind: 'hang' })
+      await proxy.next('ReceiveMessage')
+      assert.equal(proxy.requests.at(-1)?.body.WaitTimeSeconds, 20)
+      worker.child.kill('SIGTERM')
+      assert.deepEqual(await worker.ended, { code: 143, signal: null })
+    })
+  })
+
+  describe('bodies are those of Python', () => {
+    test('what Python inserts is leased, run and deleted', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'ptq-sqs-'))
+      const ledger = join(folder, 'ledger')
+      const tq = newQueue()
+      await tq.enqueued()
+      // As boto3 sends what Python's TaskQueue.insert makes: no id, every character beyond ASCII escaped.
+      const bodies = [
+        `{"payload": [["poll-tasks", "note"], [18446744073709551615, "${ledger}"], {}, -1], "queueName": "jobs"}`,
+        `{"payload": [["poll-tasks", "note"], ["\\u4e16 \\ud83d\\ude00", "${ledger}"], {}, -1], "queueName": "jobs"}`,
+      ]
+      const client = new SQSClient({ ...ACCESS, endpoint: proxy.endpoint })
+      const Entries = bodies.map((MessageBody, n) => ({ Id: String(n), MessageBody, DelaySeconds: 0 }))
+      const { QueueUrl } = await client.send(new GetQueueUrlCommand({ QueueName: nameOf(tq) }))
+      const sent = await client.send(new SendMessageBatchCommand({ QueueUrl, Entries }))
+      assert.equal(sent.Successful?.length, 2)
+      client.destroy()
+      assert.equal(await tq.poll({ ...SOON, parallel: 0, untilEmpty: true }), 2)
+      const runs = readFileSync(ledger, 'utf8').trimEnd().split('\n')
+      assert.deepEqual(runs.sort(), [`18446744073709551615 ${process.pid}`, `世 😀 ${process.pid}`])
+      assert.equal(await tq.enqueued(), 0)
+      await rm(folder, { recursive: true })
+    })
+
+    test('what we insert is what Python reads: payload and queueName, in ASCII', async () => {
+      const tq = newQueue()
+      await tq.insert(partial(note, 7, '世 😀'))
+      const sent = proxy.requests.findLast(({ action }) => action === 'SendMessageBatch')
+      const [entry] = (sent?.body.Entries ?? []) as readonly { MessageBody?: string }[]
+      const text = entry?.MessageBody ?? ''
+      assert.match(text, /^[\x20-\x7e]+$/)
+      const { id, ...body } = JSON.parse(text)
+      // Python puts the receipt handle in the place of the id, and that in the place of the -1.
+      assert.match(id, /^[0-9a-f-]{36}$/)
+      assert.deepEqual(body, {
+        payload: [['poll-tasks', 'note'], [7, '世 😀'], {}, -1],
+        queueName: nameOf(tq),
+      })
+    })
+  })
+})
+
+function nameOf(tq: TaskQueue): string {
+  return tq.url.slice('sqs://'.length)
+}
+
+/** A server that answers when it is told to: tasks that ask it run until then. */
+class Gate {
+  readonly #server: Server
+  readonly url: string
+  /** Resolves when the first task asks, with what ends it. */
+  readonly knocked: Promise<ServerResponse>
+
+  private constructor(server: Server, url: string) {
+    this.#server = server
+    this.url = url
+    this.knocked = new Promise(resolve => server.once('request', (_, response) => resolve(response)))
+  }
+
+  static async open(): Promise<Gate> {
+    const server = createServer()
+    return new Gate(server, (await listen(server)).endpoint)
+  }
+
+  close(): Promise<void> {
+    return closeServer(this.#server)
+  }
+}

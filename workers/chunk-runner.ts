@@ -1,0 +1,135 @@
+/** Runs the tasks of a chunk and posts their outcomes. */
+import { runInContext } from '../src/context.js'
+import { errorToWire } from '../src/error-wire.js'
+import { monotonicMs } from '../src/monotonic.js'
+import { callCode } from '../src/task.js'
+import { type ChunkMessage, slot } from '../src/thread-messages.js'
+import type { ThreadLink } from './link.js'
+import type { LoadedCode } from './load-code.js'
+import { RunningTask } from './running-task.js'
+
+const noExtra: readonly unknown[] = []
+
+export class ChunkRunner {
+  readonly #chunk: ChunkMessage
+  readonly #codes: readonly LoadedCode[]
+  readonly #link: ThreadLink
+  readonly #kwargs: ReadonlyMap<number, Readonly<Record<string, unknown>>>
+  readonly #extras: ReadonlyMap<number, readonly unknown[]>
+  readonly #startMs = performance.now()
+  #next = 0
+  #ran = 0
+  /** How many {@link drain}s are under way. */
+  #draining = 0
+
+  constructor(chunk: ChunkMessage, codes: readonly LoadedCode[], link: ThreadLink) {
+    this.#chunk = chunk
+    this.#codes = codes
+    this.#link = link
+    this.#kwargs = new Map(chunk.kwargs)
+    this.#extras = new Map(chunk.extras)
+  }
+
+  /** No task of it is left to be begun. */
+  get isTaken(): boolean {
+    return this.#next >= this.#chunk.slots.length
+  }
+
+  /** Runs tasks one after the other until none is left; several of these share the chunk, the last says that it is done. */
+  async drain(): Promise<void> {
+    this.#draining++
+    const { slots } = this.#chunk
+    for (let index = this.#next++; index < slots.length; index = this.#next++) {
+      if (Atomics.compareExchange(slots, index, slot.waiting, slot.running) !== slot.waiting) continue
+      const running = this.#run(index)
+      // Tasks that return no promise are run in a row: an await between them would cost more than they do.
+      if (running !== undefined) await running
+    }
+    if (--this.#draining === 0) await this.#done()
+  }
+
+  /** Runs one task; a promise only if the task returns one. */
+  #run(index: number): Promise<void> | undefined {
+    const { startedAtMs, postAll } = this.#chunk
+    if (startedAtMs !== undefined) startedAtMs[index] = monotonicMs()
+    const startMs = postAll ? performance.now() : 0
+    const task = new RunningTask(this.#chunk, index, this.#link)
+    try {
+      const value = runInContext(task, () => this.#call(index))
+      if (isThenable(value)) return this.#settle(task, value, startMs)
+      this.#succeed(index, value, startMs)
+    } catch (thrown) {
+      this.#fail(index, thrown, startMs)
+    }
+    task.ended = true
+    this.#ran++
+    return undefined
+  }
+
+  async #settle(task: RunningTask, promise: PromiseLike<unknown>, startMs: number): Promise<void> {
+    // Only now: while a task runs without awaiting, nothing can come in that concerns it.
+    this.#link.begin(task)
+    try {
+      const value = await new Promise((resolve, reject) => {
+        // What breaks out of the task's own call makes it fail too.
+        task.fail = reject
+        promise.then(resolve, reject)
+      })
+      this.#succeed(task.index, value, startMs)
+    } catch (thrown) {
+      this.#fail(task.index, thrown, startMs)
+    }
+    task.ended = true
+    this.#link.end(task)
+    this.#ran++
+  }
+
+  #call(index: number): unknown {
+    const { calls } = this.#chunk
+    const loaded = this.#codes[calls[2 * index] as number]
+    if (loaded === undefined || 'error' in loaded)
+      throw loaded?.error ?? new Error(`Expected the code of task ${index} in the chunk`)
+    return callCode(
+      loaded.code,
+      calls[2 * index + 1] as readonly unknown[] | Record<string, unknown>,
+      this.#kwargs.get(index),
+      this.#extras.get(index) ?? noExtra,
+    )
+  }
+
+  #succeed(index: number, value: unknown, startMs: number): void {
+    const { chunk, slots, postAll } = this.#chunk
+    if (postAll) {
+      const elapsedMs = performance.now() - startMs
+      try {
+        this.#link.post({ type: 'succeeded', chunk, index, value, elapsedMs })
+      } catch (cause) {
+        throw new Error('Expected the task to return a value that can be cloned to another thread', { cause })
+      }
+    }
+    Atomics.store(slots, index, slot.succeeded)
+  }
+
+  #fail(index: number, thrown: unknown, startMs: number): void {
+    const { chunk, slots, postAll } = this.#chunk
+    const elapsedMs = postAll ? performance.now() - startMs : Number.NaN
+    this.#link.post({ type: 'failed', chunk, index, error: errorToWire(thrown), elapsedMs })
+    Atomics.store(slots, index, slot.failed)
+  }
+
+  async #done(): Promise<void> {
+    const elapsedMs = performance.now() - this.#startMs
+    await this.#link.callsDone()
+    // What a task printed is on its way through the main thread; it must not be lost if the process ends with the run.
+    await Promise.all([drained(process.stdout), drained(process.stderr)])
+    this.#link.post({ type: 'done', chunk: this.#chunk.chunk, elapsedMs, ran: this.#ran })
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+}
+
+function drained(stream: NodeJS.WriteStream): Promise<void> | undefined {
+  return stream.writableLength > 0 ? new Promise(resolve => stream.write('', () => resolve())) : undefined
+}

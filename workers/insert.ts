@@ -1,0 +1,88 @@
+/** Inserts slices in this thread. */
+import type { Backend } from '../src/backend.js'
+import { errorToWire } from '../src/error-wire.js'
+import { payloadText } from '../src/insert.js'
+import { openBackend } from '../src/open-backend.js'
+import { findSliceable } from '../src/sliceable.js'
+import { insertSlice, type SliceOutcome } from '../src/upload/insert-slice.js'
+import { journalOf } from '../src/upload/journal.js'
+import { rebuild } from '../src/upload/sequence.js'
+import {
+  control,
+  type QueueReference,
+  type SequenceReference,
+  type SliceMessage,
+  type SliceReport,
+} from '../src/upload/slice-messages.js'
+import { importOnce } from './load-code.js'
+
+/** A queue stays open for the next slice of the same insert, which comes at once if there is one. Milliseconds. */
+const keptOpenMs = 1000
+
+interface OpenQueue {
+  readonly backend: Promise<Backend>
+  uses: number
+  closing: NodeJS.Timeout | undefined
+}
+
+const openQueues = new Map<number, OpenQueue>()
+
+/** Makes the tasks of a slice and inserts them. Never rejects: what went wrong is in the report. */
+export async function insert(message: SliceMessage): Promise<SliceReport> {
+  Atomics.store(message.control, control.began, 1)
+  const queue = keepOpen(message.insert, message.queue)
+  try {
+    const { error, ...outcome } = await insertInto(await queue.backend, message)
+    return { ...outcome, error: error === undefined ? undefined : errorToWire(error) }
+  } catch (error) {
+    return { error: errorToWire(error), retriable: false, ended: false }
+  } finally {
+    letGo(message.insert, queue)
+  }
+}
+
+async function insertInto(backend: Backend, message: SliceMessage): Promise<SliceOutcome> {
+  const { content, start, end, seed, run, delaySeconds, concurrency, fates } = message
+  const journal = run === undefined ? undefined : { uploads: journalOf(backend), run }
+  const plan = { backend, journal, start, end, seed, delaySeconds, concurrency, fates, control: message.control }
+  if (!('name' in content)) return insertSlice({ ...plan, tasks: content, textOf: text => text })
+  const sequence = await load(content)
+  return insertSlice({ ...plan, tasks: sequence.slice(start, end), textOf: payloadText })
+}
+
+async function load({ name, url, fields }: SequenceReference) {
+  if (url !== undefined) await importOnce(url)
+  const registered = findSliceable(name)
+  if (registered !== undefined) return rebuild(registered, fields)
+  throw new Error(
+    `Expected ${url} to register ${name} by sliceable() when a thread imports it; ` +
+      'register it at the top level of that file, in every thread alike',
+  )
+}
+
+function keepOpen(insert: number, { url, options, code }: QueueReference): OpenQueue {
+  let queue = openQueues.get(insert)
+  if (queue === undefined) {
+    const loaded = code === undefined ? Promise.resolve() : importOnce(code)
+    queue = { backend: loaded.then(() => openBackend(url, options)), uses: 0, closing: undefined }
+    // Whoever uses it hears of it; the next slice tries again.
+    queue.backend.catch(() => openQueues.delete(insert))
+    openQueues.set(insert, queue)
+  }
+  queue.uses++
+  clearTimeout(queue.closing)
+  return queue
+}
+
+function letGo(insert: number, queue: OpenQueue): void {
+  if (--queue.uses > 0) return
+  queue.closing = setTimeout(() => {
+    openQueues.delete(insert)
+    // One that could not be opened was told to whoever wanted it; one that can't be closed is reported as a stray error.
+    void queue.backend.then(
+      backend => backend.close(),
+      () => undefined,
+    )
+  }, keptOpenMs)
+  queue.closing.unref()
+}
