@@ -5,6 +5,9 @@ import type { Patience } from './patience.js'
 import { isBackoffException } from './poll-options.js'
 import type { WorkerParts } from './worker-parts.js'
 
+/** Completions are counted once a batch: who is killed between a removal and its count leaves so many uncounted at most. */
+const talliedBatch = 100
+
 /** A task that ran to its end. */
 export interface Finished {
   readonly task: LeasedTask
@@ -28,13 +31,16 @@ export class Finisher {
   readonly #parts: WorkerParts
   readonly #patience: Patience
   readonly #owner: FinisherOwner
-  #finished: Finished[] = []
+  readonly #batchSize: number
+  readonly #finished: Finished[] = []
   /** How many tasks are finished and not yet removed. */
   pending = 0
   #working: Promise<void> | undefined
 
   constructor(parts: WorkerParts, patience: Patience, owner: FinisherOwner) {
     this.#parts = parts
+    const isCounted = parts.settings.tally && parts.backend.capabilities.counters
+    this.#batchSize = isCounted ? talliedBatch : Number.POSITIVE_INFINITY
     this.#patience = patience
     this.#owner = owner
   }
@@ -54,8 +60,7 @@ export class Finisher {
     // In a later turn: what ends in this one goes in the same batch.
     await new Promise<void>(resolve => setImmediate(resolve))
     while (this.#finished.length > 0) {
-      const batch = { left: this.#finished }
-      this.#finished = []
+      const batch = { left: this.#finished.splice(0, this.#batchSize) }
       for (const { task } of batch.left) this.#owner.onDeleting(task)
       try {
         await this.#patience.call(() => this.#remove(batch))

@@ -55,7 +55,7 @@ export class Intake implements LeaseSourceOwner {
     this.#record = record
     this.#owner = owner
     this.#backoff = new Backoff(settings.minBackoffWindow, settings.maxBackoffWindow, random)
-    this.#suspects = new Suspects(parts.backend, task => owner.isHeld(task))
+    this.#suspects = new Suspects(parts.backend, settings.maxAttempts)
     this.#pauses = new Backoff(settings.minBackoffWindow, settings.maxBackoffWindow, random)
   }
 
@@ -178,6 +178,7 @@ export class Intake implements LeaseSourceOwner {
       if (before instanceof Promise) await before
       calls.push(call)
     }
+    this.#suspects.endLook(tasks.length)
     return { calls, left: this.#suspects.left }
   }
 

@@ -38,7 +38,7 @@ export class StatusReporter {
   }
 
   /** Writes now and again what `run` does. It is asked then: to note each task that begins and ends would cost more. */
-  start(run: Run): void {
+  start(run: Pick<Run, 'running'>): void {
     if (this.#backend.reportWorker === undefined) return
     this.#timer = setInterval(() => this.#write(run), writeEveryMs)
     // A status is no reason to keep a process alive.
@@ -62,7 +62,7 @@ export class StatusReporter {
     await this.#report(undefined)
   }
 
-  #write(run: Run): void {
+  #write(run: Pick<Run, 'running'>): void {
     this.#writing ??= this.#report(this.#status(run)).finally(() => {
       this.#writing = undefined
     })
@@ -79,7 +79,7 @@ export class StatusReporter {
     }
   }
 
-  #status(run: Run): WorkerStatus {
+  #status(run: Pick<Run, 'running'>): WorkerStatus {
     const { executed, failed } = this.#record
     const nowMs = Date.now()
     const tasksPerSecond = ((executed - this.#last.executed) * 1000) / Math.max(1, nowMs - this.#last.atMs)

@@ -1,23 +1,27 @@
 /**
  * Tasks whose last attempt ended without a word: the worker died, perhaps of them. Each death counts an attempt of every
  * task that the worker had leased, so a poison task would take its neighbours along to the dead letters. Therefore a
- * worker has one suspect at a time: what is leased together with a poison task once is not together with it again.
+ * worker has few suspects at a time, the fewer the more attempts they had, and one alone in its last two attempts: what
+ * is no poison succeeds then.
  */
 import type { Backend } from '../backend.js'
 import type { LeasedTask } from '../queued-task.js'
 
+/** With one attempt less, so many times more suspects may be held at once. */
+const growth = 8
+
 export class Suspects {
   readonly #backend: Backend
-  readonly #isHeld: (task: LeasedTask) => boolean
-  #current: LeasedTask | undefined
+  readonly #maxAttempts: number
+  readonly #current = new Set<LeasedTask>()
   /** Those of the last look that have to wait. */
   #left: LeasedTask[] = []
-  /** How many tasks the next look may ask for: few while there are suspects, which are leased in vain. */
+  /** How many tasks the next look may ask for: few while most are suspects, which are leased in vain. */
   #limit = Number.POSITIVE_INFINITY
 
-  constructor(backend: Backend, isHeld: (task: LeasedTask) => boolean) {
+  constructor(backend: Backend, maxAttempts: number) {
     this.#backend = backend
-    this.#isHeld = isHeld
+    this.#maxAttempts = maxAttempts
   }
 
   /** Those of the last look that have to be given back. */
@@ -30,10 +34,14 @@ export class Suspects {
     return Math.min(max, this.#limit)
   }
 
-  /** Begins anew for what a look brought; it asked for twice as much as the last one unless that met a suspect. */
+  /** Begins anew for what a look brought. */
   newLook(): void {
     this.#left = []
-    this.#limit *= 2
+  }
+
+  /** Learns from a look that brought so many tasks. */
+  endLook(tasks: number): void {
+    this.#limit = this.#left.length * 2 > tasks ? Math.max(1, tasks >> 1) : this.#limit * 2
   }
 
   /** Whether a task that is not at its first attempt may be run now. */
@@ -43,30 +51,30 @@ export class Suspects {
     if (!capabilities.history || capabilities.uncountedReleases === false) return true
     const failures = (await this.#backend.failures?.(task)) ?? []
     if (failures.length >= task.attempt - 1) return true
-    this.#limit = 1
-    if (this.#isBusy) {
+    let most = this.#mostWith(task)
+    for (const suspect of this.#current) most = Math.min(most, this.#mostWith(suspect))
+    if (this.#current.size >= most) {
       this.#left.push(task)
       return false
     }
-    this.#current = task
+    this.#current.add(task)
     return true
   }
 
-  /** Notes that a task is held no more; true if it was the suspect. */
+  /** Notes that a task is held no more; true if it was the last suspect. */
   ended(task: LeasedTask): boolean {
-    if (task !== this.#current) return false
-    this.#current = undefined
-    return true
+    return this.#current.delete(task) && this.#current.size === 0
   }
 
   /** Whether some had to wait, and need not any more. */
   mayTakeLeft(): boolean {
-    const waited = this.#left.length > 0 && !this.#isBusy
-    if (waited) this.#left = []
-    return waited
+    const may = this.#left.length > 0 && this.#current.size === 0
+    if (may) this.#left = []
+    return may
   }
 
-  get #isBusy(): boolean {
-    return this.#current !== undefined && this.#isHeld(this.#current)
+  /** How many suspects may be held at once, this one among them. */
+  #mostWith({ attempt }: LeasedTask): number {
+    return growth ** Math.max(0, this.#maxAttempts - 1 - attempt)
   }
 }

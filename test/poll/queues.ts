@@ -93,7 +93,7 @@ export function onEach(
   kinds: readonly Kind[] = ['mem', 'fq'],
 ): void {
   for (const kind of kinds) {
-    it(`${name} (${kind})`, { timeout: 30_000 }, async () => {
+    it(`${name} (${kind})`, { timeout: 120_000 }, async () => {
       const queue = await TestQueue.make(kind)
       await run(queue)
       await queue.remove()

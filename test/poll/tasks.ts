@@ -1,6 +1,7 @@
 /// <reference lib="es2024.sharedmemory" />
 // What the workers of these tests run.
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { context, queueable, RegisteredTask, registerTask } from 'ptq'
 
 /** A gate that a test opens for tasks in whatever thread; passed by `executeArgs`. */
@@ -116,3 +117,9 @@ export class Greeting extends RegisteredTask<{ name: string }> {
   }
 }
 registerTask(Greeting)
+
+/** Runs until a file is there. */
+export const waitForFile = queueable(async function waitForFile(ledger: string, file: string): Promise<void> {
+  appendFileSync(ledger, `${context().id} ${context().attempt} ${process.pid}\n`)
+  while (!existsSync(file)) await sleep(5)
+})
