@@ -1,4 +1,5 @@
 /** The frame of a case: runs in a process of its own, warms up, measures, checks that the work was done, and reports. */
+import { readFileSync } from 'node:fs'
 import { counted } from './counter.js'
 import type { CaseParameters, Measurement } from './row.js'
 
@@ -50,11 +51,18 @@ export async function runCase(
     seconds,
     cpuSeconds: (cpu.user + cpu.system) / 1e6,
     rssBeforeMb,
-    // maxRSS is in KiB, and of the whole life of the process: the warm-up's peak counts too.
-    rssPeakMb: process.resourceUsage().maxRSS / 1024,
+    rssPeakMb: peakRssMb(),
     ...own,
   }
   process.stdout.write(`${JSON.stringify(measurement)}\n`)
+}
+
+/** Of the whole life of the process: the warm-up's peak counts too. */
+function peakRssMb(): number {
+  // On Linux maxRSS begins with what the process that started this one had: `VmHWM` doesn't (proc(5)). Both are in KiB.
+  const status = process.platform === 'linux' ? readFileSync('/proc/self/status', 'utf8') : ''
+  const peak = /^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1]
+  return (peak === undefined ? process.resourceUsage().maxRSS : Number(peak)) / 1024
 }
 
 /** A setting of the case that has to be a number. */

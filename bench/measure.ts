@@ -21,6 +21,8 @@ export interface Result {
   readonly p50Ms: number | undefined
   readonly p99Ms: number | undefined
   readonly lostRenames: number | undefined
+  readonly firstMs: number | undefined
+  readonly mainShare: number | undefined
 }
 
 export interface RowResult {
@@ -72,6 +74,8 @@ export async function measureRow(
       p50Ms: some(({ p50Ms }) => p50Ms),
       p99Ms: some(({ p99Ms }) => p99Ms),
       lostRenames: some(({ lostRenames }) => lostRenames),
+      firstMs: some(({ firstMs }) => firstMs),
+      mainShare: some(({ mainShare }) => mainShare),
     }
   })
   return { row, place: settings.place, results }

@@ -54,6 +54,10 @@ export interface Measurement {
   readonly p99Ms?: number
   /** The part of all renames for a lease that another worker was faster with. Rows of several workers only. */
   readonly lostRenames?: number
+  /** From the beginning to the first task in the queue. Rows of uploads only. */
+  readonly firstMs?: number
+  /** The main thread's part of the CPU time, from 0 to 1. Rows of slices only, on Linux. */
+  readonly mainShare?: number
 }
 
 /** What the project promises; where its number comes from stands in docs and in the row's title. */
@@ -66,3 +70,5 @@ export type Target =
   | { readonly kind: 'seconds'; readonly atMost: number }
   /** Of the contender that lost most. */
   | { readonly kind: 'lostRenames'; readonly under: number }
+  /** Of the first contender. */
+  | { readonly kind: 'mainShare'; readonly under: number }

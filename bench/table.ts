@@ -16,6 +16,8 @@ const COLUMNS: readonly (readonly [heading: string, cell: Cell])[] = [
   ['+MB', ({ rssGrowthMb }) => whole(rssGrowthMb)],
   ['p50 ms', ({ p50Ms }) => (p50Ms === undefined ? '' : short(p50Ms))],
   ['p99 ms', ({ p99Ms }) => (p99Ms === undefined ? '' : short(p99Ms))],
+  ['first ms', ({ firstMs }) => (firstMs === undefined ? '' : short(firstMs))],
+  ['main %', ({ mainShare }) => (mainShare === undefined ? '' : short(mainShare * 100))],
   ['lost %', ({ lostRenames }) => (lostRenames === undefined ? '' : short(lostRenames * 100))],
 ]
 

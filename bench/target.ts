@@ -46,6 +46,11 @@ function judgeOne(target: Target, ours: Result, results: readonly Result[]): Ver
       const words = `under ${target.under * 100} % of renames lost`
       return { target: words, measured, reached: measured < target.under }
     }
+    case 'mainShare': {
+      const measured = ours.mainShare ?? Number.NaN
+      const words = `the main thread does under ${target.under * 100} % of the work`
+      return { target: words, measured, reached: measured < target.under }
+    }
     case 'seconds': {
       const measured = ours.seconds
       return { target: `at most ${target.atMost} s`, measured, reached: measured <= target.atMost }

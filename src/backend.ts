@@ -100,6 +100,7 @@ export interface Counts {
   readonly foreign?: number
 }
 
+/** Free to be leased, under a lease, or not to be leased yet. */
 export type MessageState = 'ready' | 'leased' | 'delayed'
 
 /** A message as a listing shows it; nothing is leased by looking. */
@@ -209,7 +210,9 @@ export interface Uploads {
   finish(run: string): Promise<void>
 }
 
+/** The code that talks to one kind of queue; one object is one open queue. */
 export interface Backend {
+  /** What it can do. */
   readonly capabilities: Capabilities
   /** The queue as a person calls it in messages: a path, a name with its region. */
   readonly label: string
@@ -246,6 +249,7 @@ export interface Backend {
   /** Removes finished messages; with `tally`, each one that was removed by this call is counted. */
   delete(leases: readonly Lease[], options: { tally: boolean }): Promise<readonly BatchFailure[]>
 
+  /** Reads all numbers at once; changes nothing. */
   counts(): Promise<Counts>
 
   /** Removes everything. `native` asks for the engine's own way where there is one. */
@@ -293,6 +297,7 @@ export interface Backend {
 
 /** How a protocol's queues are opened. `url` is the part after the protocol, see `QueueUrl`. */
 export interface BackendOpener {
+  /** Opens a queue; may be called again where it failed. */
   open(url: QueueUrl, options: BackendOptions): Promise<Backend>
 }
 

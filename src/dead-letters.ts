@@ -92,6 +92,7 @@ export async function retryFailures(queue: QueueConnection, options: RetryOption
   const given = checkSignal('signal', options.signal)
   const closing = queue.backend.signal
   const signal = given === undefined ? closing : AbortSignal.any([closing, given])
+  signal.throwIfAborted()
   return queue.backend.use(async backend => {
     const letters = requireDeadLetters(queue, backend, deadLetter)
     try {

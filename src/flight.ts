@@ -6,6 +6,9 @@ import { monotonicMs } from './monotonic.js'
 /** How long a task that was asked to end by its `signal` may take to do so before its thread is stopped. Milliseconds. */
 const abortGraceMs = 250
 
+/** A file may take `timeoutSeconds` to load, but at least this long: that limit is meant for tasks. Milliseconds. */
+const leastLoadMs = 30_000
+
 /** A task that said it is about to end its thread, and why. */
 interface Ending {
   readonly chunk: number
@@ -103,7 +106,8 @@ export class Flight {
         running++
       }
     }
-    return running > 0 || (this.#loading !== undefined && nowMs - this.#loading.sinceMs >= timeoutMs)
+    if (running > 0) return true
+    return this.#loading !== undefined && nowMs - this.#loading.sinceMs >= Math.max(timeoutMs, leastLoadMs)
   }
 
   /** Takes the flight apart after its thread died. */

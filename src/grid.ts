@@ -48,6 +48,7 @@ export class TaskGrid<R = unknown> implements Sliceable<FunctionTask<[], R>> {
     return new TaskGrid(this.fn, this, this.start + start, this.start + end)
   }
 
+  /** Makes the tasks of this part. */
   *[Symbol.iterator](): Generator<FunctionTask<[], R>, void, undefined> {
     for (let index = this.start; index < this.end; index++) yield callWith(this.fn, boxAt(this, index))
   }

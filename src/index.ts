@@ -17,6 +17,7 @@ export type {
   WorkerStatus,
 } from './backend.js'
 export type { MemOptions } from './backends/mem.js'
+export type { BoundFunction } from './bound-function.js'
 export type { Clock } from './clock.js'
 export { context, type TaskContext } from './context.js'
 export type { RetryOptions } from './dead-letters.js'
@@ -50,6 +51,7 @@ export {
   queueable,
   type RegisterTaskOptions,
   registerTask,
+  type TaskClass,
 } from './registry.js'
 export type { Result } from './results.js'
 export { type Sliceable, type SliceableClass, type SliceableOptions, sliceable } from './sliceable.js'

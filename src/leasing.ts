@@ -27,7 +27,10 @@ export class Leasing {
   readonly #concurrency: number
   /** Those to give back at the end, with the moment by our own clock when they run out, in ms since 1970. */
   readonly #held = new Map<LeasedTask, number>()
-  /** Renewals under way. Until one has ended nobody knows the handle by which its task can be released or deleted. */
+  /**
+   * Renewals under way, and what waits for them. Until one has ended nobody knows the handle by which its task can be
+   * renewed again, released or deleted.
+   */
   readonly #renewing = new Map<LeasedTask, Promise<unknown>>()
   #sweepAt = minSweep
 
@@ -66,11 +69,12 @@ export class Leasing {
       // Whoever found messages that are no tasks has waited already.
       const waitSeconds = refused.size === 0 ? plan.waitSeconds : 0
       const leases = await backend.lease({ ...plan, waitSeconds })
+      const endMs = Date.now() + plan.seconds * 1000
       const tasks: LeasedTask[] = []
       let moved = false
       for (const lease of leases) {
         try {
-          tasks.push(this.#keep(lease, plan.seconds))
+          tasks.push(this.#keep(lease, endMs))
         } catch (error) {
           await setAside(backend, lease, error)
           // One that comes back was not moved away: asking again could go on without end.
@@ -84,18 +88,13 @@ export class Leasing {
 
   /** The leases now end `seconds` from now. */
   async renew(backend: Backend, tasks: readonly LeasedTask[], seconds: number): Promise<Failed> {
-    await this.#renewed(tasks)
-    const renewal = this.#change(backend, tasks, leases => backend.renew(leases, seconds))
-    for (const task of tasks) this.#renewing.set(task, renewal)
-    let failed: Failed
-    try {
-      failed = await renewal
-    } finally {
-      for (const task of tasks) this.#renewing.delete(task)
-    }
+    const failed = await this.#inTurn(tasks, () =>
+      this.#change(backend, tasks, leases => backend.renew(leases, seconds)),
+    )
+    const endMs = Date.now() + seconds * 1000
     for (const task of tasks) {
       const error = failed.get(task)
-      if (error === undefined) this.#hold(task, seconds)
+      if (error === undefined) this.#held.set(task, endMs)
       else if (error instanceof LeaseLostError) this.#held.delete(task)
     }
     return failed
@@ -107,38 +106,38 @@ export class Leasing {
     tasks: readonly LeasedTask[],
     options: { delaySeconds: number; failure?: Failure },
   ): Promise<Failed> {
-    await this.#renewed(tasks)
-    return this.#end(tasks, await this.#change(backend, tasks, leases => backend.release(leases, options)))
+    const release = () => this.#change(backend, tasks, leases => backend.release(leases, options))
+    return this.#end(tasks, await this.#afterRenewals(tasks, release))
   }
 
   /** Removes finished tasks. */
   async delete(backend: Backend, tasks: readonly LeasedTask[], options: { tally: boolean }): Promise<Failed> {
-    await this.#renewed(tasks)
-    return this.#end(tasks, await this.#change(backend, tasks, leases => backend.delete(leases, options)))
+    const remove = () => this.#change(backend, tasks, leases => backend.delete(leases, options))
+    return this.#end(tasks, await this.#afterRenewals(tasks, remove))
   }
 
-  #keep(lease: Lease, seconds: number): LeasedTask {
+  #keep(lease: Lease, endMs: number): LeasedTask {
     const task = new LeasedTask(lease, this)
-    this.#hold(task, seconds)
+    this.#held.set(task, endMs)
     if (this.#held.size >= this.#sweepAt) this.#sweep()
     return task
   }
 
-  /** Resolves when none of these tasks is being renewed. */
-  async #renewed(tasks: readonly LeasedTask[]): Promise<void> {
-    if (this.#renewing.size === 0) return
-    for (let task = this.#firstRenewing(tasks); task !== undefined; task = this.#firstRenewing(tasks)) {
-      // What it came to is told to whoever renews.
-      await Promise.allSettled([this.#renewing.get(task)])
+  #afterRenewals(tasks: readonly LeasedTask[], change: () => Promise<Failed>): Promise<Failed> {
+    const isFree = this.#renewing.size === 0 || !tasks.some(task => this.#renewing.has(task))
+    return isFree ? change() : this.#inTurn(tasks, change)
+  }
+
+  /** Runs `change` when those before it have ended; those that come meanwhile wait for it. */
+  async #inTurn(tasks: readonly LeasedTask[], change: () => Promise<Failed>): Promise<Failed> {
+    // How they end is told to whoever called them.
+    const turn = Promise.allSettled(tasks.map(task => this.#renewing.get(task))).then(change)
+    for (const task of tasks) this.#renewing.set(task, turn)
+    try {
+      return await turn
+    } finally {
+      for (const task of tasks) if (this.#renewing.get(task) === turn) this.#renewing.delete(task)
     }
-  }
-
-  #firstRenewing(tasks: readonly LeasedTask[]): LeasedTask | undefined {
-    return this.#renewing.size === 0 ? undefined : tasks.find(task => this.#renewing.has(task))
-  }
-
-  #hold(task: LeasedTask, seconds: number): void {
-    this.#held.set(task, Date.now() + seconds * 1000)
   }
 
   /** What was ended, and what turned out to be lost, needs no giving back. */

@@ -25,6 +25,7 @@ export class TaskRange<R = unknown> implements Sliceable<FunctionTask<[], R>> {
     return new TaskRange(this.fn, this.start + start, this.start + end)
   }
 
+  /** Makes the tasks of this part. */
   *[Symbol.iterator](): Generator<FunctionTask<[], R>, void, undefined> {
     for (let i = this.start; i < this.end; i++) yield callWith(this.fn, i)
   }

@@ -7,6 +7,7 @@
  */
 import { callerFile, moduleName } from './caller.js'
 import { argumentError, UnregisteredTaskError } from './errors.js'
+import type { Task } from './task.js'
 
 /** The key of a function: the stem of its module's file and its own name, as in Python. */
 export type FunctionKey = readonly [module: string, name: string]
@@ -28,6 +29,8 @@ export interface RegisteredFunction extends CodeOrigin {
   /** `[module, name]`, one array for all of its tasks. */
   readonly key: FunctionKey
   readonly fn: AnyFunction
+  /** How many arguments a task must have at least. */
+  readonly minArgs: number
 }
 
 /** A class known by its name. */
@@ -40,7 +43,7 @@ export interface RegisteredClass extends CodeOrigin {
 export type RegisteredCode = RegisteredFunction | RegisteredClass
 
 /** A class whose objects are tasks; rebuilt from a payload by `new Class(fields)`. */
-export type TaskClass = new (fields: never) => { execute(...extra: never[]): unknown; payload(): unknown }
+export type TaskClass = new (fields: never) => Pick<Task, 'execute' | 'payload'>
 
 /** Overrides of what `queueable` finds out by itself. */
 export interface QueueableOptions {
@@ -48,6 +51,11 @@ export interface QueueableOptions {
   readonly module?: string
   /** Second half of the key. Default: the function's own name. */
   readonly name?: string
+  /**
+   * How many arguments a task must have at least. Default: the parameters before the first one with a default value.
+   * TypeScript's `?` leaves no trace in the code that runs, so a function with such parameters needs this, or defaults.
+   */
+  readonly minArgs?: number
   /** `import.meta.url` of the module that threads import to get the function. Default: the file that calls `queueable`. */
   readonly url?: string
 }
@@ -101,10 +109,14 @@ export function queueable<F extends AnyFunction>(fn: F, options: QueueableOption
       module,
     )
   }
+  const { minArgs = fn.length } = options
+  if (!Number.isInteger(minArgs) || minArgs < 0 || minArgs > fn.length) {
+    throw argumentError('options.minArgs', `an integer from 0 to the ${fn.length} parameters of ${name}`, minArgs)
+  }
   const names = registry.functions.get(module) ?? new Map<string, RegisteredFunction>()
   const known = names.get(name)
   if (known !== undefined && known.fn !== fn) refuseSecond(`function ${module}.${name}`, known, url, known.fn, fn)
-  const entry: RegisteredFunction = { kind: 'function', module, name, key: [module, name], fn, url }
+  const entry: RegisteredFunction = { kind: 'function', module, name, key: [module, name], fn, url, minArgs }
   registry.functions.set(module, names.set(name, entry))
   registry.byFunction.set(fn, entry)
   return fn

@@ -34,7 +34,9 @@ export type Payload = FunctionPayload | ClassPayload
 
 /** A task: something that can say its payload and be executed. */
 export interface Task<R = unknown> {
+  /** The task in JSON's terms, the same in every language. */
   payload(): Payload
+  /** Runs it. `extra` are arguments that come after its own and are in no payload. */
   execute(...extra: never[]): R
   /** Only for the compiler: refuses a {@link FunctionTask} that still needs arguments. */
   readonly missing?: (() => void) | undefined
@@ -59,7 +61,7 @@ export type OpenTask<R = unknown> = BareTask<R> | FunctionTask<never[], R> | ((.
 /** What running a task resolves with. */
 export type TaskResult<T> = T extends readonly [infer Bare, readonly unknown[]]
   ? TaskResult<Bare>
-  : T extends { execute(...extra: never[]): infer R }
+  : T extends Pick<Task<infer R>, 'execute'>
     ? Awaited<R>
     : T extends (...args: never[]) => infer R
       ? Awaited<R>
@@ -252,10 +254,10 @@ function callFunction(
  */
 export function checkArity(code: RegisteredFunction, argCount: number, hasKwargs: boolean): void {
   const given = argCount + (hasKwargs ? 1 : 0)
-  if (given < code.fn.length) {
+  if (given < code.minArgs) {
     throw new TypeError(
-      `Expected ${code.fn.length} arguments for ${codeName(code)}, got ${given}; add them by partial(), or give the ` +
-        "parameters that may be left out a default value (TypeScript's `?` is gone when the code runs)",
+      `Expected at least ${code.minArgs} arguments for ${codeName(code)}, got ${given}; add them by partial(), or, if they ` +
+        "may be left out, give those parameters default values or queueable() { minArgs } (TypeScript's `?` is gone when the code runs)",
     )
   }
 }

@@ -18,6 +18,12 @@ import { toPayload } from '#ptq/task.js'
 // The tests run from build/test; fixtures are not compiled.
 const FIXTURES = join(import.meta.dirname, '../../test/fixtures/python-queue/queue')
 
+const optional = queueable(
+  function optional(x: number, y?: number) {
+    return x + (y ?? 0)
+  },
+  { minArgs: 1 },
+)
 const area = queueable(function area(width: number, height: number, unit = 'px') {
   return `${width * height} ${unit}`
 })
@@ -87,9 +93,16 @@ describe('FunctionTask', () => {
   it('is refused as a payload while arguments are missing', () => {
     assert.throws(
       () => partial(area, 2).payload(),
-      /^TypeError: Expected 2 arguments for task\.test\.area, got 1; add them by partial\(\), or give .* a default value/,
+      /^TypeError: Expected at least 2 arguments for task\.test\.area, got 1; add them by partial\(\), or, if .* default values or queueable\(\) \{ minArgs \}/,
     )
     assert.doesNotThrow(() => partial(area, 2, 3).payload(), 'a default value needs no argument')
+    assert.doesNotThrow(() => partial(optional, 2).payload(), 'nor does a parameter that minArgs leaves out')
+    for (const minArgs of [-1, 1.5, 2]) {
+      assert.throws(
+        () => queueable((x: number) => x, { name: 'short', minArgs }),
+        /^TypeError: Expected `options.minArgs` to be an integer from 0 to the 1 parameters of short/,
+      )
+    }
   })
 
   it('passes keyword arguments as one last object, after the extra ones, and only if there are any', () => {
@@ -167,7 +180,7 @@ describe('taskFromPayload', () => {
   it('refuses a task that nobody registered here, and says what is known of its module', () => {
     assert.throws(() => taskFromPayload([['task.test', 'volume'], [], {}, -1]), {
       name: 'UnregisteredTaskError',
-      message: /function volume of module task\.test.*known of task\.test: area/,
+      message: /function volume of module task\.test.*known of task\.test: optional, area/,
     })
     assert.throws(() => taskFromPayload({ class: 'toString' }), { name: 'UnregisteredTaskError' })
     assert.throws(() => taskFromPayload([['__proto__', 'constructor'], [], {}]), { name: 'UnregisteredTaskError' })

@@ -16,5 +16,5 @@ await runCase(
       },
     }
   },
-  { warmUp: 2_000 },
+  { warmUp: 20_000 },
 )

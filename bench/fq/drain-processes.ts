@@ -35,7 +35,7 @@ await runCase(
       },
     }
   },
-  { warmUp: 4_000 },
+  { warmUp: 20_000 },
 )
 
 async function startWorker(): Promise<ChildProcess> {

@@ -22,5 +22,5 @@ await runCase(
       },
     }
   },
-  { warmUp: 2_000 },
+  { warmUp: 20_000 },
 )

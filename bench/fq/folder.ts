@@ -32,13 +32,20 @@ export class QueueFolders {
   }
 }
 
-/** How many tasks lie in a queue. */
-export const queued = (root: string): number => readdirSync(join(root, 'queue')).length
+/** How many tasks are in the queue. */
+export function queued(root: string): number {
+  return readdirSync(join(root, 'queue')).length
+}
+
+/** Refuses a measurement after which other than `n` tasks are in the queue. */
+export function requireQueued(root: string, n: number): void {
+  const found = queued(root)
+  if (found !== n) throw new Error(`Expected ${n} tasks in ${root}, got ${found}`)
+}
 
 /** Refuses a measurement after which tasks are left, or some were not counted as completed. */
 export function requireDrained(root: string, n: number): void {
-  const left = queued(root)
+  requireQueued(root, 0)
   const completed = statSync(join(root, 'completions')).size
-  if (left === 0 && completed === n) return
-  throw new Error(`Expected an empty queue and ${n} completions in ${root}, got ${left} tasks and ${completed}`)
+  if (completed !== n) throw new Error(`Expected ${n} completions in ${root}, got ${completed}`)
 }

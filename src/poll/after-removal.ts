@@ -10,7 +10,7 @@ export class AfterRemoval {
   /** How many tasks it is still to be called with, or at work on. */
   pending = 0
 
-  /** @param options.call what it throws ends the calls */
+  /** @param options.call called with each task, whatever it threw before */
   constructor(options: {
     call: (task: LeasedTask) => Promise<void>
     onFault: (error: unknown) => void
@@ -34,15 +34,13 @@ export class AfterRemoval {
   async #work(): Promise<void> {
     // Whoever adds goes on first.
     await Promise.resolve()
-    try {
-      for (let task = this.#tasks.shift(); task !== undefined; task = this.#tasks.shift()) {
+    for (let task = this.#tasks.shift(); task !== undefined; task = this.#tasks.shift()) {
+      try {
         await this.#call(task)
-        this.pending--
+      } catch (error) {
+        this.#onFault(error)
       }
-    } catch (error) {
-      this.#tasks.length = 0
-      this.pending = 0
-      this.#onFault(error)
+      this.pending--
     }
     this.#working = undefined
     this.#onIdle()

@@ -34,10 +34,12 @@ export class HeldTasks {
     return this.#calls.get(task)
   }
 
-  /** A task that was just leased. */
-  add(task: LeasedTask): void {
-    this.#calls.set(task, undefined)
-    this.#keeper.keep(task)
+  /** Tasks that were just leased. */
+  add(tasks: readonly LeasedTask[]): void {
+    for (const task of tasks) {
+      this.#calls.set(task, undefined)
+      this.#keeper.keep(task)
+    }
   }
 
   setCall(task: LeasedTask, call: Call): void {

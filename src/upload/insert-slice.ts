@@ -38,15 +38,15 @@ export async function insertSlice<T>(plan: SlicePlan<T>): Promise<SliceOutcome> 
     if (Atomics.load(plan.control, control.stop) !== 0) stopping.abort(new Error('The insert was ended'))
     stopping.signal.throwIfAborted()
     const at = first - start
-    mark(plan.fates, at, at + messages.length, fate.underWay)
+    plan.fates.fill(fate.underWay, at, at + messages.length)
     try {
       const failures = await storeBatch(plan, messages, first)
-      mark(plan.fates, at, at + messages.length, fate.stored)
-      for (const { index } of failures) Atomics.store(plan.fates, at + index, fate.failed)
+      plan.fates.fill(fate.stored, at, at + messages.length)
+      for (const { index } of failures) plan.fates[at + index] = fate.failed
       if (failures.length > 0) queueFailed = true
       return failures
     } catch (error) {
-      mark(plan.fates, at, at + messages.length, fate.failed)
+      plan.fates.fill(fate.failed, at, at + messages.length)
       queueFailed = true
       throw error
     }
@@ -79,10 +79,6 @@ function storeBatch<T>(
 ): Promise<readonly BatchFailure[]> {
   if (journal === undefined) return backend.insert(messages, { delaySeconds })
   return journal.uploads.insert(journal.run, first, messages, { delaySeconds })
-}
-
-function mark(fates: Uint8Array, from: number, to: number, value: number): void {
-  for (let at = from; at < to; at++) Atomics.store(fates, at, value)
 }
 
 /** The same tasks; throws where there are fewer or more: their ids would be those of other slices' tasks. */

@@ -47,7 +47,7 @@ export function* cut(ranges: Iterable<Range>, size: number): Generator<Range, vo
   }
 }
 
-/** A range as messages show it: `tasks 100 to 199`, `task 7`. */
+/** A range as messages show it: `Tasks 100 to 199`, `Task 7`. */
 export function shownRange({ start, end }: Range): string {
-  return end - start === 1 ? `task ${start}` : `tasks ${start} to ${end - 1}`
+  return end - start === 1 ? `Task ${start}` : `Tasks ${start} to ${end - 1}`
 }

@@ -98,6 +98,8 @@ export class BlockSource implements SliceSource {
 
   async stop(): Promise<void> {
     this.#stopped = true
+    // In a later turn: it may be the source itself, in the middle of giving a task, that had the queue closed.
+    await nextTurn()
     await this.#tasks.stop()
   }
 

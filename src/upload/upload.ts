@@ -147,13 +147,26 @@ class Upload {
     const uncounted = stored - (this.#begun?.counted ?? 0)
     if (skipInsertCounter || uncounted === 0) return
     try {
-      await backend.addInserted?.(uncounted)
-      if (this.#plan.resume !== undefined && this.#begun !== undefined) {
-        await this.#journal?.counted(this.#begun.run, stored)
+      await this.#noteCounted(stored)
+      try {
+        await backend.addInserted?.(uncounted)
+      } catch (error) {
+        await this.#noteCounted(stored - uncounted)
+        throw error
       }
     } catch (cause) {
       const message = `The tasks are in ${backend.label}, but its count of inserted tasks could not be raised`
       this.#errors.push(new Error(message, { cause }))
+    }
+  }
+
+  /**
+   * Noted before it is counted: whoever took the upload over meanwhile, so that this fails, counts all of it. If the process
+   * dies between the two, which takes milliseconds, the count is too low.
+   */
+  async #noteCounted(stored: number): Promise<void> {
+    if (this.#plan.resume !== undefined && this.#begun !== undefined) {
+      await this.#journal?.counted(this.#begun.run, stored)
     }
   }
 
@@ -213,7 +226,10 @@ class Upload {
     for (const range of lost) this.#fail(range, landing.error, landing.died)
     // The rest was not tried.
     if (landing.ended) return
-    for (const range of without(slice, union([...stored, ...lost]))) {
+    const rest = without(slice, union([...stored, ...lost]))
+    // A slice that gave too many tasks, or threw after its last one, is wrong although none of its own is missing.
+    if (rest.length === 0 && lost.length === 0 && !landing.died && !landing.retriable) this.#errors.push(landing.error)
+    for (const range of rest) {
       const again = retriable && attempt < maxTries && !this.#ended
       if (again) await this.#insert(part(slice, range), attempt + 1)
       else this.#fail(range, landing.error, false)
@@ -251,10 +267,10 @@ class Upload {
   }
 
   #fail(range: Range, cause: unknown, unknown: boolean): void {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    const what = unknown ? 'may be in the queue or not' : 'were not inserted'
-    const shown = shownRange(range)
-    const error = new Error(`${shown[0]?.toUpperCase()}${shown.slice(1)} ${what}: ${reason}`, { cause })
+    const first = cause instanceof AggregateError ? cause.errors[0] : cause
+    const reason = first instanceof Error ? first.message : String(first)
+    const what = unknown ? 'it is not known whether they were inserted' : 'not inserted'
+    const error = new Error(`${shownRange(range)}, from 0: ${what}: ${reason}`, { cause })
     this.#failed += sizeOf([range])
     this.#failedSlices.push({ start: range.start, end: range.end, error })
   }

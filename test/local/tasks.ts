@@ -55,6 +55,12 @@ export const awaitUntil = queueable(async function awaitUntil(index: number, val
   return index
 })
 
+/** Counts that it is there, and stays until the counter at `index` is raised by as much as 1,000. */
+export const stay = queueable(async function stay(index: number, counts: Shared) {
+  Atomics.add(counts, index, 1)
+  while (Atomics.load(counts, index) < 1000) await new Promise(resolve => setImmediate(resolve))
+})
+
 /** As many of these as `party` wait for each other; in counters 0 to 2: how many came, how many are there, and the most. */
 export const meet = queueable(async function meet(party: number, counts: Shared) {
   const came = Atomics.add(counts, 0, 1) + 1
@@ -101,6 +107,10 @@ export const badProgress = queueable(function badProgress() {
 export const print = queueable(function print(lines: number) {
   for (let line = 0; line < lines; line++) console.log(`line ${line} ${'x'.repeat(200)}`)
   console.error('last')
+})
+
+export const programArguments = queueable(function programArguments() {
+  return process.argv.slice(2).join(' ')
 })
 
 export class Adder extends RegisteredTask<{ a: number; b: number; history?: number[] }> {

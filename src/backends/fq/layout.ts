@@ -61,7 +61,8 @@ export function layoutOf(root: string): Layout {
 
 async function factsOf(pace: Pace, path: string): Promise<FileFacts | undefined> {
   try {
-    return await pace.calls.stat(path)
+    // Not the blocking call: from Node 22 on it tells a path below a file from one where nothing is no more.
+    return await pace.pooled.stat(path)
   } catch (error) {
     throw new Error(`Expected the folder of a queue at ${path}, but it can't be looked at: ${String(error)}`, {
       cause: error,

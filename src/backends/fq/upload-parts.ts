@@ -56,7 +56,7 @@ export async function storePart(
   await clock.ready()
   const available = delaySeconds === 0 ? 0 : Math.ceil(clock.nowSeconds + delaySeconds)
   const nameAt = (index: number) => nameOf(available, messages[index]?.id ?? '')
-  await writePart(queue, writing, messages, available)
+  await writePart(queue, run, writing, messages, available)
   if (!(await pace.calls.rename(writing, staged))) throw takenOver(run)
   await pace.settle(run)
 
@@ -75,6 +75,7 @@ export async function storePart(
 
 async function writePart(
   queue: FileQueue,
+  run: string,
   folder: string,
   messages: readonly Message[],
   available: number,
@@ -89,6 +90,7 @@ async function writePart(
     await pace.each(messages, ({ id }) => history.begunLater(id, nameOf(available, id)))
     await pace.settle(layout.movement)
   } catch (error) {
+    if ((await pace.calls.stat(run)) === undefined) throw takenOver(run)
     await dropWriting(queue, folder)
     throw queueFault(queue, 'Writing tasks', error)
   }

@@ -1,0 +1,360 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { LocalTaskQueue, type LocalTaskQueueOptions, partial, type Result, type TaskError, type TaskInput } from 'ptq'
+import type { Call } from '#ptq/call.js'
+import { Chunk } from '#ptq/chunk.js'
+import { Flight } from '#ptq/flight.js'
+import { monotonicMs } from '#ptq/monotonic.js'
+import { fail, heed, leaveBehind, type Way } from './bad-tasks.js'
+import { exits } from './files/exits.js'
+import { registersNothing } from './files/registers-nothing.js'
+import { throws } from './files/throws.js'
+import { checkThatNothingIsLeft } from './nothing-left.js'
+import { awaitUntil, blockUntil, count, countLater, type Shared, shared, stay, where } from './tasks.js'
+
+checkThatNothingIsLeft()
+
+const queue = (options: LocalTaskQueueOptions = {}) => new LocalTaskQueue({ progress: false, ...options })
+
+async function collect<T>(values: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const value of values) all.push(value)
+  return all
+}
+
+function errorOf(result: Result<unknown> | undefined): TaskError {
+  assert.ok(result !== undefined && !result.ok, 'the task was to fail')
+  return result.error
+}
+
+/** What the failures are; `limit`: options without which the task would go on for ever. */
+const expected: Record<Way, { cause: (cause: unknown) => void; limit?: LocalTaskQueueOptions }> = {
+  throws: {
+    cause: cause => {
+      assert.ok(cause instanceof TypeError && cause.message === 'thrown at once')
+      assert.match(cause.stack ?? '', /^TypeError: thrown at once\n +at .*bad-tasks\.js/)
+    },
+  },
+  rejects: {
+    cause: cause => assert.ok(cause instanceof RangeError && cause.message === 'rejected later'),
+  },
+  custom: {
+    cause: cause => {
+      assert.ok(cause instanceof Error && cause.cause instanceof SyntaxError)
+      assert.equal(cause.name, 'QuotaError')
+      assert.equal(cause.message, 'over quota')
+      assert.equal((cause as { code?: unknown }).code, 'E_QUOTA')
+      assert.equal((cause as { limit?: unknown }).limit, 5)
+      assert.match(cause.stack ?? '', /over quota\n +at .*bad-tasks\.js/)
+      assert.equal(cause.cause.cause, 'its cause')
+    },
+  },
+  aggregate: {
+    cause: cause => {
+      assert.ok(cause instanceof AggregateError && cause.message === 'several')
+      const [one, two, three] = cause.errors
+      assert.ok(one instanceof TypeError && two === 'two' && three.name === 'QuotaError')
+    },
+  },
+  string: { cause: cause => assert.equal(cause, 'just text') },
+  undefined: { cause: cause => assert.equal(cause, undefined) },
+  object: { cause: cause => assert.match(String(cause), /status: 404, callback: \[Function/) },
+  unreadable: { cause: cause => assert.match(String(cause), /can't be read: .*not even its class/) },
+  never: {
+    limit: { timeoutSeconds: 0.5 },
+    cause: cause => {
+      assert.ok(cause instanceof Error && cause.name === 'TimeoutError')
+      assert.match(cause.message, /^Expected the task to end within timeoutSeconds \(0\.5 s\)/)
+    },
+  },
+  spins: {
+    limit: { timeoutSeconds: 0.5 },
+    cause: cause => assert.ok(cause instanceof Error && cause.name === 'TimeoutError'),
+  },
+  fillsHeap: {
+    limit: { maxMemoryMb: 40 },
+    cause: cause => {
+      assert.ok(cause instanceof Error)
+      assert.match(cause.message, /^The task needed more memory than maxMemoryMb \(40 MB\); its thread was stopped/)
+    },
+  },
+  fillsBuffers: {
+    limit: { maxMemoryMb: 40 },
+    cause: cause => {
+      assert.ok(cause instanceof Error)
+      assert.match(
+        cause.message,
+        /^The task needed more memory than maxMemoryMb \(40 MB\): \d+ MB; its thread was stopped/,
+      )
+    },
+  },
+  exits: {
+    cause: cause =>
+      assert.ok(cause instanceof Error && cause.message.startsWith('The task called process.exit(3), which ended its')),
+  },
+  exitsLater: {
+    cause: cause => assert.ok(cause instanceof Error && cause.message.startsWith('The task called process.exit(4)')),
+  },
+  throwsInTimer: {
+    cause: cause => assert.ok(cause instanceof TypeError && cause.message === 'thrown by a timer'),
+  },
+  rejectsUnheard: {
+    cause: cause => assert.ok(cause instanceof TypeError && cause.message === 'nobody listens'),
+  },
+}
+
+for (const [way, { cause, limit = {} }] of Object.entries(expected) as [Way, (typeof expected)[Way]][]) {
+  describe(`a task that fails: ${way}`, () => {
+    for (const [parallel, concurrency] of [
+      [1, 1],
+      [2, 1],
+      [1, 3],
+      [2, 3],
+    ] as const) {
+      it(`fails alone, parallel: ${parallel}, concurrency: ${concurrency}`, async () => {
+        await using lq = queue({ parallel, concurrency, ...limit })
+        const howMany = 40
+        const counts = shared(howMany)
+        const tasks = function* (): Generator<TaskInput> {
+          for (let index = 0; index < howMany; index++) {
+            if (index === 17) yield [partial(fail, way, index), [counts]]
+            else yield [partial(count, index), [counts]]
+          }
+        }
+        const results = await collect(lq.results(tasks(), { ordered: true }))
+        assert.equal(results.length, howMany)
+        const failed = results.filter(result => !result.ok)
+        assert.equal(failed.length, 1)
+        assert.equal(failed[0], results[17])
+        const error = errorOf(results[17])
+        assert.equal(error.name, 'TaskError')
+        assert.equal(error.attempt, 1)
+        assert.match(error.message, /^Task bad-tasks\.fail \(.+-17\) failed: /)
+        cause(error.cause)
+        assert.deepEqual([...counts], new Array(howMany).fill(1), 'each began exactly once')
+        assert.equal(await lq.insertAll([where]), 1, 'the pool goes on')
+      })
+    }
+  })
+}
+
+it('as many tasks that end their thread as there may be are no reason to give up', async () => {
+  await using lq = queue({ parallel: 2, stopOnError: false })
+  const counts = shared(12)
+  const tasks = Array.from(counts, (_, index): TaskInput => [partial(fail, 'exits', index), [counts]])
+  await assert.rejects(lq.insertAll(tasks), { name: 'AggregateError', message: '12 of 12 tasks failed' })
+  assert.deepEqual([...counts], new Array(12).fill(1))
+})
+
+describe('tasks in the thread of one that ends it', () => {
+  it('are reported as such if they ran, and run elsewhere if they had not begun', async () => {
+    await using lq = queue({ parallel: 1, concurrency: 3 })
+    const counts = shared(40)
+    const tasks: TaskInput[] = [
+      [partial(awaitUntil, 0, 1_000), [counts]],
+      [partial(awaitUntil, 0, 1_000), [counts]],
+      [partial(fail, 'exitsLater', 1), [counts]],
+      ...Array.from({ length: 30 }, (_, index): TaskInput => [partial(countLater, index + 2, 2), [counts]]),
+    ]
+    const results = await collect(lq.results(tasks, { ordered: true }))
+    for (const victim of [0, 1]) {
+      const { cause } = errorOf(results[victim])
+      assert.ok(cause instanceof Error && cause.cause instanceof Error)
+      assert.equal(cause.message, 'The thread was ended by another task that ran in it')
+      assert.match(cause.cause.message, /process\.exit\(4\)/)
+    }
+    assert.match(errorOf(results[2]).message, /process\.exit\(4\)/)
+    assert.ok(results.slice(3).every(({ ok }) => ok))
+    assert.deepEqual([...counts.subarray(1, 32)], new Array(31).fill(1))
+  })
+
+  it('are not stopped for one whose time is up while they have time', async () => {
+    await using lq = queue({ parallel: 1, concurrency: 2, timeoutSeconds: 0.3 })
+    const counts = shared(500)
+    // While the first one hangs, the others go on in its thread; it is stopped when they are done.
+    const tasks = function* (): Generator<TaskInput> {
+      yield [partial(fail, 'never', 0), [counts]]
+      for (let index = 1; index < counts.length; index++) yield [partial(countLater, index, 20), [counts]]
+    }
+    const results = await collect(lq.results(tasks(), { ordered: true }))
+    assert.equal((errorOf(results[0]).cause as Error).name, 'TimeoutError')
+    assert.ok(results.slice(1).every(({ ok }) => ok))
+    assert.deepEqual([...counts], new Array(counts.length).fill(1))
+  })
+})
+
+describe('a task that heeds its signal', () => {
+  it('fails when its time is up, however it ends, and its thread lives on', async () => {
+    await using lq = queue({ parallel: 1, timeoutSeconds: 0.5 })
+    const tasks: TaskInput[] = [where, partial(heed, false), where, partial(heed, true), where]
+    const results = await collect(lq.results(tasks, { ordered: true }))
+    for (const index of [1, 3]) assert.equal((errorOf(results[index]).cause as Error).name, 'TimeoutError')
+    const threads = [0, 2, 4].map(index => {
+      const result = results[index]
+      return result?.ok && result.value
+    })
+    assert.equal(new Set(threads).size, 1, 'all in one thread')
+    await assert.rejects(lq.insertAll(partial(heed, true)), /TaskError: .*timeoutSeconds/)
+  })
+})
+
+describe('what a task leaves behind', () => {
+  const warnings: Error[] = []
+  const listen = (warning: Error) => warnings.push(warning)
+  let keepAlive: NodeJS.Timeout | undefined
+  let printers: ((warning: Error) => void)[] = []
+  beforeEach(() => {
+    printers = process.rawListeners('warning') as typeof printers
+    process.removeAllListeners('warning')
+    // Idle threads don't keep the process alive, and these tests wait for what idle threads do.
+    keepAlive = setInterval(() => undefined, 1_000)
+  })
+  afterEach(() => {
+    clearInterval(keepAlive)
+    process.removeAllListeners('warning')
+    for (const printer of printers) process.on('warning', printer)
+  })
+
+  it('and throws later is a warning, during another run and while the thread idles', async () => {
+    process.on('warning', listen)
+    await using lq = queue({ parallel: 1 })
+    for (const busy of [true, false]) {
+      warnings.length = 0
+      const counts = shared(3)
+      await lq.insertAll([[partial(leaveBehind, 'throw'), [counts]]])
+      const warned = once(process, 'warning')
+      Atomics.store(counts, 0, 1)
+      const run = busy ? lq.insertAll([[partial(countLater, 1, 50), [counts]]]) : Promise.resolve(1)
+      await warned
+      assert.equal(await run, 1)
+      assert.equal(warnings.length, 1)
+      assert.match(warnings[0]?.message ?? '', /^Task .+-0, after its end, threw in a pool thread: a leftover$/)
+    }
+  })
+
+  it('and ends the thread later is the error of what runs there then', async () => {
+    await using lq = queue({ parallel: 1 })
+    const counts = shared(3)
+    await lq.insertAll([[partial(leaveBehind, 'exit'), [counts]]])
+    const results = collect(lq.results([[partial(stay, 2), [counts]] satisfies TaskInput, where]))
+    while (Atomics.load(counts, 2) === 0) await nextTurn()
+    Atomics.store(counts, 0, 1)
+    const [victim, next] = await results
+    const { cause } = errorOf(victim)
+    assert.ok(cause instanceof Error && cause.cause instanceof Error)
+    assert.equal(cause.message, 'The thread was ended by another task that ran in it')
+    assert.match(cause.cause.message, /process\.exit\(5\)/)
+    assert.equal(next?.ok, true)
+  })
+
+  it('and ends the thread while it idles harms nobody', async () => {
+    await using lq = queue({ parallel: 1 })
+    const counts = shared(3)
+    const before = await collect(lq.results([[partial(leaveBehind, 'exit'), [counts]] satisfies TaskInput]))
+    Atomics.store(counts, 0, 1)
+    // The thread may die just before or just after it is given the next task; either way that task runs or is reported.
+    const after = await collect(lq.results(Array.from({ length: 5 }, () => where)))
+    assert.ok(before[0]?.ok)
+    assert.ok(after.filter(({ ok }) => !ok).length <= 1)
+  })
+})
+
+describe('a file of tasks', () => {
+  const bad: [string, (index: number) => number, RegExp][] = [
+    ['throws', throws, /^Expected file:.*throws\.js to load in a thread, but it threw: not in a thread$/],
+    ['exits', exits, /^Expected file:.*exits\.js to load in a thread, but it ended the thread$/],
+    [
+      'registers nothing',
+      registersNothing,
+      /^Expected file:.*registers-nothing\.js to register registers-nothing\.registersNothing when a thread imports it; reg/,
+    ],
+  ]
+  for (const [what, fn, message] of bad) {
+    for (const parallel of [1, 2]) {
+      it(`that ${what} in a thread fails its tasks, not the others; parallel: ${parallel}`, async () => {
+        await using lq = queue({ parallel })
+        const howMany = 30
+        const counts = shared(howMany)
+        const tasks = Array.from({ length: howMany }, (_, index): TaskInput => {
+          return index % 10 === 5 ? partial(fn, index) : [partial(count, index), [counts]]
+        })
+        const results = await collect(lq.results(tasks, { ordered: true }))
+        assert.equal(results.length, howMany)
+        for (const [index, result] of results.entries()) {
+          assert.equal(result.ok, index % 10 !== 5, `task ${index}`)
+          assert.equal(counts[index], index % 10 === 5 ? 0 : 1)
+          if (!result.ok) assert.match((result.error.cause as Error).message, message)
+        }
+        if (what === 'throws') {
+          const { cause } = errorOf(results[5]).cause as Error
+          assert.ok(cause instanceof Error && cause.message === 'not in a thread' && cause.cause instanceof RangeError)
+        }
+        await assert.rejects(lq.insertAll([partial(fn, 1)]), { name: 'TaskError' })
+      })
+    }
+  }
+})
+
+describe('a file that never finishes loading', () => {
+  const call = { code: { kind: 'class', name: 'X', url: 'file:///x.js' }, extra: [], attempt: 1 } as unknown as Call
+  const settings = { idPrefix: '', postAll: false, concurrency: 1, maxMemoryMb: undefined, timeoutMs: 100 }
+
+  it('is given up after timeoutSeconds, but not before 30 s: that limit is meant for tasks', () => {
+    for (const [timeoutMs, limitMs] of [
+      [100, 30_000],
+      [60_000, 60_000],
+    ] as const) {
+      const flight = new Flight(new Chunk([call], settings), 0)
+      assert.equal(flight.isHopeless(timeoutMs, monotonicMs() + 2 * limitMs), false)
+      flight.load('file:///x.js')
+      assert.equal(flight.isHopeless(timeoutMs, monotonicMs() + limitMs - 1_000), false)
+      assert.equal(flight.isHopeless(timeoutMs, monotonicMs() + limitMs), true)
+      assert.deepEqual(
+        flight.wreck(() => undefined),
+        {
+          waiting: [call],
+          lost: [],
+          begun: false,
+          loading: 'file:///x.js',
+        },
+      )
+      flight.load(undefined)
+      assert.equal(flight.isHopeless(timeoutMs, monotonicMs() + 2 * limitMs), false)
+    }
+  })
+})
+
+describe('a thread that can not even start', () => {
+  it('is one clear error', async () => {
+    await using lq = queue({ parallel: 2, maxMemoryMb: 1 })
+    await assert.rejects(
+      lq.insertAll(Array.from({ length: 10 }, () => where)),
+      /^Error: Expected threads to run tasks\.where, but \d in a row died before any task began; .* raise maxMemoryMb$/,
+    )
+  })
+})
+
+describe('a failure in a run that stops at the first one', () => {
+  it('lets the tasks that run finish, and begins no more', async () => {
+    await using lq = queue({ parallel: 2 })
+    const counts: Shared = shared(4)
+    const tasks = async function* (): AsyncGenerator<TaskInput> {
+      yield [partial(blockUntil, 0, 1), [counts]]
+      while (Atomics.load(counts, 1) === 0) await nextTurn()
+      yield [partial(fail, 'throws', 2), [counts]]
+      for (;;) yield [partial(count, 3), [counts]]
+    }
+    let ended = false
+    const run = assert.rejects(lq.insertAll(tasks()), /TaskError: .*thrown at once/).finally(() => {
+      ended = true
+    })
+    while (Atomics.load(counts, 2) === 0) await nextTurn()
+    for (let turn = 0; turn < 100; turn++) await nextTurn()
+    assert.equal(ended, false, 'the first task is still running')
+    Atomics.store(counts, 0, 1)
+    await run
+    assert.deepEqual([counts[0], counts[1], counts[2]], [1, 1, 1])
+  })
+})

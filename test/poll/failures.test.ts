@@ -1,0 +1,350 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+import { describe, it } from 'node:test'
+import { type Failure, type ListedTask, registerBackend, TaskError, TaskQueue, type WorkerEventMap } from 'ptq'
+import { opener as memOpener } from '#ptq/backends/mem.js'
+import { event, onEach, recorded, type TestQueue, task } from './queues.js'
+import './tasks.js'
+
+/** Failed tasks are tried again after whole seconds on fq. */
+const soon = { minBackoffWindow: 0.01, maxBackoffWindow: 0.02, untilEmpty: true } as const
+
+async function letters(tq: TaskQueue, deadLetter?: string): Promise<ListedTask[]> {
+  const all: ListedTask[] = []
+  for await (const letter of tq.failures(deadLetter === undefined ? {} : { deadLetter })) all.push(letter)
+  return all
+}
+
+/** Exactly one. */
+async function theLetter(tq: TaskQueue, deadLetter?: string): Promise<ListedTask> {
+  const [letter, ...others] = await letters(tq, deadLetter)
+  assert.ok(letter)
+  assert.equal(others.length, 0)
+  return letter
+}
+
+async function insertOne(tq: TaskQueue, name: string, ...args: unknown[]): Promise<string> {
+  await tq.insert([task(name, ...args)])
+  const [inserted] = await tq.list()
+  assert.ok(inserted)
+  return inserted.id
+}
+
+// Most of the time passes until tasks may be tried again: whole seconds on fq.
+describe('failures', { concurrency: 6 }, () => {
+  onEach('a task that throws is tried again, and at last moves to the dead letters with its history', async queue => {
+    const tq = queue.open()
+    const id = await insertOne(tq, 'throwing', 'line one\nline two\u001b[31m')
+    const seen: WorkerEventMap['failed'][] = []
+    tq.events.on('failed', failed => seen.push(failed))
+    const dead = event(tq.events, 'dead-lettered')
+    const before = Date.now()
+    assert.equal(await tq.poll({ ...soon, parallel: 1, maxAttempts: 2, tally: true }), 0)
+    assert.deepEqual(
+      seen.map(({ task: { attempt }, error, retryInSeconds }) => [
+        attempt,
+        String(error),
+        retryInSeconds !== undefined,
+      ]),
+      [
+        [1, 'Error: line one\nline two\u001b[31m', true],
+        [2, 'Error: line one\nline two\u001b[31m', false],
+      ],
+    )
+    const { reason, deadLetter } = await dead
+    assert.equal(reason, 'Error: line one line two [31m')
+    assert.equal(deadLetter, `${queue.url}/failed`)
+    const letter = await theLetter(tq)
+    assert.equal(letter.id, id)
+    assert.deepEqual(letter.payload(), [['tasks', 'throwing'], ['line one\nline two\u001b[31m'], {}, -1])
+    assert.equal(letter.failures.length, 2)
+    letter.failures.forEach((failure, index) => {
+      const { failedAtMs, durationSeconds, ...rest } = failure
+      assert.deepEqual(rest, {
+        attempt: index + 1,
+        reason,
+        host: hostname(),
+        pid: process.pid,
+      } satisfies Partial<Failure>)
+      assert.ok(failedAtMs >= before && failedAtMs <= Date.now())
+      assert.ok(durationSeconds >= 0)
+    })
+    const { enqueued, completed } = await tq.status()
+    assert.deepEqual({ enqueued, completed }, { enqueued: 0, completed: 0 })
+    assert.equal(await queue.open(deadLetter).inserted(), 1)
+  })
+
+  onEach('a task that succeeds later leaves no trace', async queue => {
+    const tq = queue.open()
+    await tq.insert([task('throwUntil', 3)])
+    const succeeded = event(tq.events, 'succeeded')
+    assert.equal(await tq.poll({ ...soon, parallel: 0 }), 1)
+    assert.equal((await succeeded).value, 3)
+    assert.deepEqual(await letters(tq), [])
+  })
+
+  onEach(
+    'five attempts are the default; there are no failures before',
+    async queue => {
+      const tq = queue.open()
+      await tq.insert([task('noop', 1)])
+      assert.deepEqual(await letters(tq), [])
+      await tq.purge()
+      await tq.insert([task('throwing', 'x')])
+      await tq.poll({ ...soon, parallel: 0 })
+      assert.equal((await theLetter(tq)).failures.length, 5)
+    },
+    ['mem'],
+  )
+
+  onEach('a task that ends its thread fails alone, with the reason', async queue => {
+    const tq = queue.open()
+    await tq.insert([task('exitThread'), ...Array.from({ length: 30 }, (_, n) => task('noop', n))])
+    assert.equal(await tq.poll({ ...soon, parallel: 2, maxAttempts: 2 }), 30)
+    const { failures } = await theLetter(tq)
+    assert.deepEqual(
+      failures.map(({ reason }) => /process\.exit\(3\)/.test(reason)),
+      [true, true],
+    )
+  })
+
+  onEach('a task that runs for too long is stopped, also one that computes without a pause', async queue => {
+    const tq = queue.open()
+    await tq.insert([task('spinForEver'), task('noop', 1)])
+    assert.equal(await tq.poll({ ...soon, parallel: 1, timeoutSeconds: 0.2, maxAttempts: 1 }), 1)
+    const { failures } = await theLetter(tq)
+    assert.match(failures[0]?.reason ?? '', /^TimeoutError: .*timeoutSeconds \(0\.2 s\)/)
+    assert.ok((failures[0]?.durationSeconds ?? 0) >= 0.2)
+  })
+
+  onEach(
+    'a task that swells fails alone',
+    async queue => {
+      const tq = queue.open()
+      await tq.insert([task('swell'), task('noop', 1)])
+      assert.equal(await tq.poll({ ...soon, parallel: 1, maxMemoryMb: 60, maxAttempts: 1 }), 1)
+      assert.match((await theLetter(tq)).failures[0]?.reason ?? '', /maxMemoryMb \(60 MB\)/)
+    },
+    ['fq'],
+  )
+
+  onEach(
+    'a task that is not registered here is left to others, and after as many attempts a dead letter',
+    async queue => {
+      const tq = queue.open()
+      await tq.insert([{ class: 'NowhereToBeFound', n: 1 }, task('noop', 1)])
+      const seen = recorded(tq.events, 'started')
+      assert.equal(await tq.poll({ ...soon, parallel: 1, maxAttempts: 2 }), 1)
+      assert.equal(seen.length, 1)
+      const letter = await theLetter(tq)
+      assert.deepEqual(letter.payload(), { class: 'NowhereToBeFound', n: 1 })
+      assert.deepEqual(
+        letter.failures.map(({ reason }) => reason.split(':')[0]),
+        ['not registered', 'not registered'],
+      )
+    },
+  )
+
+  onEach('so is one that is called with too few arguments', async queue => {
+    const tq = queue.open()
+    await tq.insert([task('waitAt', 'x')])
+    const [letter] = await tq.list()
+    assert.ok(letter)
+    await tq.purge()
+    const backend = await queue.backend()
+    const id = randomUUID()
+    const payload = '[["tasks", "leaveLine"], [], {}, -1]'
+    await backend.insert([{ id, body: `{"payload": ${payload}, "queueName": "q", "id": "${id}"}` }], {
+      delaySeconds: 0,
+    })
+    assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 1 }), 0)
+    assert.match(
+      (await theLetter(tq)).failures[0]?.reason ?? '',
+      /^TypeError: Expected at least 1 arguments for tasks\.leaveLine/,
+    )
+  })
+
+  onEach('dead letters go where they are told to', async queue => {
+    const tq = queue.open()
+    const deadLetter = queue.kind === 'fq' ? `${queue.folder}/elsewhere` : `mem://${randomUUID()}`
+    const id = await insertOne(tq, 'throwing', 'x')
+    await tq.poll({ ...soon, parallel: 0, maxAttempts: 1, deadLetter })
+    assert.equal((await theLetter(tq, deadLetter)).id, id)
+    assert.deepEqual(await letters(tq), [])
+    await assert.rejects(
+      tq.poll({ deadLetter: queue.url }),
+      /Expected `deadLetter` to be another queue than the one itself/,
+    )
+  })
+
+  onEach('onError throw ends the worker with the first failure; the task stays with its history', async queue => {
+    const tq = queue.open()
+    const id = await insertOne(tq, 'throwing', 'on purpose')
+    await tq.insert(Array.from({ length: 5 }, (_, n) => task('noop', n)))
+    for (const parallel of [0, 1]) {
+      await assert.rejects(tq.poll({ ...soon, parallel, onError: 'throw', maxAttempts: 9 }), error => {
+        assert.ok(error instanceof TaskError)
+        assert.equal(error.id, id)
+        assert.equal(error.attempt, parallel + 1)
+        assert.match(error.message, /^Task tasks\.throwing \(.*\) failed at attempt \d: Error: on purpose$/)
+        assert.equal((error.cause as Error).message, 'on purpose')
+        return true
+      })
+      assert.equal((await tq.status()).leased, 0)
+      const backend = await queue.backend()
+      assert.equal((await backend.failures?.({ id }))?.length, parallel + 1)
+    }
+    await tq.purge()
+    await tq.insert([{ class: 'NowhereToBeFound' }])
+    await assert.rejects(tq.poll({ ...soon, parallel: 0, onError: 'throw' }), { name: 'TaskError' })
+  })
+
+  onEach('a task that was leased too often without a word is buried, not run', async queue => {
+    const clock = queue.kind === 'mem'
+    const backend = await queue.backend()
+    const tq = queue.open()
+    const id = await insertOne(tq, 'noop', 1)
+    // Two workers died with it.
+    for (let death = 0; death < 2; death++) {
+      const [lease] = await backend.lease({ seconds: clock ? 0.001 : 1, max: 1, waitSeconds: 30 })
+      assert.ok(lease)
+    }
+    const seen = recorded(tq.events, 'started', 'failed')
+    assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 2 }), 0)
+    assert.deepEqual(seen, [])
+    const letter = await theLetter(tq)
+    assert.equal(letter.id, id)
+    assert.deepEqual(
+      letter.failures.map(({ attempt, reason }) => [attempt, reason]),
+      [[2, '2 attempts are over, 0 failures were recorded: each other worker died with the task, or lost its lease']],
+    )
+  })
+
+  onEach('dead letters that cannot be written end the worker, and the task stays', async queue => {
+    const tq = queue.open()
+    await insertOne(tq, 'throwing', 'x')
+    const protocol = `broken${randomUUID().slice(0, 8)}`
+    const inner = await memOpener.open({ protocol: 'mem', path: protocol }, {})
+    const broken = new Proxy(inner, {
+      get(target, key) {
+        if (key === 'insert') return () => Promise.reject(new Error('the disk is full'))
+        const value: unknown = Reflect.get(target, key)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    registerBackend(protocol, { open: async () => broken })
+    const options = { ...soon, parallel: 0, maxAttempts: 1, deadLetter: `${protocol}://x` } as const
+    await assert.rejects(tq.poll(options), /the disk is full/)
+    const { enqueued, leased } = await tq.status()
+    assert.deepEqual({ enqueued, leased }, { enqueued: 1, leased: 0 })
+    // The second attempt is one too many: refused before it is run.
+    await assert.rejects(tq.poll({ ...options, untilEmpty: false }), /the disk is full/)
+    assert.equal((await tq.status()).leased, 0)
+  })
+
+  it('without a place for dead letters a task stays, is tried again, and is told of', { timeout: 30_000 }, async () => {
+    const protocol = `plain${randomUUID().slice(0, 8)}`
+    const inner = await memOpener.open({ protocol: 'mem', path: protocol }, {})
+    const hidden = new Set<string | symbol>(['deadLetterUrl', 'failures', 'workers', 'reportWorker'])
+    const plain = new Proxy(inner, {
+      get(target, key) {
+        const value: unknown = hidden.has(key) ? undefined : Reflect.get(target, key)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    registerBackend(protocol, { open: async () => plain })
+    await using tq = new TaskQueue(`${protocol}://x`, { progress: false })
+    await tq.insert([task('throwing', 'x')])
+    const warned = new Promise<Error>(resolve => process.once('warning', resolve))
+    const stopFn = ({ failed }: { failed: number }) => failed === 4
+    assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 2, stopFn }), 0)
+    assert.match((await warned).message, /failed 2 times and stays in mem:.*pass the URL of a queue as `deadLetter`/)
+    assert.equal(await tq.enqueued(), 1)
+    await assert.rejects(letters(tq), {
+      name: 'UnsupportedOperationError',
+      message: /pass the URL of the queue as `deadLetter`/,
+    })
+    await assert.rejects(tq.retry(), { name: 'UnsupportedOperationError' })
+    await assert.rejects(tq.workers(), { name: 'UnsupportedOperationError' })
+    await tq.purge()
+  })
+})
+
+describe('retry', { concurrency: 4 }, () => {
+  async function withLetters(queue: TestQueue, count: number): Promise<TaskQueue> {
+    const tq = queue.open()
+    await tq.insert(Array.from({ length: count }, (_, n) => task('throwing', `number ${n}.`)))
+    await tq.poll({ ...soon, parallel: 0, maxAttempts: 1 })
+    assert.equal((await letters(tq)).length, count)
+    return tq
+  }
+
+  onEach('puts dead letters back under their ids, without attempts and history', async queue => {
+    const tq = await withLetters(queue, 5)
+    const ids = (await letters(tq)).map(({ id }) => id).sort()
+    const { inserted } = await tq.status()
+    assert.equal(await tq.retry(), 5)
+    assert.deepEqual(await letters(tq), [])
+    const leased = await tq.lease({ numTasks: 9 })
+    assert.deepEqual(leased.map(({ id }) => id).sort(), ids)
+    for (const { attempt, failures } of leased) assert.deepEqual({ attempt, failures }, { attempt: 1, failures: [] })
+    const backend = await queue.backend()
+    for (const id of ids) assert.deepEqual(await backend.failures?.({ id }), [])
+    assert.equal((await tq.status()).inserted, inserted, 'they were counted when they were inserted')
+    await tq.cancel(leased)
+    await tq.poll({ ...soon, parallel: 0, maxAttempts: 1 })
+    assert.equal((await letters(tq)).length, 5)
+  })
+
+  onEach('moves only those that match, by id, payload or reason; the others stay as they are', async queue => {
+    const tq = await withLetters(queue, 12)
+    assert.equal(await tq.retry({ match: 'number 11.' }), 1)
+    const [one, two] = await letters(tq)
+    assert.ok(one && two)
+    assert.equal(await tq.retry({ match: one.id }), 1)
+    assert.equal(await tq.retry({ match: 'no such text' }), 0)
+    const left = await letters(tq)
+    assert.equal(left.length, 10)
+    assert.deepEqual(
+      left.map(({ state }) => state),
+      Array(10).fill('ready'),
+    )
+    assert.equal(left.find(({ id }) => id === two.id)?.failures[0]?.attempt, 1)
+    assert.equal(await tq.retry({ match: 'Error: number' }), 10)
+  })
+
+  onEach('a retry that dies half way leaves no task missing, and the next one ends it', async queue => {
+    const tq = await withLetters(queue, 3)
+    const deadLetter = `${queue.url}/failed`
+    // Inserted, not yet removed from the dead letters.
+    const [first] = await letters(tq)
+    assert.ok(first)
+    const backend = await queue.backend()
+    const body = `{"payload": ${first.payloadText}, "queueName": "q", "id": "${first.id}"}`
+    await backend.insert([{ id: first.id, body }], { delaySeconds: 0 })
+    assert.equal(await tq.retry({ deadLetter }), 3)
+    assert.equal(await tq.enqueued(), 3)
+    assert.deepEqual(await letters(tq), [])
+  })
+
+  onEach('two at once share them out', async queue => {
+    const tq = await withLetters(queue, 40)
+    const moved = await Promise.all([tq.retry(), queue.open().retry()])
+    assert.equal(moved[0] + moved[1], 40)
+    assert.equal(await tq.enqueued(), 40)
+  })
+
+  onEach('a queue without dead letters has nothing to retry; wrong options are refused', async queue => {
+    const tq = queue.open()
+    assert.equal(await tq.retry(), 0)
+    const wrong: [object, RegExp][] = [
+      [{ match: 5 }, /Expected `match` to be a text, got `5`/],
+      [{ mach: 'x' }, /Expected options of retry to be among match, deadLetter, signal, got `mach`/],
+      [{ signal: 1 }, /Expected `signal` to be an AbortSignal/],
+      [{ deadLetter: queue.url }, /another queue than the one itself/],
+    ]
+    for (const [options, message] of wrong) await assert.rejects(tq.retry(options), message)
+    await assert.rejects(tq.retry({ signal: AbortSignal.abort(new Error('enough')) }), /enough/)
+  })
+})

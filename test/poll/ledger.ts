@@ -1,0 +1,7 @@
+// What tasks write down, a line each.
+import { existsSync, readFileSync } from 'node:fs'
+
+/** The lines of a file; none where it isn't there. */
+export function linesOf(path: string): string[] {
+  return existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n') : []
+}

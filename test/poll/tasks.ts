@@ -1,0 +1,118 @@
+/// <reference lib="es2024.sharedmemory" />
+// What the workers of these tests run.
+import { appendFileSync } from 'node:fs'
+import { context, queueable, RegisteredTask, registerTask } from 'ptq'
+
+/** A gate that a test opens for tasks in whatever thread; passed by `executeArgs`. */
+export type Gate = Int32Array<SharedArrayBuffer>
+
+export const noop = queueable(function noop(n: number): number {
+  return n
+})
+
+/** Leaves a line that names the task and its attempt. */
+export const leaveLine = queueable(function leaveLine(ledger: string): void {
+  const { id, attempt } = context()
+  appendFileSync(ledger, `${id} ${attempt} ${process.pid}\n`)
+})
+
+export const throwing = queueable(function throwing(message: string): never {
+  throw new Error(message)
+})
+
+/** Throws at its first attempts. */
+export const throwUntil = queueable(function throwUntil(attempt: number): number {
+  if (context().attempt < attempt) throw new Error(`attempt ${context().attempt} is too early`)
+  return context().attempt
+})
+
+export class SlowDown extends Error {}
+export class SlowDownALot extends SlowDown {}
+
+export const slowingDown = queueable(function slowingDown(how: 'SlowDown' | 'SlowDownALot' | 'name'): never {
+  if (how === 'name') throw Object.assign(new Error('too many requests'), { name: 'TooManyRequests' })
+  throw how === 'SlowDown' ? new SlowDown('too fast') : new SlowDownALot('far too fast')
+})
+
+/** Says that it began, and ends when the gate is opened. */
+export const waitAt = queueable(async function waitAt(name: string, ...[gate]: [Gate]): Promise<string> {
+  context().log(`began ${name}`)
+  await Atomics.waitAsync(gate, 0, 0).value
+  return name
+})
+
+/** The same for a task that blocks its thread. */
+export const blockAt = queueable(function blockAt(name: string, ...[gate]: [Gate]): string {
+  context().log(`began ${name}`)
+  Atomics.wait(gate, 0, 0)
+  return name
+})
+
+/** Ends when its signal aborts, and says why. */
+export const waitForAbort = queueable(async function waitForAbort(): Promise<void> {
+  const own = context()
+  const { signal } = own
+  own.log('began')
+  await new Promise<void>(resolve => {
+    const stayAlive = setInterval(() => signal.aborted, 1_000)
+    signal.addEventListener('abort', () => {
+      clearInterval(stayAlive)
+      own.log(`aborted: ${signal.reason}`)
+      resolve()
+    })
+  })
+})
+
+/** Computes without a pause, for so long. */
+export const spin = queueable(function spin(seconds: number, ledger: string): void {
+  appendFileSync(ledger, `${context().id} ${context().attempt} ${process.pid}\n`)
+  const endMs = performance.now() + seconds * 1000
+  while (performance.now() < endMs);
+})
+
+/** Never returns, and never looks at its signal. */
+export const spinForEver = queueable(function spinForEver(): void {
+  for (;;);
+})
+
+export const exitThread = queueable(function exitThread(): never {
+  process.exit(3)
+})
+
+/** Kills its whole process, as the kernel does with one that takes too much memory. */
+export const killProcess = queueable(function killProcess(): never {
+  process.kill(process.pid, 'SIGKILL')
+  for (;;);
+})
+
+export const swell = queueable(function swell(): number {
+  const hoard: number[][] = []
+  for (;;) hoard.push(Array.from({ length: 10_000 }, (_, n) => n + hoard.length))
+})
+
+export const addExtra = queueable(function addExtra(a: number, ...[b, c]: [number, { readonly n: number }]): number {
+  return a + b + c.n
+})
+
+/** Renews its lease by itself, and tells what came of it. */
+export const renewItself = queueable(async function renewItself(seconds: number): Promise<string> {
+  try {
+    await context().renew(seconds)
+    return 'renewed'
+  } catch (error) {
+    return String(error)
+  }
+})
+
+/** Says how far it is, then waits. */
+export const telling = queueable(async function telling(...[gate]: [Gate]): Promise<void> {
+  context().progress(0.5, 'half way')
+  await Atomics.waitAsync(gate, 0, 0).value
+})
+
+export class Greeting extends RegisteredTask<{ name: string }> {
+  execute(): string {
+    return `Hello, ${this.args.name}`
+  }
+}
+registerTask(Greeting)
