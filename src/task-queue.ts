@@ -1,4 +1,5 @@
 /** A queue that many processes and machines share. */
+import { setMaxListeners } from 'node:events'
 import type { WorkerStatus } from './backend.js'
 import { checkNames, checkParallel, checkSignal } from './check-options.js'
 import { systemClock } from './clock.js'
@@ -374,6 +375,9 @@ export class TaskQueue implements AsyncDisposable {
     if (!(destination instanceof TaskQueue)) throw argumentError('destination', 'a TaskQueue', destination)
     if (destination.url === this.url) throw argumentError('destination', 'another queue than the one itself', this.url)
     const ends = [this.#backend.signal, destination.#backend.signal, ...(given === undefined ? [] : [given])]
+    const signal = AbortSignal.any(ends)
+    // As many listen as there are requests in flight; Node takes more than 10 for a leak.
+    setMaxListeners(0, signal)
     return this.#backend.use(from =>
       destination.#backend.use(to =>
         transfer({
@@ -381,7 +385,7 @@ export class TaskQueue implements AsyncDisposable {
           to,
           concurrency: this.#queue.concurrency,
           progress: this.#queue.progress,
-          signal: AbortSignal.any(ends),
+          signal,
           clock: systemClock,
         }),
       ),

@@ -199,6 +199,7 @@ class Moving {
   readonly #keeper: LeaseKeeper<Lease>
   /** Those that the other queue refused: held until the end, so that nobody is given them again meanwhile. */
   readonly #refused: Lease[] = []
+  readonly #lanes = new Set<Promise<void>>()
   #refusal: Error | undefined
   /** What ends the move. */
   readonly #faults: unknown[] = []
@@ -221,9 +222,9 @@ class Moving {
   }
 
   async run(): Promise<MoveResult> {
-    const { concurrency } = this.#plan
     try {
-      await Promise.all(Array.from({ length: concurrency }, () => this.#lane()))
+      this.#addLane()
+      while (this.#lanes.size > 0) await Promise.race(this.#lanes)
     } finally {
       this.#keeper.close()
       await this.#giveBack(this.#refused)
@@ -239,6 +240,12 @@ class Moving {
     )
   }
 
+  #addLane(): void {
+    const lane = this.#lane().finally(() => this.#lanes.delete(lane))
+    this.#lanes.add(lane)
+  }
+
+  /** Never rejects. */
   async #lane(): Promise<void> {
     const { from, to, signal } = this.#plan
     const max = Math.min(from.capabilities.leaseBatch, to.capabilities.insertBatch)
@@ -247,6 +254,8 @@ class Moving {
       while (!signal.aborted && this.#faults.length === 0) {
         const leases = await from.lease({ seconds: this.#seconds, max, waitSeconds: wait, signal })
         if (leases.length === 0) return
+        // Another for each batch that was found: an empty queue is asked once.
+        if (this.#lanes.size < this.#plan.concurrency) this.#addLane()
         await this.#carry(leases)
       }
     } catch (error) {

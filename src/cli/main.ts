@@ -46,7 +46,9 @@ const commands = [
 function refusal(args: readonly string[], message: string | null, error: Error | undefined): Error {
   if (error && error.name !== 'YError') return error
   const syntax = commands.map(({ command }) => String(command)).find(command => command.split(' ')[0] === args[0])
-  const reason = (message ?? error?.message ?? '').replace(/[.:]?\s*$/, '')
+  const said = (message ?? error?.message ?? '').replace(/[.:]?\s*$/, '')
+  // The parser calls every word too many a command.
+  const reason = syntax === undefined ? said : said.replace(/^Unknown command/, 'Unknown argument')
   const help = syntax === undefined ? 'see ptq --help' : `expected ptq ${syntax}, see ptq ${args[0]} --help`
   return new UsageError(`${reason}: ${help}`, { cause: error })
 }
@@ -88,7 +90,9 @@ printWarnings()
 try {
   await main(process.argv.slice(2))
 } catch (error) {
-  process.exitCode = reportError(error)
+  const exitCode = reportError(error)
+  // What was ended by a signal says so, also where it then had something to complain of.
+  process.exitCode ??= exitCode
 }
 // A module of --load may hold timers or sockets: they must not keep a command that is done. First, all that was printed
 // goes out.

@@ -1,5 +1,4 @@
 /** What goes to the terminal: never a control character of a payload, and no stack when a reader such as `head` ends. */
-import { once } from 'node:events'
 
 // Control characters, other line ends, and those that turn the direction of writing.
 const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
@@ -28,9 +27,17 @@ export function shortened(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`
 }
 
-/** Writes a line to stdout; waits where the reader is slower than we. */
+/** Writes a line to stdout; waits where the reader is slower than we, and not for one that has gone. */
 export async function printLine(line: string): Promise<void> {
-  if (!process.stdout.write(`${line}\n`)) await once(process.stdout, 'drain')
+  const { stdout } = process
+  if (stdout.write(`${line}\n`) || stdout.destroyed) return
+  await new Promise<void>(resolve => {
+    const go = () => {
+      stdout.off('drain', go).off('close', go)
+      resolve()
+    }
+    stdout.on('drain', go).on('close', go)
+  })
 }
 
 /** Returns what writes a value to stdout as one line of lossless JSON. A number that nobody knows (NaN) is null. */

@@ -21,7 +21,7 @@ export const purgeCommand = defineCommand({
         )
       }
       const { enqueued } = await queue.status()
-      const tasks = Number.isNaN(enqueued) ? 'all tasks' : `all ${countOf(enqueued)}`
+      const tasks = Number.isNaN(enqueued) ? 'all tasks' : countOf(enqueued)
       if (!args.yes && !(await agrees(`Delete ${tasks} of ${printable(queue.url)}? [y/N] `))) {
         throw new Error('Nothing was deleted')
       }

@@ -5,6 +5,7 @@ import type { QueueStatus, TaskQueue } from '../index.js'
 import { type QueueArguments, queueOptions, requireQueue, withQueue } from './command.js'
 import { interruptible } from './interruption.js'
 import { countOf } from './printing.js'
+import { UsageError } from './usage-error.js'
 
 // How often, and how many seconds apart, counts that are approximate are read before what is left is believed.
 const LOOKS = 5
@@ -29,6 +30,7 @@ export function withQueues<R>(
 ): Promise<R> {
   return withQueue(args.source, args, source =>
     withQueue(args.destination, args, async destination => {
+      if (source.url === destination.url) throw new UsageError(`Expected two queues, got one: ${source.url}`)
       await requireQueue(source)
       return interruptible(signal => work(source, destination, signal))
     }),

@@ -1,0 +1,38 @@
+// What the workers of the tests run; loaded by `--load`.
+import { appendFileSync, existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { context, queueable } from 'ptq'
+
+function note(line: string): void {
+  appendFileSync(join(process.env.PTQ_TEST_FOLDER ?? '', 'log'), `${line}\n`)
+}
+
+/** Writes down that it ran, with the further arguments of the worker. */
+export const mark = queueable(
+  function mark(...args: unknown[]) {
+    note(args.join())
+  },
+  { module: 'tasks' },
+)
+
+export const fail = queueable(
+  function fail(n: number) {
+    throw new RangeError(`broken ${n}\u001b[2J`)
+  },
+  { module: 'tasks' },
+)
+
+/** Runs until the test makes the file `go`. */
+export const linger = queueable(
+  async function linger(n: number) {
+    note(`began ${n}`)
+    context().progress(0.5, 'half way')
+    while (!existsSync(join(process.env.PTQ_TEST_FOLDER ?? '', 'go'))) await sleep(10)
+    note(`ended ${n}`)
+  },
+  { module: 'tasks' },
+)
+
+// What a user's module may hold: it must not keep a command that is done.
+setInterval(() => undefined, 3_600_000)

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import type { ChildProcessWithoutNullStreams } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { TaskQueue } from 'ptq'
+import { ended, inFolder, outputOf, payloadLines, runCli, startCli, until } from './run-cli.js'
+
+const tasks = join(import.meta.dirname, 'marking-tasks.js')
+
+/** Fills `folder`/queue. */
+async function fill(folder: string, payloads: string): Promise<void> {
+  const { code, stderr } = await runCli(['insert', 'queue', '-'], { cwd: folder, input: payloads })
+  assert.deepEqual([code, stderr], [0, ''])
+}
+
+function poll(folder: string, ...args: string[]): ChildProcessWithoutNullStreams {
+  return startCli(['poll', 'queue', '--load', tasks, ...args], { cwd: folder, env: { PTQ_TEST_FOLDER: folder } })
+}
+
+function log(folder: string): string[] {
+  const path = join(folder, 'log')
+  return existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n') : []
+}
+
+test('a worker without code: runs what the module registers, counts, ends when the queue is empty', () =>
+  inFolder(async folder => {
+    await fill(folder, payloadLines(20))
+    const args = ['--parallel', '2', '--until-empty', '--tally', '--execute-args', '["extra", 7]', '--lease-sec', '60']
+    const { code, stdout, stderr } = await ended(poll(folder, ...args))
+    assert.deepEqual([code, stderr], [0, ''])
+    const [first, last] = stdout.trim().split('\n')
+    assert.match(first ?? '', /^\d{4}-\S+Z Working on fq:\S+queue in process \d+$/)
+    assert.match(last ?? '', /^\S+Z Ended: 20 executed, 0 failed, \S+\/s, \d+s$/)
+    const numbers = Array.from({ length: 20 }, (_, n) => `${n},extra,7`)
+    assert.deepEqual(log(folder).sort(), numbers.sort())
+    await using queue = new TaskQueue(`fq://${folder}/queue`)
+    assert.deepEqual([await queue.completed(), await queue.enqueued()], [20, 0])
+  }))
+
+test('tasks that fail too often: a line each without control characters, exit code 1; --on-error throw ends at the first', () =>
+  inFolder(async folder => {
+    await fill(folder, payloadLines(2, 'fail'))
+    const { code, stdout, stderr } = await ended(poll(folder, '--until-empty', '--max-attempts', '1'))
+    assert.equal(code, 1)
+    assert.equal(stderr, 'ptq: 2 tasks failed for good: see ptq failures queue\n')
+    const said = stdout.match(
+      /tasks\.fail \S+ failed for good and is in fq:\S+\/queue\/failed: RangeError: broken \d .*$/gm,
+    )
+    assert.equal(said?.length, 2)
+    assert.doesNotMatch(stdout, /(?!\n)\p{Cc}/u)
+
+    await fill(folder, payloadLines(2, 'fail'))
+    const thrown = await ended(poll(folder, '--on-error', 'throw'))
+    assert.equal(thrown.code, 1)
+    assert.match(thrown.stderr, /^ptq: Task tasks\.fail \(\S+\) failed at attempt 1: RangeError: broken \d[^\n]*\n$/)
+    assert.doesNotMatch(thrown.stderr, /(?!\n)\p{Cc}/u)
+  }))
+
+for (const [signal, exitCode] of [
+  ['SIGTERM', 143],
+  ['SIGINT', 130],
+] as const) {
+  test(`${signal}: leases no more, finishes what runs, exits with ${exitCode}`, () =>
+    inFolder(async folder => {
+      await fill(folder, payloadLines(3, 'linger'))
+      const child = poll(folder)
+      const end = ended(child)
+      await outputOf(child, 'Working on')
+      await until(() => log(folder).length > 0)
+      child.kill(signal)
+      writeFileSync(join(folder, 'go'), '')
+      const { code, stdout, stderr } = await end
+      assert.deepEqual([code, stderr], [exitCode, ''])
+      const [began = '', ...rest] = log(folder)
+      assert.deepEqual(rest, [began.replace('began', 'ended')])
+      assert.match(stdout, /Ended: 1 executed, 0 failed/)
+      await using queue = new TaskQueue(`fq://${folder}/queue`)
+      const { enqueued, leased } = await queue.status()
+      assert.deepEqual([enqueued, leased], [2, 0])
+    }))
+}
+
+test('a second Ctrl-C leaves at once, and --grace ends by itself: what ran is given back', () =>
+  inFolder(async folder => {
+    await fill(folder, payloadLines(1, 'linger'))
+    await using queue = new TaskQueue(`fq://${folder}/queue`)
+    const impatient = poll(folder)
+    const impatientEnd = ended(impatient)
+    await until(() => log(folder).includes('began 0'))
+    impatient.kill('SIGINT')
+    // The first has to be handled before the second comes, or the two are one.
+    const again = setInterval(() => impatient.kill('SIGINT'), 50)
+    assert.equal((await impatientEnd).code, 130)
+    clearInterval(again)
+    assert.deepEqual([await queue.enqueued(), await queue.leased()], [1, 0])
+
+    const patient = poll(folder, '--grace', '0')
+    const patientEnd = ended(patient)
+    await until(() => log(folder).length === 2)
+    patient.kill('SIGTERM')
+    assert.equal((await patientEnd).code, 143)
+    assert.deepEqual([await queue.enqueued(), await queue.leased()], [1, 0])
+    assert.deepEqual(log(folder), ['began 0', 'began 0'])
+  }))
+
+test('a reader of the log that ends early ends the worker, which gives back what it holds', () =>
+  inFolder(async folder => {
+    await fill(folder, payloadLines(3, 'fail'))
+    const child = poll(folder, '--max-attempts', '1000', '--max-backoff-sec', '1')
+    const end = ended(child)
+    await outputOf(child, 'Working on')
+    child.stdout.destroy()
+    const { code, stderr } = await end
+    assert.deepEqual([code, stderr], [0, ''])
+    await using queue = new TaskQueue(`fq://${folder}/queue`)
+    assert.deepEqual([await queue.enqueued(), await queue.leased()], [3, 0])
+  }))
+
+test('a module that throws while it is loaded is named, with its reason; another kind of queue comes from --load', () =>
+  inFolder(async folder => {
+    writeFileSync(join(folder, 'broken.mjs'), 'throw new RangeError("no model file")')
+    const broken = await runCli(['poll', 'queue', '--load', './broken.mjs'], { cwd: folder })
+    assert.deepEqual(broken, {
+      code: 1,
+      stdout: '',
+      stderr: 'ptq: The module ./broken.mjs could not be loaded: RangeError: no model file\n',
+    })
+    const backend = join(import.meta.dirname, 'folder-backend.js')
+    const input = payloadLines(4)
+    const env = { PTQ_TEST_FOLDER: folder }
+    const run = (...args: string[]) => runCli([...args, '--load', backend], { cwd: folder, input, env })
+    assert.equal((await run('insert', 'folder://queue', '-')).stdout, 'Inserted 4 tasks into folder://queue\n')
+    assert.match((await run('status', 'folder://queue')).stdout, /^Enqueued: 4 /m)
+    const worked = await run('poll', 'folder://queue', '--load', tasks, '--until-empty')
+    assert.deepEqual([worked.code, worked.stderr, log(folder).sort()], [0, '', ['0', '1', '2', '3']])
+  }))

@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { TaskQueue } from 'ptq'
+import { opener } from '#ptq/backends/fq/index.js'
+import { messageWriter } from '#ptq/message.js'
+import { type CliResult, ended, inFolder, outputOf, payloadLines, runCli, startCli, until } from './run-cli.js'
+
+const ID = '00000000-0000-4000-8000-00000000000'
+
+function ok({ code, stdout, stderr }: CliResult): string {
+  assert.deepEqual([code, stderr], [0, ''], stdout)
+  return stdout
+}
+
+/** A queue with dead letters, as workers make them; each has a reason. */
+async function withDeadLetters(folder: string, reasons: readonly string[]): Promise<void> {
+  const root = join(folder, 'queue')
+  mkdirSync(join(root, 'queue'), { recursive: true })
+  const dead = await opener.open({ protocol: 'fq', path: join(root, 'failed') }, {})
+  const write = messageWriter(root)
+  const messages = reasons.map((reason, n) => {
+    const id = `${ID}${n}`
+    const failure = { attempt: 5, reason, host: 'node-1', pid: 7, failedAtMs: 1_700_000_000_000, durationSeconds: 1.25 }
+    return { id, body: write(`[["tasks", "mark"], [${n}], {}, -1]`, id, [failure]) }
+  })
+  assert.deepEqual(await dead.insert(messages, { delaySeconds: 0 }), [])
+  await dead.close()
+}
+
+test('insert, status, ls: payloads of any language come through without loss, from a file and from stdin', () =>
+  inFolder(async folder => {
+    const cwd = folder
+    const run = async (...args: string[]) => ok(await runCli(args, { cwd }))
+    const payloads = [
+      '[["my.lib","segment"],[18446744073709551615,1.5],{"box":[[0,0],[64,64]],"nan":NaN},-1]',
+      '{"txt":"é\\u001b[31m\\u202e \\u0085","class":"PrintTask"}',
+    ]
+    writeFileSync(join(folder, 'tasks.ndjson'), `\ufeff${payloads[0]}\r\n\n${payloads[1]}\n`)
+    assert.equal(await run('insert', 'queue', 'tasks.ndjson', '--json'), '{"inserted":2}\n')
+    const listed = (await run('ls', 'queue', '--json')).trim().split('\n')
+    assert.equal(listed.length, 2)
+    for (const line of listed) assert.doesNotMatch(line, /[\p{Cc}\p{Bidi_Control}]/u)
+    const fromLs = await runCli(['insert', 'other', '-'], { cwd, input: `${listed.join('\n')}\n` })
+    assert.equal(ok(fromLs), `Inserted 2 tasks into fq://${folder}/other\n`)
+    await using other = new TaskQueue(`fq://${folder}/other`)
+    const texts = (await other.list()).map(task => task.payloadText).sort()
+    assert.deepEqual(texts, [payloads[0], '{"txt":"é\\u001b[31m\u202e \u0085","class":"PrintTask"}'].sort())
+
+    const text = await run('ls', 'queue', '--state', 'ready')
+    assert.match(text, /^[0-9a-f-]{36}\tready\tmy\.lib\.segment\t\[\["my\.lib"/m)
+    assert.match(text, /\tPrintTask\t\{"txt":"é\\u001b\[31m\\u202e \\u0085"/)
+    assert.equal((await run('ls', 'queue', '--limit', '1')).trim().split('\n').length, 1)
+    assert.equal(await run('ls', 'queue', '--state', 'leased'), '')
+
+    await run('insert', 'queue', 'tasks.ndjson', '--delay-sec', '3600')
+    await using queue = new TaskQueue(`fq://${folder}/queue`)
+    await queue.delete(await queue.lease(), { tally: true })
+    await queue.lease()
+    const expected = [
+      'Inserted: 4',
+      'Enqueued: 3 (75.0% left)',
+      'Completed: 1 (25.0%)',
+      'Leased: 1 (33.3% of queue)',
+      'Delayed: 2',
+      'Failed: 0',
+      'Quarantined: 0',
+    ]
+    assert.equal(await run('status', 'queue'), `${expected.join('\n')}\n`)
+    const status: unknown = JSON.parse(await run('status', 'queue', '--json'))
+    const numbers = {
+      inserted: 4,
+      enqueued: 3,
+      completed: 1,
+      leased: 1,
+      delayed: 2,
+      failed: 0,
+      quarantined: 0,
+      foreign: 0,
+    }
+    assert.deepEqual(status, { queue: `fq://${folder}/queue`, approximate: false, ...numbers })
+    assert.equal(await run('release', 'queue'), `Released 1 task of fq://${folder}/queue\n`)
+    assert.match(await run('rezero', 'queue'), /are 0$/m)
+    const [inserted, enqueued, completed] = (await run('status', 'queue')).split('\n')
+    assert.deepEqual([inserted, enqueued, completed], ['Inserted: 0', 'Enqueued: 3 (--% left)', 'Completed: 0 (--%)'])
+    assert.equal(await run('purge', 'queue', '--yes'), `Deleted 3 tasks of fq://${folder}/queue\n`)
+    assert.match(await run('status', 'queue'), /^Leased: 0 \(--%\) of queue$/m)
+  }))
+
+test('insert checks a whole file first; from stdin it says how far it came; with --resume it goes on', () =>
+  inFolder(async folder => {
+    const cwd = folder
+    const bad = `${payloadLines(2)}{"no":"class"}\n`
+    writeFileSync(join(folder, 'bad.ndjson'), bad)
+    const checked = await runCli(['insert', 'queue', 'bad.ndjson'], { cwd })
+    assert.equal(checked.code, 2)
+    assert.match(checked.stderr, /^ptq: Line 3 of bad.ndjson is no payload: expected \[\[module, name\], .*\n$/)
+    const streamed = await runCli(['insert', 'queue', '-'], { cwd, input: bad })
+    assert.equal(streamed.code, 1)
+    assert.match(streamed.stderr, /^ptq: 2 tasks were inserted into .*: Line 3 of stdin is no payload.*\n$/)
+    await using queue = new TaskQueue(`fq://${folder}/queue`)
+    assert.equal(await queue.enqueued(), 2)
+
+    writeFileSync(join(folder, 'good.ndjson'), payloadLines(500))
+    assert.match(
+      ok(await runCli(['insert', 'queue', 'good.ndjson', '--resume', 'one'], { cwd })),
+      /^Inserted 500 tasks/,
+    )
+    assert.match(ok(await runCli(['insert', 'queue', 'good.ndjson', '--resume', 'one'], { cwd })), /^Inserted 0 tasks/)
+    assert.equal(await queue.inserted(), 502)
+  }))
+
+test('insert that is interrupted says what is in the queue, and counts it', () =>
+  inFolder(async folder => {
+    const child = startCli(['insert', 'queue', '-'], { cwd: folder })
+    const end = ended(child)
+    child.stdin.on('error', () => undefined).write(payloadLines(3))
+    await using queue = new TaskQueue(`fq://${folder}/queue`)
+    await until(async () => (await queue.exists()) && (await queue.enqueued()) === 3)
+    child.kill('SIGINT')
+    const { code, stderr } = await end
+    assert.equal(code, 130)
+    assert.match(stderr, /^ptq: 3 tasks were inserted into .*: interrupted\n$/)
+    assert.equal(await queue.inserted(), 3)
+  }))
+
+test('failures, show, retry: reasons without control characters, counted by reason; matching ones go back', () =>
+  inFolder(async folder => {
+    const cwd = folder
+    await withDeadLetters(folder, ['Error: ENOSPC', 'Error: bad \u001b[2J\nsecond \u009b line', 'Error: ENOSPC'])
+    const run = async (...args: string[]) => ok(await runCli(args, { cwd }))
+    const lines = (await run('failures', 'queue')).trim().split('\n').sort()
+    assert.equal(lines[1], `${ID}1\ttasks.mark\t1\tError: bad \\u001b[2J second \\u009b line`)
+    assert.equal(
+      await run('failures', 'queue', '--group'),
+      '2\tError: ENOSPC\n1\tError: bad \\u001b[2J second \\u009b line\n',
+    )
+    const [first] = (await run('failures', 'queue', '--group', '--json')).split('\n')
+    assert.deepEqual(JSON.parse(first ?? ''), { count: 2, reason: 'Error: ENOSPC' })
+    assert.match(await run('status', 'queue'), /^Failed: 3$/m)
+    assert.match(await run('ls', 'queue', '--state', 'failed', '--limit', '1'), /^\S+\tfailed\ttasks.mark\t/)
+
+    const shown = await run('show', 'queue', `${ID}1`)
+    assert.match(shown, /^State: failed$/m)
+    assert.match(
+      shown,
+      /^ {2}5\. 2023-11-14T22:13:20\.000Z on node-1 \(process 7\) after 1\.3 s: Error: bad \\u001b\[2J second \\u009b line$/m,
+    )
+    assert.equal(await run('retry', 'queue', '--match', 'ENOSPC', '--json'), '{"retried":2}\n')
+    assert.match(await run('status', 'queue'), /^Enqueued: 2 .*\n.*\n.*\n.*\nFailed: 1$/m)
+    const back: unknown = JSON.parse(await run('show', 'queue', `${ID}0`, '--json'))
+    assert.deepEqual(back, { id: `${ID}0`, state: 'ready', payload: [['tasks', 'mark'], [0], {}, -1], failures: [] })
+    const missing = await runCli(['show', 'queue', `${ID}9`], { cwd })
+    assert.equal(missing.code, 1)
+    assert.match(missing.stderr, /^ptq: There is no task \S+ in fq:\S+ or its dead letters\n$/)
+    assert.equal(
+      await run('retry', 'queue', '--dead-letter', 'queue/failed'),
+      `Put 1 task back into fq://${folder}/queue\n`,
+    )
+  }))
+
+test('status --watch repeats the numbers with rate, ETA and workers until Ctrl-C; as JSON a line each time', () =>
+  inFolder(async folder => {
+    const cwd = folder
+    ok(await runCli(['insert', 'queue', '-'], { cwd, input: payloadLines(10) }))
+    const status = {
+      host: 'node-1',
+      pid: 7,
+      threads: 2,
+      startedAtMs: Date.now() - 61_000,
+      writtenAtMs: Date.now(),
+      executed: 5,
+      failed: 1,
+      tasksPerSecond: 12.5,
+      rssMb: 99.5,
+      running: [
+        { id: `${ID}1`, name: 'tasks.mark', startedAtMs: Date.now(), fraction: 0.25, note: 'half \u001b[2J way' },
+      ],
+    }
+    const backend = await opener.open({ protocol: 'fq', path: join(folder, 'queue') }, {})
+    await backend.reportWorker?.('one', status)
+    await backend.close()
+    const child = startCli(['status', 'queue', '--watch', '--interval-sec', '0.1'], { cwd })
+    const end = ended(child)
+    await outputOf(child, 'ETA')
+    child.kill('SIGINT')
+    const { code, stdout, stderr } = await end
+    assert.deepEqual([code, stderr], [130, ''])
+    assert.match(stdout, /^Rate: unknown yet\n(?:.*\n)*Rate: 0\.0\/s, ETA unknown$/m)
+    assert.match(
+      stdout,
+      /^Workers: 1\nnode-1 process 7, 2 threads, up 1m0\ds: 5 executed, 1 failed, 13\/s, 100 MB\n {2}tasks\.mark \S+ for \ds 25% half \\u001b\[2J way$/m,
+    )
+    const json = startCli(['status', 'queue', '--watch', '--interval-sec', '0.1', '--json'], { cwd })
+    const jsonEnd = ended(json)
+    await outputOf(json, '}\n')
+    json.stdout.destroy()
+    const result = await jsonEnd
+    assert.deepEqual([result.code, result.stderr], [0, ''])
+    const line = JSON.parse(result.stdout.split('\n')[0] ?? '')
+    assert.deepEqual([line.enqueued, line.tasksPerSecond, line.workers[0].pid], [10, null, 7])
+  }))
+
+test('purge without an answer deletes nothing', () =>
+  inFolder(async folder => {
+    ok(await runCli(['insert', 'queue', '-'], { cwd: folder, input: payloadLines(1) }))
+    const { code, stderr } = await runCli(['purge', 'queue'], { cwd: folder, input: 'y\n' })
+    assert.equal(code, 2)
+    assert.match(stderr, /^ptq: Expected --yes, .*\n$/)
+    assert.equal(readFileSync(join(folder, 'queue/insertions'), 'utf8'), '1')
+  }))

@@ -1,0 +1,88 @@
+/** `ptq` as a process. */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** The tests run from build/test/cli. */
+export const projectRoot = join(import.meta.dirname, '../../..')
+export const mainPath = join(projectRoot, 'dist/src/cli/main.js')
+
+export interface CliResult {
+  /** `null`: ended by a signal. */
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface CliOptions {
+  readonly cwd?: string
+  readonly input?: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Starts a command; stdin is left open. */
+export function startCli(args: readonly string[], { cwd, env }: CliOptions = {}): ChildProcessWithoutNullStreams {
+  const { PTQ_DEBUG: _, ...ours } = process.env
+  return spawn(process.execPath, [mainPath, ...args], {
+    cwd: cwd ?? projectRoot,
+    env: { ...ours, AWS_ACCESS_KEY_ID: 'AKIATEST', AWS_SECRET_ACCESS_KEY: 'test', AWS_REGION: 'us-east-1', ...env },
+  })
+}
+
+/** Resolves when the process has ended. */
+export function ended(child: ChildProcessWithoutNullStreams): Promise<CliResult> {
+  const texts = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      texts[name] += text
+    })
+  }
+  return new Promise(resolve => child.once('close', code => resolve({ code, ...texts })))
+}
+
+/** Runs a command to its end, with `input` as its stdin. */
+export function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  const child = startCli(args, options)
+  // A command that refuses its arguments ends without reading.
+  child.stdin.on('error', () => undefined).end(options.input ?? '')
+  return ended(child)
+}
+
+/** Runs a command on SQS. Each time the SDK warns how long it will support this version of Node: left out. */
+export async function runSqs(args: readonly string[], cwd: string, input = ''): Promise<CliResult> {
+  const result = await runCli(args, { cwd, input })
+  return { ...result, stderr: result.stderr.replace(/^ptq: warning: NodeVersionSupportWarning.*\n/m, '') }
+}
+
+/** Resolves when the output has what is looked for. @throws Error where it ends without */
+export async function outputOf(child: ChildProcessWithoutNullStreams, wanted: string): Promise<void> {
+  let text = ''
+  for await (const chunk of child.stdout.iterator({ destroyOnReturn: false })) {
+    text += String(chunk)
+    if (text.includes(wanted)) return
+  }
+  throw new Error(`Expected ${wanted} in the output, got ${text}`)
+}
+
+/** Resolves when `holds`, which only another process can make true. @throws Error after half a minute */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  const deadlineMs = performance.now() + 30_000
+  while (!(await holds())) {
+    if (performance.now() > deadlineMs) throw new Error(`Expected within half a minute: ${holds}`)
+    await sleep(5)
+  }
+}
+
+/** A folder of its own for a test, removed when it passes and kept for a look when it fails. */
+export async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'ptq-cli-'))
+  await work(folder)
+  await rm(folder, { recursive: true })
+}
+
+/** Payloads, one a line, of calls of `tasks.mark(n)`. */
+export function payloadLines(count: number, name = 'mark'): string {
+  return Array.from({ length: count }, (_, n) => `[["tasks","${name}"],[${n}],{},-1]\n`).join('')
+}

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { TaskQueue } from 'ptq'
+import { opener } from '#ptq/backends/sqs/index.js'
+import { ACCESS } from '../sqs/queue.js'
+import { type SqsServer, startServer } from '../sqs/server.js'
+import { ended, inFolder, payloadLines, runSqs, startCli, until } from './run-cli.js'
+
+let server: SqsServer
+let options: string[]
+
+before(async () => {
+  server = await startServer('fauxqs')
+  options = ['--endpoint', server.endpoint, '--region', 'us-east-1']
+})
+after(() => server.close())
+
+async function makeQueue(name: string): Promise<void> {
+  const more = { ...ACCESS, endpoint: server.endpoint, createIfMissing: true }
+  await (await opener.open({ protocol: 'sqs', path: name }, more)).close()
+}
+
+test('insert, status, cp, poll, purge on SQS; numbers that it does not know are unknown', () =>
+  inFolder(async folder => {
+    await makeQueue('tasks')
+    const run = (...args: string[]) => runSqs([...args, ...options], folder, payloadLines(3))
+    assert.deepEqual(await run('insert', 'sqs://tasks', '-'), {
+      code: 0,
+      stdout: 'Inserted 3 tasks into sqs://tasks\n',
+      stderr: '',
+    })
+    const text =
+      'Inserted: unknown\nEnqueued: 3 (--% left)\nCompleted: unknown (--%)\nLeased: 0 (0.0% of queue)\n' +
+      'Delayed: 0\nFailed: unknown\nQuarantined: unknown\n(approximate)\n'
+    assert.deepEqual(await run('status', 'sqs://tasks'), { code: 0, stdout: text, stderr: '' })
+    const { stdout } = await run('status', 'sqs://tasks', '--json')
+    const { inserted, enqueued, failed, approximate } = JSON.parse(stdout)
+    assert.deepEqual([inserted, enqueued, failed, approximate], [null, 3, null, true])
+
+    const tasks = join(import.meta.dirname, 'marking-tasks.js')
+    const child = startCli(['poll', 'sqs://tasks', '--load', tasks, ...options], { env: { PTQ_TEST_FOLDER: folder } })
+    const end = ended(child)
+    const log = join(folder, 'log')
+    await until(() => existsSync(log) && readFileSync(log, 'utf8').split('\n').length > 3)
+    child.kill('SIGTERM')
+    const worked = await end
+    assert.equal(worked.code, 143)
+    assert.match(worked.stdout, /Ended: 3 executed, 0 failed/)
+
+    await using local = new TaskQueue(`fq://${folder}/local`)
+    await local.insert([{ class: 'A', txt: 'é🚀' }])
+    const copied = await run('cp', 'local', 'sqs://tasks')
+    assert.deepEqual([copied.code, copied.stderr], [0, ''])
+    assert.match(
+      copied.stdout,
+      /^Copied 1 task from fq:\S+ to sqs:\/\/tasks\nThe source holds 1 task, the destination about 1 task\n$/,
+    )
+    assert.deepEqual(await run('purge', 'sqs://tasks', '--yes'), {
+      code: 0,
+      stdout: 'Deleted 1 task of sqs://tasks\n',
+      stderr: '',
+    })
+  }))
+
+test('what SQS can not do is refused with the reason, exit code 2; a queue that is not there is a failure', () =>
+  inFolder(async folder => {
+    await makeQueue('limited')
+    for (const [args, reason] of [
+      ['ls sqs://limited', /can't list its tasks/],
+      ['show sqs://limited id', /can't list its tasks/],
+      ['cp sqs://limited there', /can't list its tasks/],
+      ['release sqs://limited', /can't release what others have leased/],
+      ['rezero sqs://limited', /keeps no counts/],
+      ['failures sqs://limited', /has no dead letters of its own/],
+      ['retry sqs://limited', /has no dead letters of its own/],
+    ] as const) {
+      const { code, stdout, stderr } = await runSqs([...args.split(' '), ...options], folder)
+      assert.match(stderr, /^ptq: [^\n]+\n$/)
+      assert.match(stderr, reason)
+      assert.deepEqual([code, stdout], [2, ''], args)
+    }
+    assert.equal(existsSync(join(folder, 'there')), false)
+    const missing = await runSqs(['status', 'sqs://missing', ...options], folder)
+    assert.deepEqual([missing.code, missing.stdout], [1, ''])
+    assert.match(missing.stderr, /^ptq: [^\n]*missing[^\n]*\n$/)
+  }))

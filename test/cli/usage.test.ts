@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { ended, inFolder, payloadLines, projectRoot, runCli, startCli } from './run-cli.js'
+
+const concurrency = 2
+
+const COMMANDS = [
+  'status',
+  'poll',
+  'insert',
+  'ls',
+  'show',
+  'failures',
+  'retry',
+  'release',
+  'rezero',
+  'purge',
+  'cp',
+  'mv',
+  'license',
+]
+
+test('help: the program names every command, every command has an example', { concurrency }, async t => {
+  const help = await runCli(['--help'])
+  assert.equal(help.code, 0)
+  assert.equal(help.stderr, '')
+  for (const name of [...COMMANDS, 'completion']) assert.match(help.stdout, new RegExp(`^ {2}ptq ${name}\\b`, 'm'))
+  await Promise.all(
+    COMMANDS.map(name =>
+      t.test(name, async () => {
+        const { code, stdout, stderr } = await runCli([name, '--help'])
+        assert.deepEqual([code, stderr], [0, ''])
+        assert.match(stdout, new RegExp(`^ptq ${name}\\b`))
+        assert.match(stdout.slice(stdout.indexOf('Examples:')), new RegExp(`ptq ${name}\\b`))
+      }),
+    ),
+  )
+})
+
+// What is wrong, and what the one sentence says.
+const MISUSES: readonly (readonly [args: string, sentence: RegExp])[] = [
+  ['', /Expected a command/],
+  ['frob', /Unknown command: frob/],
+  ['status', /Not enough .*expected ptq status <queue>/],
+  ['status q --frob', /Unknown argument: frob/],
+  ['status q r', /Unknown argument: r/],
+  ['status q --interval-sec 0', /Expected --interval-sec to be a number of 0.1 or more, got 0/],
+  ['status mem://q', /lives in one process only/],
+  ['status redis:q', /Expected \/\/ after the protocol, got redis:q/],
+  ['status redis://q', /Expected a queue's protocol to be one of fq:\/\/, .*got `redis:\/\/`/],
+  ['status fq://q', /write `fq:\/\/\/q` from the root/],
+  ['status q --load nowhere.js', /Expected --load to name a file or a package installed here/],
+  ['status q --concurrency 1.5', /Expected --concurrency to be an integer of 1 or more, got 1.5/],
+  ['poll q', /Missing required argument: load/],
+  ['poll q --load tasks.mjs --lease-sec x', /Expected --lease-sec to be a number of more than 0, got x/],
+  ['poll q --load tasks.mjs --parallel some', /Expected --parallel to be an integer of 0 or more, got some/],
+  [
+    'poll q --load tasks.mjs --parallel 0 --timeout 3',
+    /Expected --parallel of 1 or more with --timeout or --max-memory/,
+  ],
+  [
+    'poll q --load tasks.mjs --min-backoff-sec 9 --max-backoff-sec 1',
+    /Expected --max-backoff-sec to be at least --min-backoff-sec/,
+  ],
+  ['poll q --load tasks.mjs --until someday', /Expected --until to be a date/],
+  ['poll q --load tasks.mjs --execute-args 7', /Expected --execute-args to be a JSON array, got 7/],
+  ['poll q --load tasks.mjs --on-error cry', /Choices: "retry", "throw"/],
+  ['poll q --load tasks.mjs --dead-letter ./q', /Expected --dead-letter to be another queue/],
+  ['insert q', /Not enough .*expected ptq insert <queue> <file>/],
+  ['insert q nowhere.ndjson', /Expected a file that can be read: ENOENT/],
+  ['insert q bad.ndjson', /Line 3 of bad.ndjson is no payload: .*got `'frob'`/],
+  ['insert q . --delay-sec -1', /Expected --delay-sec to be a number of 0 or more, got -1/],
+  ['ls q --state gone', /Choices: "ready", "leased"/],
+  ['ls q --limit 1 --limit 2', /Expected --limit once/],
+  ['show q', /Not enough .*expected ptq show <queue> <id>/],
+  ['failures', /expected ptq failures <queue>/],
+  ['retry q --match', /Not enough arguments following: match/],
+  ['release', /expected ptq release <queue>/],
+  ['rezero q --json', /Unknown argument: json/],
+  ['purge q', /Expected --yes/],
+  ['cp q', /expected ptq cp <source> <destination>/],
+  ['mv q q', /Expected two queues, got one: fq:/],
+  ['license x', /Unknown argument: x/],
+]
+
+test('misuse: exit code 2, one sentence on stderr, nothing made', { concurrency }, t =>
+  inFolder(async folder => {
+    writeFileSync(join(folder, 'tasks.mjs'), '')
+    writeFileSync(join(folder, 'bad.ndjson'), `${payloadLines(2)}["frob"]\n`)
+    await Promise.all(
+      MISUSES.map(([args, sentence]) =>
+        t.test(`ptq ${args}`, async () => {
+          const { code, stdout, stderr } = await runCli(args.split(' ').filter(Boolean), { cwd: folder })
+          assert.match(stderr, /^ptq: [^\n]+\n$/)
+          assert.match(stderr, sentence)
+          assert.deepEqual([code, stdout], [2, ''])
+        }),
+      ),
+    )
+    assert.equal(existsSync(join(folder, 'q')), false)
+  }),
+)
+
+test('a path that is no queue is a failure and makes nothing', { concurrency }, t =>
+  inFolder(async folder => {
+    await Promise.all(
+      ['status', 'ls', 'failures', 'retry', 'release', 'rezero', 'purge --yes', 'show id', 'cp copy', 'mv copy'].map(
+        words =>
+          t.test(words, async () => {
+            const [name = '', ...rest] = words.split(' ')
+            const args = name === 'purge' ? ['purge', 'q', '--yes'] : [name, 'q', ...rest]
+            const { code, stdout, stderr } = await runCli(args, { cwd: folder })
+            assert.match(stderr, /^ptq: (There is no queue|Expected a queue) at .*q[,:][^\n]+\n$/)
+            assert.deepEqual([code, stdout], [1, ''])
+          }),
+      ),
+    )
+    for (const name of ['q', 'copy']) assert.equal(existsSync(join(folder, name)), false)
+  }),
+)
+
+test('PTQ_DEBUG=1 shows where an error came from', async () => {
+  const { code, stderr } = await runCli(['status', '/nowhere/at/all'], { env: { PTQ_DEBUG: '1' } })
+  assert.equal(code, 1)
+  assert.match(stderr, /^ptq: Expected a queue at \/nowhere\/at\/all[^\n]*\nError: [^\n]*\n {4}at /)
+})
+
+test('version, license, completion', async () => {
+  const { version } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8'))
+  assert.equal((await runCli(['--version'])).stdout, `${version}\n`)
+  assert.equal((await runCli(['license'])).stdout, readFileSync(join(projectRoot, 'LICENSE'), 'utf8'))
+  const { code, stdout } = await runCli(['completion'], { env: { SHELL: '/bin/bash' } })
+  assert.equal(code, 0)
+  assert.match(stdout, /complete .* ptq/)
+  const completed = await runCli(['--get-yargs-completions', 'ptq', 're'])
+  assert.deepEqual(completed.stdout.match(/^re\w+/gm)?.sort(), ['release', 'retry', 'rezero'])
+})
+
+test('a folder is named by a bare word, a path or a URL; a reader that ends early ends the output quietly', () =>
+  inFolder(async folder => {
+    const inserted = await runCli(['insert', 'queue', '-'], { cwd: folder, input: payloadLines(3000) })
+    assert.deepEqual([inserted.code, inserted.stderr], [0, ''])
+    assert.equal(inserted.stdout, `Inserted 3000 tasks into fq://${folder}/queue\n`)
+    for (const name of ['queue', './queue', `${folder}/queue`, `fq://${folder}/queue`]) {
+      assert.match((await runCli(['status', name], { cwd: folder })).stdout, /^Inserted: 3000$/m)
+    }
+    const ls = startCli(['ls', 'queue'], { cwd: folder })
+    const end = ended(ls)
+    await once(ls.stdout, 'data')
+    ls.stdout.destroy()
+    const { code, stderr } = await end
+    assert.deepEqual([code, stderr], [0, ''])
+  }))
+
+test('a file queue is worked on without the AWS SDK', () =>
+  inFolder(async folder => {
+    const hooks =
+      'export async function resolve(s, c, next) { if (s.startsWith("@aws-sdk")) throw new Error("loaded " + s); return next(s, c) }'
+    const register = `import { register } from "node:module"; register("data:text/javascript,${encodeURIComponent(hooks)}")`
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(register)}` }
+    const { code, stderr } = await runCli(['insert', 'queue', '-'], { cwd: folder, input: payloadLines(1), env })
+    assert.deepEqual([code, stderr], [0, ''])
+    const sqs = await runCli(['status', 'sqs://queue'], { env })
+    assert.equal(sqs.code, 1)
+    assert.match(sqs.stderr, /need the package @aws-sdk/)
+  }))
