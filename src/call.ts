@@ -1,10 +1,13 @@
 /** A task made ready to run: its code found, its arguments in JSON form. What both the pool and the calling thread take. */
 import { argumentError, UnregisteredTaskError } from './errors.js'
-import { type JsonValue, toJsonValue } from './json.js'
+import { type JsonValue, MAX_DEPTH, toJsonValue } from './json.js'
+import type { QueuedTask } from './queued-task.js'
 import {
   findClass,
   findFunction,
+  type RegisteredClass,
   type RegisteredCode,
+  type RegisteredFunction,
   registeredClass,
   registeredFunction,
   unregisteredClass,
@@ -72,11 +75,30 @@ export function toCall(given: TaskInput, idSuffix: string | number, attempt: num
     // Straight from the task's fields, without a payload in between: this runs once for each of millions of tasks.
     const { args, kwargs: keywords } = functionInput(bare)
     kwargs = hasKeys(keywords) ? (toJsonValue(keywords, 'kwargs') as Record<string, JsonValue>) : undefined
-    // A payload comes from elsewhere, where the insert was checked, or from Python, whose keywords may all be left out.
-    if (!isFunctionPayload(bare)) checkArity(code, args.length + extra.length, kwargs !== undefined)
+    checkArity(code, args.length + extra.length, kwargs !== undefined)
     input = toJsonValue(args, 'args') as JsonValue[]
   }
   return { task: task ?? given, code, input, kwargs, extra, idSuffix, attempt }
+}
+
+/**
+ * Makes a task that came out of a queue ready to run. Its payload was read from JSON, so it is in that form already.
+ * @param extra extra arguments for `execute`
+ * @throws as {@link toCall}
+ */
+export function queuedCall(task: QueuedTask, extra: readonly unknown[], attempt: number): Call {
+  const payload = task.payload()
+  // Each level takes two characters: in so short a text there can't be too many.
+  if (task.payloadText.length >= 2 * MAX_DEPTH) toJsonValue(payload, 'payload')
+  if (!Array.isArray(payload)) {
+    const { class: name, ...input } = payload
+    return { task, code: classCode(name), input, kwargs: undefined, extra, idSuffix: task.id, attempt }
+  }
+  const [[module, name], input, keywords] = payload
+  const code = functionCode(module, name)
+  const kwargs = hasKeys(keywords) ? keywords : undefined
+  checkArity(code, input.length + extra.length, kwargs !== undefined)
+  return { task, code, input, kwargs, extra, idSuffix: task.id, attempt }
 }
 
 /**
@@ -123,17 +145,19 @@ function findCode(bare: BareTask): RegisteredCode {
     if (Array.isArray(key)) return functionCode(String(key[0]), String(key[1]))
     throw unregisteredClass(bare.constructor.name)
   }
-  if (isClassPayload(bare)) {
-    const code = findClass(bare.class)
-    if (code === undefined) throw unregisteredClass(bare.class)
-    return code
-  }
+  if (isClassPayload(bare)) return classCode(bare.class)
   throw notATask('task', bare)
 }
 
-function functionCode(module: string, name: string): RegisteredCode {
+function functionCode(module: string, name: string): RegisteredFunction {
   const code = findFunction(module, name)
   if (code === undefined) throw unregisteredFunction(module, name)
+  return code
+}
+
+function classCode(name: string): RegisteredClass {
+  const code = findClass(name)
+  if (code === undefined) throw unregisteredClass(name)
   return code
 }
 

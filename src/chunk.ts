@@ -152,6 +152,11 @@ export class Chunk {
     return running
   }
 
+  /** The calls that are running now. */
+  get runningCalls(): Call[] {
+    return this.calls.filter((_, index) => this.#state(index) === slot.running)
+  }
+
   /** Remembers that a task was asked to end, and why; false if it was asked before. */
   abort(index: number, reason: unknown, nowMs: number): boolean {
     if (this.#aborted.has(index)) return false

@@ -1,5 +1,7 @@
 /** Tasks defined in the script that Node was started with: a thread that imports it runs the whole script again. */
 import { readFileSync, realpathSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { isAbsolute } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { codeName, type RegisteredCode } from './registry.js'
 
@@ -51,8 +53,15 @@ function realPath(entry: string): string {
   try {
     return realpathSync(entry)
   } catch (error) {
-    // `node --eval` leaves other words in argv[1].
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return entry
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  // `node --eval` leaves other words in argv[1].
+  if (!isAbsolute(entry)) return entry
+  try {
+    // `node main` starts main.js.
+    return createRequire(entry).resolve(entry)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') return entry
     throw error
   }
 }

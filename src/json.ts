@@ -16,7 +16,7 @@ export type NanPolicy = 'bare' | 'refuse' | 'null'
  * How deep a value may be nested. Python's reader gives up at its recursion limit, 994 levels measured with the default
  * one; the envelope needs some, and so do the caller's frames.
  */
-const MAX_DEPTH = 900
+export const MAX_DEPTH = 900
 
 /**
  * An integer that may exceed 2^53: 16 digits, and not those behind a point, which are a fraction's. Two patterns and

@@ -69,11 +69,12 @@ export class Leasing {
       // Whoever found messages that are no tasks has waited already.
       const waitSeconds = refused.size === 0 ? plan.waitSeconds : 0
       const leases = await backend.lease({ ...plan, waitSeconds })
+      const endMs = Date.now() + plan.seconds * 1000
       const tasks: LeasedTask[] = []
       let moved = false
       for (const lease of leases) {
         try {
-          tasks.push(this.#keep(lease, plan.seconds))
+          tasks.push(this.#keep(lease, endMs))
         } catch (error) {
           await setAside(backend, lease, error)
           // One that comes back was not moved away: asking again could go on without end.
@@ -90,9 +91,10 @@ export class Leasing {
     const failed = await this.#inTurn(tasks, () =>
       this.#change(backend, tasks, leases => backend.renew(leases, seconds)),
     )
+    const endMs = Date.now() + seconds * 1000
     for (const task of tasks) {
       const error = failed.get(task)
-      if (error === undefined) this.#hold(task, seconds)
+      if (error === undefined) this.#held.set(task, endMs)
       else if (error instanceof LeaseLostError) this.#held.delete(task)
     }
     return failed
@@ -114,9 +116,9 @@ export class Leasing {
     return this.#end(tasks, await this.#afterRenewals(tasks, remove))
   }
 
-  #keep(lease: Lease, seconds: number): LeasedTask {
+  #keep(lease: Lease, endMs: number): LeasedTask {
     const task = new LeasedTask(lease, this)
-    this.#hold(task, seconds)
+    this.#held.set(task, endMs)
     if (this.#held.size >= this.#sweepAt) this.#sweep()
     return task
   }
@@ -136,10 +138,6 @@ export class Leasing {
     } finally {
       for (const task of tasks) if (this.#renewing.get(task) === turn) this.#renewing.delete(task)
     }
-  }
-
-  #hold(task: LeasedTask, seconds: number): void {
-    this.#held.set(task, Date.now() + seconds * 1000)
   }
 
   /** What was ended, and what turned out to be lost, needs no giving back. */

@@ -23,6 +23,8 @@ export interface OpenedMessage {
 const head = '{"payload": '
 const noFailures: readonly Failure[] = []
 const tailStart = ', "queueName": '
+/** The tail of nearly every envelope: it has an id and no failures. To test it costs a third of what taking it apart does. */
+const commonTail = /^, "queueName": "(?:[^"\\]|\\.)*", "id": "[^"\\]*"\}$/s
 const tailPattern =
   /^, "queueName": "(?:[^"\\]|\\.)*"(?:, "id": "(?<id>(?:[^"\\]|\\.)*)")?(?:, "failures": (?<failures>\[.*\]))?\}\s*$/s
 
@@ -77,11 +79,12 @@ export function withMessageId(body: string, id: string): string {
 function openUsualForm(body: string): OpenedMessage | undefined {
   const end = body.lastIndexOf(tailStart)
   if (end < head.length || !body.startsWith(head)) return undefined
-  const tail = tailPattern.exec(body.slice(end))
-  if (tail === null) return undefined
+  const tail = body.slice(end)
+  const taken = commonTail.test(tail) ? undefined : tailPattern.exec(tail)
+  if (taken === null) return undefined
+  const failures = taken?.groups?.failures
   const payloadText = body.slice(head.length, end)
   try {
-    const failures = tail.groups?.failures
     return {
       payload: parseJson(payloadText),
       payloadText,

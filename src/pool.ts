@@ -59,6 +59,8 @@ export class ThreadPool {
       // With atomics an idle thread blocks its event loop, and what a task left to finish (a socket to close) stands still.
       atomics: 'disabled',
       recordTiming: false,
+      // A file of tasks may read its settings there.
+      argv: process.argv.slice(2),
       ...(maxMemoryMb !== undefined && { resourceLimits: { maxOldGenerationSizeMb: maxMemoryMb } }),
     })
     this.#piscina.on('message', (hello: ThreadHello) => this.#connect(hello))

@@ -4,7 +4,7 @@ import type { Call, Outcome } from './call.js'
 import { ChunkSize } from './chunk-size.js'
 import { runInContext, type TaskContext } from './context.js'
 import { ProgressThrottle } from './progress-throttle.js'
-import type { Run, RunListener, RunOptions } from './run-options.js'
+import type { Run, RunListener, RunningCall, RunOptions } from './run-options.js'
 import { callCode } from './task.js'
 
 /** The event loop gets a turn at least this often, so that signals and timers are heard between tasks. Milliseconds. */
@@ -21,6 +21,7 @@ export class HereRun<T> implements Run {
   #next = 0
   /** When the calls at hand were taken, by `performance.now()`. */
   #takenMs = 0
+  /** Calls that await something. Nothing else can happen while a task runs without that. */
   readonly #running = new Map<Call, HereContext>()
   #stopped = false
   #fatal: { readonly thrown: unknown } | undefined
@@ -59,6 +60,10 @@ export class HereRun<T> implements Run {
     return false
   }
 
+  running(max: number): RunningCall[] {
+    return [...this.#running].slice(0, max).map(([call, { startedAtMs }]) => ({ call, startedAtMs }))
+  }
+
   async #run(): Promise<void> {
     const { source, concurrency } = this.#options
     try {
@@ -79,10 +84,8 @@ export class HereRun<T> implements Run {
         for (let now = this.#nextNow(); now !== undefined; now = this.#nextNow()) {
           listener.onStart?.(now)
           const context = new HereContext(now, idPrefix, listener)
-          this.#running.set(now, context)
           const running = runCall(now, context)
-          const outcome = running instanceof Promise ? await context.endOf(running) : running
-          this.#running.delete(now)
+          const outcome = running instanceof Promise ? await this.#await(now, context, running) : running
           // A task that was told to end failed, whatever it made of that.
           listener.onOutcome(
             now,
@@ -95,6 +98,13 @@ export class HereRun<T> implements Run {
       this.#fatal ??= { thrown }
       this.stop()
     }
+  }
+
+  async #await(call: Call, context: HereContext, running: Promise<Outcome>): Promise<Outcome> {
+    this.#running.set(call, context)
+    const outcome = await context.endOf(running)
+    this.#running.delete(call)
+    return outcome
   }
 
   /** The next call that is there, if the event loop can wait. */
@@ -177,6 +187,8 @@ class HereContext implements TaskContext {
   #throttle: ProgressThrottle | undefined
   #giveUp: (() => void) | undefined
   #givingUp: NodeJS.Timeout | undefined
+  /** Milliseconds since 1970; set for a task that awaits something. */
+  startedAtMs = Number.NaN
 
   constructor(call: Call, idPrefix: string, listener: RunListener) {
     this.#call = call
@@ -210,6 +222,7 @@ class HereContext implements TaskContext {
   /** How the task ended; one that was asked to end and does not is given up: nothing can stop it in this thread. */
   async endOf(running: Promise<Outcome>): Promise<Outcome> {
     const startMs = performance.now()
+    this.startedAtMs = Date.now()
     const givenUp = new Promise<Outcome>(resolve => {
       this.#giveUp = () => resolve({ ok: false, error: this.signal.reason, elapsedMs: performance.now() - startMs })
     })

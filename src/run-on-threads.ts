@@ -16,7 +16,7 @@ import { Flights } from './flights.js'
 import type { Gate } from './gate.js'
 import { Lanes, type LaneWork } from './lanes.js'
 import { type ThreadListener, ThreadPool } from './pool.js'
-import type { Run, RunOptions } from './run-options.js'
+import type { Run, RunningCall, RunOptions } from './run-options.js'
 import type { ChunkMessage, ThreadMessage } from './thread-messages.js'
 import { isCloneError, splitUncloneable } from './uncloneable.js'
 
@@ -95,6 +95,16 @@ export class ThreadRun<T> implements Run, ThreadListener {
 
   resume(): void {
     this.#lanes.wake()
+  }
+
+  running(max: number): RunningCall[] {
+    const sinceToDate = Date.now() - performance.now()
+    const calls = [...this.#flights].flatMap(({ chunks }) =>
+      [...chunks.values()].flatMap(({ runningCalls, sinceMs }) =>
+        runningCalls.map(call => ({ call, startedAtMs: Math.round(sinceToDate + sinceMs) })),
+      ),
+    )
+    return calls.slice(0, max)
   }
 
   async #run(): Promise<void> {
@@ -239,7 +249,8 @@ export class ThreadRun<T> implements Run, ThreadListener {
     const { maxMemoryMb } = this.#settings
     const [chunk] = flight.chunks.values()
     const { waiting, lost, begun, loading } = flight.wreck(() => explainDeath(death, maxMemoryMb))
-    for (const { chunk, index, cause } of lost) this.#settle(chunk, index, failed(cause))
+    const nowMs = performance.now()
+    for (const { chunk, index, cause } of lost) this.#settle(chunk, index, failed(cause, nowMs - chunk.sinceMs))
     if (loading !== undefined) this.#deadlyFiles.set(loading, deadlyFileError(loading, death, maxMemoryMb))
     this.#giveBack(waiting)
     if (begun || loading !== undefined || waiting.length === 0) this.#barrenDeaths = 0

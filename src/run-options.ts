@@ -54,6 +54,13 @@ export interface RunOptions<T = TaskInput> {
   readonly mayPull?: () => boolean
 }
 
+/** A call that runs now. */
+export interface RunningCall {
+  readonly call: Call
+  /** When it began, or was handed to its thread with others that were over soon. Milliseconds since 1970. */
+  readonly startedAtMs: number
+}
+
 /** A run in progress. */
 export interface Run {
   /** Resolves when every task that began has ended; rejects with what the source threw, or if threads can't be had. */
@@ -67,6 +74,8 @@ export interface Run {
    * above 0, a thread that is still starting keeps the first one.
    */
   withdraw(olderThanMs: number): Call[]
+  /** Up to `max` of the calls that run now. */
+  running(max: number): RunningCall[]
   /**
    * Ends a call. One that runs is asked by its `signal`, and if it goes on its thread is stopped; its outcome will be
    * `reason`, and this is true. One that has not begun never will, and has no outcome: false.

@@ -54,42 +54,41 @@ export class Finisher {
     // In a later turn: what ends in this one goes in the same batch.
     await new Promise<void>(resolve => setImmediate(resolve))
     while (this.#finished.length > 0) {
-      const batch = new Set(this.#finished)
+      const batch = { left: this.#finished }
       this.#finished = []
-      for (const { task } of batch) this.#owner.onDeleting(task)
+      for (const { task } of batch.left) this.#owner.onDeleting(task)
       try {
         await this.#patience.call(() => this.#remove(batch))
       } catch (error) {
         this.#owner.onFault(error)
       }
-      this.pending -= batch.size
+      this.pending -= batch.left.length
     }
     this.#working = undefined
     this.#owner.onIdle()
   }
 
   /** Removes what is left of a batch. @throws an error that is to be waited out */
-  async #remove(batch: Set<Finished>): Promise<void> {
+  async #remove(batch: { left: readonly Finished[] }): Promise<void> {
     const { backend, leasing, settings } = this.#parts
-    const entries = [...batch]
-    const failed = await leasing.delete(
-      backend,
-      entries.map(({ task }) => task),
-      { tally: settings.tally },
-    )
+    const entries = batch.left
+    const tasks = entries.map(({ task }) => task)
+    const failed = await leasing.delete(backend, tasks, { tally: settings.tally })
+    const left: Finished[] = []
     let later: Error | undefined
     for (const finished of entries) {
       const error = failed.get(finished.task)
       if (error !== undefined && isBackoffException(error, settings.backoffExceptions)) {
         later = error
+        left.push(finished)
         continue
       }
-      batch.delete(finished)
       this.pending--
       if (error === undefined) this.#owner.onRemoved(finished)
       else if (error instanceof LeaseLostError) this.#owner.onLost(finished.task, error)
       else this.#owner.onFault(error)
     }
+    batch.left = left
     if (later !== undefined) throw later
   }
 }

@@ -34,10 +34,10 @@ export class HeldTasks {
     return this.#calls.get(task)
   }
 
-  /** A task that was just leased. */
-  add(task: LeasedTask): void {
-    this.#calls.set(task, undefined)
-    this.#keeper.keep(task)
+  /** Tasks that were just leased. */
+  add(tasks: readonly LeasedTask[]): void {
+    for (const task of tasks) this.#calls.set(task, undefined)
+    this.#keeper.keep(tasks)
   }
 
   setCall(task: LeasedTask, call: Call): void {
@@ -46,7 +46,7 @@ export class HeldTasks {
 
   /** Somebody renewed the lease to end `seconds` from now; the task may have ended meanwhile. */
   renewed(task: LeasedTask, seconds: number): void {
-    if (this.#calls.has(task)) this.#keeper.keep(task, seconds)
+    if (this.#calls.has(task)) this.#keeper.keep([task], seconds)
   }
 
   /** Notes that a task was asked to end: what it still does counts for nothing. What is lost stays lost. */

@@ -1,11 +1,12 @@
 /** From the queue to calls that are ready to run: leases, looks at what came, and waits where nothing did. */
-import { type Call, toCall } from '../call.js'
+import { type Call, queuedCall } from '../call.js'
 import { isEmpty } from '../emptiness.js'
 import type { LeasedTask } from '../queued-task.js'
 import { Backoff } from './backoff.js'
 import type { LeaseSourceOwner } from './lease-source.js'
 import { isBackoffException } from './poll-options.js'
 import { taskOf } from './run-listener.js'
+import { Suspects } from './suspects.js'
 import type { WorkRecord } from './work-record.js'
 import type { WorkerParts } from './worker-parts.js'
 
@@ -35,6 +36,7 @@ export class Intake implements LeaseSourceOwner {
   readonly #record: WorkRecord
   readonly #owner: IntakeOwner
   readonly #backoff: Backoff
+  readonly #suspects: Suspects
   /** Doubles with each pause that tasks asked for, until one ends otherwise. */
   readonly #pauses: Backoff
   #pauseSeconds: number | undefined
@@ -53,6 +55,7 @@ export class Intake implements LeaseSourceOwner {
     this.#record = record
     this.#owner = owner
     this.#backoff = new Backoff(settings.minBackoffWindow, settings.maxBackoffWindow, random)
+    this.#suspects = new Suspects(parts.backend, task => owner.isHeld(task))
     this.#pauses = new Backoff(settings.minBackoffWindow, settings.maxBackoffWindow, random)
   }
 
@@ -65,6 +68,11 @@ export class Intake implements LeaseSourceOwner {
   /** The last task that ran here is settled: with `untilEmpty` that may have been the last one of all. */
   settled(): void {
     if (this.#parts.settings.untilEmpty && this.#isWaiting) this.#wait.abort()
+  }
+
+  /** A task is held no more: a suspect that waits for its end may come now. */
+  ended(task: LeasedTask): void {
+    if (this.#suspects.ended(task) && this.#isWaiting) this.#wait.abort()
   }
 
   /** A task asked for a pause (`backoffExceptions`): the next look at the queue is put off. */
@@ -90,15 +98,18 @@ export class Intake implements LeaseSourceOwner {
     await this.#pauseIfAsked()
     if (this.#over) return undefined
     this.#record.tries++
-    const tasks = await this.#leaseOrMiss(max)
+    const tasks = await this.#leaseOrMiss(this.#suspects.limit(max))
     if (tasks.length === 0) return undefined
     this.#record.tries = 0
     this.#backoff.reset()
     // All of them are known to be ours before the first is looked at: whatever throws, none is left leased by nobody.
     this.#owner.onLeased(tasks)
     try {
-      const calls = await this.#prepare(tasks)
-      if (!this.#stopped) return calls
+      const { calls, left } = await this.#prepare(tasks)
+      if (!this.#stopped) {
+        this.#owner.onLate(left)
+        return calls.length === 0 && left.length > 0 ? undefined : calls
+      }
     } catch (error) {
       this.#owner.onLate(tasks)
       throw error
@@ -111,6 +122,7 @@ export class Intake implements LeaseSourceOwner {
     const { backend, events, settings } = this.#parts
     if (this.#over || this.#owner.askedToStop()) return false
     if (settings.untilEmpty && !this.#owner.isBusy() && (await this.#foundEmpty())) return false
+    if (this.#suspects.mayTakeLeft()) return true
     const waitSeconds = this.#backoff.miss()
     events.emit('idle', { waitSeconds })
     // Where the engine can wait by itself, the next look does. One that failed came back at once, and would again.
@@ -149,14 +161,16 @@ export class Intake implements LeaseSourceOwner {
     }
   }
 
-  /** Makes leased tasks ready to run; leaves out what can't, or shall not, be run here. */
-  async #prepare(tasks: readonly LeasedTask[]): Promise<Call[]> {
+  /** Makes leased tasks ready to run; leaves out what can't, or shall not, be run here, and what has to wait. */
+  async #prepare(tasks: readonly LeasedTask[]): Promise<{ calls: Call[]; left: readonly LeasedTask[] }> {
     const { beforeFn, executeArgs, maxAttempts } = this.#parts.settings
     const calls: Call[] = []
-    for (const task of tasks) this.#parts.events.emit('leased', { task })
+    this.#suspects.newLook()
+    if (this.#parts.events.hears('leased')) for (const task of tasks) this.#parts.events.emit('leased', { task })
     for (const task of tasks) {
       if (this.#stopped) break
       if (task.attempt > maxAttempts && (await this.#owner.putAside(task))) continue
+      if (task.attempt > 1 && !(await this.#suspects.admit(task))) continue
       const call = this.#callOf(task, executeArgs)
       if (call === undefined) continue
       const before = beforeFn?.(task)
@@ -164,13 +178,12 @@ export class Intake implements LeaseSourceOwner {
       if (before instanceof Promise) await before
       calls.push(call)
     }
-    return calls
+    return { calls, left: this.#suspects.left }
   }
 
   #callOf(task: LeasedTask, executeArgs: readonly unknown[]): Call | undefined {
     try {
-      const bare = task.payload()
-      const call = toCall(executeArgs.length > 0 ? [bare, executeArgs] : bare, task.id, task.attempt, task)
+      const call = queuedCall(task, executeArgs, task.attempt)
       this.#owner.onCall(task, call)
       return call
     } catch (error) {

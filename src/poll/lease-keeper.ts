@@ -36,10 +36,11 @@ export class LeaseKeeper<K> {
     this.#clock = options.clock
   }
 
-  /** Keeps a lease that was just taken, or renewed by somebody else to end `seconds` from now. */
-  keep(key: K, seconds = this.#leaseSeconds): void {
+  /** Keeps leases that were just taken, or renewed by somebody else to end `seconds` from now. */
+  keep(keys: readonly K[], seconds = this.#leaseSeconds): void {
+    if (keys.length === 0) return
     const dueMs = this.#clock.nowMs() + seconds * 500
-    this.#dueMs.set(key, dueMs)
+    for (const key of keys) this.#dueMs.set(key, dueMs)
     if (!this.#renewing && (this.#alarm === undefined || dueMs < this.#alarm.atMs)) this.#setAlarm(dueMs)
   }
 
@@ -80,7 +81,7 @@ export class LeaseKeeper<K> {
         // Ended meanwhile: nothing to keep.
         if (!this.#dueMs.has(key)) continue
         const error = lost.get(key)
-        if (error === undefined) this.keep(key)
+        if (error === undefined) this.keep([key])
         else {
           this.drop(key)
           this.#onLost(key, error)
@@ -88,7 +89,8 @@ export class LeaseKeeper<K> {
       }
     } catch (error) {
       this.#onFault(error)
-      for (const key of due) if (this.#dueMs.has(key)) this.keep(key, this.#leaseSeconds * 2 * retryPart)
+      const kept = due.filter(key => this.#dueMs.has(key))
+      this.keep(kept, this.#leaseSeconds * 2 * retryPart)
     } finally {
       this.#renewing = false
       let nextMs = Number.POSITIVE_INFINITY

@@ -16,10 +16,7 @@ export function runListener(
   },
 ): RunListener {
   return {
-    onStart: call => {
-      status.begin(call)
-      events.emit('started', { task: taskOf(call) })
-    },
+    onStart: call => events.emit('started', { task: taskOf(call) }),
     onOutcome: worker.onOutcome,
     onProgress: (call, fraction, note) => {
       status.progress(call, fraction, note)

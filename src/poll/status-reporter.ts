@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import type { Backend, WorkerStatus } from '../backend.js'
 import type { Call } from '../call.js'
 import { codeName } from '../registry.js'
+import type { Run } from '../run-options.js'
 import { reasonOf } from './failure-policy.js'
 import type { WorkRecord } from './work-record.js'
 
@@ -13,10 +14,9 @@ const writeEveryMs = 5_000
 /** Of very many running tasks the oldest are shown: one that hangs is among them. */
 const shownTasks = 100
 
-interface RunningEntry {
-  readonly startedAtMs: number
-  fraction: number | undefined
-  note: string | undefined
+interface Progress {
+  readonly fraction: number
+  readonly note: string | undefined
 }
 
 export class StatusReporter {
@@ -25,8 +25,9 @@ export class StatusReporter {
   readonly #record: WorkRecord
   readonly #worker = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`
   readonly #startedAtMs = Date.now()
-  readonly #running = new Map<Call, RunningEntry>()
-  readonly #timer: NodeJS.Timeout | undefined
+  /** What running tasks said last; most say nothing. */
+  readonly #progress = new Map<Call, Progress>()
+  #timer: NodeJS.Timeout | undefined
   #writing: Promise<void> | undefined
   #last = { atMs: Date.now(), executed: 0 }
 
@@ -34,33 +35,24 @@ export class StatusReporter {
     this.#backend = backend
     this.#threads = threads
     this.#record = record
-    if (backend.reportWorker !== undefined) {
-      this.#timer = setInterval(() => this.#write(), writeEveryMs)
-      // A status is no reason to keep a process alive.
-      this.#timer.unref()
-      this.#write()
-    }
   }
 
-  begin(call: Call): void {
-    this.#running.set(call, { startedAtMs: Date.now(), fraction: undefined, note: undefined })
+  /** Writes now and again what `run` does. It is asked then: to note each task that begins and ends would cost more. */
+  start(run: Run): void {
+    if (this.#backend.reportWorker === undefined) return
+    this.#timer = setInterval(() => this.#write(run), writeEveryMs)
+    // A status is no reason to keep a process alive.
+    this.#timer.unref()
+    this.#write(run)
   }
 
   progress(call: Call, fraction: number, note: string | undefined): void {
-    const entry = this.#running.get(call)
-    if (entry === undefined) return
-    entry.fraction = fraction
-    entry.note = note
+    this.#progress.set(call, { fraction, note })
   }
 
+  /** A task has ended: what it said is forgotten. */
   end(call: Call | undefined): void {
-    if (call !== undefined) this.#running.delete(call)
-  }
-
-  /** How long a task has been running. Seconds. */
-  ageSeconds(call: Call): number {
-    const entry = this.#running.get(call)
-    return entry === undefined ? 0 : (Date.now() - entry.startedAtMs) / 1000
+    if (call !== undefined && this.#progress.size > 0) this.#progress.delete(call)
   }
 
   /** Takes the status away. */
@@ -70,8 +62,8 @@ export class StatusReporter {
     await this.#report(undefined)
   }
 
-  #write(): void {
-    this.#writing ??= this.#report(this.#status()).finally(() => {
+  #write(run: Run): void {
+    this.#writing ??= this.#report(this.#status(run)).finally(() => {
       this.#writing = undefined
     })
   }
@@ -87,17 +79,17 @@ export class StatusReporter {
     }
   }
 
-  #status(): WorkerStatus {
+  #status(run: Run): WorkerStatus {
     const { executed, failed } = this.#record
     const nowMs = Date.now()
     const tasksPerSecond = ((executed - this.#last.executed) * 1000) / Math.max(1, nowMs - this.#last.atMs)
     this.#last = { atMs: nowMs, executed }
-    const running = [...this.#running].slice(0, shownTasks).map(([call, { startedAtMs, fraction, note }]) => ({
+    const running = run.running(shownTasks).map(({ call, startedAtMs }) => ({
       id: String(call.idSuffix),
       name: codeName(call.code),
       startedAtMs,
-      fraction,
-      note,
+      fraction: this.#progress.get(call)?.fraction,
+      note: this.#progress.get(call)?.note,
     }))
     return {
       host: hostname(),

@@ -95,9 +95,7 @@ export class Worker {
       onIdle: () => this.#settledOne(),
     })
     this.#intake = new Intake(parts, seconds, this.#record, {
-      onLeased: tasks => {
-        for (const task of tasks) this.#held.add(task)
-      },
+      onLeased: tasks => this.#held.add(tasks),
       onCall: (task, call) => this.#held.setCall(task, call),
       onUnfit: (task, error) => {
         this.#forget(task)
@@ -112,6 +110,7 @@ export class Worker {
     })
     this.#source = new LeaseSource(this.#intake)
     this.#run = this.#start()
+    this.#status.start(this.#run)
   }
 
   /** Works until something ends it; resolves with how many tasks were executed. */
@@ -173,12 +172,14 @@ export class Worker {
 
   #ended(call: Call, outcome: Outcome): void {
     const task = taskOf(call)
-    const durationSeconds = Number.isNaN(outcome.elapsedMs) ? this.#status.ageSeconds(call) : outcome.elapsedMs / 1000
+    // NaN: it was not even begun.
+    const durationSeconds = Number.isNaN(outcome.elapsedMs) ? 0 : outcome.elapsedMs / 1000
     this.#status.end(call)
     const ending = this.#held.endingOf(task)
     const counts = ending === undefined && outcome.ok
     // False: given back by somebody in a hurry.
     if (!this.#held.drop(task, { keepLease: counts })) return
+    this.#intake.ended(task)
     if (ending === undefined) this.#record.took(durationSeconds)
     if (counts) {
       this.#intake.goOn()
@@ -223,7 +224,7 @@ export class Worker {
       this.#giveBack([task])
       throw error
     }
-    this.#held.add(task)
+    this.#held.add([task])
     return false
   }
 
@@ -255,6 +256,7 @@ export class Worker {
   #forget(task: LeasedTask): void {
     this.#status.end(this.#held.callOf(task))
     this.#held.drop(task)
+    this.#intake.ended(task)
   }
 
   #giveBack(tasks: readonly LeasedTask[]): void {

@@ -148,7 +148,12 @@ class Upload {
     if (skipInsertCounter || uncounted === 0) return
     try {
       await this.#noteCounted(stored)
-      await backend.addInserted?.(uncounted)
+      try {
+        await backend.addInserted?.(uncounted)
+      } catch (error) {
+        await this.#noteCounted(stored - uncounted)
+        throw error
+      }
     } catch (cause) {
       const message = `The tasks are in ${backend.label}, but its count of inserted tasks could not be raised`
       this.#errors.push(new Error(message, { cause }))

@@ -322,7 +322,7 @@ test('bad arguments are refused before anything is changed', () =>
 
     await insert(queue, 1)
     const lease = await leaseOne(queue)
-    for (const handle of [undefined, {}, { name: '../x', origin: '0' }, { name: lease.id, origin: lease.id }]) {
+    for (const handle of [undefined, {}, { until: '../x', from: 0 }, { until: 1.5, from: 0 }, { until: 1, from: -1 }]) {
       const [failed] = await queue.delete([{ ...lease, handle }], { tally: true })
       assert.match(failed?.error.message ?? '', /Expected `lease.handle`/)
     }

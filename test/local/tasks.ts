@@ -109,6 +109,10 @@ export const print = queueable(function print(lines: number) {
   console.error('last')
 })
 
+export const programArguments = queueable(function programArguments() {
+  return process.argv.slice(2).join(' ')
+})
+
 export class Adder extends RegisteredTask<{ a: number; b: number; history?: number[] }> {
   execute(...extra: number[]) {
     this.args.history?.push(this.args.a)

@@ -77,14 +77,14 @@ export class Comparison {
       case 'release':
         return this.#change(holder, step.pick, {
           call: lease => backend.release([lease], { delaySeconds: step.delaySeconds }),
-          done: id => model.released(id, step.delaySeconds, undefined),
+          done: (id, lease) => model.released(id, lease, step.delaySeconds, undefined),
         })
       case 'fail': {
         const reason = `Error: broken for the ${this.#made++}th time`
         const failure = { attempt: 1, reason, host: 'here', pid: 1, failedAtMs: 0, durationSeconds: 0 }
         return this.#change(holder, step.pick, {
           call: lease => backend.release([lease], { delaySeconds: step.delaySeconds, failure }),
-          done: id => model.released(id, step.delaySeconds, reason),
+          done: (id, lease) => model.released(id, lease, step.delaySeconds, reason),
         })
       }
       case 'delete':

@@ -79,8 +79,10 @@ export class QueueModel {
     message.availableAt = this.now + seconds
   }
 
-  released(id: string, delaySeconds: number, failure: string | undefined): void {
+  released(id: string, lease: object, delaySeconds: number, failure: string | undefined): void {
     const message = this.#of(id)
+    // Somebody whose lease was ended by force gives back the lease of another, with its own number of attempts.
+    if (message.lease !== lease) message.attempts.least = 1
     message.lease = undefined
     message.availableAt = this.now + delaySeconds
     if (failure !== undefined) {

@@ -161,7 +161,7 @@ describe('failures', { concurrency: 6 }, () => {
     assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 1 }), 0)
     assert.match(
       (await theLetter(tq)).failures[0]?.reason ?? '',
-      /^TypeError: Expected 1 arguments for tasks\.leaveLine/,
+      /^TypeError: Expected at least 1 arguments for tasks\.leaveLine/,
     )
   })
 

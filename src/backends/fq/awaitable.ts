@@ -1,7 +1,8 @@
 /**
  * Values that are there now (from a blocking call) or later (from a pooled one). A blocking call costs a few microseconds
  * and a task takes three of them; the dozen promises that `await` would make of these cost as much again. So the paths that
- * every task takes are written with these two functions, all others with `await`, which takes both kinds.
+ * every task takes ask of each value whether it is a promise, those that many take are written with these two functions,
+ * and all others with `await`, which takes both kinds.
  */
 export type Awaitable<T> = T | Promise<T>
 

@@ -11,22 +11,15 @@
  */
 import { breathe } from './breathe.js'
 import type { FolderStream } from './file-system.js'
-import { parseName, type TaskName } from './names.js'
+import { parseName, placeOf, type TaskName } from './names.js'
 import type { Pace } from './pace.js'
 
 // 32,768 names are 3 MB and are sorted in 3 ms. The last read may go over it by as much as one read gives.
 const LIST_LENGTH = 2 ** 15
 
-// The first 12 digits of an id are its place: 48 bits, of which the sort key (an exact double of 53 bits) keeps 36 beside
-// the index in the list, which takes 16.
-const PLACES = 2 ** 48
-const PLACES_A_KEY = 2 ** (48 - 36)
+// A sort key is an exact double, of 53 bits: 36 for the place of an id, beside 16 for the index in the list.
+const PLACES = 2 ** 36
 const INDEXES = 2 ** 16
-
-/** A name to try; `walk` tells which stretch between two leaps it belongs to. */
-export interface Candidate extends TaskName {
-  readonly walk: number
-}
 
 export class Candidates {
   readonly #pace: Pace
@@ -58,25 +51,29 @@ export class Candidates {
     return this.#next >= this.#list.length && this.#readingsEnded > mark
   }
 
-  /** The next name to try; `undefined`: the list is used up, `fill` it. */
-  take(): Candidate | undefined {
-    const found = this.#list[this.#next]
-    if (found === undefined) return undefined
-    this.#next++
-    return { name: found.name, id: found.id, available: found.available, walk: this.#walk }
+  /** Which stretch between two leaps the next name belongs to. */
+  get walk(): number {
+    return this.#walk
   }
 
-  /** The candidate was there: the walk goes on name by name. */
-  won(candidate: Candidate): void {
-    if (candidate.walk === this.#walk) this.#skip = 1
+  /** The next name to try; `undefined`: the list is used up, `fill` it. */
+  take(): TaskName | undefined {
+    const found = this.#list[this.#next]
+    if (found !== undefined) this.#next++
+    return found
+  }
+
+  /** A name of this walk was there: the walk goes on name by name. */
+  won(walk: number): void {
+    if (walk === this.#walk) this.#skip = 1
   }
 
   /**
-   * The candidate was gone: the walk leaps. Of several that were tried at once and lost, only the first makes it leap: they
+   * A name of this walk was gone: the walk leaps. Of several that were tried at once and lost, only the first makes it leap: they
    * all belong to the walk before the leap.
    */
-  lost(candidate: Candidate): void {
-    if (candidate.walk !== this.#walk) return
+  lost(walk: number): void {
+    if (walk !== this.#walk) return
     this.#walk++
     this.#next += this.#skip - 1
     this.#skip *= 2
@@ -135,10 +132,8 @@ export class Candidates {
   #order(found: readonly TaskName[]): TaskName[] {
     const point = Math.floor(Math.random() * PLACES)
     const keys = new Float64Array(found.length)
-    found.forEach(({ id }, index) => {
-      const place = Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
-      const distance = (place - point + PLACES) % PLACES
-      keys[index] = Math.floor(distance / PLACES_A_KEY) * INDEXES + index
+    found.forEach(({ name }, index) => {
+      keys[index] = ((placeOf(name) - point + PLACES) % PLACES) * INDEXES + index
     })
     keys.sort()
     const ordered: TaskName[] = []

@@ -15,7 +15,7 @@ import { randomUUID } from 'node:crypto'
 import type { Lease } from '../../backend.js'
 import type { Awaitable } from './awaitable.js'
 import { errorCode } from './file-system.js'
-import { heldOf } from './held.js'
+import { heldPath } from './held.js'
 import { inside, layoutOf, writeInto } from './layout.js'
 import type { Leasing } from './leasing.js'
 import { nameOf } from './names.js'
@@ -96,9 +96,7 @@ export class Carrying {
 
   /** `false`: the lease was lost, the task is another's. */
   #commit(lease: Lease): Awaitable<boolean> {
-    const { pace, layout } = this.#from
-    const { held } = heldOf(this.#from, lease)
-    return pace.calls.rename(inside(layout.queue, held.name), inside(this.#run.moved, `${held.id}.json`))
+    return this.#from.pace.calls.rename(heldPath(this.#from, lease), inside(this.#run.moved, `${lease.id}.json`))
   }
 
   #arrived(id: string): string {

@@ -39,8 +39,15 @@ export class QueueClock {
     this.#hostNowMs = hostNowMs
   }
 
-  /** Seconds since 1970, with a fraction, by the clock of the filesystem. `ready` has to be awaited first, once a verb. */
+  /**
+   * Seconds since 1970, with a fraction, by the clock of the filesystem. `ready` has to be awaited first, once a verb.
+   *
+   * @throws Error where it was never read: a name made of no number would be lost to every worker
+   */
   get nowSeconds(): number {
+    if (Number.isNaN(this.#offsetMs)) {
+      throw new Error(`The clock of ${this.#layout.root} could not be read: there is no such folder (any more)`)
+    }
     return (performance.now() + this.#offsetMs) / 1000
   }
 

@@ -3,8 +3,9 @@
  * place. Every call exists twice: `blocking` for a fast local disk, where a call takes microseconds and a thread would
  * cost more than it gives, and `pooled` for a network filesystem, where many calls are in flight at once.
  *
- * Only ENOENT and ESTALE mean that somebody else was faster; they are answers (`false`, `undefined`). Every other error
- * is thrown as it came, with its path.
+ * That somebody else was faster is an answer (`false`, `undefined`), and only ENOENT means it; of a rename or an unlink also
+ * ESTALE, an old handle of NFS. A call that only looks is made anew where the handle was old: a count that another host
+ * has just replaced must not read as none. Every other error is thrown as it came, with its path.
  */
 
 import type { Awaitable } from './awaitable.js'

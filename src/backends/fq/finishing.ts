@@ -1,9 +1,9 @@
 /** What the holder of a lease does with it: renew, release, delete. Each finds the task by the held name, or not at all. */
 import type { BatchFailure, Failure, Lease } from '../../backend.js'
 import { LeaseLostError } from '../../errors.js'
-import { type Awaitable, after, rescue } from './awaitable.js'
+import type { Awaitable } from './awaitable.js'
 import { addCompletions } from './completions.js'
-import { giveUp, heldOf, moveHeld } from './held.js'
+import { giveUp, heldOf, heldPath, moveHeld } from './held.js'
 import { inside } from './layout.js'
 import { nameOf, type TaskName } from './names.js'
 import { type FileQueue, leaseLost, queueFault } from './queue.js'
@@ -21,15 +21,18 @@ async function eachLease(
   work: (lease: Lease) => Awaitable<void>,
 ): Promise<BatchFailure[]> {
   const failures: BatchFailure[] = []
-  await queue.pace.each(leases, (lease, index) =>
-    rescue(
-      () => work(lease),
-      error => {
-        const known = error instanceof LeaseLostError || error instanceof TypeError
-        failures.push({ index, error: known ? error : queueFault(queue, `${verb} task ${lease.id}`, error) })
-      },
-    ),
-  )
+  const failed = (index: number, { id }: Lease, error: unknown): void => {
+    const known = error instanceof LeaseLostError || error instanceof TypeError
+    failures.push({ index, error: known ? error : queueFault(queue, `${verb} task ${id}`, error) })
+  }
+  await queue.pace.each(leases, (lease, index) => {
+    try {
+      const done = work(lease)
+      return done instanceof Promise ? done.catch((error: unknown) => failed(index, lease, error)) : done
+    } catch (error) {
+      return failed(index, lease, error)
+    }
+  })
   return failures.sort((a, b) => a.index - b.index)
 }
 
@@ -44,11 +47,11 @@ async function unusedTime(queue: FileQueue, id: string, start: number, step: num
 export async function renew(queue: FileQueue, leases: readonly Lease[], seconds: number): Promise<BatchFailure[]> {
   await queue.clock.ready()
   return eachLease(queue, 'Renewing', leases, async lease => {
-    const { origin } = heldOf(queue, lease)
+    const { from } = heldOf(queue, lease)
     const now = queue.clock.nowSeconds
     // A lease that ends now must not end under the name it began with: its attempt would not be seen.
     const end = seconds > 0 ? Math.ceil(now + seconds) : Math.floor(now)
-    await moveHeld(queue, lease, nameOf(nameOf(end, lease.id) === origin ? end - 1 : end, lease.id))
+    await moveHeld(queue, lease, end === from ? end - 1 : end)
   })
 }
 
@@ -64,20 +67,19 @@ export async function release(
 ): Promise<BatchFailure[]> {
   await queue.clock.ready()
   return eachLease(queue, 'Releasing', leases, async lease => {
-    const { origin } = heldOf(queue, lease)
+    const { from } = heldOf(queue, lease)
     if (failure === undefined && delaySeconds === 0) {
-      await moveHeld(queue, lease, origin)
+      await moveHeld(queue, lease, from)
     } else {
-      await moveHeld(queue, lease, nameOf(Math.ceil(queue.clock.nowSeconds + RECORDING_SECONDS), lease.id))
+      await moveHeld(queue, lease, Math.ceil(queue.clock.nowSeconds + RECORDING_SECONDS))
       const now = queue.clock.nowSeconds
       const available =
         delaySeconds > 0
           ? await unusedTime(queue, lease.id, Math.ceil(now + delaySeconds), 1)
           : await unusedTime(queue, lease.id, Math.floor(now), -1)
-      const name = nameOf(available, lease.id)
-      if (failure === undefined) await queue.history.postponed(lease.id, name)
+      if (failure === undefined) await queue.history.postponed(lease.id, nameOf(available, lease.id))
       else await queue.history.failed(lease.id, failure, available)
-      await moveHeld(queue, lease, name)
+      await moveHeld(queue, lease, available)
     }
     giveUp(lease)
   })
@@ -92,14 +94,15 @@ export async function remove(
   const { layout, pace, history } = queue
   const noHistory = leases.length >= MANY_DELETES && (await history.isEmpty())
   let removed = 0
+  const removing = (lease: Lease, wasThere: boolean): Awaitable<void> => {
+    if (!wasThere) throw leaseLost(queue, lease.id)
+    removed++
+    giveUp(lease)
+    return noHistory ? undefined : history.forget(lease.id)
+  }
   const failures = await eachLease(queue, 'Deleting', leases, lease => {
-    const { held } = heldOf(queue, lease)
-    return after(pace.calls.unlink(inside(layout.queue, held.name), 'there'), wasThere => {
-      if (!wasThere) throw leaseLost(queue, held.id)
-      removed++
-      giveUp(lease)
-      return noHistory ? undefined : history.forget(held.id)
-    })
+    const wasThere = pace.calls.unlink(heldPath(queue, lease), 'there')
+    return wasThere instanceof Promise ? wasThere.then(there => removing(lease, there)) : removing(lease, wasThere)
   })
   if (removed > 0) {
     await pace.settle(layout.queue)

@@ -2,36 +2,48 @@
 import type { Lease } from '../../backend.js'
 import { argumentError } from '../../errors.js'
 import { inside } from './layout.js'
-import { parseName, type TaskName } from './names.js'
+import { isId, nameOf } from './names.js'
 import { type FileQueue, leaseLost } from './queue.js'
 
-/** The handle of a lease: plain data, which any thread or process that opens the same queue can use. */
+/**
+ * The handle of a lease: plain data, which any thread or process that opens the same queue can use. Times in whole Unix
+ * seconds, which with the id make names.
+ */
 export interface Held {
-  /** The name of the task's file while it is ours. `undefined`: we gave it up ourselves. */
-  readonly name: string | undefined
-  /** The name that it was leased from. */
-  readonly origin: string
+  /** The time in the name of the task's file while it is ours. `undefined`: we gave it up ourselves. */
+  readonly until: number | undefined
+  /** The time in the name that it was leased from. */
+  readonly from: number
 }
+
+/** The handle of each lease that was given up. */
+const GIVEN_UP: Held = { until: undefined, from: 0 }
 
 /** The names behind a lease. Throws LeaseLostError where this lease was given up, TypeError where it isn't one of ours. */
-export function heldOf(queue: FileQueue, lease: Lease): { held: TaskName; origin: string } {
-  const { handle } = lease
-  if (typeof handle === 'object' && handle !== null && 'name' in handle && 'origin' in handle) {
-    if (handle.name === undefined) throw leaseLost(queue, lease.id)
-    const held = typeof handle.name === 'string' ? parseName(handle.name) : undefined
-    const { origin } = handle
-    if (held?.id === lease.id && typeof origin === 'string' && origin.endsWith(`${lease.id}.json`))
-      return { held, origin }
+export function heldOf(queue: FileQueue, { id, handle }: Lease): { readonly until: number; readonly from: number } {
+  if (typeof handle === 'object' && handle !== null && 'until' in handle && 'from' in handle && isId(id)) {
+    const { until, from } = handle
+    if (until === undefined) throw leaseLost(queue, id)
+    if (isTime(until) && isTime(from)) return { until, from }
   }
-  throw argumentError('lease.handle', `that of a lease of task ${lease.id} in a file queue`, handle)
+  throw argumentError('lease.handle', `that of a lease of task ${id} in a file queue`, handle)
 }
 
-/** Moves the file, and the lease with it, to another name. Throws LeaseLostError where the held name is gone. */
-export async function moveHeld(queue: FileQueue, lease: Lease, name: string): Promise<void> {
-  const { held, origin } = heldOf(queue, lease)
-  const { queue: folder } = queue.layout
-  if (!(await queue.pace.calls.rename(inside(folder, held.name), inside(folder, name)))) throw leaseLost(queue, held.id)
-  lease.handle = { name, origin } satisfies Held
+/** The path of the file of a held task. Throws as {@link heldOf}. */
+export function heldPath(queue: FileQueue, lease: Lease): string {
+  return inside(queue.layout.queue, nameOf(heldOf(queue, lease).until, lease.id))
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}
+
+/** Moves the file, and the lease with it, to another time. Throws LeaseLostError where the held name is gone. */
+export async function moveHeld(queue: FileQueue, lease: Lease, until: number): Promise<void> {
+  const { from } = heldOf(queue, lease)
+  const path = inside(queue.layout.queue, nameOf(until, lease.id))
+  if (!(await queue.pace.calls.rename(heldPath(queue, lease), path))) throw leaseLost(queue, lease.id)
+  lease.handle = { until, from } satisfies Held
 }
 
 /**
@@ -39,7 +51,5 @@ export async function moveHeld(queue: FileQueue, lease: Lease, name: string): Pr
  * same time): what its former holder does afterwards must not reach it.
  */
 export function giveUp(lease: Lease): void {
-  const { handle } = lease
-  const origin = typeof handle === 'object' && handle !== null && 'origin' in handle ? String(handle.origin) : ''
-  lease.handle = { name: undefined, origin } satisfies Held
+  lease.handle = GIVEN_UP
 }

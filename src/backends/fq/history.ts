@@ -18,7 +18,7 @@
  */
 import type { Failure } from '../../backend.js'
 import { inside, type Layout, writeInto } from './layout.js'
-import { nameOf, type TaskName } from './names.js'
+import { nameOf, parseName, type TaskName } from './names.js'
 import type { Pace } from './pace.js'
 
 /** A line of `failures/<id>`: the failure, and until when the task waits. */
@@ -38,6 +38,14 @@ function parseFailure(line: string): FailureLine | undefined {
 
 function linesOf(text: string | undefined): string[] {
   return text === undefined ? [] : text.split('\n').filter(line => line !== '')
+}
+
+/**
+ * The names in a record. A line that is none was cut off by the death of its writer: it stands for the end of an attempt, as
+ * it was meant to, unless it is the first, which is what the task began with.
+ */
+function namesOf(text: string | undefined, id: string): string[] {
+  return linesOf(text).filter((line, index) => index > 0 || parseName(line)?.id === id)
 }
 
 // Python's insert writes the history right after the task, its lease at any time later. Local disks take less than a
@@ -66,7 +74,7 @@ export class History {
 
   /** The lines of `movement/<id>`, oldest first; empty without the file. */
   async names(id: string): Promise<string[]> {
-    return linesOf(await this.#text(id))
+    return namesOf(await this.#text(id), id)
   }
 
   /**
@@ -79,17 +87,18 @@ export class History {
   async takenOver(origin: TaskName, heldPath: string): Promise<number> {
     const { id, name } = origin
     const text = (await this.#text(id)) ?? ''
-    const names = linesOf(text)
+    const names = namesOf(text, id)
     const [first, second] = names
+    // A record whose writer died in the middle of a line has no end of line.
+    const newLine = text === '' || text.endsWith('\n') ? '' : '\n'
     if (first === undefined) {
-      await this.#append(id, `${nameOf(0, id)}\n${name}\n`)
+      await this.#append(id, `${newLine}${nameOf(0, id)}\n${name}\n`)
       return 1
     }
     const isBeginning = first === name && (first === second || (await this.#wasInsertedLate(id, names, heldPath)))
     if (isBeginning && first === second) return endsIn(names, id).length
     if (!isBeginning && names.at(-1) === name) return endsIn(names, id).length
-    // A record whose writer died in the middle of a line has no end of line.
-    await this.#append(id, `${text.endsWith('\n') ? '' : '\n'}${name}\n`)
+    await this.#append(id, `${newLine}${name}\n`)
     return endsIn([...names, name], id).length
   }
 
@@ -100,7 +109,7 @@ export class History {
     const staged = inside(this.#layout.staging, `${id}.movement`)
     // Through staging: a death in the middle of the write must not shorten the record.
     await writeInto(this.#pace, staged, `${[name, name, ...ends].join('\n')}\n`, 'w')
-    await this.#pace.calls.rename(staged, path)
+    if (!(await this.#pace.calls.rename(staged, path))) throw new Error(`${staged} was removed while it was written`)
   }
 
   /** Records the name of a task that is inserted with a delay, before the task itself is there. */
@@ -110,7 +119,8 @@ export class History {
 
   /** Records a failure, after which the task waits until `until` (whole Unix seconds by the queue's clock). */
   async failed(id: string, failure: Failure, until: number): Promise<void> {
-    if ((await this.names(id)).length === 0) await this.#append(id, `${nameOf(0, id)}\n`)
+    const text = await this.#text(id)
+    if (namesOf(text, id).length === 0) await this.#append(id, `${text === undefined ? '' : '\n'}${nameOf(0, id)}\n`)
     const line: FailureLine = { ...failure, until }
     await writeInto(this.#pace, inside(this.#layout.failures, id), `${JSON.stringify(line)}\n`, 'a')
   }
@@ -134,11 +144,16 @@ export class History {
     return (await this.#failureLines(id)).at(-1)?.until === available
   }
 
-  /** Removes what is known of a finished task. */
+  /**
+   * Removes what is known of a finished task. The failures first: should we die between the two, then the record that is
+   * left still says that there may be failures, to whoever finishes a task of this id again (a dead letter that was retried).
+   */
   async forget(id: string): Promise<void> {
     const { calls } = this.#pace
-    if (!(await calls.unlink(inside(this.#layout.movement, id), 'absent'))) return
+    const record = inside(this.#layout.movement, id)
+    if ((await calls.stat(record)) === undefined) return
     await calls.unlink(inside(this.#layout.failures, id), 'absent')
+    await calls.unlink(record, 'there')
   }
 
   /** Whether no task has a history: one look at the folder spares a look for each of many tasks. */

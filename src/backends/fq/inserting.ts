@@ -2,11 +2,12 @@
 import { randomUUID } from 'node:crypto'
 import type { BatchFailure, Message } from '../../backend.js'
 import { argumentError } from '../../errors.js'
-import { type Awaitable, after, rescue } from './awaitable.js'
+import type { Awaitable } from './awaitable.js'
 import { errorCode } from './file-system.js'
 import { inside, makeQueue } from './layout.js'
 import { isId, nameOf } from './names.js'
 import { type FileQueue, queueFault } from './queue.js'
+import { removeTree } from './uploads.js'
 
 // A staging file that old is that of a dead process: inserts take milliseconds. Hours, because a machine may sleep.
 const STALE_SECONDS = 6 * 3600
@@ -40,14 +41,17 @@ export class Inserting {
 
     const failures: BatchFailure[] = []
     const { pace, layout } = this.#queue
-    await pace.each(messages, (message, index) =>
-      rescue(
-        () => this.#store(message, delaySeconds),
-        error => {
-          failures.push({ index, error: queueFault(this.#queue, `Inserting task ${message.id}`, error) })
-        },
-      ),
-    )
+    const failed = (index: number, { id }: Message, error: unknown): void => {
+      failures.push({ index, error: queueFault(this.#queue, `Inserting task ${id}`, error) })
+    }
+    await pace.each(messages, (message, index) => {
+      try {
+        const stored = this.#store(message, delaySeconds)
+        return stored instanceof Promise ? stored.catch((error: unknown) => failed(index, message, error)) : stored
+      } catch (error) {
+        return failed(index, message, error)
+      }
+    })
     const [first] = failures
     if (first !== undefined && failures.length === messages.length) throw first.error
     await pace.settle(layout.queue)
@@ -56,14 +60,18 @@ export class Inserting {
   }
 
   #store(message: Message, delaySeconds: number): Awaitable<void> {
-    const stored = rescue(
-      () => this.#tryToStore(message, delaySeconds),
-      error => {
-        if (errorCode(error) !== 'ENOENT') throw error
-        return false
-      },
-    )
-    return after(stored, done => (done ? undefined : this.#storeAnew(message, delaySeconds)))
+    let stored: Awaitable<boolean>
+    try {
+      stored = this.#tryToStore(message, delaySeconds)
+    } catch (error) {
+      stored = folderGone(error)
+    }
+    if (stored === true) return undefined
+    return stored === false ? this.#storeAnew(message, delaySeconds) : this.#storeLater(message, delaySeconds, stored)
+  }
+
+  async #storeLater(message: Message, delaySeconds: number, stored: Promise<boolean>): Promise<void> {
+    if (!(await stored.catch(folderGone))) await this.#storeAnew(message, delaySeconds)
   }
 
   /** Somebody removed the queue (`rm -r`) while it was open: this insert makes it anew. */
@@ -76,24 +84,39 @@ export class Inserting {
 
   /** `false`: a folder of the queue is gone. */
   #tryToStore({ id, body }: Message, delaySeconds: number): Awaitable<boolean> {
-    const { layout, pace, clock, history } = this.#queue
+    const { layout, clock, history } = this.#queue
     const available = delaySeconds === 0 ? 0 : Math.ceil(clock.nowSeconds + delaySeconds)
     const name = nameOf(available, id)
     const staged = inside(layout.staging, `${id}.${this.#mark}`)
-    const store = () =>
-      after(
-        rescue(() => pace.write(staged, body, 'w'), this.#discard(staged)),
-        () => pace.calls.rename(staged, inside(layout.queue, name)),
-      )
+    const path = inside(layout.queue, name)
+    if (available === 0) return this.#stage(staged, body, path)
     // The record first: whoever sees the name of the task can tell that it is a delay and no lease.
-    return available === 0 ? store() : after(history.begunLater(id, name), store)
+    return history.begunLater(id, name).then(() => this.#stage(staged, body, path))
   }
 
-  #discard(staged: string): (error: unknown) => Promise<never> {
-    return async error => {
-      await this.#queue.pace.calls.unlink(staged, 'absent')
-      throw error
+  #stage(staged: string, body: string, path: string): Awaitable<boolean> {
+    const { pace } = this.#queue
+    try {
+      const written = pace.write(staged, body, 'w')
+      if (written instanceof Promise) return this.#renameLater(written, staged, path)
+    } catch (error) {
+      return this.#discard(staged, error)
     }
+    return pace.calls.rename(staged, path)
+  }
+
+  async #renameLater(written: Promise<void>, staged: string, path: string): Promise<boolean> {
+    try {
+      await written
+    } catch (error) {
+      return this.#discard(staged, error)
+    }
+    return this.#queue.pace.calls.rename(staged, path)
+  }
+
+  async #discard(staged: string, error: unknown): Promise<never> {
+    await this.#queue.pace.calls.unlink(staged, 'absent')
+    throw error
   }
 
   #makeAgain(): Promise<void> {
@@ -118,7 +141,14 @@ export class Inserting {
       const path = inside(layout.staging, name)
       const facts = await pace.calls.stat(path)
       const isStale = facts !== undefined && clock.nowSeconds - facts.modifiedMs / 1000 > STALE_SECONDS
-      if (isStale && !facts.isFolder) await pace.calls.unlink(path, 'there')
+      // A folder is a lock or an upload that was not begun: nobody works in it, whoever made it is dead.
+      if (isStale) await removeTree(this.#queue, path)
     })
   }
+}
+
+/** `false` where a folder is gone; throws any other error. */
+function folderGone(error: unknown): false {
+  if (errorCode(error) !== 'ENOENT') throw error
+  return false
 }

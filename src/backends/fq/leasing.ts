@@ -1,9 +1,10 @@
 /** Leasing: a task's file is renamed from its listed name to `<end of the lease>--<id>.json`. One process wins. */
 import type { Lease } from '../../backend.js'
-import { type Awaitable, after, rescue } from './awaitable.js'
-import { type Candidate, Candidates } from './candidates.js'
+import { type Awaitable, after } from './awaitable.js'
+import { Candidates } from './candidates.js'
+import type { Held } from './held.js'
 import { inside, isQueue } from './layout.js'
-import { nameOf } from './names.js'
+import { nameOf, type TaskName } from './names.js'
 import { pause } from './pause.js'
 import { type FileQueue, queueFault } from './queue.js'
 import type { Unfit } from './unfit.js'
@@ -75,8 +76,10 @@ export class Leasing {
     const step = (): Awaitable<boolean> => {
       if (wanted === 0 || usedUp) return false
       wanted--
-      return after(this.#candidates.take() ?? this.#fillAndTake(mark), candidate => {
-        if (candidate !== undefined) return after(this.#try(candidate, seconds), tried)
+      const candidate = this.#candidates.take()
+      if (candidate !== undefined) return after(this.#try(candidate, seconds), tried)
+      return this.#fillAndTake(mark).then(found => {
+        if (found !== undefined) return after(this.#try(found, seconds), tried)
         usedUp = true
         return tried(undefined)
       })
@@ -92,7 +95,7 @@ export class Leasing {
   }
 
   /** `undefined`: the folder, as it was during this call, has no free task. */
-  async #fillAndTake(mark: number): Promise<Candidate | undefined> {
+  async #fillAndTake(mark: number): Promise<TaskName | undefined> {
     while (!this.#candidates.readWhollySince(mark)) {
       await this.#candidates.fill()
       const candidate = this.#candidates.take()
@@ -101,36 +104,53 @@ export class Leasing {
     return undefined
   }
 
-  #try(candidate: Candidate, seconds: number): Awaitable<Lease | undefined> {
+  #try(candidate: TaskName, seconds: number): Awaitable<Lease | undefined> {
     const { id, name } = candidate
     const path = inside(this.#queue.layout.queue, name)
     if (!this.#unfit.has(id)) return this.#take(candidate, path, seconds)
     return after(this.#unfit.isStill(id, path), still => (still ? undefined : this.#take(candidate, path, seconds)))
   }
 
-  #take(candidate: Candidate, path: string, seconds: number): Awaitable<Lease | undefined> {
+  // The next three take turns without a promise where the calls block: no closures either, of which a task would need six.
+  #take(candidate: TaskName, path: string, seconds: number): Awaitable<Lease | undefined> {
     const { layout, pace, clock } = this.#queue
-    const name = nameOf(endOfLease(clock.nowSeconds + seconds, candidate.available), candidate.id)
-    const heldPath = inside(layout.queue, name)
-    return after(pace.calls.rename(path, heldPath), won => {
-      if (!won) {
-        this.#candidates.lost(candidate)
-        return undefined
-      }
-      this.#candidates.won(candidate)
-      const read = rescue(
-        () => pace.calls.read(heldPath, 'there'),
-        error => this.#unfit.addUnreadable(candidate.id, error),
-      )
-      return after(read, body => {
-        const lease = { id: candidate.id, body: body ?? '', attempt: 1, handle: { name, origin: candidate.name } }
-        return candidate.available === 0 && body ? lease : this.#begin(lease, candidate, path, heldPath, body)
-      })
-    })
+    const { walk } = this.#candidates
+    const until = endOfLease(clock.nowSeconds + seconds, candidate.available)
+    const heldPath = inside(layout.queue, nameOf(until, candidate.id))
+    const won = pace.calls.rename(path, heldPath)
+    if (won instanceof Promise) return won.then(there => this.#renamed(there, walk, candidate, path, until, heldPath))
+    return this.#renamed(won, walk, candidate, path, until, heldPath)
+  }
+
+  #renamed(won: boolean, walk: number, candidate: TaskName, path: string, until: number, heldPath: string) {
+    if (!won) {
+      this.#candidates.lost(walk)
+      return undefined
+    }
+    this.#candidates.won(walk)
+    const body = this.#read(candidate.id, heldPath)
+    if (body instanceof Promise) return body.then(text => this.#leased(text, candidate, path, until, heldPath))
+    return this.#leased(body, candidate, path, until, heldPath)
+  }
+
+  #leased(body: string | undefined, candidate: TaskName, path: string, until: number, heldPath: string) {
+    const { id, available } = candidate
+    const lease = { id, body: body ?? '', attempt: 1, handle: { until, from: available } satisfies Held }
+    return available === 0 && body ? lease : this.#begin(lease, candidate, path, heldPath, body)
+  }
+
+  #read(id: string, path: string): Awaitable<string | undefined> {
+    const unreadable = (error: unknown) => this.#unfit.addUnreadable(id, error)
+    try {
+      const body = this.#queue.pace.calls.read(path, 'there')
+      return body instanceof Promise ? body.catch(unreadable) : body
+    } catch (error) {
+      return unreadable(error)
+    }
   }
 
   /** All that is not the first lease of a whole task. */
-  async #begin(lease: Lease, candidate: Candidate, path: string, heldPath: string, body: string | undefined) {
+  async #begin(lease: Lease, candidate: TaskName, path: string, heldPath: string, body: string | undefined) {
     const { pace, history } = this.#queue
     const { id, available } = candidate
     // Unreadable; or moved or removed by hand, or purged, since the rename: then this rename does nothing.

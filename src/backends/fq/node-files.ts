@@ -46,21 +46,50 @@ function knowsNoNameless(error: unknown): boolean {
   return ['EOPNOTSUPP', 'ENOTSUP', 'EISDIR', 'EINVAL', 'ENOSYS'].includes(errorCode(error) ?? '')
 }
 
-/** Runs `call`; `absent` where the file is gone. */
-function unlessGone<T, U>(call: () => T, absent: U): T | U {
+/** Runs `call`; false where the file is gone: somebody else was faster. */
+function unlessGone(call: () => void): boolean {
   try {
-    return call()
+    call()
+    return true
   } catch (error) {
-    if (isGone(error)) return absent
+    if (isGone(error)) return false
     throw error
   }
 }
 
-async function laterUnlessGone<T, U>(call: Promise<T>, absent: U): Promise<T | U> {
+// A handle of a folder or file that another host has replaced says nothing about what is there now. Linux itself looks the
+// path up anew once; a third look is for a file that is replaced all the time.
+const STALE_LOOKS = 3
+
+/** Runs `call`, which only looks, again while it meets an old handle; `undefined` where there is nothing. */
+function look<T>(call: () => T): T | undefined {
+  for (let looks = 1; ; looks++) {
+    try {
+      return call()
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return undefined
+      if (errorCode(error) !== 'ESTALE' || looks === STALE_LOOKS) throw error
+    }
+  }
+}
+
+async function lookLater<T>(call: () => Promise<T>): Promise<T | undefined> {
+  for (let looks = 1; ; looks++) {
+    try {
+      return await call()
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return undefined
+      if (errorCode(error) !== 'ESTALE' || looks === STALE_LOOKS) throw error
+    }
+  }
+}
+
+async function laterUnlessGone(call: Promise<void>): Promise<boolean> {
   try {
-    return await call
+    await call
+    return true
   } catch (error) {
-    if (isGone(error)) return absent
+    if (isGone(error)) return false
     throw error
   }
 }
@@ -70,22 +99,13 @@ function unlessThere(error: unknown): void {
 }
 
 const blocking: FileCalls = {
-  rename: (from, to) =>
-    unlessGone(() => {
-      renameSync(from, to)
-      return true
-    }, false),
-  unlink: (path, likelihood) =>
-    (likelihood === 'there' || existsSync(path)) &&
-    unlessGone(() => {
-      unlinkSync(path)
-      return true
-    }, false),
+  rename: (from, to) => unlessGone(() => renameSync(from, to)),
+  unlink: (path, likelihood) => (likelihood === 'there' || existsSync(path)) && unlessGone(() => unlinkSync(path)),
   read: (path, likelihood) =>
-    likelihood === 'there' || existsSync(path) ? unlessGone(() => readFileSync(path, AS_TEXT), undefined) : undefined,
+    likelihood === 'there' || existsSync(path) ? look(() => readFileSync(path, AS_TEXT)) : undefined,
   write: (path, text, flag) => writeFileSync(path, text, WRITING[flag]),
   stat(path) {
-    const stats = statSync(path, { throwIfNoEntry: false })
+    const stats = look(() => statSync(path, { throwIfNoEntry: false }))
     return stats && facts(stats)
   },
   makeFolder(path) {
@@ -96,7 +116,7 @@ const blocking: FileCalls = {
     }
   },
   openFolder(path) {
-    const folder = unlessGone(() => opendirSync(path, { bufferSize: NAMES_A_READ }), undefined)
+    const folder = look(() => opendirSync(path, { bufferSize: NAMES_A_READ }))
     return (
       folder && {
         read() {
@@ -121,7 +141,7 @@ const blocking: FileCalls = {
         closeSync(file)
       }
     }
-    return unlessGone(() => {
+    return look(() => {
       try {
         return modified(folder, O_TMPFILE)
       } catch (error) {
@@ -131,7 +151,7 @@ const blocking: FileCalls = {
         unlinkSync(path)
         return milliseconds
       }
-    }, undefined)
+    })
   },
 }
 
@@ -145,22 +165,14 @@ async function namesOf(folder: Dir): Promise<string[]> {
 }
 
 const pooled: FileCalls = {
-  rename: (from, to) =>
-    laterUnlessGone(
-      promises.rename(from, to).then(() => true),
-      false,
-    ),
-  unlink: path =>
-    laterUnlessGone(
-      promises.unlink(path).then(() => true),
-      false,
-    ),
-  read: path => laterUnlessGone(promises.readFile(path, 'utf8'), undefined),
+  rename: (from, to) => laterUnlessGone(promises.rename(from, to)),
+  unlink: path => laterUnlessGone(promises.unlink(path)),
+  read: path => lookLater(() => promises.readFile(path, 'utf8')),
   write: (path, text, flag) => promises.writeFile(path, text, { flag }),
-  stat: path => laterUnlessGone(promises.stat(path).then(facts), undefined),
+  stat: path => lookLater(() => promises.stat(path).then(facts)),
   makeFolder: path => promises.mkdir(path).catch(unlessThere),
   async openFolder(path) {
-    const folder = await laterUnlessGone(promises.opendir(path, { bufferSize: NAMES_A_READ }), undefined)
+    const folder = await lookLater(() => promises.opendir(path, { bufferSize: NAMES_A_READ }))
     return folder && { read: () => namesOf(folder), close: () => folder.close() }
   },
   removeFolder: path => promises.rmdir(path),
@@ -180,7 +192,7 @@ const pooled: FileCalls = {
       await promises.unlink(path)
       return milliseconds
     }
-    return laterUnlessGone(modified(folder, O_TMPFILE).catch(named), undefined)
+    return lookLater(() => modified(folder, O_TMPFILE).catch(named))
   },
 }
 

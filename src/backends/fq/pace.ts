@@ -6,7 +6,7 @@
  * be raised from inside: the loader of ES modules has started the pool before the first line of a program runs. So on a
  * slow filesystem a process whose pool is smaller than `concurrency` is told so, once.
  */
-import { type Awaitable, after } from './awaitable.js'
+import type { Awaitable } from './awaitable.js'
 import { breathe } from './breathe.js'
 import type { FileCalls, FileSystem, WriteFlag } from './file-system.js'
 
@@ -19,6 +19,8 @@ const FAST_MS = 0.25
 const SLOW_ITEMS = 16
 
 const DEFAULT_POOL_THREADS = 4
+
+const goOn = () => true
 
 let warned = false
 
@@ -93,26 +95,33 @@ export class Pace {
     const failures: unknown[] = []
     let going = true
     const lane = async () => {
+      // One look at the clock a step: the end of one is the start of the next.
+      let nowMs = performance.now()
       while (going && failures.length === 0) {
         const inPool = this.#slow
         if (inPool) await this.#enter()
-        const startMs = performance.now()
+        const startMs = nowMs
         try {
           const more = step()
           if (more instanceof Promise) {
             if (!(await more)) going = false
+            nowMs = performance.now()
           } else {
             if (!more) going = false
+            nowMs = performance.now()
             // Only a step that blocked all the time: one that waited has waited for others too.
-            this.#blockedFor(performance.now() - startMs)
+            if (!inPool) this.#blockedFor(nowMs - startMs)
           }
         } catch (error) {
           failures.push(error)
         } finally {
           if (inPool) this.#leave()
         }
-        const turn = breathe(performance.now())
-        if (turn !== undefined) await turn
+        const turn = breathe(nowMs)
+        if (turn !== undefined) {
+          await turn
+          nowMs = performance.now()
+        }
       }
     }
     const width = this.#slow ? Math.min(lanes, this.#concurrency) : 1
@@ -127,7 +136,8 @@ export class Pace {
       const index = next++
       const item = items[index]
       if (index >= items.length || item === undefined) return false
-      return after(work(item, index), () => true)
+      const done = work(item, index)
+      return done instanceof Promise ? done.then(goOn) : true
     })
   }
 

@@ -3,7 +3,7 @@
  * listed, an editor in place), and files that can't be read.
  */
 import type { Lease } from '../../backend.js'
-import { giveUp, heldOf, moveHeld } from './held.js'
+import { giveUp, heldOf, heldPath, moveHeld } from './held.js'
 import { inside } from './layout.js'
 import { type FileQueue, leaseLost, queueFault } from './queue.js'
 
@@ -59,19 +59,19 @@ export class Unfit {
    */
   async quarantine(lease: Lease, reason: string): Promise<void> {
     const { layout, pace, history } = this.#queue
-    const { held, origin } = heldOf(this.#queue, lease)
-    const path = inside(layout.queue, held.name)
-    if (await this.addIfYoung(held.id, path)) {
-      await moveHeld(this.#queue, lease, origin)
+    const { from } = heldOf(this.#queue, lease)
+    const { id } = lease
+    const path = heldPath(this.#queue, lease)
+    if (await this.addIfYoung(id, path)) {
+      await moveHeld(this.#queue, lease, from)
       giveUp(lease)
       return
     }
     await pace.calls.makeFolder(layout.quarantine)
-    if (!(await pace.calls.rename(path, inside(layout.quarantine, `${held.id}.json`))))
-      throw leaseLost(this.#queue, held.id)
+    if (!(await pace.calls.rename(path, inside(layout.quarantine, `${id}.json`)))) throw leaseLost(this.#queue, id)
     giveUp(lease)
-    await pace.write(inside(layout.quarantine, `${held.id}.reason`), `${reason}\n`, 'w')
-    await history.forget(held.id)
+    await pace.write(inside(layout.quarantine, `${id}.reason`), `${reason}\n`, 'w')
+    await history.forget(id)
   }
 
   async #isYoung(path: string): Promise<boolean> {

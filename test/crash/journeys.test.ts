@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fastDisk } from '../fq/folder.js'
+import { namesIn } from '../fq/messages.js'
+import { settableClock } from '../fq/test-files.js'
+import { type Journey, journeys, withQueue } from './journeys.js'
+import { type Trouble, TroubledFiles } from './troubled-files.js'
+
+/** Past all leases. */
+const LONG_SECONDS = 7 * 3600
+
+/** Calls of one kind on files of one folder, one after the other, differ in little: only the first are tried. */
+const SAME_CALLS = 2
+
+async function play({ prepare, act, again }: Journey, trouble: Trouble | undefined): Promise<readonly string[]> {
+  const folder = mkdtempSync(join(fastDisk, 'ptq-journey-'))
+  const path = join(folder, 'queue-of-test')
+  const { clock, options } = settableClock()
+  await withQueue(path, options, prepare)
+  const files = new TroubledFiles(options.fileSystem, trouble)
+  try {
+    const died = withQueue(path, { ...options, fileSystem: files.fileSystem }, tq => {
+      files.arm()
+      return act(tq)
+    })
+    await died.catch((error: unknown) => {
+      if (trouble === undefined) throw error
+    })
+    await files.release()
+    clock.seconds += LONG_SECONDS
+    await withQueue(path, options, again)
+    assert.deepEqual(
+      namesIn(path, 'queue').filter(name => !name.startsWith('0--')),
+      [],
+    )
+  } catch (cause) {
+    const where = trouble && `${trouble.moment} call ${trouble.at}, ${files.calls[trouble.at - 1]}`
+    throw new Error(`death ${where}: ${String(cause)} (the queue is in ${folder})`, { cause })
+  }
+  rmSync(folder, { recursive: true })
+  return files.calls
+}
+
+/** The places of those calls that are worth a death. */
+function placesOf(calls: readonly string[]): number[] {
+  const seen = new Map<string, number>()
+  return calls.flatMap((call, index) => {
+    const kind = call.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '<id>').replace(/\d+--/g, '')
+    const times = (seen.get(kind) ?? 0) + 1
+    seen.set(kind, times)
+    return times <= SAME_CALLS ? [index + 1] : []
+  })
+}
+
+for (const journey of journeys) {
+  test(`a death in and after each call of ${journey.name}`, async t => {
+    const places = placesOf(await play(journey, undefined))
+    for (const at of places) {
+      for (const moment of ['half', 'after'] as const) await play(journey, { kind: 'dies', moment, at })
+    }
+    t.diagnostic(`${places.length * 2} deaths`)
+  })
+}

@@ -1,0 +1,123 @@
+/** What a process may be doing to a queue through the core when it dies: several steps, each of which has its own promise. */
+import assert from 'node:assert/strict'
+import { partial, queueable, TaskQueue, type TaskQueueOptions } from 'ptq'
+
+/** A queue, and how to open it anew. */
+export interface Journey {
+  readonly name: string
+  prepare(tq: TaskQueue): Promise<void>
+  /** What the process does that may die. */
+  act(tq: TaskQueue): Promise<unknown>
+  /** The same again, by a process that was started afterwards; then what has to be true. */
+  again(tq: TaskQueue): Promise<void>
+}
+
+const POLL = { parallel: 0, untilEmpty: true, minBackoffWindow: 0.01, maxBackoffWindow: 0.01 } as const
+
+const UPLOAD_TASKS = 12
+
+const ran: number[] = []
+
+export const run = queueable(function runInJourney(n: number) {
+  ran.push(n)
+})
+
+export const failing = queueable(function failInJourney(n: number) {
+  throw new RangeError(`task ${n} always fails`)
+})
+
+const few = (count: number) => Array.from({ length: count }, (_, n) => partial(failing, n))
+
+async function drained(tq: TaskQueue): Promise<number[]> {
+  ran.length = 0
+  await tq.poll(POLL)
+  return ran.splice(0)
+}
+
+function requireEach(runs: readonly number[], count: number): void {
+  const each = Array.from({ length: count }, (_, n) => n)
+  assert.deepEqual(
+    runs.toSorted((a, b) => a - b),
+    each,
+    'each task once',
+  )
+}
+
+async function deadLetters(tq: TaskQueue): Promise<number> {
+  let count = 0
+  for await (const { failures } of tq.failures()) {
+    assert.equal(failures.length, 1)
+    count++
+  }
+  return count
+}
+
+function upload(tq: TaskQueue): Promise<number> {
+  const tasks = Array.from({ length: UPLOAD_TASKS }, (_, n) => partial(run, n))
+  return tq.insert(tasks, { resume: 'the-upload' })
+}
+
+/** No task twice, none missing; the count is never ahead of the tasks. */
+async function requireUpload(tq: TaskQueue, runs: number[]): Promise<void> {
+  await upload(tq)
+  requireEach([...runs, ...(await drained(tq))], UPLOAD_TASKS)
+  assert.ok((await tq.inserted()) <= UPLOAD_TASKS, `${await tq.inserted()} are said to be inserted`)
+  assert.equal(await upload(tq), 0, 'it is finished')
+}
+
+export const journeys: readonly Journey[] = [
+  {
+    name: 'an upload that is resumed',
+    prepare: async () => undefined,
+    act: upload,
+    again: tq => requireUpload(tq, []),
+  },
+  {
+    name: 'an upload that is resumed when workers have run what was there',
+    prepare: async tq => {
+      await tq.insert(partial(run, 0), { skipInsertCounter: true })
+      await drained(tq)
+    },
+    act: upload,
+    again: async tq => requireUpload(tq, await drained(tq)),
+  },
+  {
+    name: 'moving tasks to the dead letters',
+    prepare: async tq => {
+      await tq.insert(few(2))
+    },
+    act: tq => tq.poll({ ...POLL, maxAttempts: 1 }),
+    again: async tq => {
+      await tq.poll({ ...POLL, maxAttempts: 1 })
+      assert.equal(await tq.enqueued(), 0)
+      assert.equal(await deadLetters(tq), 2)
+    },
+  },
+  {
+    name: 'retrying dead letters',
+    prepare: async tq => {
+      await tq.insert(few(2))
+      await tq.poll({ ...POLL, maxAttempts: 1 })
+    },
+    act: tq => tq.retry(),
+    again: async tq => {
+      await tq.retry()
+      assert.equal(await deadLetters(tq), 0)
+      assert.equal(await tq.enqueued(), 2)
+    },
+  },
+]
+
+/** Runs `work` on the queue as one process has it open. What a dead one can't close any more is no fault of it. */
+export async function withQueue(
+  path: string,
+  options: TaskQueueOptions,
+  work: (tq: TaskQueue) => Promise<unknown>,
+): Promise<void> {
+  const tq = new TaskQueue(`fq://${path}`, { ...options, progress: false })
+  try {
+    await work(tq)
+  } finally {
+    await tq.close()
+  }
+}

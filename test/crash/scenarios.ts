@@ -1,0 +1,284 @@
+/** What a process may be doing to a queue when it dies, or when its filesystem fails it. */
+import assert from 'node:assert/strict'
+import type { Backend, BatchFailure, Lease, Message } from '#ptq/backend.js'
+import { failure, insert, leaseNow, messages } from '../fq/messages.js'
+import { NO_WORK } from './no-work.js'
+
+/** A queue before the trouble. */
+export interface Scene {
+  readonly root: string
+  /** The queue as a healthy process has it open. */
+  readonly queue: Backend
+  pass(seconds: number): void
+  /** What `prepare` put into the queue, and what `act` puts there. */
+  before: readonly Message[]
+  during: readonly Message[]
+  leases: Lease[]
+  /** How many leases `act` says it ended. */
+  released: number
+}
+
+/** Least and most. */
+export type Span = readonly [number, number]
+
+export interface Scenario {
+  readonly name: string
+  prepare(scene: Scene): Promise<void>
+  /** Resolves with what could not be done. */
+  act(queue: Backend, scene: Scene): Promise<readonly BatchFailure[] | undefined>
+  /** Which messages have to be in the queue afterwards, if `act` did not resolve, or else; all others of it may be. */
+  mustStay(scene: Scene): readonly Message[]
+  /** The attempt of the next lease of each. */
+  readonly attempts?: Span
+  /** What the counts may be if `act` did not resolve. Default 0. */
+  readonly inserted?: Span
+  readonly completed?: Span
+  /** What has to be true if `act` resolved without failures. */
+  settled?(queue: Backend, scene: Scene): Promise<void>
+}
+
+const all = ({ before }: Scene) => before
+
+/** Three tasks, never leased. */
+async function threeTasks(scene: Scene): Promise<void> {
+  scene.before = await insert(scene.queue, 3)
+}
+
+/** Three tasks, all leased. */
+async function threeLeases(scene: Scene): Promise<void> {
+  await threeTasks(scene)
+  scene.leases = await leaseNow(scene.queue, 3, 60)
+}
+
+/** Three tasks with a past: failed once, leased again. */
+async function threeSecondLeases(scene: Scene): Promise<void> {
+  await threeLeases(scene)
+  assert.deepEqual(await scene.queue.release(scene.leases, { delaySeconds: 0, failure: failure(1) }), [])
+  scene.pass(100)
+  scene.leases = await leaseNow(scene.queue, 3, 60)
+  assert.equal(scene.leases.length, 3)
+}
+
+async function requireEnqueued(queue: Backend, expected: number): Promise<void> {
+  assert.equal((await queue.counts()).enqueued, expected)
+}
+
+export const scenarios: readonly Scenario[] = [
+  {
+    name: 'the first insert, which makes the queue',
+    prepare: async scene => {
+      scene.during = messages(scene.root, 3)
+    },
+    act: (queue, { during }) => queue.insert(during, { delaySeconds: 0 }),
+    mustStay: () => [],
+    settled: queue => requireEnqueued(queue, 3),
+  },
+  {
+    name: 'insert',
+    prepare: async scene => {
+      await threeTasks(scene)
+      scene.during = messages(scene.root, 3)
+    },
+    act: (queue, { during }) => queue.insert(during, { delaySeconds: 0 }),
+    mustStay: all,
+    settled: queue => requireEnqueued(queue, 6),
+  },
+  {
+    name: 'an insert with a delay',
+    prepare: async scene => {
+      await threeTasks(scene)
+      scene.during = messages(scene.root, 3)
+    },
+    act: (queue, { during }) => queue.insert(during, { delaySeconds: 50 }),
+    mustStay: all,
+    settled: async queue => assert.equal((await queue.counts()).delayed, 3),
+  },
+  {
+    name: 'lease',
+    prepare: threeTasks,
+    act: async (queue, scene) => {
+      scene.leases = await leaseNow(queue, 3, 60)
+      return undefined
+    },
+    mustStay: all,
+    attempts: [1, 2],
+  },
+  {
+    name: 'a lease that takes over',
+    prepare: async scene => {
+      await threeLeases(scene)
+      scene.pass(100)
+    },
+    act: async (queue, scene) => {
+      scene.leases = await leaseNow(queue, 3, 60)
+      return undefined
+    },
+    mustStay: all,
+    // Who dies between the rename and the record leaves an attempt uncounted.
+    attempts: [2, 3],
+  },
+  {
+    name: 'renew',
+    prepare: threeLeases,
+    act: (queue, { leases }) => queue.renew(leases, 200),
+    mustStay: all,
+    attempts: [2, 2],
+    settled: async queue => assert.equal((await queue.counts()).leased, 3),
+  },
+  {
+    name: 'release',
+    prepare: threeLeases,
+    act: (queue, { leases }) => queue.release(leases, { delaySeconds: 0 }),
+    mustStay: all,
+    attempts: [1, 2],
+    settled: async queue => assert.equal((await queue.counts()).leased, 0),
+  },
+  {
+    name: 'a release with a delay',
+    prepare: threeSecondLeases,
+    act: (queue, { leases }) => queue.release(leases, { delaySeconds: 50 }),
+    mustStay: all,
+    attempts: [2, 3],
+    settled: async queue => assert.equal((await queue.counts()).delayed, 3),
+  },
+  {
+    name: 'a release with a failure',
+    prepare: threeLeases,
+    act: (queue, { leases }) => queue.release(leases, { delaySeconds: 50, failure: failure(1) }),
+    mustStay: all,
+    attempts: [2, 2],
+    settled: async (queue, { before }) => {
+      for (const message of before) assert.equal((await queue.failures?.(message))?.length, 1)
+    },
+  },
+  {
+    name: 'a release with a second failure',
+    prepare: threeSecondLeases,
+    act: (queue, { leases }) => queue.release(leases, { delaySeconds: 0, failure: failure(2) }),
+    mustStay: all,
+    attempts: [3, 3],
+    settled: async (queue, { before }) => {
+      for (const message of before) assert.equal((await queue.failures?.(message))?.length, 2)
+    },
+  },
+  {
+    name: 'a delete with a tally',
+    prepare: threeLeases,
+    act: (queue, { leases }) => queue.delete(leases.slice(0, 2), { tally: true }),
+    mustStay: ({ before, leases }) => before.filter(({ id }) => id === leases[2]?.id),
+    attempts: [2, 2],
+    completed: [0, 2],
+    settled: async queue => {
+      const { enqueued, completed } = await queue.counts()
+      assert.deepEqual({ enqueued, completed }, { enqueued: 1, completed: 2 })
+    },
+  },
+  {
+    name: 'a delete of tasks with a past',
+    prepare: threeSecondLeases,
+    act: (queue, { leases }) => queue.delete(leases.slice(0, 2), { tally: false }),
+    mustStay: ({ before, leases }) => before.filter(({ id }) => id === leases[2]?.id),
+    attempts: [3, 3],
+    settled: queue => requireEnqueued(queue, 1),
+  },
+  {
+    name: 'quarantine',
+    prepare: threeSecondLeases,
+    act: async (queue, { leases }) => {
+      const [lease] = leases
+      if (lease !== undefined) await queue.quarantine?.(lease, 'it is no task')
+      return undefined
+    },
+    mustStay: ({ before, leases }) => before.filter(({ id }) => id !== leases[0]?.id),
+    attempts: [3, 3],
+    settled: async queue => assert.equal((await queue.counts()).quarantined, 1),
+  },
+  {
+    name: 'releaseAll',
+    prepare: threeSecondLeases,
+    act: async (queue, scene) => {
+      scene.released = (await queue.releaseAll?.()) ?? 0
+      return undefined
+    },
+    mustStay: all,
+    attempts: [3, 3],
+    settled: async (queue, { released }) => assert.equal((await queue.counts()).leased, 3 - released),
+  },
+  {
+    name: 'addInserted, the first time',
+    prepare: threeTasks,
+    act: async queue => {
+      await queue.addInserted?.(5)
+      return undefined
+    },
+    mustStay: all,
+    inserted: [0, 5],
+    settled: async queue => assert.equal((await queue.counts()).inserted, 5),
+  },
+  {
+    name: 'addInserted',
+    prepare: async scene => {
+      await threeTasks(scene)
+      await scene.queue.addInserted?.(3)
+    },
+    act: async queue => {
+      await queue.addInserted?.(5)
+      return undefined
+    },
+    mustStay: all,
+    inserted: [3, 8],
+    settled: async queue => assert.equal((await queue.counts()).inserted, 8),
+  },
+  {
+    name: 'rezero',
+    prepare: async scene => {
+      await threeLeases(scene)
+      await scene.queue.addInserted?.(3)
+      await scene.queue.delete(scene.leases.slice(0, 1), { tally: true })
+      scene.before = scene.before.filter(({ id }) => id !== scene.leases[0]?.id)
+    },
+    act: async queue => {
+      await queue.rezero?.()
+      return undefined
+    },
+    mustStay: all,
+    attempts: [2, 2],
+    inserted: [0, 3],
+    completed: [0, 1],
+    settled: async queue => {
+      const { inserted, completed } = await queue.counts()
+      assert.deepEqual({ inserted, completed }, { inserted: 0, completed: 0 })
+    },
+  },
+  {
+    name: 'purge',
+    prepare: async scene => {
+      await threeSecondLeases(scene)
+      await insert(scene.queue, 2, 50).then(delayed => {
+        scene.before = [...scene.before, ...delayed]
+      })
+      await scene.queue.addInserted?.(5)
+    },
+    act: async queue => {
+      await queue.purge({ native: false })
+      return undefined
+    },
+    mustStay: () => [],
+    attempts: [1, 3],
+    inserted: [0, 5],
+    settled: async queue => {
+      const { enqueued, inserted } = await queue.counts()
+      assert.deepEqual({ enqueued, inserted }, { enqueued: 0, inserted: 0 })
+    },
+  },
+  {
+    name: 'the status of a worker',
+    prepare: threeTasks,
+    act: async queue => {
+      await queue.reportWorker?.('somebody', NO_WORK)
+      await queue.reportWorker?.('somebody', undefined)
+      return undefined
+    },
+    mustStay: all,
+  },
+]

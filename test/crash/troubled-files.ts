@@ -1,0 +1,138 @@
+/**
+ * A filesystem in which one call goes wrong: the process dies there (that call and all later ones are refused), or the
+ * call fails once. Before the call is made, after it was, or, for a write, when half of the text is written.
+ */
+import type { FileCalls, FileSystem, FolderStream, WriteFlag } from '#ptq/backends/fq/file-system.js'
+import { systemError } from '../fq/test-files.js'
+
+export type Moment = 'before' | 'half' | 'after'
+
+/** What goes wrong, at the `at`-th call from 1. */
+export interface Trouble {
+  readonly at: number
+  readonly moment: Moment
+  /** `dies`, or the code of a system error. */
+  readonly kind: 'dies' | 'EIO' | 'ENOSPC' | 'EDQUOT' | 'ESTALE' | 'EACCES'
+}
+
+export class TroubledFiles {
+  /** The calls that were made since it was armed, e.g. `rename /tmp/…`. */
+  readonly calls: string[] = []
+  readonly fileSystem: FileSystem
+  readonly #trouble: Trouble | undefined
+  readonly #open = new Set<FolderStream>()
+  #armed = false
+  #dead = false
+
+  constructor(files: FileSystem, trouble: Trouble | undefined) {
+    this.#trouble = trouble
+    this.fileSystem = {
+      blocking: this.#calls(files.blocking, (name, path, call, half) => this.#make(name, path, call, half)),
+      pooled: this.#calls(files.pooled, async (name, path, call, half) => this.#makeLater(name, path, call, half)),
+      writeSynced: async (path, text, flag) =>
+        this.#makeLater(
+          'writeSynced',
+          path,
+          () => files.writeSynced(path, text, flag),
+          () => files.writeSynced(path, firstHalf(text), flag),
+        ),
+      syncFolder: async path => this.#makeLater('syncFolder', path, () => files.syncFolder(path)),
+    }
+  }
+
+  /** From now on calls count. */
+  arm(): void {
+    this.#armed = true
+  }
+
+  /** Whether the call that was to go wrong was reached. */
+  get struck(): boolean {
+    return this.#trouble !== undefined && this.calls.length >= this.#trouble.at
+  }
+
+  /** Closes the folders that a dead process has left open, as its end does. */
+  async release(): Promise<void> {
+    for (const stream of this.#open) await stream.close()
+  }
+
+  #calls(files: FileCalls, make: Make): FileCalls {
+    return {
+      rename: (from, to) => make('rename', `${from} ${to}`, () => files.rename(from, to)) as boolean,
+      unlink: (path, likelihood) => make('unlink', path, () => files.unlink(path, likelihood)) as boolean,
+      read: (path, likelihood) => make('read', path, () => files.read(path, likelihood)) as string,
+      write: (path, text, flag: WriteFlag) =>
+        make(
+          'write',
+          path,
+          () => files.write(path, text, flag),
+          () => files.write(path, firstHalf(text), flag),
+        ) as undefined,
+      stat: path => make('stat', path, () => files.stat(path)) as Awaited<ReturnType<FileCalls['stat']>>,
+      makeFolder: path => make('makeFolder', path, () => files.makeFolder(path)) as undefined,
+      removeFolder: path => make('removeFolder', path, () => files.removeFolder(path)) as undefined,
+      clockMs: path => make('clockMs', path, () => files.clockMs(path)) as number,
+      openFolder: path => {
+        const streamed = (stream: FolderStream | undefined): FolderStream | undefined => {
+          if (stream === undefined) return undefined
+          this.#open.add(stream)
+          return {
+            read: () => make('readFolder', path, () => stream.read()) as string[],
+            close: () =>
+              make('closeFolder', path, () => {
+                this.#open.delete(stream)
+                return stream.close()
+              }) as undefined,
+          }
+        }
+        return make('openFolder', path, () => {
+          const opened = files.openFolder(path)
+          return opened instanceof Promise ? opened.then(streamed) : streamed(opened)
+        }) as FolderStream
+      },
+    }
+  }
+
+  #make(name: string, path: string, call: () => unknown, half?: () => unknown): unknown {
+    const moment = this.#momentOf(name, path)
+    if (moment === 'before' || moment === 'half') {
+      if (moment === 'half') half?.()
+      return this.#goWrong(name, path)
+    }
+    const result = call()
+    return moment === 'after' ? this.#goWrong(name, path) : result
+  }
+
+  async #makeLater(name: string, path: string, call: () => unknown, half?: () => unknown): Promise<never> {
+    const moment = this.#momentOf(name, path)
+    if (moment === 'before' || moment === 'half') {
+      if (moment === 'half') await half?.()
+      return this.#goWrong(name, path) as never
+    }
+    const result = await call()
+    return (moment === 'after' ? this.#goWrong(name, path) : result) as never
+  }
+
+  #momentOf(name: string, path: string): Moment | undefined {
+    if (this.#dead) throw new Error(`a dead process calls ${name} ${path}`)
+    if (!this.#armed) return undefined
+    this.calls.push(`${name} ${path}`)
+    return this.calls.length === this.#trouble?.at ? this.#trouble.moment : undefined
+  }
+
+  #goWrong(name: string, path: string): unknown {
+    const kind = this.#trouble?.kind ?? 'dies'
+    if (kind === 'dies') {
+      this.#dead = true
+      throw new Error(`the process died at ${name} ${path}`)
+    }
+    // As the real filesystem behind this interface answers: who is gone is no error.
+    if (kind === 'ESTALE' && ['rename', 'unlink'].includes(name)) return false
+    throw systemError(kind, path)
+  }
+}
+
+type Make = (name: string, path: string, call: () => unknown, half?: () => unknown) => unknown
+
+function firstHalf(text: string): string {
+  return text.slice(0, text.length >> 1)
+}

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import fs, { writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
+import { inFolder, inQueue, openQueue } from './folder.js'
+import { insert, leaseOne, namesIn } from './messages.js'
+import { interfered, systemError } from './test-files.js'
+
+/** The next `times` calls of a function of `node:fs` meet an old handle, as over NFS when another host replaced the file. */
+function staleCalls(t: TestContext, holder: object, name: string, times: number): void {
+  const right: unknown = Reflect.get(holder, name)
+  assert.ok(typeof right === 'function')
+  let left = times
+  Reflect.set(holder, name, (...args: unknown[]) => {
+    if (left-- > 0) {
+      const error = systemError('ESTALE', String(args[0]))
+      if (holder === fs.promises) return Promise.reject(error)
+      throw error
+    }
+    return Reflect.apply(right, holder, args)
+  })
+  syncBuiltinESMExports()
+  t.after(() => {
+    Reflect.set(holder, name, right)
+    syncBuiltinESMExports()
+  })
+}
+
+for (const [kind, holder, suffix] of [
+  ['blocking', fs, 'Sync'],
+  ['pooled', fs.promises, ''],
+] as const) {
+  test(`a ${kind} look at a file whose handle is old is made anew, and is an error in the end, never "there is none"`, t =>
+    inFolder(async folder => {
+      const calls = nodeFileSystem[kind]
+      const path = join(folder, 'insertions')
+      writeFileSync(path, '1000')
+      const looks: [string, () => unknown][] = [
+        [`readFile${suffix}`, () => calls.read(path, 'there')],
+        [`stat${suffix}`, () => calls.stat(path)],
+        [`opendir${suffix}`, async () => (await calls.openFolder(folder))?.close()],
+        [`open${suffix}`, () => calls.clockMs(folder)],
+      ]
+      for (const [name, look] of looks) {
+        staleCalls(t, holder, name, 2)
+        assert.notEqual(await look(), null)
+        staleCalls(t, holder, name, 3)
+        await assert.rejects(async () => look(), { code: 'ESTALE' }, name)
+      }
+      staleCalls(t, holder, `readFile${suffix}`, 1)
+      assert.equal(await calls.read(path, 'there'), '1000')
+      assert.equal(await calls.read(join(folder, 'nothing'), 'there'), undefined)
+    }))
+
+  test(`a ${kind} rename or unlink with an old handle is a lost race`, t =>
+    inFolder(async folder => {
+      const calls = nodeFileSystem[kind]
+      const path = join(folder, 'task')
+      writeFileSync(path, '')
+      staleCalls(t, holder, `rename${suffix}`, 1)
+      assert.equal(await calls.rename(path, `${path}2`), false)
+      staleCalls(t, holder, `unlink${suffix}`, 1)
+      assert.equal(await calls.unlink(path, 'there'), false)
+    }))
+}
+
+test('without a reading of the clock a lease is not renamed to a time that is no number', () =>
+  inQueue(async (queue, root) => {
+    await insert(queue, 1)
+    const lease = await leaseOne(queue)
+    const names = namesIn(root, 'queue')
+    const files = interfered({})
+    const noClock = { clockMs: () => undefined }
+    const fileSystem = {
+      ...files,
+      blocking: { ...files.blocking, ...noClock },
+      pooled: { ...files.pooled, ...noClock },
+    }
+    await using other = await openQueue(root, { fileSystem })
+    const [failed] = await other.queue.renew([lease], 100)
+    assert.match(failed?.error.message ?? '', /The clock of .* could not be read/)
+    assert.deepEqual(namesIn(root, 'queue'), names)
+    assert.deepEqual(await queue.delete([lease], { tally: false }), [])
+  }))

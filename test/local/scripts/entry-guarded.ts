@@ -1,0 +1,12 @@
+// A task beside the code that starts the work, guarded as the error message says.
+import { isMainThread } from 'node:worker_threads'
+import { LocalTaskQueue, partial, queueable } from 'ptq'
+
+const beside = queueable(function beside(x: number) {
+  return x + 1
+})
+
+if (isMainThread) {
+  await using lq = new LocalTaskQueue({ parallel: 2, progress: false })
+  for await (const result of lq.results([partial(beside, 1)])) console.log(result.ok && result.value)
+}

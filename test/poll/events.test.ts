@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { partial, type WorkerEventMap } from 'ptq'
+import { WorkerEvents } from '#ptq/poll/worker-events.js'
+import { event, newGate, onEach, recorded, task } from './queues.js'
+import { noop } from './tasks.js'
+
+const all = [
+  'leased',
+  'started',
+  'deleting',
+  'succeeded',
+  'failed',
+  'lost',
+  'dead-lettered',
+  'released',
+] as const satisfies (keyof WorkerEventMap)[]
+
+function warnings(): { texts: string[]; dispose(): void } {
+  const texts: string[] = []
+  const listener = ({ message }: Error) => texts.push(message)
+  process.on('warning', listener)
+  return { texts, dispose: () => process.off('warning', listener) }
+}
+
+describe('events', () => {
+  for (const parallel of [0, 2]) {
+    onEach(`tell each step of each task, in order: parallel ${parallel}`, async queue => {
+      const tq = queue.open()
+      await tq.insert(Array.from({ length: 20 }, (_, n) => partial(noop, n)))
+      await tq.insert([task('throwing', 'x'), { class: 'NowhereToBeFound' }])
+      const names = new Map<string, string>()
+      tq.events.on('leased', leased => names.set(leased.task.id, JSON.stringify(leased.task.payload())))
+      const seen = recorded(tq.events, ...all)
+      await tq.poll({ parallel, untilEmpty: true, maxAttempts: 1 })
+      const stepsOf = (part: string) =>
+        [...names]
+          .filter(([, payload]) => payload.includes(part))
+          .map(([id]) => seen.filter(step => step.endsWith(id)).map(step => step.split(' ')[0]))
+      assert.equal(stepsOf('noop').length, 20)
+      for (const steps of stepsOf('noop')) assert.deepEqual(steps, ['leased', 'started', 'deleting', 'succeeded'])
+      assert.deepEqual(stepsOf('throwing'), [['leased', 'started', 'failed', 'dead-lettered']])
+      assert.deepEqual(stepsOf('NowhereToBeFound'), [['leased', 'failed', 'dead-lettered']])
+    })
+
+    onEach(`a listener that throws harms nobody: parallel ${parallel}`, async queue => {
+      const tq = queue.open()
+      await tq.insert([...Array.from({ length: 20 }, (_, n) => partial(noop, n)), task('throwing', 'x')])
+      const heard = warnings()
+      for (const name of [...all, 'idle', 'renewed'] as const) {
+        tq.events.on(name, () => {
+          throw new Error('a bad listener')
+        })
+        tq.events.on(name, () => Promise.reject(new Error('a bad promise')))
+      }
+      let succeeded = 0
+      tq.events.on('succeeded', () => succeeded++)
+      assert.equal(await tq.poll({ parallel, untilEmpty: true, maxAttempts: 1 }), 20)
+      assert.equal(succeeded, 20)
+      await new Promise(resolve => setImmediate(resolve))
+      heard.dispose()
+      assert.ok(heard.texts.includes("A listener for the worker's event 'succeeded' threw: Error: a bad listener"))
+      assert.ok(heard.texts.includes("A listener for the worker's event 'succeeded' threw: Error: a bad promise"))
+    })
+
+    onEach(`progress and log lines of tasks arrive: parallel ${parallel}`, async queue => {
+      const tq = queue.open()
+      const { gate, open } = newGate()
+      await tq.insert([task('telling')])
+      const told = event(tq.events, 'progress')
+      const polling = tq.poll({ parallel, untilEmpty: true, executeArgs: [gate] })
+      const { fraction, note } = await told
+      assert.deepEqual({ fraction, note }, { fraction: 0.5, note: 'half way' })
+      open()
+      await polling
+      await tq.insert([task('waitAt', 'x')])
+      const logged = event(tq.events, 'log')
+      await tq.poll({ parallel, untilEmpty: true, executeArgs: [gate] })
+      assert.equal((await logged).line, 'began x')
+    })
+  }
+
+  onEach('log lines that nobody listens for are printed', async queue => {
+    const tq = queue.open()
+    const { gate, open } = newGate()
+    open()
+    await tq.insert([task('waitAt', 'x')])
+    const printed: unknown[] = []
+    const { error } = console
+    console.error = (...line: unknown[]) => printed.push(...line)
+    try {
+      await tq.poll({ parallel: 1, untilEmpty: true, executeArgs: [gate] })
+    } finally {
+      console.error = error
+    }
+    assert.deepEqual(printed, ['began x'])
+  })
+
+  it('listeners come and go', () => {
+    const events = new WorkerEvents()
+    const seen: number[] = []
+    const listener = ({ waitSeconds }: WorkerEventMap['idle']) => seen.push(waitSeconds)
+    assert.equal(events.hears('idle'), false)
+    events.on('idle', listener)
+    assert.equal(events.hears('idle'), true)
+    events.emit('idle', { waitSeconds: 1 })
+    events.off('idle', listener)
+    events.emit('idle', { waitSeconds: 2 })
+    assert.deepEqual(seen, [1])
+  })
+})

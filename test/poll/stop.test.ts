@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict'
+import { describe } from 'node:test'
+import { partial } from 'ptq'
+import { ManualClock } from 'ptq/testing'
+import type { Backend } from '#ptq/backend.js'
+import { event, newGate, onEach, recorded, task } from './queues.js'
+import { noop } from './tasks.js'
+
+const noops = (count: number) => Array.from({ length: count }, (_, n) => partial(noop, n))
+const eager = { minBackoffWindow: 0.01, maxBackoffWindow: 0.02 } as const
+
+describe('the end of a worker', () => {
+  for (const parallel of [0, 1, 2]) {
+    onEach(`an abort lets what runs finish and gives the rest back: parallel ${parallel}`, async queue => {
+      const tq = queue.open()
+      const { gate, open } = newGate()
+      const stop = new AbortController()
+      await tq.insert(Array.from({ length: 5 }, (_, n) => task('waitAt', `${n}`)))
+      const running = Math.max(1, parallel)
+      const begun = new Set<string>()
+      const began = event(tq.events, 'log', ({ task: { id } }) => begun.add(id).size === running)
+      const polling = tq.poll({ parallel, signal: stop.signal, executeArgs: [gate], tally: true })
+      await began
+      stop.abort()
+      open()
+      assert.equal(await polling, running)
+      const { enqueued, leased, completed } = await tq.status()
+      assert.deepEqual({ enqueued, leased, completed }, { enqueued: 5 - running, leased: 0, completed: running })
+      for (const { attempt } of await tq.lease({ numTasks: 9 })) assert.equal(attempt, 1)
+    })
+
+    onEach(`a worker that is told before it begins leases nothing: parallel ${parallel}`, async queue => {
+      const tq = queue.open()
+      await tq.insert(noops(3))
+      const leased = recorded(tq.events, 'leased')
+      assert.equal(await tq.poll({ parallel, signal: AbortSignal.abort() }), 0)
+      assert.equal(await tq.poll({ parallel, until: new Date(0) }), 0)
+      assert.deepEqual(leased, [])
+    })
+
+    onEach(`close() ends it: parallel ${parallel}`, async queue => {
+      const tq = queue.open()
+      await tq.insert(noops(50))
+      let succeeded = 0
+      const all = event(tq.events, 'succeeded', () => ++succeeded === 50)
+      const polling = tq.poll({ parallel })
+      await all
+      await Promise.all([tq.close(), tq.close()])
+      assert.equal(await polling, 50)
+      await assert.rejects(tq.poll(), /was closed/)
+    })
+
+    onEach(`what was being leased at the end is given back before poll ends: parallel ${parallel}`, async queue => {
+      const inner = await queue.backend()
+      let begin: () => void = () => undefined
+      const leasing = new Promise<void>(resolve => {
+        begin = resolve
+      })
+      let goOn: () => void = () => undefined
+      const held = new Promise<void>(resolve => {
+        goOn = resolve
+      })
+      const backend: Backend = new Proxy(inner, {
+        get(target, key) {
+          if (key === 'lease') {
+            return async (options: Parameters<Backend['lease']>[0]) => {
+              const leases = await target.lease(options)
+              begin()
+              await held
+              return leases
+            }
+          }
+          const value: unknown = Reflect.get(target, key)
+          return typeof value === 'function' ? value.bind(target) : value
+        },
+      })
+      const tq = queue.open()
+      await tq.insert(noops(3))
+      const stop = new AbortController()
+      const { worker, events } = await queue.worker(
+        { parallel, signal: stop.signal, graceSeconds: 1 },
+        { clock: new ManualClock(), random: Math.random, backend },
+      )
+      const seen = recorded(events, 'started', 'released')
+      const working = worker.work()
+      await leasing
+      stop.abort()
+      goOn()
+      assert.equal(await working, 0)
+      assert.ok(seen.length > 0 && seen.every(step => step.startsWith('released')))
+      assert.equal((await tq.status()).leased, 0)
+      assert.equal((await tq.lease({ numTasks: 5 })).filter(({ attempt }) => attempt === 1).length, 3)
+    })
+  }
+
+  for (const [name, parallel] of [
+    ['spinForEver', 1],
+    ['waitForAbort', 1],
+    ['waitAt', 0],
+  ] as const) {
+    onEach(`after graceSeconds what still runs is stopped and given back: ${name}`, async queue => {
+      const tq = queue.open()
+      const { gate, open } = newGate()
+      await tq.insert([name === 'waitAt' ? task(name, 'x') : task(name)])
+      const stop = new AbortController()
+      const seen = recorded(tq.events, 'released', 'failed', 'succeeded', 'lost')
+      const started = event(tq.events, 'started')
+      const polling = tq.poll({
+        parallel,
+        signal: stop.signal,
+        graceSeconds: 0.1,
+        ...(name === 'waitAt' && { executeArgs: [gate] }),
+      })
+      await started
+      stop.abort()
+      assert.equal(await polling, 0)
+      assert.deepEqual(
+        seen.map(step => step.split(' ')[0]),
+        ['released'],
+      )
+      const [given] = await tq.lease()
+      assert.equal(given?.attempt, 1)
+      open()
+    })
+  }
+
+  onEach('its last moment ends its waiting', async queue => {
+    const tq = queue.open()
+    await tq.insert(noops(1))
+    const clock = new ManualClock(1_000_000)
+    const { worker, events } = await queue.worker(
+      { until: new Date(1_100_000), minBackoffWindow: 3600, maxBackoffWindow: 3600 },
+      { clock, random: () => 0.5 },
+    )
+    const waits: number[] = []
+    events.on('idle', ({ waitSeconds }) => {
+      waits.push(waitSeconds)
+      setImmediate(() => clock.advance(50))
+      if (waits.length === 1) setTimeout(() => clock.advance(50), 20)
+    })
+    assert.equal(await worker.work(), 1)
+    assert.deepEqual(waits, [1800])
+  })
+
+  onEach('nothing is begun that would not end by its last moment, judged by the durations seen', async queue => {
+    const tq = queue.open()
+    const { gate, open } = newGate()
+    await tq.insert([task('waitAt', 'x')])
+    const clock = new ManualClock()
+    const { worker, events } = await queue.worker(
+      { parallel: 1, until: new Date(10_000), executeArgs: [gate], stopFn: () => false },
+      { clock, random: () => 0.5 },
+    )
+    const leased = recorded(events, 'leased')
+    events.on('log', () => setTimeout(open, 50))
+    let inserted: Promise<number> | undefined
+    events.on('succeeded', () => {
+      // That one took some 50 ms, and less than that is left.
+      clock.advance(9.98)
+      inserted = tq.insert(noops(1))
+    })
+    assert.equal(await worker.work(), 1)
+    await inserted
+    assert.equal(leased.length, 1)
+    assert.equal(await tq.enqueued(), 1)
+  })
+
+  onEach('Slurm says when the job ends', async queue => {
+    const tq = queue.open()
+    await tq.insert(noops(1))
+    const leased = recorded(tq.events, 'leased')
+    process.env.SLURM_JOB_END_TIME = '1000'
+    try {
+      assert.equal(await tq.poll({ ...eager }), 0)
+      assert.deepEqual(leased, [])
+      process.env.SLURM_JOB_END_TIME = String(Math.floor(Date.now() / 1000) + 3600)
+      assert.equal(await tq.poll({ ...eager, untilEmpty: true }), 1)
+      process.env.SLURM_JOB_END_TIME = 'never'
+      assert.equal(await tq.poll({ ...eager, untilEmpty: true }), 0)
+    } finally {
+      delete process.env.SLURM_JOB_END_TIME
+    }
+  })
+})
