@@ -150,8 +150,10 @@ class Retry {
         signal,
       })
       if (letters.length === 0) break
-      for (const letter of letters) this.#left.add(letter)
-      this.#keeper.keep(letters)
+      for (const letter of letters) {
+        this.#left.add(letter)
+        this.#keeper.keep(letter)
+      }
       const wanted = letters.filter(letter => !this.#seen.has(letter.id) && matches(letter, match))
       for (const { id } of letters) this.#seen.add(id)
       moved += await this.#move(wanted)

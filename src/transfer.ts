@@ -256,7 +256,7 @@ class Moving {
 
   async #carry(leases: readonly Lease[]): Promise<void> {
     const { from, to } = this.#plan
-    this.#keeper.keep(leases)
+    for (const lease of leases) this.#keeper.keep(lease)
     let stored: Lease[] = []
     try {
       const { failed, error } = await this.#filling.insert(leases.map(lease => fitted(lease, to)))

@@ -36,8 +36,10 @@ export class HeldTasks {
 
   /** Tasks that were just leased. */
   add(tasks: readonly LeasedTask[]): void {
-    for (const task of tasks) this.#calls.set(task, undefined)
-    this.#keeper.keep(tasks)
+    for (const task of tasks) {
+      this.#calls.set(task, undefined)
+      this.#keeper.keep(task)
+    }
   }
 
   setCall(task: LeasedTask, call: Call): void {
@@ -46,7 +48,7 @@ export class HeldTasks {
 
   /** Somebody renewed the lease to end `seconds` from now; the task may have ended meanwhile. */
   renewed(task: LeasedTask, seconds: number): void {
-    if (this.#calls.has(task)) this.#keeper.keep([task], seconds)
+    if (this.#calls.has(task)) this.#keeper.keep(task, seconds)
   }
 
   /** Notes that a task was asked to end: what it still does counts for nothing. What is lost stays lost. */

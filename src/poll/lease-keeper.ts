@@ -36,11 +36,10 @@ export class LeaseKeeper<K> {
     this.#clock = options.clock
   }
 
-  /** Keeps leases that were just taken, or renewed by somebody else to end `seconds` from now. */
-  keep(keys: readonly K[], seconds = this.#leaseSeconds): void {
-    if (keys.length === 0) return
+  /** Keeps a lease that was just taken, or renewed by somebody else to end `seconds` from now. */
+  keep(key: K, seconds = this.#leaseSeconds): void {
     const dueMs = this.#clock.nowMs() + seconds * 500
-    for (const key of keys) this.#dueMs.set(key, dueMs)
+    this.#dueMs.set(key, dueMs)
     if (!this.#renewing && (this.#alarm === undefined || dueMs < this.#alarm.atMs)) this.#setAlarm(dueMs)
   }
 
@@ -81,7 +80,7 @@ export class LeaseKeeper<K> {
         // Ended meanwhile: nothing to keep.
         if (!this.#dueMs.has(key)) continue
         const error = lost.get(key)
-        if (error === undefined) this.keep([key])
+        if (error === undefined) this.keep(key)
         else {
           this.drop(key)
           this.#onLost(key, error)
@@ -89,8 +88,7 @@ export class LeaseKeeper<K> {
       }
     } catch (error) {
       this.#onFault(error)
-      const kept = due.filter(key => this.#dueMs.has(key))
-      this.keep(kept, this.#leaseSeconds * 2 * retryPart)
+      for (const key of due) if (this.#dueMs.has(key)) this.keep(key, this.#leaseSeconds * 2 * retryPart)
     } finally {
       this.#renewing = false
       let nextMs = Number.POSITIVE_INFINITY

@@ -528,6 +528,24 @@ describe('on threads', () => {
     assert.equal(counts[0], 2 * fast)
   })
 
+  it('what a stopped run had handed out and was not begun never begins', async () => {
+    const stop = new AbortController()
+    await using lq = queue({ parallel: 1, signal: stop.signal })
+    const counts = shared(4)
+    const tasks = function* (): Generator<TaskInput> {
+      // So many that the chunks are large when the one that blocks comes.
+      for (let before = 0; before < 5000; before++) yield [partial(count, 2), [counts]]
+      yield [partial(blockUntil, 0, 1), [counts]]
+      for (let behind = 0; behind < 5000; behind++) yield [partial(count, 3), [counts]]
+    }
+    const run = assert.rejects(lq.insertAll(tasks()), { name: 'AbortError', message: /: 5001 tasks ran to their end/ })
+    await until(() => Atomics.load(counts, 1) === 1)
+    stop.abort()
+    Atomics.store(counts, 0, 1)
+    await run
+    assert.deepEqual([...counts], [1, 1, 5000, 0])
+  })
+
   it('a slow one among asynchronous ones holds up nobody either', async () => {
     for (const parallel of [1, 2]) {
       await using lq = queue({ parallel, concurrency: 2 })

@@ -1,0 +1,23 @@
+// One process of the torture: plays the part that it is told, and ends with the process that started it.
+import type { Part } from './part.js'
+import { insertForEver, moveTasks, retryDeadLetters, uploadForEver, work } from './roles.js'
+
+const part: Part = JSON.parse(process.argv[2] ?? '')
+process.on('disconnect', () => process.exit(2))
+// The channel is there to tell when the other end dies; it must not keep this process.
+process.channel?.unref()
+
+const ROLES = {
+  inserter: insertForEver,
+  uploader: uploadForEver,
+  worker: work,
+  mover: moveTasks,
+  retrier: retryDeadLetters,
+}
+
+const stopping = new AbortController()
+if (part.role !== 'worker') {
+  process.on('SIGTERM', () => stopping.abort())
+  process.send?.('ready')
+}
+await ROLES[part.role](part, stopping.signal)

@@ -1,0 +1,147 @@
+/** What the processes of the torture do, each until it is killed or asked to stop. */
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
+import { LeaseLostError, partial, type QueuedTask, TaskQueue } from 'ptq'
+import { note } from './ledger.js'
+import type { Part } from './part.js'
+import { keyOf, kindAt, kindOf, leaveTrace } from './tasks.js'
+
+/** Inserters wait while so many tasks are queued. */
+const ENOUGH_TASKS = 1_500
+
+/** Whole seconds; `leaveTrace` has tasks that take longer. */
+const LEASE_SECONDS = 3
+
+const BATCH = 25
+const UPLOAD_TASKS = 2_200
+const PAUSE_MS = 150
+
+/** The key of a task that `leaveTrace` runs. */
+function keyIn(task: QueuedTask): string {
+  const payload = task.payload()
+  const key: unknown = Array.isArray(payload) ? payload[1][0] : undefined
+  if (typeof key !== 'string') throw new Error(`Expected a task of the torture, got ${task.payloadText}`)
+  return key
+}
+
+async function whileFull(tq: TaskQueue, signal: AbortSignal, pauseMs = PAUSE_MS): Promise<void> {
+  do await setTimeout(pauseMs)
+  while (!signal.aborted && (await tq.enqueued()) > ENOUGH_TASKS)
+}
+
+/** Inserts some tasks at a time, now and then with a delay, into the intake or the queue itself. */
+export async function insertForEver(
+  { name, queue, intake, options, ledger }: Part,
+  signal: AbortSignal,
+): Promise<void> {
+  await using main = new TaskQueue(queue, options)
+  await using other = new TaskQueue(intake ?? queue, options)
+  for (let batch = 0; !signal.aborted; batch++) {
+    const keys = Array.from({ length: BATCH }, (_, at) => {
+      const index = batch * BATCH + at
+      return keyOf(kindAt(index), name, index)
+    })
+    const tq = batch % 2 === 0 ? main : other
+    note(ledger, 'intend', keys)
+    await tq.insert(
+      keys.map(key => partial(leaveTrace, key, ledger)),
+      { delaySeconds: batch % 10 === 5 ? 1 : 0 },
+    )
+    note(ledger, 'inserted', keys)
+    await whileFull(tq, signal)
+  }
+}
+
+/** Long inserts under a name: whoever is started after a kill goes on with the one that was cut off. */
+export async function uploadForEver(
+  { queue, options, ledger, uploadNumber }: Part,
+  signal: AbortSignal,
+): Promise<void> {
+  await using tq = new TaskQueue(queue, options)
+  let number = existsSync(uploadNumber) ? Number(readFileSync(uploadNumber, 'utf8')) : 0
+  for (; !signal.aborted; number++) {
+    // Whoever was killed after this and before the end of the upload: the next one finds the same number.
+    writeFileSync(`${uploadNumber}.new`, String(number))
+    renameSync(`${uploadNumber}.new`, uploadNumber)
+    const keys = Array.from({ length: UPLOAD_TASKS }, (_, index) => keyOf('n', `upload${number}`, index))
+    note(ledger, 'intend', keys)
+    await tq.insert(
+      keys.map(key => partial(leaveTrace, key, ledger)),
+      { resume: `upload-${number}` },
+    )
+    note(ledger, 'inserted', keys)
+    await whileFull(tq, signal, 20 * PAUSE_MS)
+  }
+}
+
+/** Runs tasks on two threads. SIGTERM is `poll`'s own, from its first look at the queue on. */
+export async function work({ queue, options, ledger, untilEmpty }: Part): Promise<void> {
+  await using tq = new TaskQueue(queue, options)
+  const { events } = tq
+  const sayReady = () => {
+    events.off('leased', sayReady).off('idle', sayReady)
+    process.send?.('ready')
+  }
+  events.on('leased', sayReady).on('idle', sayReady)
+  events.on('leased', ({ task }) => note(ledger, 'held', [keyIn(task)]))
+  events.on('succeeded', ({ task }) => note(ledger, 'done', [keyIn(task)]))
+  events.on('lost', ({ task }) => note(ledger, 'lost', [keyIn(task)]))
+  events.on('failed', ({ task }) => note(ledger, 'failed', [keyIn(task)]))
+  events.on('dead-lettered', ({ task }) => note(ledger, 'dead', [keyIn(task)]))
+  await tq.poll({
+    parallel: 2,
+    leaseSeconds: LEASE_SECONDS,
+    tally: true,
+    minBackoffWindow: 0.05,
+    maxBackoffWindow: 0.5,
+    timeoutSeconds: 60,
+    untilEmpty,
+  })
+  // Asked to stop, `poll` sets the code that tells by which signal. That it got here says that it stopped as it should.
+  process.exitCode = 0
+}
+
+/** Moves tasks from the intake into the queue, by hand. */
+export async function moveTasks(
+  { queue, intake, options, ledger, untilEmpty }: Part,
+  signal: AbortSignal,
+): Promise<void> {
+  if (intake === undefined) return
+  await using from = new TaskQueue(intake, options)
+  await using to = new TaskQueue(queue, options)
+  while (!signal.aborted) {
+    const tasks = await from.lease({ seconds: LEASE_SECONDS, numTasks: 20, waitSeconds: 0.3, signal })
+    if (tasks.length === 0 && untilEmpty && (await from.isEmpty())) return
+    for (const task of tasks) {
+      const key = keyIn(task)
+      note(ledger, 'moving', [key])
+      await to.insert(task)
+      note(ledger, 'copied', [key])
+      try {
+        await from.delete(task)
+        note(ledger, 'moved', [key])
+      } catch (error) {
+        if (!(error instanceof LeaseLostError)) throw error
+        note(ledger, 'lost', [key])
+      }
+    }
+  }
+}
+
+/** Puts dead letters back that should not be there: all but poison. */
+export async function retryDeadLetters(
+  { queue, options, ledger, untilEmpty }: Part,
+  signal: AbortSignal,
+): Promise<void> {
+  await using tq = new TaskQueue(queue, options)
+  do {
+    const keys: string[] = []
+    for await (const letter of tq.failures()) if (kindOf(keyIn(letter)) !== 'p') keys.push(keyIn(letter))
+    for (const key of keys) {
+      note(ledger, 'retrying', [key])
+      await tq.retry({ match: key })
+      note(ledger, 'retried', [key])
+    }
+    if (!untilEmpty) await setTimeout(PAUSE_MS * 10)
+  } while (!signal.aborted && !untilEmpty)
+}
