@@ -24,6 +24,7 @@ class MapBackend implements Backend {
     maxDelaySeconds: 86_400,
     maxLeaseSeconds: 86_400,
     secondsStep: 0.001,
+    threads: false,
   }
   readonly label: string
   constructor(

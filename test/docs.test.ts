@@ -2,8 +2,8 @@
 // `// name.ts`, or that is a file of examples/, has that name, so that blocks of a page can import each other.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { test } from 'node:test'
 
 const root = join(import.meta.dirname, '../..')
@@ -44,4 +44,39 @@ function exampleOf(code: string): string | undefined {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts'))
   const found = names.find(name => readFileSync(join(folder, name), 'utf8') === code)
   return found === undefined ? undefined : basename(found)
+}
+
+test('every link between pages leads somewhere', () => {
+  const pages = [
+    'README.md',
+    'CHANGELOG.md',
+    'SECURITY.md',
+    ...readdirSync(join(root, 'docs')).map(name => `docs/${name}`),
+  ]
+  let links = 0
+  for (const page of pages.filter(name => name.endsWith('.md'))) {
+    for (const [, target = ''] of withoutCode(page).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target)) continue
+      const [path = '', anchor] = target.split('#')
+      const file = path === '' ? page : join(dirname(page), path)
+      assert.ok(existsSync(join(root, file)), `${page}: ${target}`)
+      if (anchor !== undefined) assert.ok(anchorsOf(file).includes(anchor), `${page}: ${target}`)
+      links++
+    }
+  }
+  assert.ok(links > 10, `${links} links were found`)
+})
+
+function withoutCode(page: string): string {
+  return readFileSync(join(root, page), 'utf8').replace(/^```.*?^```/gms, '')
+}
+
+/** The anchors of headings, as GitHub makes them. */
+function anchorsOf(page: string): string[] {
+  return [...withoutCode(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
 }

@@ -3,9 +3,9 @@ import { inspect } from 'node:util'
 import { printable } from './printing.js'
 
 /** Something failed. */
-export const FAILED = 1
+const FAILED = 1
 /** Bad use, or a queue that can't do this: nothing was changed. */
-export const REFUSED = 2
+const REFUSED = 2
 
 const REFUSALS = new Set(['UsageError', 'UnsupportedOperationError', 'UnsupportedProtocolError'])
 

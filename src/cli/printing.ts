@@ -13,7 +13,7 @@ export function printable(text: string): string {
 }
 
 /** JSON that a terminal can show: the same value, since control characters stand inside strings only. */
-export function printableJson(json: string): string {
+function printableJson(json: string): string {
   return json.replace(CONTROL, escaped)
 }
 
