@@ -11,9 +11,6 @@ export type {
   Message,
   MessageState,
   QueueUrl,
-  UploadHead,
-  UploadState,
-  Uploads,
   WorkerStatus,
 } from './backend.js'
 export type { MemOptions } from './backends/mem.js'
@@ -73,3 +70,4 @@ export { TaskQueue } from './task-queue.js'
 export type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './task-queue-options.js'
 export type { TaskIterable } from './task-source.js'
 export type { MoveResult, TransferOptions } from './transfer.js'
+export type { UploadHead, UploadState, Uploads } from './uploads.js'

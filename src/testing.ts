@@ -15,12 +15,19 @@ import { insertCases } from './testing/insert-cases.js'
 import { leaseCases } from './testing/lease-cases.js'
 import { type BackendUnderTest, type ConformanceCase, QueueUnderTest } from './testing/queue-under-test.js'
 import { taskQueueCases } from './testing/task-queue-cases.js'
+import { uploadCases } from './testing/upload-cases.js'
 import { verbCases } from './testing/verb-cases.js'
 
 export { type Clock, ManualClock } from './clock.js'
 export type { BackendUnderTest } from './testing/queue-under-test.js'
 
-const cases: readonly ConformanceCase[] = [...insertCases, ...leaseCases, ...verbCases, ...taskQueueCases]
+const cases: readonly ConformanceCase[] = [
+  ...insertCases,
+  ...leaseCases,
+  ...verbCases,
+  ...uploadCases,
+  ...taskQueueCases,
+]
 
 /** How many cases run at once, each on a queue of its own: most of their time is waiting for leases to end. */
 const concurrency = 8

@@ -1,10 +1,10 @@
 /** The queues that uploads fill, and what they got. */
 import { once } from 'node:events'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { TaskQueue } from 'ptq'
-import { QueueFolders, queued } from '../fq/folder.js'
+import { QueueFolders } from '../fq/folder.js'
 import { ACCESS, startSink } from './sink-process.js'
 import type { Destination } from './ways.js'
 
@@ -46,7 +46,7 @@ function folders(dir: string): Destinations {
       return { url: `fq://${root}`, options: { progress: false } }
     },
     async arrived() {
-      const tasks = queued(queues.root)
+      const tasks = readdirSync(join(queues.root, 'queue')).length
       const [firstAtMs] = (await first) ?? []
       return { tasks, firstAtMs: Number(firstAtMs), numbers: tasks > FEW ? undefined : await numbersIn(queues.root) }
     },

@@ -1,7 +1,8 @@
 /** Journals of uploads into a queue in memory: they last as long as the queue. */
 import { randomUUID } from 'node:crypto'
-import type { BatchFailure, Message, UploadHead, UploadState, Uploads } from '../backend.js'
+import type { BatchFailure, Message } from '../backend.js'
 import { requireSameUpload } from '../upload/same-upload.js'
+import type { UploadHead, UploadState, Uploads } from '../uploads.js'
 
 interface Journal {
   readonly head: UploadHead

@@ -24,7 +24,8 @@ import {
 } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
-import type { Backend, BatchFailure, Message, UploadHead, UploadState, Uploads } from '../backend.js'
+import type { Backend, BatchFailure, Message } from '../backend.js'
+import type { UploadHead, UploadState, Uploads } from '../uploads.js'
 import { type Range, union, without } from './ranges.js'
 import { requireSameUpload } from './same-upload.js'
 

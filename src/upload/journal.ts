@@ -1,5 +1,6 @@
 /** Where the journal of an upload is kept. */
-import type { Backend, Uploads } from '../backend.js'
+import type { Backend } from '../backend.js'
+import type { Uploads } from '../uploads.js'
 import { JournalFiles } from './journal-files.js'
 
 /** The queue's own journals, or files of this machine where it has none. */

@@ -4,6 +4,7 @@ import type { Backend, BackendOptions, QueueUrl } from '../backend.js'
 import { argumentError, UnsupportedOperationError } from '../errors.js'
 import { payloadText } from '../insert.js'
 import { backendFile } from '../open-backend.js'
+import { refuseInThread } from '../pool.js'
 import { type TaskIterable, TaskSource } from '../task-source.js'
 import { cuttable, refuseUnimportable } from './sequence.js'
 import type { QueueReference } from './slice-messages.js'
@@ -42,6 +43,7 @@ export function uploadTasks(tasks: TaskIterable, total: number | undefined, thre
  * @throws TypeError or Error where they can't
  */
 export function queueReference(url: QueueUrl, options: BackendOptions): QueueReference {
+  refuseInThread()
   return { url, options: travellingOptions(options), code: backendFile(url.protocol) }
 }
 

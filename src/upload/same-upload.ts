@@ -1,5 +1,5 @@
 /** Whether an upload that is taken up is the one that was begun. */
-import type { UploadHead } from '../backend.js'
+import type { UploadHead } from '../uploads.js'
 
 /**
  * @param name as the caller gave it

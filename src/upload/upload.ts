@@ -2,16 +2,18 @@
  * Inserts in slices: lanes, one a thread, each of which has one slice inserted at a time. Ids are fixed by a seed and the
  * task's index, so that a slice can be tried again, and an upload with a name be continued.
  */
-import type { Backend, UploadState, Uploads } from '../backend.js'
-import { type FailedSlice, InsertError } from '../errors.js'
+import type { Backend } from '../backend.js'
 import { type Progress, startProgress } from '../progress.js'
 import type { TaskSource } from '../task-source.js'
+import type { UploadState, Uploads } from '../uploads.js'
+import { withFate } from './fates.js'
 import { journalOf } from './journal.js'
-import { type Range, shownRange, sizeOf, union, without } from './ranges.js'
+import { type Range, sizeOf, union, without } from './ranges.js'
 import { type CuttableSequence, sequenceMark } from './sequence.js'
 import { fate, type QueueReference } from './slice-messages.js'
 import { type Flight, HereSliceRunner, type Landing, type SliceRunner, ThreadSliceRunner } from './slice-runner.js'
 import { BlockSource, CutSource, type Slice, type SliceSource } from './slice-source.js'
+import { Tally } from './tally.js'
 import { newSeed } from './task-ids.js'
 
 /** How to insert in slices. */
@@ -72,7 +74,8 @@ export async function upload(plan: UploadPlan): Promise<number> {
 
 class Upload {
   readonly #plan: UploadPlan
-  readonly #total: number | undefined
+  /** How many tasks were not stored at the beginning; `undefined` where nobody knows. */
+  readonly #missing: number | undefined
   readonly #journal: Uploads | undefined
   readonly #begun: UploadState | undefined
   readonly #storedBefore: number
@@ -81,10 +84,7 @@ class Upload {
   readonly #lanes: number
   readonly #progress: Progress
   readonly #flights = new Set<Flight>()
-  readonly #failedSlices: FailedSlice[] = []
-  readonly #errors: unknown[] = []
-  #inserted = 0
-  #failed = 0
+  readonly #tally = new Tally()
   #shown = 0
   /** Slices in a row of which nothing was stored. */
   #fruitless = 0
@@ -100,7 +100,6 @@ class Upload {
     const stored = union(begun?.stored ?? [])
     const settings = { seed: begun?.head.seed ?? newSeed(), run: begun?.run, delaySeconds, concurrency }
     this.#plan = plan
-    this.#total = total
     this.#journal = journal
     this.#begun = begun
     this.#storedBefore = sizeOf(stored)
@@ -114,8 +113,8 @@ class Upload {
       queue === undefined
         ? new HereSliceRunner(backend, sequence, settings)
         : new ThreadSliceRunner(queue, reference, settings)
-    const left = total === undefined ? undefined : total - this.#storedBefore
-    this.#progress = startProgress({ label: 'Inserting', total: left, enabled: plan.progress })
+    this.#missing = total === undefined ? undefined : total - this.#storedBefore
+    this.#progress = startProgress({ label: 'Inserting', total: this.#missing, enabled: plan.progress })
   }
 
   async run(): Promise<void> {
@@ -135,15 +134,13 @@ class Upload {
       this.#progress.stop()
     }
     const { error } = this.#source
-    if (error === undefined) return
-    this.#errors.push(error.thrown)
-    this.#failed += error.failed
+    if (error !== undefined) this.#tally.add(error.thrown, error.failed)
   }
 
   /** One write an insert, so that the counter is exact whatever else is inserting. */
   async count(): Promise<void> {
     const { backend, skipInsertCounter } = this.#plan
-    const stored = this.#storedBefore + this.#inserted
+    const stored = this.#storedBefore + this.#tally.inserted
     const uncounted = stored - (this.#begun?.counted ?? 0)
     if (skipInsertCounter || uncounted === 0) return
     try {
@@ -156,7 +153,7 @@ class Upload {
       }
     } catch (cause) {
       const message = `The tasks are in ${backend.label}, but its count of inserted tasks could not be raised`
-      this.#errors.push(new Error(message, { cause }))
+      this.#tally.add(new Error(message, { cause }))
     }
   }
 
@@ -171,37 +168,20 @@ class Upload {
   }
 
   async finish(): Promise<void> {
-    const complete = this.#errors.length === 0 && this.#failedSlices.length === 0
-    if (this.#begun === undefined || (this.#plan.resume !== undefined && !complete)) return
+    if (this.#begun === undefined || (this.#plan.resume !== undefined && !this.#tally.isFlawless)) return
     try {
       await this.#journal?.finish(this.#begun.run)
     } catch (cause) {
       const { label } = this.#plan.backend
-      this.#errors.push(new Error(`The journal of the upload into ${label} could not be closed`, { cause }))
+      this.#tally.add(new Error(`The journal of the upload into ${label} could not be closed`, { cause }))
     }
   }
 
   result(): number {
-    const errors = [...this.#failedSlices.map(({ error }) => error), ...this.#errors]
-    if (errors.length === 0) return this.#inserted
     const { backend, resume } = this.#plan
-    const inserted = this.#inserted
-    const failed = this.#failed
-    const total = this.#total
-    const notTried = total === undefined ? undefined : Math.max(0, total - this.#storedBefore - inserted - failed)
-    const [first] = errors
-    throw new InsertError(
-      `${inserted}${total === undefined ? '' : ` of ${total - this.#storedBefore}`} tasks were inserted into ${backend.label}, ` +
-        `${failed} failed, ${notTried ?? 'an unknown number'} not tried: ${first instanceof Error ? first.message : first}` +
-        (resume === undefined ? '' : ` (the same insert with resume: '${resume}' goes on)`),
-      {
-        inserted,
-        failed,
-        notTried,
-        failedSlices: this.#failedSlices,
-        cause: errors.length === 1 ? first : new AggregateError(errors, `${errors.length} errors`),
-      },
-    )
+    const failure = this.#tally.failure({ label: backend.label, missing: this.#missing, resume })
+    if (failure !== undefined) throw failure
+    return this.#tally.inserted
   }
 
   async #lane(): Promise<void> {
@@ -223,16 +203,16 @@ class Upload {
     }
     const { stored, retriable, lost } = await this.#aftermath(flight, landing)
     this.#stored(sizeOf(stored))
-    for (const range of lost) this.#fail(range, landing.error, landing.died)
+    for (const range of lost) this.#tally.fail(range, landing.error, !landing.died)
     // The rest was not tried.
     if (landing.ended) return
     const rest = without(slice, union([...stored, ...lost]))
     // A slice that gave too many tasks, or threw after its last one, is wrong although none of its own is missing.
-    if (rest.length === 0 && lost.length === 0 && !landing.died && !landing.retriable) this.#errors.push(landing.error)
+    if (rest.length === 0 && lost.length === 0 && !landing.died && !landing.retriable) this.#tally.add(landing.error)
     for (const range of rest) {
       const again = retriable && attempt < maxTries && !this.#ended
       if (again) await this.#insert(part(slice, range), attempt + 1)
-      else this.#fail(range, landing.error, false)
+      else this.#tally.fail(range, landing.error, true)
     }
     if (sizeOf(stored) > 0) return
     this.#fruitless += 1
@@ -250,7 +230,7 @@ class Upload {
         const stored = union(await uploads.settle(this.#begun.run, slice))
         return { stored, lost: [], retriable: true }
       } catch (error) {
-        this.#errors.push(error)
+        this.#tally.add(error)
         return { stored: withFate(slice, fates, [fate.stored]), lost: [], retriable: false }
       }
     }
@@ -262,29 +242,20 @@ class Upload {
   }
 
   #stored(count: number): void {
-    this.#inserted += count
+    this.#tally.inserted += count
     if (count > 0) this.#fruitless = 0
-  }
-
-  #fail(range: Range, cause: unknown, unknown: boolean): void {
-    const first = cause instanceof AggregateError ? cause.errors[0] : cause
-    const reason = first instanceof Error ? first.message : String(first)
-    const what = unknown ? 'it is not known whether they were inserted' : 'not inserted'
-    const error = new Error(`${shownRange(range)}, from 0: ${what}: ${reason}`, { cause })
-    this.#failed += sizeOf([range])
-    this.#failedSlices.push({ start: range.start, end: range.end, error })
   }
 
   /** Ends the insert; with a reason, if it is not one of the slices'. */
   #end(reason: unknown): void {
-    if (reason !== undefined) this.#errors.push(reason)
+    if (reason !== undefined) this.#tally.add(reason)
     this.#ended = true
     this.#runner.stop()
     void this.#source.stop()
   }
 
   #show(): void {
-    let done = this.#inserted
+    let done = this.#tally.inserted
     for (const { fates } of this.#flights) for (const one of fates) if (one === fate.stored) done++
     this.#progress.add(Math.max(0, done - this.#shown))
     this.#shown = Math.max(done, this.#shown)
@@ -293,16 +264,4 @@ class Upload {
 
 function part(slice: Slice, { start, end }: Range): Slice {
   return { start, end, texts: slice.texts?.slice(start - slice.start, end - slice.start) }
-}
-
-/** The indices of a slice's tasks with one of these fates, as ranges. */
-function withFate({ start }: Range, fates: Uint8Array, wanted: readonly number[]): Range[] {
-  const ranges: { start: number; end: number }[] = []
-  fates.forEach((one, at) => {
-    if (!wanted.includes(one)) return
-    const last = ranges.at(-1)
-    if (last?.end === start + at) last.end += 1
-    else ranges.push({ start: start + at, end: start + at + 1 })
-  })
-  return ranges
 }

@@ -13,8 +13,9 @@
  * the folder by its old name for some seconds more, see `acdirmax`.)
  */
 import { randomUUID } from 'node:crypto'
-import type { BatchFailure, Message, UploadHead, UploadState, Uploads } from '../../backend.js'
+import type { BatchFailure, Message } from '../../backend.js'
 import { requireSameUpload } from '../../upload/same-upload.js'
+import type { UploadHead, UploadState, Uploads } from '../../uploads.js'
 import { errorCode } from './file-system.js'
 import { inside } from './layout.js'
 import { isId } from './names.js'
@@ -95,6 +96,8 @@ export class FileUploads implements Uploads {
     await pace.calls.makeFolder(staged)
     await pace.calls.makeFolder(inside(staged, run))
     await pace.write(inside(inside(staged, run), 'upload.json'), JSON.stringify(head), 'w')
+    await pace.settle(inside(staged, run))
+    await pace.settle(staged)
     try {
       if (!(await pace.calls.rename(staged, this.#path(name)))) throw new Error(`${layout.root} was removed`)
     } catch (error) {
