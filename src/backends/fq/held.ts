@@ -20,8 +20,9 @@ export function heldOf(queue: FileQueue, lease: Lease): { held: TaskName; origin
     if (handle.name === undefined) throw leaseLost(queue, lease.id)
     const held = typeof handle.name === 'string' ? parseName(handle.name) : undefined
     const { origin } = handle
-    if (held?.id === lease.id && typeof origin === 'string' && origin.endsWith(`${lease.id}.json`))
-      return { held, origin }
+    // Whole names only: a path would lead out of the queue.
+    const found = typeof origin === 'string' ? parseName(origin) : undefined
+    if (held?.id === lease.id && found?.id === lease.id) return { held, origin: found.name }
   }
   throw argumentError('lease.handle', `that of a lease of task ${lease.id} in a file queue`, handle)
 }
