@@ -10,6 +10,7 @@
  */
 import type { Failure } from './backend.js'
 import { type JsonValue, parseJson, stringifyJson } from './json.js'
+import { plainLine } from './plain-line.js'
 
 /** What an envelope holds. */
 export interface OpenedMessage {
@@ -109,9 +110,14 @@ function openAnyForm(body: string): OpenedMessage {
   return { payload, payloadText: stringifyJson(payload), failures: failuresFrom(envelope.failures) }
 }
 
-/** Those entries that are failures: somebody else may have written the key with another meaning. */
+/** Those entries that are failures: somebody else may have written the key with another meaning, or to spoil a terminal. */
 function failuresFrom(value: unknown): readonly Failure[] {
-  return Array.isArray(value) ? value.filter(isFailure) : noFailures
+  if (!Array.isArray(value)) return noFailures
+  return value.filter(isFailure).map(failure => ({
+    ...failure,
+    reason: plainLine(failure.reason),
+    host: plainLine(failure.host),
+  }))
 }
 
 function isFailure(value: unknown): value is Failure {

@@ -7,6 +7,7 @@
  */
 import { callerFile, moduleName } from './caller.js'
 import { argumentError, UnregisteredTaskError } from './errors.js'
+import { plainLine } from './plain-line.js'
 import type { Task } from './task.js'
 
 /** The key of a function: the stem of its module's file and its own name, as in Python. */
@@ -202,15 +203,16 @@ export function codeName(code: RegisteredCode): string {
 export function unregisteredFunction(module: string, name: string): UnregisteredTaskError {
   const siblings = [...(registry.functions.get(module)?.keys() ?? [])]
   return new UnregisteredTaskError(
-    `Expected function ${name} of module ${module} to be registered here, it is not; ` +
-      (siblings.length > 0 ? `known of ${module}: ${siblings.slice(0, 10).join(', ')}; ` : '') +
+    `Expected function ${plainLine(name)} of module ${plainLine(module)} to be registered here, it is not; ` +
+      (siblings.length > 0 ? `known of ${plainLine(module)}: ${siblings.slice(0, 10).join(', ')}; ` : '') +
       'import the module that calls queueable() for it',
   )
 }
 
 /** The error for a class that no module registered here. */
 export function unregisteredClass(name: string): UnregisteredTaskError {
+  const shown = plainLine(name)
   return new UnregisteredTaskError(
-    `Expected class ${name} to be registered here, it is not; import the module that calls registerTask(${name})`,
+    `Expected class ${shown} to be registered here, it is not; import the module that calls registerTask(${shown})`,
   )
 }

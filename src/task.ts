@@ -4,6 +4,7 @@
  */
 import { argumentError, UnregisteredTaskError } from './errors.js'
 import { type JsonValue, toJsonValue } from './json.js'
+import { plainLine } from './plain-line.js'
 import {
   codeName,
   type FunctionKey,
@@ -217,7 +218,7 @@ export function toPayload(input: BareTask): Payload {
 
 /** The name that messages use for a payload: `tasks.hash`, `PrintTask`. */
 export function payloadName(payload: Payload): string {
-  return Array.isArray(payload) ? payload[0].join('.') : payload.class
+  return plainLine(Array.isArray(payload) ? payload[0].join('.') : payload.class)
 }
 
 /** Runs registered code: a function with its arguments, or `execute` of an object rebuilt from its fields. */

@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import type { Failure } from '../backend.js'
 import { LeaseLostError, TaskError, UnregisteredTaskError } from '../errors.js'
 import { messageWriter } from '../message.js'
+import { plainLine } from '../plain-line.js'
 import type { LeasedTask } from '../queued-task.js'
 import { delaySeconds } from '../seconds.js'
 import { payloadName } from '../task.js'
@@ -158,8 +159,7 @@ export function reasonOf(error: unknown): string {
       : error instanceof Error
         ? `${error.name}: ${error.message}`
         : String(error)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach a terminal
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').slice(0, reasonLength)
+  return plainLine(text).slice(0, reasonLength)
 }
 
 /** The error of a leased task that failed; `cause` is its own. */
