@@ -1,8 +1,9 @@
 // Hashes (SHA-256) every file below a folder on all cores: npm run quickstart [-- folder]
-import { readdirSync, statSync, writeFileSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { LocalTaskQueue, partial } from 'ptq'
 import { checksumLine } from './checksum-line.js'
+import { filesBelow } from './files-below.js'
 import { sha256 } from './tasks.js'
 
 const root = join(import.meta.dirname, '../../..')
@@ -37,15 +38,6 @@ console.log(`${hashed.length} of ${tasks.length} files are in ${list}; there, sh
 const allCores = await filesPerSecond(() => lq.insertAll(hashed))
 const oneThread = await filesPerSecond(() => hashed.forEach(task => void task.execute()))
 console.log(`${allCores} files/s on all cores, ${oneThread} in one thread (page cache warm for both)`)
-
-/** Without symbolic links, which Node's own recursive listing follows from version 22 on. */
-function* filesBelow(folder: string): Generator<string> {
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name)
-    if (entry.isDirectory()) yield* filesBelow(path)
-    else if (entry.isFile()) yield path
-  }
-}
 
 async function filesPerSecond(work: () => unknown): Promise<number> {
   const startMs = performance.now()
