@@ -3,12 +3,10 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-interface Batch {
-  readonly Entries: readonly { readonly Id: string; readonly MessageBody: string }[]
-}
-
-/** The argument of a task, without reading all of the message. */
-const NUMBER = /, ?\[(\d+)\], ?\{/
+// Searched for in the text of a request: reading it as JSON would take the time that the client is to have.
+const ENTRY_ID = /"Id":"([^"]+)"/g
+/** The argument of a task. */
+const NUMBER = /, ?\[(\d+)\], ?\{/g
 
 let numbers: number[] = []
 let firstAtMs = Number.NaN
@@ -17,16 +15,16 @@ const server = createServer(async (request, response) => {
   const parts: Buffer[] = []
   for await (const part of request) parts.push(part)
   const isBatch = request.headers['x-amz-target'] === 'AmazonSQS.SendMessageBatch'
-  const body = isBatch ? confirm(JSON.parse(Buffer.concat(parts).toString())) : queueUrl()
+  const body = isBatch ? confirm(Buffer.concat(parts).toString('latin1')) : queueUrl()
   response.writeHead(200, { 'content-type': 'application/x-amz-json-1.0', 'content-length': Buffer.byteLength(body) })
   response.end(body)
 })
 
-function confirm({ Entries }: Batch): string {
+function confirm(batch: string): string {
   if (numbers.length === 0) firstAtMs = performance.timeOrigin + performance.now()
-  for (const { MessageBody } of Entries) numbers.push(Number(NUMBER.exec(MessageBody)?.[1]))
+  for (const [, number] of batch.matchAll(NUMBER)) numbers.push(Number(number))
   const MessageId = '00000000-0000-4000-8000-000000000000'
-  return JSON.stringify({ Successful: Entries.map(({ Id }) => ({ Id, MessageId })) })
+  return JSON.stringify({ Successful: [...batch.matchAll(ENTRY_ID)].map(([, Id]) => ({ Id, MessageId })) })
 }
 
 function queueUrl(): string {

@@ -26,9 +26,12 @@ export interface SourceError {
   readonly failed: number
 }
 
-/** Small enough to keep threads even and to lose little when one dies, big enough to cost nothing. */
+/**
+ * Small enough to keep threads even, to lose little when one dies, and to hold little in memory; big enough to cost nothing.
+ * Measured with a million tasks: 10,000 took 50 MB more than 4,000, and no less time.
+ */
 const slicesPerThread = 16
-const maxSliceTasks = 10_000
+const maxSliceTasks = 4_000
 
 /** A block has fewer tasks, since all of it is in memory; and not many more characters than this. */
 const maxBlockTasks = 2000
