@@ -131,10 +131,10 @@ test('failures, show, retry: reasons without control characters, counted by reas
     await withDeadLetters(folder, ['Error: ENOSPC', 'Error: bad \u001b[2J\nsecond \u009b line', 'Error: ENOSPC'])
     const run = async (...args: string[]) => ok(await runCli(args, { cwd }))
     const lines = (await run('failures', 'queue')).trim().split('\n').sort()
-    assert.equal(lines[1], `${ID}1\ttasks.mark\t1\tError: bad \\u001b[2J second \\u009b line`)
+    assert.equal(lines[1], `${ID}1\ttasks.mark\t1\tError: bad  [2J second   line`)
     assert.equal(
       await run('failures', 'queue', '--group'),
-      '2\tError: ENOSPC\n1\tError: bad \\u001b[2J second \\u009b line\n',
+      '2\tError: ENOSPC\n1\tError: bad  [2J second   line\n',
     )
     const [first] = (await run('failures', 'queue', '--group', '--json')).split('\n')
     assert.deepEqual(JSON.parse(first ?? ''), { count: 2, reason: 'Error: ENOSPC' })
@@ -145,7 +145,7 @@ test('failures, show, retry: reasons without control characters, counted by reas
     assert.match(shown, /^State: failed$/m)
     assert.match(
       shown,
-      /^ {2}5\. 2023-11-14T22:13:20\.000Z on node-1 \(process 7\) after 1\.3 s: Error: bad \\u001b\[2J second \\u009b line$/m,
+      /^ {2}5\. 2023-11-14T22:13:20\.000Z on node-1 \(process 7\) after 1\.3 s: Error: bad {2}\[2J second {3}line$/m,
     )
     assert.equal(await run('retry', 'queue', '--match', 'ENOSPC', '--json'), '{"retried":2}\n')
     assert.match(await run('status', 'queue'), /^Enqueued: 2 .*\n.*\n.*\n.*\nFailed: 1$/m)
