@@ -132,10 +132,7 @@ test('failures, show, retry: reasons without control characters, counted by reas
     const run = async (...args: string[]) => ok(await runCli(args, { cwd }))
     const lines = (await run('failures', 'queue')).trim().split('\n').sort()
     assert.equal(lines[1], `${ID}1\ttasks.mark\t1\tError: bad  [2J second   line`)
-    assert.equal(
-      await run('failures', 'queue', '--group'),
-      '2\tError: ENOSPC\n1\tError: bad  [2J second   line\n',
-    )
+    assert.equal(await run('failures', 'queue', '--group'), '2\tError: ENOSPC\n1\tError: bad  [2J second   line\n')
     const [first] = (await run('failures', 'queue', '--group', '--json')).split('\n')
     assert.deepEqual(JSON.parse(first ?? ''), { count: 2, reason: 'Error: ENOSPC' })
     assert.match(await run('status', 'queue'), /^Failed: 3$/m)

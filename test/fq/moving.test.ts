@@ -99,7 +99,8 @@ for (const separate of [false, true]) {
   test(`a move on ${filesystems} that dies before any of its changes loses and doubles nothing`, async () => {
     let before = 0
     while (await dieAndResume(before, separate)) before++
-    assert.ok(before > (separate ? 6 * 5 : 6 * 2), `${before} changes were made`)
+    // Each of the six tasks is changed that often at least.
+    assert.ok(before >= (separate ? 6 * 5 : 6 * 2), `${before} changes were made`)
   })
 
   test(`two moves and workers on both sides, on ${filesystems}: each task is run once`, () =>

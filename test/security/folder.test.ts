@@ -53,7 +53,7 @@ test('names and ids that lead out of the queue’s folder are refused, or are na
     await insert(queue, 1)
     const lease = await leaseOne(queue)
     for (const name of ['../outside/mine', `../outside/1--${lease.id}.json`, `0--../${lease.id}.json`]) {
-      const stolen = { ...lease, handle: { name, origin: name } }
+      const stolen = { ...lease, handle: { until: name, from: name } }
       for (const change of [
         queue.delete([stolen], { tally: true }),
         queue.renew([stolen], 10),
@@ -62,7 +62,7 @@ test('names and ids that lead out of the queue’s folder are refused, or are na
         const [failed] = await change
         assert.match(failed?.error.message ?? '', /Expected `lease.handle`/)
       }
-      const moved = { ...lease, handle: { ...Object(lease.handle), origin: `../../outside/0--${lease.id}.json` } }
+      const moved = { ...lease, handle: { ...Object(lease.handle), from: `../../outside/0--${lease.id}.json` } }
       const [refused] = await queue.release([moved], { delaySeconds: 0 })
       assert.match(refused?.error.message ?? '', /Expected `lease.handle`/)
     }
