@@ -55,6 +55,7 @@ describe('signals', { concurrency: 3 }, () => {
         const worker = new WorkerProcess(queue.url, { parallel: 2, tally: true }, ['leased'])
         await linesAtLeast(place.ledger, 2)
         worker.kill(signal)
+        await worker.heard(signal)
         writeFileSync(place.file, '')
         assert.equal(await worker.end, code)
         assert.equal(worker.ran, 2)
