@@ -51,15 +51,17 @@ test('insert, status, cp, poll, purge on SQS; numbers that it does not know are 
 
     await using local = new TaskQueue(`fq://${folder}/local`)
     await local.insert([{ class: 'A', txt: 'é🚀' }])
-    const copied = await run('cp', 'local', 'sqs://tasks')
+    // Another queue: the server hears only when it answers that the worker's long poll has nobody left.
+    await makeQueue('copies')
+    const copied = await run('cp', 'local', 'sqs://copies')
     assert.deepEqual([copied.code, copied.stderr], [0, ''])
     assert.match(
       copied.stdout,
-      /^Copied 1 task from fq:\S+ to sqs:\/\/tasks\nThe source holds 1 task, the destination about 1 task\n$/,
+      /^Copied 1 task from fq:\S+ to sqs:\/\/copies\nThe source holds 1 task, the destination about 1 task\n$/,
     )
-    assert.deepEqual(await run('purge', 'sqs://tasks', '--yes'), {
+    assert.deepEqual(await run('purge', 'sqs://copies', '--yes'), {
       code: 0,
-      stdout: 'Deleted 1 task of sqs://tasks\n',
+      stdout: 'Deleted 1 task of sqs://copies\n',
       stderr: '',
     })
   }))
