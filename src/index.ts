@@ -13,11 +13,7 @@ export type {
   QueueUrl,
   WorkerStatus,
 } from './backend.js'
-export type { MemOptions } from './backends/mem.js'
-export type { BoundFunction } from './bound-function.js'
-export type { Clock } from './clock.js'
-export { context, type TaskContext } from './context.js'
-export type { RetryOptions } from './dead-letters.js'
+export type { MemOptions } from './backends/mem/mem.js'
 export {
   type FailedSlice,
   InsertError,
@@ -27,21 +23,28 @@ export {
   UnsupportedOperationError,
   UnsupportedProtocolError,
 } from './errors.js'
-export { type Box, type GridOptions, grid, type TaskGrid } from './grid.js'
-export { type JsonValue, type NanPolicy, parseJson, stringifyJson } from './json.js'
-export type { TaskProgress } from './local-run.js'
+export { type JsonValue, type NanPolicy, parseJson, stringifyJson } from './json/json.js'
+export type { TaskProgress } from './local/local-run.js'
 export {
   LocalTaskQueue,
   type LocalTaskQueueOptions,
   type ResultsOptions,
   type RunCallOptions,
-} from './local-task-queue.js'
-export { MockTaskQueue } from './mock-task-queue.js'
-export { registerBackend } from './open-backend.js'
+} from './local/local-task-queue.js'
+export { MockTaskQueue } from './local/mock-task-queue.js'
+export type { Result } from './local/results.js'
 export type { BackoffException, PollOptions, PollState } from './poll/poll-options.js'
 export type { TaskEvent, WorkerEventMap, WorkerEvents } from './poll/worker-events.js'
-export type { LeasedTask, ListedTask, QueuedTask } from './queued-task.js'
-export { range, type TaskRange } from './range.js'
+export type { RetryOptions } from './queue/dead-letters.js'
+export { registerBackend } from './queue/open-backend.js'
+export type { LeasedTask, ListedTask, QueuedTask } from './queue/queued-task.js'
+export { TaskQueue } from './queue/task-queue.js'
+export type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './queue/task-queue-options.js'
+export type { MoveResult, TransferOptions } from './queue/transfer.js'
+export type { BoundFunction } from './tasks/bound-function.js'
+export { context, type TaskContext } from './tasks/context.js'
+export { type Box, type GridOptions, grid, type TaskGrid } from './tasks/grid.js'
+export { range, type TaskRange } from './tasks/range.js'
 export {
   type FunctionKey,
   type QueueableOptions,
@@ -49,9 +52,8 @@ export {
   type RegisterTaskOptions,
   registerTask,
   type TaskClass,
-} from './registry.js'
-export type { Result } from './results.js'
-export { type Sliceable, type SliceableClass, type SliceableOptions, sliceable } from './sliceable.js'
+} from './tasks/registry.js'
+export { type Sliceable, type SliceableClass, type SliceableOptions, sliceable } from './tasks/sliceable.js'
 export {
   type BareTask,
   type ClassPayload,
@@ -65,9 +67,7 @@ export {
   type TaskInput,
   type TaskResult,
   taskFromPayload,
-} from './task.js'
-export { TaskQueue } from './task-queue.js'
-export type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './task-queue-options.js'
-export type { TaskIterable } from './task-source.js'
-export type { MoveResult, TransferOptions } from './transfer.js'
+} from './tasks/task.js'
+export type { TaskIterable } from './tasks/task-source.js'
+export type { Clock } from './time/clock.js'
 export type { UploadHead, UploadState, Uploads } from './uploads.js'

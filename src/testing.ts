@@ -18,8 +18,8 @@ import { taskQueueCases } from './testing/task-queue-cases.js'
 import { uploadCases } from './testing/upload-cases.js'
 import { verbCases } from './testing/verb-cases.js'
 
-export { type Clock, ManualClock } from './clock.js'
 export type { BackendUnderTest } from './testing/queue-under-test.js'
+export { type Clock, ManualClock } from './time/clock.js'
 
 const cases: readonly ConformanceCase[] = [
   ...insertCases,

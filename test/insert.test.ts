@@ -16,7 +16,7 @@ import {
   TaskQueue,
   UnsupportedOperationError,
 } from 'ptq'
-import { opener as memOpener } from '#ptq/backends/mem.js'
+import { opener as memOpener } from '#ptq/backends/mem/mem.js'
 
 const addUp = queueable(function addUp(a: number, b: number) {
   return a + b

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { inspect } from 'node:util'
 import fc from 'fast-check'
-import { type JsonValue, parseJson, stringifyJson, toJsonValue } from '#ptq/json.js'
-import { JsonReader } from '#ptq/json-reader.js'
+import { type JsonValue, parseJson, stringifyJson, toJsonValue } from '#ptq/json/json.js'
+import { JsonReader } from '#ptq/json/json-reader.js'
 
 // The tests run from build/test; fixtures are not compiled.
 const FIXTURES = join(import.meta.dirname, '../../test/fixtures/python-queue/queue')

@@ -9,7 +9,7 @@ const ROOT = join(import.meta.dirname, '../..')
 function run(body: string, { terminal }: { terminal: boolean }) {
   const program = `
     import { createRequire } from 'node:module'
-    import { startProgress } from '#ptq/progress.js'
+    import { startProgress } from '#ptq/progress/progress.js'
     ${body}
     const loaded = Object.keys(createRequire(process.cwd() + '/').cache).some(path => path.includes('cli-progress'))
     const held = process.getActiveResourcesInfo().filter(name => name === 'Timeout')

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { partial, queueable, RegisteredTask, registerTask } from 'ptq'
-import { moduleName } from '#ptq/caller.js'
-import { findClass, findFunction, registeredClass, registeredFunction } from '#ptq/registry.js'
+import { moduleName } from '#ptq/tasks/caller.js'
+import { findClass, findFunction, registeredClass, registeredFunction } from '#ptq/tasks/registry.js'
 import { registerAgain } from './registry/other-file.js'
 
 const shared = queueable(function shared() {

@@ -16,8 +16,8 @@ import {
   UnsupportedOperationError,
 } from 'ptq'
 import { ManualClock } from 'ptq/testing'
-import { opener as memOpener } from '#ptq/backends/mem.js'
-import { Leasing } from '#ptq/leasing.js'
+import { opener as memOpener } from '#ptq/backends/mem/mem.js'
+import { Leasing } from '#ptq/queue/leasing.js'
 
 const addUp = queueable(function addUp(a: number, b: number) {
   return a + b

@@ -12,8 +12,8 @@ import {
   taskFromPayload,
   UnregisteredTaskError,
 } from 'ptq'
-import { parseJson, stringifyJson } from '#ptq/json.js'
-import { toPayload } from '#ptq/task.js'
+import { parseJson, stringifyJson } from '#ptq/json/json.js'
+import { toPayload } from '#ptq/tasks/task.js'
 
 // The tests run from build/test; fixtures are not compiled.
 const FIXTURES = join(import.meta.dirname, '../../test/fixtures/python-queue/queue')

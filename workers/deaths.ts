@@ -1,6 +1,6 @@
 /** What ends a thread, or breaks out of a task's own call, is put down to the task that did it. */
-import { currentContext } from '../src/context.js'
-import { errorToWire } from '../src/error-wire.js'
+import { currentContext } from '../src/tasks/context.js'
+import { errorToWire } from '../src/threads/error-wire.js'
 import type { ThreadLink } from './link.js'
 import { RunningTask } from './running-task.js'
 

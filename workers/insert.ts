@@ -1,9 +1,9 @@
 /** Inserts slices in this thread. */
 import type { Backend } from '../src/backend.js'
-import { errorToWire } from '../src/error-wire.js'
-import { payloadText } from '../src/insert.js'
-import { openBackend } from '../src/open-backend.js'
-import { findSliceable } from '../src/sliceable.js'
+import { payloadText } from '../src/queue/insert.js'
+import { openBackend } from '../src/queue/open-backend.js'
+import { findSliceable } from '../src/tasks/sliceable.js'
+import { errorToWire } from '../src/threads/error-wire.js'
 import { insertSlice, type SliceOutcome } from '../src/upload/insert-slice.js'
 import { journalOf } from '../src/upload/journal.js'
 import { rebuild } from '../src/upload/sequence.js'

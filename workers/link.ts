@@ -1,8 +1,8 @@
 /** A thread's line to the main thread. */
 import type { MessagePort } from 'node:worker_threads'
 import type { Remote } from 'comlink'
-import { errorFromWire } from '../src/error-wire.js'
-import type { ChunkMessage, MainMessage, ThreadHost, ThreadMessage } from '../src/thread-messages.js'
+import { errorFromWire } from '../src/threads/error-wire.js'
+import type { ChunkMessage, MainMessage, ThreadHost, ThreadMessage } from '../src/threads/thread-messages.js'
 import type { RunningTask } from './running-task.js'
 
 export class ThreadLink {

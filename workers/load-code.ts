@@ -6,8 +6,8 @@ import {
   type RegisteredCode,
   unregisteredClass,
   unregisteredFunction,
-} from '../src/registry.js'
-import type { CodeReference } from '../src/thread-messages.js'
+} from '../src/tasks/registry.js'
+import type { CodeReference } from '../src/threads/thread-messages.js'
 import type { ThreadLink } from './link.js'
 import { enableTypeScript } from './typescript.js'
 

@@ -1,5 +1,5 @@
 /** Ends a thread whose buffers swell past its limit; V8 itself watches the heap, not what lies outside it. */
-import { errorToWire } from '../src/error-wire.js'
+import { errorToWire } from '../src/threads/error-wire.js'
 import { sayEnding } from './deaths.js'
 import type { ThreadLink } from './link.js'
 

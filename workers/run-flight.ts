@@ -1,5 +1,5 @@
 /** Runs a flight in this thread: a chunk of tasks, and the further ones that keep `concurrency` tasks running. */
-import type { ChunkMessage } from '../src/thread-messages.js'
+import type { ChunkMessage } from '../src/threads/thread-messages.js'
 import { ChunkRunner } from './chunk-runner.js'
 import { ThreadLink } from './link.js'
 import { loadCode, loadedCode } from './load-code.js'

@@ -1,8 +1,8 @@
 /** A task that runs in this thread: its context, and how it is made to fail from outside its own call. */
 import { format } from 'node:util'
-import type { TaskContext } from '../src/context.js'
-import { ProgressThrottle } from '../src/progress-throttle.js'
-import type { ChunkMessage } from '../src/thread-messages.js'
+import { ProgressThrottle } from '../src/progress/progress-throttle.js'
+import type { TaskContext } from '../src/tasks/context.js'
+import type { ChunkMessage } from '../src/threads/thread-messages.js'
 import type { ThreadLink } from './link.js'
 
 export class RunningTask implements TaskContext {

@@ -4,8 +4,8 @@
  */
 import { MessageChannel, parentPort, threadId } from 'node:worker_threads'
 import comlink from 'comlink'
-import type { MainMessage, ThreadHello, ThreadHost } from '../src/thread-messages.js'
-import { markPoolThread } from '../src/thread-place.js'
+import type { MainMessage, ThreadHello, ThreadHost } from '../src/threads/thread-messages.js'
+import { markPoolThread } from '../src/threads/thread-place.js'
 import { reportDeaths } from './deaths.js'
 import { ThreadLink } from './link.js'
 

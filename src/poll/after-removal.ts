@@ -1,5 +1,5 @@
 /** What is done after each removal (`afterFn`, `stopFn`): in order, and apart from the removals, so that a slow one delays none. */
-import type { LeasedTask } from '../queued-task.js'
+import type { LeasedTask } from '../queue/queued-task.js'
 
 export class AfterRemoval {
   readonly #call: (task: LeasedTask) => Promise<void>

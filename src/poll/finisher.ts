@@ -1,6 +1,6 @@
 /** Removes finished tasks from the queue, at once and in batches: as many as end while the last batch is on its way. */
 import { LeaseLostError } from '../errors.js'
-import type { LeasedTask } from '../queued-task.js'
+import type { LeasedTask } from '../queue/queued-task.js'
 import type { Patience } from './patience.js'
 import { isBackoffException } from './poll-options.js'
 import type { WorkerParts } from './worker-parts.js'

@@ -1,6 +1,7 @@
 /** The leased tasks of a worker that have not ended: their leases are kept. */
-import type { Call } from '../call.js'
-import type { LeasedTask } from '../queued-task.js'
+
+import type { LeasedTask } from '../queue/queued-task.js'
+import type { Call } from '../threads/call.js'
 import type { LeaseKeeper } from './lease-keeper.js'
 
 /** Why a task was asked to end: its lease is lost, or the worker stops and gives it back. */

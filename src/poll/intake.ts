@@ -1,7 +1,8 @@
 /** From the queue to calls that are ready to run: leases, looks at what came, and waits where nothing did. */
-import { type Call, queuedCall } from '../call.js'
-import { isEmpty } from '../emptiness.js'
-import type { LeasedTask } from '../queued-task.js'
+
+import { isEmpty } from '../queue/emptiness.js'
+import type { LeasedTask } from '../queue/queued-task.js'
+import { type Call, queuedCall } from '../threads/call.js'
 import { Backoff } from './backoff.js'
 import type { LeaseSourceOwner } from './lease-source.js'
 import { isBackoffException } from './poll-options.js'

@@ -1,5 +1,5 @@
 /** Keeps the leases of running tasks alive, from the main thread, which no task can block. */
-import type { Clock } from '../clock.js'
+import type { Clock } from '../time/clock.js'
 
 /** What is renewed together may be due this much later, as a part of the lease: fewer, fuller requests. */
 const together = 0.05

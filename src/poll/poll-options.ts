@@ -8,9 +8,9 @@ import {
   checkPositive,
   checkSignal,
 } from '../check-options.js'
-import { errorClasses } from '../error-wire.js'
 import { argumentError } from '../errors.js'
-import type { LeasedTask } from '../queued-task.js'
+import type { LeasedTask } from '../queue/queued-task.js'
+import { errorClasses } from '../threads/error-wire.js'
 
 /** What `stopFn` decides by. */
 export interface PollState {

@@ -1,8 +1,9 @@
 /** `TaskQueue.poll`: a worker with its surroundings. */
-import { systemClock } from '../clock.js'
-import { deadLettersOf } from '../dead-letters.js'
-import { refuseInThread } from '../pool.js'
-import type { QueueConnection } from '../queue-connection.js'
+
+import { deadLettersOf } from '../queue/dead-letters.js'
+import type { QueueConnection } from '../queue/queue-connection.js'
+import { refuseInThread } from '../threads/pool.js'
+import { systemClock } from '../time/clock.js'
 import { type PollOptions, pollSettings } from './poll-options.js'
 import { printSteps } from './step-printer.js'
 import { Worker } from './worker.js'

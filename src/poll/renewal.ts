@@ -1,7 +1,7 @@
 /** Renewing the leases of a worker's tasks. */
 import { LeaseLostError } from '../errors.js'
-import type { LeasedTask } from '../queued-task.js'
-import { leaseSeconds, requireSeconds } from '../seconds.js'
+import type { LeasedTask } from '../queue/queued-task.js'
+import { leaseSeconds, requireSeconds } from '../time/seconds.js'
 import type { WorkerParts } from './worker-parts.js'
 
 /**

@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Backend, WorkerStatus } from '../backend.js'
-import type { Call } from '../call.js'
-import { codeName } from '../registry.js'
-import type { Run } from '../run-options.js'
+import type { Run } from '../local/run-options.js'
+import { codeName } from '../tasks/registry.js'
+import type { Call } from '../threads/call.js'
 import { reasonOf } from './failure-policy.js'
 import type { WorkRecord } from './work-record.js'
 

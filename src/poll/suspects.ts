@@ -5,7 +5,7 @@
  * is no poison succeeds then.
  */
 import type { Backend } from '../backend.js'
-import type { LeasedTask } from '../queued-task.js'
+import type { LeasedTask } from '../queue/queued-task.js'
 
 /** With one attempt less, so many times more suspects may be held at once. */
 const growth = 8

@@ -1,5 +1,5 @@
 /** What a worker has done so far: what `stopFn` decides by, and how long a task may take at worst. */
-import type { Clock } from '../clock.js'
+import type { Clock } from '../time/clock.js'
 import type { PollState } from './poll-options.js'
 
 export class WorkRecord {

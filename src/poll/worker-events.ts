@@ -1,6 +1,6 @@
 /** What a worker does, step by step, for loggers and metrics. */
 import { EventEmitter } from 'node:events'
-import type { LeasedTask } from '../queued-task.js'
+import type { LeasedTask } from '../queue/queued-task.js'
 
 /** A step of one task. */
 export interface TaskEvent {

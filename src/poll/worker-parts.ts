@@ -1,7 +1,7 @@
 /** What a worker works with. Types only. */
 import type { Backend } from '../backend.js'
-import type { Clock } from '../clock.js'
-import type { Leasing } from '../leasing.js'
+import type { Leasing } from '../queue/leasing.js'
+import type { Clock } from '../time/clock.js'
 import type { PollSettings } from './poll-options.js'
 import type { WorkerEvents } from './worker-events.js'
 

@@ -2,14 +2,15 @@
  * A worker: leases tasks, runs them, removes them, again and again, and loses none. Everything that changes a lease
  * passes here; what runs tasks (threads or this one) knows nothing of leases.
  */
-import type { Call, Outcome } from '../call.js'
-import { Gate } from '../gate.js'
-import { ThreadPool } from '../pool.js'
-import type { LeasedTask } from '../queued-task.js'
-import { HereRun } from '../run-here.js'
-import { ThreadRun } from '../run-on-threads.js'
-import type { Run } from '../run-options.js'
-import { leaseSeconds } from '../seconds.js'
+
+import { HereRun } from '../local/run-here.js'
+import type { Run } from '../local/run-options.js'
+import type { LeasedTask } from '../queue/queued-task.js'
+import type { Call, Outcome } from '../threads/call.js'
+import { Gate } from '../threads/gate.js'
+import { ThreadPool } from '../threads/pool.js'
+import { ThreadRun } from '../threads/run-on-threads.js'
+import { leaseSeconds } from '../time/seconds.js'
 import { AfterRemoval } from './after-removal.js'
 import { FailurePolicy, reasonOf, taskError } from './failure-policy.js'
 import { type Finished, Finisher } from './finisher.js'

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import type { Backend, BatchFailure, Capabilities, Lease, Message } from '../backend.js'
 import { LeaseLostError } from '../errors.js'
-import { messageWriter } from '../message.js'
+import { messageWriter } from '../queue/message.js'
 
 /** What the conformance suite needs to know of a backend. */
 export interface BackendUnderTest {

@@ -1,8 +1,8 @@
 /** Inserts one slice: in a pool thread, or in the calling thread for `parallel: 0`. */
 import type { Backend, BatchFailure, Message } from '../backend.js'
 import { InsertError } from '../errors.js'
-import { insertTasks } from '../insert.js'
-import { TaskSource } from '../task-source.js'
+import { insertTasks } from '../queue/insert.js'
+import { TaskSource } from '../tasks/task-source.js'
 import type { Uploads } from '../uploads.js'
 import { control, fate } from './slice-messages.js'
 import { taskIds } from './task-ids.js'

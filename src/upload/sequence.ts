@@ -1,9 +1,14 @@
 /** Sliceable sequences on their way to a thread: taken apart here, put together there. */
 import { createHash } from 'node:crypto'
 import { serialize } from 'node:v8'
-import { refuseEntryFile } from '../entry-script.js'
 import { argumentError } from '../errors.js'
-import { type RegisteredSliceable, registeredSliceable, type Sliceable, type SliceableClass } from '../sliceable.js'
+import {
+  type RegisteredSliceable,
+  registeredSliceable,
+  type Sliceable,
+  type SliceableClass,
+} from '../tasks/sliceable.js'
+import { refuseEntryFile } from '../threads/entry-script.js'
 import type { SequenceReference } from './slice-messages.js'
 
 /** A sequence that can be cut, and what a thread needs to have it too. */

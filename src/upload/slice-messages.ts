@@ -1,6 +1,6 @@
 /** What the main thread and a pool thread say to each other about a slice. Types and numbers only. */
 import type { BackendOptions, QueueUrl } from '../backend.js'
-import type { WireError } from '../error-wire.js'
+import type { WireError } from '../threads/error-wire.js'
 import type { Seed } from './task-ids.js'
 
 /** What has become of a task of a slice: a byte each, in memory that outlives the thread. */

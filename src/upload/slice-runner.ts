@@ -1,11 +1,11 @@
 /** Has slices inserted: by pool threads, or by the calling thread. */
 import type { Backend } from '../backend.js'
-import { errorFromWire } from '../error-wire.js'
-import { payloadText } from '../insert.js'
-import { type ThreadListener, ThreadPool } from '../pool.js'
-import type { Sliceable } from '../sliceable.js'
-import { warnOfStray } from '../stray.js'
-import type { ThreadMessage } from '../thread-messages.js'
+import { payloadText } from '../queue/insert.js'
+import type { Sliceable } from '../tasks/sliceable.js'
+import { errorFromWire } from '../threads/error-wire.js'
+import { type ThreadListener, ThreadPool } from '../threads/pool.js'
+import { warnOfStray } from '../threads/stray.js'
+import type { ThreadMessage } from '../threads/thread-messages.js'
 import { insertSlice } from './insert-slice.js'
 import { journalOf } from './journal.js'
 import {

@@ -1,8 +1,8 @@
 /** Where the slices of an insert come from: ranges of a sequence that can be cut, or blocks of what can't. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { payloadText } from '../insert.js'
-import type { TaskInput } from '../task.js'
-import type { TaskSource } from '../task-source.js'
+import { payloadText } from '../queue/insert.js'
+import type { TaskInput } from '../tasks/task.js'
+import type { TaskSource } from '../tasks/task-source.js'
 import { cut, type Range, without } from './ranges.js'
 
 /** A part of an insert. */

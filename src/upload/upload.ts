@@ -3,8 +3,8 @@
  * task's index, so that a slice can be tried again, and an upload with a name be continued.
  */
 import type { Backend } from '../backend.js'
-import { type Progress, startProgress } from '../progress.js'
-import type { TaskSource } from '../task-source.js'
+import { type Progress, startProgress } from '../progress/progress.js'
+import type { TaskSource } from '../tasks/task-source.js'
 import type { UploadState, Uploads } from '../uploads.js'
 import { withFate } from './fates.js'
 import { journalOf } from './journal.js'

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { TaskQueue } from 'ptq'
 import { opener } from '#ptq/backends/fq/index.js'
-import { messageWriter } from '#ptq/message.js'
+import { messageWriter } from '#ptq/queue/message.js'
 import { type CliResult, ended, inFolder, outputOf, payloadLines, runCli, startCli, until } from './run-cli.js'
 
 const ID = '00000000-0000-4000-8000-00000000000'

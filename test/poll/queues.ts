@@ -15,10 +15,10 @@ import {
 } from 'ptq'
 import type { ManualClock } from 'ptq/testing'
 import type { Backend } from '#ptq/backend.js'
-import { Leasing } from '#ptq/leasing.js'
 import { pollSettings } from '#ptq/poll/poll-options.js'
 import { Worker } from '#ptq/poll/worker.js'
 import { WorkerEvents as Events } from '#ptq/poll/worker-events.js'
+import { Leasing } from '#ptq/queue/leasing.js'
 import { openerOf } from './openers.js'
 import type { Gate } from './tasks.js'
 

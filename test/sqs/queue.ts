@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { TaskQueue } from 'ptq'
 import type { Backend, Lease, Message } from '#ptq/backend.js'
 import { opener, type SqsOptions } from '#ptq/backends/sqs/index.js'
-import { messageWriter } from '#ptq/message.js'
+import { messageWriter } from '#ptq/queue/message.js'
 
 /** What every client of a test needs; the servers accept any key. */
 export const ACCESS = {

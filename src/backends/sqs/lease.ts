@@ -9,7 +9,7 @@ import type {
 } from '@aws-sdk/client-sqs'
 import type { Lease } from '../../backend.js'
 import { argumentError } from '../../errors.js'
-import { messageId } from '../../message.js'
+import { messageId } from '../../queue/message.js'
 import { requestError } from './faults.js'
 import type { OpenQueue } from './open-queue.js'
 import { Patience, sendPatiently } from './patience.js'

@@ -1,0 +1,156 @@
+/** One run of a LocalTaskQueue: tasks, threads, progress bar, Ctrl-C and AbortSignal brought together. */
+import { AsyncResource } from 'node:async_hooks'
+import { randomUUID } from 'node:crypto'
+import { TaskError } from '../errors.js'
+import { startProgress } from '../progress/progress.js'
+import { onStopSignals } from '../stop-signals.js'
+import { codeName } from '../tasks/registry.js'
+import type { TaskInput } from '../tasks/task.js'
+import { type TaskIterable, TaskSource } from '../tasks/task-source.js'
+import { type Call, type Outcome, toCall } from '../threads/call.js'
+import type { Gate } from '../threads/gate.js'
+import { ThreadRun } from '../threads/run-on-threads.js'
+import { warnOfStray } from '../threads/stray.js'
+import { HereRun } from './run-here.js'
+import type { Run, RunListener } from './run-options.js'
+
+/** What a task says of itself while it runs, by `context().progress()`. */
+export interface TaskProgress {
+  readonly id: string
+  readonly task: unknown
+  /** From 0 to 1. */
+  readonly fraction: number
+  readonly note: string | undefined
+}
+
+/** The options of a LocalTaskQueue, checked. */
+export interface LocalRunSettings {
+  readonly parallel: number
+  readonly gate: Gate
+  readonly progress: boolean
+  readonly concurrency: number
+  readonly timeoutSeconds: number | undefined
+  readonly maxMemoryMb: number | undefined
+  readonly signal: AbortSignal | undefined
+  readonly onProgress: ((progress: TaskProgress) => void) | undefined
+  readonly onLog: ((line: string, task: { readonly id: string; readonly task: unknown }) => void) | undefined
+}
+
+/** What the caller of a run wants to hear. */
+export interface Hearing {
+  /** Each task's value as it ends; otherwise successes come without value. */
+  readonly postAll: boolean
+  onOutcome(call: Call, outcome: Outcome, idPrefix: string): void
+  readonly mayPull?: () => boolean
+}
+
+/** A run in progress. */
+export interface LocalRun {
+  /** Resolves when all that began has ended, with what stopped the run early (`undefined`: nothing). Rejects as the run does. */
+  readonly finished: Promise<unknown>
+  /** The same moment, without a verdict. */
+  readonly ended: Promise<void>
+  /** Takes no more tasks; those that run finish. */
+  stop(): void
+  /** As {@link stop}, and {@link finished} says this reason. */
+  stopFor(reason: unknown): void
+  /** `mayPull` is true again. */
+  resume(): void
+}
+
+/** Starts a run. */
+export function startLocalRun(
+  tasks: TaskIterable,
+  total: number | undefined,
+  settings: LocalRunSettings,
+  hearing: Hearing,
+): LocalRun {
+  const { parallel, gate, concurrency, timeoutSeconds, maxMemoryMb, signal, onProgress, onLog } = settings
+  const idPrefix = `${randomUUID()}-`
+  const idOf = (call: Call) => `${idPrefix}${call.idSuffix}`
+  const source = new TaskSource(tasks)
+  const bar = startProgress({ label: 'Running', total, enabled: settings.progress })
+  let callbackError: { readonly thrown: unknown } | undefined
+  // A callback that throws ends the run, not the task that happened to be heard. It is called as where the run was
+  // started: threads' messages come in the async context of whoever started the thread.
+  const tell = AsyncResource.bind((call: () => void) => {
+    try {
+      call()
+    } catch (thrown) {
+      callbackError ??= { thrown }
+      run.stop()
+    }
+  })
+  const listener: RunListener = {
+    onOutcome: (call, outcome) => {
+      bar.add(1)
+      hearing.onOutcome(call, outcome, idPrefix)
+    },
+    onProgress: (call, fraction, note) => tell(() => onProgress?.({ id: idOf(call), task: call.task, fraction, note })),
+    onLog: (call, line) => tell(() => (onLog ? onLog(line, { id: idOf(call), task: call.task }) : console.error(line))),
+    // A local task has no lease that could run out.
+    onRenew: () => Promise.resolve(),
+    onStray: warnOfStray,
+  }
+  let ordinal = 0
+  const options = {
+    source,
+    toCall: (task: TaskInput) => toCall(task, ordinal++, 1),
+    listener,
+    idPrefix,
+    concurrency,
+    postAll: hearing.postAll,
+    ...(hearing.mayPull !== undefined && { mayPull: hearing.mayPull }),
+  }
+  const run: Run =
+    parallel === 0 ? new HereRun(options) : new ThreadRun({ ...options, parallel, gate, timeoutSeconds, maxMemoryMb })
+
+  let stoppedBy: unknown
+  const stopFor = (reason: unknown) => {
+    stoppedBy ??= reason
+    run.stop()
+  }
+  const interrupt = onStopSignals({ signals: ['SIGINT'], stop: stopFor })
+  const onAbort = () => stopFor(signal?.reason)
+  if (signal?.aborted) onAbort()
+  else signal?.addEventListener('abort', onAbort, { once: true })
+  const finished = run.done
+    .finally(() => {
+      interrupt.dispose()
+      signal?.removeEventListener('abort', onAbort)
+      bar.stop()
+    })
+    .then(() => {
+      if (callbackError !== undefined) throw callbackError.thrown
+      return stoppedBy
+    })
+  // Both are the caller's to await; one that awaits only `ended` must not be told of a rejection that it handles so.
+  const ended = finished.then(nothing, nothing)
+  return { finished, ended, stop: () => void run.stop(), stopFor, resume: () => run.resume() }
+}
+
+/** The error of a task that failed; `cause` is its own. */
+export function taskError<T>(call: Call, cause: unknown, idPrefix: string): TaskError<T> {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  const message = `Task ${codeName(call.code)} (${idPrefix}${call.idSuffix}) failed: ${reason}`
+  return new TaskError(message, {
+    task: call.task as T,
+    id: `${idPrefix}${call.idSuffix}`,
+    attempt: call.attempt,
+    cause,
+  })
+}
+
+/** The error of a run that was stopped before its end, by Ctrl-C or a signal. */
+export function abortError(stoppedBy: unknown, ran: number): Error {
+  const by = stoppedBy === 'SIGINT' ? 'Ctrl-C (SIGINT)' : stoppedBy === 'close' ? 'close()' : 'its AbortSignal'
+  const error = new Error(`The run was stopped by ${by}: ${ran} tasks ran to their end, the rest was not begun`, {
+    cause: stoppedBy,
+  })
+  error.name = 'AbortError'
+  return Object.assign(error, { code: 'ABORT_ERR' })
+}
+
+function nothing(): void {
+  // Settled either way: that is all the caller asked.
+}

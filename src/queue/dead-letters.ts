@@ -1,0 +1,204 @@
+/** Dead letters: looking at them, and putting them back into their queue. */
+import type { Backend, QueueUrl } from '../backend.js'
+import { checkNames, checkSignal } from '../check-options.js'
+import { argumentError, LeaseLostError, UnsupportedOperationError } from '../errors.js'
+import { LeaseKeeper } from '../poll/lease-keeper.js'
+import { systemClock } from '../time/clock.js'
+import { leaseSeconds } from '../time/seconds.js'
+import { Leasing } from './leasing.js'
+import { listTasks } from './listing.js'
+import { messageWriter } from './message.js'
+import { OpenOnce } from './open-backend.js'
+import type { QueueConnection } from './queue-connection.js'
+import { parseQueueUrl } from './queue-url.js'
+import type { LeasedTask, ListedTask } from './queued-task.js'
+
+/** Who dies while retrying leaves what it held to the next one after this time; renewed meanwhile. Seconds. */
+const heldSeconds = 120
+
+/** Dead letters that are moved in one go. */
+const batch = 1_000
+
+/** Options of `TaskQueue.retry`. */
+export interface RetryOptions {
+  /** Only those whose id, payload (as JSON text) or last reason contains this. Default: all. */
+  readonly match?: string
+  /** URL of the queue where they are. Default: the queue's own. */
+  readonly deadLetter?: string
+  /** Its abort ends the retry: what is still to be done stays among the dead letters. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * The queue of a queue's dead letters; `undefined` if it has no place for them.
+ * @param named the queue that was named for them
+ */
+export function deadLettersOf(
+  { options }: QueueConnection,
+  backend: Backend,
+  named: QueueUrl | undefined,
+): OpenOnce | undefined {
+  const { deadLetterUrl } = backend
+  // An URL that a backend gives is absolute.
+  const url = named ?? (deadLetterUrl === undefined ? undefined : parseQueueUrl(deadLetterUrl, { cwd: '/', home: '/' }))
+  return url === undefined ? undefined : new OpenOnce(url, options)
+}
+
+/** Yields dead letters; none where nothing was ever put there. */
+export async function* listFailures(
+  queue: QueueConnection,
+  deadLetter: string | undefined,
+): AsyncGenerator<ListedTask, void, undefined> {
+  const dead = requireDeadLetters(queue, await queue.backend.open(), deadLetter)
+  try {
+    const backend = await dead.open()
+    if ((await backend.exists?.()) === false) return
+    for await (const letter of listTasks(backend)) {
+      queue.backend.requireOpen()
+      yield letter
+    }
+  } finally {
+    await dead.close()
+  }
+}
+
+/** How many dead letters there are: 0 where nothing was ever put there, NaN where there is no place for them. */
+export async function countFailures(
+  queue: QueueConnection,
+  backend: Backend,
+  deadLetter: string | undefined,
+): Promise<number> {
+  const named = deadLetter === undefined ? undefined : queue.deadLetterUrl(deadLetter)
+  const dead = deadLettersOf(queue, backend, named)
+  if (dead === undefined) return Number.NaN
+  try {
+    const letters = await dead.open()
+    return (await letters.exists?.()) === false ? 0 : (await letters.counts()).enqueued
+  } finally {
+    await dead.close()
+  }
+}
+
+/**
+ * Puts dead letters back into their queue, under their ids, without their history. First they are in the queue, then
+ * they leave the dead letters: who dies between the two leaves them in both, and the next retry inserts the same again.
+ *
+ * @returns how many were moved
+ */
+export async function retryFailures(queue: QueueConnection, options: RetryOptions): Promise<number> {
+  checkNames('options of retry', options, ['match', 'deadLetter', 'signal'])
+  const { match, deadLetter } = options
+  if (match !== undefined && typeof match !== 'string') throw argumentError('match', 'a text', match)
+  const given = checkSignal('signal', options.signal)
+  const closing = queue.backend.signal
+  const signal = given === undefined ? closing : AbortSignal.any([closing, given])
+  signal.throwIfAborted()
+  return queue.backend.use(async backend => {
+    const letters = requireDeadLetters(queue, backend, deadLetter)
+    try {
+      const dead = await letters.open()
+      if ((await dead.exists?.()) === false) return 0
+      const retry = new Retry(backend, dead, queue.concurrency)
+      return await retry.run(match, signal).finally(() => retry.end())
+    } finally {
+      await letters.close()
+    }
+  })
+}
+
+function requireDeadLetters(queue: QueueConnection, backend: Backend, deadLetter: string | undefined): OpenOnce {
+  const named = deadLetter === undefined ? undefined : queue.deadLetterUrl(deadLetter)
+  const letters = deadLettersOf(queue, backend, named)
+  if (letters !== undefined) return letters
+  throw new UnsupportedOperationError(
+    `${backend.label} has no dead letters of its own: pass the URL of the queue as \`deadLetter\``,
+  )
+}
+
+class Retry {
+  readonly #queue: Backend
+  readonly #dead: Backend
+  readonly #leasing: Leasing
+  readonly #seconds: number
+  readonly #keeper: LeaseKeeper<LeasedTask>
+  /** Looked at in this retry: one that failed again meanwhile is not moved a second time. */
+  readonly #seen = new Set<string>()
+  /** Held until the end, so that the next look doesn't find them again. */
+  readonly #left = new Set<LeasedTask>()
+
+  constructor(queue: Backend, dead: Backend, concurrency: number) {
+    this.#queue = queue
+    this.#dead = dead
+    this.#leasing = new Leasing(concurrency)
+    this.#seconds = leaseSeconds('seconds', heldSeconds, dead.capabilities, dead.label)
+    this.#keeper = new LeaseKeeper<LeasedTask>({
+      leaseSeconds: this.#seconds,
+      renew: async (tasks, seconds) => lostAmong(await this.#leasing.renew(dead, tasks, seconds)),
+      onLost: task => this.#left.delete(task),
+      onFault: error => process.emitWarning(`Leases of ${dead.label} could not be renewed: ${error}`),
+      clock: systemClock,
+    })
+  }
+
+  async run(match: string | undefined, signal: AbortSignal): Promise<number> {
+    let moved = 0
+    for (;;) {
+      const letters = await this.#leasing.lease(this.#dead, {
+        seconds: this.#seconds,
+        max: batch,
+        waitSeconds: 0,
+        signal,
+      })
+      if (letters.length === 0) break
+      for (const letter of letters) {
+        this.#left.add(letter)
+        this.#keeper.keep(letter)
+      }
+      const wanted = letters.filter(letter => !this.#seen.has(letter.id) && matches(letter, match))
+      for (const { id } of letters) this.#seen.add(id)
+      moved += await this.#move(wanted)
+    }
+    signal.throwIfAborted()
+    return moved
+  }
+
+  /** Gives back what was not moved. */
+  async end(): Promise<void> {
+    this.#keeper.close()
+    throwFirst(await this.#leasing.release(this.#dead, [...this.#left], { delaySeconds: 0 }))
+  }
+
+  async #move(letters: readonly LeasedTask[]): Promise<number> {
+    const { queueName, capabilities } = this.#queue
+    const write = messageWriter(queueName, { ascii: capabilities.asciiBodies ?? false })
+    const size = capabilities.insertBatch
+    for (let start = 0; start < letters.length; start += size) {
+      const messages = letters
+        .slice(start, start + size)
+        .map(({ id, payloadText }) => ({ id, body: write(payloadText, id) }))
+      const [notStored] = await this.#queue.insert(messages, { delaySeconds: 0 })
+      if (notStored !== undefined) throw notStored.error
+    }
+    for (const letter of letters) this.#keeper.drop(letter)
+    const failed = await this.#leasing.delete(this.#dead, letters, { tally: false })
+    for (const letter of letters) {
+      const error = failed.get(letter)
+      if (error === undefined || error instanceof LeaseLostError) this.#left.delete(letter)
+    }
+    throwFirst(failed)
+    return letters.length
+  }
+}
+
+function matches({ id, payloadText, failures }: LeasedTask, match: string | undefined): boolean {
+  return match === undefined || [id, payloadText, failures.at(-1)?.reason].some(text => text?.includes(match))
+}
+
+function lostAmong(failed: ReadonlyMap<LeasedTask, Error>): ReadonlyMap<LeasedTask, Error> {
+  return new Map([...failed].filter(([, error]) => error instanceof LeaseLostError))
+}
+
+/** @throws the first error that is not a lost lease: somebody else has that letter then */
+function throwFirst(failed: ReadonlyMap<LeasedTask, Error>): void {
+  for (const error of failed.values()) if (!(error instanceof LeaseLostError)) throw error
+}

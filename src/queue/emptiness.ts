@@ -1,0 +1,40 @@
+/** When a queue counts as empty. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Backend } from '../backend.js'
+import { UnsupportedOperationError } from '../errors.js'
+
+/**
+ * Whether the queue holds no message in whatever state. An approximate zero is looked at again as often, and over as
+ * long a time, as the backend asks for (`capabilities.emptyConfirmations`).
+ *
+ * @param signal its abort rejects with its reason
+ * @throws UnsupportedOperationError where the backend can't know how many messages it holds
+ */
+export async function isEmpty(backend: Backend, signal: AbortSignal): Promise<boolean> {
+  const { samples, windowSeconds } = backend.capabilities.emptyConfirmations ?? { samples: 1, windowSeconds: 0 }
+  for (let sample = 0; sample < samples; sample++) {
+    if (sample > 0) await pause(windowSeconds / (samples - 1), signal)
+    const { enqueued } = await backend.counts()
+    if (Number.isNaN(enqueued)) {
+      throw new UnsupportedOperationError(
+        `${backend.label} can't tell how many tasks it holds, so not when it is empty`,
+      )
+    }
+    if (enqueued > 0) return false
+  }
+  return true
+}
+
+/** Resolves when {@link isEmpty} says so, looking every `intervalSeconds`. @throws what `isEmpty` throws */
+export async function untilEmpty(backend: Backend, intervalSeconds: number, signal: AbortSignal): Promise<void> {
+  while (!(await isEmpty(backend, signal))) await pause(intervalSeconds, signal)
+}
+
+async function pause(seconds: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(seconds * 1000, undefined, { signal })
+  } catch (error) {
+    // The timer's AbortError says less than whoever aborted.
+    throw signal.aborted ? signal.reason : error
+  }
+}

@@ -1,0 +1,211 @@
+/** Filling a queue: tasks are pulled as they can be sent, a bounded number of batches is under way. */
+import { randomUUID } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Backend, BatchFailure, Message } from '../backend.js'
+import { InsertError } from '../errors.js'
+import { stringifyJson } from '../json/json.js'
+import { type Progress, startProgress } from '../progress/progress.js'
+import { type BareTask, type TaskInput, toPayload } from '../tasks/task.js'
+import type { TaskSource } from '../tasks/task-source.js'
+import { messageWriter } from './message.js'
+import { QueuedTask } from './queued-task.js'
+
+/** The part of a larger insert that this one is. */
+export interface InsertPart {
+  /** The index of its first task. */
+  readonly first: number
+  /** The id of a task, by its index. */
+  readonly idOf: (index: number) => string
+  /** Stores messages with neighbouring indices, the first of which is `first`. */
+  readonly store: (messages: readonly Message[], first: number) => Promise<readonly BatchFailure[]>
+}
+
+/** How to fill a queue. */
+export interface InsertPlan<T = TaskInput> {
+  /** The payload of what the source gives, as JSON. @throws where it is no task */
+  readonly textOf: (task: T) => string
+  /** Default: the whole, under random ids, stored as the backend does. */
+  readonly part?: InsertPart
+  /** As the backend can hold it, see `seconds.ts`. */
+  readonly delaySeconds: number
+  /** How many tasks will come; `undefined` if nobody knows. */
+  readonly total: number | undefined
+  /** How many batches may be under way at once. */
+  readonly concurrency: number
+  /** Show a bar. */
+  readonly progress: boolean
+  /** Leave the count of inserted tasks as it is. */
+  readonly skipInsertCounter: boolean
+  /** Its abort ends the insert with an `InsertError`. */
+  readonly signal: AbortSignal
+}
+
+/** The payload of a task, as JSON. @throws TypeError where it is no task, or JSON can't carry an argument */
+export function payloadText(task: TaskInput): string {
+  // TaskSource takes pairs too; a pair is refused as no task.
+  return task instanceof QueuedTask ? task.payloadText : stringifyJson(toPayload(task as BareTask))
+}
+
+/** The longest time that making and sending tasks may keep other work of the process waiting, in milliseconds. */
+const maxTurnMs = 8
+
+/**
+ * Inserts tasks. A batch is sent when it is full, or when the source makes us wait for more. The first failure ends it:
+ * what is under way is awaited, the rest is not tried. What a source gave before it threw is inserted: if nothing else
+ * failed, the tasks in the queue are the first ones.
+ *
+ * @returns how many were inserted
+ * @throws InsertError with the exact counts
+ */
+export async function insertTasks<T>(backend: Backend, source: TaskSource<T>, plan: InsertPlan<T>): Promise<number> {
+  const insertion = new Insertion(backend, source, plan)
+  await insertion.run()
+  await insertion.count()
+  return insertion.finish()
+}
+
+class Insertion<T> {
+  readonly #backend: Backend
+  readonly #source: TaskSource<T>
+  readonly #plan: InsertPlan<T>
+  readonly #write: (payloadText: string, id: string) => string
+  readonly #part: InsertPart
+  readonly #progress: Progress
+  readonly #errors: unknown[] = []
+  #batch: Message[] = []
+  #underWay = 0
+  /** Called when a batch has ended. */
+  #ended: (() => void) | undefined
+  #turnStartMs = performance.now()
+  #pulled = 0
+  #sent = 0
+  #inserted = 0
+  #failed = 0
+
+  constructor(backend: Backend, source: TaskSource<T>, plan: InsertPlan<T>) {
+    this.#backend = backend
+    this.#source = source
+    this.#plan = plan
+    this.#write = messageWriter(backend.queueName, { ascii: backend.capabilities.asciiBodies ?? false })
+    this.#part = plan.part ?? {
+      first: 0,
+      idOf: () => randomUUID(),
+      store: messages => backend.insert(messages, { delaySeconds: plan.delaySeconds }),
+    }
+    this.#progress = startProgress({ label: 'Inserting', total: plan.total, enabled: plan.progress })
+  }
+
+  async run(): Promise<void> {
+    const closed = () => this.#fail(this.#plan.signal.reason)
+    this.#plan.signal.addEventListener('abort', closed)
+    try {
+      while (!this.#source.ended) await this.#step()
+      if (this.#batch.length > 0) await this.#send()
+    } finally {
+      this.#plan.signal.removeEventListener('abort', closed)
+      while (this.#underWay > 0) await this.#end()
+      this.#progress.stop()
+    }
+    if (this.#source.error !== undefined) this.#fail(this.#source.error.thrown)
+  }
+
+  /** One write an insert, so that the counter is exact whatever else is inserting. */
+  async count(): Promise<void> {
+    if (this.#plan.skipInsertCounter || this.#inserted === 0) return
+    try {
+      await this.#backend.addInserted?.(this.#inserted)
+    } catch (cause) {
+      const { label } = this.#backend
+      this.#fail(new Error(`The tasks are in ${label}, but its count of inserted tasks could not be raised`, { cause }))
+    }
+  }
+
+  finish(): number {
+    const inserted = this.#inserted
+    const failed = this.#failed
+    const [first] = this.#errors
+    if (this.#errors.length === 0) return inserted
+    const total = this.#plan.total === undefined ? undefined : Math.max(this.#plan.total, this.#pulled)
+    const notTried = total === undefined ? undefined : total - inserted - failed
+    throw new InsertError(
+      `${inserted}${total === undefined ? '' : ` of ${total}`} tasks were inserted into ${this.#backend.label}, ` +
+        `${failed} failed, ${notTried ?? 'an unknown number'} not tried: ${first instanceof Error ? first.message : first}`,
+      {
+        inserted,
+        failed,
+        notTried,
+        cause: this.#errors.length === 1 ? first : new AggregateError(this.#errors, `${this.#errors.length} errors`),
+      },
+    )
+  }
+
+  async #step(): Promise<void> {
+    const tasks = this.#source.take(this.#backend.capabilities.insertBatch - this.#batch.length)
+    for (const task of tasks) {
+      if (!this.#add(task)) return
+    }
+    if (this.#batch.length >= this.#backend.capabilities.insertBatch) await this.#send()
+    else if (tasks.length === 0 && this.#batch.length > 0) await this.#send()
+    else if (tasks.length === 0) await this.#source.ready()
+    if (performance.now() - this.#turnStartMs > maxTurnMs) {
+      await nextTurn()
+      this.#turnStartMs = performance.now()
+    }
+  }
+
+  #add(task: T): boolean {
+    const index = this.#part.first + this.#pulled
+    this.#pulled += 1
+    try {
+      const id = this.#part.idOf(index)
+      this.#batch.push({ id, body: this.#write(this.#plan.textOf(task), id) })
+      return true
+    } catch (cause) {
+      this.#failed += 1
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      this.#fail(new TypeError(`Task ${index} of this insert, from 0, can't be inserted: ${reason}`, { cause }))
+      return false
+    }
+  }
+
+  /** Sends the batch as soon as a place is free, unless the insert ends before. */
+  async #send(): Promise<void> {
+    while (this.#underWay >= this.#plan.concurrency) await this.#end()
+    if (this.#errors.length > 0) return
+    const batch = this.#batch
+    const first = this.#part.first + this.#sent
+    this.#batch = []
+    this.#sent += batch.length
+    this.#underWay += 1
+    void this.#insert(batch, first).then(() => {
+      this.#underWay -= 1
+      this.#ended?.()
+    })
+  }
+
+  async #insert(batch: readonly Message[], first: number): Promise<void> {
+    let failed = batch.length
+    try {
+      const failures = await this.#part.store(batch, first)
+      failed = failures.length
+      for (const { error } of failures) this.#fail(error)
+    } catch (error) {
+      this.#fail(error)
+    }
+    this.#failed += failed
+    this.#inserted += batch.length - failed
+    this.#progress.add(batch.length - failed)
+  }
+
+  #end(): Promise<void> {
+    return new Promise(resolve => {
+      this.#ended = resolve
+    })
+  }
+
+  /** Ends the insert; a source that we wait for is not waited for any more. */
+  #fail(error: unknown): void {
+    this.#errors.push(error)
+    void this.#source.stop()
+  }
+}

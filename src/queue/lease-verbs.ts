@@ -1,0 +1,64 @@
+/** Leasing by hand: what `lease`, `renew`, `cancel` and `delete` of a TaskQueue do. */
+import { argumentError } from '../errors.js'
+import { leaseSeconds, requireSeconds } from '../time/seconds.js'
+import { type Failed, throwFailed } from './leasing.js'
+import type { QueueConnection } from './queue-connection.js'
+import type { LeasedTask } from './queued-task.js'
+import type { LeaseOptions } from './task-queue-options.js'
+
+type Tasks = LeasedTask | Iterable<LeasedTask>
+
+/** Up to `numTasks` tasks. */
+export async function leaseTasks({ backend, leasing }: QueueConnection, options: LeaseOptions): Promise<LeasedTask[]> {
+  const { numTasks = 1, signal } = options
+  const seconds = requireSeconds('seconds', options.seconds ?? 600)
+  const waitSeconds = requireSeconds('waitSeconds', options.waitSeconds ?? 0, { zero: true })
+  if (!Number.isInteger(numTasks) || numTasks < 1) throw argumentError('numTasks', 'an integer of 1 or more', numTasks)
+  return backend.use(opened =>
+    leasing.lease(opened, {
+      seconds: leaseSeconds('seconds', seconds, opened.capabilities, opened.label),
+      max: numTasks,
+      waitSeconds,
+      signal: signal === undefined ? backend.signal : AbortSignal.any([backend.signal, signal]),
+    }),
+  )
+}
+
+/** Makes leases end `seconds` from now. */
+export async function renewLeases({ backend, leasing }: QueueConnection, tasks: Tasks, seconds: number): Promise<void> {
+  requireSeconds('seconds', seconds)
+  const ours = leasing.require(tasks)
+  await backend.use(async opened => {
+    const rounded = leaseSeconds('seconds', seconds, opened.capabilities, opened.label)
+    const failed = await leasing.renew(opened, ours, rounded)
+    throwFailed(failed, `${some(ours, failed)} leases were renewed in ${opened.label}`)
+  })
+}
+
+/** Gives leases back. */
+export async function cancelLeases({ backend, leasing }: QueueConnection, tasks: Tasks): Promise<void> {
+  const ours = leasing.require(tasks)
+  await backend.use(async opened => {
+    const failed = await leasing.release(opened, ours, { delaySeconds: 0 })
+    throwFailed(failed, `${some(ours, failed)} leases were given back to ${opened.label}`)
+  })
+}
+
+/** Removes finished tasks; resolves with how many. */
+export async function deleteTasks(
+  { backend, leasing }: QueueConnection,
+  tasks: Tasks,
+  { tally = false }: { tally?: boolean },
+): Promise<number> {
+  if (typeof tally !== 'boolean') throw argumentError('tally', 'a boolean', tally)
+  const ours = leasing.require(tasks)
+  return backend.use(async opened => {
+    const failed = await leasing.delete(opened, ours, { tally })
+    throwFailed(failed, `${some(ours, failed)} tasks were deleted from ${opened.label}`)
+    return ours.length
+  })
+}
+
+function some(tasks: readonly LeasedTask[], failed: Failed): string {
+  return `${tasks.length - failed.size} of ${tasks.length}`
+}

@@ -1,0 +1,247 @@
+/**
+ * The leases that one TaskQueue holds: taking them, changing them in batches, and knowing what is still to be given back
+ * at the end. A task is ours to renew, release and delete through the queue that leased it, and through no other.
+ */
+import type { Backend, BatchFailure, Failure, Lease } from '../backend.js'
+import { argumentError, LeaseLostError } from '../errors.js'
+import { delaySeconds } from '../time/seconds.js'
+import { warnNoTask } from './no-task.js'
+import { LeasedTask, leaseOf } from './queued-task.js'
+
+/** Below this number of held leases nobody looks which of them have run out. */
+const minSweep = 1024
+
+/** The tasks of a verb that failed, with their errors. */
+export type Failed = ReadonlyMap<LeasedTask, Error>
+
+/** How to lease; times as the backend can hold them, see `seconds.ts`. */
+export interface LeasePlan {
+  readonly seconds: number
+  readonly max: number
+  readonly waitSeconds: number
+  readonly signal: AbortSignal
+}
+
+export class Leasing {
+  /** How many batches of one verb may be under way at once. */
+  readonly #concurrency: number
+  /** Those to give back at the end, with the moment by our own clock when they run out, in ms since 1970. */
+  readonly #held = new Map<LeasedTask, number>()
+  /**
+   * Renewals under way, and what waits for them. Until one has ended nobody knows the handle by which its task can be
+   * renewed again, released or deleted.
+   */
+  readonly #renewing = new Map<LeasedTask, Promise<unknown>>()
+  #sweepAt = minSweep
+
+  constructor(concurrency: number) {
+    this.#concurrency = concurrency
+  }
+
+  /** The tasks whose leases are still to be given back. */
+  get held(): LeasedTask[] {
+    return [...this.#held.keys()]
+  }
+
+  /**
+   * Checks what a caller passed as the tasks of a verb; a task that is named twice counts once.
+   *
+   * @throws TypeError where one of them was not leased here
+   */
+  require(tasks: LeasedTask | Iterable<LeasedTask>): LeasedTask[] {
+    if (tasks instanceof LeasedTask) {
+      this.#leaseOf(tasks, 'task')
+      return [tasks]
+    }
+    if (tasks === null || typeof tasks !== 'object' || !(Symbol.iterator in tasks)) {
+      throw argumentError('tasks', 'a task that this queue leased, or an iterable of them', tasks)
+    }
+    const distinct = new Set(tasks)
+    let index = 0
+    for (const task of distinct) this.#leaseOf(task, `tasks[${index++}]`)
+    return [...distinct]
+  }
+
+  /** Leases up to `max` tasks. Messages that are no tasks are set aside, and others leased in their place. */
+  async lease(backend: Backend, plan: LeasePlan): Promise<LeasedTask[]> {
+    const refused = new Set<string>()
+    for (;;) {
+      // Whoever found messages that are no tasks has waited already.
+      const waitSeconds = refused.size === 0 ? plan.waitSeconds : 0
+      const leases = await backend.lease({ ...plan, waitSeconds })
+      const endMs = Date.now() + plan.seconds * 1000
+      const tasks: LeasedTask[] = []
+      let moved = false
+      for (const lease of leases) {
+        try {
+          tasks.push(this.#keep(lease, endMs))
+        } catch (error) {
+          await setAside(backend, lease, error)
+          // One that comes back was not moved away: asking again could go on without end.
+          if (backend.quarantine !== undefined && !refused.has(lease.id)) moved = true
+          refused.add(lease.id)
+        }
+      }
+      if (tasks.length > 0 || !moved) return tasks
+    }
+  }
+
+  /** The leases now end `seconds` from now. */
+  async renew(backend: Backend, tasks: readonly LeasedTask[], seconds: number): Promise<Failed> {
+    const failed = await this.#inTurn(tasks, () =>
+      this.#change(backend, tasks, leases => backend.renew(leases, seconds)),
+    )
+    const endMs = Date.now() + seconds * 1000
+    for (const task of tasks) {
+      const error = failed.get(task)
+      if (error === undefined) this.#held.set(task, endMs)
+      else if (error instanceof LeaseLostError) this.#held.delete(task)
+    }
+    return failed
+  }
+
+  /** Gives leases back; with `failure`, an attempt was made and counts. */
+  async release(
+    backend: Backend,
+    tasks: readonly LeasedTask[],
+    options: { delaySeconds: number; failure?: Failure },
+  ): Promise<Failed> {
+    const release = () => this.#change(backend, tasks, leases => backend.release(leases, options))
+    return this.#end(tasks, await this.#afterRenewals(tasks, release))
+  }
+
+  /** Removes finished tasks. */
+  async delete(backend: Backend, tasks: readonly LeasedTask[], options: { tally: boolean }): Promise<Failed> {
+    const remove = () => this.#change(backend, tasks, leases => backend.delete(leases, options))
+    return this.#end(tasks, await this.#afterRenewals(tasks, remove))
+  }
+
+  #keep(lease: Lease, endMs: number): LeasedTask {
+    const task = new LeasedTask(lease, this)
+    this.#held.set(task, endMs)
+    if (this.#held.size >= this.#sweepAt) this.#sweep()
+    return task
+  }
+
+  #afterRenewals(tasks: readonly LeasedTask[], change: () => Promise<Failed>): Promise<Failed> {
+    const isFree = this.#renewing.size === 0 || !tasks.some(task => this.#renewing.has(task))
+    return isFree ? change() : this.#inTurn(tasks, change)
+  }
+
+  /** Runs `change` when those before it have ended; those that come meanwhile wait for it. */
+  async #inTurn(tasks: readonly LeasedTask[], change: () => Promise<Failed>): Promise<Failed> {
+    // How they end is told to whoever called them.
+    const turn = Promise.allSettled(tasks.map(task => this.#renewing.get(task))).then(change)
+    for (const task of tasks) this.#renewing.set(task, turn)
+    try {
+      return await turn
+    } finally {
+      for (const task of tasks) if (this.#renewing.get(task) === turn) this.#renewing.delete(task)
+    }
+  }
+
+  /** What was ended, and what turned out to be lost, needs no giving back. */
+  #end(tasks: readonly LeasedTask[], failed: Failed): Failed {
+    for (const task of tasks) {
+      const error = failed.get(task)
+      if (error === undefined || error instanceof LeaseLostError) this.#held.delete(task)
+    }
+    return failed
+  }
+
+  /** Whoever lets leases run out instead of giving them back must not fill our memory. */
+  #sweep(): void {
+    const nowMs = Date.now()
+    for (const [task, endMs] of this.#held) if (endMs < nowMs) this.#held.delete(task)
+    this.#sweepAt = Math.max(minSweep, this.#held.size * 2)
+  }
+
+  /** Calls a verb in batches. One that fails as a whole fails for each of its tasks; the others go on. */
+  async #change(
+    backend: Backend,
+    tasks: readonly LeasedTask[],
+    verb: (leases: readonly Lease[]) => Promise<readonly BatchFailure[]>,
+  ): Promise<Failed> {
+    const size = backend.capabilities.leaseBatch
+    const failed = new Map<LeasedTask, Error>()
+    let next = 0
+    const work = async () => {
+      while (next < tasks.length) {
+        const batch = tasks.slice(next, next + size)
+        next += size
+        const leases = batch.map(task => this.#leaseOf(task, 'task'))
+        for (const { index, error } of await settled(leases, verb)) {
+          const task = batch[index]
+          if (task === undefined)
+            throw new Error(`${backend.label} reported entry ${index} of ${batch.length} as failed`)
+          failed.set(task, error)
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(this.#concurrency, Math.ceil(tasks.length / size)) }, work))
+    return failed
+  }
+
+  #leaseOf(task: LeasedTask, name: string): Lease {
+    const lease = task instanceof LeasedTask ? leaseOf(task, this) : undefined
+    if (lease === undefined) throw argumentError(name, 'a task that this queue leased', task)
+    return lease
+  }
+}
+
+async function settled(
+  leases: readonly Lease[],
+  verb: (leases: readonly Lease[]) => Promise<readonly BatchFailure[]>,
+): Promise<readonly BatchFailure[]> {
+  try {
+    return await verb(leases)
+  } catch (cause) {
+    const error = cause instanceof Error ? cause : new Error(String(cause), { cause })
+    return leases.map((_, index) => ({ index, error }))
+  }
+}
+
+/**
+ * Puts a message that is no task where no worker is given it again. Where the backend has no such place, or where it
+ * fails, the message goes back, and its queue's own policy decides; the caller gets the other tasks all the same.
+ */
+async function setAside(backend: Backend, lease: Lease, error: unknown): Promise<void> {
+  const reason = error instanceof Error ? error.message : String(error)
+  if (backend.quarantine === undefined) {
+    // Later each time, or every worker would be given it again at once, for as long as that policy waits.
+    const { capabilities, label } = backend
+    const wantedSeconds = Math.min(2 ** Math.min(lease.attempt, 20), capabilities.maxDelaySeconds)
+    const options = { delaySeconds: delaySeconds('delaySeconds', wantedSeconds, capabilities, label) }
+    const [failure] = await settled([lease], leases => backend.release(leases, options))
+    warnNoTask(
+      backend,
+      lease.id,
+      failure === undefined ? 'given back' : `not given back (${failure.error.message})`,
+      error,
+    )
+    return
+  }
+  try {
+    await backend.quarantine(lease, reason)
+    warnNoTask(backend, lease.id, 'set aside', error)
+  } catch (cause) {
+    warnNoTask(backend, lease.id, `not set aside (${cause instanceof Error ? cause.message : cause})`, error)
+  }
+}
+
+/**
+ * Throws what went wrong with a verb on several tasks: the one error, or all of them in an AggregateError.
+ *
+ * @param done what happened to the others, e.g. `3 of 5 tasks were deleted from /data/queue`
+ */
+export function throwFailed(failed: Failed, done: string): void {
+  const errors = [...new Set(failed.values())]
+  const [first] = errors
+  if (first === undefined) return
+  if (errors.length === 1) throw first
+  const lost = errors.filter(error => error instanceof LeaseLostError).length
+  throw new AggregateError(
+    errors,
+    `${done}; ${failed.size} failed, ${lost} of them with a lost lease: ${first.message}`,
+  )
+}

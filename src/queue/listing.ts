@@ -1,0 +1,49 @@
+/** Looking at the tasks of a queue. */
+import type { Backend, ListedMessage } from '../backend.js'
+import { UnsupportedOperationError } from '../errors.js'
+import { warnNoTask } from './no-task.js'
+import { ListedTask } from './queued-task.js'
+
+type Listing = Backend & Required<Pick<Backend, 'list'>>
+
+/** @throws UnsupportedOperationError where looking would mean leasing */
+export function requireListing(backend: Backend): asserts backend is Listing {
+  if (backend.list !== undefined) return
+  throw new UnsupportedOperationError(
+    `${backend.label} can't list its tasks: it shows them by leasing only, which counts as an attempt. Use lease()`,
+  )
+}
+
+/**
+ * Yields the tasks of a queue, without leasing them. A message that is no task is left out with a warning.
+ *
+ * @throws UnsupportedOperationError where looking would mean leasing
+ */
+export async function* listTasks(backend: Backend): AsyncGenerator<ListedTask, void, undefined> {
+  requireListing(backend)
+  for await (const message of backend.list()) {
+    const task = listed(backend, message)
+    if (task !== undefined) yield task
+  }
+}
+
+/** The task of this id, with the failures that were recorded so far. @throws Error where its message is no task */
+export async function findTask(backend: Backend, id: string): Promise<ListedTask | undefined> {
+  requireListing(backend)
+  for await (const message of backend.list({ wanted: other => other === id })) {
+    if (message.id !== id) continue
+    const task = new ListedTask(message)
+    if (task.failures.length > 0) return task
+    return new ListedTask(message, (await backend.failures?.(message)) ?? [])
+  }
+  return undefined
+}
+
+function listed(backend: Backend, message: ListedMessage): ListedTask | undefined {
+  try {
+    return new ListedTask(message)
+  } catch (error) {
+    warnNoTask(backend, message.id, 'left out of the list', error)
+    return undefined
+  }
+}

@@ -1,0 +1,148 @@
+/** From a protocol to a backend: which code is loaded, and the life of what it opened. */
+import type { Backend, BackendOpener, BackendOptions, QueueUrl } from '../backend.js'
+import { argumentError, UnsupportedProtocolError } from '../errors.js'
+import { callerFile } from '../tasks/caller.js'
+import { refuseEntryFile } from '../threads/entry-script.js'
+import { formatQueueUrl } from './queue-url.js'
+
+/** Ours, loaded when the first queue of their kind is opened: who uses folders never loads the AWS SDK. */
+const builtIn = new Map<string, () => Promise<BackendOpener>>([
+  ['fq', async () => (await import('../backends/fq/index.js')).opener],
+  ['mem', async () => (await import('../backends/mem/mem.js')).opener],
+  ['sqs', async () => (await import('../backends/sqs/index.js')).opener],
+])
+
+/** A registered opener, and the file that threads import to have it too. */
+interface Registration {
+  readonly opener: BackendOpener
+  readonly url: string | undefined
+}
+
+const registered = new Map<string, Registration>()
+
+/**
+ * Makes queues of another kind known: `new TaskQueue('<protocol>://…')` then opens them through `opener`.
+ *
+ * @param protocol lower case letters, digits, `+`, `-` and `.`, beginning with a letter, e.g. `redis`
+ * @throws TypeError where the protocol is not of that form, is one of ours, or was registered with another opener
+ */
+export function registerBackend(protocol: string, opener: BackendOpener): void {
+  if (typeof protocol !== 'string' || !/^[a-z][a-z0-9+.-]*$/.test(protocol)) {
+    throw argumentError('protocol', 'lower case letters, digits, `+`, `-` and `.` that begin with a letter', protocol)
+  }
+  if (typeof opener?.open !== 'function') throw argumentError('opener', 'an object with a method `open`', opener)
+  if (builtIn.has(protocol) || protocol === 'http' || protocol === 'https') {
+    throw argumentError('protocol', `another than the library's own: ${[...builtIn.keys()].join(', ')}`, protocol)
+  }
+  const earlier = registered.get(protocol)?.opener
+  if (earlier !== undefined && earlier !== opener) {
+    throw argumentError('protocol', 'one that is not registered with another opener', protocol)
+  }
+  registered.set(protocol, { opener, url: callerFile(registerBackend) })
+}
+
+/** @throws UnsupportedProtocolError where nothing opens queues of this protocol; the message lists those known */
+export function requireProtocol(protocol: string): void {
+  if (builtIn.has(protocol) || registered.has(protocol)) return
+  const known = [...builtIn.keys(), ...registered.keys()].sort().map(name => `${name}://`)
+  throw new UnsupportedProtocolError(
+    `Expected a queue's protocol to be one of ${known.join(', ')}, got \`${protocol}://\`. ` +
+      `Others are made known by registerBackend('${protocol}', …)`,
+  )
+}
+
+/**
+ * The file that a thread has to import to open queues of this protocol; `undefined` for ours.
+ *
+ * @throws Error where a thread can't import it
+ */
+export function backendFile(protocol: string): string | undefined {
+  const registration = registered.get(protocol)
+  if (registration === undefined) return undefined
+  refuseEntryFile(`${protocol}://`, registration.url)
+  return registration.url
+}
+
+/** Opens a queue; see {@link OpenOnce}. */
+export async function openBackend(url: QueueUrl, options: BackendOptions): Promise<Backend> {
+  requireProtocol(url.protocol)
+  const opener = registered.get(url.protocol)?.opener ?? (await builtIn.get(url.protocol)?.())
+  if (opener === undefined) throw new UnsupportedProtocolError(`Expected a known protocol, got \`${url.protocol}://\``)
+  return opener.open(url, options)
+}
+
+/**
+ * A backend that is opened by its first use, once, whoever comes at the same time; an open that failed is tried again by
+ * the next use. After `close` every use is refused.
+ */
+export class OpenOnce {
+  /** The queue's URL in its one form. */
+  readonly url: string
+  readonly #url: QueueUrl
+  readonly #options: BackendOptions
+  readonly #closing = new AbortController()
+  readonly #uses = new Set<Promise<unknown>>()
+  #opening: Promise<Backend> | undefined
+  #closed: Promise<void> | undefined
+
+  constructor(url: QueueUrl, options: BackendOptions) {
+    this.url = formatQueueUrl(url)
+    this.#url = url
+    this.#options = options
+  }
+
+  /** Aborted by `close`. */
+  get signal(): AbortSignal {
+    return this.#closing.signal
+  }
+
+  /** @throws Error after `close` */
+  requireOpen(): void {
+    if (this.signal.aborted) throw this.signal.reason
+  }
+
+  /** The backend, for looking on: `close` does not wait for what is done with it. */
+  async open(): Promise<Backend> {
+    this.requireOpen()
+    this.#opening ??= openBackend(this.#url, this.#options).catch((error: unknown) => {
+      this.#opening = undefined
+      throw error
+    })
+    return this.#opening
+  }
+
+  /** Uses the backend; `close` waits until the use has ended. */
+  async use<T>(action: (backend: Backend) => Promise<T>): Promise<T> {
+    const use = this.open().then(action)
+    this.#uses.add(use)
+    try {
+      return await use
+    } finally {
+      this.#uses.delete(use)
+    }
+  }
+
+  /**
+   * Aborts `signal`, waits until all uses have ended, and closes the backend if it was opened.
+   *
+   * @param last what is to be done with the backend before it closes. Default: nothing
+   */
+  close(last?: (backend: Backend) => Promise<void>): Promise<void> {
+    this.#closed ??= this.#close(last)
+    return this.#closed
+  }
+
+  async #close(last: ((backend: Backend) => Promise<void>) | undefined): Promise<void> {
+    this.#closing.abort(new Error(`${this.url} was closed: open it with a new TaskQueue`))
+    // Each use's caller is told how it ended.
+    await Promise.allSettled(this.#uses)
+    // A failed open was told to whoever used it, and there is nothing to close.
+    const backend = await this.#opening?.catch(() => undefined)
+    if (backend === undefined) return
+    try {
+      await last?.(backend)
+    } finally {
+      await backend.close()
+    }
+  }
+}

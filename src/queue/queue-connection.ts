@@ -1,0 +1,63 @@
+/** What a TaskQueue holds: its backend, opened by the first use, its leases, and what it was told about both. */
+import { homedir } from 'node:os'
+import type { QueueUrl } from '../backend.js'
+import { checkBoolean, checkInteger } from '../check-options.js'
+import { argumentError, LeaseLostError } from '../errors.js'
+import { Leasing, throwFailed } from './leasing.js'
+import { OpenOnce, requireProtocol } from './open-backend.js'
+import { formatQueueUrl, parseQueueUrl } from './queue-url.js'
+import type { TaskQueueOptions } from './task-queue-options.js'
+
+export class QueueConnection {
+  /** The queue's URL in its one form. */
+  readonly url: string
+  /** The URL, taken apart. */
+  readonly queueUrl: QueueUrl
+  readonly backend: OpenOnce
+  readonly leasing: Leasing
+  /** How many requests may be in flight at once. */
+  readonly concurrency: number
+  /** Show bars. */
+  readonly progress: boolean
+  /** As they were given: those of the backend are among them. */
+  readonly options: TaskQueueOptions
+
+  /**
+   * @throws TypeError where the URL or an option is not of its form
+   * @throws UnsupportedProtocolError where nothing opens queues of this protocol
+   */
+  constructor(url: string, options: TaskQueueOptions) {
+    if (options === null || typeof options !== 'object') throw argumentError('options', 'an object', options)
+    this.concurrency = options.concurrency === undefined ? 40 : checkInteger('concurrency', options.concurrency, 1)
+    this.progress = checkBoolean('progress', options.progress, true)
+    const queueUrl = knownUrl(url)
+    this.url = formatQueueUrl(queueUrl)
+    this.queueUrl = queueUrl
+    this.options = options
+    this.leasing = new Leasing(this.concurrency)
+    this.backend = new OpenOnce(queueUrl, { ...options, concurrency: this.concurrency })
+  }
+
+  /** The URL of a queue for dead letters. @throws TypeError where it is none, or this queue's own */
+  deadLetterUrl(text: string): QueueUrl {
+    const url = knownUrl(text)
+    if (formatQueueUrl(url) === this.url) throw argumentError('deadLetter', 'another queue than the one itself', text)
+    return url
+  }
+
+  /** Ends what is under way, gives back what is leased, and lets go of the backend. */
+  async close(): Promise<void> {
+    await this.backend.close(async backend => {
+      const failed = await this.leasing.release(backend, this.leasing.held, { delaySeconds: 0 })
+      // A lease that is over needs no giving back.
+      const kept = [...failed].filter(([, error]) => !(error instanceof LeaseLostError))
+      throwFailed(new Map(kept), `${backend.label} was closed`)
+    })
+  }
+}
+
+function knownUrl(text: string): QueueUrl {
+  const url = parseQueueUrl(text, { cwd: process.cwd(), home: homedir() })
+  requireProtocol(url.protocol)
+  return url
+}

@@ -1,0 +1,116 @@
+/** Tasks as a queue gives them out. */
+import type { Failure, Lease, MessageState } from '../backend.js'
+import {
+  type FunctionTask,
+  isClassPayload,
+  isFunctionPayload,
+  type Payload,
+  payloadName,
+  type RegisteredTask,
+  type Task,
+  taskFromPayload,
+} from '../tasks/task.js'
+import { openMessage } from './message.js'
+
+/** A task that is in a queue. To insert it into a queue copies it, under a new id, also where its code is unknown here. */
+export class QueuedTask implements Task {
+  /** The message's id. */
+  readonly id: string
+  /** The payload as JSON, as it is stored. */
+  readonly payloadText: string
+  /** The history of a dead letter, or of a task that was found by its id, oldest first; otherwise empty. */
+  readonly failures: readonly Failure[]
+  readonly #payload: Payload
+  #task: FunctionTask | RegisteredTask | undefined
+
+  /**
+   * @param message the message's id and envelope
+   * @param recorded its failures, where they are not in the envelope
+   * @throws Error where the envelope holds no task
+   */
+  constructor(message: { readonly id: string; readonly body: string }, recorded?: readonly Failure[]) {
+    const { payload, payloadText, failures } = openMessage(message.body)
+    if (!isFunctionPayload(payload) && !isClassPayload(payload)) {
+      throw new Error(
+        'Expected the payload of a task, [[module, name], args, kwargs, -1] or { class, … }, got other JSON',
+      )
+    }
+    this.id = message.id
+    this.payloadText = payloadText
+    this.failures = recorded ?? failures
+    this.#payload = payload
+  }
+
+  /** What the task is called: `module.function`, or the name of its class. */
+  get name(): string {
+    return payloadName(this.#payload)
+  }
+
+  /** The payload: integers beyond 2^53 are bigints. */
+  payload(): Payload {
+    return this.#payload
+  }
+
+  /**
+   * The task, rebuilt with the code that is registered here.
+   *
+   * @throws UnregisteredTaskError where nothing is registered under its name
+   */
+  get task(): FunctionTask | RegisteredTask {
+    this.#task ??= taskFromPayload(this.#payload)
+    return this.#task
+  }
+
+  /**
+   * Runs the task in this thread.
+   *
+   * @returns what the task returns, a promise of it where the task is async
+   * @throws UnregisteredTaskError where nothing is registered under its name
+   */
+  execute(...extraArgs: unknown[]): unknown {
+    const { task } = this
+    // What a task of this name takes is for its own code to check.
+    return Reflect.apply(task.execute, task, extraArgs)
+  }
+}
+
+/**
+ * The backend's lease of a task, for the holder who leased it; `undefined` for everyone else. It lives as long as the
+ * task: a lease that ran out may still be ours to delete.
+ */
+export let leaseOf: (task: LeasedTask, holder: object) => Lease | undefined
+
+/** A task that we hold: it is ours to run until its lease ends. */
+export class LeasedTask extends QueuedTask {
+  /** How many attempts the task has had, this one included: 1 the first time. */
+  readonly attempt: number
+  readonly #lease: Lease
+  readonly #holder: object
+
+  static {
+    leaseOf = (task, holder) => (task.#holder === holder ? task.#lease : undefined)
+  }
+
+  /** @throws Error where the envelope holds no task */
+  constructor(lease: Lease, holder: object) {
+    super(lease)
+    this.attempt = lease.attempt
+    this.#lease = lease
+    this.#holder = holder
+  }
+}
+
+/** A task that was looked at, not leased. */
+export class ListedTask extends QueuedTask {
+  /** What it was when it was looked at. */
+  readonly state: MessageState
+
+  /** @throws Error where the envelope holds no task */
+  constructor(
+    message: { readonly id: string; readonly body: string; readonly state: MessageState },
+    recorded?: readonly Failure[],
+  ) {
+    super(message, recorded)
+    this.state = message.state
+  }
+}

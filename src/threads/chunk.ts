@@ -1,0 +1,223 @@
+/** A chunk of calls on its way through a thread, seen from the main thread. */
+
+import type { JsonValue } from '../json/json.js'
+import { SharedObjects } from '../json/shared-objects.js'
+import { codeName, type RegisteredCode } from '../tasks/registry.js'
+import type { Call, Outcome } from './call.js'
+import { type ChunkMessage, type CodeReference, slot } from './thread-messages.js'
+
+/** What the calls of a run share. */
+export interface ChunkSettings {
+  readonly idPrefix: string
+  readonly postAll: boolean
+  readonly concurrency: number
+  readonly maxMemoryMb: number | undefined
+  /** Tasks that run longer are stopped; `undefined`: no limit. */
+  readonly timeoutMs: number | undefined
+}
+
+/** What became of a chunk's calls after its thread ended, however it ended. */
+export interface ChunkAftermath {
+  /** Never begun: to be run elsewhere. */
+  readonly waiting: Call[]
+  /** Begun, and nobody will say how they ended; by index. */
+  readonly running: readonly number[]
+}
+
+let lastChunk = 0
+
+/** One for all: there are millions. */
+const silentSuccess: Outcome = Object.freeze({ ok: true, value: undefined, elapsedMs: Number.NaN })
+
+export class Chunk {
+  readonly id = ++lastChunk
+  readonly calls: readonly Call[]
+  /** When it was handed out, by `performance.now()`. */
+  readonly sinceMs = performance.now()
+  readonly #settings: ChunkSettings
+  readonly #slots: Int32Array<SharedArrayBuffer>
+  readonly #startedAtMs: Float64Array<SharedArrayBuffer> | undefined
+  /** 1: the outcome was reported. Each is reported once, whatever the thread says later. */
+  readonly #settled: Uint8Array
+  /** Why the main thread asked a task to end, by index. */
+  readonly #aborted = new Map<number, { readonly reason: unknown; readonly atMs: number }>()
+
+  constructor(calls: readonly Call[], settings: ChunkSettings) {
+    this.calls = calls
+    this.#settings = settings
+    this.#slots = new Int32Array(new SharedArrayBuffer(calls.length * Int32Array.BYTES_PER_ELEMENT))
+    this.#settled = new Uint8Array(calls.length)
+    if (settings.timeoutMs !== undefined) {
+      this.#startedAtMs = new Float64Array(new SharedArrayBuffer(calls.length * Float64Array.BYTES_PER_ELEMENT))
+    }
+  }
+
+  /** The form that crosses to the thread. */
+  message(): ChunkMessage {
+    const { length } = this.calls
+    const codes: CodeReference[] = []
+    const indexes = new Map<RegisteredCode, number>()
+    const calls = new Array<unknown>(2 * length)
+    const kwargs: [number, Readonly<Record<string, unknown>>][] = []
+    const extras: [number, readonly unknown[]][] = []
+    const objects = new SharedObjects()
+    const [first] = this.calls
+    let numbered = true
+    let firstTry = true
+    for (let index = 0; index < length; index++) {
+      const call = this.calls[index]
+      if (call === undefined || first === undefined) continue
+      let code = indexes.get(call.code)
+      if (code === undefined) {
+        code = codes.push(reference(call.code)) - 1
+        indexes.set(call.code, code)
+      }
+      calls[2 * index] = code
+      calls[2 * index + 1] = isList(call.input) ? objects.separateItems(call.input) : objects.separate(call.input)
+      if (call.kwargs !== undefined) kwargs.push([index, objects.separate(call.kwargs)])
+      if (call.extra.length > 0) extras.push([index, call.extra])
+      numbered &&= typeof first.idSuffix === 'number' && call.idSuffix === first.idSuffix + index
+      firstTry &&= call.attempt === 1
+    }
+    const { idPrefix, postAll, concurrency, maxMemoryMb } = this.#settings
+    return {
+      chunk: this.id,
+      codes,
+      calls,
+      kwargs,
+      extras,
+      idPrefix,
+      idSuffixes: numbered ? Number(first?.idSuffix) : this.calls.map(call => call.idSuffix),
+      attempts: firstTry ? 1 : this.calls.map(call => call.attempt),
+      slots: this.#slots,
+      startedAtMs: this.#startedAtMs,
+      postAll,
+      concurrency,
+      maxMemoryMb,
+    }
+  }
+
+  /** How many tasks have not begun. */
+  get waitingCount(): number {
+    let count = 0
+    for (let index = 0; index < this.calls.length; index++) if (this.#state(index) === slot.waiting) count++
+    return count
+  }
+
+  /** Whether the thread has begun a task of it. */
+  get hasBegun(): boolean {
+    for (let index = 0; index < this.calls.length; index++) {
+      const state = this.#state(index)
+      if (state !== slot.waiting && state !== slot.withdrawn) return true
+    }
+    return false
+  }
+
+  /** Takes back up to `max` tasks that have not begun, from the end. */
+  withdraw(max: number): Call[] {
+    const taken: Call[] = []
+    for (let index = this.calls.length - 1; index >= 0 && taken.length < max; index--) {
+      const call = this.calls[index]
+      if (call !== undefined && this.withdrawAt(index)) taken.push(call)
+    }
+    return taken.reverse()
+  }
+
+  /** Takes back one task; false if it has begun, or was taken back before. */
+  withdrawAt(index: number): boolean {
+    return Atomics.compareExchange(this.#slots, index, slot.waiting, slot.withdrawn) === slot.waiting
+  }
+
+  /** Whether a task was taken back. */
+  isWithdrawn(index: number): boolean {
+    return Atomics.load(this.#slots, index) === slot.withdrawn
+  }
+
+  /** Notes that a task's outcome is being reported; false if one was before (its time was up, say). */
+  settle(index: number): boolean {
+    if (this.#settled[index] !== 0) return false
+    this.#settled[index] = 1
+    return true
+  }
+
+  /** The tasks that are running now, with their age where a time limit makes the thread note it. */
+  running(nowMs: number): { index: number; ageMs: number }[] {
+    const running: { index: number; ageMs: number }[] = []
+    for (let index = 0; index < this.calls.length; index++) {
+      if (this.#state(index) === slot.running) {
+        const startedAtMs = this.#startedAtMs?.[index] ?? 0
+        // The thread notes the time just after it took the slot: for a moment there is none.
+        running.push({ index, ageMs: startedAtMs === 0 ? 0 : nowMs - startedAtMs })
+      }
+    }
+    return running
+  }
+
+  /** The calls that are running now. */
+  get runningCalls(): Call[] {
+    return this.calls.filter((_, index) => this.#state(index) === slot.running)
+  }
+
+  /** Remembers that a task was asked to end, and why; false if it was asked before. */
+  abort(index: number, reason: unknown, nowMs: number): boolean {
+    if (this.#aborted.has(index)) return false
+    this.#aborted.set(index, { reason, atMs: nowMs })
+    return true
+  }
+
+  /** Why and when a task was asked to end. */
+  abortedFor(index: number): { readonly reason: unknown; readonly atMs: number } | undefined {
+    return this.#aborted.get(index)
+  }
+
+  /** The index of a call, for whoever wants it aborted; -1 if it is not one of these. */
+  indexOf(call: Call): number {
+    return this.calls.indexOf(call)
+  }
+
+  /** Calls that succeeded without saying so (only failures are posted then), passed to `report` once each. */
+  reportSilentSuccesses(report: (call: Call, outcome: Outcome) => void): void {
+    if (this.#settings.postAll) return
+    for (let index = 0; index < this.calls.length; index++) {
+      const call = this.calls[index]
+      if (call !== undefined && this.#state(index) === slot.succeeded && this.settle(index)) {
+        // A task whose time was up failed, even if it ended well before its thread was stopped.
+        const asked = this.#aborted.get(index)
+        report(call, asked === undefined ? silentSuccess : { ok: false, error: asked.reason, elapsedMs: Number.NaN })
+      }
+    }
+  }
+
+  /** What is left after the thread died and all that it had posted was received. */
+  aftermath(): ChunkAftermath {
+    // Taken back rather than looked at: a thread that is being stopped may still run for a moment.
+    const waiting = this.withdraw(Number.POSITIVE_INFINITY)
+    const running: number[] = []
+    for (let index = 0; index < this.calls.length; index++) {
+      // `failed` or, where values are posted, `succeeded` without a message: the thread set it after we had looked.
+      const state = this.#state(index)
+      const silent = state === slot.succeeded && !this.#settings.postAll
+      if (state !== slot.withdrawn && !silent && this.#settled[index] === 0) running.push(index)
+    }
+    return { waiting, running }
+  }
+
+  /** The names of the chunk's code, for messages. */
+  get codeNames(): string {
+    return [...new Set(this.calls.map(call => codeName(call.code)))].join(', ')
+  }
+
+  #state(index: number): number {
+    return Atomics.load(this.#slots, index)
+  }
+}
+
+function isList(input: Call['input']): input is readonly JsonValue[] {
+  return Array.isArray(input)
+}
+
+function reference(code: RegisteredCode): CodeReference {
+  return code.kind === 'function'
+    ? { kind: 'function', module: code.module, name: code.name, url: code.url }
+    : { kind: 'class', name: code.name, url: code.url }
+}

@@ -1,0 +1,184 @@
+/**
+ * The one Piscina pool, shared by everything that needs threads: local runs, workers, parallel inserts. Threads are
+ * started as calls need them and end after ten idle seconds; idle ones never keep the process alive.
+ */
+
+import { fileURLToPath } from 'node:url'
+import type { MessagePort } from 'node:worker_threads'
+import { receiveMessageOnPort } from 'node:worker_threads'
+import comlink from 'comlink'
+import { Piscina } from 'piscina'
+import { currentContext } from '../tasks/context.js'
+import { errorFromWire } from './error-wire.js'
+import { warnOfStray } from './stray.js'
+import type { MainMessage, ThreadHello, ThreadHost, ThreadMessage } from './thread-messages.js'
+import { inPoolThread } from './thread-place.js'
+
+/** A thread that has nothing to do ends after this long: another run soon after finds its modules loaded. */
+const idleTimeoutMs = 10_000
+
+const threadFile = fileURLToPath(new URL('../../workers/thread.js', import.meta.url))
+
+/** Who wants to hear from the threads. */
+export interface ThreadListener extends ThreadHost {
+  /** A message from the thread with this number. */
+  onMessage(message: ThreadMessage, thread: number): void
+  /**
+   * A thread died before it took a call, which then waits for a thread that never comes: calls that have not begun are to
+   * be aborted. Returns whether there were any.
+   */
+  onStillbirth(error: Error): boolean
+}
+
+/** A thread's ends of its ports, in the main thread. */
+interface ThreadPorts {
+  readonly messages: MessagePort
+  readonly calls: MessagePort
+}
+
+const pools = new Map<string, ThreadPool>()
+
+/**
+ * The threads for a run. Runs with the same memory limit share one pool: a limit is set when a thread starts.
+ *
+ * @param maxMemoryMb heap of each thread; `undefined`: Node's default
+ */
+export class ThreadPool {
+  readonly #piscina: Piscina
+  readonly #ports = new Map<number, ThreadPorts>()
+  readonly #listeners = new Set<ThreadListener>()
+  /** Calls that have not ended. */
+  #calls = 0
+
+  private constructor(maxMemoryMb: number | undefined) {
+    this.#piscina = new Piscina({
+      filename: threadFile,
+      minThreads: 0,
+      maxThreads: 1,
+      idleTimeout: idleTimeoutMs,
+      // With atomics an idle thread blocks its event loop, and what a task left to finish (a socket to close) stands still.
+      atomics: 'disabled',
+      recordTiming: false,
+      // A file of tasks may read its settings there.
+      argv: process.argv.slice(2),
+      ...(maxMemoryMb !== undefined && { resourceLimits: { maxOldGenerationSizeMb: maxMemoryMb } }),
+    })
+    this.#piscina.on('message', (hello: ThreadHello) => this.#connect(hello))
+    // A thread that dies while idle (of a task's leftovers, say) harms nobody: the next call gets a new one. Without a
+    // listener the event would end the process.
+    this.#piscina.on('error', (error: Error) => {
+      const heard = [...this.#listeners].map(listener => listener.onStillbirth(error))
+      if (heard.includes(true)) return
+      process.emitWarning(`A pool thread died while it had nothing to do: ${error.message}`, {
+        detail: error.stack ?? '',
+      })
+    })
+  }
+
+  /**
+   * Joins the pool; {@link leave} must follow.
+   * @throws Error in a pool thread outside a task: a script that a thread imports must not start the same work again
+   */
+  static join(listener: ThreadListener, maxMemoryMb: number | undefined): ThreadPool {
+    refuseInThread()
+    const key = String(maxMemoryMb)
+    let pool = pools.get(key)
+    if (pool === undefined) {
+      pool = new ThreadPool(maxMemoryMb)
+      pools.set(key, pool)
+    }
+    pool.#listeners.add(listener)
+    return pool
+  }
+
+  /** Ends the use. The threads idle for a while, so that the next run finds them warm. */
+  leave(listener: ThreadListener): void {
+    this.#listeners.delete(listener)
+  }
+
+  /** Stops the threads that nobody uses, at once; resolves when they are gone. */
+  static async stopUnused(): Promise<void> {
+    const unused = [...pools].filter(([, pool]) => pool.#listeners.size === 0)
+    for (const [key] of unused) pools.delete(key)
+    await Promise.all(unused.map(([, pool]) => pool.#piscina.destroy()))
+  }
+
+  /**
+   * Runs an export of workers/thread.ts in a thread. An abort of `signal` stops the thread itself.
+   * Rejects if the thread dies.
+   */
+  async run<Message, Report>(name: 'run' | 'insert', message: Message, signal: AbortSignal): Promise<Report> {
+    // How many threads there may be is decided by who calls: each keeps at most its own `parallel` calls in flight.
+    const { options } = this.#piscina
+    options.maxThreads = Math.max(options.maxThreads, ++this.#calls)
+    try {
+      return await this.#piscina.run(message, { name, signal })
+    } finally {
+      this.#calls--
+    }
+  }
+
+  /** Sends a message to a thread; one that is gone needs none. */
+  send(thread: number, message: MainMessage): void {
+    this.#ports.get(thread)?.messages.postMessage(message)
+  }
+
+  /**
+   * Handles every message that threads have posted so far. A call's end comes through another port than the outcomes of
+   * its tasks, and may overtake them; posting is synchronous, so what came before the end is there to be read.
+   */
+  receiveAll(): void {
+    for (const [thread, { messages }] of this.#ports) this.#receive(thread, messages)
+  }
+
+  #receive(thread: number, port: MessagePort): void {
+    for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
+      this.#dispatch(next.message, thread)
+    }
+  }
+
+  #dispatch(message: ThreadMessage, thread: number): void {
+    if (message.type === 'stray') {
+      // Whose it is nobody knows: one of those who use the pool hears it, or, after the end of all runs, the process.
+      const [listener] = this.#listeners
+      if (listener === undefined) warnOfStray(message.taskId, errorFromWire(message.error))
+      else listener.onMessage(message, thread)
+      return
+    }
+    for (const listener of this.#listeners) listener.onMessage(message, thread)
+  }
+
+  #connect({ ptqThread, messages, calls }: ThreadHello): void {
+    this.#ports.set(ptqThread, { messages, calls })
+    messages.on('message', (message: ThreadMessage) => this.#dispatch(message, ptqThread))
+    messages.on('close', () => this.#ports.delete(ptqThread))
+    const host: ThreadHost = {
+      progress: (...args) => {
+        for (const listener of this.#listeners) listener.progress(...args)
+      },
+      log: (...args) => {
+        for (const listener of this.#listeners) listener.log(...args)
+      },
+      renew: async (...args) => {
+        for (const listener of this.#listeners) await listener.renew(...args)
+      },
+    }
+    comlink.expose(host, calls)
+    // Listening refers the ports; only a call in flight may keep the process alive.
+    messages.unref()
+    calls.unref()
+  }
+}
+
+/**
+ * Refuses to start threads from a thread, except inside a task. A thread that imports a script which starts a run would
+ * otherwise start threads that import it in turn, without end.
+ */
+export function refuseInThread(): void {
+  if (!inPoolThread() || currentContext() !== undefined) return
+  throw new Error(
+    'Expected work to be started by the main thread only, but a pool thread that imported this file for its tasks came ' +
+      'here too; move the tasks to a module of their own, or guard what starts the work with `if (isMainThread)` from ' +
+      'node:worker_threads',
+  )
+}
