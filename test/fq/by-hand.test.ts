@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { LeaseLostError } from 'ptq'
 import { inQueue } from './folder.js'
-import { insert, leaseNow, leaseOne, namesIn } from './messages.js'
+import { failure, insert, leaseNow, leaseOne, namesIn } from './messages.js'
 import { settableClock } from './test-files.js'
 
 test('find and sed change queued tasks in place', () =>
@@ -61,3 +61,31 @@ test('rm of a task takes it from its holder; rm of completions starts that count
     assert.equal(failures.length, 1)
     assert.equal((await queue.counts()).completed, 1)
   }))
+
+test('rm -r of the records forgets what went before, and nothing else', () => {
+  const { clock, options } = settableClock()
+  return inQueue(async (queue, root) => {
+    await insert(queue, 3)
+    const remove = () => {
+      for (const part of ['movement', 'failures', 'staging']) rmSync(join(root, part), { recursive: true, force: true })
+    }
+    for (const [delaySeconds, failed] of [
+      [0, undefined],
+      [30, undefined],
+      [30, failure(1)],
+    ] as const) {
+      await leaseNow(queue, 3)
+      clock.seconds += 62
+      const leases = await leaseNow(queue, 3)
+      assert.equal(leases.length, 3)
+      remove()
+      const options = failed === undefined ? { delaySeconds } : { delaySeconds, failure: failed }
+      assert.deepEqual(await queue.release(leases, options), [])
+      clock.seconds += 62
+    }
+    const leases = await leaseNow(queue, 3)
+    remove()
+    assert.deepEqual(await queue.delete(leases, { tally: true }), [])
+    assert.equal((await queue.counts()).completed, 3)
+  }, options)
+})
