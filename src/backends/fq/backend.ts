@@ -32,6 +32,8 @@ const BATCH = 1_000
 
 const capabilities: Capabilities = {
   insertBatch: BATCH,
+  // One that is stored while the next one is made; each keeps as many operations in flight as there may be.
+  insertsAtOnce: 2,
   leaseBatch: BATCH,
   // Exact while nobody changes the queue, and never a wrong zero; see `count`.
   exactCounts: true,
