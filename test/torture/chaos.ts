@@ -6,7 +6,7 @@ import { type QueuedTask, TaskQueue, type TaskQueueOptions } from 'ptq'
 import { linesOf, type Signal } from './ledger.js'
 import type { Role } from './part.js'
 import { type Findings, reconcile } from './reconcile.js'
-import { Troupe } from './troupe.js'
+import { Troupe, type View } from './troupe.js'
 
 export interface Torture {
   /** A folder of its own: the ledger, what the processes print, and the file queue. */
@@ -14,6 +14,8 @@ export interface Torture {
   /** The queue that is tortured, and one that movers empty into it. */
   readonly queue: string
   readonly intake: string | undefined
+  /** The same two through other mounts of their filesystem, as other hosts see them. Default: none. */
+  readonly views?: readonly View[]
   readonly options: TaskQueueOptions
   /** How many of each role are kept running. */
   readonly cast: Readonly<Partial<Record<Role, number>>>
@@ -51,7 +53,8 @@ export async function torture(plan: Torture): Promise<TortureResult> {
   mkdirSync(folder, { recursive: true })
   const ledger = join(folder, 'ledger')
   const uploadNumber = join(folder, 'upload-number')
-  const troupe = new Troupe({ queue, intake, options, ledger, uploadNumber }, join(folder, 'output'))
+  const views: [View, ...View[]] = [{ queue, intake }, ...(plan.views ?? [])]
+  const troupe = new Troupe({ options, ledger, uploadNumber }, views, join(folder, 'output'))
   const random = randomFrom(plan.seed)
   const startMs = performance.now()
   const endMs = startMs + plan.minutes * 60_000

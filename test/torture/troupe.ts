@@ -9,6 +9,12 @@ import type { Part, Role } from './part.js'
 /** Whoever was asked to stop has this long: tasks take seconds at most. Milliseconds. */
 const PATIENCE_MS = 90_000
 
+/** The queues as they are reached through one mount. */
+export type View = Pick<Part, 'queue' | 'intake'>
+
+/** What all processes are told alike. */
+type Base = Omit<Part, 'role' | 'name' | 'untilEmpty' | keyof View>
+
 interface Player {
   readonly part: Part
   readonly child: ChildProcess
@@ -24,14 +30,19 @@ interface Player {
 export class Troupe {
   /** Sentences about processes that ended as they should not. */
   readonly violations: string[] = []
-  readonly #base: Omit<Part, 'role' | 'name' | 'untilEmpty'>
+  readonly #base: Base
+  readonly #views: readonly [View, ...View[]]
   readonly #log: number
   readonly #players = new Set<Player>()
   #started = 0
 
-  /** @param log a file for what the processes print */
-  constructor(base: Omit<Part, 'role' | 'name' | 'untilEmpty'>, log: string) {
+  /**
+   * @param views processes are started on each in turn
+   * @param log a file for what the processes print
+   */
+  constructor(base: Base, views: readonly [View, ...View[]], log: string) {
     this.#base = base
+    this.#views = views
     this.#log = openSync(log, 'a')
   }
 
@@ -41,7 +52,8 @@ export class Troupe {
   }
 
   start(role: Role, { untilEmpty = false } = {}): Player {
-    const part: Part = { ...this.#base, role, name: String(this.#started++), untilEmpty }
+    const view = this.#views[this.#started % this.#views.length] ?? this.#views[0]
+    const part: Part = { ...this.#base, ...view, role, name: String(this.#started++), untilEmpty }
     const child = fork(join(import.meta.dirname, 'play.js'), [JSON.stringify(part)], {
       stdio: ['ignore', this.#log, this.#log, 'ipc'],
     })
