@@ -11,9 +11,11 @@ import { type Findings, Reconciliation } from './reconcile.js'
 import { Troupe } from './troupe.js'
 
 export interface Torture {
-  /** A folder of its own: the ledger, what the processes print, and the file queues. */
+  /** A folder of its own on a local disk: the ledger, and what the processes print. */
   readonly folder: string
   readonly queues: Queues
+  /** The same queues through other mounts of their filesystem, as other hosts see them. Default: none. */
+  readonly views?: readonly Queues[]
   readonly options: TaskQueueOptions
   /** How many of each role are kept running, beside one `ptq` command at a time. */
   readonly cast: Readonly<Partial<Record<Role, number>>>
@@ -49,8 +51,8 @@ export async function torture(plan: Torture): Promise<TortureResult> {
   const { folder, queues, options, cast, everyMs, say } = plan
   mkdirSync(folder, { recursive: true })
   const ledger = join(folder, 'ledger')
-  const base = { queues, options, ledger, uploadNumber: join(folder, 'upload-number') }
-  const troupe = new Troupe(base, join(folder, 'output'))
+  const base = { options, ledger, uploadNumber: join(folder, 'upload-number') }
+  const troupe = new Troupe(base, [queues, ...(plan.views ?? [])], join(folder, 'output'))
   const reader = new LedgerReader(ledger)
   const reconciliation = new Reconciliation()
   const random = randomFrom(plan.seed)
@@ -72,7 +74,7 @@ export async function torture(plan: Torture): Promise<TortureResult> {
   try {
     while ((performance.now() < endMs || killed < plan.kills) && plan.signal?.aborted !== true) {
       troupe.fill(cast)
-      if (troupe.running('ptq-') === 0) troupe.run(commandAt(turn++, queues))
+      if (troupe.running('ptq-') === 0) troupe.run(commandAt(turn++))
       // The torture's own rhythm: between none and twice the mean.
       await setTimeout(random() * 2 * everyMs)
       const dice = random()

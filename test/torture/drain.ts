@@ -18,7 +18,7 @@ export async function drain(queues: Queues, options: TaskQueueOptions, troupe: T
   for (let round = 0; round < DRAINS; round++) {
     await intake.releaseAll()
     await troupe.start('mover', { untilEmpty: true }).ended
-    await troupe.run(moveCommand(queues)).ended
+    await troupe.run(moveCommand).ended
     await main.releaseAll()
     await Promise.all([1, 2].map(() => troupe.start('worker', { untilEmpty: true }).ended))
     if (!(await isEmptyOf(main.failures()))) await buried.releaseAll()
@@ -40,7 +40,7 @@ export async function drain(queues: Queues, options: TaskQueueOptions, troupe: T
 export async function finishCopy(queues: Queues, options: TaskQueueOptions, troupe: Troupe): Promise<string[]> {
   await using main = new TaskQueue(queues.main, options)
   await using backup = new TaskQueue(queues.backup, options)
-  await troupe.run(copyCommand(queues)).ended
+  await troupe.run(copyCommand).ended
   const copies = new Map<string, string>()
   let copied = 0
   for await (const task of backup.tasks()) {

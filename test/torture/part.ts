@@ -1,4 +1,4 @@
-/** What each process of the torture is told: one argument, JSON. */
+/** The queues of the torture, and what each of its processes is told: one argument, JSON. */
 import type { TaskQueueOptions } from 'ptq'
 
 export type Role = 'inserter' | 'uploader' | 'worker' | 'mover' | 'retrier'
@@ -13,6 +13,11 @@ export interface Queues {
   readonly transit: string
   /** Where `ptq cp` copies the main one to. */
   readonly backup: string
+}
+
+export function fileQueuesIn(folder: string): Queues {
+  const url = (name: string) => `fq://${folder}/${name}`
+  return { main: url('queue'), intake: url('intake'), transit: url('transit'), backup: url('backup') }
 }
 
 export interface Part {

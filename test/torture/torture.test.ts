@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { torture } from './chaos.js'
 import { describeMachine } from './machine.js'
+import { fileQueuesIn } from './part.js'
 import { reportOf } from './report.js'
 
 /** A short torture; `npm run torture` goes on for as long as it is told. */
@@ -15,12 +16,7 @@ test(`${KILLS} kills of inserters, workers, movers and retriers lose nothing, an
   const seed = Date.now() % 1_000_000
   const result = await torture({
     folder,
-    queues: {
-      main: `fq://${folder}/queue`,
-      intake: `fq://${folder}/intake`,
-      transit: `fq://${folder}/transit`,
-      backup: `fq://${folder}/backup`,
-    },
+    queues: fileQueuesIn(folder),
     options: { progress: false },
     cast: { inserter: 1, uploader: 1, worker: 2, mover: 1, retrier: 1 },
     minutes: 0,

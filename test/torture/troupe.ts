@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { Command } from './commands.js'
 import { note, PLAYER_VARIABLE, type Signal } from './ledger.js'
-import type { Part, Role } from './part.js'
+import type { Part, Queues, Role } from './part.js'
 
 /** Whoever was asked to stop has this long: tasks take seconds at most. Milliseconds. */
 const PATIENCE_MS = 90_000
@@ -15,6 +15,9 @@ const PATIENCE_MS = 90_000
 const MOST_VIOLATIONS = 20
 
 const PTQ = join(dirname(createRequire(import.meta.url).resolve('ptq/package.json')), 'dist/src/cli/main.js')
+
+/** What all processes are told alike. */
+type Base = Omit<Part, 'role' | 'player' | 'untilEmpty' | 'queues'>
 
 interface Player {
   readonly name: string
@@ -31,14 +34,19 @@ interface Player {
 export class Troupe {
   /** Sentences about processes that ended as they should not. */
   readonly violations: string[] = []
-  readonly #base: Omit<Part, 'role' | 'player' | 'untilEmpty'>
+  readonly #base: Base
+  readonly #views: readonly [Queues, ...Queues[]]
   readonly #log: number
   readonly #players = new Set<Player>()
   #started = 0
 
-  /** @param log a file for what the processes print */
-  constructor(base: Omit<Part, 'role' | 'player' | 'untilEmpty'>, log: string) {
+  /**
+   * @param views the queues as they are reached through each mount: processes are started on each in turn
+   * @param log a file for what the processes print
+   */
+  constructor(base: Base, views: readonly [Queues, ...Queues[]], log: string) {
     this.#base = base
+    this.#views = views
     this.#log = openSync(log, 'a')
   }
 
@@ -49,7 +57,7 @@ export class Troupe {
 
   start(role: Role, { untilEmpty = false } = {}): Player {
     const player = this.#started + 1
-    const part: Part = { ...this.#base, role, player, untilEmpty }
+    const part: Part = { ...this.#base, queues: this.#view(), role, player, untilEmpty }
     const script = join(import.meta.dirname, 'play.js')
     return this.#launch(role, script, [JSON.stringify(part)], (code, { wasAsked }) => {
       return code === 0 && (wasAsked || untilEmpty)
@@ -57,7 +65,8 @@ export class Troupe {
   }
 
   /** Runs a `ptq` command, which ends by itself. */
-  run({ name, args, mayFail }: Command): Player {
+  run(commandOn: (queues: Queues) => Command): Player {
+    const { name, args, mayFail } = commandOn(this.#view())
     return this.#launch(name, PTQ, args, (code, { wasAsked }, stderr) => {
       // It is asked by SIGTERM: 143, or what it says of a work that was over already.
       return code === 0 || (code === 143 && wasAsked) || (code === 1 && mayFail?.test(stderr) === true)
@@ -110,6 +119,10 @@ export class Troupe {
     }
     await Promise.all(players.map(({ ended }) => ended))
     closeSync(this.#log)
+  }
+
+  #view(): Queues {
+    return this.#views[this.#started % this.#views.length] ?? this.#views[0]
   }
 
   #launch(
