@@ -6,6 +6,7 @@ import type { TaskQueueOptions } from 'ptq'
 import { commandAt } from './commands.js'
 import { drain, finishCopy } from './drain.js'
 import { LedgerReader, type Signal } from './ledger.js'
+import { openQueues } from './opening.js'
 import type { Queues, Role } from './part.js'
 import { type Findings, Reconciliation } from './reconcile.js'
 import { Troupe } from './troupe.js'
@@ -72,6 +73,7 @@ export async function torture(plan: Torture): Promise<TortureResult> {
   }
   let saidMs = startMs
   try {
+    await openQueues(queues, options, ledger)
     while ((performance.now() < endMs || killed < plan.kills) && plan.signal?.aborted !== true) {
       troupe.fill(cast)
       if (troupe.running('ptq-') === 0) troupe.run(commandAt(turn++))
