@@ -9,8 +9,10 @@ import { ManualClock } from 'ptq/testing'
 import type { Backend, BatchFailure, Message } from '#ptq/backend.js'
 import { opener as fq } from '#ptq/backends/fq/index.js'
 import { opener as mem } from '#ptq/backends/mem/mem.js'
+import { copyMessages } from '#ptq/queue/copy-messages.js'
 import { withMessageId } from '#ptq/queue/message.js'
-import { copyMessages, moveMessages, type TransferPlan } from '#ptq/queue/transfer.js'
+import { moveMessages } from '#ptq/queue/move-messages.js'
+import type { TransferPlan } from '#ptq/queue/transfer.js'
 
 function envelope(text: string, id: string = randomUUID()): Message {
   return { id, body: `{"payload": {"class": "T", "txt": ${JSON.stringify(text)}}, "queueName": "q", "id": "${id}"}` }
