@@ -117,9 +117,9 @@ describe('the package', () => {
     ])
     const expected = ['src', 'workers'].flatMap(folder =>
       readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-        .filter(name => name.endsWith('.ts'))
-        .map(name => `dist/${folder}/${name.replaceAll('\\', '/').replace(/\.ts$/, '')}`)
-        .flatMap(name => [`${name}.d.ts`, `${name}.js`]),
+        .filter(name => /\.c?ts$/.test(name))
+        .map(name => `dist/${folder}/${name.replaceAll('\\', '/')}`)
+        .flatMap(name => [name.replace(/(c?)ts$/, 'd.$1ts'), name.replace(/(c?)ts$/, '$1js')]),
     )
     assert.deepEqual(built.sort(), expected.sort())
     // Nothing points to a map that isn't there.
