@@ -77,6 +77,7 @@ test('what SQS can not do is refused with the reason, exit code 2; a queue that 
       ['rezero sqs://limited', /keeps no counts/],
       ['failures sqs://limited', /has no dead letters of its own/],
       ['retry sqs://limited', /has no dead letters of its own/],
+      [`mv sqs://limited ${server.endpoint}/000000000000/limited`, /to be another queue than sqs:\/\/limited/],
     ] as const) {
       const { code, stdout, stderr } = await runSqs([...args.split(' '), ...options], folder)
       assert.match(stderr, /^ptq: [^\n]+\n$/)
