@@ -137,6 +137,20 @@ describe('the package', () => {
     assert.deepEqual(node(bin, '--version'), { stdout: `${manifest.version}\n`, stderr: '', status: 0 })
   })
 
+  it('works with a command of another installation, a global one: the tasks are of the copy that the project has', () => {
+    writeFileSync(
+      join(project, 'spoken.mjs'),
+      `import { queueable } from 'ptq'
+       queueable(function hello(name) { console.log('hello', name) })`,
+    )
+    writeFileSync(join(project, 'spoken.ndjson'), '[["spoken","hello"],["copy"],{},-1]')
+    const other = join(root, 'dist/src/cli/bin.cjs')
+    assert.equal(node(other, 'insert', './spoken', 'spoken.ndjson').status, 0)
+    const { stdout, stderr, status } = node(other, 'poll', './spoken', '--load', './spoken.mjs', '--until-empty')
+    assert.deepEqual([stderr, status], ['', 0])
+    assert.match(stdout, /^hello copy$/m)
+  })
+
   it('is used from TypeScript as ES modules and as CommonJS, threads and types included', () => {
     for (const [name, text] of Object.entries(user)) writeFileSync(join(project, name), text)
     const compiled = node(join(root, 'node_modules/typescript/bin/tsc'), '-p', project)
