@@ -126,6 +126,11 @@ test('a module that throws while it is loaded is named, with its reason; another
       stdout: '',
       stderr: 'ptq: The module ./broken.mjs could not be loaded: RangeError: no model file\n',
     })
+    if (Number.parseInt(process.versions.node, 10) < 22) {
+      writeFileSync(join(folder, 'typed.ts'), 'export const n: number = 1')
+      const typed = await runCli(['poll', 'queue', '--load', './typed.ts'], { cwd: folder })
+      assert.match(typed.stderr, /Unknown file extension ".ts"[^\n]*; TypeScript needs a loader here: NODE_OPTIONS=/)
+    }
     const backend = join(import.meta.dirname, 'folder-backend.js')
     const input = payloadLines(4)
     const env = { PTQ_TEST_FOLDER: folder }

@@ -88,4 +88,6 @@ test('what SQS can not do is refused with the reason, exit code 2; a queue that 
     const missing = await runSqs(['status', 'sqs://missing', ...options], folder)
     assert.deepEqual([missing.code, missing.stdout], [1, ''])
     assert.match(missing.stderr, /^ptq: [^\n]*missing[^\n]*\n$/)
+    const made = await runSqs(['status', 'sqs://missing', '--create-if-missing', ...options], folder)
+    assert.equal(made.code, 0)
   }))
