@@ -63,3 +63,15 @@ test('every ptq command and option in the pages exists, and every script and fil
   }
   assert.ok(checked > 15, `${checked} commands were found`)
 })
+
+test('the page on the command line has each command, and each of its options', () => {
+  const page = readFileSync(join(root, 'docs/cli.md'), 'utf8')
+  const names = [...helpOf('').matchAll(/^ {2}ptq ([a-z]+)/gm)].map(([, name = '']) => name)
+  assert.ok(names.length > 12)
+  for (const name of new Set(names)) {
+    assert.match(page, new RegExp(`\\b${name}\\b`))
+    if (name === 'completion') continue
+    for (const [option] of helpOf(name).matchAll(/--[a-z][a-z-]+/g))
+      assert.ok(page.includes(option), `${name} ${option}`)
+  }
+})
