@@ -48,6 +48,18 @@ const CHOICES: readonly Choice[] = [
     heading: 'Lease, run and remove from a file queue, one worker',
     floors: ['the same calls in bare Node'],
   },
+  {
+    scope: 'sqs',
+    title: 'no-op tasks from a generator inserted, one thread (a server that only confirms)',
+    heading: 'Insert into SQS, one thread',
+    floors: [],
+  },
+  {
+    scope: 'sqs',
+    title: 'no-op tasks received, run and deleted by one worker',
+    heading: 'Receive, run and delete from SQS, one worker',
+    floors: [],
+  },
 ]
 
 /** Of the scopes that were measured. @throws Error if a row or contender that was chosen is not there */
