@@ -53,10 +53,13 @@ test('a failure counts, is kept with the message, and waits', () => {
   return inQueue(async (queue, root) => {
     const [sent] = await insert(queue, 1)
     assert.ok(sent)
+    const names = new Set<string>()
     for (const [attempt, delaySeconds] of [0, 0, 0, 10, 10].entries()) {
       const lease = await leaseOne(queue)
       assert.equal(lease.attempt, attempt + 1)
       assert.deepEqual(await queue.release([lease], { delaySeconds, failure: failure(attempt + 1) }), [])
+      names.add(namesIn(root, 'queue').join())
+      assert.equal(names.size, attempt + 1, 'a name is never used again, also within one second')
       await assertLost(queue, lease)
       const { delayed, leased } = await queue.counts()
       assert.deepEqual({ delayed, leased }, { delayed: delaySeconds === 0 ? 0 : 1, leased: 0 })

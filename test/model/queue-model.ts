@@ -8,8 +8,13 @@ export interface ModelMessage {
   availableAt: number
   /** The lease that has it; kept when it has run out, until somebody else leases. */
   lease: object | undefined
-  /** How many attempts went before; a release of all leases may count as the end of one or not. */
-  attempts: { least: number; most: number }
+  /**
+   * How many attempts went before; a release of all leases may count as the end of one or not. `undefined`: one whose lease
+   * was ended by force has changed the task of another, and nobody knows.
+   */
+  attempts: { least: number; most: number } | undefined
+  /** How often its time has become one from which the next lease may get any end, see `expected`. */
+  freshTimes: number
   /** Reasons, oldest first. */
   readonly failures: string[]
 }
@@ -23,7 +28,7 @@ export type Expected = 'done' | 'lost' | 'either'
 export class QueueModel {
   readonly messages = new Map<string, ModelMessage>()
   /** When the leases end, or ended, that `releaseAll` took from holders who were alive after all. */
-  readonly #endedByForce = new Map<object, number>()
+  readonly #endedByForce = new Map<object, { end: number; freshTimes: number }>()
   now = 0
   inserted = 0
   completed = 0
@@ -36,6 +41,7 @@ export class QueueModel {
       availableAt: this.now + delaySeconds,
       lease: undefined,
       attempts: { least: 0, most: 0 },
+      freshTimes: 0,
       failures: [],
     })
   }
@@ -53,43 +59,45 @@ export class QueueModel {
     const message = this.messages.get(id)
     assert.ok(message !== undefined, `${id} was leased, which is not in the queue`)
     assert.ok(this.isFree(message), `${id} was leased, which is not free`)
-    const { least, most } = message.attempts
-    assert.ok(attempt > least && attempt <= most + 1, `attempt ${attempt} of ${id}, after ${least} to ${most}`)
-    message.attempts = { least: attempt, most: attempt }
+    if (message.attempts !== undefined) {
+      const { least, most } = message.attempts
+      assert.ok(attempt > least && attempt <= most + 1, `attempt ${attempt} of ${id}, after ${least} to ${most}`)
+      message.attempts = { least: attempt, most: attempt }
+    }
+    if (message.lease !== undefined) message.freshTimes++
     message.lease = lease
     message.availableAt = this.now + seconds
   }
 
   /**
    * A lease that ran out while nobody else took the message may be told lost, or still be good. `releaseAll` is for when
-   * all holders are dead: one that is alive may reach the message again while it happens to bear the time at which that
-   * lease would have ended.
+   * all holders are dead: one that is alive can't reach the next lease; but after a second `releaseAll`, a delay, or a lease
+   * that ran out, it may reach the message again while that happens to bear the time at which its lease would have ended.
    */
   expected(id: string, lease: object): Expected {
     const message = this.messages.get(id)
     if (message === undefined) return 'lost'
     if (message.lease === lease) return this.isFree(message) ? 'either' : 'done'
-    const end = this.#endedByForce.get(lease)
-    return end !== undefined && Math.abs(end - message.availableAt) <= ROUNDING_SECONDS ? 'either' : 'lost'
+    const ended = this.#endedByForce.get(lease)
+    if (ended === undefined || ended.freshTimes === message.freshTimes) return 'lost'
+    return Math.abs(ended.end - message.availableAt) <= ROUNDING_SECONDS ? 'either' : 'lost'
   }
 
   renewed(id: string, lease: object, seconds: number): void {
-    const message = this.#of(id)
+    const message = this.#changed(id, lease)
     message.lease = lease
     message.availableAt = this.now + seconds
   }
 
   released(id: string, lease: object, delaySeconds: number, failure: string | undefined): void {
-    const message = this.#of(id)
-    // Somebody whose lease was ended by force gives back the lease of another, with its own number of attempts.
-    if (message.lease !== lease) message.attempts.least = 1
+    const message = this.#changed(id, lease)
     message.lease = undefined
     message.availableAt = this.now + delaySeconds
-    if (failure !== undefined) {
-      message.failures.push(failure)
-      return
+    if (delaySeconds > 0) message.freshTimes++
+    if (failure !== undefined) message.failures.push(failure)
+    else if (message.attempts !== undefined) {
+      message.attempts = { least: message.attempts.least - 1, most: message.attempts.most - 1 }
     }
-    message.attempts = { least: message.attempts.least - 1, most: message.attempts.most - 1 }
   }
 
   removed(id: string): void {
@@ -100,10 +108,12 @@ export class QueueModel {
   releasedAll(): number {
     const held = [...this.messages.values()].filter(message => message.lease !== undefined && !this.isFree(message))
     for (const message of held) {
-      if (message.lease !== undefined) this.#endedByForce.set(message.lease, message.availableAt)
+      message.freshTimes++
+      const { availableAt: end, freshTimes } = message
+      if (message.lease !== undefined) this.#endedByForce.set(message.lease, { end, freshTimes })
       message.lease = undefined
       message.availableAt = this.now
-      message.attempts.least -= 1
+      if (message.attempts !== undefined) message.attempts.least -= 1
     }
     return held.length
   }
@@ -136,9 +146,11 @@ export class QueueModel {
     }
   }
 
-  #of(id: string): ModelMessage {
+  /** The message that the holder of `lease` has changed. */
+  #changed(id: string, lease: object): ModelMessage {
     const message = this.messages.get(id)
     assert.ok(message !== undefined)
+    if (message.lease !== lease) message.attempts = undefined
     return message
   }
 }

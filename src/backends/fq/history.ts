@@ -201,8 +201,11 @@ export class History {
     const staged = inside(this.#layout.staging, `${id}.movement`)
     // Through staging: a death in the middle of the write must not shorten the record.
     await writeInto(this.#pace, staged, `${names.join('\n')}\n`, 'w')
-    const isThere = await this.#pace.calls.rename(staged, inside(this.#layout.movement, id))
-    if (!isThere) throw new Error(`${staged} was removed while it was written`)
+    const put = () => this.#pace.calls.rename(staged, inside(this.#layout.movement, id))
+    if (await put()) return
+    // Somebody removed the folder (`rm -r`), as well they may.
+    await this.#pace.calls.makeFolder(this.#layout.movement)
+    if (!(await put())) throw new Error(`${staged} was removed while it was written`)
   }
 
   async #append(id: string, lines: string): Promise<void> {
