@@ -384,16 +384,20 @@ export class TaskQueue implements AsyncDisposable {
     // As many listen as there are requests in flight; Node takes more than 10 for a leak.
     setMaxListeners(0, signal)
     return this.#backend.use(from =>
-      destination.#backend.use(to =>
-        transfer({
+      destination.#backend.use(to => {
+        // Under two names, by its own and by its URL, say. It would be moved into itself without end.
+        if (from.identity !== undefined && from.identity === to.identity && from.label === to.label) {
+          throw argumentError('destination', `another queue than ${this.url}`, destination.url)
+        }
+        return transfer({
           from,
           to,
           concurrency: this.#queue.concurrency,
           progress: this.#queue.progress,
           signal,
           clock: systemClock,
-        }),
-      ),
+        })
+      }),
     )
   }
 
