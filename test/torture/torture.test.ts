@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { torture } from './chaos.js'
+import { fileGrounds } from './grounds.js'
 import { describeMachine } from './machine.js'
-import { fileQueuesIn } from './part.js'
 import { reportOf } from './report.js'
 
 /** A short torture; `npm run torture` goes on for as long as it is told. */
@@ -16,8 +16,7 @@ test(`${KILLS} kills of inserters, workers, movers and retriers lose nothing, an
   const seed = Date.now() % 1_000_000
   const result = await torture({
     folder,
-    queues: fileQueuesIn(folder),
-    options: { progress: false },
+    ...fileGrounds([folder]),
     cast: { inserter: 1, uploader: 1, worker: 2, mover: 1, retrier: 1 },
     minutes: 0,
     kills: KILLS,
