@@ -6,6 +6,7 @@ import {
   type Dir,
   existsSync,
   fstatSync,
+  lstatSync,
   mkdirSync,
   opendirSync,
   openSync,
@@ -129,7 +130,7 @@ const blocking: FileCalls = {
   unlink: (path, likelihood) => (likelihood === 'there' || existsSync(path)) && unlessGone(() => unlinkSync(path)),
   read: path =>
     look(() => {
-      const stats = statSync(path, AS_ANSWER)
+      const stats = lstatSync(path, AS_ANSWER)
       if (stats === undefined) return undefined
       requireReadable(path, stats)
       return readFileSync(path, AS_TEXT)
@@ -200,7 +201,7 @@ const pooled: FileCalls = {
   unlink: path => laterUnlessGone(promises.unlink(path)),
   read: path =>
     lookLater(async () => {
-      requireReadable(path, await promises.stat(path))
+      requireReadable(path, await promises.lstat(path))
       return promises.readFile(path, AS_TEXT)
     }),
   write: (path, text, flag) => promises.writeFile(path, text, WRITING[flag]),
