@@ -196,10 +196,24 @@ const pooled: FileCalls = {
   },
 }
 
+// What Linux calls the filesystems of local disks, statfs(2): ext2 to ext4, XFS, Btrfs, tmpfs, overlay, ZFS, F2FS, bcachefs.
+const LOCAL_DISKS = new Set([
+  0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0x2fc12fc1, 0xf2f52010, 0xca451a4e,
+])
+
 /** The filesystem of this machine. */
 export const nodeFileSystem: FileSystem = {
   blocking,
   pooled,
+  async knowsNames(folder) {
+    if (process.platform !== 'linux') return false
+    // What can't be asked isn't known: a rename a lease more, and safe.
+    const type = await promises.statfs(folder).then(
+      found => found.type,
+      () => undefined,
+    )
+    return type !== undefined && LOCAL_DISKS.has(type)
+  },
   writeSynced: (path, text, flag) => promises.writeFile(path, text, { flag, flush: true }),
   async syncFolder(path) {
     const folder = await promises.open(path, 'r')
