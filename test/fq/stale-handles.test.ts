@@ -46,7 +46,10 @@ for (const [kind, holder, suffix] of [
       for (const [name, look] of looks) {
         staleCalls(t, holder, name, 2)
         assert.notEqual(await look(), null)
-        staleCalls(t, holder, name, 3)
+      }
+      // A pooled look is made five times, which takes a second.
+      for (const [name, look] of kind === 'pooled' ? looks.slice(0, 1) : looks) {
+        staleCalls(t, holder, name, kind === 'pooled' ? 5 : 3)
         await assert.rejects(async () => look(), { code: nodeCode('ESTALE') }, name)
       }
       staleCalls(t, holder, `readFile${suffix}`, 1)

@@ -20,6 +20,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { errorCode, type FileCalls, type FileFacts, type FileSystem, isGone, type WriteFlag } from './file-system.js'
+import { pause } from './pause.js'
 
 // Names per system call and per slice: 1,024 take about 0.6 ms of the event loop on a local disk. Node reads with a
 // larger buffer no faster, and from 32,768 on far slower.
@@ -73,15 +74,20 @@ function look<T>(call: () => T): T | undefined {
   }
 }
 
+// A pooled look has time: GlusterFS takes a name for what it was for a second. Milliseconds.
+const STALE_PAUSES_MS = [0, 0, 200, 1_000]
+
 async function lookLater<T>(call: () => Promise<T>): Promise<T | undefined> {
-  for (let looks = 1; ; looks++) {
+  for (const pauseMs of STALE_PAUSES_MS) {
     try {
       return await call()
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return undefined
-      if (errorCode(error) !== 'ESTALE' || looks === STALE_LOOKS) throw error
+      if (errorCode(error) !== 'ESTALE') throw error
+      if (pauseMs > 0) await pause(pauseMs, [])
     }
   }
+  return call()
 }
 
 async function laterUnlessGone(call: Promise<void>): Promise<boolean> {
