@@ -52,6 +52,9 @@ for (const [kind, holder, suffix] of [
         staleCalls(t, holder, name, kind === 'pooled' ? 5 : 3)
         await assert.rejects(async () => look(), { code: nodeCode('ESTALE') }, name)
       }
+      // It was removed in the end.
+      staleCalls(t, holder, `readFile${suffix}`, kind === 'pooled' ? 4 : 2)
+      assert.equal(await calls.read(join(folder, 'removed'), 'there'), undefined)
       staleCalls(t, holder, `readFile${suffix}`, 1)
       assert.equal(await calls.read(path, 'there'), '1000')
       assert.equal(await calls.read(join(folder, 'nothing'), 'there'), undefined)

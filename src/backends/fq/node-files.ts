@@ -74,20 +74,20 @@ function look<T>(call: () => T): T | undefined {
   }
 }
 
-// A pooled look has time: GlusterFS takes a name for what it was for a second. Milliseconds.
+// A pooled look has time: GlusterFS takes a name for what it was for a second. Milliseconds after each look but the last.
 const STALE_PAUSES_MS = [0, 0, 200, 1_000]
 
 async function lookLater<T>(call: () => Promise<T>): Promise<T | undefined> {
-  for (const pauseMs of STALE_PAUSES_MS) {
+  for (let looks = 0; ; looks++) {
     try {
       return await call()
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return undefined
-      if (errorCode(error) !== 'ESTALE') throw error
+      const pauseMs = STALE_PAUSES_MS[looks]
+      if (errorCode(error) !== 'ESTALE' || pauseMs === undefined) throw error
       if (pauseMs > 0) await pause(pauseMs, [])
     }
   }
-  return call()
 }
 
 async function laterUnlessGone(call: Promise<void>): Promise<boolean> {

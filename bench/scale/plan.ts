@@ -1,0 +1,37 @@
+/** Which scenarios are simulated. */
+import type { Scenario } from './simulation.js'
+
+/** The parameters that may be named on the command line; each combination is simulated. */
+export interface Grid {
+  readonly workers: readonly number[]
+  readonly taskSeconds: readonly number[]
+  readonly latencyMs: readonly number[]
+  readonly requestsPerSecond: readonly (number | null)[]
+  readonly queued: number
+  readonly threads: number
+  readonly seed: number
+}
+
+/** Of few workers only the first tasks are simulated: rates stay the same, and a worker takes months for a million. */
+const TASKS_A_WORKER = 100
+const FEWEST_TASKS = 2_000
+
+export function scenariosOf(grid: Grid): Scenario[] {
+  const { queued, threads, seed } = grid
+  return grid.latencyMs.flatMap(latencyMs =>
+    grid.taskSeconds.flatMap(taskSeconds =>
+      grid.requestsPerSecond.flatMap(requestsPerSecond =>
+        grid.workers.map(workers => ({
+          workers,
+          queued,
+          tasks: Math.min(queued, Math.max(FEWEST_TASKS, workers * TASKS_A_WORKER)),
+          taskSeconds,
+          latencyMs,
+          requestsPerSecond,
+          threads,
+          seed,
+        })),
+      ),
+    ),
+  )
+}
