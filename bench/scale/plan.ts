@@ -8,23 +8,24 @@ export interface Grid {
   readonly latencyMs: readonly number[]
   readonly requestsPerSecond: readonly (number | null)[]
   readonly queued: number
+  /** Only so many for each worker are simulated: a worker takes months for a million, and rates soon stay the same. */
+  readonly tasksPerWorker: number
   readonly threads: number
   readonly seed: number
 }
 
-/** Of few workers only the first tasks are simulated: rates stay the same, and a worker takes months for a million. */
-const TASKS_A_WORKER = 100
+/** Fewer say nothing about rates. */
 const FEWEST_TASKS = 2_000
 
 export function scenariosOf(grid: Grid): Scenario[] {
-  const { queued, threads, seed } = grid
+  const { queued, tasksPerWorker, threads, seed } = grid
   return grid.latencyMs.flatMap(latencyMs =>
     grid.taskSeconds.flatMap(taskSeconds =>
       grid.requestsPerSecond.flatMap(requestsPerSecond =>
         grid.workers.map(workers => ({
           workers,
           queued,
-          tasks: Math.min(queued, Math.max(FEWEST_TASKS, workers * TASKS_A_WORKER)),
+          tasks: Math.min(queued, Math.max(FEWEST_TASKS, workers * tasksPerWorker)),
           taskSeconds,
           latencyMs,
           requestsPerSecond,

@@ -85,7 +85,8 @@ export function simulatedFiles(folders: MemoryFolders, server: MetadataServer, t
           server.namesListed += names.length
           return names
         }),
-      close() {},
+      // The client knows nothing that the server would have to hear.
+      close: () => undefined,
     }
   }
 
