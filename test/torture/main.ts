@@ -5,17 +5,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { torture } from './chaos.js'
+import { describeMachine } from './machine.js'
 import { oneFolder } from './one-folder.js'
+import { fileQueuesIn } from './part.js'
 import { reportOf } from './report.js'
-import type { View } from './troupe.js'
 
+const date = new Date()
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '2' },
     kills: { type: 'string', default: '0' },
     'every-ms': { type: 'string', default: '1200' },
     dir: { type: 'string', multiple: true, default: [tmpdir()] },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    seed: { type: 'string', default: String(date.getTime() % 1_000_000) },
   },
 })
 
@@ -25,30 +27,34 @@ function numberOf(name: 'minutes' | 'kills' | 'every-ms' | 'seed'): number {
   return number
 }
 
-function viewOf(path: string): View {
-  return { queue: `fq://${path}/queue`, intake: `fq://${path}/intake` }
-}
-
 const plan = { minutes: numberOf('minutes'), kills: numberOf('kills'), everyMs: numberOf('every-ms') }
 const seed = numberOf('seed')
 // The ledger is on a local disk: appends through two mounts of a network filesystem overwrite each other.
 const folder = await mkdtemp(join(tmpdir(), 'ptq-torture-'))
 const [first, ...others] = await oneFolder(values.dir)
-console.log(`Torturing fq://${first}/queue${others.map(path => ` = fq://${path}/queue`).join('')}, seed ${seed}`)
+const interruption = new AbortController()
+process.once('SIGINT', () => {
+  console.log('Ctrl-C: ending, then comes the report; a second one leaves at once, without it')
+  interruption.abort()
+})
+console.log(`Torturing queues in ${[first, ...others].join(' = ')}, seed ${seed}`)
 const result = await torture({
   ...plan,
   seed,
   folder,
-  ...viewOf(first),
-  views: others.map(viewOf),
+  queues: fileQueuesIn(first),
+  views: others.map(fileQueuesIn),
   options: { progress: false },
   cast: { inserter: 1, uploader: 1, worker: 3, mover: 1, retrier: 1 },
+  signal: interruption.signal,
   say: line => console.log(line),
 })
-console.log(reportOf(result))
+const command = `npm run torture -- ${process.argv.slice(2).join(' ')}`
+const occasion = { command, machine: describeMachine(first), date, seed, interrupted: interruption.signal.aborted }
+console.log(`\n${reportOf(result, occasion)}\n`)
 if (result.violations.length === 0) {
   for (const path of [folder, first]) await rm(path, { recursive: true })
 } else {
-  console.log(`The queue is in ${first}, the ledger and what the processes printed are in ${folder}`)
+  console.log(`The queues are in ${first}, the ledger and what the processes printed in ${folder}`)
   process.exitCode = 1
 }
