@@ -62,6 +62,12 @@ export interface FileCalls {
 export interface FileSystem {
   readonly blocking: FileCalls
   readonly pooled: FileCalls
+  /**
+   * Whether this host always knows what the names in `folder` stand for: true of a local disk. Over a network it may believe
+   * for a while in a name that another host has changed, and then a rename onto what is the same file by now "succeeds" and
+   * does nothing: Linux asks the server only where the two names are different files (`vfs_rename`). Default: it does.
+   */
+  knowsNames?(folder: string): Promise<boolean>
   /** Writes the whole text; it is on the disk when this resolves (fsync). Milliseconds on most disks, so never blocking. */
   writeSynced(path: string, text: string, flag: WriteFlag): Promise<void>
   /** fsync of a folder: the names in it are on the disk when this resolves. */

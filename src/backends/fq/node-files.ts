@@ -21,6 +21,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { errorCode, type FileCalls, type FileFacts, type FileSystem, isGone, type WriteFlag } from './file-system.js'
+import { pause } from './pause.js'
 
 // Names per system call and per slice: 1,024 take about 0.6 ms of the event loop on a local disk. Node reads with a
 // larger buffer no faster, and from 32,768 on far slower.
@@ -100,13 +101,18 @@ function look<T>(call: () => T): T | undefined {
   }
 }
 
+// A pooled look has time: GlusterFS takes a name for what it was for a second. Milliseconds after each look but the last.
+const STALE_PAUSES_MS = [0, 0, 200, 1_000]
+
 async function lookLater<T>(call: () => Promise<T>): Promise<T | undefined> {
-  for (let looks = 1; ; looks++) {
+  for (let looks = 0; ; looks++) {
     try {
       return await call()
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return undefined
-      if (errorCode(error) !== 'ESTALE' || looks === STALE_LOOKS) throw error
+      const pauseMs = STALE_PAUSES_MS[looks]
+      if (errorCode(error) !== 'ESTALE' || pauseMs === undefined) throw error
+      if (pauseMs > 0) await pause(pauseMs, [])
     }
   }
 }
@@ -232,10 +238,24 @@ const pooled: FileCalls = {
   },
 }
 
+// What Linux calls the filesystems of local disks, statfs(2): ext2 to ext4, XFS, Btrfs, tmpfs, overlay, ZFS, F2FS, bcachefs.
+const LOCAL_DISKS = new Set([
+  0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0x2fc12fc1, 0xf2f52010, 0xca451a4e,
+])
+
 /** The filesystem of this machine. */
 export const nodeFileSystem: FileSystem = {
   blocking,
   pooled,
+  async knowsNames(folder) {
+    if (process.platform !== 'linux') return false
+    // What can't be asked isn't known: a rename a lease more, and safe.
+    const type = await promises.statfs(folder).then(
+      found => found.type,
+      () => undefined,
+    )
+    return type !== undefined && LOCAL_DISKS.has(type)
+  },
   writeSynced: (path, text, flag) => promises.writeFile(path, text, { ...WRITING[flag], flush: true }),
   async syncFolder(path) {
     const folder = await promises.open(path, 'r')
