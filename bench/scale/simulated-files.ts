@@ -94,7 +94,7 @@ export function simulatedFiles(folders: MemoryFolders, server: MetadataServer, t
     // The library's blocking calls are sequences of single ones: so are these, and other workers get in between.
     blocking: calls,
     pooled: calls,
-    knowsNames: async () => false,
+    placeOf: async () => 'unknown' as const,
     writeSynced: path => Promise.reject(fault('ENOTSUP', path)),
     syncFolder: path => Promise.reject(fault('ENOTSUP', path)),
   }

@@ -32,7 +32,7 @@ function believingHost(onListed: () => Promise<void>): FileSystem {
     },
     rename: (from, to) => (!existsSync(from) && existsSync(to)) || blocking.rename(from, to),
   }
-  return { ...nodeFileSystem, blocking: calls, pooled: calls, knowsNames: async () => false }
+  return { ...nodeFileSystem, blocking: calls, pooled: calls, placeOf: async () => 'unknown' as const }
 }
 
 test('a host that believes in a name which another has leased until the same second does not lease the task too', () =>
@@ -41,7 +41,7 @@ test('a host that believes in a name which another has leased until the same sec
     const { options } = settableClock()
     await using first = await openQueue(root, {
       ...options,
-      fileSystem: { ...options.fileSystem, knowsNames: async () => false },
+      fileSystem: { ...options.fileSystem, placeOf: async () => 'unknown' as const },
     })
     let leased = 0
     const fileSystem = believingHost(async () => {
@@ -85,7 +85,11 @@ function renamesCounted(expected: number, knows: boolean): FileSystem {
     if (names.length === 1) assert.equal(isClaim(parseName(to.slice(to.lastIndexOf('/') + 1))?.available ?? 0), !knows)
     return blocking.rename(from, to)
   }
-  return { ...nodeFileSystem, blocking: { ...blocking, rename }, knowsNames: async () => knows }
+  return {
+    ...nodeFileSystem,
+    blocking: { ...blocking, rename },
+    placeOf: async () => (knows ? ('local' as const) : ('unknown' as const)),
+  }
 }
 
 test('a claim whose worker died counts as a lease, and ends when it has been seen for a minute', t =>

@@ -38,7 +38,7 @@ for (const [kind, holder, suffix] of [
       const path = join(folder, 'insertions')
       writeFileSync(path, '1000')
       const looks: [string, () => unknown][] = [
-        [`readFile${suffix}`, () => calls.read(path, 'there')],
+        [`readFile${suffix}`, () => calls.read(path, 'at once')],
         [`stat${suffix}`, () => calls.stat(path)],
         [`opendir${suffix}`, async () => (await calls.openFolder(folder))?.close()],
         [`open${suffix}`, () => calls.clockMs(folder)],
@@ -54,10 +54,10 @@ for (const [kind, holder, suffix] of [
       }
       // It was removed in the end.
       staleCalls(t, holder, `readFile${suffix}`, kind === 'pooled' ? 4 : 2)
-      assert.equal(await calls.read(join(folder, 'removed'), 'there'), undefined)
+      assert.equal(await calls.read(join(folder, 'removed'), 'at once'), undefined)
       staleCalls(t, holder, `readFile${suffix}`, 1)
-      assert.equal(await calls.read(path, 'there'), '1000')
-      assert.equal(await calls.read(join(folder, 'nothing'), 'there'), undefined)
+      assert.equal(await calls.read(path, 'at once'), '1000')
+      assert.equal(await calls.read(join(folder, 'nothing'), 'at once'), undefined)
     }))
 
   test(`a ${kind} rename or unlink with an old handle is a lost race`, t =>

@@ -75,11 +75,12 @@ const intruders: [string, (path: string, name: string) => void, RegExp][] = [
     /is no task/,
   ],
   [
-    'a file of three gigabytes',
+    'a file of three gigabytes, of which a worker died before,',
     (path, name) => {
-      writeFileSync(join(path, name), '')
-      truncateSync(join(path, name), 3 * 2 ** 30)
-      utimesSync(join(path, name), HOUR_AGO, HOUR_AGO)
+      const leased = name.replace(/^0/, '1000')
+      writeFileSync(join(path, leased), '')
+      truncateSync(join(path, leased), 3 * 2 ** 30)
+      utimesSync(join(path, leased), HOUR_AGO, HOUR_AGO)
     },
     /no file: EFBIG/,
   ],

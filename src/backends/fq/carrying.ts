@@ -136,7 +136,7 @@ export async function finishCarrying(from: FileQueue): Promise<number> {
 async function finishRun(from: FileQueue, name: string): Promise<number> {
   const { calls } = from.pace
   const moved = inside(from.layout.moved, name)
-  const to = await calls.read(inside(moved, DESTINATION), 'there')
+  const to = await calls.read(inside(moved, DESTINATION), 'size first')
   // Its first moments, which may have been its last, or ended meanwhile: no task is on its way.
   if (to === undefined || to === '') {
     if (await isStale(from, moved)) await removeRun(from, { moved })

@@ -71,6 +71,7 @@ export class QueueClock {
       clockMs = await this.#newestChangeMs()
     }
     if (clockMs === undefined) return false
+    await this.#pace.learnPlace(this.#layout.root)
     const nowMs = performance.now()
     this.#offsetMs = clockMs - nowMs
     this.#readAtMs = nowMs
@@ -88,6 +89,7 @@ export class QueueClock {
     let startMs = performance.now()
     let clockMs = await this.#pace.pooled.clockMs(root)
     let callMs = (performance.now() - startMs) / CALLS_A_READING
+    if (clockMs !== undefined) await this.#pace.learnPlace(root)
     const readings = this.#pace.isSlow ? 1 : READINGS
     for (let reading = 0; reading < readings && callMs > SLOW_MS; reading++) {
       await new Promise(resolve => setImmediate(resolve))

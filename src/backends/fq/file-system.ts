@@ -40,8 +40,11 @@ export interface FileCalls {
   rename(from: string, to: string): Awaitable<boolean>
   /** `false`: it was gone already. */
   unlink(path: string, likelihood: Likelihood): Awaitable<boolean>
-  /** The whole file as UTF-8; `undefined`: there is none. */
-  read(path: string, likelihood: Likelihood): Awaitable<string | undefined>
+  /**
+   * The whole file as UTF-8; `undefined`: there is none. `size first` refuses a file that would fill the memory (EFBIG), at the
+   * price of one more call.
+   */
+  read(path: string, how: 'at once' | 'size first'): Awaitable<string | undefined>
   /** Writes the whole text. Throws ENOENT without a folder. */
   write(path: string, text: string, flag: WriteFlag): Awaitable<void>
   /** `undefined`: there is nothing. */
@@ -59,15 +62,18 @@ export interface FileCalls {
   clockMs(folder: string): Awaitable<number | undefined>
 }
 
+/** A disk of this machine, one of another machine, or one that can't be told from it. */
+export type Place = 'local' | 'network' | 'unknown'
+
 export interface FileSystem {
   readonly blocking: FileCalls
   readonly pooled: FileCalls
   /**
-   * Whether this host always knows what the names in `folder` stand for: true of a local disk. Over a network it may believe
-   * for a while in a name that another host has changed, and then a rename onto what is the same file by now "succeeds" and
-   * does nothing: Linux asks the server only where the two names are different files (`vfs_rename`). Default: it does.
+   * Where the files in `folder` are. On a local disk this host always knows what names stand for. Elsewhere it may believe for
+   * a while in a name that another host has changed, and then a rename onto what is the same file by now "succeeds" and does
+   * nothing: Linux asks the server only where the two names are different files (`vfs_rename`). Default: on a local disk.
    */
-  knowsNames?(folder: string): Promise<boolean>
+  placeOf?(folder: string): Promise<Place>
   /** Writes the whole text; it is on the disk when this resolves (fsync). Milliseconds on most disks, so never blocking. */
   writeSynced(path: string, text: string, flag: WriteFlag): Promise<void>
   /** fsync of a folder: the names in it are on the disk when this resolves. */

@@ -184,7 +184,7 @@ export class History {
   }
 
   async #failureLines(id: string): Promise<FailureLine[]> {
-    const text = await this.#pace.calls.read(inside(this.#layout.failures, id), 'absent')
+    const text = await this.#pace.calls.read(inside(this.#layout.failures, id), 'size first')
     return linesOf(text).flatMap(line => parseFailure(line) ?? [])
   }
 
@@ -198,7 +198,7 @@ export class History {
   }
 
   async #text(id: string): Promise<string | undefined> {
-    return await this.#pace.calls.read(inside(this.#layout.movement, id), 'absent')
+    return await this.#pace.calls.read(inside(this.#layout.movement, id), 'size first')
   }
 
   async #replace(id: string, names: readonly string[]): Promise<void> {

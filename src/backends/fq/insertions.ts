@@ -27,11 +27,11 @@ const FREE = 'free.json'
 /** The count; 0 without the file; `NaN` where the file holds no number. */
 export async function readInsertions({ pace, layout }: FileQueue): Promise<number> {
   const read = rescue(
-    () => pace.calls.read(layout.insertions, 'there'),
+    () => pace.calls.read(layout.insertions, 'size first'),
     error => {
       // Replaced by another host: a pooled look can wait until this host knows.
       if (errorCode(error) !== 'ESTALE') throw error
-      return pace.pooled.read(layout.insertions, 'there')
+      return pace.pooled.read(layout.insertions, 'size first')
     },
   )
   const text = (await read)?.trim() ?? ''

@@ -18,6 +18,9 @@ const PAUSE_GROWTH = 1.6
 const LONGEST_PAUSE_MS = 1_000
 const PAUSE_A_LOOK = 4
 
+/** The part of a lease's length that one call may spend on taking leases. */
+const COLLECTING_SHARE = 0.25
+
 export interface LeaseOptions {
   readonly seconds: number
   readonly max: number
@@ -30,8 +33,6 @@ export class Leasing {
   readonly #candidates: Candidates
   readonly #unfit: Unfit
   readonly #claims = new Claims()
-  /** Whether one rename is a lease here, see `claims.ts`. Known from the first lease on. */
-  #knowsNames: boolean | undefined
   readonly #closing = new AbortController()
   #saidMissing = false
 
@@ -69,7 +70,6 @@ export class Leasing {
   }
 
   async #tidyAndLease(seconds: number, max: number): Promise<Lease[]> {
-    this.#knowsNames ??= await this.#queue.pace.knowsNames(this.#queue.layout.root)
     await this.#claims.endOld(this.#queue)
     return this.#leaseNow(seconds, max)
   }
@@ -80,13 +80,16 @@ export class Leasing {
     const faults: unknown[] = []
     let wanted = max
     let usedUp = false
+    // The first lease must not run out while the last is taken: over a network, a thousand may take longer than a short lease.
+    const enoughMs = performance.now() + seconds * 1000 * COLLECTING_SHARE
+    const isEnough = () => wanted === 0 || usedUp || (leases.length > 0 && performance.now() > enoughMs)
     const tried = (lease: Lease | undefined) => {
       if (lease === undefined) wanted++
       else leases.push(lease)
       return true
     }
     const step = (): Awaitable<boolean> => {
-      if (wanted === 0 || usedUp) return false
+      if (isEnough()) return false
       wanted--
       const candidate = this.#candidates.take()
       if (candidate !== undefined) return after(this.#try(candidate, seconds), tried)
@@ -97,7 +100,7 @@ export class Leasing {
       })
     }
     // A lane ends when all that is wanted is being tried; what is lost then is tried for anew.
-    while (wanted > 0 && !usedUp && faults.length === 0) {
+    while (!isEnough() && faults.length === 0) {
       await this.#queue.pace.repeat(wanted, step).catch((error: unknown) => faults.push(error))
     }
     // What was leased before a fault is handed out, it would be lost for the length of the lease; a fault that lasts is met
@@ -129,7 +132,8 @@ export class Leasing {
     const { walk } = this.#candidates
     const until = endOfLease(clock.nowSeconds + seconds, candidate.available)
     const heldPath = inside(layout.queue, nameOf(until, candidate.id))
-    const won = this.#knowsNames ? pace.calls.rename(path, heldPath) : this.#claim(candidate.id, path, heldPath)
+    // One rename is a lease only where this host knows the names, see `claims.ts`.
+    const won = pace.knowsNames ? pace.calls.rename(path, heldPath) : this.#claim(candidate.id, path, heldPath)
     if (won instanceof Promise) return won.then(there => this.#renamed(there, walk, candidate, path, until, heldPath))
     return this.#renamed(won, walk, candidate, path, until, heldPath)
   }
@@ -147,7 +151,7 @@ export class Leasing {
       return undefined
     }
     this.#candidates.won(walk)
-    const body = this.#read(candidate.id, heldPath)
+    const body = this.#read(candidate, heldPath)
     if (body instanceof Promise) return body.then(text => this.#leased(text, candidate, path, until, heldPath))
     return this.#leased(body, candidate, path, until, heldPath)
   }
@@ -158,7 +162,8 @@ export class Leasing {
     return available === 0 && body ? lease : this.#begin(lease, candidate, path, heldPath, body)
   }
 
-  #read(id: string, path: string): Awaitable<string | undefined> {
+  // A task whose first worker died may have been too long for its memory: the next one looks before it reads.
+  #read({ id, available }: TaskName, path: string): Awaitable<string | undefined> {
     const unreadable = (error: unknown) => {
       try {
         return textOfNoFile(error)
@@ -167,7 +172,7 @@ export class Leasing {
       }
     }
     try {
-      const body = this.#queue.pace.calls.read(path, 'there')
+      const body = this.#queue.pace.calls.read(path, available === 0 ? 'at once' : 'size first')
       return body instanceof Promise ? body.catch(unreadable) : body
     } catch (error) {
       return unreadable(error)

@@ -134,11 +134,13 @@ function unlessThere(error: unknown): void {
 const blocking: FileCalls = {
   rename: (from, to) => unlessGone(() => renameSync(from, to)),
   unlink: (path, likelihood) => (likelihood === 'there' || existsSync(path)) && unlessGone(() => unlinkSync(path)),
-  read: path =>
+  read: (path, how) =>
     look(() => {
-      const stats = lstatSync(path, AS_ANSWER)
-      if (stats === undefined) return undefined
-      requireReadable(path, stats)
+      if (how === 'size first') {
+        const stats = lstatSync(path, AS_ANSWER)
+        if (stats === undefined) return undefined
+        requireReadable(path, stats)
+      }
       return readFileSync(path, AS_TEXT)
     }),
   write: (path, text, flag) => writeFileSync(path, text, WRITING[flag]),
@@ -205,9 +207,9 @@ async function namesOf(folder: Dir): Promise<string[]> {
 const pooled: FileCalls = {
   rename: (from, to) => laterUnlessGone(promises.rename(from, to)),
   unlink: path => laterUnlessGone(promises.unlink(path)),
-  read: path =>
+  read: (path, how) =>
     lookLater(async () => {
-      requireReadable(path, await promises.lstat(path))
+      if (how === 'size first') requireReadable(path, await promises.lstat(path))
       return promises.readFile(path, AS_TEXT)
     }),
   write: (path, text, flag) => promises.writeFile(path, text, WRITING[flag]),
@@ -247,14 +249,10 @@ const LOCAL_DISKS = new Set([
 export const nodeFileSystem: FileSystem = {
   blocking,
   pooled,
-  async knowsNames(folder) {
-    if (process.platform !== 'linux') return false
-    // What can't be asked isn't known: a rename a lease more, and safe.
-    const type = await promises.statfs(folder).then(
-      found => found.type,
-      () => undefined,
-    )
-    return type !== undefined && LOCAL_DISKS.has(type)
+  async placeOf(folder) {
+    if (process.platform !== 'linux') return 'unknown'
+    const { type } = await promises.statfs(folder)
+    return LOCAL_DISKS.has(type) ? 'local' : 'network'
   },
   writeSynced: (path, text, flag) => promises.writeFile(path, text, { ...WRITING[flag], flush: true }),
   async syncFolder(path) {

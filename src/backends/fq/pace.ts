@@ -8,7 +8,7 @@
  */
 import type { Awaitable } from './awaitable.js'
 import { breathe } from './breathe.js'
-import type { FileCalls, FileSystem, WriteFlag } from './file-system.js'
+import type { FileCalls, FileSystem, Place, WriteFlag } from './file-system.js'
 
 // Milliseconds a call. A pooled call costs about 0.05 ms of the processor, a blocking one 0.005 ms: above half a millisecond of latency waiting
 // is what costs. Going back asks for half of that, so that a filesystem near the border doesn't flap.
@@ -29,6 +29,7 @@ export class Pace {
   readonly #concurrency: number
   readonly #durable: boolean
   readonly #label: string
+  #place: Place | undefined
   #slow: boolean
   #slowItems = 0
   #inFlight = 0
@@ -61,9 +62,18 @@ export class Pace {
     return this.#files.blocking
   }
 
-  /** Whether a rename may be trusted when another host works in `folder`, see `FileSystem`. */
-  async knowsNames(folder: string): Promise<boolean> {
-    return (await this.#files.knowsNames?.(folder)) ?? true
+  /**
+   * Learns where `folder` is, once. Over a network nothing blocks, however fast the server answers: it may hang, and Node ends
+   * the process where a blocking call meets an error at a file's close, as ESTALE does.
+   */
+  async learnPlace(folder: string): Promise<void> {
+    this.#place ??= (await this.#files.placeOf?.(folder)) ?? 'local'
+    if (this.#place === 'network') this.#slow = true
+  }
+
+  /** Whether a rename may be trusted where another host works in the folder, see `FileSystem.placeOf`. */
+  get knowsNames(): boolean {
+    return this.#place === 'local'
   }
 
   get isSlow(): boolean {
@@ -86,7 +96,7 @@ export class Pace {
     if (milliseconds > SLOW_MS) {
       this.#slow = true
       this.#adviseThreads(milliseconds)
-    } else if (milliseconds < FAST_MS) {
+    } else if (milliseconds < FAST_MS && this.#place !== 'network') {
       this.#slow = false
     }
   }

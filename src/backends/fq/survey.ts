@@ -83,7 +83,7 @@ export async function count(queue: FileQueue): Promise<Counts> {
 /** `undefined`: it is gone. */
 async function readTask({ pace }: FileQueue, path: string): Promise<string | undefined> {
   try {
-    return await pace.calls.read(path, 'there')
+    return await pace.calls.read(path, 'size first')
   } catch (error) {
     return textOfNoFile(error)
   }

@@ -119,11 +119,11 @@ export class FileUploads implements Uploads {
   async #takeUp(name: string, found: string, head: UploadHead): Promise<UploadState | undefined> {
     const { pace } = this.#queue
     const path = this.#path(`${name}/${found}`)
-    const text = await pace.calls.read(inside(path, 'upload.json'), 'there')
+    const text = await pace.calls.read(inside(path, 'upload.json'), 'size first')
     if (text === undefined) return undefined
     const begun = JSON.parse(text) as UploadHead
     requireSameUpload(name, path, begun, head)
-    const counted = Number((await pace.calls.read(inside(path, 'counted'), 'absent')) ?? 0)
+    const counted = Number((await pace.calls.read(inside(path, 'counted'), 'size first')) ?? 0)
     if ((await pace.calls.stat(inside(path, 'finished'))) !== undefined) {
       return { run: `${name}/${found}`, head: begun, stored: [], counted, finished: true }
     }

@@ -65,7 +65,7 @@ export class WorkerFiles {
   /** `undefined`: it is gone, or no file. */
   async #textOf(path: string): Promise<string | undefined> {
     try {
-      return await this.#queue.pace.pooled.read(path, 'there')
+      return await this.#queue.pace.pooled.read(path, 'size first')
     } catch (error) {
       textOfNoFile(error)
       return undefined
