@@ -151,6 +151,22 @@ describe('a worker on SQS', () => {
     })
   })
 
+  test('a worker that ends when the queue is empty leaves no receive behind that would take what is inserted next', async () => {
+    const gate = await Gate.open()
+    const tq = newQueue()
+    await tq.insert(partial(knock, gate.url))
+    proxy.requests.length = 0
+    const polled = tq.poll({ ...SOON, parallel: 2, leaseSeconds: 600, untilEmpty: true })
+    const running = await gate.knocked
+    // The idle thread looks for more all the while.
+    for (let looks = 0; looks < 5; looks++) await proxy.next('ReceiveMessage')
+    running.end()
+    assert.equal(await polled, 1)
+    const receives = proxy.requests.filter(({ action }) => action === 'ReceiveMessage')
+    assert.deepEqual([...new Set(receives.map(({ body }) => body.WaitTimeSeconds))], [0])
+    await gate.close()
+  })
+
   describe('bodies are those of Python', () => {
     test('what Python inserts is leased, run and deleted', async () => {
       const folder = await mkdtemp(join(tmpdir(), 'ptq-sqs-'))
