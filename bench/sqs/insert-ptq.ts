@@ -18,5 +18,5 @@ await runCase(
       },
     }
   },
-  { warmUp: 5_000 },
+  { warmUp: 10_000 },
 )
