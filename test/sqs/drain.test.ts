@@ -9,7 +9,7 @@ import { newTaskQueue } from './queue.js'
 import { startServer } from './server.js'
 import { startWorker } from './worker-process.js'
 
-// PTQ_TEST_SQS_TASKS=100000 runs so many: half a minute on two cores that have nothing else to do.
+// PTQ_TEST_SQS_TASKS=100000 runs so many: minutes where other tests run beside it.
 const TASKS = Number(process.env.PTQ_TEST_SQS_TASKS ?? 10_000)
 
 function* notes(ledger: string) {

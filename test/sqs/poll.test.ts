@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
-import { partial, type TaskQueue } from 'ptq'
+import { CreateQueueCommand, SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { partial, TaskQueue } from 'ptq'
 import { FaultProxy } from './fault-proxy.js'
-import { fail, knock } from './poll-tasks.js'
-import { newTaskQueue } from './queue.js'
+import { fail, knock, note } from './poll-tasks.js'
+import { ACCESS, newTaskQueue } from './queue.js'
 import { closeServer, listen, type SqsServer, startServer } from './server.js'
 import { startWorker } from './worker-process.js'
 
@@ -147,6 +149,24 @@ describe('a worker on SQS', () => {
       worker.child.kill('SIGTERM')
       assert.deepEqual(await worker.ended, { code: 143, signal: null })
     })
+  })
+
+  test("a message that is no task goes where the queue's redrive policy says; the tasks beside it are run", async () => {
+    const letters = newQueue()
+    assert.equal(await letters.enqueued(), 0)
+    const client = new SQSClient({ ...ACCESS, endpoint: server.endpoint })
+    const deadLetterTargetArn = `arn:aws:sqs:us-east-1:000000000000:${letters.url.slice('sqs://'.length)}`
+    const RedrivePolicy = JSON.stringify({ deadLetterTargetArn, maxReceiveCount: 1 })
+    const QueueName = `test-${randomUUID()}`
+    const { QueueUrl } = await client.send(new CreateQueueCommand({ QueueName, Attributes: { RedrivePolicy } }))
+    const Entries = ['{"payload": [1, 2', 'plain text'].map((MessageBody, n) => ({ Id: String(n), MessageBody }))
+    await client.send(new SendMessageBatchCommand({ QueueUrl, Entries }))
+    client.destroy()
+    const tq = new TaskQueue(`sqs://${QueueName}`, { ...ACCESS, endpoint: proxy.endpoint, emptyWindowSeconds: 0 })
+    open.push(tq)
+    await tq.insert([partial(note, 1, '/dev/null'), partial(note, 2, '/dev/null')])
+    assert.equal(await tq.poll({ ...SOON, parallel: 0, untilEmpty: true }), 2)
+    assert.equal(await letters.enqueued(), 2)
   })
 
   test('a worker that ends when the queue is empty leaves no receive behind that would take what is inserted next', async () => {
