@@ -21,16 +21,17 @@ export interface Work {
 type RunResult = Partial<Measurement> | void
 
 /**
- * Measures what `prepare` made ready. The warm-up runs `warmUp` tasks first, so that threads are there and code is hot.
+ * Measures what `prepare` made ready. The warm-up runs `warmUp` tasks first, at most as many as are measured, so that
+ * threads are there and code is hot.
  */
 export async function runCase(
   prepare: (parameters: CaseParameters) => Promise<Work> | Work,
-  options: { warmUp: number },
+  options: { warmUp: number | ((parameters: CaseParameters) => number) },
 ): Promise<void> {
   const parameters: CaseParameters = JSON.parse(process.argv[2] ?? '')
   const { n } = parameters
   const work = await prepare(parameters)
-  const warmUp = Math.min(n, options.warmUp)
+  const warmUp = Math.min(n, typeof options.warmUp === 'number' ? options.warmUp : options.warmUp(parameters))
   await work.fill?.(warmUp)
   await work.run(warmUp)
 

@@ -113,6 +113,11 @@ export interface ListedMessage extends Message {
 export interface Capabilities {
   /** How many messages `insert` takes at most in one call. */
   readonly insertBatch: number
+  /**
+   * How many calls of `insert` are worth having under way: more would only hold more messages in memory. Default: as many
+   * as the option `concurrency` of the queue allows.
+   */
+  readonly insertsAtOnce?: number
   /** How many leases `renew`, `release` and `delete` take at most in one call. */
   readonly leaseBatch: number
   /** `counts` are exact at some moment during the call; otherwise they are approximate. */

@@ -35,7 +35,8 @@ await runCase(
       },
     }
   },
-  { warmUp: 20_000 },
+  // So many for each of them: code gets hot in each process by itself.
+  { warmUp: parameters => 20_000 * numberOf(parameters, 'processes') },
 )
 
 async function startWorker(): Promise<ChildProcess> {

@@ -4,8 +4,8 @@ import type { Row } from '../row.js'
 const LOOP = 'the same calls in bare Node'
 const PYTHON = 'Python, 40 threads'
 
-const insertPython = { program: 'python/fq.py', share: 0.1 } as const
-const drainPython = { program: 'python/fq.py', share: 0.05 } as const
+const insertPython = { program: 'python/fq.py', share: 0.04 } as const
+const drainPython = { program: 'python/fq.py', share: 0.02 } as const
 
 const slow = (concurrency: number) => ({ operationMs: 2, concurrency, parallel: 0 })
 
@@ -19,7 +19,7 @@ export const FQ_ROWS: readonly Row[] = [
   {
     scope: 'fq',
     title: 'no-op tasks from a generator inserted, one thread',
-    n: 40_000,
+    n: 100_000,
     files: true,
     contenders: [
       { name: 'ptq', program: 'fq/insert-ptq.js' },
@@ -35,7 +35,7 @@ export const FQ_ROWS: readonly Row[] = [
   {
     scope: 'fq',
     title: 'no-op tasks leased, run, removed and tallied by one worker',
-    n: 40_000,
+    n: 100_000,
     files: true,
     contenders: [
       { name: 'ptq, parallel: 0', program: 'fq/drain-ptq.js', settings: { parallel: 0 } },
@@ -52,7 +52,7 @@ export const FQ_ROWS: readonly Row[] = [
   {
     scope: 'fq',
     title: 'one queue drained by worker processes that are there already',
-    n: 40_000,
+    n: 160_000,
     files: true,
     contenders: [workers(2), workers(1), workers(8)],
     targets: [

@@ -62,6 +62,8 @@ export function stringifyJson(value: unknown, options: { nan?: NanPolicy; name?:
   if (nan !== 'bare' && nan !== 'refuse' && nan !== 'null') {
     throw argumentError('nan', "'bare', 'refuse' or 'null'", nan)
   }
+  // Most tasks have a few plain arguments.
+  if (Array.isArray(value) && isNativeList(value)) return JSON.stringify(value)
   const walk = new Walk(options.name ?? 'value', nan)
   const form = walk.form(value)
   return walk.native ? JSON.stringify(form) : write(form, nan)
@@ -92,6 +94,12 @@ function isNative(value: unknown): value is string | number | boolean | null {
     default:
       return value === null
   }
+}
+
+/** A list of such values without holes, which `every` would pass over. */
+function isNativeList(list: readonly unknown[]): boolean {
+  for (let index = 0; index < list.length; index++) if (!isNative(list[index])) return false
+  return true
 }
 
 /** One pass over a value: checks it, and copies those parts that are not yet in JSON's form. */

@@ -3,9 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Backend, BatchFailure, Message } from '../backend.js'
 import { InsertError } from '../errors.js'
-import { stringifyJson } from '../json/json.js'
 import { type Progress, startProgress } from '../progress/progress.js'
-import { type BareTask, type TaskInput, toPayload } from '../tasks/task.js'
+import { type BareTask, type TaskInput, taskText } from '../tasks/task.js'
 import type { TaskSource } from '../tasks/task-source.js'
 import { messageWriter } from './message.js'
 import { QueuedTask } from './queued-task.js'
@@ -43,7 +42,7 @@ export interface InsertPlan<T = TaskInput> {
 /** The payload of a task, as JSON. @throws TypeError where it is no task, or JSON can't carry an argument */
 export function payloadText(task: TaskInput): string {
   // TaskSource takes pairs too; a pair is refused as no task.
-  return task instanceof QueuedTask ? task.payloadText : stringifyJson(toPayload(task as BareTask))
+  return task instanceof QueuedTask ? task.payloadText : taskText(task as BareTask)
 }
 
 /** The longest time that making and sending tasks may keep other work of the process waiting, in milliseconds. */
@@ -71,6 +70,7 @@ class Insertion<T> {
   readonly #write: (payloadText: string, id: string) => string
   readonly #part: InsertPart
   readonly #progress: Progress
+  readonly #mostUnderWay: number
   readonly #errors: unknown[] = []
   #batch: Message[] = []
   #underWay = 0
@@ -92,6 +92,7 @@ class Insertion<T> {
       idOf: () => randomUUID(),
       store: messages => backend.insert(messages, { delaySeconds: plan.delaySeconds }),
     }
+    this.#mostUnderWay = Math.min(plan.concurrency, backend.capabilities.insertsAtOnce ?? plan.concurrency)
     this.#progress = startProgress({ label: 'Inserting', total: plan.total, enabled: plan.progress })
   }
 
@@ -170,7 +171,7 @@ class Insertion<T> {
 
   /** Sends the batch as soon as a place is free, unless the insert ends before. */
   async #send(): Promise<void> {
-    while (this.#underWay >= this.#plan.concurrency) await this.#end()
+    while (this.#underWay >= this.#mostUnderWay) await this.#end()
     if (this.#errors.length > 0) return
     const batch = this.#batch
     const first = this.#part.first + this.#sent

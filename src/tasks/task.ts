@@ -3,7 +3,7 @@
  * fields; and how it becomes a payload (JSON that Python reads too) and comes back.
  */
 import { argumentError, UnregisteredTaskError } from '../errors.js'
-import { type JsonValue, toJsonValue } from '../json/json.js'
+import { type JsonValue, stringifyJson, toJsonValue } from '../json/json.js'
 import { plainLine } from '../plain-line.js'
 import {
   codeName,
@@ -71,6 +71,10 @@ export type TaskResult<T> = T extends readonly [infer Bare, readonly unknown[]]
 /** One for all tasks that have none: there are millions. */
 const noKwargs: Readonly<Record<string, unknown>> = Object.freeze({})
 
+/** What errors call the two kinds of arguments. */
+const ARGS = { name: 'args' } as const
+const KWARGS = { name: 'kwargs' } as const
+
 /**
  * A call of a registered function. Usually made by {@link partial}; made by hand for a function that only another
  * process, or Python, has: `new FunctionTask(['mylib.tasks', 'segment'], [1], { mip: 2 })`.
@@ -103,14 +107,26 @@ export class FunctionTask<Rest extends unknown[] = [], R = unknown> implements T
    * here and has more parameters than there are arguments
    */
   payload(): FunctionPayload {
-    const known = findFunction(this.key[0], this.key[1])
-    if (known !== undefined) checkArity(known, this.args.length, hasKeys(this.kwargs))
+    this.#checkArity()
     return [
       [this.key[0], this.key[1]],
       toJsonValue(this.args, 'args') as JsonValue[],
       toJsonValue(this.kwargs, 'kwargs') as Record<string, JsonValue>,
       -1,
     ]
+  }
+
+  /** The payload as JSON, in one pass over the arguments. @throws TypeError as {@link payload} */
+  payloadText(): string {
+    this.#checkArity()
+    const args = stringifyJson(this.args, ARGS)
+    const kwargs = this.kwargs === noKwargs ? '{}' : stringifyJson(this.kwargs, KWARGS)
+    return `[${JSON.stringify(this.key)},${args},${kwargs},-1]`
+  }
+
+  #checkArity(): void {
+    const known = findFunction(this.key[0], this.key[1])
+    if (known !== undefined) checkArity(known, this.args.length, hasKeys(this.kwargs))
   }
 
   /**
@@ -214,6 +230,13 @@ export function toPayload(input: BareTask): Payload {
   }
   if (isClassPayload(input)) return toJsonValue(input, 'payload') as ClassPayload
   throw notATask('task', input)
+}
+
+/** `stringifyJson(toPayload(input))`, for most tasks in one pass over their arguments. @throws as {@link toPayload} */
+export function taskText(input: BareTask): string {
+  return input instanceof FunctionTask && input.payload === FunctionTask.prototype.payload
+    ? input.payloadText()
+    : stringifyJson(toPayload(input))
 }
 
 /** The name that messages use for a payload: `tasks.hash`, `PrintTask`. */

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fastDisk } from '../fq/folder.js'
 import { namesIn } from '../fq/messages.js'
-import { settableClock } from '../fq/test-files.js'
-import { type Journey, journeys, withQueue } from './journeys.js'
+import { interfered, settableClock, systemError } from '../fq/test-files.js'
+import { type Journey, journeys, otherPath, withQueues } from './journeys.js'
 import { type Trouble, TroubledFiles } from './troubled-files.js'
 
 /** Past all leases. */
@@ -14,27 +14,46 @@ const LONG_SECONDS = 7 * 3600
 /** Calls of one kind on files of one folder, one after the other, differ in little: only the first are tried. */
 const SAME_CALLS = 2
 
-async function play({ prepare, act, again }: Journey, trouble: Trouble | undefined): Promise<readonly string[]> {
+/** What a filesystem does that is another than that of the first queue: nothing can be renamed between the two. */
+function refuseAcross(path: string) {
+  const isOther = (file: string) => file.startsWith(`${otherPath(path)}/`)
+  return (call: string, from: string, to: string) => {
+    if (call === 'rename' && isOther(from) !== isOther(to)) throw systemError('EXDEV', from)
+  }
+}
+
+async function play(
+  { separate = false, prepare, act, again }: Journey,
+  trouble: Trouble | undefined,
+): Promise<readonly string[]> {
   const folder = mkdtempSync(join(fastDisk, 'ptq-journey-'))
   const path = join(folder, 'queue-of-test')
   const { clock, options } = settableClock()
-  await withQueue(path, options, prepare)
+  if (separate) {
+    const blocking = refuseAcross(path)
+    const pooled = async (call: string, from: string, to: string) => blocking(call, from, to)
+    options.fileSystem = interfered({ clockMs: options.hostNowMs, blocking, pooled })
+  }
+  await withQueues(path, options, prepare)
   const files = new TroubledFiles(options.fileSystem, trouble)
   try {
-    const died = withQueue(path, { ...options, fileSystem: files.fileSystem }, tq => {
+    const died = withQueues(path, { ...options, fileSystem: files.fileSystem }, (tq, other) => {
       files.arm()
-      return act(tq)
+      return act(tq, other)
     })
     await died.catch((error: unknown) => {
       if (trouble === undefined) throw error
     })
     await files.release()
     clock.seconds += LONG_SECONDS
-    await withQueue(path, options, again)
-    assert.deepEqual(
-      namesIn(path, 'queue').filter(name => !name.startsWith('0--')),
-      [],
-    )
+    await withQueues(path, options, again)
+    for (const root of [path, otherPath(path)]) {
+      assert.deepEqual(
+        namesIn(root, 'queue').filter(name => !name.startsWith('0--')),
+        [],
+      )
+      for (const part of ['moved', 'arriving', 'movement']) assert.deepEqual(namesIn(root, part), [], part)
+    }
   } catch (cause) {
     const where = trouble && `${trouble.moment} call ${trouble.at}, ${files.calls[trouble.at - 1]}`
     throw new Error(`death ${where}: ${String(cause)} (the queue is in ${folder})`, { cause })

@@ -2,19 +2,23 @@
 import assert from 'node:assert/strict'
 import { partial, queueable, TaskQueue, type TaskQueueOptions } from 'ptq'
 
-/** A queue, and how to open it anew. */
+/** `other` is a second queue that the same process has open, on the same filesystem unless `separate`. */
 export interface Journey {
   readonly name: string
+  /** Nothing can be renamed between the two queues. */
+  readonly separate?: boolean
   prepare(tq: TaskQueue): Promise<void>
   /** What the process does that may die. */
-  act(tq: TaskQueue): Promise<unknown>
+  act(tq: TaskQueue, other: TaskQueue): Promise<unknown>
   /** The same again, by a process that was started afterwards; then what has to be true. */
-  again(tq: TaskQueue): Promise<void>
+  again(tq: TaskQueue, other: TaskQueue): Promise<void>
 }
 
 const POLL = { parallel: 0, untilEmpty: true, minBackoffWindow: 0.01, maxBackoffWindow: 0.01 } as const
 
 const UPLOAD_TASKS = 12
+
+const SIX = 6
 
 const ran: number[] = []
 
@@ -41,6 +45,23 @@ function requireEach(runs: readonly number[], count: number): void {
     each,
     'each task once',
   )
+}
+
+/** Six tasks, two of which have a past. */
+async function sixTasks(tq: TaskQueue): Promise<void> {
+  await tq.insert(Array.from({ length: SIX }, (_, n) => partial(run, n)))
+  const tasks = await tq.lease({ seconds: 60, numTasks: 2 })
+  await tq.releaseAll()
+  assert.equal(tasks.length, 2)
+}
+
+/** All of the six are in `other`, once, and nothing of them is left here; the count is never ahead. */
+async function requireMoved(tq: TaskQueue, other: TaskQueue): Promise<void> {
+  await tq.moveTo(other)
+  assert.equal(await tq.enqueued(), 0)
+  const inserted = await other.inserted()
+  assert.ok(inserted <= SIX, `${inserted} are said to be inserted`)
+  requireEach(await drained(other), SIX)
 }
 
 async function deadLetters(tq: TaskQueue): Promise<number> {
@@ -106,18 +127,49 @@ export const journeys: readonly Journey[] = [
       assert.equal(await tq.enqueued(), 2)
     },
   },
+  {
+    name: 'copying a queue',
+    prepare: sixTasks,
+    act: (tq, other) => tq.copyTo(other),
+    again: async (tq, other) => {
+      await tq.copyTo(other)
+      const inserted = await other.inserted()
+      assert.ok(inserted <= SIX, `${inserted} are said to be inserted`)
+      requireEach(await drained(other), SIX)
+      requireEach(await drained(tq), SIX)
+    },
+  },
+  {
+    name: 'moving a queue on one filesystem',
+    prepare: sixTasks,
+    act: (tq, other) => tq.moveTo(other),
+    again: requireMoved,
+  },
+  {
+    name: 'moving a queue to another filesystem',
+    separate: true,
+    prepare: sixTasks,
+    act: (tq, other) => tq.moveTo(other),
+    again: requireMoved,
+  },
 ]
 
-/** Runs `work` on the queue as one process has it open. What a dead one can't close any more is no fault of it. */
-export async function withQueue(
+/** Runs `work` on the queues as one process has them open. What a dead one can't close any more is no fault of it. */
+export async function withQueues(
   path: string,
   options: TaskQueueOptions,
-  work: (tq: TaskQueue) => Promise<unknown>,
+  work: (tq: TaskQueue, other: TaskQueue) => Promise<unknown>,
 ): Promise<void> {
   const tq = new TaskQueue(`fq://${path}`, { ...options, progress: false })
+  const other = new TaskQueue(`fq://${otherPath(path)}`, { ...options, progress: false })
   try {
-    await work(tq)
+    await work(tq, other)
   } finally {
     await tq.close()
+    await other.close()
   }
+}
+
+export function otherPath(path: string): string {
+  return `${path}-other`
 }

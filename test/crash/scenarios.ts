@@ -134,6 +134,22 @@ export const scenarios: readonly Scenario[] = [
     settled: async queue => assert.equal((await queue.counts()).leased, 0),
   },
   {
+    name: 'a release of tasks with a past',
+    prepare: threeSecondLeases,
+    act: (queue, { leases }) => queue.release(leases, { delaySeconds: 0 }),
+    mustStay: all,
+    attempts: [2, 3],
+    settled: async (queue, { leases }) => {
+      assert.equal((await queue.counts()).leased, 0)
+      const again = await leaseNow(queue, 3, 60)
+      assert.deepEqual(
+        again.map(({ attempt }) => attempt),
+        leases.map(() => 2),
+      )
+      assert.deepEqual(await queue.release(again, { delaySeconds: 0 }), [])
+    },
+  },
+  {
     name: 'a release with a delay',
     prepare: threeSecondLeases,
     act: (queue, { leases }) => queue.release(leases, { delaySeconds: 50 }),

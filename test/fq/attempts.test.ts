@@ -3,24 +3,9 @@ import { appendFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { LeaseLostError } from 'ptq'
-import type { Backend, Lease } from '#ptq/backend.js'
 import { inQueue, openQueue } from './folder.js'
-import { failure, insert, leaseNow, leaseOne, namesIn } from './messages.js'
+import { assertLost, failure, insert, leaseNow, leaseOne, namesIn } from './messages.js'
 import { settableClock } from './test-files.js'
-
-async function assertLost(queue: Backend, stale: Lease): Promise<void> {
-  for (const failures of [
-    await queue.renew([stale], 60),
-    await queue.release([stale], { delaySeconds: 0 }),
-    await queue.release([stale], { delaySeconds: 5, failure: failure(1) }),
-    await queue.delete([stale], { tally: true }),
-  ]) {
-    assert.equal(failures.length, 1)
-    assert.ok(failures[0]?.error instanceof LeaseLostError, String(failures[0]?.error))
-    assert.equal(failures[0].error.id, stale.id)
-  }
-  await assert.rejects(async () => queue.quarantine?.(stale, 'no task'), LeaseLostError)
-}
 
 test('a lease that ran out is an attempt, renewals are none', () => {
   const { clock, options } = settableClock()
@@ -40,29 +25,6 @@ test('a lease that ran out is an attempt, renewals are none', () => {
     assert.equal(lease.attempt, 5)
     assert.deepEqual(await queue.delete([lease], { tally: true }), [])
     assert.deepEqual(namesIn(root, 'movement'), [])
-  }, options)
-})
-
-test('a release without a failure gives the name back, counts nothing and writes nothing', () => {
-  const { clock, options } = settableClock()
-  return inQueue(async (queue, root) => {
-    await insert(queue, 1)
-    const fresh = namesIn(root, 'queue')
-    for (let turn = 0; turn < 3; turn++) {
-      const lease = await leaseOne(queue)
-      assert.equal(lease.attempt, 1)
-      assert.deepEqual(await queue.release([lease], { delaySeconds: 0 }), [])
-      assert.deepEqual(namesIn(root, 'queue'), fresh)
-      await assertLost(queue, lease)
-    }
-    await leaseOne(queue)
-    clock.seconds += 62
-    for (let turn = 0; turn < 3; turn++) {
-      const lease = await leaseOne(queue)
-      assert.equal(lease.attempt, 2)
-      assert.deepEqual(await queue.release([lease], { delaySeconds: 0 }), [])
-    }
-    assert.equal(readFileSync(join(root, 'movement', namesIn(root, 'movement')[0] ?? ''), 'utf8').split('\n').length, 3)
   }, options)
 })
 
@@ -91,10 +53,13 @@ test('a failure counts, is kept with the message, and waits', () => {
   return inQueue(async (queue, root) => {
     const [sent] = await insert(queue, 1)
     assert.ok(sent)
+    const names = new Set<string>()
     for (const [attempt, delaySeconds] of [0, 0, 0, 10, 10].entries()) {
       const lease = await leaseOne(queue)
       assert.equal(lease.attempt, attempt + 1)
       assert.deepEqual(await queue.release([lease], { delaySeconds, failure: failure(attempt + 1) }), [])
+      names.add(namesIn(root, 'queue').join())
+      assert.equal(names.size, attempt + 1, 'a name is never used again, also within one second')
       await assertLost(queue, lease)
       const { delayed, leased } = await queue.counts()
       assert.deepEqual({ delayed, leased }, { delayed: delaySeconds === 0 ? 0 : 1, leased: 0 })
@@ -146,6 +111,26 @@ test('releaseAll frees leases only, counts an attempt, and the former holder can
     }
     const { enqueued, leased, delayed, completed } = await queue.counts()
     assert.deepEqual({ enqueued, leased, delayed, completed }, { enqueued: 23, leased: 20, delayed: 3, completed: 0 })
+  }, options)
+})
+
+test('a former holder can’t reach the next lease after releaseAll either while that one is renewed, or is given back', () => {
+  const { options } = settableClock()
+  return inQueue(async (queue, root) => {
+    await insert(queue, 1)
+    const stale = await leaseOne(queue, 60)
+    await using other = await openQueue(root, options)
+    assert.equal(await other.queue.releaseAll?.(), 1)
+    const lease = await leaseOne(other.queue, 60)
+    assert.deepEqual(await other.queue.renew([lease], 60), [])
+    assert.deepEqual(await other.queue.renew([lease], 60), [])
+    await assertLost(queue, stale)
+    assert.deepEqual(await other.queue.release([lease], { delaySeconds: 0 }), [])
+    await assertLost(queue, stale)
+    const next = await leaseOne(other.queue, 60)
+    assert.equal(next.attempt, 2)
+    await assertLost(queue, stale)
+    assert.deepEqual(await other.queue.delete([next], { tally: true }), [])
   }, options)
 })
 

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { LeaseLostError } from 'ptq'
 import { inQueue } from './folder.js'
-import { insert, leaseNow, leaseOne, namesIn } from './messages.js'
+import { failure, insert, leaseNow, leaseOne, message, namesIn } from './messages.js'
 import { settableClock } from './test-files.js'
 
 test('find and sed change queued tasks in place', () =>
@@ -23,6 +24,40 @@ test('find and sed change queued tasks in place', () =>
     const leases = await leaseNow(queue, 20)
     assert.equal(leases.filter(({ body }) => body.includes('"busy"')).length, 20)
     assert.deepEqual(await queue.delete(leases, { tally: true }), [])
+  }))
+
+test('sed -i while a worker drains: each task is run, whole, as it was or as it became', () =>
+  inQueue(async (queue, root) => {
+    const sent = (await insert(queue, 400)).map(({ id }) => id)
+    const edit = ['queue', '-name', '0--*.json', '-exec', 'sed', '-i', 's/noop/busy/', '{}', ';']
+    // It fails for files that the worker was faster with, which is no matter.
+    const sed = spawn('find', edit, { cwd: root, stdio: 'ignore' })
+    let editing = true
+    const ended = once(sed, 'exit').then(() => {
+      editing = false
+    })
+    const runs = new Map<string, number>()
+    const edited = new Set<string>()
+    for (;;) {
+      const wasEditing = editing
+      const leases = await leaseNow(queue, 2)
+      for (const { id, body } of leases) {
+        assert.deepEqual(JSON.parse(body.replace('busy', 'noop')), JSON.parse(message(root, id).body))
+        if (body.includes('busy')) edited.add(id)
+        runs.set(id, (runs.get(id) ?? 0) + 1)
+      }
+      assert.deepEqual(await queue.delete(leases, { tally: true }), [])
+      if (leases.length === 0 && !wasEditing) break
+      // In step with the editor, so that both are at work on the same part of the folder until the end.
+      await new Promise(resolve => setTimeout(resolve, 2))
+    }
+    await ended
+    assert.deepEqual([...runs.keys()].sort(), sent.sort())
+    assert.ok(edited.size > 0, 'some were edited before they were run')
+    // The file that sed puts back is a task again.
+    const total = [...runs.values()].reduce((sum, count) => sum + count, 0)
+    assert.equal((await queue.counts()).completed, total)
+    assert.equal((await queue.counts()).enqueued, 0)
   }))
 
 test('mv reschedules a task, and takes it from its holder', () => {
@@ -61,3 +96,31 @@ test('rm of a task takes it from its holder; rm of completions starts that count
     assert.equal(failures.length, 1)
     assert.equal((await queue.counts()).completed, 1)
   }))
+
+test('rm -r of the records forgets what went before, and nothing else', () => {
+  const { clock, options } = settableClock()
+  return inQueue(async (queue, root) => {
+    await insert(queue, 3)
+    const remove = () => {
+      for (const part of ['movement', 'failures', 'staging']) rmSync(join(root, part), { recursive: true, force: true })
+    }
+    for (const [delaySeconds, failed] of [
+      [0, undefined],
+      [30, undefined],
+      [30, failure(1)],
+    ] as const) {
+      await leaseNow(queue, 3)
+      clock.seconds += 62
+      const leases = await leaseNow(queue, 3)
+      assert.equal(leases.length, 3)
+      remove()
+      const options = failed === undefined ? { delaySeconds } : { delaySeconds, failure: failed }
+      assert.deepEqual(await queue.release(leases, options), [])
+      clock.seconds += 62
+    }
+    const leases = await leaseNow(queue, 3)
+    remove()
+    assert.deepEqual(await queue.delete(leases, { tally: true }), [])
+    assert.equal((await queue.counts()).completed, 3)
+  }, options)
+})

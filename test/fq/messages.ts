@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { LeaseLostError } from 'ptq'
 import type { Backend, Failure, Lease, Message } from '#ptq/backend.js'
 
 /** A message with an envelope as Python writes it. */
@@ -31,6 +32,21 @@ export async function leaseOne(queue: Backend, seconds = 60): Promise<Lease> {
   const [lease] = await leaseNow(queue, 1, seconds)
   assert.ok(lease, 'expected a free task')
   return lease
+}
+
+/** Whatever the former holder of a task does is told lost, and changes nothing. */
+export async function assertLost(queue: Backend, stale: Lease): Promise<void> {
+  for (const failures of [
+    await queue.renew([stale], 60),
+    await queue.release([stale], { delaySeconds: 0 }),
+    await queue.release([stale], { delaySeconds: 5, failure: failure(1) }),
+    await queue.delete([stale], { tally: true }),
+  ]) {
+    assert.equal(failures.length, 1)
+    assert.ok(failures[0]?.error instanceof LeaseLostError, String(failures[0]?.error))
+    assert.equal(failures[0].error.id, stale.id)
+  }
+  await assert.rejects(async () => queue.quarantine?.(stale, 'no task'), LeaseLostError)
 }
 
 /** The names in a folder of the queue, sorted; none where there is no such folder. */

@@ -97,6 +97,25 @@ test('each side takes over the leases of the other that ran out; late holders ch
     assertNothingLeft(root)
   }))
 
+test('a task with a past that we give back is free for Python, which finishes it; its late holder changes nothing', () =>
+  shared(async (ours, python, root, clock) => {
+    const [sent] = await insert(ours, 1)
+    age(root)
+    assert.ok(python.lease(30))
+    clock.seconds += 31
+    const lease = await leaseOne(ours, 30)
+    assert.equal(lease.attempt, 2)
+    assert.deepEqual(await ours.release([lease], { delaySeconds: 0 }), [])
+    assert.equal(python.leased, 0)
+    assert.equal(python.lease(30)?.id, sent?.id)
+    const [lost] = await ours.delete([lease], { tally: true })
+    assert.ok(lost?.error instanceof LeaseLostError)
+    python.renew(lease.id, 60)
+    python.delete(lease.id, { tally: true })
+    assert.equal((await ours.counts()).completed, 1)
+    assertNothingLeft(root)
+  }))
+
 test('Python releases our leases, purges our tasks, and finishes a task that failed with us', () =>
   shared(async (ours, python, root, clock) => {
     await insert(ours, 2)

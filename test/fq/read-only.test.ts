@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { chmodSync } from 'node:fs'
+import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { LeaseLostError } from 'ptq'
 import { inFolder, openQueue } from './folder.js'
 import { insert, leaseNow, messages, namesIn } from './messages.js'
 import { interfered, systemError } from './test-files.js'
@@ -86,4 +87,50 @@ test('a reader that may write nothing takes the newest change of the queue where
       await using reader = await openQueue(root, { fileSystem: readOnly, hostNowMs })
       assert.equal((await reader.queue.counts()).leased, leased, `${skewSeconds} s`)
     }
+  }))
+
+/** Runs `work` as a user who may do nothing in `folder`. */
+async function lockedOut(folder: string, work: () => Promise<void>): Promise<void> {
+  const isRoot = process.getuid?.() === 0
+  chmodSync(folder, isRoot ? 0o700 : 0o000)
+  // Whom modes don't bind becomes for a while somebody whom they do: nobody.
+  if (isRoot) process.seteuid?.(65_534)
+  try {
+    await work()
+  } finally {
+    if (isRoot) process.seteuid?.(0)
+    chmodSync(folder, 0o755)
+  }
+}
+
+test('a path without permission is refused, also by a queue that was opened before; nothing is changed', () =>
+  inFolder(async folder => {
+    chmodSync(folder, 0o755)
+    const home = join(folder, 'home')
+    mkdirSync(home)
+    const root = join(home, 'queue-of-test')
+    await using opened = await openQueue(root)
+    const { queue } = opened
+    await insert(queue, 2)
+    const leases = await leaseNow(queue)
+    await lockedOut(home, async () => {
+      await assert.rejects(
+        openQueue(root),
+        /Expected the folder of a queue at .*queue-of-test, but it can't be looked at: .*EACCES/,
+      )
+      const verbs: (() => Promise<unknown> | undefined)[] = [
+        () => queue.counts(),
+        () => queue.purge({ native: false }),
+        () => leaseNow(queue),
+        () => queue.addInserted?.(1),
+        () => queue.insert(messages(root, 2), { delaySeconds: 0 }),
+      ]
+      for (const verb of verbs) await assert.rejects(async () => verb(), /EACCES.*queue-of-test/)
+      await assert.rejects(async () => queue.addInserted?.(1), /^Error: Counting inserted tasks failed in fq:/)
+      const [failed] = await queue.delete(leases, { tally: true })
+      assert.match(failed?.error.message ?? '', /EACCES.*queue-of-test/)
+      assert.ok(!(failed?.error instanceof LeaseLostError))
+    })
+    assert.deepEqual(await queue.delete(leases, { tally: true }), [])
+    assert.equal(namesIn(root, 'queue').length, 1)
   }))

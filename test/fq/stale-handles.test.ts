@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
 import { inFolder, inQueue, openQueue } from './folder.js'
 import { insert, leaseOne, namesIn } from './messages.js'
-import { interfered, systemError } from './test-files.js'
+import { interfered, nodeCode, systemError } from './test-files.js'
 
 /** The next `times` calls of a function of `node:fs` meet an old handle, as over NFS when another host replaced the file. */
 function staleCalls(t: TestContext, holder: object, name: string, times: number): void {
@@ -47,7 +47,7 @@ for (const [kind, holder, suffix] of [
         staleCalls(t, holder, name, 2)
         assert.notEqual(await look(), null)
         staleCalls(t, holder, name, 3)
-        await assert.rejects(async () => look(), { code: 'ESTALE' }, name)
+        await assert.rejects(async () => look(), { code: nodeCode('ESTALE') }, name)
       }
       staleCalls(t, holder, `readFile${suffix}`, 1)
       assert.equal(await calls.read(path, 'there'), '1000')

@@ -1,3 +1,5 @@
+import { constants } from 'node:os'
+import { getSystemErrorName } from 'node:util'
 import type { FileCalls, FileSystem } from '#ptq/backends/fq/file-system.js'
 import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
 
@@ -43,8 +45,15 @@ function interfered({ blocking: block, pooled: pool, clockMs }: Interference): F
 
 export { interfered }
 
+/** The code that Node gives an error: of some it knows only the number, `Unknown system error -116` for ESTALE. */
+export function nodeCode(name: string): string {
+  const number = new Map(Object.entries(constants.errno)).get(name)
+  return number === undefined ? name : getSystemErrorName(-number)
+}
+
 /** An error of the filesystem, as Node throws it. */
-export function systemError(code: string, path: string): Error {
+export function systemError(name: string, path: string): Error {
+  const code = nodeCode(name)
   return Object.assign(new Error(`${code}: made by the test, open '${path}'`), { code, path })
 }
 

@@ -1,21 +1,24 @@
 /** The torture itself: processes work on one queue and are hit by signals at random; then everything is reconciled. */
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { type QueuedTask, TaskQueue, type TaskQueueOptions } from 'ptq'
-import { linesOf, type Signal } from './ledger.js'
-import type { Role } from './part.js'
-import { type Findings, reconcile } from './reconcile.js'
+import type { TaskQueueOptions } from 'ptq'
+import { commandAt } from './commands.js'
+import { drain, finishCopy } from './drain.js'
+import { LedgerReader, type Signal } from './ledger.js'
+import { openQueues } from './opening.js'
+import type { Queues, Role } from './part.js'
+import { type Findings, Reconciliation } from './reconcile.js'
 import { Troupe } from './troupe.js'
 
 export interface Torture {
-  /** A folder of its own: the ledger, what the processes print, and the file queue. */
+  /** A folder of its own on a local disk: the ledger, and what the processes print. */
   readonly folder: string
-  /** The queue that is tortured, and one that movers empty into it. */
-  readonly queue: string
-  readonly intake: string | undefined
+  readonly queues: Queues
+  /** The same queues through other mounts of their filesystem, as other hosts see them. Default: none. */
+  readonly views?: readonly Queues[]
   readonly options: TaskQueueOptions
-  /** How many of each role are kept running. */
+  /** How many of each role are kept running, beside one `ptq` command at a time. */
   readonly cast: Readonly<Partial<Record<Role, number>>>
   /** It goes on for so long, and until so many processes were killed or asked to stop. */
   readonly minutes: number
@@ -23,7 +26,9 @@ export interface Torture {
   /** The mean time between two signals. */
   readonly everyMs: number
   readonly seed: number
-  /** Told what is going on, some times a minute. */
+  /** Its abort ends the torture early: everything is reconciled all the same. */
+  readonly signal?: AbortSignal
+  /** Told what is going on, once a minute. */
   readonly say: (line: string) => void
 }
 
@@ -41,26 +46,37 @@ const ASKS = 0.2
 /** A process is stopped for at most so long, longer than a lease. */
 const LONGEST_STOP_MS = 6_000
 
-/** Each round runs what the last one brought back from the dead letters. */
-const DRAINS = 20
-
-const SAY_EVERY_MS = 20_000
+const SAY_EVERY_MS = 60_000
 
 export async function torture(plan: Torture): Promise<TortureResult> {
-  const { folder, queue, intake, options, cast, everyMs, say } = plan
+  const { folder, queues, options, cast, everyMs, say } = plan
   mkdirSync(folder, { recursive: true })
   const ledger = join(folder, 'ledger')
-  const uploadNumber = join(folder, 'upload-number')
-  const troupe = new Troupe({ queue, intake, options, ledger, uploadNumber }, join(folder, 'output'))
+  const base = { options, ledger, uploadNumber: join(folder, 'upload-number') }
+  const troupe = new Troupe(base, [queues, ...(plan.views ?? [])], join(folder, 'output'))
+  const reader = new LedgerReader(ledger)
+  const reconciliation = new Reconciliation()
   const random = randomFrom(plan.seed)
   const startMs = performance.now()
   const endMs = startMs + plan.minutes * 60_000
   let killed = 0
   let stopped = 0
+  let turn = 0
+  const sayHowFar = () => {
+    reconciliation.read(reader.newLines())
+    const minutes = ((performance.now() - startMs) / 60_000).toFixed(1)
+    const megabytes = Math.round(process.memoryUsage.rss() / 2 ** 20)
+    say(
+      `${minutes} min: ${killed} kills, ${stopped} stops, ${reconciliation.inserted} tasks inserted, ` +
+        `${reconciliation.runs} runs, ${troupe.violations.length} processes ended wrongly, ${megabytes} MB`,
+    )
+  }
   let saidMs = startMs
   try {
-    while (performance.now() < endMs || killed < plan.kills) {
+    await openQueues(queues, options, ledger)
+    while ((performance.now() < endMs || killed < plan.kills) && plan.signal?.aborted !== true) {
       troupe.fill(cast)
+      if (troupe.running('ptq-') === 0) troupe.run(commandAt(turn++))
       // The torture's own rhythm: between none and twice the mean.
       await setTimeout(random() * 2 * everyMs)
       const dice = random()
@@ -68,18 +84,20 @@ export async function torture(plan: Torture): Promise<TortureResult> {
       if (!troupe.hit(signal, random(), random() * LONGEST_STOP_MS)) continue
       if (signal === 'SIGSTOP') stopped++
       else killed++
-      if (performance.now() - saidMs > SAY_EVERY_MS) {
-        saidMs = performance.now()
-        say(`${((saidMs - startMs) / 60_000).toFixed(1)} minutes, ${killed} kills, ${stopped} stops`)
-      }
+      if (performance.now() - saidMs < SAY_EVERY_MS) continue
+      saidMs = performance.now()
+      sayHowFar()
     }
     await troupe.askAll()
-    say('all processes have ended; draining what they left')
-    const atEnd = await drain(plan, troupe)
-    const findings = reconcile(linesOf(readFileSync(ledger, 'utf8')), atEnd)
+    sayHowFar()
+    say('all processes have ended; looking at the copy, then draining what they left')
+    const copyFaults = await finishCopy(queues, options, troupe)
+    const drained = await drain(queues, options, troupe)
+    reconciliation.read(reader.newLines())
+    const findings = reconciliation.findings(drained)
     return {
       ...findings,
-      violations: [...troupe.violations, ...findings.violations],
+      violations: [...troupe.violations, ...copyFaults, ...findings.violations],
       killed,
       stopped,
       processes: troupe.started,
@@ -88,42 +106,6 @@ export async function torture(plan: Torture): Promise<TortureResult> {
   } finally {
     await troupe.killAll()
   }
-}
-
-/** Runs everything that is left: nobody is killed any more, so what the dead held may be given back at once. */
-async function drain({ queue, intake, options }: Torture, troupe: Troupe) {
-  await using main = new TaskQueue(queue, options)
-  await using from = new TaskQueue(intake ?? queue, options)
-  await using buried = new TaskQueue(`${queue}/failed`, options)
-  const keysOf = async (tasks: AsyncIterable<QueuedTask>) => {
-    const keys: string[] = []
-    for await (const task of tasks) keys.push(keyOf(task))
-    return keys
-  }
-  for (let round = 0; round < DRAINS; round++) {
-    await from.releaseAll()
-    if (intake !== undefined) await troupe.start('mover', { untilEmpty: true }).ended
-    await main.releaseAll()
-    const workers = [1, 2].map(() => troupe.start('worker', { untilEmpty: true }).ended)
-    await Promise.all(workers)
-    const dead = await keysOf(main.failures())
-    if (dead.length > 0) await buried.releaseAll()
-    await troupe.start('retrier', { untilEmpty: true }).ended
-    if ((await main.isEmpty()) && (await from.isEmpty())) break
-  }
-  const counts = await main.status()
-  const intakeCounts = intake === undefined ? undefined : await from.status()
-  return {
-    left: [...(await keysOf(main.tasks())), ...(intake === undefined ? [] : await keysOf(from.tasks()))],
-    dead: await keysOf(main.failures()),
-    inserted: counts.inserted + (intakeCounts?.inserted ?? 0),
-    completed: counts.completed,
-  }
-}
-
-function keyOf(task: QueuedTask): string {
-  const payload = task.payload()
-  return Array.isArray(payload) ? String(payload[1][0]) : task.id
 }
 
 /** Numbers from 0 to 1 that follow from a seed (mulberry32, public domain). */

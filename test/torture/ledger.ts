@@ -1,13 +1,14 @@
 /**
- * What happened, written down by everybody it happened to: lines `<verb> <pid> <what>,<what>,…`, each appended with one
- * write, so that no kill leaves half a line between two others.
+ * What happened, written down by everybody it happened to: lines `<verb> <player> <what>,<what>,…`, each appended with
+ * one write, so that no kill leaves half a line between two others. A player is a process of the torture: its number is
+ * given once, while the system gives a pid again within the hour.
  */
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, closeSync, openSync, readSync } from 'node:fs'
 
 /**
  * `intend`, `inserted`: before and after an insert. `held`, `run`, `done`, `lost`, `failed`, `dead`: by workers; `run` is
- * the task's own work. `moving`, `copied`, `moved`: by movers. `retrying`, `retried`: of dead letters. `SIG…`: by whoever
- * sends the signal, before it does.
+ * the task's own work, `done` comes after the task was deleted. `moving`, `copied`, `moved`: by movers. `retrying`,
+ * `retried`: of dead letters. `SIG…`: by whoever sends the signal, before it does.
  */
 export type LedgerVerb =
   | 'intend'
@@ -27,24 +28,65 @@ export type LedgerVerb =
 
 export type Signal = 'SIGKILL' | 'SIGTERM' | 'SIGSTOP'
 
-/** Writes one line; `pid` is that of whoever it is about, this process by default. */
-export function note(ledger: string, verb: LedgerVerb, what: readonly string[], pid = process.pid): void {
-  appendFileSync(ledger, `${verb} ${pid} ${what.join(',')}\n`)
+/** The environment variable that tells a process, and its threads, which player it is. */
+export const PLAYER_VARIABLE = 'PTQ_TORTURE_PLAYER'
+
+/** Writes one line; `player` is whoever it is about, this process by default. */
+export function note(
+  ledger: string,
+  verb: LedgerVerb,
+  what: readonly string[],
+  player = Number(process.env[PLAYER_VARIABLE]),
+): void {
+  appendFileSync(ledger, `${verb} ${player} ${what.join(',')}\n`)
 }
 
 export interface LedgerLine {
   readonly verb: LedgerVerb
-  readonly pid: number
+  readonly player: number
   /** Keys of tasks; of a signal, the role that got it. */
   readonly what: readonly string[]
 }
 
-/** The lines of a ledger. Throws where one isn't whole. */
+/** The lines of a part of a ledger. Throws where one isn't whole. */
 export function* linesOf(text: string): Generator<LedgerLine> {
   for (const line of text.split('\n')) {
     if (line === '') continue
-    const [, verb, pid, what] = /^(\w+) (\d+) (\S+)$/.exec(line) ?? []
+    const [, verb, player, what] = /^(\w+) (\d+) (\S+)$/.exec(line) ?? []
     if (verb === undefined || what === undefined) throw new Error(`Expected a line of the ledger, got ${line}`)
-    yield { verb: verb as LedgerVerb, pid: Number(pid), what: what.split(',') }
+    yield { verb: verb as LedgerVerb, player: Number(player), what: what.split(',') }
+  }
+}
+
+const CHUNK_BYTES = 1 << 20
+
+/** Reads a ledger while it grows: a piece at a time, for an hour's is too large for one string. */
+export class LedgerReader {
+  readonly #path: string
+  #offset = 0
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  /** The whole lines that were written since the last call. */
+  *newLines(): Generator<LedgerLine> {
+    const file = openSync(this.#path, 'a+')
+    try {
+      for (;;) {
+        const chunk = Buffer.allocUnsafe(CHUNK_BYTES)
+        const read = chunk.subarray(0, readSync(file, chunk, 0, CHUNK_BYTES, this.#offset))
+        const end = read.lastIndexOf('\n') + 1
+        if (end === 0) {
+          if (read.length === CHUNK_BYTES)
+            throw new Error(`Expected a line end within ${CHUNK_BYTES} bytes of the ledger`)
+          return
+        }
+        this.#offset += end
+        yield* linesOf(read.toString('utf8', 0, end))
+      }
+    } finally {
+      closeSync(file)
+    }
   }
 }

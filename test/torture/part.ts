@@ -1,16 +1,30 @@
-/** What each process of the torture is told: one argument, JSON. */
+/** The queues of the torture, and what each of its processes is told: one argument, JSON. */
 import type { TaskQueueOptions } from 'ptq'
 
 export type Role = 'inserter' | 'uploader' | 'worker' | 'mover' | 'retrier'
 
+/** URLs of queues. */
+export interface Queues {
+  /** The one that workers drain. */
+  readonly main: string
+  /** The one whose tasks movers lease, insert into the main one, and delete. */
+  readonly intake: string
+  /** The one whose tasks `ptq mv` moves into the main one. */
+  readonly transit: string
+  /** Where `ptq cp` copies the main one to. */
+  readonly backup: string
+}
+
+export function fileQueuesIn(folder: string): Queues {
+  const url = (name: string) => `fq://${folder}/${name}`
+  return { main: url('queue'), intake: url('intake'), transit: url('transit'), backup: url('backup') }
+}
+
 export interface Part {
   readonly role: Role
-  /** Tells it from every other process of its role that was ever started: a part of its tasks' keys. */
-  readonly name: string
-  /** The queue that workers drain. */
-  readonly queue: string
-  /** The queue that movers empty into it; `undefined`: there are no movers. */
-  readonly intake: string | undefined
+  /** The number of the process: no other that was ever started has it. */
+  readonly player: number
+  readonly queues: Queues
   readonly options: TaskQueueOptions
   readonly ledger: string
   /** A file with the number of the upload that an uploader is to begin or to continue. */

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
+import { appendFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import { linesOf } from './ledger.js'
+import { LedgerReader, linesOf, note } from './ledger.js'
 import { type QueueAtEnd, reconcile } from './reconcile.js'
 
 const EMPTY: QueueAtEnd = { left: [], dead: [], inserted: 2, completed: 2 }
@@ -22,6 +26,9 @@ function violationsOf(ledger: string, atEnd: Partial<QueueAtEnd> = {}): readonly
 
 test('a run in which all went well breaks no promise', () => assert.deepEqual(violationsOf(GOOD), []))
 
+/** The same, but worker 2 ended between running the first task and deleting it, and worker 3 ran it. */
+const TWICE = `${GOOD.replace('done 2 n-a.', 'run 3 n-a.')}done 3 n-a.\n`
+
 const faults: [string, string, RegExp, Partial<QueueAtEnd>?][] = [
   ['a task that never ran', GOOD.replace(/(run|done) 2 n-b.\n/g, ''), /^1 tasks were lost: n-b\.$/, { completed: 1 }],
   ['a task that is still queued', GOOD, /^1 tasks were left in the queue: n-b\.$/, { left: ['n-b.'] }],
@@ -30,10 +37,10 @@ const faults: [string, string, RegExp, Partial<QueueAtEnd>?][] = [
   ['two runs without a reason', `${GOOD}run 3 n-a.\n`, /^1 tasks ran twice without a kill or a lost lease: n-a\.$/],
   [
     'a kill that explains one of three runs',
-    `${GOOD}run 3 n-a.\nrun 4 n-a.\nSIGKILL 3 worker\n`,
+    `${TWICE}run 4 n-a.\nSIGKILL 4 worker\n`,
     /^1 tasks ran twice without a kill/,
   ],
-  ['a stop that explains nothing', `${GOOD}run 3 n-a.\nSIGSTOP 3 worker\n`, /^1 tasks ran twice without a kill/],
+  ['a stop that explains nothing', `${TWICE}SIGSTOP 2 worker\n`, /^1 tasks ran twice without a kill/],
   ['more inserted than there were tasks', GOOD, /^inserted is 3, ahead of the 2/, { inserted: 3 }],
   ['fewer inserted than were acknowledged', GOOD, /^inserted is 1, behind the 2/, { inserted: 1 }],
   ['more completed than ran', GOOD, /^completed is 3, ahead of 2 runs/, { completed: 3 }],
@@ -49,17 +56,57 @@ for (const [what, ledger, expected, atEnd] of faults) {
 }
 
 for (const [what, more] of [
-  ['the worker of the first run was killed', 'run 3 n-a.\nSIGKILL 2 worker\n'],
-  ['a worker was told that its lease was lost', 'run 3 n-a.\nlost 3 n-a.\n'],
-  ['a mover was killed between its two steps', 'run 3 n-a.\nmoving 4 n-a.\n'],
-  ['a retry was killed between its two steps', 'run 3 n-a.\nretrying 4 n-a.\n'],
+  ['the worker of the first run was killed', 'SIGKILL 2 worker\n'],
+  ['a worker was told that its lease was lost', 'lost 2 n-a.\n'],
+  ['a mover was killed between its two steps', 'moving 4 n-a.\n'],
+  ['a retry was killed between its two steps', 'retrying 4 n-a.\n'],
+  ['a worker was killed while it buried it', 'held 4 n-a.\ndead 2 n-a.\nSIGKILL 4 worker\n'],
 ] as const) {
   test(`a second run is explained where ${what}`, () => {
-    const findings = reconcile(linesOf(GOOD + more), EMPTY)
+    const findings = reconcile(linesOf(TWICE + more), EMPTY)
     assert.deepEqual(findings.violations, [])
     assert.equal(findings.duplicates, 1)
   })
 }
 
+/** Tasks that `ptq mv` moves are counted in two queues. */
+const CARRIED = `intend 1 n-carried1-0.,n-carried1-1.
+inserted 1 n-carried1-0.,n-carried1-1.
+run 2 n-carried1-0.
+run 2 n-carried1-1.
+`
+
+for (const [inserted, more, expected] of [
+  [4, '', []],
+  [3, '', ['inserted is 3, behind the 4 that were acknowledged']],
+  [3, 'SIGKILL 3 ptq-mv\n', []],
+  [5, 'SIGKILL 3 ptq-mv\n', ['inserted is 5, ahead of the 4 tasks there were']],
+] as const) {
+  test(`two moved tasks counted as ${inserted}, ${more === '' ? 'without a kill' : 'with a killed move'}`, () =>
+    assert.deepEqual(violationsOf(CARRIED + more, { inserted }), expected))
+}
+
+test('the count of a cut-off upload may be behind, that of a whole one not', () => {
+  const whole = 'intend 1 n-upload0-0.\ninserted 1 n-upload0-0.\nrun 2 n-upload0-0.\n'
+  const atEnd = { inserted: 0, completed: 1 }
+  assert.deepEqual(violationsOf(whole, atEnd), ['inserted is 0, behind the 1 that were acknowledged'])
+  assert.deepEqual(violationsOf(`intend 3 n-upload0-0.\n${whole}`, atEnd), [])
+})
+
 test('half a line in the ledger is an error', () =>
   assert.throws(() => [...linesOf('run 2\nrun 2 n-a.\n')], /got run 2/))
+
+test('a ledger is read while it grows, a whole line at a time', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'ptq-ledger-'))
+  const path = join(folder, 'ledger')
+  const reader = new LedgerReader(path)
+  assert.deepEqual([...reader.newLines()], [])
+  note(path, 'run', ['n-a.'], 7)
+  appendFileSync(path, 'done 7')
+  assert.deepEqual([...reader.newLines()], [{ verb: 'run', player: 7, what: ['n-a.'] }])
+  appendFileSync(path, ' n-a.\n')
+  // More than one piece.
+  appendFileSync(path, 'held 8 n-b.\n'.repeat(100_000))
+  assert.equal([...reader.newLines()].length, 100_001)
+  await rm(folder, { recursive: true })
+})

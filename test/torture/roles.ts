@@ -1,10 +1,10 @@
 /** What the processes of the torture do, each until it is killed or asked to stop. */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
-import { LeaseLostError, partial, type QueuedTask, TaskQueue } from 'ptq'
+import { LeaseLostError, partial, TaskQueue } from 'ptq'
 import { note } from './ledger.js'
 import type { Part } from './part.js'
-import { keyOf, kindAt, kindOf, leaveTrace } from './tasks.js'
+import { heal, keyIn, keyOf, kindAt, kindOf, leaveTrace } from './tasks.js'
 
 /** Inserters wait while so many tasks are queued. */
 const ENOUGH_TASKS = 1_500
@@ -16,54 +16,45 @@ const BATCH = 25
 const UPLOAD_TASKS = 2_200
 const PAUSE_MS = 150
 
-/** The key of a task that `leaveTrace` runs. */
-function keyIn(task: QueuedTask): string {
-  const payload = task.payload()
-  const key: unknown = Array.isArray(payload) ? payload[1][0] : undefined
-  if (typeof key !== 'string') throw new Error(`Expected a task of the torture, got ${task.payloadText}`)
-  return key
-}
-
 async function whileFull(tq: TaskQueue, signal: AbortSignal, pauseMs = PAUSE_MS): Promise<void> {
   do await setTimeout(pauseMs)
   while (!signal.aborted && (await tq.enqueued()) > ENOUGH_TASKS)
 }
 
-/** Inserts some tasks at a time, now and then with a delay, into the intake or the queue itself. */
-export async function insertForEver(
-  { name, queue, intake, options, ledger }: Part,
-  signal: AbortSignal,
-): Promise<void> {
-  await using main = new TaskQueue(queue, options)
-  await using other = new TaskQueue(intake ?? queue, options)
+/** Inserts some tasks at a time, now and then with a delay, in turn into each queue that leads to the main one. */
+export async function insertForEver({ player, queues, options, ledger }: Part, signal: AbortSignal): Promise<void> {
+  await using main = new TaskQueue(queues.main, options)
+  await using intake = new TaskQueue(queues.intake, options)
+  await using transit = new TaskQueue(queues.transit, options)
+  const turns = [main, intake, main, transit]
   for (let batch = 0; !signal.aborted; batch++) {
+    const tq = turns[batch % turns.length] ?? main
     const keys = Array.from({ length: BATCH }, (_, at) => {
       const index = batch * BATCH + at
-      return keyOf(kindAt(index), name, index)
+      return keyOf(kindAt(index), tq === transit ? 'carried' : 'inserted', String(player), index)
     })
-    const tq = batch % 2 === 0 ? main : other
     note(ledger, 'intend', keys)
     await tq.insert(
       keys.map(key => partial(leaveTrace, key, ledger)),
-      { delaySeconds: batch % 10 === 5 ? 1 : 0 },
+      { delaySeconds: batch % 10 === 4 ? 1 : 0 },
     )
     note(ledger, 'inserted', keys)
-    await whileFull(tq, signal)
+    await whileFull(main, signal)
   }
 }
 
 /** Long inserts under a name: whoever is started after a kill goes on with the one that was cut off. */
 export async function uploadForEver(
-  { queue, options, ledger, uploadNumber }: Part,
+  { queues, options, ledger, uploadNumber }: Part,
   signal: AbortSignal,
 ): Promise<void> {
-  await using tq = new TaskQueue(queue, options)
+  await using tq = new TaskQueue(queues.main, options)
   let number = existsSync(uploadNumber) ? Number(readFileSync(uploadNumber, 'utf8')) : 0
   for (; !signal.aborted; number++) {
     // Whoever was killed after this and before the end of the upload: the next one finds the same number.
     writeFileSync(`${uploadNumber}.new`, String(number))
     renameSync(`${uploadNumber}.new`, uploadNumber)
-    const keys = Array.from({ length: UPLOAD_TASKS }, (_, index) => keyOf('n', `upload${number}`, index))
+    const keys = Array.from({ length: UPLOAD_TASKS }, (_, index) => keyOf('n', 'upload', String(number), index))
     note(ledger, 'intend', keys)
     await tq.insert(
       keys.map(key => partial(leaveTrace, key, ledger)),
@@ -75,8 +66,8 @@ export async function uploadForEver(
 }
 
 /** Runs tasks on two threads. SIGTERM is `poll`'s own, from its first look at the queue on. */
-export async function work({ queue, options, ledger, untilEmpty }: Part): Promise<void> {
-  await using tq = new TaskQueue(queue, options)
+export async function work({ queues, options, ledger, untilEmpty }: Part): Promise<void> {
+  await using tq = new TaskQueue(queues.main, options)
   const { events } = tq
   const sayReady = () => {
     events.off('leased', sayReady).off('idle', sayReady)
@@ -102,13 +93,9 @@ export async function work({ queue, options, ledger, untilEmpty }: Part): Promis
 }
 
 /** Moves tasks from the intake into the queue, by hand. */
-export async function moveTasks(
-  { queue, intake, options, ledger, untilEmpty }: Part,
-  signal: AbortSignal,
-): Promise<void> {
-  if (intake === undefined) return
-  await using from = new TaskQueue(intake, options)
-  await using to = new TaskQueue(queue, options)
+export async function moveTasks({ queues, options, ledger, untilEmpty }: Part, signal: AbortSignal): Promise<void> {
+  await using from = new TaskQueue(queues.intake, options)
+  await using to = new TaskQueue(queues.main, options)
   while (!signal.aborted) {
     const tasks = await from.lease({ seconds: LEASE_SECONDS, numTasks: 20, waitSeconds: 0.3, signal })
     if (tasks.length === 0 && untilEmpty && (await from.isEmpty())) return
@@ -130,14 +117,15 @@ export async function moveTasks(
 
 /** Puts dead letters back that should not be there: all but poison. */
 export async function retryDeadLetters(
-  { queue, options, ledger, untilEmpty }: Part,
+  { queues, options, ledger, untilEmpty }: Part,
   signal: AbortSignal,
 ): Promise<void> {
-  await using tq = new TaskQueue(queue, options)
+  await using tq = new TaskQueue(queues.main, options)
   do {
     const keys: string[] = []
     for await (const letter of tq.failures()) if (kindOf(keyIn(letter)) !== 'p') keys.push(keyIn(letter))
     for (const key of keys) {
+      heal(ledger, key)
       note(ledger, 'retrying', [key])
       await tq.retry({ match: key })
       note(ledger, 'retried', [key])

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { torture } from './chaos.js'
+import { describeMachine } from './machine.js'
+import { fileQueuesIn } from './part.js'
 import { reportOf } from './report.js'
 
 /** A short torture; `npm run torture` goes on for as long as it is told. */
@@ -14,8 +16,7 @@ test(`${KILLS} kills of inserters, workers, movers and retriers lose nothing, an
   const seed = Date.now() % 1_000_000
   const result = await torture({
     folder,
-    queue: `fq://${folder}/queue`,
-    intake: `fq://${folder}/intake`,
+    queues: fileQueuesIn(folder),
     options: { progress: false },
     cast: { inserter: 1, uploader: 1, worker: 2, mover: 1, retrier: 1 },
     minutes: 0,
@@ -24,8 +25,14 @@ test(`${KILLS} kills of inserters, workers, movers and retriers lose nothing, an
     seed,
     say: line => t.diagnostic(line),
   })
-  t.diagnostic(`seed ${seed}`)
-  for (const line of reportOf(result).split('\n')) t.diagnostic(line)
+  const occasion = {
+    command: 'npm test torture',
+    machine: describeMachine(folder),
+    date: new Date(),
+    seed,
+    interrupted: false,
+  }
+  for (const line of reportOf(result, occasion).split('\n')) t.diagnostic(line)
   assert.deepEqual(result.violations, [], `the queue, the ledger and what the processes printed are in ${folder}`)
   assert.ok(result.tasks > 0 && result.killed >= KILLS)
   await rm(folder, { recursive: true })

@@ -1,18 +1,28 @@
 /** The processes of the torture: started, counted, hit by signals, and in the end all gone. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
-import { join } from 'node:path'
-import { note, type Signal } from './ledger.js'
-import type { Part, Role } from './part.js'
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import type { Command } from './commands.js'
+import { note, PLAYER_VARIABLE, type Signal } from './ledger.js'
+import type { Part, Queues, Role } from './part.js'
 
 /** Whoever was asked to stop has this long: tasks take seconds at most. Milliseconds. */
 const PATIENCE_MS = 90_000
 
+/** One that fails each time it is started must not fill the report. */
+const MOST_VIOLATIONS = 20
+
+const PTQ = join(dirname(createRequire(import.meta.url).resolve('ptq/package.json')), 'dist/src/cli/main.js')
+
+/** What all processes are told alike. */
+type Base = Omit<Part, 'role' | 'player' | 'untilEmpty' | 'queues'>
+
 interface Player {
-  readonly part: Part
+  readonly name: string
+  readonly number: number
   readonly child: ChildProcess
-  readonly pid: number
   readonly ended: Promise<void>
   /** It hears SIGTERM; one that has only begun to load ends by it, as every program does. */
   isReady: boolean
@@ -24,14 +34,19 @@ interface Player {
 export class Troupe {
   /** Sentences about processes that ended as they should not. */
   readonly violations: string[] = []
-  readonly #base: Omit<Part, 'role' | 'name' | 'untilEmpty'>
+  readonly #base: Base
+  readonly #views: readonly [Queues, ...Queues[]]
   readonly #log: number
   readonly #players = new Set<Player>()
   #started = 0
 
-  /** @param log a file for what the processes print */
-  constructor(base: Omit<Part, 'role' | 'name' | 'untilEmpty'>, log: string) {
+  /**
+   * @param views the queues as they are reached through each mount: processes are started on each in turn
+   * @param log a file for what the processes print
+   */
+  constructor(base: Base, views: readonly [Queues, ...Queues[]], log: string) {
     this.#base = base
+    this.#views = views
     this.#log = openSync(log, 'a')
   }
 
@@ -41,39 +56,33 @@ export class Troupe {
   }
 
   start(role: Role, { untilEmpty = false } = {}): Player {
-    const part: Part = { ...this.#base, role, name: String(this.#started++), untilEmpty }
-    const child = fork(join(import.meta.dirname, 'play.js'), [JSON.stringify(part)], {
-      stdio: ['ignore', this.#log, this.#log, 'ipc'],
+    const player = this.#started + 1
+    const part: Part = { ...this.#base, queues: this.#view(), role, player, untilEmpty }
+    const script = join(import.meta.dirname, 'play.js')
+    return this.#launch(role, script, [JSON.stringify(part)], (code, { wasAsked }) => {
+      return code === 0 && (wasAsked || untilEmpty)
     })
-    if (child.pid === undefined) throw new Error(`Expected a process for ${role}, it could not be started`)
-    const ended = once(child, 'exit').then(([code, signal]) => {
-      this.#players.delete(player)
-      const gracefully = code === 0 ? player.wasAsked || untilEmpty : signal === 'SIGTERM' && !player.isReady
-      if (!gracefully && !player.wasKilled) this.violations.push(`a ${role} ended with ${code ?? signal}, unasked`)
+  }
+
+  /** Runs a `ptq` command, which ends by itself. */
+  run(commandOn: (queues: Queues) => Command): Player {
+    const { name, args, mayFail } = commandOn(this.#view())
+    return this.#launch(name, PTQ, args, (code, { wasAsked }, stderr) => {
+      // It is asked by SIGTERM: 143, or what it says of a work that was over already.
+      return code === 0 || (code === 143 && wasAsked) || (code === 1 && mayFail?.test(stderr) === true)
     })
-    const player: Player = {
-      part,
-      child,
-      pid: child.pid,
-      ended,
-      isReady: false,
-      isStopped: false,
-      wasAsked: false,
-      wasKilled: false,
-    }
-    child.once('message', () => {
-      player.isReady = true
-    })
-    this.#players.add(player)
-    return player
   }
 
   /** Starts what is missing for so many of each role; one that was asked to stop still counts. */
   fill(wanted: Readonly<Partial<Record<Role, number>>>): void {
     for (const [role, count = 0] of Object.entries(wanted) as [Role, number][]) {
-      const running = [...this.#players].filter(({ part }) => part.role === role).length
-      for (let missing = count - running; missing > 0; missing--) this.start(role)
+      for (let missing = count - this.running(role); missing > 0; missing--) this.start(role)
     }
+  }
+
+  /** How many there are whose name begins so. */
+  running(name: string): number {
+    return [...this.#players].filter(player => player.name.startsWith(name)).length
   }
 
   /** Hits one process, chosen with `random` (from 0 to 1). `SIGCONT` follows a stop when `resumeAfterMs` are over. False: nobody was there. */
@@ -81,7 +90,7 @@ export class Troupe {
     const running = [...this.#players].filter(({ wasAsked, isStopped }) => !wasAsked && !isStopped)
     const player = running[Math.floor(random * running.length)]
     if (player === undefined) return false
-    note(this.#base.ledger, signal, [player.part.role], player.pid)
+    note(this.#base.ledger, signal, [player.name], player.number)
     if (signal === 'SIGKILL') player.wasKilled = true
     if (signal === 'SIGTERM') this.#ask(player)
     else player.child.kill(signal)
@@ -112,11 +121,59 @@ export class Troupe {
     closeSync(this.#log)
   }
 
+  #view(): Queues {
+    return this.#views[this.#started % this.#views.length] ?? this.#views[0]
+  }
+
+  #launch(
+    name: string,
+    script: string,
+    args: readonly string[],
+    endedWell: (code: number | null, player: Player, stderr: string) => boolean,
+  ): Player {
+    const number = ++this.#started
+    // A group of its own: Ctrl-C is for the torture, which then asks everybody to stop.
+    const child = fork(script, args, {
+      stdio: ['ignore', this.#log, 'pipe', 'ipc'],
+      detached: true,
+      env: { ...process.env, [PLAYER_VARIABLE]: String(number) },
+    })
+    let stderr = ''
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      writeSync(this.#log, text)
+      stderr = (stderr + text).slice(-2_000)
+    })
+    const ended = once(child, 'close').then(([code, signal]) => {
+      this.#players.delete(player)
+      if (player.wasKilled || (signal === 'SIGTERM' && player.wasAsked && !player.isReady)) return
+      if (!endedWell(code, player, stderr)) this.#violate(`a ${name} ended with ${code ?? signal}: ${lastLine(stderr)}`)
+    })
+    const player: Player = {
+      name,
+      number,
+      child,
+      ended,
+      isReady: false,
+      isStopped: false,
+      wasAsked: false,
+      wasKilled: false,
+    }
+    child.once('message', () => {
+      player.isReady = true
+    })
+    this.#players.add(player)
+    return player
+  }
+
+  #violate(sentence: string): void {
+    if (this.violations.length < MOST_VIOLATIONS) this.violations.push(sentence)
+  }
+
   #ask(player: Player): void {
     player.wasAsked = true
     player.child.kill('SIGTERM')
     const late = setTimeout(() => {
-      this.violations.push(`a ${player.part.role} was asked to stop and did not within ${PATIENCE_MS / 1000} s`)
+      this.#violate(`a ${player.name} was asked to stop and did not within ${PATIENCE_MS / 1000} s`)
       player.wasKilled = true
       player.child.kill('SIGKILL')
     }, PATIENCE_MS)
@@ -127,4 +184,8 @@ export class Troupe {
     player.isStopped = false
     player.child.kill('SIGCONT')
   }
+}
+
+function lastLine(text: string): string {
+  return text.trimEnd().split('\n').at(-1) || 'it said nothing'
 }

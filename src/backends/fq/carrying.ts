@@ -5,7 +5,7 @@
  * 2. its file is renamed from the held name to `<from>/moved/<run>/<id>.json`: the moment at which it changes queues, and
  *    where a lost lease is noticed;
  * 3. the arrived file is renamed into `<to>/queue/`;
- * 4. the file under `moved/` is removed.
+ * 4. its record is removed, and then the file under `moved/`.
  *
  * Who finds a file under `moved/` finishes 3 and 4, which does no harm if both were done meanwhile. One that is only
  * under `arriving/` was never moved: its lease in the old queue runs out. Each run has folders of its own, and
@@ -88,8 +88,8 @@ export class Carrying {
     })
     await there.settle(layout.queue)
     await here.each(moved, async id => {
-      await here.calls.unlink(inside(this.#run.moved, `${id}.json`), 'there')
       await history.forget(id)
+      await here.calls.unlink(inside(this.#run.moved, `${id}.json`), 'there')
     })
     return moved.length
   }
@@ -136,8 +136,11 @@ async function finishRun(from: FileQueue, name: string): Promise<number> {
   const { calls } = from.pace
   const moved = inside(from.layout.moved, name)
   const to = await calls.read(inside(moved, DESTINATION), 'there')
-  // Its first moments, or ended meanwhile: no task is on its way.
-  if (to === undefined || to === '') return 0
+  // Its first moments, which may have been its last, or ended meanwhile: no task is on its way.
+  if (to === undefined || to === '') {
+    if (await isStale(from, moved)) await removeRun(from, { moved })
+    return 0
+  }
   const run = runOf(from.layout.root, to, name)
   let arrived = 0
   for await (const files of namesIn(from, moved)) {
@@ -150,8 +153,8 @@ async function finishRun(from: FileQueue, name: string): Promise<number> {
     await from.pace.each(tasks, async file => {
       const id = file.slice(0, -'.json'.length)
       if (await calls.rename(inside(run.arriving, file), inside(layoutOf(to).queue, nameOf(0, id)))) arrived++
-      await calls.unlink(inside(moved, file), 'there')
       await from.history.forget(id)
+      await calls.unlink(inside(moved, file), 'there')
     })
   }
   // The folders of a run that may be alive are its own to remove.
@@ -165,11 +168,12 @@ async function isStale({ pace, clock }: FileQueue, path: string): Promise<boolea
   return facts !== undefined && clock.nowSeconds - facts.modifiedMs / 1000 > STALE_SECONDS
 }
 
-/** Removes the folders of a run, unless tasks are still in them. */
-async function removeRun(from: FileQueue, { moved, arriving }: Run): Promise<void> {
+/** Removes the folders of a run, unless tasks are still in them. The one under `arriving/` may not be known. */
+async function removeRun(from: FileQueue, { moved, arriving }: Partial<Run> & Pick<Run, 'moved'>): Promise<void> {
   for await (const files of namesIn(from, moved)) if (files.some(file => file !== DESTINATION)) return
+  // First the one that only the other knows of.
+  if (arriving !== undefined) await emptyAndRemove(from, arriving)
   await emptyAndRemove(from, moved)
-  await emptyAndRemove(from, arriving)
 }
 
 async function emptyAndRemove(queue: FileQueue, path: string): Promise<void> {

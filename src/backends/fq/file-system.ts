@@ -8,6 +8,7 @@
  * has just replaced must not read as none. Every other error is thrown as it came, with its path.
  */
 
+import { constants } from 'node:os'
 import type { Awaitable } from './awaitable.js'
 
 /** What `stat` tells of a file or folder. */
@@ -67,9 +68,22 @@ export interface FileSystem {
   syncFolder(path: string): Promise<void>
 }
 
+// libuv has no names for some errors of networks and quotas: Node then says `Unknown system error -116` for ESTALE.
+const NAMELESS = /Unknown system error -(\d+)/g
+const NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [String(number), name]))
+
+function named(text: string): string {
+  return text.replaceAll(NAMELESS, (whole, number: string) => NAMES.get(number) ?? whole)
+}
+
 /** The code of a system error, e.g. `ENOSPC`; `undefined` for any other error. */
 export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? named(error.code) : undefined
+}
+
+/** The message of an error, with the name of a system error where Node has only its number. */
+export function errorMessage(error: unknown): string {
+  return named(error instanceof Error ? error.message : String(error))
 }
 
 /** Whether an error says that a file is gone: another process was faster (on NFS also ESTALE). */

@@ -3,13 +3,12 @@ import type { BatchFailure, Failure, Lease } from '../../backend.js'
 import { LeaseLostError } from '../../errors.js'
 import type { Awaitable } from './awaitable.js'
 import { addCompletions } from './completions.js'
+import { giveBack, prolong } from './giving-back.js'
 import { giveUp, heldOf, heldPath, moveHeld } from './held.js'
 import { inside } from './layout.js'
+import { endOfLease } from './leasing.js'
 import { nameOf, type TaskName } from './names.js'
 import { type FileQueue, leaseLost, queueFault } from './queue.js'
-
-// While a failure is written down the lease must not run out. Also the time that the task rests if the writer dies then.
-const RECORDING_SECONDS = 60
 
 // From so many deletes on it pays to look once whether any task has a history.
 const MANY_DELETES = 16
@@ -36,12 +35,21 @@ async function eachLease(
   return failures.sort((a, b) => a.index - b.index)
 }
 
-/** The first time from `start` under which the task isn't known yet: its history must show the end of this attempt. */
+/**
+ * The first time from `start` under which the task isn't known yet: its history must show the end of this attempt, and who
+ * held the task under one of the names that it had must not find it.
+ */
 async function unusedTime(queue: FileQueue, id: string, start: number, step: number): Promise<number> {
-  const names = await queue.history.names(id)
+  const names = new Set(await queue.history.names(id))
   let time = start
-  while (nameOf(time, id) === names[0] || nameOf(time, id) === names.at(-1)) time += step
+  while (names.has(nameOf(time, id))) time += step
   return time
+}
+
+/** This second or the one before, whichever is even where `time` is even; see `endOfLease`. */
+function pastLike(nowSeconds: number, time: number): number {
+  const now = Math.floor(nowSeconds)
+  return (time - now) % 2 === 0 ? now : now - 1
 }
 
 export async function renew(queue: FileQueue, leases: readonly Lease[], seconds: number): Promise<BatchFailure[]> {
@@ -49,16 +57,16 @@ export async function renew(queue: FileQueue, leases: readonly Lease[], seconds:
   return eachLease(queue, 'Renewing', leases, async lease => {
     const { from } = heldOf(queue, lease)
     const now = queue.clock.nowSeconds
+    const end = seconds > 0 ? endOfLease(now + seconds, from) : Math.floor(now)
     // A lease that ends now must not end under the name it began with: its attempt would not be seen.
-    const end = seconds > 0 ? Math.ceil(now + seconds) : Math.floor(now)
     await moveHeld(queue, lease, end === from ? end - 1 : end)
   })
 }
 
 /**
- * Without a failure the task gets the name back that it was leased from; with a delay, a new beginning. With a failure the
- * order is: prolong the lease, which proves that it is ours; write the failure down; rename. A death between two steps
- * leaves a lease that runs out, and counts the attempt once.
+ * Without a failure the task is as if it had not been leased, see `giving-back.ts`; with a delay, it has a new beginning.
+ * With a failure the order is: prolong the lease, which proves that it is ours; write the failure down; rename. A death
+ * between two steps leaves a lease that runs out, and counts the attempt once.
  */
 export async function release(
   queue: FileQueue,
@@ -67,20 +75,17 @@ export async function release(
 ): Promise<BatchFailure[]> {
   await queue.clock.ready()
   return eachLease(queue, 'Releasing', leases, async lease => {
+    if (failure === undefined && delaySeconds === 0) return giveBack(queue, lease)
     const { from } = heldOf(queue, lease)
-    if (failure === undefined && delaySeconds === 0) {
-      await moveHeld(queue, lease, from)
-    } else {
-      await moveHeld(queue, lease, Math.ceil(queue.clock.nowSeconds + RECORDING_SECONDS))
-      const now = queue.clock.nowSeconds
-      const available =
-        delaySeconds > 0
-          ? await unusedTime(queue, lease.id, Math.ceil(now + delaySeconds), 1)
-          : await unusedTime(queue, lease.id, Math.floor(now), -1)
-      if (failure === undefined) await queue.history.postponed(lease.id, nameOf(available, lease.id))
-      else await queue.history.failed(lease.id, failure, available)
-      await moveHeld(queue, lease, available)
-    }
+    await prolong(queue, lease)
+    const now = queue.clock.nowSeconds
+    const available =
+      delaySeconds > 0
+        ? await unusedTime(queue, lease.id, endOfLease(now + delaySeconds, from), 2)
+        : await unusedTime(queue, lease.id, pastLike(now, from), -2)
+    if (failure === undefined) await queue.history.postponed(lease.id, nameOf(available, lease.id))
+    else await queue.history.failed(lease.id, failure, available)
+    await moveHeld(queue, lease, available)
     giveUp(lease)
   })
 }
@@ -114,7 +119,6 @@ export async function remove(
 /** Ends a lease of whomever; see `endOfLease` for the choice of the time. `false`: it had ended by itself. */
 export async function endLease(queue: FileQueue, held: TaskName): Promise<boolean> {
   const { layout, pace, clock } = queue
-  const now = Math.floor(clock.nowSeconds)
-  const available = await unusedTime(queue, held.id, (held.available - now) % 2 === 0 ? now : now - 1, -2)
+  const available = await unusedTime(queue, held.id, pastLike(clock.nowSeconds, held.available), -2)
   return await pace.calls.rename(inside(layout.queue, held.name), inside(layout.queue, nameOf(available, held.id)))
 }

@@ -3,8 +3,9 @@
  *
  * `movement/<id>` holds names that the task's file has had, one a line. It begins with the name that the task began with,
  * which is twice there where that was a delay of ours; each further line is the end of an attempt: a lease that ran out, a
- * failure's back-off, a release by `releaseAll`. Renewals rename without a line, so they don't count. A task that is leased
- * for the first time and finished has no such file, unless Python inserted it.
+ * failure's back-off, a release by `releaseAll`. Renewals rename without a line, so they don't count; a release without a
+ * failure replaces the last line. A task that is leased for the first time and finished has no such file, unless Python
+ * inserted it.
  *
  * Python writes a line at each lease, each renewal and each release. Such a history is counted by the same rule, so it can
  * say more attempts than there were. And a history of one line with a time is either Python's delayed insert or Python's
@@ -104,12 +105,20 @@ export class History {
 
   /** Makes `name`, in the future, the one that the task begins with: it waits, and no attempt is counted for that. */
   async postponed(id: string, name: string): Promise<void> {
-    const ends = endsIn(await this.names(id), id)
-    const path = inside(this.#layout.movement, id)
-    const staged = inside(this.#layout.staging, `${id}.movement`)
-    // Through staging: a death in the middle of the write must not shorten the record.
-    await writeInto(this.#pace, staged, `${[name, name, ...ends].join('\n')}\n`, 'w')
-    if (!(await this.#pace.calls.rename(staged, path))) throw new Error(`${staged} was removed while it was written`)
+    await this.#replace(id, [name, name, ...endsIn(await this.names(id), id)])
+  }
+
+  /**
+   * Makes `name` the end of the last attempt, or what the task begins with where there was none: who takes the task over
+   * under it has nothing to add.
+   */
+  async givenBack(id: string, name: string): Promise<void> {
+    const names = await this.names(id)
+    const ends = endsIn(names, id)
+    const beginning = names.slice(0, names.length - ends.length)
+    if (ends.length === 0) await this.#replace(id, [name, name])
+    // Python's lease of a task of ours wrote no beginning.
+    else await this.#replace(id, [...(beginning.length > 0 ? beginning : [nameOf(0, id)]), ...ends.slice(0, -1), name])
   }
 
   /** Records the name of a task that is inserted with a delay, before the task itself is there. */
@@ -186,6 +195,17 @@ export class History {
 
   async #text(id: string): Promise<string | undefined> {
     return await this.#pace.calls.read(inside(this.#layout.movement, id), 'absent')
+  }
+
+  async #replace(id: string, names: readonly string[]): Promise<void> {
+    const staged = inside(this.#layout.staging, `${id}.movement`)
+    // Through staging: a death in the middle of the write must not shorten the record.
+    await writeInto(this.#pace, staged, `${names.join('\n')}\n`, 'w')
+    const put = () => this.#pace.calls.rename(staged, inside(this.#layout.movement, id))
+    if (await put()) return
+    // Somebody removed the folder (`rm -r`), as well they may.
+    await this.#pace.calls.makeFolder(this.#layout.movement)
+    if (!(await put())) throw new Error(`${staged} was removed while it was written`)
   }
 
   async #append(id: string, lines: string): Promise<void> {

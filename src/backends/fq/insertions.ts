@@ -32,8 +32,11 @@ export async function readInsertions({ pace, layout }: FileQueue): Promise<numbe
 /** Sets the count to what `change` makes of it. */
 export async function changeInsertions(queue: FileQueue, change: (count: number) => number): Promise<void> {
   const { layout, pace } = queue
+  const fault = (error: unknown) => queueFault(queue, 'Counting inserted tasks', error)
   for (;;) {
-    const lock = await acquire(queue)
+    const lock = await acquire(queue).catch((error: unknown) => {
+      throw fault(error)
+    })
     const staged = inside(layout.staging, `insertions.${randomUUID()}`)
     try {
       const count = change(await readInsertions(queue))
@@ -49,7 +52,7 @@ export async function changeInsertions(queue: FileQueue, change: (count: number)
         return
       }
     } catch (error) {
-      throw queueFault(queue, 'Counting inserted tasks', error)
+      throw fault(error)
     } finally {
       await pace.calls.unlink(staged, 'absent')
       // `false`, taken over by another, is nothing to us: the work is done, or is begun anew.

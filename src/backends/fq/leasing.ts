@@ -180,11 +180,12 @@ export class Leasing {
 }
 
 /**
- * The end of a lease, in whole seconds, rounded up. A task with a past gets an end that is odd where the name it was found
- * under is even and the other way round: `releaseAll` names it so that the end differs from that of the lease it ended, also
- * within the same second, and its former holder's delete can't reach the new lease.
+ * The end of a lease or a delay, in whole seconds, rounded up. That of a task with a past is odd where the name it was found
+ * under is even, and the other way round. `releaseAll`, a failure and a giving back put a task under a time of the past that is
+ * even where the end of the lease was, or the name it was found under: so whoever held the task when `releaseAll` ended the
+ * lease can't reach the next one, which may be meant to end within the same second.
  */
-function endOfLease(endSeconds: number, foundAvailable: number): number {
+export function endOfLease(endSeconds: number, foundAvailable: number): number {
   const end = Math.ceil(endSeconds)
   return foundAvailable !== 0 && (end - foundAvailable) % 2 === 0 ? end + 1 : end
 }

@@ -1,6 +1,7 @@
 /** What the parts of one open file queue share. */
 import { LeaseLostError } from '../../errors.js'
 import type { QueueClock } from './clock.js'
+import { errorMessage } from './file-system.js'
 import type { History } from './history.js'
 import type { Layout } from './layout.js'
 import type { Pace } from './pace.js'
@@ -16,8 +17,7 @@ export interface FileQueue {
 
 /** Names the queue and the verb in a fault of the filesystem; `cause` has the path and the code. */
 export function queueFault(queue: FileQueue, verb: string, cause: unknown): Error {
-  const reason = cause instanceof Error ? cause.message : String(cause)
-  return new Error(`${verb} failed in ${queue.label}: ${reason}`, { cause })
+  return new Error(`${verb} failed in ${queue.label}: ${errorMessage(cause)}`, { cause })
 }
 
 export function leaseLost(queue: FileQueue, id: string): LeaseLostError {

@@ -3,7 +3,8 @@
  * listed, an editor in place), and files that can't be read.
  */
 import type { Lease } from '../../backend.js'
-import { giveUp, heldOf, heldPath, moveHeld } from './held.js'
+import { giveBack } from './giving-back.js'
+import { giveUp, heldPath } from './held.js'
 import { inside } from './layout.js'
 import { type FileQueue, leaseLost, queueFault } from './queue.js'
 
@@ -59,12 +60,10 @@ export class Unfit {
    */
   async quarantine(lease: Lease, reason: string): Promise<void> {
     const { layout, pace, history } = this.#queue
-    const { from } = heldOf(this.#queue, lease)
     const { id } = lease
     const path = heldPath(this.#queue, lease)
     if (await this.addIfYoung(id, path)) {
-      await moveHeld(this.#queue, lease, from)
-      giveUp(lease)
+      await giveBack(this.#queue, lease)
       return
     }
     await pace.calls.makeFolder(layout.quarantine)

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { Backend, Lease } from '#ptq/backend.js'
+import type { FileCalls, FileSystem } from '#ptq/backends/fq/file-system.js'
+import { open } from '#ptq/backends/fq/index.js'
+import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
+import { fastDisk, inFolder } from '../fq/folder.js'
+import { insert, leaseNow, namesIn } from '../fq/messages.js'
+
+const HOLDERS = 3
+const TASKS = 40
+const LEASES = 3
+
+/** So many looks ago at most was the folder as a listing shows it. */
+const LATE_LOOKS = 4
+
+/**
+ * Listings as those of a network filesystem whose cache is old: each look shows the names of the queue as they were some
+ * looks ago, those of this process. What it does with a name is done to the folder as it is.
+ *
+ * @param lateness of each look in turn; later looks show the folder as it is
+ */
+function lateListings(lateness: readonly number[]): { fileSystem: FileSystem; isCurrent: () => boolean } {
+  const seen: (readonly string[])[] = []
+  let look = 0
+  const late = (calls: FileCalls): FileCalls => ({
+    ...calls,
+    async openFolder(path) {
+      const folder = await calls.openFolder(path)
+      if (folder === undefined || !path.endsWith('/queue')) return folder
+      const now: string[] = []
+      for (let names = await folder.read(); names.length > 0; names = await folder.read()) now.push(...names)
+      await folder.close()
+      seen.unshift(now)
+      let shown = seen[lateness[look++] ?? 0] ?? now
+      return {
+        read: () => {
+          const names = shown
+          shown = []
+          return names
+        },
+        close: () => undefined,
+      }
+    },
+  })
+  return {
+    fileSystem: { ...nodeFileSystem, blocking: late(nodeFileSystem.blocking), pooled: late(nodeFileSystem.pooled) },
+    isCurrent: () => look >= lateness.length,
+  }
+}
+
+interface Holder {
+  readonly queue: Backend
+  readonly isCurrent: () => boolean
+  /** Held from one turn to the next. */
+  kept: Lease | undefined
+}
+
+/** What is done to a queue by holders in turn, and what has to be true at each moment. */
+class Play {
+  readonly #path: string
+  readonly #sent: string[] = []
+  readonly #finished: string[] = []
+  readonly #held = new Set<string>()
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  get isOver(): boolean {
+    return this.#finished.length === TASKS
+  }
+
+  async turn(holder: Holder): Promise<void> {
+    const { queue } = holder
+    if (this.#sent.length < TASKS) this.#sent.push(...(await insert(queue, 4)).map(({ id }) => id))
+    await this.#lease(holder)
+    assert.ok(((await queue.counts()).enqueued ?? -1) >= 0)
+  }
+
+  async #lease(holder: Holder): Promise<void> {
+    const { queue, isCurrent } = holder
+    const knowsAll = isCurrent()
+    const free = this.#sent.length - this.#finished.length - this.#held.size
+    const leases = await leaseNow(queue, LEASES)
+    if (knowsAll) assert.equal(leases.length, Math.min(LEASES, free), 'who sees the folder as it is finds what is free')
+    for (const { id } of leases) {
+      assert.ok(!this.#held.has(id), `${id} is held by another`)
+      this.#held.add(id)
+    }
+    assert.deepEqual(await queue.renew(leases, 100), [])
+    const [kept, ...others] = leases
+    assert.deepEqual(await queue.delete(others, { tally: true }), [])
+    for (const { id } of others) this.#finish(id)
+    await this.#letGo(holder)
+    holder.kept = kept
+  }
+
+  /** What was held since the last turn goes back while listings are late; then it is finished. */
+  async #letGo({ queue, isCurrent, kept }: Holder): Promise<void> {
+    if (kept === undefined) return
+    if (isCurrent()) {
+      assert.deepEqual(await queue.delete([kept], { tally: true }), [])
+      this.#finish(kept.id)
+    } else {
+      assert.deepEqual(await queue.release([kept], { delaySeconds: 0 }), [])
+      this.#held.delete(kept.id)
+    }
+  }
+
+  #finish(id: string): void {
+    this.#held.delete(id)
+    this.#finished.push(id)
+  }
+
+  async checkEnd(queue: Backend): Promise<void> {
+    assert.deepEqual(this.#finished.toSorted(), this.#sent.toSorted())
+    assert.equal((await queue.counts()).completed, TASKS)
+    assert.deepEqual(namesIn(this.#path, 'queue'), [])
+  }
+}
+
+const lateness = fc.array(fc.nat(LATE_LOOKS), { maxLength: 100, size: 'max' })
+
+test('names that appear and vanish late in listings lose no task, give none to two, and stop nobody', () =>
+  fc.assert(
+    fc.asyncProperty(fc.tuple(lateness, lateness, lateness), fc.boolean(), (latenesses, durable) =>
+      inFolder(async folder => {
+        const path = join(folder, 'queue-of-test')
+        const holders = await Promise.all(
+          latenesses.map(async (looks): Promise<Holder> => {
+            const { fileSystem, isCurrent } = lateListings(looks)
+            return { queue: await open({ protocol: 'fq', path }, { fileSystem, durable }), isCurrent, kept: undefined }
+          }),
+        )
+        const play = new Play(path)
+        // Each turn is two looks at least; then all listings are current, and each turn finishes a task until none is left.
+        const mostTurns = HOLDERS * (Math.max(...latenesses.map(({ length }) => length)) + TASKS)
+        for (let turn = 0; !play.isOver; turn++) {
+          assert.ok(turn < mostTurns, 'all tasks are found')
+          const holder = holders[turn % HOLDERS]
+          assert.ok(holder !== undefined)
+          await play.turn(holder)
+        }
+        const [first] = holders
+        assert.ok(first !== undefined)
+        await play.checkEnd(first.queue)
+        for (const { queue } of holders) await queue.close()
+      }, fastDisk),
+    ),
+    // At this one a task was always leased by the one who looked when others were shown it.
+    { numRuns: 20, examples: [[[Array(100).fill(1), Array(100).fill(1), Array(100).fill(1)], false]] },
+  ))

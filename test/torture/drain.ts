@@ -1,0 +1,67 @@
+/** The end of a torture: nobody is killed any more, everything that is left is run, and the queues are looked at. */
+import { type QueuedTask, TaskQueue, type TaskQueueOptions } from 'ptq'
+import { copyCommand, moveCommand } from './commands.js'
+import type { Queues } from './part.js'
+import type { QueueAtEnd } from './reconcile.js'
+import { keyIn, kindOf } from './tasks.js'
+import type { Troupe } from './troupe.js'
+
+/** Each round runs what the last one brought back from the dead letters. */
+const DRAINS = 20
+
+/** Runs everything that is left: what the dead held may be given back at once. @returns what the queues hold and count then */
+export async function drain(queues: Queues, options: TaskQueueOptions, troupe: Troupe): Promise<QueueAtEnd> {
+  await using main = new TaskQueue(queues.main, options)
+  await using intake = new TaskQueue(queues.intake, options)
+  await using transit = new TaskQueue(queues.transit, options)
+  await using buried = new TaskQueue(`${queues.main}/failed`, options)
+  for (let round = 0; round < DRAINS; round++) {
+    await intake.releaseAll()
+    await troupe.start('mover', { untilEmpty: true }).ended
+    await troupe.run(moveCommand).ended
+    await main.releaseAll()
+    await Promise.all([1, 2].map(() => troupe.start('worker', { untilEmpty: true }).ended))
+    if (!(await isEmptyOf(main.failures()))) await buried.releaseAll()
+    await troupe.start('retrier', { untilEmpty: true }).ended
+    if ((await main.isEmpty()) && (await intake.isEmpty()) && (await transit.isEmpty())) break
+  }
+  const all = [main, intake, transit]
+  const counts = await Promise.all(all.map(tq => tq.status()))
+  const left = await Promise.all(all.map(tq => keysOf(tq.tasks())))
+  return {
+    left: left.flat(),
+    dead: await keysOf(main.failures()),
+    inserted: counts.reduce((sum, { inserted }) => sum + inserted, 0),
+    completed: (await main.status()).completed,
+  }
+}
+
+/** Finishes a copy that was cut off, maybe often. @returns what is wrong with it */
+export async function finishCopy(queues: Queues, options: TaskQueueOptions, troupe: Troupe): Promise<string[]> {
+  await using main = new TaskQueue(queues.main, options)
+  await using backup = new TaskQueue(queues.backup, options)
+  await troupe.run(copyCommand).ended
+  const copies = new Map<string, string>()
+  let copied = 0
+  for await (const task of backup.tasks()) {
+    copied++
+    copies.set(task.id, task.payloadText)
+  }
+  const missing: string[] = []
+  for await (const task of main.tasks()) if (copies.get(task.id) !== task.payloadText) missing.push(keyIn(task))
+  const faults: string[] = []
+  if (missing.length > 0) faults.push(`${missing.length} tasks are not in the copy: ${missing.slice(0, 5).join(' ')}`)
+  if (copied > copies.size) faults.push(`the copy has ${copied - copies.size} tasks twice`)
+  return faults
+}
+
+async function isEmptyOf(tasks: AsyncIterable<QueuedTask>): Promise<boolean> {
+  for await (const task of tasks) if (kindOf(keyIn(task)) !== 'p') return false
+  return true
+}
+
+async function keysOf(tasks: AsyncIterable<QueuedTask>): Promise<string[]> {
+  const keys: string[] = []
+  for await (const task of tasks) keys.push(keyIn(task))
+  return keys
+}

@@ -1,0 +1,19 @@
+/** The beginning of a torture: a task in each queue, for a `ptq` command of a queue that isn't there fails. */
+import { partial, TaskQueue, type TaskQueueOptions } from 'ptq'
+import { note } from './ledger.js'
+import type { Queues } from './part.js'
+import { keyOf, leaveTrace } from './tasks.js'
+
+/** The director of the torture: no player has this number. */
+const DIRECTOR = 0
+
+export async function openQueues(queues: Queues, options: TaskQueueOptions, ledger: string): Promise<void> {
+  for (const [index, [name, url]] of Object.entries(queues).entries()) {
+    await using tq = new TaskQueue(url, options)
+    const key = keyOf('n', name === 'transit' ? 'carried' : 'inserted', String(DIRECTOR), index)
+    // What is only in the copy is never run.
+    if (name !== 'backup') note(ledger, 'intend', [key], DIRECTOR)
+    await tq.insert(partial(leaveTrace, key, ledger))
+    if (name !== 'backup') note(ledger, 'inserted', [key], DIRECTOR)
+  }
+}
