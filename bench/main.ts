@@ -1,6 +1,7 @@
 // npm run bench -- --scope local,fq --n 10000 --rounds 3 --dir /mnt/disk --json
 import { parseArgs } from 'node:util'
 import { FQ_ROWS } from './fq/rows.js'
+import { jsonRow } from './json-row.js'
 import { LATENCY_ROWS } from './latency/rows.js'
 import { LOCAL_ROWS } from './local/rows.js'
 import { DEFAULT_PLACE, measureRow } from './measure.js'
@@ -70,10 +71,7 @@ async function main(): Promise<void> {
     const result = await measureRow(row, { n, rounds, place, onRound })
     if (process.stderr.isTTY) process.stderr.write('\x1b[2K\r')
     const verdicts = judge(result)
-    const { scope, title } = row
-    console.log(
-      json ? JSON.stringify({ scope, title, ...result, row: undefined, verdicts }) : formatRow(result, verdicts),
-    )
+    console.log(json ? JSON.stringify(jsonRow(result, verdicts)) : formatRow(result, verdicts))
   }
 }
 

@@ -159,6 +159,7 @@ export interface Capabilities {
   readonly threads?: boolean
 }
 
+/** A queue of one engine: what the core asks of it. The required methods come first. */
 export interface Backend {
   /** What it can do. */
   readonly capabilities: Capabilities

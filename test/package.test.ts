@@ -117,9 +117,9 @@ describe('the package', () => {
     ])
     const expected = ['src', 'workers'].flatMap(folder =>
       readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-        .filter(name => name.endsWith('.ts'))
-        .map(name => `dist/${folder}/${name.replaceAll('\\', '/').replace(/\.ts$/, '')}`)
-        .flatMap(name => [`${name}.d.ts`, `${name}.js`]),
+        .filter(name => /\.c?ts$/.test(name))
+        .map(name => `dist/${folder}/${name.replaceAll('\\', '/')}`)
+        .flatMap(name => [name.replace(/(c?)ts$/, 'd.$1ts'), name.replace(/(c?)ts$/, '$1js')]),
     )
     assert.deepEqual(built.sort(), expected.sort())
     // Nothing points to a map that isn't there.
@@ -135,6 +135,20 @@ describe('the package', () => {
     const bin = join(installed, manifest.bin.ptq)
     assert.match(readFileSync(bin, 'utf8'), /^#!\/usr\/bin\/env node\n/)
     assert.deepEqual(node(bin, '--version'), { stdout: `${manifest.version}\n`, stderr: '', status: 0 })
+  })
+
+  it('works with a command of another installation, a global one: the tasks are of the copy that the project has', () => {
+    writeFileSync(
+      join(project, 'spoken.mjs'),
+      `import { queueable } from 'ptq'
+       queueable(function hello(name) { console.log('hello', name) })`,
+    )
+    writeFileSync(join(project, 'spoken.ndjson'), '[["spoken","hello"],["copy"],{},-1]')
+    const other = join(root, 'dist/src/cli/bin.cjs')
+    assert.equal(node(other, 'insert', './spoken', 'spoken.ndjson').status, 0)
+    const { stdout, stderr, status } = node(other, 'poll', './spoken', '--load', './spoken.mjs', '--until-empty')
+    assert.deepEqual([stderr, status], ['', 0])
+    assert.match(stdout, /^hello copy$/m)
   })
 
   it('is used from TypeScript as ES modules and as CommonJS, threads and types included', () => {

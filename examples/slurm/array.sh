@@ -25,9 +25,6 @@ if [[ -z ${SLURM_JOB_END_TIME:-} ]] && end=$(squeue --noheader --job "$SLURM_JOB
   SLURM_JOB_END_TIME=$(date --date "$end" +%s 2>/dev/null) && export SLURM_JOB_END_TIME
 fi
 
-# Calls to a network filesystem that may be under way at once; Node has four threads for them by default.
-export UV_THREADPOOL_SIZE=${UV_THREADPOOL_SIZE:-40}
-
 # exec: Slurm signals this process only, and a shell would not pass it on before the worker ends. --grace is shorter than
 # the 120 seconds above: what is not finished by then is given back.
 exec node_modules/.bin/ptq poll "$queue" --load "$tasks" --parallel "${SLURM_CPUS_PER_TASK:-1}" \

@@ -14,6 +14,7 @@ export interface QueueArguments {
   readonly load: string[] | undefined
   readonly region: string | undefined
   readonly endpoint: string | undefined
+  readonly 'create-if-missing': boolean | undefined
   readonly concurrency: number | undefined
   readonly durable: boolean | undefined
 }
@@ -39,6 +40,7 @@ export function queueOptions<Args>(yargs: Argv<Args>): Argv<Args & QueueArgument
       coerce: singleOption('--endpoint'),
       describe: 'SQS: where requests go, such as http://localhost:4566',
     })
+    .option('create-if-missing', { type: 'boolean', describe: 'SQS: make the queue where there is none' })
     .option('concurrency', {
       type: 'string',
       requiresArg: true,
@@ -46,7 +48,9 @@ export function queueOptions<Args>(yargs: Argv<Args>): Argv<Args & QueueArgument
       describe: 'Requests or files in flight at once (default: 40)',
     })
     .option('durable', { type: 'boolean', describe: 'File queue: survive a power cut too' })
-    .group(['load', 'region', 'endpoint', 'concurrency', 'durable'], 'Queue options:') as Argv<Args & QueueArguments>
+    .group(['load', 'region', 'endpoint', 'create-if-missing', 'concurrency', 'durable'], 'Queue options:') as Argv<
+    Args & QueueArguments
+  >
 }
 
 /** Declares the queue that a command is about, and its options. */
@@ -78,8 +82,8 @@ export function queueUrl(text: string): string {
 }
 
 function backendOptions(args: QueueArguments): TaskQueueOptions {
-  const { region, endpoint, concurrency, durable } = args
-  const given = Object.entries({ region, endpoint, concurrency, durable })
+  const { region, endpoint, 'create-if-missing': createIfMissing, concurrency, durable } = args
+  const given = Object.entries({ region, endpoint, createIfMissing, concurrency, durable })
   return Object.fromEntries(given.filter(([, value]) => value !== undefined))
 }
 

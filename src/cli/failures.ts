@@ -2,6 +2,7 @@ import type { ListedTask } from '../index.js'
 import { defineCommand, queueArgument, queueUrl, requireQueue, withQueue } from './command.js'
 import { singleOption } from './option-values.js'
 import { jsonPrinter, printable, printLine } from './printing.js'
+import { groupReasons } from './reason-groups.js'
 
 /** `ptq failures` */
 export const failuresCommand = defineCommand({
@@ -9,7 +10,10 @@ export const failuresCommand = defineCommand({
   describe: 'List the dead letters: id, name, attempts and last reason, with tabs between',
   builder: yargs =>
     queueArgument(yargs)
-      .option('group', { type: 'boolean', describe: 'Count them by reason, the most frequent first' })
+      .option('group', {
+        type: 'boolean',
+        describe: 'Count them by reason, the most frequent first; … for numbers that vary',
+      })
       .option('dead-letter', {
         type: 'string',
         requiresArg: true,
@@ -25,7 +29,7 @@ export const failuresCommand = defineCommand({
       const letters = queue.failures(args.deadLetter === undefined ? {} : { deadLetter: queueUrl(args.deadLetter) })
       const printJson = args.json ? await jsonPrinter() : undefined
       if (args.group) {
-        for (const [reason, count] of await grouped(letters)) {
+        for (const { reason, count } of groupReasons(await countReasons(letters))) {
           await (printJson?.({ count, reason }) ?? printLine(`${count}\t${printable(reason)}`))
         }
         return
@@ -42,8 +46,8 @@ function reasonOf({ failures }: ListedTask): string {
   return failures.at(-1)?.reason ?? 'unknown'
 }
 
-async function grouped(letters: AsyncIterable<ListedTask>): Promise<[string, number][]> {
+async function countReasons(letters: AsyncIterable<ListedTask>): Promise<Map<string, number>> {
   const counts = new Map<string, number>()
   for await (const letter of letters) counts.set(reasonOf(letter), (counts.get(reasonOf(letter)) ?? 0) + 1)
-  return [...counts].sort(([, a], [, b]) => b - a)
+  return counts
 }

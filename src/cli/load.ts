@@ -12,7 +12,7 @@ export async function loadModules(names: readonly string[]): Promise<void> {
     try {
       await import(pathToFileURL(path).href)
     } catch (cause) {
-      const reason = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)
+      const reason = cause instanceof Error ? `${cause.name}: ${cause.message}${hintFor(cause)}` : String(cause)
       throw new Error(`The module ${names[index]} could not be loaded: ${reason}`, { cause })
     }
   }
@@ -26,4 +26,10 @@ function pathOf(name: string): string {
   } catch {
     throw new UsageError(`Expected --load to name a file or a package installed here, found no ${path}`)
   }
+}
+
+/** Newer versions of Node take types away by themselves, and still want the names of files as they are. */
+function hintFor(cause: Error): string {
+  if (!('code' in cause) || cause.code !== 'ERR_UNKNOWN_FILE_EXTENSION') return ''
+  return `; TypeScript needs a loader here: NODE_OPTIONS='--import tsx' ptq …`
 }

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** `ptq`: queues from the command line. Exit codes: 0, 1 failed, 2 bad use or refused, 128 + n ended by signal n. */
 import { readFileSync } from 'node:fs'
 import yargs, { type CommandModule } from 'yargs'

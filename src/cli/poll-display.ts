@@ -7,6 +7,7 @@ const REDRAW_MS = 250
 const SUMMARY_MS = 30_000
 
 export class PollDisplay {
+  readonly #url: string
   readonly #startMs = performance.now()
   readonly #running = new Set<string>()
   readonly #terminal: boolean
@@ -39,10 +40,10 @@ export class PollDisplay {
       })
       .on('released', ({ task }) => this.#running.delete(task.id))
     if (this.#terminal) events.on('log', ({ line }) => this.#above(() => process.stdout.write(`${line}\n`)))
+    this.#url = queue.url
     const begin = () => {
       events.off('leased', begin).off('idle', begin)
-      this.#begun = true
-      this.#print(`Working on ${queue.url} in process ${process.pid}`)
+      this.begin()
     }
     // Not before: what poll refuses has not begun.
     events.on('leased', begin).on('idle', begin)
@@ -52,6 +53,13 @@ export class PollDisplay {
   /** How many tasks this worker moved to the dead letters. */
   get deadLetters(): number {
     return this.#deadLetters
+  }
+
+  /** Says, once, that the worker is at work; it may also end without having found a task. */
+  begin(): void {
+    if (this.#begun) return
+    this.#begun = true
+    this.#print(`Working on ${this.#url} in process ${process.pid}`)
   }
 
   /** Prints the last state; leaves no timer. */

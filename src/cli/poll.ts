@@ -26,6 +26,7 @@ export const pollCommand = defineCommand({
       const display = new PollDisplay(queue, { verbose: options.verbose === true })
       try {
         await queue.poll({ ...options, signal: abort.signal })
+        display.begin()
       } catch (error) {
         throw error instanceof TypeError ? inWordsOfOptions(error) : error
       } finally {

@@ -71,7 +71,9 @@ export function sliceable<C extends SliceableClass>(
   }
   const url = given.url ?? callerFile(sliceable)
   const known = registry.byName.get(name)
-  if (known !== undefined && known.class !== Class)
+  // This package's own, from another copy of it (a command installed globally, the project's own): the newer one counts.
+  const ours = name.startsWith('ptq.')
+  if (known !== undefined && known.class !== Class && !ours)
     refuseSecond(`sliceable class ${name}`, known, url, known.class, Class)
   const entry: RegisteredSliceable = { name, class: Class, url }
   registry.byName.set(name, entry)

@@ -36,6 +36,8 @@ test('a worker without code: runs what the module registers, counts, ends when t
     assert.deepEqual(log(folder).sort(), numbers.sort())
     await using queue = new TaskQueue(`fq://${folder}/queue`)
     assert.deepEqual([await queue.completed(), await queue.enqueued()], [20, 0])
+    const late = await ended(poll(folder, '--until-empty'))
+    assert.match(late.stdout, /^\S+Z Working on fq:\S+ in process \d+\n\S+Z Ended: 0 executed, 0 failed, 0.0\/s, 0s\n$/)
   }))
 
 test('tasks that fail too often: a line each without control characters, exit code 1; --on-error throw ends at the first', () =>
@@ -126,6 +128,11 @@ test('a module that throws while it is loaded is named, with its reason; another
       stdout: '',
       stderr: 'ptq: The module ./broken.mjs could not be loaded: RangeError: no model file\n',
     })
+    if (Number.parseInt(process.versions.node, 10) < 22) {
+      writeFileSync(join(folder, 'typed.ts'), 'export const n: number = 1')
+      const typed = await runCli(['poll', 'queue', '--load', './typed.ts'], { cwd: folder })
+      assert.match(typed.stderr, /Unknown file extension ".ts"[^\n]*; TypeScript needs a loader here: NODE_OPTIONS=/)
+    }
     const backend = join(import.meta.dirname, 'folder-backend.js')
     const input = payloadLines(4)
     const env = { PTQ_TEST_FOLDER: folder }

@@ -21,7 +21,7 @@ async function withDeadLetters(folder: string, reasons: readonly string[]): Prom
   const dead = await opener.open({ protocol: 'fq', path: join(root, 'failed') }, {})
   const write = messageWriter(root)
   const messages = reasons.map((reason, n) => {
-    const id = `${ID}${n}`
+    const id = `${ID.slice(0, -1)}${String(n).padStart(2, '0')}`
     const failure = { attempt: 5, reason, host: 'node-1', pid: 7, failedAtMs: 1_700_000_000_000, durationSeconds: 1.25 }
     return { id, body: write(`[["tasks", "mark"], [${n}], {}, -1]`, id, [failure]) }
   })
@@ -206,4 +206,22 @@ test('purge without an answer deletes nothing', () =>
     assert.equal(code, 2)
     assert.match(stderr, /^ptq: Expected --yes, .*\n$/)
     assert.equal(readFileSync(join(folder, 'queue/insertions'), 'utf8'), '1')
+  }))
+
+test('failures --group: what differs in a number of many values is one group, kinds of failures stay apart', () =>
+  inFolder(async folder => {
+    const tiles = Array.from({ length: 24 }, (_, n) => `HttpError: ${n % 2 === 0 ? 404 : 503} for tile ${n}, 0x${n}f`)
+    await withDeadLetters(folder, [...tiles, 'Error: disk 7 is full', 'Error: disk 8 is full', 'Error: disk 8 is full'])
+    const text = ok(await runCli(['failures', 'queue', '--group'], { cwd: folder }))
+    assert.deepEqual(
+      text.trim().split('\n').sort(),
+      [
+        '12\tHttpError: 404 for tile …, …',
+        '12\tHttpError: 503 for tile …, …',
+        '1\tError: disk 7 is full',
+        '2\tError: disk 8 is full',
+      ].sort(),
+    )
+    const json = ok(await runCli(['failures', 'queue', '--group', '--json'], { cwd: folder }))
+    assert.deepEqual(JSON.parse(json.split('\n')[2] ?? ''), { count: 2, reason: 'Error: disk 8 is full' })
   }))

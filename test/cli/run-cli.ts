@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 /** The tests run from build/test/cli. */
 export const projectRoot = join(import.meta.dirname, '../../..')
-export const mainPath = join(projectRoot, 'dist/src/cli/main.js')
+export const mainPath = join(projectRoot, 'dist/src/cli/bin.cjs')
 
 export interface CliResult {
   /** `null`: ended by a signal. */
@@ -24,7 +24,7 @@ export interface CliOptions {
 
 /** Starts a command; stdin is left open. */
 export function startCli(args: readonly string[], { cwd, env }: CliOptions = {}): ChildProcessWithoutNullStreams {
-  const { PTQ_DEBUG: _, ...ours } = process.env
+  const { PTQ_DEBUG: _, UV_THREADPOOL_SIZE: __, ...ours } = process.env
   return spawn(process.execPath, [mainPath, ...args], {
     cwd: cwd ?? projectRoot,
     env: { ...ours, AWS_ACCESS_KEY_ID: 'AKIATEST', AWS_SECRET_ACCESS_KEY: 'test', AWS_REGION: 'us-east-1', ...env },

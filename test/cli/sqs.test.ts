@@ -77,6 +77,7 @@ test('what SQS can not do is refused with the reason, exit code 2; a queue that 
       ['rezero sqs://limited', /keeps no counts/],
       ['failures sqs://limited', /has no dead letters of its own/],
       ['retry sqs://limited', /has no dead letters of its own/],
+      [`mv sqs://limited ${server.endpoint}/000000000000/limited`, /to be another queue than sqs:\/\/limited/],
     ] as const) {
       const { code, stdout, stderr } = await runSqs([...args.split(' '), ...options], folder)
       assert.match(stderr, /^ptq: [^\n]+\n$/)
@@ -87,4 +88,6 @@ test('what SQS can not do is refused with the reason, exit code 2; a queue that 
     const missing = await runSqs(['status', 'sqs://missing', ...options], folder)
     assert.deepEqual([missing.code, missing.stdout], [1, ''])
     assert.match(missing.stderr, /^ptq: [^\n]*missing[^\n]*\n$/)
+    const made = await runSqs(['status', 'sqs://missing', '--create-if-missing', ...options], folder)
+    assert.equal(made.code, 0)
   }))

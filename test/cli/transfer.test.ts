@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { TaskQueue } from 'ptq'
@@ -79,6 +79,16 @@ test('cp and mv between file queues: a reconciled count, what others hold stays 
     assert.deepEqual([rest.code, rest.stderr], [0, ''])
     assert.deepEqual([end.moved, end.uncertain, end.source.enqueued, end.destination.inserted], [2, 0, 0, 12])
     assert.deepEqual(idsIn(there).sort(), sent)
+  }))
+
+test('a folder under two names is not moved into itself', () =>
+  inFolder(async folder => {
+    await fill(join(folder, 'here'), 3)
+    symlinkSync(join(folder, 'here'), join(folder, 'alias'))
+    const { code, stdout, stderr } = await runCli(['mv', 'here', 'alias'], { cwd: folder })
+    assert.deepEqual([code, stdout], [2, ''])
+    assert.match(stderr, /^ptq: Expected another queue to move to, got a path of the same folder: [^\n]*\n$/)
+    assert.equal(names(join(folder, 'here')).length, 3)
   }))
 
 test('mv that is killed by SIGKILL in the middle: each task is in one queue; the same command moves the rest', () =>

@@ -167,3 +167,19 @@ test('a file queue is worked on without the AWS SDK', () =>
     assert.equal(sqs.code, 1)
     assert.match(sqs.stderr, /need the package @aws-sdk/)
   }))
+
+test('a slow filesystem gets as many threads as calls in flight, or as many as the environment says', t =>
+  inFolder(async folder => {
+    if (process.platform !== 'linux') return t.skip('only Linux tells the threads of a process')
+    // Whatever starts the pool of threads has done so by the time a module is loaded and has read a file.
+    const count = `import { readdirSync } from 'node:fs'; import { stat } from 'node:fs/promises'
+      await stat('.'); console.error(readdirSync('/proc/self/task').length)`
+    writeFileSync(join(folder, 'count.mjs'), count)
+    const threads = async (size: Record<string, string>) => {
+      const args = ['status', 'q', '--load', './count.mjs']
+      return Number.parseInt((await runCli(args, { cwd: folder, env: size })).stderr, 10)
+    }
+    const one = await threads({ UV_THREADPOOL_SIZE: '1' })
+    assert.equal((await threads({ UV_THREADPOOL_SIZE: '5' })) - one, 4)
+    assert.equal((await threads({})) - one, 39)
+  }))

@@ -21,7 +21,7 @@ import { FunctionTask, TaskQueue } from 'ptq'
 import { parse, parseAllDocuments } from 'yaml'
 
 const root = join(import.meta.dirname, '../../..')
-const ptq = join(root, 'dist/src/cli/main.js')
+const ptq = join(root, 'dist/src/cli/bin.cjs')
 const text = (...path: string[]) => readFileSync(join(root, ...path), 'utf8')
 
 interface Container {

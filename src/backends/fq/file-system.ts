@@ -86,6 +86,19 @@ export function errorMessage(error: unknown): string {
   return named(error instanceof Error ? error.message : String(error))
 }
 
+/** What `read` says of what is no file (a link, a folder, a pipe, a device), or a file longer than the longest text. */
+const UNREADABLE_FOR_EVER = ['ELOOP', 'EISDIR', 'ENXIO', 'EAGAIN', 'EFBIG', 'ERR_STRING_TOO_LONG']
+
+/**
+ * For what stands in a task's place and can't be a task: a text that says so, and is no task either. Every other error is
+ * thrown again.
+ */
+export function textOfNoFile(error: unknown): string {
+  const code = errorCode(error)
+  if (code === undefined || !UNREADABLE_FOR_EVER.includes(code)) throw error
+  return `no file: ${code}`
+}
+
 /** Whether an error says that a file is gone: another process was faster (on NFS also ESTALE). */
 export function isGone(error: unknown): boolean {
   const code = errorCode(error)

@@ -2,6 +2,7 @@
 import type { Lease } from '../../backend.js'
 import { type Awaitable, after } from './awaitable.js'
 import { Candidates } from './candidates.js'
+import { textOfNoFile } from './file-system.js'
 import type { Held } from './held.js'
 import { inside, isQueue } from './layout.js'
 import { nameOf, type TaskName } from './names.js'
@@ -140,7 +141,13 @@ export class Leasing {
   }
 
   #read(id: string, path: string): Awaitable<string | undefined> {
-    const unreadable = (error: unknown) => this.#unfit.addUnreadable(id, error)
+    const unreadable = (error: unknown) => {
+      try {
+        return textOfNoFile(error)
+      } catch {
+        return this.#unfit.addUnreadable(id, error)
+      }
+    }
     try {
       const body = this.#queue.pace.calls.read(path, 'there')
       return body instanceof Promise ? body.catch(unreadable) : body

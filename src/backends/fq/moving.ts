@@ -39,6 +39,8 @@ export async function* moveTasks(
       yield* new Carrying(from, leasing, to).run(signal)
     }
   } catch (error) {
+    // The wrong argument, not a fault of the folder.
+    if (error instanceof TypeError) throw error
     throw queueFault(from, `Moving tasks to ${to.label}`, error)
   }
 }

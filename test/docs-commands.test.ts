@@ -1,0 +1,77 @@
+// Every command in the shell blocks of the README and of docs/ exists, with the options that are given there.
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+
+const root = join(import.meta.dirname, '../..')
+const helps = new Map<string, string>()
+
+function helpOf(command: string): string {
+  const known = helps.get(command)
+  if (known !== undefined) return known
+  const args = [join(root, 'dist/src/cli/bin.cjs'), ...(command === '' ? [] : [command]), '--help']
+  const { stdout, status } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+  assert.equal(status, 0)
+  helps.set(command, stdout)
+  return stdout
+}
+
+/** Commands of all blocks, one each: comments and what is piped into them are cut off. */
+function commands(): { page: string; command: string }[] {
+  const pages = ['README.md', ...readdirSync(join(root, 'docs')).map(name => `docs/${name}`)]
+  return pages
+    .filter(page => page.endsWith('.md'))
+    .flatMap(page =>
+      [...readFileSync(join(root, page), 'utf8').matchAll(/^ *```sh\n(.*?)^ *```/gms)].flatMap(([, block = '']) =>
+        block
+          .replaceAll('\\\n', ' ')
+          .split('\n')
+          .map(line => line.replace(/(?:^|\s)#.*$/, ''))
+          .flatMap(line => line.split(/&&|\||;/))
+          .map(command => ({ page, command: command.trim() }))
+          .filter(({ command }) => command !== ''),
+      ),
+    )
+}
+
+test('every ptq command and option in the pages exists, and every script and file', () => {
+  const scripts: Record<string, string> = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).scripts
+  let checked = 0
+  for (const { page, command } of commands()) {
+    const where = `${page}: ${command}`
+    const [, name, rest = ''] = /(?:^|\s)ptq (--?[\w-]+|[a-z]+)(.*)$/.exec(command) ?? []
+    if (name !== undefined) {
+      const program = helpOf('')
+      if (name.startsWith('-')) assert.match(program, new RegExp(`\\s${name}\\b`), where)
+      else {
+        assert.match(program, new RegExp(`^ {2}ptq ${name}\\b`, 'm'), where)
+        for (const [, option] of rest.matchAll(/(?:^|\s)(--?[a-z][a-z-]*)/g)) {
+          assert.match(helpOf(name), new RegExp(`(?:^|[\\s,])${option}\\b`, 'm'), where)
+        }
+      }
+      checked++
+    }
+    const [, script] = /^npm run (?:-s )?([\w-]+)/.exec(command) ?? []
+    if (script !== undefined) {
+      assert.ok(script in scripts, where)
+      checked++
+    }
+    const [, file] = /\b(examples\/[\w/.-]+)/.exec(command) ?? []
+    if (file !== undefined) assert.ok(existsSync(join(root, file)), where)
+  }
+  assert.ok(checked > 15, `${checked} commands were found`)
+})
+
+test('the page on the command line has each command, and each of its options', () => {
+  const page = readFileSync(join(root, 'docs/cli.md'), 'utf8')
+  const names = [...helpOf('').matchAll(/^ {2}ptq ([a-z]+)/gm)].map(([, name = '']) => name)
+  assert.ok(names.length > 12)
+  for (const name of new Set(names)) {
+    assert.match(page, new RegExp(`\\b${name}\\b`))
+    if (name === 'completion') continue
+    for (const [option] of helpOf(name).matchAll(/--[a-z][a-z-]+/g))
+      assert.ok(page.includes(option), `${name} ${option}`)
+  }
+})
