@@ -41,7 +41,11 @@ export async function drain(queues: Queues, options: TaskQueueOptions, troupe: T
   return {
     left: left.flat(),
     dead: await keysOf(main.failures(place)),
-    inserted: counts.reduce((sum, { inserted }) => sum + inserted, 0),
+    inserted: {
+      main: counts[0]?.inserted ?? Number.NaN,
+      intake: counts[1]?.inserted ?? Number.NaN,
+      transit: counts[2]?.inserted ?? Number.NaN,
+    },
     completed: (await main.status()).completed,
   }
 }
