@@ -42,7 +42,8 @@ export function checkSignal(name: string, value: AbortSignal | undefined): Abort
 
 /** Refuses options that nobody reads: a misspelt one would silently do nothing. */
 export function checkNames(what: string, options: object, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null) throw argumentError(what, 'an object', options)
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw argumentError(what, 'an object', options)
   for (const name of Object.keys(options)) {
     if (!known.includes(name)) throw new TypeError(`Expected ${what} to be among ${known.join(', ')}, got \`${name}\``)
   }

@@ -36,14 +36,16 @@ export type { Result } from './local/results.js'
 export type { BackoffException, PollOptions, PollState } from './poll/poll-options.js'
 export type { TaskEvent, WorkerEventMap, WorkerEvents } from './poll/worker-events.js'
 export type { RetryOptions } from './queue/dead-letters.js'
+export type { MoveResult } from './queue/move-messages.js'
 export { registerBackend } from './queue/open-backend.js'
 export type { LeasedTask, ListedTask, QueuedTask } from './queue/queued-task.js'
 export { TaskQueue } from './queue/task-queue.js'
 export type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './queue/task-queue-options.js'
-export type { MoveResult, TransferOptions } from './queue/transfer.js'
+export type { TransferOptions } from './queue/transfer.js'
 export type { BoundFunction } from './tasks/bound-function.js'
 export { context, type TaskContext } from './tasks/context.js'
 export { type Box, type GridOptions, grid, type TaskGrid } from './tasks/grid.js'
+export type { ClassPayload, FunctionPayload, Payload } from './tasks/payload.js'
 export { range, type TaskRange } from './tasks/range.js'
 export {
   type FunctionKey,
@@ -56,11 +58,8 @@ export {
 export { type Sliceable, type SliceableClass, type SliceableOptions, sliceable } from './tasks/sliceable.js'
 export {
   type BareTask,
-  type ClassPayload,
-  type FunctionPayload,
   FunctionTask,
   type OpenTask,
-  type Payload,
   partial,
   RegisteredTask,
   type Task,

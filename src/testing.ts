@@ -17,6 +17,7 @@ import { type BackendUnderTest, type ConformanceCase, QueueUnderTest } from './t
 import { taskQueueCases } from './testing/task-queue-cases.js'
 import { uploadCases } from './testing/upload-cases.js'
 import { verbCases } from './testing/verb-cases.js'
+import { workerCases } from './testing/worker-cases.js'
 
 export type { BackendUnderTest } from './testing/queue-under-test.js'
 export { type Clock, ManualClock } from './time/clock.js'
@@ -27,6 +28,7 @@ const cases: readonly ConformanceCase[] = [
   ...verbCases,
   ...uploadCases,
   ...taskQueueCases,
+  ...workerCases,
 ]
 
 /** How many cases run at once, each on a queue of its own: most of their time is waiting for leases to end. */

@@ -111,9 +111,23 @@ describe('a TaskQueue', () => {
     }
     await assert.rejects(tq.lease({ waitSeconds: -1 }), /Expected `waitSeconds` to be a number of seconds of 0 or more/)
     // @ts-expect-error a boolean
-    await assert.rejects(tq.delete([], { tally: 1 }), /Expected `tally` to be a boolean/)
+    await assert.rejects(tq.delete([], { tally: 1 }), /Expected `tally` to be true or false/)
     // @ts-expect-error a boolean
-    await assert.rejects(tq.purge({ native: 1 }), /Expected `native` to be a boolean/)
+    await assert.rejects(tq.purge({ native: 1 }), /Expected `native` to be true or false/)
+    // A misspelt option would silently do nothing.
+    const wrong = { numTask: 5 } as object
+    for (const [verb, call] of Object.entries({
+      insert: () => tq.insert([], wrong),
+      lease: () => tq.lease(wrong),
+      delete: () => tq.delete([], wrong),
+      purge: () => tq.purge(wrong),
+      blockUntilEmpty: () => tq.blockUntilEmpty(wrong),
+    })) {
+      await assert.rejects(
+        call(),
+        new RegExp(`^TypeError: Expected options of ${verb} to be among .*, got \`numTask\``),
+      )
+    }
     for (const bad of ['id', undefined, null, {}, [{}], [undefined]]) {
       // @ts-expect-error none of these is a leased task
       await assert.rejects(tq.delete(bad), /Expected `tasks(\[0\])?` to be .*task.* that this queue leased/)

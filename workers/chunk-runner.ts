@@ -98,16 +98,26 @@ export class ChunkRunner {
   }
 
   #succeed(index: number, value: unknown, startMs: number): void {
-    const { chunk, slots, postAll } = this.#chunk
-    if (postAll) {
-      const elapsedMs = performance.now() - startMs
-      try {
-        this.#link.post({ type: 'succeeded', chunk, index, value, elapsedMs })
-      } catch (cause) {
+    const { slots, postAll } = this.#chunk
+    if (postAll) this.#postSuccess(index, value, performance.now() - startMs)
+    Atomics.store(slots, index, slot.succeeded)
+  }
+
+  #postSuccess(index: number, value: unknown, elapsedMs: number): void {
+    const { chunk, values } = this.#chunk
+    const success = { type: 'succeeded', chunk, index, elapsedMs } as const
+    if (values === 'unwanted') {
+      this.#link.post({ ...success, value: undefined })
+      return
+    }
+    try {
+      this.#link.post({ ...success, value })
+    } catch (cause) {
+      if (values === 'required') {
         throw new Error('Expected the task to return a value that can be cloned to another thread', { cause })
       }
+      this.#link.post({ ...success, value: undefined })
     }
-    Atomics.store(slots, index, slot.succeeded)
   }
 
   #fail(index: number, thrown: unknown, startMs: number): void {

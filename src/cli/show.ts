@@ -40,6 +40,8 @@ async function amongFailures(queue: TaskQueue, id: string): Promise<{ task: List
 }
 
 function failureLine({ attempt, reason, host, pid, failedAtMs, durationSeconds }: Failure): string {
-  const when = new Date(failedAtMs).toISOString()
+  // Somebody else may have written a time that is none.
+  const date = new Date(failedAtMs)
+  const when = Number.isNaN(date.getTime()) ? 'at an unknown time' : date.toISOString()
   return `  ${attempt}. ${when} on ${printable(host)} (process ${pid}) after ${durationSeconds.toFixed(1)} s: ${printable(reason)}`
 }

@@ -19,6 +19,9 @@ const WORDS = new Map<string, JsonValue>([
 ])
 const WORD = /true|false|null|NaN|-?Infinity/y
 
+/** To read more takes time that grows with their square. Source: Python's sys.int_info.default_max_str_digits. */
+const MOST_DIGITS = 4300
+
 /** How much of the text an error shows on either side of the position. */
 const EXCERPT = 20
 
@@ -88,6 +91,8 @@ export class JsonReader {
     const number = this.#match(NUMBER)
     if (number === null) throw this.#error('a value')
     const [digits, fraction, exponent] = number
+    if (digits.length > MOST_DIGITS)
+      throw this.#error(`a number of at most ${MOST_DIGITS} digits (Python reads no more)`)
     const value = Number(digits)
     return fraction === undefined && exponent === undefined && !Number.isSafeInteger(value) ? BigInt(digits) : value
   }

@@ -49,6 +49,11 @@ export interface RunOptions<T = TaskInput> {
   readonly concurrency: number
   /** Report each task's outcome and value as it ends; otherwise successes may come late and without value. */
   readonly postAll: boolean
+  /**
+   * Asked with each chunk, where `postAll`: whether somebody wants to see what its tasks return. A value that can't leave
+   * its thread is left out then. Default: all values are wanted, and a task whose value can't be cloned fails.
+   */
+  readonly wantsValues?: () => boolean
   /** Tasks that a thread takes at once, at most. Default: as many as last about 50 milliseconds. */
   readonly maxChunk?: number
   /** Whether tasks may be pulled now; after a no, {@link Run.resume} says when. Holds back while results wait to be read. */

@@ -5,7 +5,7 @@ import { LeaseLostError, TaskError, UnregisteredTaskError } from '../errors.js'
 import { plainLine } from '../plain-line.js'
 import { messageWriter } from '../queue/message.js'
 import type { LeasedTask } from '../queue/queued-task.js'
-import { payloadName } from '../tasks/task.js'
+import { payloadName } from '../tasks/payload.js'
 import { delaySeconds } from '../time/seconds.js'
 import { backoffWindow } from './backoff.js'
 import { isBackoffException } from './poll-options.js'
@@ -153,13 +153,17 @@ export class FailurePolicy {
 
 /** Why an attempt failed, in one line without control characters. */
 export function reasonOf(error: unknown): string {
-  const text =
-    error instanceof UnregisteredTaskError
-      ? `not registered: ${error.message}`
-      : error instanceof Error
-        ? `${error.name}: ${error.message}`
-        : String(error)
-  return plainLine(text).slice(0, reasonLength)
+  return plainLine(textOf(error)).slice(0, reasonLength)
+}
+
+function textOf(error: unknown): string {
+  try {
+    if (error instanceof UnregisteredTaskError) return `not registered: ${error.message}`
+    return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  } catch {
+    // In the calling thread a task may throw what throws when it is looked at.
+    return 'something that cannot be shown'
+  }
 }
 
 /** The error of a leased task that failed; `cause` is its own. */

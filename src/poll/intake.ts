@@ -3,6 +3,7 @@
 import { isEmpty } from '../queue/emptiness.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import { type Call, queuedCall } from '../threads/call.js'
+import { callAndWait } from './awaited-functions.js'
 import { Backoff } from './backoff.js'
 import type { LeaseSourceOwner } from './lease-source.js'
 import { isBackoffException } from './poll-options.js'
@@ -174,9 +175,8 @@ export class Intake implements LeaseSourceOwner {
       if (task.attempt > 1 && !(await this.#suspects.admit(task))) continue
       const call = this.#callOf(task, executeArgs)
       if (call === undefined) continue
-      const before = beforeFn?.(task)
-      // Awaiting what is no promise would cost each task a turn.
-      if (before instanceof Promise) await before
+      const before = beforeFn && callAndWait(this.#parts.closing, () => beforeFn(task))
+      if (before !== undefined) await before
       calls.push(call)
     }
     this.#suspects.endLook(tasks.length)

@@ -1,5 +1,5 @@
 /** `verbose`: a line for each step, in the words that Python's `poll` prints. */
-import { payloadName } from '../tasks/task.js'
+import { payloadName } from '../tasks/payload.js'
 import { reasonOf } from './failure-policy.js'
 import type { WorkerEventMap, WorkerEvents } from './worker-events.js'
 

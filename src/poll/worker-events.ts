@@ -21,7 +21,7 @@ export interface WorkerEventMap {
   renewed: TaskEvent & { readonly seconds: number }
   /** Run to its end; it is being removed from the queue. */
   deleting: TaskEvent
-  /** Run to its end and removed from the queue. */
+  /** Run to its end and removed from the queue. `value`: what it returned, where that can be cloned out of its thread. */
   succeeded: TaskEvent & { readonly value: unknown; readonly durationSeconds: number }
   /** The attempt failed; the task may be leased again after `retryInSeconds` (`undefined`: it moves to the dead letters). */
   failed: TaskEvent & {

@@ -2,7 +2,7 @@
  * A worker: leases tasks, runs them, removes them, again and again, and loses none. Everything that changes a lease
  * passes here; what runs tasks (threads or this one) knows nothing of leases.
  */
-
+import { argumentError } from '../errors.js'
 import { HereRun } from '../local/run-here.js'
 import type { Run } from '../local/run-options.js'
 import type { LeasedTask } from '../queue/queued-task.js'
@@ -12,6 +12,7 @@ import { ThreadPool } from '../threads/pool.js'
 import { ThreadRun } from '../threads/run-on-threads.js'
 import { leaseSeconds } from '../time/seconds.js'
 import { AfterRemoval } from './after-removal.js'
+import { callAndWait } from './awaited-functions.js'
 import { FailurePolicy, reasonOf, taskError } from './failure-policy.js'
 import { type Finished, Finisher } from './finisher.js'
 import { type Ending, HeldTasks } from './held-tasks.js'
@@ -163,6 +164,7 @@ export class Worker {
       idPrefix: '',
       concurrency: 1,
       postAll: true,
+      wantsValues: () => this.#parts.events.hears('succeeded'),
       // To stop after exactly so many tasks, the next must not begin before the last was counted.
       maxChunk: stopFn === undefined ? maxChunk : 1,
       mayPull: () => (stopFn === undefined ? this.#unsettled < maxUnsettled : this.#unsettled === 0),
@@ -212,7 +214,8 @@ export class Worker {
   }
 
   async #afterRemoval(task: LeasedTask): Promise<void> {
-    await this.#settings.afterFn?.(task)
+    const { afterFn } = this.#settings
+    if (afterFn !== undefined) await callAndWait(this.#parts.closing, () => afterFn(task))
     this.#stopIfAsked()
   }
 
@@ -308,6 +311,9 @@ export class Worker {
   }
 
   #askedToStop(): boolean {
-    return this.#settings.stopFn?.(this.#record.state) === true
+    const stop: unknown = this.#settings.stopFn?.(this.#record.state)
+    // A promise would be true for ever, or never.
+    if (stop === undefined || typeof stop === 'boolean') return stop === true
+    throw argumentError('stopFn', 'a function that returns true or false', stop)
   }
 }

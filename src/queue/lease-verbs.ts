@@ -1,4 +1,5 @@
 /** Leasing by hand: what `lease`, `renew`, `cancel` and `delete` of a TaskQueue do. */
+import { checkBoolean, checkNames, checkSignal } from '../check-options.js'
 import { argumentError } from '../errors.js'
 import { leaseSeconds, requireSeconds } from '../time/seconds.js'
 import { type Failed, throwFailed } from './leasing.js'
@@ -10,7 +11,9 @@ type Tasks = LeasedTask | Iterable<LeasedTask>
 
 /** Up to `numTasks` tasks. */
 export async function leaseTasks({ backend, leasing }: QueueConnection, options: LeaseOptions): Promise<LeasedTask[]> {
-  const { numTasks = 1, signal } = options
+  checkNames('options of lease', options, ['seconds', 'numTasks', 'waitSeconds', 'signal'])
+  const { numTasks = 1 } = options
+  const signal = checkSignal('signal', options.signal)
   const seconds = requireSeconds('seconds', options.seconds ?? 600)
   const waitSeconds = requireSeconds('waitSeconds', options.waitSeconds ?? 0, { zero: true })
   if (!Number.isInteger(numTasks) || numTasks < 1) throw argumentError('numTasks', 'an integer of 1 or more', numTasks)
@@ -48,9 +51,10 @@ export async function cancelLeases({ backend, leasing }: QueueConnection, tasks:
 export async function deleteTasks(
   { backend, leasing }: QueueConnection,
   tasks: Tasks,
-  { tally = false }: { tally?: boolean },
+  options: { tally?: boolean },
 ): Promise<number> {
-  if (typeof tally !== 'boolean') throw argumentError('tally', 'a boolean', tally)
+  checkNames('options of delete', options, ['tally'])
+  const tally = checkBoolean('tally', options.tally, false)
   const ours = leasing.require(tasks)
   return backend.use(async opened => {
     const failed = await leasing.delete(opened, ours, { tally })

@@ -10,7 +10,7 @@
  */
 import type { Failure } from '../backend.js'
 import { type JsonValue, parseJson, stringifyJson } from '../json/json.js'
-import { plainLine } from '../plain-line.js'
+import { failuresFrom } from '../recorded-failures.js'
 
 /** What an envelope holds. */
 export interface OpenedMessage {
@@ -108,21 +108,4 @@ function openAnyForm(body: string): OpenedMessage {
     throw new Error(`Expected an envelope, an object with the key "payload", got the keys: ${keys || 'none'}`)
   }
   return { payload, payloadText: stringifyJson(payload), failures: failuresFrom(envelope.failures) }
-}
-
-/** Those entries that are failures: somebody else may have written the key with another meaning, or to spoil a terminal. */
-function failuresFrom(value: unknown): readonly Failure[] {
-  if (!Array.isArray(value)) return noFailures
-  return value.filter(isFailure).map(failure => ({
-    ...failure,
-    reason: plainLine(failure.reason),
-    host: plainLine(failure.host),
-  }))
-}
-
-function isFailure(value: unknown): value is Failure {
-  if (typeof value !== 'object' || value === null) return false
-  const { attempt, reason, host, pid, failedAtMs, durationSeconds } = value as Record<keyof Failure, unknown>
-  const numbers = [attempt, pid, failedAtMs, durationSeconds]
-  return typeof reason === 'string' && typeof host === 'string' && numbers.every(number => typeof number === 'number')
 }

@@ -1,4 +1,5 @@
 /** From a protocol to a backend: which code is loaded, and the life of what it opened. */
+import { setMaxListeners } from 'node:events'
 import type { Backend, BackendOpener, BackendOptions, QueueUrl } from '../backend.js'
 import { argumentError, UnsupportedProtocolError } from '../errors.js'
 import { callerFile } from '../tasks/caller.js'
@@ -89,6 +90,8 @@ export class OpenOnce {
     this.url = formatQueueUrl(url)
     this.#url = url
     this.#options = options
+    // As many listen as there are verbs under way; Node takes more than 10 for a leak.
+    setMaxListeners(0, this.#closing.signal)
   }
 
   /** Aborted by `close`. */

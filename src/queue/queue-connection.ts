@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import type { QueueUrl } from '../backend.js'
 import { checkBoolean, checkInteger } from '../check-options.js'
 import { argumentError, LeaseLostError } from '../errors.js'
+import { waitNoMore } from '../poll/awaited-functions.js'
 import { Leasing, throwFailed } from './leasing.js'
 import { OpenOnce, requireProtocol } from './open-backend.js'
 import { formatQueueUrl, parseQueueUrl } from './queue-url.js'
@@ -47,6 +48,7 @@ export class QueueConnection {
 
   /** Ends what is under way, gives back what is leased, and lets go of the backend. */
   async close(): Promise<void> {
+    waitNoMore(this.backend.signal)
     await this.backend.close(async backend => {
       const failed = await this.leasing.release(backend, this.leasing.held, { delaySeconds: 0 })
       // A lease that is over needs no giving back.

@@ -1,15 +1,7 @@
 /** Tasks as a queue gives them out. */
 import type { Failure, Lease, MessageState } from '../backend.js'
-import {
-  type FunctionTask,
-  isClassPayload,
-  isFunctionPayload,
-  type Payload,
-  payloadName,
-  type RegisteredTask,
-  type Task,
-  taskFromPayload,
-} from '../tasks/task.js'
+import { isClassPayload, isFunctionPayload, type Payload, payloadName } from '../tasks/payload.js'
+import { type FunctionTask, type RegisteredTask, type Task, taskFromPayload } from '../tasks/task.js'
 import { openMessage } from './message.js'
 
 /** A task that is in a queue. To insert it into a queue copies it, under a new id, also where its code is unknown here. */

@@ -1,7 +1,7 @@
 /** A queue that many processes and machines share. */
 import { setMaxListeners } from 'node:events'
 import type { WorkerStatus } from '../backend.js'
-import { checkNames, checkParallel, checkSignal } from '../check-options.js'
+import { checkBoolean, checkNames, checkParallel, checkSignal } from '../check-options.js'
 import { argumentError, UnsupportedOperationError } from '../errors.js'
 import type { PollOptions } from '../poll/poll-options.js'
 import { pollQueue } from '../poll/poll-queue.js'
@@ -13,16 +13,18 @@ import { delaySeconds, requireSeconds } from '../time/seconds.js'
 import { forgetUploads } from '../upload/journal-files.js'
 import { checkUploadName, queueReference, requireThreads, uploadTasks } from '../upload/plan-upload.js'
 import { upload } from '../upload/upload.js'
+import { copyMessages } from './copy-messages.js'
 import { countFailures, listFailures, type RetryOptions, retryFailures } from './dead-letters.js'
 import { isEmpty, untilEmpty } from './emptiness.js'
 import { insertTasks, payloadText } from './insert.js'
 import { cancelLeases, deleteTasks, leaseTasks, renewLeases } from './lease-verbs.js'
 import { findTask, listTasks, requireListing } from './listing.js'
+import { type MoveResult, moveMessages } from './move-messages.js'
 import type { OpenOnce } from './open-backend.js'
 import { QueueConnection } from './queue-connection.js'
 import type { LeasedTask, ListedTask } from './queued-task.js'
 import type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './task-queue-options.js'
-import { copyMessages, type MoveResult, moveMessages, type TransferOptions, type TransferPlan } from './transfer.js'
+import type { TransferOptions, TransferPlan } from './transfer.js'
 
 /**
  * A queue of tasks, named by a URL. Each verb opens it where that has not happened yet, so naming a queue costs and
@@ -60,7 +62,9 @@ export class TaskQueue implements AsyncDisposable {
    * @throws UnsupportedOperationError with `parallel`, where the queue can't be opened in other threads
    */
   async insert(tasks: BareTask | TaskIterable<BareTask> | TaskQueue, options: InsertOptions = {}): Promise<number> {
-    const { total, skipInsertCounter = false } = options
+    checkNames('options of insert', options, ['delaySeconds', 'total', 'parallel', 'resume', 'skipInsertCounter'])
+    const { total } = options
+    const skipInsertCounter = checkBoolean('skipInsertCounter', options.skipInsertCounter, false)
     const delay = requireSeconds('delaySeconds', options.delaySeconds ?? 0, { zero: true })
     if (total !== undefined) requireCount('total', total, 0)
     const threads = checkParallel(options.parallel, 0)
@@ -217,8 +221,8 @@ export class TaskQueue implements AsyncDisposable {
    * @param options.native the engine's own way where there is one (SQS: PurgeQueue, which takes up to 60 s). Default false
    */
   async purge(options: { native?: boolean } = {}): Promise<void> {
-    const { native = false } = options
-    if (typeof native !== 'boolean') throw argumentError('native', 'a boolean', native)
+    checkNames('options of purge', options, ['native'])
+    const native = checkBoolean('native', options.native, false)
     await this.#backend.use(async backend => {
       await backend.purge({ native })
       forgetUploads(backend)
@@ -288,6 +292,7 @@ export class TaskQueue implements AsyncDisposable {
    * @param options.signal its abort rejects with its reason
    */
   async blockUntilEmpty(options: { intervalSeconds?: number; signal?: AbortSignal } = {}): Promise<void> {
+    checkNames('options of blockUntilEmpty', options, ['intervalSeconds', 'signal'])
     const intervalSeconds = requireSeconds('intervalSeconds', options.intervalSeconds ?? 2)
     const closing = this.#backend.signal
     const signal = options.signal === undefined ? closing : AbortSignal.any([closing, options.signal])

@@ -1,6 +1,7 @@
 /** Pulls tasks from any iterable, only as fast as they are taken. */
 import { argumentError } from '../errors.js'
-import { isClassPayload, isFunctionPayload, isTask, type TaskInput } from './task.js'
+import { isClassPayload, isFunctionPayload } from './payload.js'
+import { isTask, type TaskInput } from './task.js'
 
 /** Anything that yields tasks. */
 export type TaskIterable<T extends TaskInput = TaskInput> = Iterable<T> | AsyncIterable<T>

@@ -4,7 +4,15 @@
  */
 import { argumentError, UnregisteredTaskError } from '../errors.js'
 import { type JsonValue, stringifyJson, toJsonValue } from '../json/json.js'
-import { plainLine } from '../plain-line.js'
+import {
+  type ClassPayload,
+  type FunctionPayload,
+  isClassPayload,
+  isFunctionKey,
+  isFunctionPayload,
+  isRecord,
+  type Payload,
+} from './payload.js'
 import {
   codeName,
   type FunctionKey,
@@ -18,20 +26,6 @@ import {
   unregisteredClass,
   unregisteredFunction,
 } from './registry.js'
-
-/** A function's payload, as Python writes it: key, positional arguments, keyword arguments, and -1 for "no id yet". */
-export type FunctionPayload = [
-  key: [module: string, name: string],
-  args: JsonValue[],
-  kwargs: Record<string, JsonValue>,
-  id: -1,
-]
-
-/** A class's payload: its fields and, last as Python writes it, its name. */
-export type ClassPayload = { [field: string]: JsonValue } & { class: string }
-
-/** The JSON form of a task. */
-export type Payload = FunctionPayload | ClassPayload
 
 /** A task: something that can say its payload and be executed. */
 export interface Task<R = unknown> {
@@ -239,11 +233,6 @@ export function taskText(input: BareTask): string {
     : stringifyJson(toPayload(input))
 }
 
-/** The name that messages use for a payload: `tasks.hash`, `PrintTask`. */
-export function payloadName(payload: Payload): string {
-  return plainLine(Array.isArray(payload) ? payload[0].join('.') : payload.class)
-}
-
 /** Runs registered code: a function with its arguments, or `execute` of an object rebuilt from its fields. */
 export function callCode(
   code: RegisteredCode,
@@ -296,22 +285,6 @@ export function isTask(value: unknown): value is Task {
   )
 }
 
-/** Whether a value has the shape of a function's payload; Python's list may be longer in a later version. */
-export function isFunctionPayload(value: unknown): value is FunctionPayload {
-  return (
-    Array.isArray(value) &&
-    value.length >= 3 &&
-    isFunctionKey(value[0]) &&
-    Array.isArray(value[1]) &&
-    isRecord(value[2])
-  )
-}
-
-/** Whether a value has the shape of a class's payload. */
-export function isClassPayload(value: unknown): value is ClassPayload {
-  return isRecord(value) && Object.hasOwn(value, 'class') && typeof value.class === 'string'
-}
-
 /** The error for something that was given as a task and is none. */
 export function notATask(name: string, got: unknown): TypeError {
   return argumentError(
@@ -325,12 +298,4 @@ export function notATask(name: string, got: unknown): TypeError {
 export function hasKeys(record: object): boolean {
   for (const key in record) if (Object.hasOwn(record, key)) return true
   return false
-}
-
-function isFunctionKey(value: unknown): value is FunctionKey {
-  return Array.isArray(value) && value.length === 2 && value.every(part => typeof part === 'string' && part !== '')
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

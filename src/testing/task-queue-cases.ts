@@ -2,21 +2,12 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { BackendOpener } from '../backend.js'
 import { stringifyJson } from '../json/json.js'
-import { registerBackend } from '../queue/open-backend.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import { TaskQueue } from '../queue/task-queue.js'
 import { FunctionTask } from '../tasks/task.js'
 import { type ConformanceCase, noFailures, type QueueUnderTest } from './queue-under-test.js'
-
-/** Opens TaskQueues on a queue of the suite through a protocol that is registered for it alone. */
-function openerOf(queue: QueueUnderTest): () => TaskQueue {
-  const protocol = `ptq-test-${randomUUID()}`
-  const opener: BackendOpener = { open: () => queue.open() }
-  registerBackend(protocol, opener)
-  return () => new TaskQueue(`${protocol}://${queue.name}`, { progress: false })
-}
+import { openerOf } from './task-queues.js'
 
 /** Leases exactly `count` tasks. */
 async function take(queue: QueueUnderTest, tasks: TaskQueue, count: number): Promise<LeasedTask[]> {

@@ -2,6 +2,7 @@
 import { argumentError, UnregisteredTaskError } from '../errors.js'
 import { type JsonValue, MAX_DEPTH, toJsonValue } from '../json/json.js'
 import type { QueuedTask } from '../queue/queued-task.js'
+import { isClassPayload, isFunctionPayload } from '../tasks/payload.js'
 import {
   findClass,
   findFunction,
@@ -18,8 +19,6 @@ import {
   checkArity,
   FunctionTask,
   hasKeys,
-  isClassPayload,
-  isFunctionPayload,
   isTask,
   notATask,
   type TaskInput,

@@ -10,6 +10,8 @@ import { type ChunkMessage, type CodeReference, slot } from './thread-messages.j
 export interface ChunkSettings {
   readonly idPrefix: string
   readonly postAll: boolean
+  /** See RunOptions. */
+  readonly wantsValues: (() => boolean) | undefined
   readonly concurrency: number
   readonly maxMemoryMb: number | undefined
   /** Tasks that run longer are stopped; `undefined`: no limit. */
@@ -79,7 +81,7 @@ export class Chunk {
       numbered &&= typeof first.idSuffix === 'number' && call.idSuffix === first.idSuffix + index
       firstTry &&= call.attempt === 1
     }
-    const { idPrefix, postAll, concurrency, maxMemoryMb } = this.#settings
+    const { idPrefix, postAll, wantsValues, concurrency, maxMemoryMb } = this.#settings
     return {
       chunk: this.id,
       codes,
@@ -92,6 +94,7 @@ export class Chunk {
       slots: this.#slots,
       startedAtMs: this.#startedAtMs,
       postAll,
+      values: wantsValues === undefined ? 'required' : wantsValues() ? 'offered' : 'unwanted',
       concurrency,
       maxMemoryMb,
     }

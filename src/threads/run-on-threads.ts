@@ -53,8 +53,8 @@ export class ThreadRun<T> implements Run, ThreadListener {
   constructor(options: ThreadRunOptions<T>) {
     this.#options = options
     const timeoutMs = options.timeoutSeconds === undefined ? undefined : options.timeoutSeconds * 1000
-    const { idPrefix, postAll, concurrency, maxMemoryMb } = options
-    this.#settings = { idPrefix, postAll, concurrency, maxMemoryMb, timeoutMs }
+    const { idPrefix, postAll, wantsValues, concurrency, maxMemoryMb } = options
+    this.#settings = { idPrefix, postAll, wantsValues, concurrency, maxMemoryMb, timeoutMs }
     this.#size = new ChunkSize(options.maxChunk)
     this.#casualties = new Casualties(maxMemoryMb)
     this.#lanes = new Lanes(this.#laneWork(), options.gate)

@@ -48,6 +48,8 @@ export interface ChunkMessage {
   readonly startedAtMs: Float64Array | undefined
   /** Post the outcome of each task, with its value; otherwise only failures are posted. */
   readonly postAll: boolean
+  /** Where `postAll`: what a task returns has to come along, may come along if it can be cloned, or is wanted by nobody. */
+  readonly values: 'required' | 'offered' | 'unwanted'
   /** How many asynchronous tasks run at once in this thread. */
   readonly concurrency: number
   /** Heap and buffers of the thread together; `undefined`: no limit. */

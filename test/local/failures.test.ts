@@ -299,7 +299,14 @@ describe('a file of tasks', () => {
 
 describe('a file that never finishes loading', () => {
   const call = { code: { kind: 'class', name: 'X', url: 'file:///x.js' }, extra: [], attempt: 1 } as unknown as Call
-  const settings = { idPrefix: '', postAll: false, concurrency: 1, maxMemoryMb: undefined, timeoutMs: 100 }
+  const settings = {
+    idPrefix: '',
+    postAll: false,
+    wantsValues: undefined,
+    concurrency: 1,
+    maxMemoryMb: undefined,
+    timeoutMs: 100,
+  }
 
   it('is given up after timeoutSeconds, but not before 30 s: that limit is meant for tasks', () => {
     for (const [timeoutMs, limitMs] of [

@@ -75,6 +75,13 @@ describe('failures', { concurrency: 6 }, () => {
     assert.equal(await queue.open(deadLetter).inserted(), 1)
   })
 
+  onEach('a task that throws what cannot be looked at fails alone', async queue => {
+    const tq = queue.open()
+    await tq.insert([task('unspeakable'), task('noop', 1)])
+    assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 1 }), 1)
+    assert.equal((await theLetter(tq)).failures[0]?.reason, 'something that cannot be shown')
+  })
+
   onEach('a task that succeeds later leaves no trace', async queue => {
     const tq = queue.open()
     await tq.insert([task('throwUntil', 3)])

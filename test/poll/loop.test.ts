@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type LeasedTask, type PollState, partial } from 'ptq'
 import { ManualClock } from 'ptq/testing'
 import { Backoff } from '#ptq/poll/backoff.js'
+import { linesOf } from './ledger.js'
 import { event, newGate, onEach, recorded, task } from './queues.js'
 import { Greeting, noop } from './tasks.js'
 
@@ -40,6 +42,72 @@ describe('the loop', () => {
     await tq.insert([task('addExtra', 1)])
     const sum = await oneValue(tq, { executeArgs: [2, { n: 4 }] })
     assert.equal(sum.value, 7)
+  })
+
+  onEach(
+    'what a task returns crosses to the main thread only for who listens, and never makes it fail',
+    async queue => {
+      const tq = queue.open()
+      const ledger = join(queue.folder, 'ledger')
+      const options = { parallel: 1, untilEmpty: true, maxAttempts: 1 } as const
+      await tq.insert([task('uncloneable'), task('lookedAt', ledger)])
+      assert.equal(await tq.poll(options), 2)
+      assert.deepEqual(linesOf(ledger), [])
+      await tq.insert([task('uncloneable'), task('lookedAt', ledger), task('noop', 1)])
+      const values: unknown[] = []
+      tq.events.on('succeeded', ({ value }) => values.push(value))
+      assert.equal(await tq.poll(options), 3)
+      assert.equal(linesOf(ledger).length, 1)
+      assert.deepEqual(new Set(values), new Set([undefined, { field: 1 }, 1]))
+    },
+  )
+
+  for (const name of ['beforeFn', 'afterFn'] as const) {
+    onEach(`${name} may close the queue, and wait for that`, async queue => {
+      const tq = queue.open()
+      await tq.insert(tasks(5))
+      let closed = 0
+      const close = async () => {
+        await tq.close()
+        assert.equal((await queue.open().status()).leased, 0)
+        closed++
+      }
+      const executed = await tq.poll({ parallel: 0, [name]: close })
+      await tq.close()
+      await nextTurn()
+      const { enqueued, leased } = await queue.open().status()
+      assert.deepEqual({ enqueued, leased }, { enqueued: 5 - executed, leased: 0 })
+      while (closed === 0) await nextTurn()
+    })
+  }
+
+  onEach('a function that closes another queue is waited for', async queue => {
+    const tq = queue.open()
+    await tq.insert(tasks(3))
+    let ended = 0
+    const afterFn = async () => {
+      await queue.open().close()
+      for (let turn = 0; turn < 5; turn++) await nextTurn()
+      ended++
+    }
+    assert.equal(await tq.poll({ parallel: 0, untilEmpty: true, afterFn }), 3)
+    assert.equal(ended, 3)
+  })
+
+  onEach('what such a function throws after that is heard', async queue => {
+    // The test runner would take it for a failure of the test.
+    const runners = process.listeners('unhandledRejection')
+    process.removeAllListeners('unhandledRejection')
+    const heard = new Promise(resolve => process.once('unhandledRejection', resolve))
+    const tq = queue.open()
+    await tq.insert(tasks(1))
+    const afterFn = async () => {
+      await tq.close()
+      throw new Error('too late')
+    }
+    assert.equal(await tq.poll({ parallel: 0, afterFn }), 1)
+    assert.match(String(await heard), /too late/)
+    for (const runner of runners) process.on('unhandledRejection', runner)
   })
 
   onEach('beforeFn sees each task before its run, afterFn after its removal; both may be async', async queue => {

@@ -90,8 +90,18 @@ describe('the options of poll', () => {
     )
   })
 
-  it('null is no options', async () => {
+  it('null is no options, nor is an array', async () => {
     await using tq = new TaskQueue(`mem://${randomUUID()}`, { progress: false })
     await assert.rejects(tq.poll(JSON.parse('null')), /Expected `options of poll` to be an object, got `null` \(null\)/)
+    await assert.rejects(tq.poll(JSON.parse('[]')), /Expected `options of poll` to be an object, got `\[\]` \(array\)/)
+  })
+
+  it('a stopFn that gives no clear answer ends the worker', async () => {
+    await using tq = new TaskQueue(`mem://${randomUUID()}`, { progress: false })
+    const stopFn = (async () => true) as unknown as () => boolean
+    await assert.rejects(
+      tq.poll({ stopFn }),
+      /^TypeError: Expected `stopFn` to be a function that returns true or false, got/,
+    )
   })
 })

@@ -93,6 +93,28 @@ describe('the end of a worker', () => {
     })
   }
 
+  onEach('many workers and inserts of one queue object are no leak, and end together', async queue => {
+    const tq = queue.open()
+    const warnings: string[] = []
+    const listener = ({ message }: Error) => warnings.push(message)
+    process.on('warning', listener)
+    const many = <T>(start: () => Promise<T>) => Promise.all(Array.from({ length: 12 }, start))
+    await many(() => tq.insert(noops(5)))
+    let succeeded = 0
+    const all = event(tq.events, 'succeeded', () => ++succeeded === 60)
+    const polling = many(() => tq.poll({ ...eager, parallel: 0, tally: true }))
+    await all
+    await tq.close()
+    const executed = await polling
+    assert.equal(
+      executed.reduce((sum, ran) => sum + ran, 0),
+      60,
+    )
+    process.off('warning', listener)
+    assert.deepEqual(warnings, [])
+    assert.equal(await queue.open().completed(), 60)
+  })
+
   for (const [name, parallel] of [
     ['spinForEver', 1],
     ['waitForAbort', 1],

@@ -11,6 +11,30 @@ export const noop = queueable(function noop(n: number): number {
   return n
 })
 
+/** Its value can't leave its thread. */
+export const uncloneable = queueable(function uncloneable(): () => number {
+  return () => 1
+})
+
+/** Its value leaves a line when it is looked at, as cloning does. */
+export const lookedAt = queueable(function lookedAt(ledger: string): object {
+  return {
+    get field() {
+      appendFileSync(ledger, 'looked at\n')
+      return 1
+    },
+  }
+})
+
+/** Throws what throws when it is looked at. */
+export const unspeakable = queueable(function unspeakable(): never {
+  throw new Proxy(new Error(), {
+    get() {
+      throw new Error('looked at')
+    },
+  })
+})
+
 /** Leaves a line that names the task and its attempt. */
 export const leaveLine = queueable(function leaveLine(ledger: string): void {
   const { id, attempt } = context()

@@ -29,6 +29,14 @@ export type Fault =
 /** A fault for the next `times` requests of an action. */
 export type Rule = Fault & { readonly action: string; times: number }
 
+/** What else a proxy may be told. */
+export interface ProxyOptions {
+  /** Asked about each request that no rule is for. */
+  readonly choose?: (request: SeenRequest) => Fault | undefined
+  /** Told what the server replied with 200, whether or not the client gets it. */
+  readonly replied?: (request: SeenRequest, body: string) => void
+}
+
 /** A request as it came in. */
 export interface SeenRequest {
   readonly action: string
@@ -48,17 +56,19 @@ export class FaultProxy {
     this.#handle(req, res).catch(error => res.destroy(error))
   })
   readonly #target: string
+  readonly #options: ProxyOptions
   #waiting: { action: string; seen: () => void }[] = []
   readonly rules: Rule[] = []
   readonly requests: SeenRequest[] = []
   endpoint = ''
 
-  private constructor(target: string) {
+  private constructor(target: string, options: ProxyOptions) {
     this.#target = target
+    this.#options = options
   }
 
-  static async start(target: string): Promise<FaultProxy> {
-    const proxy = new FaultProxy(target)
+  static async start(target: string, options: ProxyOptions = {}): Promise<FaultProxy> {
+    const proxy = new FaultProxy(target, options)
     proxy.endpoint = (await listen(proxy.#server)).endpoint
     return proxy
   }
@@ -81,18 +91,28 @@ export class FaultProxy {
     const text = (await readAll(req)).toString()
     const action = String(req.headers['x-amz-target']).replace('AmazonSQS.', '')
     const body: SeenRequest['body'] = JSON.parse(text)
-    this.requests.push({ action, body, headers: req.headers })
+    const seen: SeenRequest = { action, body, headers: req.headers }
+    this.requests.push(seen)
     const rule = this.rules.find(candidate => candidate.action === action && candidate.times > 0)
     if (rule) rule.times--
     const waiting = this.#waiting.filter(entry => entry.action === action)
     this.#waiting = this.#waiting.filter(entry => entry.action !== action)
-    for (const { seen } of waiting) seen()
-    switch (rule?.kind) {
+    for (const entry of waiting) entry.seen()
+    const fault: Fault | undefined = rule ?? this.#options.choose?.(seen)
+    const forward = async (onward = text): Promise<Reply> => {
+      const reply = await this.#forward(req, res, onward)
+      if (reply.status === 200) this.#options.replied?.({ ...seen, body: JSON.parse(onward) }, reply.body.toString())
+      return reply
+    }
+    switch (fault?.kind) {
       case undefined:
-        return answer(res, await this.#forward(req, res, text))
+        return answer(res, await forward())
       case 'status': {
-        const fault = JSON.stringify({ __type: `com.amazonaws.sqs#${rule.code}`, message: rule.message ?? rule.kind })
-        return answer(res, { status: rule.status, headers: JSON_TYPE, body: Buffer.from(fault) })
+        const reply = JSON.stringify({
+          __type: `com.amazonaws.sqs#${fault.code}`,
+          message: fault.message ?? fault.kind,
+        })
+        return answer(res, { status: fault.status, headers: JSON_TYPE, body: Buffer.from(reply) })
       }
       case 'page':
         return answer(res, {
@@ -104,21 +124,21 @@ export class FaultProxy {
         req.socket.resetAndDestroy()
         return
       case 'lost-reply':
-        await this.#forward(req, res, text)
+        await forward()
         req.socket.resetAndDestroy()
         return
       case 'cut-reply': {
-        const reply = await this.#forward(req, res, text)
+        const reply = await forward()
         res.writeHead(reply.status, { ...JSON_TYPE, 'content-length': reply.body.length })
         res.write(reply.body.subarray(0, reply.body.length >> 1), () => req.socket.resetAndDestroy())
         return
       }
       case 'halting-reply': {
-        const reply = await this.#forward(req, res, text)
-        rule.begun()
+        const reply = await forward()
+        fault.begun()
         res.writeHead(reply.status, { ...JSON_TYPE, 'content-length': reply.body.length })
         res.write(reply.body.subarray(0, reply.body.length >> 1))
-        await rule.resume
+        await fault.resume
         res.end(reply.body.subarray(reply.body.length >> 1))
         return
       }
@@ -126,24 +146,21 @@ export class FaultProxy {
         return
       case 'partial': {
         const entries = body.Entries ?? []
-        const kept = entries.filter((_, place) => !rule.places.includes(place))
-        const dropped = entries.filter((_, place) => rule.places.includes(place))
+        const kept = entries.filter((_, place) => !fault.places.includes(place))
+        const dropped = entries.filter((_, place) => fault.places.includes(place))
         const reply =
-          kept.length === 0 ? { Successful: [] } : await this.#forwardEntries(req, res, { ...body, Entries: kept })
+          kept.length === 0
+            ? { Successful: [] }
+            : JSON.parse((await forward(JSON.stringify({ ...body, Entries: kept }))).body.toString())
         const Failed = dropped.map(({ Id }) => ({
           Id,
-          SenderFault: rule.senderFault,
-          Code: rule.code,
-          Message: rule.kind,
+          SenderFault: fault.senderFault,
+          Code: fault.code,
+          Message: fault.kind,
         }))
         return answer(res, { status: 200, headers: JSON_TYPE, body: Buffer.from(JSON.stringify({ ...reply, Failed })) })
       }
     }
-  }
-
-  async #forwardEntries(req: IncomingMessage, res: ServerResponse, body: object): Promise<object> {
-    const reply = await this.#forward(req, res, JSON.stringify(body))
-    return JSON.parse(reply.body.toString())
   }
 
   #forward(req: IncomingMessage, res: ServerResponse, text: string): Promise<Reply> {

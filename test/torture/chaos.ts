@@ -8,6 +8,7 @@ import { drain, finishCopy } from './drain.js'
 import { LedgerReader, type Signal } from './ledger.js'
 import { openQueues } from './opening.js'
 import type { Queues, Role } from './part.js'
+import { randomFrom } from './random.js'
 import { type Findings, Reconciliation } from './reconcile.js'
 import { Troupe } from './troupe.js'
 
@@ -18,6 +19,8 @@ export interface Torture {
   /** The same queues through other mounts of their filesystem, as other hosts see them. Default: none. */
   readonly views?: readonly Queues[]
   readonly options: TaskQueueOptions
+  /** What is in the environment of its processes, beside this one's. */
+  readonly env?: NodeJS.ProcessEnv
   /** How many of each role are kept running, beside one `ptq` command at a time. */
   readonly cast: Readonly<Partial<Record<Role, number>>>
   /** It goes on for so long, and until so many processes were killed or asked to stop. */
@@ -28,6 +31,8 @@ export interface Torture {
   readonly seed: number
   /** Its abort ends the torture early: everything is reconciled all the same. */
   readonly signal?: AbortSignal
+  /** Called when the processes have ended and what they left is drained: nothing goes wrong any more. */
+  readonly calm?: () => void
   /** Told what is going on, once a minute. */
   readonly say: (line: string) => void
 }
@@ -53,9 +58,9 @@ export async function torture(plan: Torture): Promise<TortureResult> {
   mkdirSync(folder, { recursive: true })
   const ledger = join(folder, 'ledger')
   const base = { options, ledger, uploadNumber: join(folder, 'upload-number') }
-  const troupe = new Troupe(base, [queues, ...(plan.views ?? [])], join(folder, 'output'))
+  const troupe = new Troupe(base, [queues, ...(plan.views ?? [])], join(folder, 'output'), plan.env ?? {})
   const reader = new LedgerReader(ledger)
-  const reconciliation = new Reconciliation()
+  const reconciliation = new Reconciliation({ isExact: queues.endpoint === undefined })
   const random = randomFrom(plan.seed)
   const startMs = performance.now()
   const endMs = startMs + plan.minutes * 60_000
@@ -90,8 +95,9 @@ export async function torture(plan: Torture): Promise<TortureResult> {
     }
     await troupe.askAll()
     sayHowFar()
-    say('all processes have ended; looking at the copy, then draining what they left')
-    const copyFaults = await finishCopy(queues, options, troupe)
+    plan.calm?.()
+    say('all processes have ended; draining what they left')
+    const copyFaults = queues.endpoint === undefined ? await finishCopy(queues, options, troupe) : []
     const drained = await drain(queues, options, troupe)
     reconciliation.read(reader.newLines())
     const findings = reconciliation.findings(drained)
@@ -105,16 +111,5 @@ export async function torture(plan: Torture): Promise<TortureResult> {
     }
   } finally {
     await troupe.killAll()
-  }
-}
-
-/** Numbers from 0 to 1 that follow from a seed (mulberry32, public domain). */
-export function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 }

@@ -18,7 +18,20 @@ export function commandAt(turn: number): (queues: Queues) => Command {
 }
 
 function commandsOn(queues: Queues): readonly Command[] {
-  const { main, backup } = queues
+  const { main, backup, deadLetter } = queues
+  if (deadLetter !== undefined) {
+    return [
+      moveCommand(queues),
+      { name: 'ptq-status', args: ['status', main, ...serverOf(queues)] },
+      moveCommand(queues),
+      { name: 'ptq-failures', args: ['failures', main, '--group', '--dead-letter', deadLetter, ...serverOf(queues)] },
+      moveCommand(queues),
+      {
+        name: 'ptq-retry',
+        args: ['retry', main, '--match', '"p-', '--dead-letter', deadLetter, ...serverOf(queues)],
+      },
+    ]
+  }
   return [
     moveCommand(queues),
     { name: 'ptq-status', args: ['status', main] },
@@ -37,8 +50,14 @@ function commandsOn(queues: Queues): readonly Command[] {
   ]
 }
 
-export function moveCommand({ transit, main }: Queues): Command {
-  return { name: 'ptq-mv', args: ['mv', transit, main], mayFail: /stayed in/ }
+export function moveCommand(queues: Queues): Command {
+  const { transit, main } = queues
+  // Into SQS, a lease may be lost while it is moved.
+  return { name: 'ptq-mv', args: ['mv', transit, main, ...serverOf(queues)], mayFail: /stayed in|may be in both/ }
+}
+
+function serverOf({ endpoint }: Queues): string[] {
+  return endpoint === undefined ? [] : ['--endpoint', endpoint, '--region', 'us-east-1']
 }
 
 export function copyCommand({ main, backup }: Queues): Command {

@@ -14,23 +14,33 @@ export async function drain(queues: Queues, options: TaskQueueOptions, troupe: T
   await using main = new TaskQueue(queues.main, options)
   await using intake = new TaskQueue(queues.intake, options)
   await using transit = new TaskQueue(queues.transit, options)
-  await using buried = new TaskQueue(`${queues.main}/failed`, options)
+  const { deadLetter } = queues
+  const place = deadLetter === undefined ? {} : { deadLetter }
+  await using buried = new TaskQueue(deadLetter ?? `${queues.main}/failed`, options)
   for (let round = 0; round < DRAINS; round++) {
     await intake.releaseAll()
+    await transit.releaseAll()
     await troupe.start('mover', { untilEmpty: true }).ended
     await troupe.run(moveCommand).ended
-    await main.releaseAll()
+    // On SQS the leases of the dead have to run out: whoever works until it is empty waits for that.
+    if (queues.endpoint === undefined) await main.releaseAll()
     await Promise.all([1, 2].map(() => troupe.start('worker', { untilEmpty: true }).ended))
-    if (!(await isEmptyOf(main.failures()))) await buried.releaseAll()
+    if (!(await isEmptyOf(main.failures(place)))) await buried.releaseAll()
     await troupe.start('retrier', { untilEmpty: true }).ended
     if ((await main.isEmpty()) && (await intake.isEmpty()) && (await transit.isEmpty())) break
   }
   const all = [main, intake, transit]
   const counts = await Promise.all(all.map(tq => tq.status()))
-  const left = await Promise.all(all.map(tq => keysOf(tq.tasks())))
+  const left = await Promise.all(
+    all.map((tq, index) => {
+      // SQS can't be listed.
+      const isListed = tq !== main || queues.endpoint === undefined
+      return isListed ? keysOf(tq.tasks()) : Array.from({ length: counts[index]?.enqueued ?? 0 }, () => 'unknown')
+    }),
+  )
   return {
     left: left.flat(),
-    dead: await keysOf(main.failures()),
+    dead: await keysOf(main.failures(place)),
     inserted: counts.reduce((sum, { inserted }) => sum + inserted, 0),
     completed: (await main.status()).completed,
   }

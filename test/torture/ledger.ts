@@ -8,7 +8,8 @@ import { appendFileSync, closeSync, openSync, readSync } from 'node:fs'
 /**
  * `intend`, `inserted`: before and after an insert. `held`, `run`, `done`, `lost`, `failed`, `dead`: by workers; `run` is
  * the task's own work, `done` comes after the task was deleted. `moving`, `copied`, `moved`: by movers. `retrying`,
- * `retried`: of dead letters. `SIG…`: by whoever sends the signal, before it does.
+ * `retried`: of dead letters. By the bad SQS server: `resent`, tasks whose insert arrived and wasn't answered; `late`, one
+ * that was deleted by whose lease was over; `fault`, what went wrong. `SIG…`: by whoever sends the signal, before it does.
  */
 export type LedgerVerb =
   | 'intend'
@@ -24,6 +25,9 @@ export type LedgerVerb =
   | 'moved'
   | 'retrying'
   | 'retried'
+  | 'resent'
+  | 'late'
+  | 'fault'
   | Signal
 
 export type Signal = 'SIGKILL' | 'SIGTERM' | 'SIGSTOP'
@@ -31,12 +35,15 @@ export type Signal = 'SIGKILL' | 'SIGTERM' | 'SIGSTOP'
 /** The environment variable that tells a process, and its threads, which player it is. */
 export const PLAYER_VARIABLE = 'PTQ_TORTURE_PLAYER'
 
+/** Whoever is no player: the torture itself, and its SQS server. */
+const DIRECTOR = 0
+
 /** Writes one line; `player` is whoever it is about, this process by default. */
 export function note(
   ledger: string,
   verb: LedgerVerb,
   what: readonly string[],
-  player = Number(process.env[PLAYER_VARIABLE]),
+  player = Number(process.env[PLAYER_VARIABLE] ?? DIRECTOR),
 ): void {
   appendFileSync(ledger, `${verb} ${player} ${what.join(',')}\n`)
 }
@@ -44,7 +51,7 @@ export function note(
 export interface LedgerLine {
   readonly verb: LedgerVerb
   readonly player: number
-  /** Keys of tasks; of a signal, the role that got it. */
+  /** Keys of tasks; of a signal, the role that got it; of a fault, its kind. */
   readonly what: readonly string[]
 }
 

@@ -1,13 +1,13 @@
-// npm run torture -- --minutes M [--kills N] [--every-ms MS] [--dir FOLDER] [--seed N]
+// npm run torture -- --minutes M [--queue fq|sqs] [--kills N] [--every-ms MS] [--dir FOLDER] [--seed N]
 // Several --dir are one folder through several mounts of a network filesystem, as several hosts see it.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { torture } from './chaos.js'
+import { fileGrounds, sqsGrounds } from './grounds.js'
 import { describeMachine } from './machine.js'
 import { oneFolder } from './one-folder.js'
-import { fileQueuesIn } from './part.js'
 import { reportOf } from './report.js'
 
 const date = new Date()
@@ -16,6 +16,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '2' },
     kills: { type: 'string', default: '0' },
     'every-ms': { type: 'string', default: '1200' },
+    queue: { type: 'string', default: 'fq' },
     dir: { type: 'string', multiple: true, default: [tmpdir()] },
     seed: { type: 'string', default: String(date.getTime() % 1_000_000) },
   },
@@ -28,33 +29,35 @@ function numberOf(name: 'minutes' | 'kills' | 'every-ms' | 'seed'): number {
 }
 
 const plan = { minutes: numberOf('minutes'), kills: numberOf('kills'), everyMs: numberOf('every-ms') }
+if (values.queue !== 'fq' && values.queue !== 'sqs')
+  throw new TypeError(`Expected --queue to be fq or sqs, got ${values.queue}`)
 const seed = numberOf('seed')
 // The ledger is on a local disk: appends through two mounts of a network filesystem overwrite each other.
 const folder = await mkdtemp(join(tmpdir(), 'ptq-torture-'))
-const [first, ...others] = await oneFolder(values.dir)
+const places = await oneFolder(values.dir)
 const interruption = new AbortController()
 process.once('SIGINT', () => {
   console.log('Ctrl-C: ending, then comes the report; a second one leaves at once, without it')
   interruption.abort()
 })
-console.log(`Torturing queues in ${[first, ...others].join(' = ')}, seed ${seed}`)
+console.log(`Torturing queues in ${places.join(' = ')}, seed ${seed}`)
+const grounds = values.queue === 'sqs' ? await sqsGrounds(places[0], join(folder, 'ledger'), seed) : fileGrounds(places)
 const result = await torture({
   ...plan,
   seed,
   folder,
-  queues: fileQueuesIn(first),
-  views: others.map(fileQueuesIn),
-  options: { progress: false },
+  ...grounds,
   cast: { inserter: 1, uploader: 1, worker: 3, mover: 1, retrier: 1 },
   signal: interruption.signal,
   say: line => console.log(line),
 })
+await grounds.close()
 const command = `npm run torture -- ${process.argv.slice(2).join(' ')}`
-const occasion = { command, machine: describeMachine(first), date, seed, interrupted: interruption.signal.aborted }
+const occasion = { command, machine: describeMachine(places[0]), date, seed, interrupted: interruption.signal.aborted }
 console.log(`\n${reportOf(result, occasion)}\n`)
 if (result.violations.length === 0) {
-  for (const path of [folder, first]) await rm(path, { recursive: true })
+  for (const path of [folder, places[0]]) await rm(path, { recursive: true })
 } else {
-  console.log(`The queues are in ${first}, the ledger and what the processes printed in ${folder}`)
+  console.log(`The queues are in ${places[0]}, the ledger and what the processes printed in ${folder}`)
   process.exitCode = 1
 }

@@ -4,16 +4,14 @@ import { note } from './ledger.js'
 import type { Queues } from './part.js'
 import { keyOf, leaveTrace } from './tasks.js'
 
-/** The director of the torture: no player has this number. */
-const DIRECTOR = 0
-
 export async function openQueues(queues: Queues, options: TaskQueueOptions, ledger: string): Promise<void> {
-  for (const [index, [name, url]] of Object.entries(queues).entries()) {
+  const { main, intake, transit, backup } = queues
+  for (const [index, [name, url]] of Object.entries({ main, intake, transit, backup }).entries()) {
     await using tq = new TaskQueue(url, options)
-    const key = keyOf('n', name === 'transit' ? 'carried' : 'inserted', String(DIRECTOR), index)
+    const key = keyOf('n', name === 'transit' ? 'carried' : 'inserted', '0', index)
     // What is only in the copy is never run.
-    if (name !== 'backup') note(ledger, 'intend', [key], DIRECTOR)
+    if (name !== 'backup') note(ledger, 'intend', [key])
     await tq.insert(partial(leaveTrace, key, ledger))
-    if (name !== 'backup') note(ledger, 'inserted', [key], DIRECTOR)
+    if (name !== 'backup') note(ledger, 'inserted', [key])
   }
 }

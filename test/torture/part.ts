@@ -13,11 +13,20 @@ export interface Queues {
   readonly transit: string
   /** Where `ptq cp` copies the main one to. */
   readonly backup: string
+  /** Where dead letters go, where the main one has no place of its own for them. */
+  readonly deadLetter?: string
+  /** Of an SQS server. */
+  readonly endpoint?: string
 }
 
 export function fileQueuesIn(folder: string): Queues {
   const url = (name: string) => `fq://${folder}/${name}`
   return { main: url('queue'), intake: url('intake'), transit: url('transit'), backup: url('backup') }
+}
+
+/** A queue on an SQS server, to which tasks are moved from file queues. */
+export function sqsQueues(folder: string, endpoint: string): Queues {
+  return { ...fileQueuesIn(folder), main: 'sqs://torture', deadLetter: `fq://${folder}/dead`, endpoint }
 }
 
 export interface Part {

@@ -69,6 +69,35 @@ for (const [what, more] of [
   })
 }
 
+const onSqs: [string, string, boolean][] = [
+  ['its insert was sent twice for want of a reply', 'resent 0 n-a.\n', true],
+  ['its lease ended while its delete was on its way', 'late 0 n-a.\n', true],
+  ['the reply of another insert was lost', 'resent 0 n-b.\n', false],
+  ['there was a fault', 'fault 0 lost-reply\n', false],
+]
+
+for (const [what, more, isReason] of onSqs) {
+  test(`on SQS a second run is ${isReason ? '' : 'not '}explained where ${what}; on fq it never is`, () => {
+    const sqs = { left: [], dead: [], inserted: Number.NaN, completed: Number.NaN }
+    const { violations } = reconcile(linesOf(TWICE + more), sqs, { isExact: false })
+    assert.equal(violations.length, isReason ? 0 : 1)
+    assert.equal(violationsOf(TWICE + more).length, 1)
+  })
+}
+
+for (const [what, intended, more] of [
+  ['an upload was cut off', 'upload0', 'intend 5 n-upload0-0.\n'],
+  ['a `ptq mv` was killed', 'carried1', 'SIGKILL 5 ptq-mv\n'],
+] as const) {
+  test(`on SQS a second run is explained where ${what}, on fq it is not`, () => {
+    const twice = TWICE.replaceAll('n-a.', `n-${intended}-0.`)
+    const sqs = { left: [], dead: [], inserted: Number.NaN, completed: Number.NaN }
+    assert.equal(reconcile(linesOf(twice), sqs, { isExact: false }).violations.length, 1)
+    assert.equal(reconcile(linesOf(twice + more), sqs, { isExact: false }).duplicatesBySending, 1)
+    assert.match(violationsOf(twice + more, { inserted: 3 }).join(), /^1 tasks ran twice/)
+  })
+}
+
 /** Tasks that `ptq mv` moves are counted in two queues. */
 const CARRIED = `intend 1 n-carried1-0.,n-carried1-1.
 inserted 1 n-carried1-0.,n-carried1-1.

@@ -26,12 +26,20 @@ export interface Findings {
   readonly duplicatesByWorkers: number
   /** Of those: of a task that a mover, a retrier or a worker that buried it left in two places when it was killed. */
   readonly duplicatesByCopies: number
+  /** Of those, on SQS: an insert whose reply was lost was sent again, an upload or a `ptq mv` was cut off in a batch. */
+  readonly duplicatesBySending: number
+  /** Of those, on SQS: deleted by a worker whose lease had just ended, which SQS tells nobody. */
+  readonly duplicatesByLateDeletes: number
   readonly leasesLost: number
   readonly failedAttempts: number
   readonly retries: number
   readonly deadLetters: number
   /** Signals by role, e.g. `SIGKILL worker` → 12. */
   readonly signals: ReadonlyMap<string, number>
+  /** Faults of the SQS server by kind. */
+  readonly faults: ReadonlyMap<string, number>
+  /** The queues' own counts; NaN where they keep none. */
+  readonly counts: { readonly inserted: number; readonly completed: number }
   /** Sentences about what must not be; empty: every promise was kept. */
   readonly violations: readonly string[]
 }
@@ -49,8 +57,15 @@ export class Reconciliation {
   readonly #histories = new Map<string, TaskHistory>()
   readonly #killed = new Set<number>()
   readonly #signals = new Map<string, number>()
+  readonly #faults = new Map<string, number>()
+  readonly #isExact: boolean
   #inserted = 0
   #runs = 0
+
+  /** @param options.isExact false: the queue, as SQS, can hold a task twice that was sent twice */
+  constructor({ isExact = true } = {}) {
+    this.#isExact = isExact
+  }
 
   /** Tasks whose insert was acknowledged, so far. */
   get inserted(): number {
@@ -65,11 +80,12 @@ export class Reconciliation {
   read(lines: Iterable<LedgerLine>): void {
     for (const { verb, player, what } of lines) {
       if (verb === 'SIGKILL' || verb === 'SIGTERM' || verb === 'SIGSTOP') {
-        for (const role of what) {
-          const signal = `${verb} ${role}`
-          this.#signals.set(signal, (this.#signals.get(signal) ?? 0) + 1)
-        }
+        for (const role of what) addTo(this.#signals, `${verb} ${role}`)
         if (verb === 'SIGKILL') this.#killed.add(player)
+        continue
+      }
+      if (verb === 'fault') {
+        for (const kind of what) addTo(this.#faults, kind)
         continue
       }
       if (verb === 'run') this.#runs += what.length
@@ -96,6 +112,8 @@ export class Reconciliation {
     let duplicates = 0
     let duplicatesByWorkers = 0
     let duplicatesByCopies = 0
+    let duplicatesBySending = 0
+    let duplicatesByLateDeletes = 0
     for (const key of atEnd.left) violate('tasks were left in the queue', key)
     for (const key of isDead) if (kindOf(key) !== 'p') violate('dead letters should have succeeded', key)
     for (const [key, history] of this.#histories) {
@@ -110,14 +128,19 @@ export class Reconciliation {
       if (history.inserted && runs.length === 0 && !isDead.has(key) && !isLeft.has(key)) violate(LOST, key)
       if (history.intended === 0 && runs.length > 0) violate('tasks ran that nobody inserted', key)
       if (runs.length < 2) continue
-      const { excused, copies } = this.#reasonsOf(history, isDead.has(key))
-      const surplus = runs.length - 1
+      const reasons = this.#reasonsOf(key, history, isDead.has(key))
+      let surplus = runs.length - 1
       duplicates += surplus
-      const byWorkers = Math.min(surplus, excused)
-      const byCopies = Math.min(surplus - byWorkers, copies)
-      duplicatesByWorkers += byWorkers
-      duplicatesByCopies += byCopies
-      if (surplus > byWorkers + byCopies) violate('tasks ran twice without a kill or a lost lease', key)
+      const explain = (most: number): number => {
+        const explained = Math.min(surplus, most)
+        surplus -= explained
+        return explained
+      }
+      duplicatesByWorkers += explain(reasons.excused)
+      duplicatesByCopies += explain(reasons.copies)
+      duplicatesBySending += explain(reasons.sent)
+      duplicatesByLateDeletes += explain(reasons.late)
+      if (surplus > 0) violate('tasks ran twice without a kill or a lost lease', key)
     }
     const violations = [...broken].map(
       ([what, keys]) => `${keys.length} ${what}: ${keys.slice(0, SHOWN).join(' ')}${keys.length > SHOWN ? ' …' : ''}`,
@@ -140,11 +163,15 @@ export class Reconciliation {
       duplicates,
       duplicatesByWorkers,
       duplicatesByCopies,
+      duplicatesBySending,
+      duplicatesByLateDeletes,
       leasesLost: events.lost,
       failedAttempts: events.failed,
       retries: events.retried,
       deadLetters: atEnd.dead.length,
       signals: this.#signals,
+      faults: this.#faults,
+      counts: { inserted: atEnd.inserted, completed: atEnd.completed },
       violations,
     }
   }
@@ -152,9 +179,9 @@ export class Reconciliation {
   /**
    * One copy of a task may be run to its end by one worker that neither died nor lost the lease. `excused`: further runs,
    * by workers that did. `copies`: further copies, from whoever was killed between the two steps of a move: first to the
-   * new place, then away from the old one.
+   * new place, then away from the old one. `sent`, `late`: what SQS can't prevent.
    */
-  #reasonsOf(history: TaskHistory, isDead: boolean): { excused: number; copies: number } {
+  #reasonsOf(key: string, history: TaskHistory, isDead: boolean): Reasons {
     const finished = new Map<number, number>()
     for (const player of history.players('done')) finished.set(player, (finished.get(player) ?? 0) + 1)
     const lost = new Set(history.players('lost'))
@@ -169,7 +196,11 @@ export class Reconciliation {
     const buriers = wasDead ? history.players('held').filter(player => this.#killed.has(player)).length : 0
     const moves = history.count('moving') - history.count('moved')
     const retries = history.count('retrying') - history.count('retried')
-    return { excused, copies: moves + retries + buriers }
+    const copies = moves + retries + buriers
+    if (this.#isExact) return { excused, copies, sent: 0, late: 0 }
+    const cutUploads = isUploaded(key) ? history.intended - 1 : 0
+    const cutMoves = isCarried(key) ? (this.#signals.get('SIGKILL ptq-mv') ?? 0) : 0
+    return { excused, copies, sent: history.count('resent') + cutUploads + cutMoves, late: history.count('late') }
   }
 
   #historyOf(key: string): TaskHistory {
@@ -181,9 +212,21 @@ export class Reconciliation {
   }
 }
 
+/** How many further runs of a task each reason explains at most. */
+interface Reasons {
+  readonly excused: number
+  readonly copies: number
+  readonly sent: number
+  readonly late: number
+}
+
+function addTo(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1)
+}
+
 /** All at once, for a ledger that is at its end. */
-export function reconcile(lines: Iterable<LedgerLine>, atEnd: QueueAtEnd): Findings {
-  const reconciliation = new Reconciliation()
+export function reconcile(lines: Iterable<LedgerLine>, atEnd: QueueAtEnd, options = { isExact: true }): Findings {
+  const reconciliation = new Reconciliation(options)
   reconciliation.read(lines)
   return reconciliation.findings(atEnd)
 }

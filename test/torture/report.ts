@@ -33,6 +33,20 @@ export function reportOf(result: TortureResult, occasion: Occasion): string {
         ['duplicate runs', result.duplicates],
         ['– by a worker that was killed or lost its lease', result.duplicatesByWorkers],
         ['– of a task that a kill in the middle of a move left in two places', result.duplicatesByCopies],
+        ...(result.faults.size === 0
+          ? []
+          : [
+              [
+                '– of a task that SQS was sent twice: a lost reply, a batch cut off by a kill',
+                result.duplicatesBySending,
+              ],
+              [
+                '– of a task that was deleted just after its lease ended, which SQS tells nobody',
+                result.duplicatesByLateDeletes,
+              ],
+            ]),
+        ['counted as inserted, with those that moved', known(result.counts.inserted)],
+        ['counted as completed', known(result.counts.completed)],
         ['dead letters (tasks that always fail)', result.deadLetters],
         ['**lost tasks**', result.lost],
         ['**promises that were broken**', violations.length],
@@ -40,8 +54,15 @@ export function reportOf(result: TortureResult, occasion: Occasion): string {
     ),
     '',
     ...tableOf(['who', 'SIGKILL', 'SIGTERM', 'SIGSTOP, SIGCONT'], signalRows(result.signals)),
+    ...(result.faults.size > 0
+      ? ['', ...tableOf(['fault of the server', 'how often'], [...result.faults].sort())]
+      : []),
     ...(violations.length > 0 ? ['', ...violations.map(violation => `- BROKEN: ${violation}`)] : []),
   ].join('\n')
+}
+
+function known(count: number): number | string {
+  return Number.isNaN(count) ? 'not known on SQS' : count
 }
 
 function signalRows(signals: ReadonlyMap<string, number>): (string | number)[][] {

@@ -12,6 +12,9 @@ const ENOUGH_TASKS = 1_500
 /** Whole seconds; `leaveTrace` has tasks that take longer. */
 const LEASE_SECONDS = 3
 
+/** Longer than the pauses of whoever retries a request. */
+const SQS_LEASE_SECONDS = 10
+
 const BATCH = 25
 const UPLOAD_TASKS = 2_200
 const PAUSE_MS = 150
@@ -81,8 +84,9 @@ export async function work({ queues, options, ledger, untilEmpty }: Part): Promi
   events.on('dead-lettered', ({ task }) => note(ledger, 'dead', [keyIn(task)]))
   await tq.poll({
     parallel: 2,
-    leaseSeconds: LEASE_SECONDS,
-    tally: true,
+    leaseSeconds: queues.endpoint === undefined ? LEASE_SECONDS : SQS_LEASE_SECONDS,
+    tally: queues.endpoint === undefined,
+    ...(queues.deadLetter !== undefined && { deadLetter: queues.deadLetter }),
     minBackoffWindow: 0.05,
     maxBackoffWindow: 0.5,
     timeoutSeconds: 60,
@@ -121,13 +125,14 @@ export async function retryDeadLetters(
   signal: AbortSignal,
 ): Promise<void> {
   await using tq = new TaskQueue(queues.main, options)
+  const place = queues.deadLetter === undefined ? {} : { deadLetter: queues.deadLetter }
   do {
     const keys: string[] = []
-    for await (const letter of tq.failures()) if (kindOf(keyIn(letter)) !== 'p') keys.push(keyIn(letter))
+    for await (const letter of tq.failures(place)) if (kindOf(keyIn(letter)) !== 'p') keys.push(keyIn(letter))
     for (const key of keys) {
       heal(ledger, key)
       note(ledger, 'retrying', [key])
-      await tq.retry({ match: key })
+      await tq.retry({ match: key, ...place })
       note(ledger, 'retried', [key])
     }
     if (!untilEmpty) await setTimeout(PAUSE_MS * 10)

@@ -29,6 +29,11 @@ export function keyIn(task: QueuedTask): string {
   return key
 }
 
+/** The keys in a text: a message's, or a whole batch's. */
+export function keysIn(text: string): string[] {
+  return text.match(/\b[nsfpdx]-(?:inserted|upload|carried)\d+-\d+\./g) ?? []
+}
+
 export function kindOf(key: string): string {
   return key.slice(0, 1)
 }

@@ -37,14 +37,17 @@ export class Troupe {
   readonly #base: Base
   readonly #views: readonly [Queues, ...Queues[]]
   readonly #log: number
+  readonly #env: NodeJS.ProcessEnv
   readonly #players = new Set<Player>()
   #started = 0
 
   /**
    * @param views the queues as they are reached through each mount: processes are started on each in turn
    * @param log a file for what the processes print
+   * @param env what else is in their environment
    */
-  constructor(base: Base, views: readonly [Queues, ...Queues[]], log: string) {
+  constructor(base: Base, views: readonly [Queues, ...Queues[]], log: string, env: NodeJS.ProcessEnv) {
+    this.#env = env
     this.#base = base
     this.#views = views
     this.#log = openSync(log, 'a')
@@ -136,7 +139,7 @@ export class Troupe {
     const child = fork(script, args, {
       stdio: ['ignore', this.#log, 'pipe', 'ipc'],
       detached: true,
-      env: { ...process.env, [PLAYER_VARIABLE]: String(number) },
+      env: { ...process.env, ...this.#env, [PLAYER_VARIABLE]: String(number) },
     })
     let stderr = ''
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {

@@ -150,7 +150,8 @@ describe('an upload with a name', () => {
       const error = await insertError(tq.insert(tasks(true), { resume: 'both' }))
       assert.match(error.message, /another process took this upload up/)
       const inserted = await second
-      assert.ok(inserted !== undefined && inserted >= 12_000 - error.inserted)
+      // What failed here may have been on its way: whoever takes the upload over brings it to its end, and finds it stored.
+      assert.ok(inserted !== undefined && inserted >= 12_000 - error.inserted - error.failed)
       assert.deepEqual(sorted(await drain(later)), whole)
       assert.equal(await later.inserted(), whole.length)
       await later.close()

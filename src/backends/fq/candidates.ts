@@ -11,7 +11,7 @@
  */
 import { breathe } from './breathe.js'
 import type { FolderStream } from './file-system.js'
-import { parseName, placeOf, type TaskName } from './names.js'
+import { isClaim, parseName, placeOf, type TaskName } from './names.js'
 import type { Pace } from './pace.js'
 
 // 32,768 names are 3 MB and are sorted in 3 ms. The last read may go over it by as much as one read gives.
@@ -25,6 +25,7 @@ export class Candidates {
   readonly #pace: Pace
   readonly #folder: string
   readonly #nowSeconds: () => number
+  readonly #onClaim: (claim: TaskName) => void
   #list: TaskName[] = []
   #next = 0
   #skip = 1
@@ -34,11 +35,15 @@ export class Candidates {
   #readingsBegun = 0
   #readingsEnded = 0
 
-  /** @param nowSeconds the time that decides whether a task is free */
-  constructor(pace: Pace, folder: string, nowSeconds: () => number) {
+  /**
+   * @param nowSeconds the time that decides whether a task is free
+   * @param onClaim told of names that are on their way to a lease
+   */
+  constructor(pace: Pace, folder: string, nowSeconds: () => number, onClaim: (claim: TaskName) => void) {
     this.#pace = pace
     this.#folder = folder
     this.#nowSeconds = nowSeconds
+    this.#onClaim = onClaim
   }
 
   /** How many readings of the folder have begun; a mark for `readWhollySince`. */
@@ -110,7 +115,9 @@ export class Candidates {
       const now = Math.floor(this.#nowSeconds())
       for (const name of names) {
         const parsed = parseName(name)
-        if (parsed !== undefined && parsed.available <= now) found.push(parsed)
+        if (parsed === undefined) continue
+        if (parsed.available <= now) found.push(parsed)
+        else if (isClaim(parsed.available)) this.#onClaim(parsed)
       }
       const turn = breathe(performance.now())
       if (turn !== undefined) await turn

@@ -21,6 +21,7 @@ import type { Leasing } from './leasing.js'
 import { nameOf } from './names.js'
 import type { FileQueue } from './queue.js'
 import { namesIn } from './survey.js'
+import { isFolderAfterUnlink } from './uploads.js'
 
 // So many are on their way at once; each takes milliseconds even over a network.
 const BATCH = 500
@@ -178,6 +179,7 @@ async function removeRun(from: FileQueue, { moved, arriving }: Partial<Run> & Pi
 
 async function emptyAndRemove(queue: FileQueue, path: string): Promise<void> {
   const { calls } = queue.pace
+  if (!(await isFolderAfterUnlink(queue, path))) return
   for await (const files of namesIn(queue, path)) {
     await queue.pace.each(files, async file => {
       await calls.unlink(inside(path, file), 'there')

@@ -62,6 +62,12 @@ export interface FileCalls {
 export interface FileSystem {
   readonly blocking: FileCalls
   readonly pooled: FileCalls
+  /**
+   * Whether this host always knows what the names in `folder` stand for: true of a local disk. Over a network it may believe
+   * for a while in a name that another host has changed, and then a rename onto what is the same file by now "succeeds" and
+   * does nothing: Linux asks the server only where the two names are different files (`vfs_rename`). Default: it does.
+   */
+  knowsNames?(folder: string): Promise<boolean>
   /** Writes the whole text; it is on the disk when this resolves (fsync). Milliseconds on most disks, so never blocking. */
   writeSynced(path: string, text: string, flag: WriteFlag): Promise<void>
   /** fsync of a folder: the names in it are on the disk when this resolves. */
@@ -84,6 +90,19 @@ export function errorCode(error: unknown): string | undefined {
 /** The message of an error, with the name of a system error where Node has only its number. */
 export function errorMessage(error: unknown): string {
   return named(error instanceof Error ? error.message : String(error))
+}
+
+/** What `read` says of what is no file (a link, a folder, a pipe, a device), or a file longer than the longest text. */
+const UNREADABLE_FOR_EVER = ['ELOOP', 'EISDIR', 'ENXIO', 'EAGAIN', 'EFBIG', 'ERR_STRING_TOO_LONG']
+
+/**
+ * For what stands in a task's place and can't be a task: a text that says so, and is no task either. Every other error is
+ * thrown again.
+ */
+export function textOfNoFile(error: unknown): string {
+  const code = errorCode(error)
+  if (code === undefined || !UNREADABLE_FOR_EVER.includes(code)) throw error
+  return `no file: ${code}`
 }
 
 /** Whether an error says that a file is gone: another process was faster (on NFS also ESTALE). */

@@ -18,6 +18,7 @@
  * it postpones a task leaves one counted that never ran.
  */
 import type { Failure } from '../../backend.js'
+import { failuresFrom } from '../../recorded-failures.js'
 import { inside, type Layout, writeInto } from './layout.js'
 import { nameOf, parseName, type TaskName } from './names.js'
 import type { Pace } from './pace.js'
@@ -28,11 +29,14 @@ interface FailureLine extends Failure {
   readonly until: number
 }
 
+/** `undefined`: the line of a process that died while it wrote, or somebody else's. The task's name counts it all the same. */
 function parseFailure(line: string): FailureLine | undefined {
   try {
-    return JSON.parse(line) as FailureLine
+    const value: unknown = JSON.parse(line)
+    const [failure] = failuresFrom([value])
+    const until = failure === undefined || !('until' in failure) ? undefined : failure.until
+    return failure !== undefined && typeof until === 'number' ? { ...failure, until } : undefined
   } catch {
-    // The line of a process that died while it wrote. The failure is counted by the task's name all the same.
     return undefined
   }
 }

@@ -7,6 +7,8 @@
  * stale has two: the second breaker removes the lock of the first.)
  */
 import { randomUUID } from 'node:crypto'
+import { rescue } from './awaitable.js'
+import { errorCode } from './file-system.js'
 import { inside, writeInto } from './layout.js'
 import { nameOf, parseName } from './names.js'
 import { pause } from './pause.js'
@@ -24,7 +26,15 @@ const FREE = 'free.json'
 
 /** The count; 0 without the file; `NaN` where the file holds no number. */
 export async function readInsertions({ pace, layout }: FileQueue): Promise<number> {
-  const text = (await pace.calls.read(layout.insertions, 'there'))?.trim() ?? ''
+  const read = rescue(
+    () => pace.calls.read(layout.insertions, 'there'),
+    error => {
+      // Replaced by another host: a pooled look can wait until this host knows.
+      if (errorCode(error) !== 'ESTALE') throw error
+      return pace.pooled.read(layout.insertions, 'there')
+    },
+  )
+  const text = (await read)?.trim() ?? ''
   if (text === '') return 0
   return /^\d+$/.test(text) ? Number(text) : Number.NaN
 }

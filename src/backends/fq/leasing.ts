@@ -2,9 +2,11 @@
 import type { Lease } from '../../backend.js'
 import { type Awaitable, after } from './awaitable.js'
 import { Candidates } from './candidates.js'
+import { Claims } from './claims.js'
+import { textOfNoFile } from './file-system.js'
 import type { Held } from './held.js'
 import { inside, isQueue } from './layout.js'
-import { nameOf, type TaskName } from './names.js'
+import { claimTime, nameOf, type TaskName } from './names.js'
 import { pause } from './pause.js'
 import { type FileQueue, queueFault } from './queue.js'
 import type { Unfit } from './unfit.js'
@@ -27,13 +29,17 @@ export class Leasing {
   readonly #queue: FileQueue
   readonly #candidates: Candidates
   readonly #unfit: Unfit
+  readonly #claims = new Claims()
+  /** Whether one rename is a lease here, see `claims.ts`. Known from the first lease on. */
+  #knowsNames: boolean | undefined
   readonly #closing = new AbortController()
   #saidMissing = false
 
   constructor(queue: FileQueue, unfit: Unfit) {
     this.#queue = queue
     this.#unfit = unfit
-    this.#candidates = new Candidates(queue.pace, queue.layout.queue, () => queue.clock.nowSeconds)
+    const nowSeconds = () => queue.clock.nowSeconds
+    this.#candidates = new Candidates(queue.pace, queue.layout.queue, nowSeconds, claim => this.#claims.saw(claim))
   }
 
   async lease({ seconds, max, waitSeconds, signal }: LeaseOptions): Promise<Lease[]> {
@@ -42,7 +48,7 @@ export class Leasing {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * PAUSE_GROWTH, LONGEST_PAUSE_MS)) {
       if (signals.some(({ aborted }) => aborted)) return []
       const startMs = performance.now()
-      const leases = (await this.#queue.clock.ready()) ? await this.#leaseNow(seconds, max) : []
+      const leases = (await this.#queue.clock.ready()) ? await this.#tidyAndLease(seconds, max) : []
       if (leases.length > 0) return leases
       await this.#sayMissing()
       const endMs = performance.now()
@@ -60,6 +66,12 @@ export class Leasing {
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#candidates.close()
+  }
+
+  async #tidyAndLease(seconds: number, max: number): Promise<Lease[]> {
+    this.#knowsNames ??= await this.#queue.pace.knowsNames(this.#queue.layout.root)
+    await this.#claims.endOld(this.#queue)
+    return this.#leaseNow(seconds, max)
   }
 
   async #leaseNow(seconds: number, max: number): Promise<Lease[]> {
@@ -117,9 +129,16 @@ export class Leasing {
     const { walk } = this.#candidates
     const until = endOfLease(clock.nowSeconds + seconds, candidate.available)
     const heldPath = inside(layout.queue, nameOf(until, candidate.id))
-    const won = pace.calls.rename(path, heldPath)
+    const won = this.#knowsNames ? pace.calls.rename(path, heldPath) : this.#claim(candidate.id, path, heldPath)
     if (won instanceof Promise) return won.then(there => this.#renamed(there, walk, candidate, path, until, heldPath))
     return this.#renamed(won, walk, candidate, path, until, heldPath)
+  }
+
+  /** Two renames, of which the first has one winner whatever this host believes of names. */
+  #claim(id: string, path: string, heldPath: string): Awaitable<boolean> {
+    const { layout, pace } = this.#queue
+    const claimed = inside(layout.queue, nameOf(claimTime(), id))
+    return after(pace.calls.rename(path, claimed), won => won && pace.calls.rename(claimed, heldPath))
   }
 
   #renamed(won: boolean, walk: number, candidate: TaskName, path: string, until: number, heldPath: string) {
@@ -140,7 +159,13 @@ export class Leasing {
   }
 
   #read(id: string, path: string): Awaitable<string | undefined> {
-    const unreadable = (error: unknown) => this.#unfit.addUnreadable(id, error)
+    const unreadable = (error: unknown) => {
+      try {
+        return textOfNoFile(error)
+      } catch {
+        return this.#unfit.addUnreadable(id, error)
+      }
+    }
     try {
       const body = this.#queue.pace.calls.read(path, 'there')
       return body instanceof Promise ? body.catch(unreadable) : body

@@ -2,6 +2,7 @@
  * The grammar of names in `queue/`: `<available>--<id>.json`, with `<available>` in whole Unix seconds by the clock of the
  * filesystem (0: at once, never leased) and `<id>` a UUID in lower case. Python reads the same names.
  */
+import { randomInt } from 'node:crypto'
 
 /** A name, taken apart. */
 export interface TaskName {
@@ -60,6 +61,20 @@ export function placeOf(name: string): number {
   let place = 0
   for (let at = start; at < start + 8; at++) place = place * 16 + (HEX_VALUE[name.charCodeAt(at)] ?? 0)
   return place * 16 + (HEX_VALUE[name.charCodeAt(start + 9)] ?? 0)
+}
+
+// Times of claims have 15 digits, those of leases 10 for the next two centuries.
+const FIRST_CLAIM = 10 ** 14
+const CLAIMS = 2 ** 47
+
+/** A time that no other process chooses, for a name on the way to a lease. */
+export function claimTime(): number {
+  return FIRST_CLAIM + randomInt(CLAIMS)
+}
+
+/** Whether the time in a name is that of a claim: a lease by whoever is just naming it. */
+export function isClaim(available: number): boolean {
+  return available >= FIRST_CLAIM
 }
 
 /** The name of a task that may be leased from `available` (whole Unix seconds). */

@@ -6,6 +6,7 @@ import {
   type Dir,
   existsSync,
   fstatSync,
+  lstatSync,
   mkdirSync,
   opendirSync,
   openSync,
@@ -20,6 +21,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { errorCode, type FileCalls, type FileFacts, type FileSystem, isGone, type WriteFlag } from './file-system.js'
+import { pause } from './pause.js'
 
 // Names per system call and per slice: 1,024 take about 0.6 ms of the event loop on a local disk. Node reads with a
 // larger buffer no faster, and from 32,768 on far slower.
@@ -29,13 +31,29 @@ const NAMES_A_READ = 1024
 // export the constant; O_DIRECTORY, which is part of it, differs between architectures.
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY | constants.O_WRONLY
 
-// Made once, not at each of a million calls. Node writes a string with one call of its own only where the encoding is said.
-const AS_TEXT = { encoding: 'utf8' } as const
-const WRITING: Record<WriteFlag, { encoding: 'utf8'; flag: WriteFlag }> = {
-  w: { encoding: 'utf8', flag: 'w' },
-  a: { encoding: 'utf8', flag: 'a' },
-  wx: { encoding: 'utf8', flag: 'wx' },
+// Whoever can write into the queue's folder may put links there: what is written or read through one would be a file that
+// is none of ours. And a pipe without a writer would hold up who opens it for ever. Windows has neither flag.
+const { O_RDONLY, O_WRONLY, O_CREAT, O_TRUNC, O_APPEND, O_EXCL, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants
+const OURS = O_NOFOLLOW | O_NONBLOCK
+const FLAGS: Record<WriteFlag, number> = {
+  w: O_WRONLY | O_CREAT | O_TRUNC | OURS,
+  a: O_WRONLY | O_CREAT | O_APPEND | OURS,
+  wx: O_WRONLY | O_CREAT | O_EXCL | OURS,
 }
+
+// Made once, not at each of a million calls. Node writes a string with one call of its own only where the encoding is said.
+// Its types have texts for flags only; its documentation has numbers too.
+const AS_TEXT = { encoding: 'utf8', flag: (O_RDONLY | OURS) as unknown as string } as const
+const WRITING: Record<WriteFlag, { encoding: 'utf8'; flag: string }> = {
+  w: { encoding: 'utf8', flag: FLAGS.w as unknown as string },
+  a: { encoding: 'utf8', flag: FLAGS.a as unknown as string },
+  wx: { encoding: 'utf8', flag: FLAGS.wx as unknown as string },
+}
+
+const AS_ANSWER = { throwIfNoEntry: false } as const
+
+// The longest text that Node can hold has as many characters less 24. Nothing of a queue comes near.
+const LONGEST_BYTES = 2 ** 29
 
 function facts(stats: Stats): FileFacts {
   return { isFolder: stats.isDirectory(), sizeBytes: stats.size, modifiedMs: stats.mtimeMs }
@@ -44,6 +62,16 @@ function facts(stats: Stats): FileFacts {
 /** What a filesystem says that knows no files without a name (NFS, SMB, macOS): the clock then needs a name. */
 function knowsNoNameless(error: unknown): boolean {
   return ['EOPNOTSUPP', 'ENOTSUP', 'EISDIR', 'EINVAL', 'ENOSYS'].includes(errorCode(error) ?? '')
+}
+
+/** Throws where reading would fill the memory: Node's own limits come after that. */
+function requireReadable(path: string, { size }: Stats): void {
+  if (size <= LONGEST_BYTES) return
+  const error: NodeJS.ErrnoException = new Error(
+    `Expected a file of at most ${LONGEST_BYTES} bytes, ${path} has ${size}`,
+  )
+  error.code = 'EFBIG'
+  throw error
 }
 
 /** Runs `call`; false where the file is gone: somebody else was faster. */
@@ -73,13 +101,18 @@ function look<T>(call: () => T): T | undefined {
   }
 }
 
+// A pooled look has time: GlusterFS takes a name for what it was for a second. Milliseconds after each look but the last.
+const STALE_PAUSES_MS = [0, 0, 200, 1_000]
+
 async function lookLater<T>(call: () => Promise<T>): Promise<T | undefined> {
-  for (let looks = 1; ; looks++) {
+  for (let looks = 0; ; looks++) {
     try {
       return await call()
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return undefined
-      if (errorCode(error) !== 'ESTALE' || looks === STALE_LOOKS) throw error
+      const pauseMs = STALE_PAUSES_MS[looks]
+      if (errorCode(error) !== 'ESTALE' || pauseMs === undefined) throw error
+      if (pauseMs > 0) await pause(pauseMs, [])
     }
   }
 }
@@ -101,8 +134,13 @@ function unlessThere(error: unknown): void {
 const blocking: FileCalls = {
   rename: (from, to) => unlessGone(() => renameSync(from, to)),
   unlink: (path, likelihood) => (likelihood === 'there' || existsSync(path)) && unlessGone(() => unlinkSync(path)),
-  read: (path, likelihood) =>
-    likelihood === 'there' || existsSync(path) ? look(() => readFileSync(path, AS_TEXT)) : undefined,
+  read: path =>
+    look(() => {
+      const stats = lstatSync(path, AS_ANSWER)
+      if (stats === undefined) return undefined
+      requireReadable(path, stats)
+      return readFileSync(path, AS_TEXT)
+    }),
   write: (path, text, flag) => writeFileSync(path, text, WRITING[flag]),
   stat(path) {
     const stats = look(() => statSync(path, { throwIfNoEntry: false }))
@@ -167,8 +205,12 @@ async function namesOf(folder: Dir): Promise<string[]> {
 const pooled: FileCalls = {
   rename: (from, to) => laterUnlessGone(promises.rename(from, to)),
   unlink: path => laterUnlessGone(promises.unlink(path)),
-  read: path => lookLater(() => promises.readFile(path, 'utf8')),
-  write: (path, text, flag) => promises.writeFile(path, text, { flag }),
+  read: path =>
+    lookLater(async () => {
+      requireReadable(path, await promises.lstat(path))
+      return promises.readFile(path, AS_TEXT)
+    }),
+  write: (path, text, flag) => promises.writeFile(path, text, WRITING[flag]),
   stat: path => lookLater(() => promises.stat(path).then(facts)),
   makeFolder: path => promises.mkdir(path).catch(unlessThere),
   async openFolder(path) {
@@ -196,11 +238,25 @@ const pooled: FileCalls = {
   },
 }
 
+// What Linux calls the filesystems of local disks, statfs(2): ext2 to ext4, XFS, Btrfs, tmpfs, overlay, ZFS, F2FS, bcachefs.
+const LOCAL_DISKS = new Set([
+  0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0x2fc12fc1, 0xf2f52010, 0xca451a4e,
+])
+
 /** The filesystem of this machine. */
 export const nodeFileSystem: FileSystem = {
   blocking,
   pooled,
-  writeSynced: (path, text, flag) => promises.writeFile(path, text, { flag, flush: true }),
+  async knowsNames(folder) {
+    if (process.platform !== 'linux') return false
+    // What can't be asked isn't known: a rename a lease more, and safe.
+    const type = await promises.statfs(folder).then(
+      found => found.type,
+      () => undefined,
+    )
+    return type !== undefined && LOCAL_DISKS.has(type)
+  },
+  writeSynced: (path, text, flag) => promises.writeFile(path, text, { ...WRITING[flag], flush: true }),
   async syncFolder(path) {
     const folder = await promises.open(path, 'r')
     try {

@@ -61,6 +61,11 @@ export class Pace {
     return this.#files.blocking
   }
 
+  /** Whether a rename may be trusted when another host works in `folder`, see `FileSystem`. */
+  async knowsNames(folder: string): Promise<boolean> {
+    return (await this.#files.knowsNames?.(folder)) ?? true
+  }
+
   get isSlow(): boolean {
     return this.#slow
   }

@@ -2,6 +2,7 @@
 import type { Counts, ListedMessage, MessageState } from '../../backend.js'
 import { breathe } from './breathe.js'
 import { readCompletions, zeroCompletions } from './completions.js'
+import { textOfNoFile } from './file-system.js'
 import { endLease } from './finishing.js'
 import { changeInsertions, readInsertions } from './insertions.js'
 import { inside, requireQueue } from './layout.js'
@@ -79,6 +80,15 @@ export async function count(queue: FileQueue): Promise<Counts> {
   })
 }
 
+/** `undefined`: it is gone. */
+async function readTask({ pace }: FileQueue, path: string): Promise<string | undefined> {
+  try {
+    return await pace.calls.read(path, 'there')
+  } catch (error) {
+    return textOfNoFile(error)
+  }
+}
+
 /** A task that is renamed or removed during the look can be missed, or shown in both of its states. */
 export async function* list(
   queue: FileQueue,
@@ -92,7 +102,7 @@ export async function* list(
       const now = queue.clock.nowSeconds
       const leases = await leasesAmong(queue, tasks)
       await queue.pace.each(tasks, async task => {
-        const body = await queue.pace.calls.read(inside(queue.layout.queue, task.name), 'there')
+        const body = await readTask(queue, inside(queue.layout.queue, task.name))
         const state: MessageState = leases.has(task) ? 'leased' : task.available > now ? 'delayed' : 'ready'
         if (body !== undefined) found.push({ id: task.id, body, state })
       })

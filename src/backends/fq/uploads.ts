@@ -170,12 +170,7 @@ export class FileUploads implements Uploads {
 /** Removes a folder with all that is in it; what others remove meanwhile is gone all the same. */
 export async function removeTree(queue: FileQueue, path: string): Promise<void> {
   const { calls } = queue.pace
-  const facts = await calls.stat(path)
-  if (facts === undefined) return
-  if (!facts.isFolder) {
-    await calls.unlink(path, 'there')
-    return
-  }
+  if (!(await isFolderAfterUnlink(queue, path))) return
   const names = await namesIn(queue, path)
   // None of our folders has such a name: no need to ask for each of many files.
   const isFile = (name: string) => name.endsWith('.json')
@@ -184,4 +179,19 @@ export async function removeTree(queue: FileQueue, path: string): Promise<void> 
   })
   for (const name of names) if (!isFile(name)) await removeTree(queue, inside(path, name))
   await calls.removeFolder(path)
+}
+
+/**
+ * Removes what is there unless it is a folder, and says whether it is. Not by a look first: that would follow a link, and
+ * what is in the folder that it leads to would be removed.
+ */
+export async function isFolderAfterUnlink({ pace }: FileQueue, path: string): Promise<boolean> {
+  try {
+    await pace.calls.unlink(path, 'there')
+    return false
+  } catch (error) {
+    // Of a folder: Linux, the others.
+    if (!['EISDIR', 'EPERM'].includes(errorCode(error) ?? '')) throw error
+    return true
+  }
 }

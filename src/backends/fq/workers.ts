@@ -4,6 +4,7 @@
  * by the clock of the filesystem, and removed by the next worker that starts an hour later.
  */
 import type { WorkerStatus } from '../../backend.js'
+import { textOfNoFile } from './file-system.js'
 import { inside, isQueue, writeInto } from './layout.js'
 import { type FileQueue, queueFault } from './queue.js'
 
@@ -12,6 +13,9 @@ const SILENT_SECONDS = 60
 
 /** A laptop that slept writes anew when it wakes; an hour is for people who ask which machine is gone. */
 const STALE_SECONDS = 3600
+
+/** A worker names 100 tasks at most, each with a note. What is longer, somebody else put there. */
+const LONGEST_STATUS_BYTES = 1 << 20
 
 const SUFFIX = '.json'
 
@@ -49,12 +53,22 @@ export class WorkerFiles {
     try {
       const found: WorkerStatus[] = []
       await this.#forEach(SILENT_SECONDS, 'younger', async path => {
-        const status = statusFrom(await this.#queue.pace.pooled.read(path, 'there'))
+        const status = statusFrom(await this.#textOf(path))
         if (status !== undefined) found.push(status)
       })
       return found
     } catch (error) {
       throw queueFault(this.#queue, 'Reading what the workers do', error)
+    }
+  }
+
+  /** `undefined`: it is gone, or no file. */
+  async #textOf(path: string): Promise<string | undefined> {
+    try {
+      return await this.#queue.pace.pooled.read(path, 'there')
+    } catch (error) {
+      textOfNoFile(error)
+      return undefined
     }
   }
 
@@ -75,7 +89,7 @@ export class WorkerFiles {
         for (const name of names.filter(found => found.endsWith(SUFFIX))) {
           const path = inside(layout.workers, name)
           const facts = await pace.pooled.stat(path)
-          if (facts === undefined || facts.isFolder) continue
+          if (facts === undefined || facts.isFolder || facts.sizeBytes > LONGEST_STATUS_BYTES) continue
           const isYoung = clock.nowSeconds - facts.modifiedMs / 1000 < seconds
           if (isYoung === (age === 'younger')) await work(path)
         }
@@ -109,6 +123,18 @@ function isStatus(value: unknown): value is WorkerStatus {
     typeof host === 'string' &&
     numbers.every(number => typeof number === 'number') &&
     Array.isArray(running) &&
-    running.every(task => typeof task === 'object' && task !== null && typeof task.id === 'string')
+    running.every(isRunning)
+  )
+}
+
+function isRunning(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { id, name, startedAtMs, fraction, note } = value as Record<keyof WorkerStatus['running'][number], unknown>
+  return (
+    typeof id === 'string' &&
+    typeof name === 'string' &&
+    typeof startedAtMs === 'number' &&
+    (fraction === undefined || typeof fraction === 'number') &&
+    (note === undefined || typeof note === 'string')
   )
 }

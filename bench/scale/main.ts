@@ -1,0 +1,113 @@
+// npm run scale -- [--workers 1,10,100,1000] [--task-seconds 0,1,10] [--latency-ms 2] [--server any] [--json]
+import { execFile } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs, promisify } from 'node:util'
+import { chartOf } from './chart.js'
+import { scenariosOf } from './plan.js'
+import type { Finding, Scenario } from './simulation.js'
+import { countSqsRequests, formatSqs } from './sqs-requests.js'
+import { formatFindings } from './table.js'
+
+const USAGE = `Usage: npm run scale -- [options], where LIST is numbers with commas; each combination is simulated
+  --workers LIST       default 1,10,100,1000
+  --task-seconds LIST  mean length of a task; default 0,1,10
+  --latency-ms LIST    mean time of a request; default 2
+  --server LIST        requests/s that the server can answer, or any; default any
+  --queued COUNT       tasks in the queue; default 1000000
+  --tasks-a-worker N   the simulation ends when so many have run for each worker; default 20
+  --threads COUNT      calls in flight of a worker, UV_THREADPOOL_SIZE; default 4
+  --seed N             default 1
+  --sqs COUNT          also count the requests of so many tasks on SQS; default 5000, 0: don't
+  --svg FILE           write the curves
+  --json               print JSON, one finding a line
+A thousand workers take 3.5 GB and a minute of CPU for each 30,000,000 names that they list.`
+
+// A thousand workers with 32,768 names each.
+const HEAP_MB = 7_000
+
+/** Large ones one at a time: two would need 8 GB. */
+const LARGE_WORKERS = 500
+
+function argumentsOf(argv: string[]) {
+  const text = (fallback: string) => ({ type: 'string', default: fallback }) as const
+  const { values } = parseArgs({
+    args: argv,
+    options: {
+      workers: text('1,10,100,1000'),
+      'task-seconds': text('0,1,10'),
+      'latency-ms': text('2'),
+      server: text('any'),
+      queued: text('1000000'),
+      'tasks-a-worker': text('20'),
+      threads: text('4'),
+      seed: text('1'),
+      sqs: text('5000'),
+      svg: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  const list = (name: Exclude<keyof typeof values, 'json' | 'help' | 'svg'>, least: number): number[] =>
+    values[name].split(',').map(item => {
+      const value = item === 'any' && name === 'server' ? Number.POSITIVE_INFINITY : Number(item)
+      if (!(value >= least)) throw new Error(`Expected --${name} to be ${least} or more, got ${item}`)
+      return value
+    })
+  const one = (name: Parameters<typeof list>[0], least: number) => list(name, least)[0] ?? least
+  const grid = {
+    workers: list('workers', 1),
+    taskSeconds: list('task-seconds', 0),
+    latencyMs: list('latency-ms', 0.001),
+    // JSON knows no infinity.
+    requestsPerSecond: list('server', 1).map(value => (Number.isFinite(value) ? value : null)),
+    queued: one('queued', 1),
+    tasksPerWorker: one('tasks-a-worker', 1),
+    threads: one('threads', 1),
+    seed: one('seed', 0),
+  }
+  return { grid, sqs: one('sqs', 0), svg: values.svg, json: values.json, help: values.help }
+}
+
+async function simulate(scenario: Scenario): Promise<Finding> {
+  const program = join(import.meta.dirname, 'simulate.js')
+  const parameters = [`--max-old-space-size=${HEAP_MB}`, program, JSON.stringify(scenario)]
+  const { stdout } = await promisify(execFile)(process.execPath, parameters)
+  return JSON.parse(stdout)
+}
+
+/** All of them, as many at once as there are cores; in the order of the plan. */
+async function simulateAll(scenarios: readonly Scenario[]): Promise<Finding[]> {
+  const found = new Map<Scenario, Finding>()
+  const run = async (queue: Scenario[]) => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      found.set(next, await simulate(next))
+      if (process.stderr.isTTY) process.stderr.write(`\x1b[2K\r${found.size} of ${scenarios.length}`)
+    }
+  }
+  const large = scenarios.filter(({ workers }) => workers > LARGE_WORKERS)
+  const small = scenarios.filter(({ workers }) => workers <= LARGE_WORKERS)
+  await Promise.all([run(large), ...Array.from({ length: Math.max(1, availableParallelism() - 1) }, () => run(small))])
+  if (process.stderr.isTTY) process.stderr.write('\x1b[2K\r')
+  return scenarios.flatMap(scenario => found.get(scenario) ?? [])
+}
+
+async function main(): Promise<void> {
+  const { grid, sqs, svg, json, help } = argumentsOf(process.argv.slice(2))
+  if (help) return console.log(USAGE)
+  const findings = await simulateAll(scenariosOf(grid))
+  console.log(json ? findings.map(each => JSON.stringify(each)).join('\n') : formatFindings(findings))
+  if (svg !== undefined) writeFileSync(svg, chartOf(findings))
+  if (sqs === 0) return
+  const counted = await countSqsRequests(sqs)
+  console.log(json ? JSON.stringify(counted) : formatSqs(counted))
+}
+
+try {
+  await main()
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  console.error(USAGE)
+  process.exitCode = 1
+}

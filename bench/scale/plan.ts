@@ -1,0 +1,38 @@
+/** Which scenarios are simulated. */
+import type { Scenario } from './simulation.js'
+
+/** The parameters that may be named on the command line; each combination is simulated. */
+export interface Grid {
+  readonly workers: readonly number[]
+  readonly taskSeconds: readonly number[]
+  readonly latencyMs: readonly number[]
+  readonly requestsPerSecond: readonly (number | null)[]
+  readonly queued: number
+  /** Only so many for each worker are simulated: a worker takes months for a million, and rates soon stay the same. */
+  readonly tasksPerWorker: number
+  readonly threads: number
+  readonly seed: number
+}
+
+/** Fewer say nothing about rates. */
+const FEWEST_TASKS = 2_000
+
+export function scenariosOf(grid: Grid): Scenario[] {
+  const { queued, tasksPerWorker, threads, seed } = grid
+  return grid.latencyMs.flatMap(latencyMs =>
+    grid.taskSeconds.flatMap(taskSeconds =>
+      grid.requestsPerSecond.flatMap(requestsPerSecond =>
+        grid.workers.map(workers => ({
+          workers,
+          queued,
+          tasks: Math.min(queued, Math.max(FEWEST_TASKS, workers * tasksPerWorker)),
+          taskSeconds,
+          latencyMs,
+          requestsPerSecond,
+          threads,
+          seed,
+        })),
+      ),
+    ),
+  )
+}

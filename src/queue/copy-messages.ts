@@ -1,0 +1,60 @@
+/** All messages of a queue into another one; none is leased, and none taken away. */
+import type { Backend, Message } from '../backend.js'
+import { requireListing } from './listing.js'
+import { Filling, fitted, idOf, type TransferPlan } from './transfer.js'
+
+/**
+ * Copies all messages, leased and delayed ones too: all are ready in the copy. Those that are in the other queue already
+ * are passed over, so a copy that was interrupted is finished by another one.
+ *
+ * @returns how many were copied
+ */
+export async function copyMessages(plan: TransferPlan): Promise<number> {
+  const { from, to, signal } = plan
+  requireListing(from)
+  const known = await idsIn(to)
+  const filling = new Filling(plan, 'Copying', (await from.counts()).enqueued - known.size)
+  const lanes = new Set<Promise<void>>()
+  const failures: unknown[] = []
+  let batch: Message[] = []
+  const send = async () => {
+    const messages = batch
+    batch = []
+    const lane = filling
+      .insert(messages)
+      .then(({ error }) => {
+        if (error !== undefined) failures.push(error)
+      })
+      .catch((error: unknown) => failures.push(error))
+      .then(() => {
+        lanes.delete(lane)
+      })
+    lanes.add(lane)
+    while (lanes.size >= plan.concurrency) await Promise.race(lanes)
+  }
+  try {
+    for await (const message of from.list({ wanted: id => !known.has(idOf(id)) })) {
+      if (signal.aborted || failures.length > 0) break
+      if (known.has(idOf(message.id))) continue
+      batch.push(fitted(message, to))
+      if (batch.length >= to.capabilities.insertBatch) await send()
+    }
+    if (batch.length > 0 && failures.length === 0) await send()
+  } finally {
+    await Promise.all(lanes)
+    await filling.end()
+  }
+  if (failures.length > 0) throw failures[0]
+  return filling.stored
+}
+
+async function idsIn(to: Backend): Promise<Set<string>> {
+  const ids = new Set<string>()
+  if (to.list === undefined || (await to.exists?.()) === false) return ids
+  const wanted = (id: string) => {
+    ids.add(id)
+    return false
+  }
+  for await (const { id } of to.list({ wanted })) ids.add(id)
+  return ids
+}

@@ -1,0 +1,166 @@
+/** The messages of a queue that are ready into another one. */
+import type { Lease } from '../backend.js'
+import { LeaseLostError } from '../errors.js'
+import { LeaseKeeper } from '../poll/lease-keeper.js'
+import { leaseSeconds } from '../time/seconds.js'
+import { Filling, fitted, type TransferPlan } from './transfer.js'
+
+/** How a move ended. */
+export interface MoveResult {
+  /** Messages that are in the other queue now, and no longer in this one. */
+  readonly moved: number
+  /**
+   * Messages that may be in both queues: their lease was lost, or they could not be removed, after they had been inserted
+   * there. Always 0 between file queues.
+   */
+  readonly uncertain: number
+}
+
+/** Who dies while moving leaves what it held in the old queue after this time; renewed meanwhile. Seconds. */
+const heldSeconds = 60
+
+/** An engine that is not exact may say "empty" too early; one that waits asks all of its servers. Seconds. */
+const waitSeconds = 1
+
+/**
+ * Moves messages that are ready until none is left; leased and delayed ones stay. Between file queues this is exact.
+ * Otherwise a message is inserted there and then deleted here, under its lease: who dies between the two leaves it in
+ * both, and another move inserts it again, which a file queue recognises as long as nobody has leased it, and SQS doesn't.
+ *
+ * @throws the first error of a message that could not be stored; the others are moved all the same
+ */
+export async function moveMessages(plan: TransferPlan): Promise<MoveResult> {
+  const { from, to, signal } = plan
+  const exact = from.moveTo?.(to, { signal })
+  const total = (await from.counts()).enqueued
+  const filling = new Filling(plan, 'Moving', total)
+  try {
+    if (exact !== undefined) {
+      for await (const moved of exact) await filling.count(moved)
+      return { moved: filling.stored, uncertain: 0 }
+    }
+    return await new Moving(plan, filling).run()
+  } finally {
+    await filling.end()
+  }
+}
+
+/** Lease here, insert there, delete here: in lanes, each with one batch. */
+class Moving {
+  readonly #plan: TransferPlan
+  readonly #filling: Filling
+  readonly #seconds: number
+  readonly #keeper: LeaseKeeper<Lease>
+  /** Those that the other queue refused: held until the end, so that nobody is given them again meanwhile. */
+  readonly #refused: Lease[] = []
+  readonly #lanes = new Set<Promise<void>>()
+  #refusal: Error | undefined
+  /** What ends the move. */
+  readonly #faults: unknown[] = []
+  #moved = 0
+  #uncertain = 0
+
+  constructor(plan: TransferPlan, filling: Filling) {
+    const { from } = plan
+    this.#plan = plan
+    this.#filling = filling
+    this.#seconds = leaseSeconds('seconds', heldSeconds, from.capabilities, from.label)
+    this.#keeper = new LeaseKeeper<Lease>({
+      leaseSeconds: this.#seconds,
+      renew: async (leases, seconds) => this.#renew(leases, seconds),
+      // Its deletion will say so too.
+      onLost: () => undefined,
+      onFault: error => process.emitWarning(`Leases of ${from.label} could not be renewed: ${error}`),
+      clock: plan.clock,
+    })
+  }
+
+  async run(): Promise<MoveResult> {
+    try {
+      this.#addLane()
+      while (this.#lanes.size > 0) await Promise.race(this.#lanes)
+    } finally {
+      this.#keeper.close()
+      await this.#giveBack(this.#refused)
+    }
+    const [cause = this.#refusal] = this.#faults
+    if (cause === undefined) return { moved: this.#moved, uncertain: this.#uncertain }
+    const { from, to } = this.#plan
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new Error(
+      `${this.#moved} messages were moved from ${from.label} to ${to.label}, ${this.#refused.length} refused there, ` +
+        `${this.#uncertain} may be in both: ${reason}`,
+      { cause },
+    )
+  }
+
+  #addLane(): void {
+    const lane = this.#lane().finally(() => this.#lanes.delete(lane))
+    this.#lanes.add(lane)
+  }
+
+  /** Never rejects. */
+  async #lane(): Promise<void> {
+    const { from, to, signal } = this.#plan
+    const max = Math.min(from.capabilities.leaseBatch, to.capabilities.insertBatch)
+    const wait = from.capabilities.exactCounts ? 0 : waitSeconds
+    try {
+      while (!signal.aborted && this.#faults.length === 0) {
+        const leases = await from.lease({ seconds: this.#seconds, max, waitSeconds: wait, signal })
+        if (leases.length === 0) return
+        // Another for each batch that was found: an empty queue is asked once.
+        if (this.#lanes.size < this.#plan.concurrency) this.#addLane()
+        await this.#carry(leases)
+      }
+    } catch (error) {
+      this.#faults.push(error)
+    }
+  }
+
+  async #carry(leases: readonly Lease[]): Promise<void> {
+    const { from, to } = this.#plan
+    for (const lease of leases) this.#keeper.keep(lease)
+    let stored: Lease[] = []
+    try {
+      const { failed, error } = await this.#filling.insert(leases.map(lease => fitted(lease, to)))
+      stored = leases.filter((_, index) => !failed.has(index))
+      if (error !== undefined) {
+        this.#refusal ??= error
+        this.#refused.push(...leases.filter((_, index) => failed.has(index)))
+      }
+    } catch (error) {
+      await this.#giveBack(leases)
+      throw error
+    }
+    for (const lease of stored) this.#keeper.drop(lease)
+    const kept = await from.delete(stored, { tally: false })
+    this.#moved += stored.length - kept.length
+    this.#uncertain += kept.length
+    const fault = kept.find(({ error }) => !(error instanceof LeaseLostError))
+    if (fault !== undefined) throw fault.error
+  }
+
+  async #renew(leases: readonly Lease[], seconds: number): Promise<ReadonlyMap<Lease, Error>> {
+    const { from } = this.#plan
+    const size = from.capabilities.leaseBatch
+    const lost = new Map<Lease, Error>()
+    for (let start = 0; start < leases.length; start += size) {
+      const batch = leases.slice(start, start + size)
+      for (const { index, error } of await from.renew(batch, seconds)) {
+        const lease = batch[index]
+        if (lease !== undefined && error instanceof LeaseLostError) lost.set(lease, error)
+      }
+    }
+    return lost
+  }
+
+  /** What can't be given back comes back when its lease ends. */
+  async #giveBack(leases: readonly Lease[]): Promise<void> {
+    const { from } = this.#plan
+    const size = from.capabilities.leaseBatch
+    for (const lease of leases) this.#keeper.drop(lease)
+    for (let start = 0; start < leases.length; start += size) {
+      await from.release(leases.slice(start, start + size), { delaySeconds: 0 })
+    }
+  }
+}

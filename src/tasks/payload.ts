@@ -1,0 +1,49 @@
+/** The payload: the JSON form of a task, the same in every language. */
+import type { JsonValue } from '../json/json.js'
+import { plainLine } from '../plain-line.js'
+import type { FunctionKey } from './registry.js'
+
+/** A function's payload, as Python writes it: key, positional arguments, keyword arguments, and -1 for "no id yet". */
+export type FunctionPayload = [
+  key: [module: string, name: string],
+  args: JsonValue[],
+  kwargs: Record<string, JsonValue>,
+  id: -1,
+]
+
+/** A class's payload: its fields and, last as Python writes it, its name. */
+export type ClassPayload = { [field: string]: JsonValue } & { class: string }
+
+/** The JSON form of a task. */
+export type Payload = FunctionPayload | ClassPayload
+
+/** The name that messages use for a payload: `tasks.hash`, `PrintTask`. */
+export function payloadName(payload: Payload): string {
+  return plainLine(Array.isArray(payload) ? payload[0].join('.') : payload.class)
+}
+
+/** Whether a value has the shape of a function's payload; Python's list may be longer in a later version. */
+export function isFunctionPayload(value: unknown): value is FunctionPayload {
+  return (
+    Array.isArray(value) &&
+    value.length >= 3 &&
+    isFunctionKey(value[0]) &&
+    Array.isArray(value[1]) &&
+    isRecord(value[2])
+  )
+}
+
+/** Whether a value has the shape of a class's payload. */
+export function isClassPayload(value: unknown): value is ClassPayload {
+  return isRecord(value) && Object.hasOwn(value, 'class') && typeof value.class === 'string'
+}
+
+/** Whether a value can be the key of a function. */
+export function isFunctionKey(value: unknown): value is FunctionKey {
+  return Array.isArray(value) && value.length === 2 && value.every(part => typeof part === 'string' && part !== '')
+}
+
+/** Whether a value is an object with fields, and no array. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,82 @@
+// The SQS server of the torture, behind a proxy on which things go wrong at random. A process of its own.
+import { type Fault, FaultProxy, type SeenRequest } from '../sqs/fault-proxy.js'
+import { startServer } from '../sqs/server.js'
+import { Leases, type ReceiveReply } from './bad-server-leases.js'
+import { note } from './ledger.js'
+import { randomFrom } from './random.js'
+import { keysIn } from './tasks.js'
+
+/** What it is told: one argument, JSON. */
+export interface BadServerPart {
+  readonly ledger: string
+  readonly seed: number
+}
+
+/** Of all requests. */
+const FAULTY = 0.05
+
+/** A batch that arrived and whose reply didn't is sent again: both are in the queue. */
+const SENDS: readonly string[] = ['SendMessageBatch', 'SendMessage']
+
+const { ledger, seed }: BadServerPart = JSON.parse(process.argv[2] ?? '')
+const random = randomFrom(seed)
+const leases = new Leases(key => note(ledger, 'late', [key]))
+let isCalm = false
+
+function status(code: number, name: string): Fault {
+  return { kind: 'status', status: code, code: name }
+}
+
+/** Each is as likely as it is often in here. */
+const MENU: readonly ((request: SeenRequest) => Fault | undefined)[] = [
+  ...times(5, () => status(500, 'InternalFailure')),
+  ...times(4, () => status(503, 'ServiceUnavailable')),
+  ...times(3, () => status(400, 'ThrottlingException')),
+  ...times(2, () => status(403, 'RequestThrottled')),
+  ...times(4, (): Fault => ({ kind: 'reset' })),
+  ...times(3, (): Fault => ({ kind: 'lost-reply' })),
+  ...times(2, (): Fault => ({ kind: 'cut-reply' })),
+  ...times(4, partial),
+  (): Fault => ({ kind: 'hang' }),
+]
+
+function times<T>(count: number, value: T): T[] {
+  return Array.from({ length: count }, () => value)
+}
+
+function partial({ body }: SeenRequest): Fault | undefined {
+  const count = body.Entries?.length ?? 0
+  if (count === 0) return undefined
+  const places = Array.from({ length: count }, (_, place) => place).filter(() => random() < 0.5)
+  return { kind: 'partial', places, code: 'InternalError', senderFault: false }
+}
+
+function choose(request: SeenRequest): Fault | undefined {
+  // It runs for hours: nobody looks at what came in.
+  proxy.requests.length = 0
+  if (isCalm || random() >= FAULTY) return undefined
+  const fault = MENU[Math.floor(random() * MENU.length)]?.(request)
+  if (fault === undefined) return undefined
+  note(ledger, 'fault', [fault.kind === 'status' ? `${fault.status}-${fault.code}` : fault.kind])
+  const isUnanswered = fault.kind === 'lost-reply' || fault.kind === 'cut-reply'
+  const keys = SENDS.includes(request.action) ? keysIn(JSON.stringify(request.body)) : []
+  // Before it happens: whoever sends again may be quicker than this process.
+  if (isUnanswered && keys.length > 0) note(ledger, 'resent', keys)
+  return fault
+}
+
+const server = await startServer('fauxqs')
+const proxy = await FaultProxy.start(server.endpoint, {
+  choose,
+  replied: ({ action, body }, text) => {
+    const { Entries = [], VisibilityTimeout } = body
+    if (action === 'ReceiveMessage') leases.received(Number(VisibilityTimeout), JSON.parse(text) as ReceiveReply)
+    else if (action === 'ChangeMessageVisibilityBatch') leases.changed(Entries)
+    else if (action === 'DeleteMessageBatch') leases.deleted(Entries)
+  },
+})
+process.on('disconnect', () => process.exit(2))
+process.on('message', () => {
+  isCalm = true
+})
+process.send?.(proxy.endpoint)

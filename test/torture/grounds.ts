@@ -1,0 +1,59 @@
+/** Where a torture takes place: file queues, or a queue on a bad SQS server. */
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { ACCESS } from '../sqs/queue.js'
+import type { BadServerPart } from './bad-server.js'
+import type { Torture } from './chaos.js'
+import { fileQueuesIn, sqsQueues } from './part.js'
+
+/** What of a torture depends on the kind of queue. */
+export interface Grounds extends Pick<Torture, 'queues' | 'views' | 'options' | 'env' | 'calm'> {
+  close(): Promise<void>
+}
+
+/** @param paths one folder, as it is reached through each mount */
+export function fileGrounds([first, ...others]: readonly [string, ...string[]]): Grounds {
+  return {
+    queues: fileQueuesIn(first),
+    views: others.map(fileQueuesIn),
+    options: { progress: false },
+    close: () => Promise.resolve(),
+  }
+}
+
+/** @param folder where the file queues are from which tasks are moved, and the dead letters */
+export async function sqsGrounds(folder: string, ledger: string, seed: number): Promise<Grounds> {
+  const part: BadServerPart = { ledger, seed }
+  const script = join(import.meta.dirname, 'bad-server.js')
+  const server = fork(script, [JSON.stringify(part)], { detached: true, stdio: 'inherit' })
+  const endpoint = await endpointOf(server)
+  const { region, credentials } = ACCESS
+  return {
+    queues: sqsQueues(folder, endpoint),
+    options: { ...ACCESS, endpoint, createIfMissing: true, emptyWindowSeconds: 0, progress: false },
+    env: {
+      // For the `ptq` commands.
+      AWS_REGION: region,
+      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+      // Where uploads to SQS keep their journals.
+      XDG_STATE_HOME: join(folder, 'state'),
+    },
+    calm: () => {
+      server.send('calm')
+    },
+    close: async () => {
+      const ended = once(server, 'exit')
+      server.disconnect()
+      await ended
+    },
+  }
+}
+
+function endpointOf(server: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.once('message', message => resolve(String(message)))
+    server.once('exit', code => reject(new Error(`Expected an SQS server, it ended with ${code}`)))
+  })
+}

@@ -1,0 +1,40 @@
+/** A minute of torture as a test; `npm run torture` goes on for as long as it is told. */
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { torture } from './chaos.js'
+import type { Grounds } from './grounds.js'
+import { describeMachine } from './machine.js'
+import { reportOf } from './report.js'
+
+/** However slow the machine is, there are so many. */
+const KILLS = 15
+
+/** Tortures for a minute and asserts that every promise was kept. The folder stays where one was broken. */
+export async function tortureForAMinute(
+  t: TestContext,
+  makeGrounds: (folder: string, seed: number) => Grounds | Promise<Grounds>,
+): Promise<void> {
+  const date = new Date()
+  const folder = await mkdtemp(join(tmpdir(), 'ptq-torture-'))
+  const seed = date.getTime() % 1_000_000
+  const { close, ...grounds } = await makeGrounds(folder, seed)
+  t.after(close)
+  const result = await torture({
+    ...grounds,
+    folder,
+    cast: { inserter: 1, uploader: 1, worker: 2, mover: 1, retrier: 1 },
+    minutes: 1,
+    kills: KILLS,
+    everyMs: 600,
+    seed,
+    say: line => t.diagnostic(line),
+  })
+  const occasion = { command: 'npm test', machine: describeMachine(folder), date, seed, interrupted: false }
+  for (const line of reportOf(result, occasion).split('\n')) t.diagnostic(line)
+  assert.deepEqual(result.violations, [], `the queues, the ledger and what the processes printed are in ${folder}`)
+  assert.ok(result.tasks > 0 && result.killed >= KILLS)
+  await rm(folder, { recursive: true })
+}
