@@ -37,12 +37,14 @@ for (const [what, answer] of answers) {
   test(`no error of an SQS queue shows the credentials, however deep one looks; the server answers ${what}`, async t => {
     const [accessKeyId = '', secretAccessKey = '', sessionToken = ''] = SECRETS
     const server = createServer((req, res) => answer(res, req.rawHeaders.join(' ')))
+    t.after(() => closeServer(server))
     const { endpoint } = await listen(server)
     const warnings: string[] = []
     t.mock.method(process, 'emitWarning', (warning: unknown) => warnings.push(inspect(warning, { depth: null })))
     const credentials = { accessKeyId, secretAccessKey, sessionToken }
     const options = { region: 'us-east-1', endpoint, credentials, maxAttempts: 1, retrySeconds: 0 }
     const tq = new TaskQueue('sqs://secret-queue', options)
+    t.after(() => tq.close())
     const verbs = [() => tq.insert(partial(succeed)), () => tq.lease(), () => tq.status(), () => tq.purge()]
     for (const verb of verbs) {
       await assert.rejects(verb, (error: Error) => {
@@ -52,8 +54,6 @@ for (const [what, answer] of answers) {
       })
     }
     for (const secret of SECRETS) assert.ok(!warnings.join().includes(secret))
-    await tq.close()
-    await closeServer(server)
   })
 }
 

@@ -46,7 +46,7 @@ export function reportOf(result: TortureResult, occasion: Occasion): string {
               ],
             ]),
         ...(['main', 'intake', 'transit'] as const).map((place): [string, number | string] => [
-          `counted as inserted into ${place}${place === "main" ? ", with those that moved there" : ""}`,
+          `counted as inserted into ${place}${place === 'main' ? ', with those that moved there' : ''}`,
           known(result.counts.inserted[place]),
         ]),
         ['counted as completed', known(result.counts.completed)],
