@@ -4,7 +4,7 @@ import type { LedgerLine } from './ledger.js'
 import { isCarried, isHanded, isUploaded, kindOf } from './tasks.js'
 
 /** What each queue says was inserted into it; NaN where it keeps no count. */
-export interface InsertedCounts {
+interface InsertedCounts {
   readonly main: number
   readonly intake: number
   readonly transit: number

@@ -39,7 +39,7 @@ export type WriteFlag = 'w' | 'a' | 'wx'
  * `size first` refuses a file that would fill the memory (EFBIG), `short` any of more than 16 MiB, both at the price of one
  * more call.
  */
-export type Reading = 'at once' | 'size first' | 'short'
+type Reading = 'at once' | 'size first' | 'short'
 
 export interface FileCalls {
   /** `false`: there is no `from` any more. An existing `to` is replaced. */
