@@ -31,6 +31,7 @@ export class Candidates {
   #next = 0
   #skip = 1
   #walk = 0
+  #breadth = Number.POSITIVE_INFINITY
   #stream: FolderStream | undefined
   #reading: Promise<void> | undefined
   #readingsBegun = 0
@@ -62,6 +63,14 @@ export class Candidates {
     return this.#walk
   }
 
+  /**
+   * How many names may be tried at once. Any number, until one is lost: where another process's territory begins, all that are
+   * tried at once are lost at once. From there on one, and with each that is there one more.
+   */
+  get breadth(): number {
+    return this.#breadth
+  }
+
   /** The next name to try; `undefined`: the list is used up, `fill` it. */
   take(): TaskName | undefined {
     const name = this.#list[this.#next]
@@ -72,7 +81,9 @@ export class Candidates {
 
   /** A name of this walk was there: the walk goes on name by name. */
   won(walk: number): void {
-    if (walk === this.#walk) this.#skip = 1
+    if (walk !== this.#walk) return
+    this.#skip = 1
+    this.#breadth++
   }
 
   /**
@@ -82,6 +93,7 @@ export class Candidates {
   lost(walk: number): void {
     if (walk !== this.#walk) return
     this.#walk++
+    this.#breadth = 1
     this.#next += this.#skip - 1
     this.#skip *= 2
   }
