@@ -7,10 +7,11 @@ import { LOCAL_ROWS } from './local/rows.js'
 import { DEFAULT_PLACE, measureRow } from './measure.js'
 import type { Row } from './row.js'
 import { SLICE_ROWS } from './slices/rows.js'
+import { SQS_ROWS } from './sqs/rows.js'
 import { formatRow } from './table.js'
 import { judge } from './target.js'
 
-const ROWS: readonly Row[] = [...LOCAL_ROWS, ...FQ_ROWS, ...SLICE_ROWS, ...LATENCY_ROWS]
+const ROWS: readonly Row[] = [...LOCAL_ROWS, ...FQ_ROWS, ...SQS_ROWS, ...SLICE_ROWS, ...LATENCY_ROWS]
 
 const USAGE = `Usage: npm run bench -- [options]
   --scope NAME   only these rows (${[...new Set(ROWS.map(({ scope }) => scope))].join(', ')}); repeated or with commas

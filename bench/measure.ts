@@ -23,6 +23,7 @@ export interface Result {
   readonly lostRenames: number | undefined
   readonly firstMs: number | undefined
   readonly mainShare: number | undefined
+  readonly requestsPerTask: number | undefined
 }
 
 export interface RowResult {
@@ -76,6 +77,7 @@ export async function measureRow(
       lostRenames: some(({ lostRenames }) => lostRenames),
       firstMs: some(({ firstMs }) => firstMs),
       mainShare: some(({ mainShare }) => mainShare),
+      requestsPerTask: some(({ requests, tasks }) => (requests === undefined ? undefined : requests / tasks)),
     }
   })
   return { row, place: settings.place, results }

@@ -58,6 +58,8 @@ export interface Measurement {
   readonly firstMs?: number
   /** The main thread's part of the CPU time, from 0 to 1. Rows of slices only, on Linux. */
   readonly mainShare?: number
+  /** Requests to the server for all tasks together. Rows of workers on SQS only. */
+  readonly requests?: number
 }
 
 /** What the project promises; where its number comes from stands in docs and in the row's title. */
@@ -65,6 +67,12 @@ export type Target =
   /** A contender's tasks/s are at least so many times those of another. Default: the first contender's. */
   | { readonly kind: 'times'; readonly contender?: string; readonly rival: string; readonly atLeast: number }
   | { readonly kind: 'tasksPerSecond'; readonly atLeast: number }
+  /** The rival's CPU time for a task is at least so many times that of the first contender. */
+  | { readonly kind: 'cpuTimes'; readonly rival: string; readonly atLeast: number }
+  /** CPU time of the first contender for a task. */
+  | { readonly kind: 'cpuMicros'; readonly atMost: number }
+  /** Default: the first contender's. */
+  | { readonly kind: 'requestsPerTask'; readonly contender?: string; readonly atMost: number }
   | { readonly kind: 'rssGrowthMb'; readonly under: number }
   | { readonly kind: 'rssPeakMb'; readonly under: number }
   | { readonly kind: 'seconds'; readonly atMost: number }

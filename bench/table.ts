@@ -14,6 +14,7 @@ const COLUMNS: readonly (readonly [heading: string, cell: Cell])[] = [
   ['CPU µs/task', ({ cpuMicrosPerTask }) => short(cpuMicrosPerTask)],
   ['peak MB', ({ rssPeakMb }) => whole(rssPeakMb)],
   ['+MB', ({ rssGrowthMb }) => whole(rssGrowthMb)],
+  ['requests/task', ({ requestsPerTask }) => (requestsPerTask === undefined ? '' : short(requestsPerTask))],
   ['p50 ms', ({ p50Ms }) => (p50Ms === undefined ? '' : short(p50Ms))],
   ['p99 ms', ({ p99Ms }) => (p99Ms === undefined ? '' : short(p99Ms))],
   ['first ms', ({ firstMs }) => (firstMs === undefined ? '' : short(firstMs))],

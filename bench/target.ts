@@ -18,9 +18,9 @@ export function judge({ row, results }: RowResult): Verdict[] {
 }
 
 function judgeOne(target: Target, ours: Result, results: readonly Result[]): Verdict {
+  const named = (name: string) => results.find(({ contender }) => contender === name)
   switch (target.kind) {
     case 'times': {
-      const named = (name: string) => results.find(({ contender }) => contender === name)
       const contender = target.contender === undefined ? ours : named(target.contender)
       const rival = named(target.rival)
       // A rival that isn't there (Python) leaves the promise unproved: NaN reaches nothing.
@@ -32,6 +32,21 @@ function judgeOne(target: Target, ours: Result, results: readonly Result[]): Ver
       const measured = ours.tasksPerSecond
       const words = `at least ${target.atLeast.toLocaleString('en')} tasks/s`
       return { target: words, measured, reached: measured >= target.atLeast }
+    }
+    case 'cpuTimes': {
+      const measured = (named(target.rival)?.cpuMicrosPerTask ?? Number.NaN) / ours.cpuMicrosPerTask
+      const words = `${target.rival} needs at least ${target.atLeast} × the CPU time`
+      return { target: words, measured, reached: measured >= target.atLeast }
+    }
+    case 'cpuMicros': {
+      const measured = ours.cpuMicrosPerTask
+      return { target: `at most ${target.atMost} µs of CPU time a task`, measured, reached: measured <= target.atMost }
+    }
+    case 'requestsPerTask': {
+      const contender = target.contender === undefined ? ours : named(target.contender)
+      const measured = contender?.requestsPerTask ?? Number.NaN
+      const words = `${target.contender === undefined ? '' : `${target.contender} `}at most ${target.atMost} requests a task`
+      return { target: words, measured, reached: measured <= target.atMost }
     }
     case 'rssGrowthMb': {
       const measured = ours.rssGrowthMb

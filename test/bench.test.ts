@@ -20,11 +20,11 @@ function measured(...args: string[]) {
 }
 
 describe('the bench', () => {
-  for (const scope of ['local', 'fq', 'latency']) {
+  for (const scope of ['local', 'fq', 'sqs', 'latency']) {
     it(`measures every row of ${scope}, and says of each target whether it was reached`, () => {
       const rows = measured('--scope', scope, '--n', '40', '--rounds', '1')
       assert.ok(rows.length >= 3)
-      for (const { scope: measuredScope, results, verdicts } of rows) {
+      for (const { scope: measuredScope, title, results, verdicts } of rows) {
         assert.equal(measuredScope, scope)
         assert.ok(results.length >= 1)
         for (const { contender, seconds, tasksPerSecond, cpuMicrosPerTask, rssPeakMb, ...more } of results) {
@@ -32,6 +32,7 @@ describe('the bench', () => {
             assert.ok(number > 0 && Number.isFinite(number), contender)
           }
           if (scope === 'latency') assert.ok(more.p50Ms > 0 && more.p99Ms >= more.p50Ms, contender)
+          if (title.includes('received')) assert.ok(more.requestsPerTask >= 0.2, contender)
           if (contender.endsWith('workers')) assert.ok(more.lostRenames >= 0 && more.lostRenames < 1, contender)
         }
         for (const { measured, reached } of verdicts) {

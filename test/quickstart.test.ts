@@ -15,6 +15,7 @@ function project(t: TestContext): string {
   writeFileSync(join(root, 'package.json'), '{"type":"module"}')
   mkdirSync(join(root, 'node_modules'))
   symlinkSync(ROOT, join(root, 'node_modules/ptq'))
+  symlinkSync(join(ROOT, 'node_modules/fauxqs'), join(root, 'node_modules/fauxqs'))
   t.after(() => rmSync(root, { recursive: true }))
   return root
 }
@@ -24,6 +25,8 @@ const quickstart = (root: string, ...args: string[]) =>
     cwd: root,
     encoding: 'utf8',
     timeout: 60_000,
+    // The AWS SDK has one about versions of Node to come.
+    env: { ...process.env, NODE_NO_WARNINGS: '1' },
   })
 
 const readList = (root: string) => readFileSync(join(root, 'checksums.sha256'), 'utf8')
@@ -113,6 +116,47 @@ describe('the quick start', () => {
     assert.match(stdout, /^1 of 2 files/)
     assert.match(stderr, /data\/bad\ufffd: .*ENOENT/)
     assert.equal(readList(root), `${sha256(join(root, 'data/good'))}  ./data/good\n`)
+  })
+
+  for (const [queue, shown] of [
+    ['sqs', /^sqs:\/\/quickstart \(us-east-1, http:\/\/127\.0\.0\.1:\d+\)/],
+    ['fq', /^fq:\/\/\/.*ptq-quickstart-/],
+    ['./queue', /^fq:\/\/\/.*\/queue/],
+  ] as const) {
+    it(`--queue ${queue}: the same list through a queue, with the file that can not be read`, t => {
+      const root = project(t)
+      mkdirSync(join(root, 'data'))
+      for (let n = 0; n < 30; n++) writeFileSync(join(root, `data/čau ${n}`), `🎉 ${n}`)
+      writeFileSync(Buffer.concat([Buffer.from(join(root, 'data/bad')), Buffer.of(0xff)]), 'bad')
+      const { stdout, stderr, status } = quickstart(root, '--queue', queue, 'data')
+      assert.match(stderr, /^\S+data\/bad\ufffd: Error: ENOENT[^\n]*\n$/)
+      assert.equal(status, 1)
+      const [files, speed = ''] = stdout.trimEnd().split('\n')
+      assert.match(files ?? '', /^30 of 31 files/)
+      assert.match(speed, shown)
+      assert.match(speed, /: \d+ tasks\/s inserted, \d+ files\/s hashed on all cores$/)
+      const byQueue = readList(root)
+      quickstart(root, 'data')
+      assert.equal(byQueue, readList(root))
+      checkWithSha256sum(root, t)
+    })
+  }
+
+  it('says in one sentence what is wrong with an option or a queue', t => {
+    const root = project(t)
+    mkdirSync(join(root, 'data'))
+    writeFileSync(join(root, 'data/file'), 'file')
+    for (const [args, expected] of [
+      [['--what', 'data'], /^Unknown option '--what'/],
+      [['--queue', 'bare', 'data'], /^Expected `url` to be [^\n]*bare/],
+      [['--queue', 'sqs://no such queue', 'data'], /^Expected `url` to be the name of an SQS queue/],
+    ] as const) {
+      const { stdout, stderr, status } = quickstart(root, ...args)
+      assert.equal(status, 1)
+      assert.equal(stdout, '')
+      assert.match(stderr, expected)
+      assert.doesNotMatch(stderr, /\n./)
+    }
   })
 
   it('says in one sentence that there is nothing to hash, and exits with 1', t => {

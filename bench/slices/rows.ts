@@ -4,10 +4,10 @@ import { UPLOAD_ROWS } from '../uploads/rows.js'
 
 const ONE = 'the calling thread'
 
-const by = (queue: 'fq' | 'sqs', parallel: number): Contender => ({
+const by = (parallel: number): Contender => ({
   name: parallel === 0 ? ONE : `parallel: ${parallel}`,
   program: 'slices/insert-ptq.js',
-  settings: { queue, parallel },
+  settings: { queue: 'fq', parallel },
 })
 
 export const SLICE_ROWS: readonly Row[] = [
@@ -16,17 +16,7 @@ export const SLICE_ROWS: readonly Row[] = [
     title: 'a sliceable sequence of no-op tasks into a file queue',
     n: 100_000,
     files: true,
-    contenders: [by('fq', 2), by('fq', 1), by('fq', 0)],
-    targets: [
-      { kind: 'times', rival: ONE, atLeast: 1.6 },
-      { kind: 'mainShare', under: 0.05 },
-    ],
-  },
-  {
-    scope: 'slices',
-    title: 'a sliceable sequence of no-op tasks into SQS (a server that only confirms)',
-    n: 100_000,
-    contenders: [by('sqs', 2), by('sqs', 1), by('sqs', 0)],
+    contenders: [by(2), by(1), by(0)],
     targets: [
       { kind: 'times', rival: ONE, atLeast: 1.6 },
       { kind: 'mainShare', under: 0.05 },
@@ -39,7 +29,7 @@ export const SLICE_ROWS: readonly Row[] = [
     n: 1_000_000,
     large: true,
     files: true,
-    contenders: [by('fq', 2)],
+    contenders: [by(2)],
     targets: [
       { kind: 'mainShare', under: 0.05 },
       { kind: 'rssGrowthMb', under: 100 },

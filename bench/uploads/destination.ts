@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { TaskQueue } from 'ptq'
 import { QueueFolders } from '../fq/folder.js'
-import { ACCESS, startSink } from './sink-process.js'
+import { ACCESS } from '../sqs/line-process.js'
+import { startSink } from '../sqs/sink-process.js'
 import type { Destination } from './ways.js'
 
 /** What came in. */

@@ -1,46 +1,51 @@
-// Hashes (SHA-256) every file below a folder on all cores: npm run quickstart [-- folder]
+// Hashes (SHA-256) every file below a folder on all cores: npm run quickstart [-- [--queue sqs] folder]
 import { statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { LocalTaskQueue, partial } from 'ptq'
+import { parseArgs } from 'node:util'
+import { partial } from 'ptq'
 import { checksumLine } from './checksum-line.js'
 import { filesBelow } from './files-below.js'
+import { hashHere } from './hash-here.js'
+import { hashThroughQueue } from './hash-through-queue.js'
 import { sha256 } from './tasks.js'
 
+const { queue, folder } = argumentsOf(process.argv.slice(2))
 const root = join(import.meta.dirname, '../../..')
 const list = join(root, 'checksums.sha256')
-const folder = resolve(process.argv[2] ?? join(root, 'node_modules'))
+const place = resolve(folder ?? join(root, 'node_modules'))
 
-const isFolder = statSync(folder, { throwIfNoEntry: false })?.isDirectory() ?? false
-const paths = isFolder ? [...filesBelow(folder)].filter(path => path !== list) : []
-const tasks = paths.map(path => partial(sha256, path))
-if (tasks.length === 0) {
-  console.error(`Expected a folder with files in it, got ${folder}: npm run quickstart -- folder`)
+const isFolder = statSync(place, { throwIfNoEntry: false })?.isDirectory() ?? false
+const paths = isFolder ? [...filesBelow(place)].filter(path => path !== list) : []
+if (paths.length === 0) {
+  console.error(`Expected a folder with files in it, got ${place}: npm run quickstart -- folder`)
   process.exit(1)
 }
 
-await using lq = new LocalTaskQueue({ parallel: true })
-const hashed: typeof tasks = []
-const lines: string[] = []
-for await (const result of lq.results(tasks, { ordered: true })) {
-  const path = String(result.task.args[0])
-  if (result.ok) {
-    hashed.push(result.task)
-    lines.push(checksumLine(result.value, path, root))
-  } else {
-    console.error(`${path}: ${result.error.message}`)
-    process.exitCode = 1
+const tasks = paths.map(path => partial(sha256, path))
+const hashing = queue === undefined ? hashHere(tasks) : hashThroughQueue(tasks, queue)
+const { hashes, reasons, speed } = await hashing.catch(leave)
+for (const [path, reason] of reasons) {
+  console.error(`${path}: ${reason}`)
+  process.exitCode = 1
+}
+const hashed = paths.flatMap(path => {
+  const hash = hashes.get(path)
+  return hash === undefined ? [] : checksumLine(hash, path, root)
+})
+writeFileSync(list, hashed.join(''))
+console.log(`${hashed.length} of ${paths.length} files are in ${list}; there, sha256sum -c checks them.`)
+console.log(speed)
+
+function argumentsOf(args: string[]): { queue: string | undefined; folder: string | undefined } {
+  try {
+    const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { queue: { type: 'string' } } })
+    return { queue: values.queue, folder: positionals[0] }
+  } catch (error) {
+    return leave(error)
   }
 }
-writeFileSync(list, lines.join(''))
-console.log(`${hashed.length} of ${tasks.length} files are in ${list}; there, sha256sum -c checks them.`)
 
-// Both once more, now that the first pass has brought all files into the page cache and the threads are there.
-const allCores = await filesPerSecond(() => lq.insertAll(hashed))
-const oneThread = await filesPerSecond(() => hashed.forEach(task => void task.execute()))
-console.log(`${allCores} files/s on all cores, ${oneThread} in one thread (page cache warm for both)`)
-
-async function filesPerSecond(work: () => unknown): Promise<number> {
-  const startMs = performance.now()
-  await work()
-  return Math.round((hashed.length / (performance.now() - startMs)) * 1000)
+function leave(error: unknown): never {
+  console.error(error instanceof Error ? error.message : error)
+  process.exit(1)
 }

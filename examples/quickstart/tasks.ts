@@ -1,7 +1,7 @@
 // Tasks are functions of a module like this one; every thread imports it by itself.
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
-import { queueable } from 'ptq'
+import { type FunctionTask, queueable } from 'ptq'
 
 const buffer = Buffer.allocUnsafe(2 ** 20)
 
@@ -16,3 +16,16 @@ export const sha256 = queueable(function sha256(path: string): string {
   }
   return hash.digest('hex')
 })
+
+/** One file to hash. */
+export type HashTask = FunctionTask<[], string>
+
+/** What came of all. */
+export interface Hashed {
+  /** By path. */
+  readonly hashes: ReadonlyMap<string, string>
+  /** Why the others have none, by path. */
+  readonly reasons: ReadonlyMap<string, string>
+  /** How fast it was, in words. */
+  readonly speed: string
+}

@@ -44,6 +44,8 @@ export class Intake implements LeaseSourceOwner {
   #pauseSeconds: number | undefined
   /** The last look failed with an error that is to be waited out. */
   #faulted = false
+  /** The wait before this look was ours, so the engine is not to wait too. */
+  #waitedHere = false
   #stopped = false
   /** Its abort ends the look or wait that is under way. */
   #wait = new AbortController()
@@ -123,12 +125,15 @@ export class Intake implements LeaseSourceOwner {
   async idle(): Promise<boolean> {
     const { backend, events, settings } = this.#parts
     if (this.#over || this.#owner.askedToStop()) return false
-    if (settings.untilEmpty && !this.#owner.isBusy() && (await this.#foundEmpty())) return false
+    const mayEndSoon = settings.untilEmpty && this.#owner.isBusy()
+    if (settings.untilEmpty && !mayEndSoon && (await this.#foundEmpty())) return false
     if (this.#suspects.mayTakeLeft()) return true
     const waitSeconds = this.#backoff.miss()
     events.emit('idle', { waitSeconds })
-    // Where the engine can wait by itself, the next look does. One that failed came back at once, and would again.
-    if (!backend.capabilities.longPolling || this.#faulted) await this.#sleep(waitSeconds)
+    // Where the engine can wait by itself, the next look does. One that failed came back at once, and would again. A wait
+    // that the end of our last task cuts short is none for the engine, which may not notice and hand a task to nobody.
+    this.#waitedHere = mayEndSoon
+    if (!backend.capabilities.longPolling || this.#faulted || mayEndSoon) await this.#sleep(waitSeconds)
     return !this.#over
   }
 
@@ -150,7 +155,7 @@ export class Intake implements LeaseSourceOwner {
   async #leaseOrMiss(max: number): Promise<LeasedTask[]> {
     const { backend, leasing, settings } = this.#parts
     // The first look wants an answer at once; the wait after a miss is the engine's where it can wait by itself.
-    const inEngine = backend.capabilities.longPolling === true && this.#record.tries > 1
+    const inEngine = backend.capabilities.longPolling === true && this.#record.tries > 1 && !this.#waitedHere
     const waitSeconds = inEngine ? this.#backoff.windowSeconds : 0
     const signal = this.#newWait({ waits: waitSeconds > 0 })
     this.#faulted = false

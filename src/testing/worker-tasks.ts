@@ -6,7 +6,7 @@ import { queueable } from '../tasks/registry.js'
 export type Act = (name: string, running: TaskContext) => unknown
 
 /** Lets the case act: in the calling thread, where `executeArgs` may hold a function. */
-export const perform = queueable(
+queueable(
   function perform(name: string, ...[act]: [Act]): unknown {
     return act(name, context())
   },

@@ -3,6 +3,7 @@
  * started as calls need them and end after ten idle seconds; idle ones never keep the process alive.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { MessagePort } from 'node:worker_threads'
 import { receiveMessageOnPort } from 'node:worker_threads'
@@ -116,6 +117,20 @@ export class ThreadPool {
     } finally {
       this.#calls--
     }
+  }
+
+  /**
+   * Resolves when what the threads printed has gone to stdout and stderr. A thread has been told that it came here, and it
+   * may still be in the buffer between, which is lost if the process exits as soon as its run has ended.
+   */
+  async printed(): Promise<void> {
+    const outputs = this.#piscina.threads.flatMap(({ stdout, stderr }) => [
+      { from: stdout, to: process.stdout },
+      { from: stderr, to: process.stderr },
+    ])
+    // A reader that has gone takes no more.
+    const left = () => outputs.some(({ from, to }) => to.writable && (from.readableLength > 0 || to.writableLength > 0))
+    while (left()) await sleep(1)
   }
 
   /** Sends a message to a thread; one that is gone needs none. */

@@ -112,6 +112,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
       this.#watch.stop()
       clearImmediate(this.#feed)
       await source.stop()
+      await this.#pool.printed()
       this.#pool.leave(this)
     }
     const failure = this.#fatal ?? source.error

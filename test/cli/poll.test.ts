@@ -37,7 +37,10 @@ test('a worker without code: runs what the module registers, counts, ends when t
     await using queue = new TaskQueue(`fq://${folder}/queue`)
     assert.deepEqual([await queue.completed(), await queue.enqueued()], [20, 0])
     const late = await ended(poll(folder, '--until-empty'))
-    assert.match(late.stdout, /^\S+Z Working on fq:\S+ in process \d+\n\S+Z Ended: 0 executed, 0 failed, 0.0\/s, 0s\n$/)
+    assert.match(
+      late.stdout,
+      /^\S+Z Working on fq:\S+ in process \d+\n\S+Z Ended: 0 executed, 0 failed, 0\.0\/s, \d+s\n$/,
+    )
   }))
 
 test('tasks that fail too often: a line each without control characters, exit code 1; --on-error throw ends at the first', () =>

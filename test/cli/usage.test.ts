@@ -160,7 +160,7 @@ test('a file queue is worked on without the AWS SDK', () =>
     const hooks =
       'export async function resolve(s, c, next) { if (s.startsWith("@aws-sdk")) throw new Error("loaded " + s); return next(s, c) }'
     const register = `import { register } from "node:module"; register("data:text/javascript,${encodeURIComponent(hooks)}")`
-    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(register)}` }
+    const env = { NODE_OPTIONS: `--no-deprecation --import=data:text/javascript,${encodeURIComponent(register)}` }
     const { code, stderr } = await runCli(['insert', 'queue', '-'], { cwd: folder, input: payloadLines(1), env })
     assert.deepEqual([code, stderr], [0, ''])
     const sqs = await runCli(['status', 'sqs://queue'], { env })

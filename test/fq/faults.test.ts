@@ -250,13 +250,13 @@ test('a path that is no queue: readers refuse it and make nothing, a lease waits
     await using opened = await openQueue(root)
     const { queue } = opened
     for (const verb of [
-      queue.counts(),
-      queue.purge({ native: false }),
-      queue.rezero?.(),
-      queue.releaseAll?.(),
-      queue.list?.()[Symbol.asyncIterator]().next(),
+      () => queue.counts(),
+      () => queue.purge({ native: false }),
+      () => queue.rezero?.(),
+      () => queue.releaseAll?.(),
+      () => queue.list?.()[Symbol.asyncIterator]().next(),
     ]) {
-      await assert.rejects(async () => verb, /^Error: Expected a queue at .*, found nothing there\. Check the path/)
+      await assert.rejects(async () => verb(), /^Error: Expected a queue at .*, found nothing there\. Check the path/)
     }
     const said = await warningsOf('PTQ_NO_QUEUE', async () => {
       assert.deepEqual(await leaseNow(queue), [])

@@ -107,9 +107,9 @@ for (const kind of SERVER_KINDS) {
     test('a renewed lease outlives its first end', () =>
       withQueue({}, async backend => {
         await insertAll(backend, makeMessages(1))
-        const lease = only(await backend.lease({ seconds: 1, max: 1, waitSeconds: 0 }))
+        const lease = only(await backend.lease({ seconds: 3, max: 1, waitSeconds: 0 }))
         assert.deepEqual(await backend.renew([lease], 30), [])
-        assert.deepEqual(await backend.lease({ seconds: 30, max: 1, waitSeconds: 2 }), [])
+        assert.deepEqual(await backend.lease({ seconds: 30, max: 1, waitSeconds: 4 }), [])
         assert.deepEqual(await backend.delete([lease], { tally: true }), [])
       }))
 

@@ -69,6 +69,21 @@ describe('bad input is one sentence', () => {
     )
   })
 
+  test("a URL of AWS, which nothing is asked of at the start, fails as fast when it can't be reached", {
+    timeout: 30_000,
+  }, async () => {
+    const nobody = createServer()
+    const { endpoint } = await listen(nobody)
+    await closeServer(nobody)
+    const url = 'https://sqs.us-east-1.amazonaws.com/000000000000/jobs'
+    const backend = await open(url, { ...ACCESS, endpoint, retrySeconds: 600 })
+    const noAnswer = /on sqs:\/\/jobs .*: no answer \(ECONNREFUSED\); check the network/
+    await assert.rejects(backend.counts(), noAnswer)
+    await assert.rejects(backend.insert([{ id: '1', body: '1' }], { delaySeconds: 0 }), noAnswer)
+    await assert.rejects(backend.lease({ seconds: 1, max: 1, waitSeconds: 20 }), noAnswer)
+    await backend.close()
+  })
+
   test('a server that is not SQS', async () => {
     proxy.rules.push({ action: 'GetQueueUrl', times: 10, kind: 'page' })
     await assert.rejects(

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import { readSecretFile } from '#ptq/backends/sqs/credentials.js'
-import { opener } from '#ptq/backends/sqs/index.js'
+import { opener, type SqsOptions } from '#ptq/backends/sqs/index.js'
 import { FaultProxy } from './fault-proxy.js'
 import { startServer } from './server.js'
 
@@ -74,25 +74,64 @@ test("a file that can't be read is an error, not a missing file", async () => {
   await assert.rejects(readSecretFile(), /Can't read the AWS credentials in .*aws-secret\.json/)
 })
 
-test('requests are signed with the key, the token and the region of the file', async () => {
-  await write(VOLUME, { ...PLAIN, AWS_SESSION_TOKEN: 'token', AWS_DEFAULT_REGION: 'eu-west-1' })
+/** What requests were signed with, as the server saw them. */
+async function signedWith(options: SqsOptions = {}): Promise<{ key: string; region: string; token: unknown }> {
   const server = await startServer('fauxqs')
   const proxy = await FaultProxy.start(server.endpoint)
   try {
     const url = { protocol: 'sqs', path: 'signed' }
-    const backend = await opener.open(url, { endpoint: proxy.endpoint, createIfMissing: true })
+    const backend = await opener.open(url, { endpoint: proxy.endpoint, createIfMissing: true, ...options })
     await backend.counts()
     await backend.lease({ seconds: 1, max: 1, waitSeconds: 0 })
     await backend.close()
-    assert.equal(backend.label, `sqs://signed (eu-west-1, ${proxy.endpoint})`)
-    for (const { headers } of proxy.requests) {
-      assert.match(headers.authorization ?? '', /Credential=AKIAPLAIN\/\d{8}\/eu-west-1\/sqs\/aws4_request/)
-      assert.match(headers.authorization ?? '', /SignedHeaders=[^,]*\bhost\b[^,]*x-amz-security-token/)
-      assert.equal(headers['x-amz-security-token'], 'token')
-    }
     assert.equal(proxy.count('ReceiveMessage'), 1)
+    const seen = proxy.requests.map(({ headers }) => {
+      const { authorization = '', 'x-amz-security-token': token } = headers
+      const [, key = '', region = ''] = /Credential=(\w+)\/\d{8}\/([\w-]+)\/sqs\/aws4_request/.exec(authorization) ?? []
+      if (token !== undefined) assert.match(authorization, /SignedHeaders=[^,]*\bhost\b[^,]*x-amz-security-token/)
+      assert.match(backend.label, new RegExp(`^sqs://signed \\(${region}, `))
+      return { key, region, token }
+    })
+    const [first, ...others] = seen
+    assert.ok(first)
+    for (const other of others) assert.deepEqual(other, first)
+    return first
   } finally {
     await proxy.close()
     await server.close()
   }
+}
+
+test('requests are signed with the key, the token and the region of the file', async () => {
+  await write(VOLUME, { ...PLAIN, AWS_SESSION_TOKEN: 'token', AWS_DEFAULT_REGION: 'eu-west-1' })
+  assert.deepEqual(await signedWith(), { key: 'AKIAPLAIN', region: 'eu-west-1', token: 'token' })
+})
+
+test("without a file, with those of the SDK's own chain: the environment with its session token, profiles with theirs", async t => {
+  const before = { ...process.env }
+  t.after(() => {
+    for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name]
+    Object.assign(process.env, before)
+  })
+  for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name]
+  const environment = { AWS_ACCESS_KEY_ID: 'AKIAENV', AWS_SECRET_ACCESS_KEY: 'env-secret', AWS_SESSION_TOKEN: 'sts' }
+  Object.assign(process.env, environment, { AWS_REGION: 'eu-west-2' })
+  assert.deepEqual(await signedWith(), { key: 'AKIAENV', region: 'eu-west-2', token: 'sts' })
+
+  for (const name of [...Object.keys(environment), 'AWS_REGION']) delete process.env[name]
+  // By their paths: the SDK keeps what it has read of the home.
+  process.env.AWS_SHARED_CREDENTIALS_FILE = join(home, 'keys')
+  process.env.AWS_CONFIG_FILE = join(home, 'config')
+  const keys = (name: string, token: string) =>
+    `[${name}]\naws_access_key_id = AKIA${name.toUpperCase()}\naws_secret_access_key = secret\n${token}\n`
+  await write('keys', keys('default', '') + keys('lab', 'aws_session_token = sso'))
+  await write('config', '[default]\nregion = eu-west-3\n[profile lab]\nregion = us-west-2\n')
+  assert.deepEqual(await signedWith(), { key: 'AKIADEFAULT', region: 'eu-west-3', token: undefined })
+  assert.deepEqual(await signedWith({ profile: 'lab' }), { key: 'AKIALAB', region: 'us-west-2', token: 'sso' })
+  process.env.AWS_PROFILE = 'lab'
+  assert.deepEqual(await signedWith(), { key: 'AKIALAB', region: 'us-west-2', token: 'sso' })
+  // What is passed comes before a file, a file before the chain.
+  await write(FILES, PLAIN)
+  assert.deepEqual(await signedWith(), { key: 'AKIAPLAIN', region: 'us-west-2', token: undefined })
+  assert.deepEqual(await signedWith({ profile: 'lab' }), { key: 'AKIALAB', region: 'us-west-2', token: 'sso' })
 })

@@ -5,7 +5,7 @@ import type { Backend } from '#ptq/backend.js'
 import type { SqsOptions } from '#ptq/backends/sqs/index.js'
 import { LeaseLostError } from '#ptq/errors.js'
 import { type Fault, FaultProxy } from './fault-proxy.js'
-import { deferred, drain, insertAll, makeMessages, only, openQueue, sorted } from './queue.js'
+import { deferred, drain, endingLeases, insertAll, makeMessages, only, openQueue, sorted } from './queue.js'
 import { type SqsServer, startServer } from './server.js'
 
 // One attempt of the SDK's, so that every retry that is seen is ours. The first test has the SDK's own in it too.
@@ -92,12 +92,13 @@ describe('the SQS backend behind a bad network', () => {
     const backend = await openBackend(ONE_ATTEMPT)
     const messages = makeMessages(10)
     await insertAll(backend, messages)
-    inject('ReceiveMessage', 1, { kind: 'lost-reply' })
+    // The first answer, with all ten, is lost: they come back when their leases are over.
+    inject('ReceiveMessage', 1, { kind: 'lost-reply', onLost: endingLeases(server.endpoint) })
     inject('ChangeMessageVisibilityBatch', 1, { kind: 'lost-reply' })
     inject('DeleteMessageBatch', 1, { kind: 'lost-reply' })
-    // The first answer, with all ten, is lost: they come back when the lease of a second is over.
-    const leases = await backend.lease({ seconds: 1, max: 10, waitSeconds: 20 })
+    const leases = await backend.lease({ seconds: 600, max: 10, waitSeconds: 20 })
     assert.equal(leases.length, 10)
+    assert.deepEqual([...new Set(leases.map(lease => lease.attempt))], [2])
     assert.deepEqual(await backend.renew(leases, 30), [])
     assert.deepEqual(await backend.delete(leases, { tally: true }), [])
     assert.equal((await backend.counts()).enqueued, 0)
@@ -166,7 +167,7 @@ describe('the SQS backend behind a bad network', () => {
   })
 
   test('a server that never answers is given up after the time-out, and tried again', async () => {
-    const backend = await openBackend({ ...ONE_ATTEMPT, requestHandler: { socketTimeout: 150 } })
+    const backend = await openBackend({ ...ONE_ATTEMPT, requestHandler: { socketTimeout: 1_000 } })
     const messages = makeMessages(10)
     for (const action of ['SendMessageBatch', 'ReceiveMessage', 'DeleteMessageBatch'])
       inject(action, 1, { kind: 'hang' })
@@ -174,8 +175,8 @@ describe('the SQS backend behind a bad network', () => {
     assert.deepEqual(sorted(await drain(backend)), sorted(messages))
     assert.equal(proxy.count('SendMessageBatch'), 2)
     inject('GetQueueAttributes', 1_000, { kind: 'hang' })
-    const impatient = await openBackend({ ...ONE_ATTEMPT, requestHandler: { socketTimeout: 150 }, retrySeconds: 0.1 })
-    await assert.rejects(impatient.counts(), /Can't count on sqs:\/\/.*: no answer \(.*timed out after 150 ms/)
+    const impatient = await openBackend({ ...ONE_ATTEMPT, requestHandler: { socketTimeout: 1_000 }, retrySeconds: 0.1 })
+    await assert.rejects(impatient.counts(), /Can't count on sqs:\/\/.*: no answer \(.*timed out after 1000 ms/)
   })
 
   test('an abort drops a receive that waits', async () => {

@@ -10,10 +10,8 @@ export type Fault =
   | { readonly kind: 'page' }
   /** The connection is reset before the server sees the request. */
   | { readonly kind: 'reset' }
-  /** The server does it, and the connection is reset instead of an answer. */
-  | { readonly kind: 'lost-reply' }
-  /** The server does it, and the answer ends in the middle. */
-  | { readonly kind: 'cut-reply' }
+  /** The server does it, and the connection is reset instead of an answer, or in the middle of it. */
+  | { readonly kind: 'lost-reply' | 'cut-reply'; readonly onLost?: OnLost }
   /** `begun` is called, then half of the answer is sent, and the rest when `resume` resolves. */
   | { readonly kind: 'halting-reply'; readonly begun: () => void; readonly resume: Promise<void> }
   /** Never answered. */
@@ -25,6 +23,9 @@ export type Fault =
       readonly code: string
       readonly senderFault: boolean
     }
+
+/** What happens between a request that the server did and its sender's finding out that the answer is lost. */
+export type OnLost = (request: SeenRequest['body'], reply: string) => Promise<void>
 
 /** A fault for the next `times` requests of an action. */
 export type Rule = Fault & { readonly action: string; times: number }
@@ -40,7 +41,10 @@ export interface ProxyOptions {
 /** A request as it came in. */
 export interface SeenRequest {
   readonly action: string
-  readonly body: { readonly Entries?: readonly { readonly Id: string }[]; readonly [key: string]: unknown }
+  readonly body: {
+    readonly Entries?: readonly { readonly Id: string; readonly ReceiptHandle?: string }[]
+    readonly [key: string]: unknown
+  }
   readonly headers: IncomingHttpHeaders
 }
 
@@ -123,12 +127,15 @@ export class FaultProxy {
       case 'reset':
         req.socket.resetAndDestroy()
         return
-      case 'lost-reply':
-        await forward()
+      case 'lost-reply': {
+        const reply = await forward()
+        await fault.onLost?.(body, reply.body.toString())
         req.socket.resetAndDestroy()
         return
+      }
       case 'cut-reply': {
         const reply = await forward()
+        await fault.onLost?.(body, reply.body.toString())
         res.writeHead(reply.status, { ...JSON_TYPE, 'content-length': reply.body.length })
         res.write(reply.body.subarray(0, reply.body.length >> 1), () => req.socket.resetAndDestroy())
         return

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
-import { GetQueueUrlCommand, SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs'
-import { partial, type TaskQueue } from 'ptq'
+import { CreateQueueCommand, SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { partial, TaskQueue } from 'ptq'
 import { FaultProxy } from './fault-proxy.js'
 import { fail, knock, note } from './poll-tasks.js'
 import { ACCESS, newTaskQueue } from './queue.js'
@@ -151,51 +151,40 @@ describe('a worker on SQS', () => {
     })
   })
 
-  describe('bodies are those of Python', () => {
-    test('what Python inserts is leased, run and deleted', async () => {
-      const folder = await mkdtemp(join(tmpdir(), 'ptq-sqs-'))
-      const ledger = join(folder, 'ledger')
-      const tq = newQueue()
-      await tq.enqueued()
-      // As boto3 sends what Python's TaskQueue.insert makes: no id, every character beyond ASCII escaped.
-      const bodies = [
-        `{"payload": [["poll-tasks", "note"], [18446744073709551615, "${ledger}"], {}, -1], "queueName": "jobs"}`,
-        `{"payload": [["poll-tasks", "note"], ["\\u4e16 \\ud83d\\ude00", "${ledger}"], {}, -1], "queueName": "jobs"}`,
-      ]
-      const client = new SQSClient({ ...ACCESS, endpoint: proxy.endpoint })
-      const Entries = bodies.map((MessageBody, n) => ({ Id: String(n), MessageBody, DelaySeconds: 0 }))
-      const { QueueUrl } = await client.send(new GetQueueUrlCommand({ QueueName: nameOf(tq) }))
-      const sent = await client.send(new SendMessageBatchCommand({ QueueUrl, Entries }))
-      assert.equal(sent.Successful?.length, 2)
-      client.destroy()
-      assert.equal(await tq.poll({ ...SOON, parallel: 0, untilEmpty: true }), 2)
-      const runs = readFileSync(ledger, 'utf8').trimEnd().split('\n')
-      assert.deepEqual(runs.sort(), [`18446744073709551615 ${process.pid}`, `世 😀 ${process.pid}`])
-      assert.equal(await tq.enqueued(), 0)
-      await rm(folder, { recursive: true })
-    })
+  test("a message that is no task goes where the queue's redrive policy says; the tasks beside it are run", async () => {
+    const letters = newQueue()
+    assert.equal(await letters.enqueued(), 0)
+    const client = new SQSClient({ ...ACCESS, endpoint: server.endpoint })
+    const deadLetterTargetArn = `arn:aws:sqs:us-east-1:000000000000:${letters.url.slice('sqs://'.length)}`
+    const RedrivePolicy = JSON.stringify({ deadLetterTargetArn, maxReceiveCount: 1 })
+    const QueueName = `test-${randomUUID()}`
+    const { QueueUrl } = await client.send(new CreateQueueCommand({ QueueName, Attributes: { RedrivePolicy } }))
+    const Entries = ['{"payload": [1, 2', 'plain text'].map((MessageBody, n) => ({ Id: String(n), MessageBody }))
+    await client.send(new SendMessageBatchCommand({ QueueUrl, Entries }))
+    client.destroy()
+    const tq = new TaskQueue(`sqs://${QueueName}`, { ...ACCESS, endpoint: proxy.endpoint, emptyWindowSeconds: 0 })
+    open.push(tq)
+    await tq.insert([partial(note, 1, '/dev/null'), partial(note, 2, '/dev/null')])
+    assert.equal(await tq.poll({ ...SOON, parallel: 0, untilEmpty: true }), 2)
+    assert.equal(await letters.enqueued(), 2)
+  })
 
-    test('what we insert is what Python reads: payload and queueName, in ASCII', async () => {
-      const tq = newQueue()
-      await tq.insert(partial(note, 7, '世 😀'))
-      const sent = proxy.requests.findLast(({ action }) => action === 'SendMessageBatch')
-      const [entry] = (sent?.body.Entries ?? []) as readonly { MessageBody?: string }[]
-      const text = entry?.MessageBody ?? ''
-      assert.match(text, /^[\x20-\x7e]+$/)
-      const { id, ...body } = JSON.parse(text)
-      // Python puts the receipt handle in the place of the id, and that in the place of the -1.
-      assert.match(id, /^[0-9a-f-]{36}$/)
-      assert.deepEqual(body, {
-        payload: [['poll-tasks', 'note'], [7, '世 😀'], {}, -1],
-        queueName: nameOf(tq),
-      })
-    })
+  test('a worker that ends when the queue is empty leaves no receive behind that would take what is inserted next', async () => {
+    const gate = await Gate.open()
+    const tq = newQueue()
+    await tq.insert(partial(knock, gate.url))
+    proxy.requests.length = 0
+    const polled = tq.poll({ ...SOON, parallel: 2, leaseSeconds: 600, untilEmpty: true })
+    const running = await gate.knocked
+    // The idle thread looks for more all the while.
+    for (let looks = 0; looks < 5; looks++) await proxy.next('ReceiveMessage')
+    running.end()
+    assert.equal(await polled, 1)
+    const receives = proxy.requests.filter(({ action }) => action === 'ReceiveMessage')
+    assert.deepEqual([...new Set(receives.map(({ body }) => body.WaitTimeSeconds))], [0])
+    await gate.close()
   })
 })
-
-function nameOf(tq: TaskQueue): string {
-  return tq.url.slice('sqs://'.length)
-}
 
 /** A server that answers when it is told to: tasks that ask it run until then. */
 class Gate {

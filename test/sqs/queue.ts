@@ -1,10 +1,12 @@
 /** Queues and messages for the tests of the SQS backend. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { ChangeMessageVisibilityBatchCommand, type ReceiveMessageResult, SQSClient } from '@aws-sdk/client-sqs'
 import { TaskQueue } from 'ptq'
 import type { Backend, Lease, Message } from '#ptq/backend.js'
 import { opener, type SqsOptions } from '#ptq/backends/sqs/index.js'
 import { messageWriter } from '#ptq/queue/message.js'
+import type { OnLost } from './fault-proxy.js'
 
 /** What every client of a test needs; the servers accept any key. */
 export const ACCESS = {
@@ -57,6 +59,24 @@ export async function drain(backend: Backend, waitSeconds = 0): Promise<string[]
     if (leases.length === 0) return bodies
     bodies.push(...leases.map(lease => lease.body))
     assert.deepEqual(await backend.delete(leases, { tally: false }), [])
+  }
+}
+
+/** Ends leases on a server as the passing of time would, so that no test has to wait for it. */
+export async function endLeases(endpoint: string, QueueUrl: unknown, handles: readonly unknown[]): Promise<void> {
+  const client = new SQSClient({ ...ACCESS, endpoint })
+  const Entries = handles.map((handle, n) => ({ Id: String(n), ReceiptHandle: String(handle), VisibilityTimeout: 0 }))
+  const reply = await client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: String(QueueUrl), Entries }))
+  client.destroy()
+  assert.equal(reply.Successful?.length, handles.length)
+}
+
+/** For the lost reply of a receive: nobody knows of its leases, and they end. */
+export function endingLeases(endpoint: string): OnLost {
+  return async ({ QueueUrl }, reply) => {
+    const { Messages = [] }: ReceiveMessageResult = JSON.parse(reply)
+    const handles = Messages.map(({ ReceiptHandle }) => ReceiptHandle)
+    await endLeases(endpoint, QueueUrl, handles)
   }
 }
 

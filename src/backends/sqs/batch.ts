@@ -58,6 +58,7 @@ export async function sendBatch<Entry extends { Id: string | undefined }>(
     let rejected: Error | undefined
     try {
       const reply = await send(pending)
+      patience.answered()
       const succeeded = reply.Successful ?? []
       if (succeeded.length === pending.length) return failures.size === 0 ? ALL_WELL : { failures }
       const sent = new Set(succeeded.map(entry => entry.Id))

@@ -23,6 +23,8 @@ export interface Connection {
    * them, a longer time-out, and can be aborted.
    */
   receiving(): SQSClient
+  /** Whether the server has ever answered: from then on a dead network is waited out. */
+  answered: boolean
   /** True from `close` on: receives end without messages, and nothing is tried again. */
   readonly closed: boolean
   /** Ends the receives under way and closes the sockets of our own clients. */
@@ -75,6 +77,7 @@ export async function connect(place: QueuePlace, options: CheckedOptions): Promi
     region,
     endpoint: endpoint ?? (await requests.config.serviceConfiguredEndpoint?.()),
     requests,
+    answered: false,
     receiving() {
       if (receiving === undefined) {
         // The same provider, so that credentials are fetched once for both.
@@ -112,6 +115,7 @@ async function useClient(sdk: Sdk, client: SQSClient): Promise<Connection> {
     endpoint: endpoint && `${endpoint.protocol}//${endpoint.hostname}${endpoint.port ? `:${endpoint.port}` : ''}`,
     requests: client,
     receiving: () => client,
+    answered: false,
     get closed() {
       return closed
     },

@@ -47,8 +47,7 @@ async function findQueue(connection: Connection, place: QueuePlace, options: Che
   const patience = new Patience(connection, options.retrySeconds)
   try {
     const command = new sdk.GetQueueUrlCommand({ QueueName: place.name, ...owner })
-    // A server that can't be reached now is most likely the wrong one; the SDK has tried three times.
-    const { QueueUrl } = await sendPatiently(() => requests.send(command), patience, { whileUnreachable: false })
+    const { QueueUrl } = await sendPatiently(() => requests.send(command), patience)
     if (QueueUrl === undefined) throw new SyntaxError('The answer has no QueueUrl')
     return QueueUrl
   } catch (error) {

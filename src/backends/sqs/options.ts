@@ -22,8 +22,8 @@ export interface SqsOptions extends BackendOptions {
   /** Makes the queue when it isn't there. Default false. */
   readonly createIfMissing?: boolean
   /**
-   * For how many seconds a request is tried again after the SDK has given up, where SQS is throttling, failing (5xx)
-   * or out of reach. Default 60.
+   * For how many seconds a request is tried again after the SDK has given up, where SQS is throttling, failing (5xx) or,
+   * once it has answered, out of reach. Default 60.
    */
   readonly retrySeconds?: number
   /**
