@@ -1,4 +1,4 @@
-// npm run scale -- [--workers 1,10,100,1000] [--task-seconds 0,1,10] [--latency-ms 2] [--server any] [--json]
+// npm run scale -- [--workers 1,10,100,1000] [--task-seconds 1,10] [--latency-ms 2] [--server any] [--json]
 import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ import { formatFindings } from './table.js'
 
 const USAGE = `Usage: npm run scale -- [options], where LIST is numbers with commas; each combination is simulated
   --workers LIST       default 1,10,100,1000
-  --task-seconds LIST  mean length of a task; default 0,1,10
+  --task-seconds LIST  mean length of a task; default 1,10
   --latency-ms LIST    mean time of a request; default 2
   --server LIST        requests/s that the server can answer, or any; default any
   --queued COUNT       tasks in the queue; default 1000000
@@ -37,7 +37,7 @@ function argumentsOf(argv: string[]) {
     args: argv,
     options: {
       workers: text('1,10,100,1000'),
-      'task-seconds': text('0,1,10'),
+      'task-seconds': text('1,10'),
       'latency-ms': text('2'),
       server: text('any'),
       queued: text('1000000'),
