@@ -19,6 +19,7 @@ export function chartOf(findings: readonly Finding[]): string {
     ([title, measure], index) => `<g transform="translate(0 ${index * HEIGHT})">${panel(findings, title, measure)}</g>`,
   )
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">
+<title>Curves over the number of workers</title>
 <rect width="${WIDTH}" height="${height}" fill="white"/>
 ${panels.join('\n')}
 </svg>
