@@ -1,7 +1,6 @@
-// npm run scale -- [--workers 1,10,100,1000] [--task-seconds 0,1,10] [--latency-ms 2] [--server any] [--json]
+// npm run scale -- [--workers 1,10,100,1000] [--task-seconds 1,10] [--latency-ms 2] [--server any] [--json]
 import { execFile } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { chartOf } from './chart.js'
@@ -12,23 +11,25 @@ import { formatFindings } from './table.js'
 
 const USAGE = `Usage: npm run scale -- [options], where LIST is numbers with commas; each combination is simulated
   --workers LIST       default 1,10,100,1000
-  --task-seconds LIST  mean length of a task; default 0,1,10
+  --task-seconds LIST  mean length of a task; default 1,10
   --latency-ms LIST    mean time of a request; default 2
   --server LIST        requests/s that the server can answer, or any; default any
   --queued COUNT       tasks in the queue; default 1000000
-  --tasks-a-worker N   the simulation ends when so many have run for each worker; default 20
+  --tasks-a-worker N   the simulation ends when so many have run for each worker (tasks of 0 s: a hundred times as many);
+                       default 20
   --threads COUNT      calls in flight of a worker, UV_THREADPOOL_SIZE; default 4
   --seed N             default 1
   --sqs COUNT          also count the requests of so many tasks on SQS; default 5000, 0: don't
   --svg FILE           write the curves
   --json               print JSON, one finding a line
-A thousand workers take 3.5 GB and a minute of CPU for each 30,000,000 names that they list.`
+  --from FILE          simulate nothing: show what an earlier --json printed (several may be put together)
+A thousand workers take 1 GB, and half a minute of CPU for their start, in which they list 33,000,000 names.`
 
-// A thousand workers with 32,768 names each.
+// A thousand workers with lists of 32,768 names take 1 GB; tasks of no length take more, as they are leased by the thousand.
 const HEAP_MB = 7_000
 
-/** Large ones one at a time: two would need 8 GB. */
-const LARGE_WORKERS = 500
+// Promises that outlive a collection of the young are copied: a thousand workers have some ten thousand of them.
+const YOUNG_MB = 64
 
 function argumentsOf(argv: string[]) {
   const text = (fallback: string) => ({ type: 'string', default: fallback }) as const
@@ -36,7 +37,7 @@ function argumentsOf(argv: string[]) {
     args: argv,
     options: {
       workers: text('1,10,100,1000'),
-      'task-seconds': text('0,1,10'),
+      'task-seconds': text('1,10'),
       'latency-ms': text('2'),
       server: text('any'),
       queued: text('1000000'),
@@ -45,11 +46,12 @@ function argumentsOf(argv: string[]) {
       seed: text('1'),
       sqs: text('5000'),
       svg: { type: 'string' },
+      from: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
-  const list = (name: Exclude<keyof typeof values, 'json' | 'help' | 'svg'>, least: number): number[] =>
+  const list = (name: Exclude<keyof typeof values, 'json' | 'help' | 'svg' | 'from'>, least: number): number[] =>
     values[name].split(',').map(item => {
       const value = item === 'any' && name === 'server' ? Number.POSITIVE_INFINITY : Number(item)
       if (!(value >= least)) throw new Error(`Expected --${name} to be ${least} or more, got ${item}`)
@@ -67,39 +69,45 @@ function argumentsOf(argv: string[]) {
     threads: one('threads', 1),
     seed: one('seed', 0),
   }
-  return { grid, sqs: one('sqs', 0), svg: values.svg, json: values.json, help: values.help }
+  return { ...values, grid, sqs: one('sqs', 0) }
 }
 
 async function simulate(scenario: Scenario): Promise<Finding> {
   const program = join(import.meta.dirname, 'simulate.js')
-  const parameters = [`--max-old-space-size=${HEAP_MB}`, program, JSON.stringify(scenario)]
+  const parameters = [
+    `--max-old-space-size=${HEAP_MB}`,
+    `--max-semi-space-size=${YOUNG_MB}`,
+    program,
+    JSON.stringify(scenario),
+  ]
   const { stdout } = await promisify(execFile)(process.execPath, parameters)
   return JSON.parse(stdout)
 }
 
-/** All of them, as many at once as there are cores; in the order of the plan. */
+/** One after the other: how long it takes is then that of one core, and what it needs is what the largest needs. */
 async function simulateAll(scenarios: readonly Scenario[]): Promise<Finding[]> {
-  const found = new Map<Scenario, Finding>()
-  const run = async (queue: Scenario[]) => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      found.set(next, await simulate(next))
-      if (process.stderr.isTTY) process.stderr.write(`\x1b[2K\r${found.size} of ${scenarios.length}`)
-    }
+  const found: Finding[] = []
+  for (const scenario of scenarios) {
+    found.push(await simulate(scenario))
+    if (process.stderr.isTTY) process.stderr.write(`\x1b[2K\r${found.length} of ${scenarios.length}`)
   }
-  const large = scenarios.filter(({ workers }) => workers > LARGE_WORKERS)
-  const small = scenarios.filter(({ workers }) => workers <= LARGE_WORKERS)
-  await Promise.all([run(large), ...Array.from({ length: Math.max(1, availableParallelism() - 1) }, () => run(small))])
   if (process.stderr.isTTY) process.stderr.write('\x1b[2K\r')
-  return scenarios.flatMap(scenario => found.get(scenario) ?? [])
+  return found
+}
+
+/** Those that were simulated earlier; lines about SQS are passed over. */
+function findingsIn(file: string): Finding[] {
+  const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean)
+  return lines.map(line => JSON.parse(line)).filter(found => !Array.isArray(found))
 }
 
 async function main(): Promise<void> {
-  const { grid, sqs, svg, json, help } = argumentsOf(process.argv.slice(2))
+  const { grid, sqs, svg, from, json, help } = argumentsOf(process.argv.slice(2))
   if (help) return console.log(USAGE)
-  const findings = await simulateAll(scenariosOf(grid))
+  const findings = from === undefined ? await simulateAll(scenariosOf(grid)) : findingsIn(from)
   console.log(json ? findings.map(each => JSON.stringify(each)).join('\n') : formatFindings(findings))
   if (svg !== undefined) writeFileSync(svg, chartOf(findings))
-  if (sqs === 0) return
+  if (sqs === 0 || from !== undefined) return
   const counted = await countSqsRequests(sqs)
   console.log(json ? JSON.stringify(counted) : formatSqs(counted))
 }

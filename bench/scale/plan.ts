@@ -17,6 +17,9 @@ export interface Grid {
 /** Fewer say nothing about rates. */
 const FEWEST_TASKS = 2_000
 
+// Tasks of no length are leased by the thousand: a few for each worker would be run before most of the first look is leased.
+const SHORT_TASKS = 100
+
 export function scenariosOf(grid: Grid): Scenario[] {
   const { queued, tasksPerWorker, threads, seed } = grid
   return grid.latencyMs.flatMap(latencyMs =>
@@ -25,7 +28,10 @@ export function scenariosOf(grid: Grid): Scenario[] {
         grid.workers.map(workers => ({
           workers,
           queued,
-          tasks: Math.min(queued, Math.max(FEWEST_TASKS, workers * tasksPerWorker)),
+          tasks: Math.min(
+            queued,
+            Math.max(FEWEST_TASKS, workers * tasksPerWorker * (taskSeconds === 0 ? SHORT_TASKS : 1)),
+          ),
           taskSeconds,
           latencyMs,
           requestsPerSecond,

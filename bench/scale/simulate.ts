@@ -37,6 +37,11 @@ async function within<T>(verb: Promise<T>): Promise<T> {
   return verb
 }
 
+/** The same text in one piece, as a real listing gives it: what is made of parts is three times as slow to read through. */
+function flat(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1')
+}
+
 /** Fills the queue with copies of one task that the library inserted itself. */
 async function fill(): Promise<void> {
   const server = new MetadataServer({ latencyMs: 0, requestsPerSecond: Number.POSITIVE_INFINITY })
@@ -51,7 +56,7 @@ async function fill(): Promise<void> {
   const [before = '', after = ''] = text.split(idOf(name))
   const file = { text: (path: string) => before + idOf(path) + after, modifiedMs: 0 }
   queue.delete(name)
-  while (queue.size < queued) queue.set(`0--${randomId()}.json`, file)
+  while (queue.size < queued) queue.set(flat(`0--${randomId()}.json`), file)
 }
 
 await fill()

@@ -31,3 +31,34 @@ test('a call that would take longer than a part of the lease hands out what it h
     },
     { fileSystem: slowRenames, concurrency: 1 },
   ))
+
+test("where another worker's territory begins, names are tried one at a time, and more at once as they are there", () => {
+  let lost = 0
+  // What begins with 8 to f another worker has leased, and this one doesn't see it in its listing.
+  const halfGone: FileSystem = {
+    ...nodeFileSystem,
+    placeOf: async () => 'network',
+    pooled: {
+      ...pooled,
+      rename: async (from, to) => {
+        if (!/\/0--[89a-f]/.test(from)) return pooled.rename(from, to)
+        lost++
+        // All that are tried at once are on their way before one is answered.
+        await pause(1)
+        return false
+      },
+    },
+  }
+  return inQueue(
+    async queue => {
+      const there = (await insert(queue, 400)).filter(({ id }) => /^[0-7]/.test(id)).length
+      const leases = await leaseNow(queue, there)
+      // Forty are lost at once; then leaps of 1, 2, 4, ... names cross the half that is gone. It may be met twice.
+      assert.ok(lost < 80, `${lost} renames lost`)
+      // A leap goes too far, and what it skipped is found by a later look.
+      while (leases.length < there) leases.push(...(await leaseNow(queue, there - leases.length)))
+      assert.deepEqual(await queue.delete(leases, { tally: false }), [])
+    },
+    { fileSystem: halfGone, concurrency: 40 },
+  )
+})

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { describe, mock } from 'node:test'
@@ -130,6 +130,31 @@ describe('the files of workers', () => {
     assert.equal(readdirSync(folder).length, 3, 'who reads changes nothing')
     await (await queue.backend()).reportWorker?.('new', status(9))
     assert.deepEqual(readdirSync(folder).sort(), ['alive.json', 'new.json', 'silent.json'])
+  })
+
+  onFiles('of many that died are removed a few at each start', async (queue, folder) => {
+    const backend = await queue.backend()
+    for (let pid = 0; pid < 40; pid++) {
+      await backend.reportWorker?.(`gone${pid}`, status(pid))
+      age(join(folder, `gone${pid}.json`), 3_700)
+    }
+    await (await queue.backend()).reportWorker?.('new', status(99))
+    // Its own may be among the sixteen that it looks at.
+    const left = readdirSync(folder).length
+    assert.ok(left === 25 || left === 26, `${left} left`)
+  })
+
+  onFiles('are written more rarely where there are very many', async (queue, folder) => {
+    mkdirSync(folder)
+    for (let other = 0; other < 1_000; other++) writeFileSync(join(folder, `other${other}.json`), '')
+    const backend = await queue.backend()
+    const written = () => JSON.parse(readFileSync(join(folder, 'one.json'), 'utf8')).pid
+    await backend.reportWorker?.('one', status(1))
+    await backend.reportWorker?.('one', status(2))
+    assert.equal(written(), 1)
+    await backend.reportWorker?.('one', undefined)
+    await backend.reportWorker?.('one', status(3))
+    assert.equal(written(), 3)
   })
 
   onFiles("other people's files are left alone", async (queue, folder) => {

@@ -11,10 +11,10 @@
  */
 import { breathe } from './breathe.js'
 import type { FolderStream } from './file-system.js'
-import { isClaim, parseName, placeOf, type TaskName } from './names.js'
+import { availableOf, isClaim, parseName, placeOf, type TaskName } from './names.js'
 import type { Pace } from './pace.js'
 
-// 32,768 names are 3 MB and are sorted in 3 ms. The last read may go over it by as much as one read gives.
+// 32,768 names are 2 MB and are sorted in 3 ms. The last read may go over it by as much as one read gives.
 const LIST_LENGTH = 2 ** 15
 
 // A sort key is an exact double, of 53 bits: 36 for the place of an id, beside 16 for the index in the list.
@@ -26,10 +26,12 @@ export class Candidates {
   readonly #folder: string
   readonly #nowSeconds: () => number
   readonly #onClaim: (claim: TaskName) => void
-  #list: TaskName[] = []
+  /** Names of tasks; each is taken apart when it is its turn: most of a list's names are gone by then. */
+  #list: string[] = []
   #next = 0
   #skip = 1
   #walk = 0
+  #breadth = Number.POSITIVE_INFINITY
   #stream: FolderStream | undefined
   #reading: Promise<void> | undefined
   #readingsBegun = 0
@@ -61,16 +63,27 @@ export class Candidates {
     return this.#walk
   }
 
+  /**
+   * How many names may be tried at once. Any number, until one is lost: where another process's territory begins, all that are
+   * tried at once are lost at once. From there on one, and with each that is there one more.
+   */
+  get breadth(): number {
+    return this.#breadth
+  }
+
   /** The next name to try; `undefined`: the list is used up, `fill` it. */
   take(): TaskName | undefined {
-    const found = this.#list[this.#next]
-    if (found !== undefined) this.#next++
-    return found
+    const name = this.#list[this.#next]
+    if (name === undefined) return undefined
+    this.#next++
+    return parseName(name)
   }
 
   /** A name of this walk was there: the walk goes on name by name. */
   won(walk: number): void {
-    if (walk === this.#walk) this.#skip = 1
+    if (walk !== this.#walk) return
+    this.#skip = 1
+    this.#breadth++
   }
 
   /**
@@ -80,6 +93,7 @@ export class Candidates {
   lost(walk: number): void {
     if (walk !== this.#walk) return
     this.#walk++
+    this.#breadth = 1
     this.#next += this.#skip - 1
     this.#skip *= 2
   }
@@ -105,7 +119,7 @@ export class Candidates {
       this.#readingsBegun++
       this.#stream = await this.#pace.calls.openFolder(this.#folder)
     }
-    const found: TaskName[] = []
+    const found: string[] = []
     while (found.length < LIST_LENGTH) {
       const names = (await this.#stream?.read()) ?? []
       if (names.length === 0) {
@@ -114,10 +128,10 @@ export class Candidates {
       }
       const now = Math.floor(this.#nowSeconds())
       for (const name of names) {
-        const parsed = parseName(name)
-        if (parsed === undefined) continue
-        if (parsed.available <= now) found.push(parsed)
-        else if (isClaim(parsed.available)) this.#onClaim(parsed)
+        const available = availableOf(name)
+        if (available === undefined) continue
+        if (available <= now) found.push(name)
+        else if (isClaim(available)) this.#sawClaim(name)
       }
       const turn = breathe(performance.now())
       if (turn !== undefined) await turn
@@ -128,6 +142,11 @@ export class Candidates {
     this.#walk++
   }
 
+  #sawClaim(name: string): void {
+    const claim = parseName(name)
+    if (claim !== undefined) this.#onClaim(claim)
+  }
+
   async #endReading(): Promise<void> {
     this.#readingsEnded = this.#readingsBegun
     const stream = this.#stream
@@ -136,14 +155,14 @@ export class Candidates {
   }
 
   // Sorts numbers without a comparison function, five times as fast: the distance above, the index in the list below.
-  #order(found: readonly TaskName[]): TaskName[] {
+  #order(found: readonly string[]): string[] {
     const point = Math.floor(Math.random() * PLACES)
     const keys = new Float64Array(found.length)
-    found.forEach(({ name }, index) => {
+    found.forEach((name, index) => {
       keys[index] = ((placeOf(name) - point + PLACES) % PLACES) * INDEXES + index
     })
     keys.sort()
-    const ordered: TaskName[] = []
+    const ordered: string[] = []
     for (const key of keys) {
       const name = found[key % INDEXES]
       if (name !== undefined) ordered.push(name)

@@ -21,6 +21,8 @@ const PAUSE_A_LOOK = 4
 /** The part of a lease's length that one call may spend on taking leases. */
 const COLLECTING_SHARE = 0.25
 
+const goOn = () => true
+
 export interface LeaseOptions {
   readonly seconds: number
   readonly max: number
@@ -35,6 +37,9 @@ export class Leasing {
   readonly #claims = new Claims()
   readonly #closing = new AbortController()
   #saidMissing = false
+  /** First renames under way that don't block, and who waits for one of them to end. */
+  #racing = 0
+  #waiting: (() => void)[] = []
 
   constructor(queue: FileQueue, unfit: Unfit) {
     this.#queue = queue
@@ -90,14 +95,15 @@ export class Leasing {
     }
     const step = (): Awaitable<boolean> => {
       if (isEnough()) return false
-      wanted--
+      if (this.#racing >= this.#candidates.breadth) return this.#raceEnds()
       const candidate = this.#candidates.take()
-      if (candidate !== undefined) return after(this.#try(candidate, seconds), tried)
-      return this.#fillAndTake(mark).then(found => {
-        if (found !== undefined) return after(this.#try(found, seconds), tried)
-        usedUp = true
-        return tried(undefined)
-      })
+      if (candidate !== undefined) {
+        wanted--
+        return after(this.#try(candidate, seconds), tried)
+      }
+      // The folder, as it was during this call, has no free task.
+      if (this.#candidates.readWhollySince(mark)) usedUp = true
+      return usedUp ? false : this.#candidates.fill().then(goOn)
     }
     // A lane ends when all that is wanted is being tried; what is lost then is tried for anew.
     while (!isEnough() && faults.length === 0) {
@@ -109,14 +115,21 @@ export class Leasing {
     return leases
   }
 
-  /** `undefined`: the folder, as it was during this call, has no free task. */
-  async #fillAndTake(mark: number): Promise<TaskName | undefined> {
-    while (!this.#candidates.readWhollySince(mark)) {
-      await this.#candidates.fill()
-      const candidate = this.#candidates.take()
-      if (candidate !== undefined) return candidate
+  #raceEnds(): Promise<true> {
+    return new Promise(resolve => this.#waiting.push(() => resolve(true)))
+  }
+
+  /** Waits for a rename, and lets others try when it is known what became of it. */
+  async #race<T>(rename: Promise<boolean>, renamed: (won: boolean) => T): Promise<Awaited<T>> {
+    this.#racing++
+    let found: T
+    try {
+      found = renamed(await rename)
+    } finally {
+      this.#racing--
+      for (const wake of this.#waiting.splice(0)) wake()
     }
-    return undefined
+    return await found
   }
 
   #try(candidate: TaskName, seconds: number): Awaitable<Lease | undefined> {
@@ -134,7 +147,9 @@ export class Leasing {
     const heldPath = inside(layout.queue, nameOf(until, candidate.id))
     // One rename is a lease only where this host knows the names, see `claims.ts`.
     const won = pace.knowsNames ? pace.calls.rename(path, heldPath) : this.#claim(candidate.id, path, heldPath)
-    if (won instanceof Promise) return won.then(there => this.#renamed(there, walk, candidate, path, until, heldPath))
+    if (won instanceof Promise) {
+      return this.#race(won, there => this.#renamed(there, walk, candidate, path, until, heldPath))
+    }
     return this.#renamed(won, walk, candidate, path, until, heldPath)
   }
 

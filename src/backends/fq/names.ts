@@ -37,7 +37,7 @@ export function parseName(name: string): TaskName | undefined {
  * From when the task of this name may be leased; `undefined` for a name that is no task's. Character by character: a folder
  * has a million names, and an expression takes three times as long.
  */
-function availableOf(name: string): number | undefined {
+export function availableOf(name: string): number | undefined {
   const digits = name.length - TAIL_LENGTH
   if (digits < 1 || digits > MAX_DIGITS) return undefined
   if (!name.startsWith(SEPARATOR, digits) || !name.endsWith(SUFFIX)) return undefined

@@ -1,7 +1,7 @@
 /**
  * What the workers of a queue do, for people who watch: `workers/` holds one small file a worker, staged and renamed, so
  * that it is whole. A worker removes its file when it ends; that of one that died is passed over when it is a minute old
- * by the clock of the filesystem, and removed by the next worker that starts an hour later.
+ * by the clock of the filesystem, and removed by a worker that starts an hour later.
  */
 import type { WorkerStatus } from '../../backend.js'
 import { textOfNoFile } from './file-system.js'
@@ -14,13 +14,30 @@ const SILENT_SECONDS = 60
 /** A laptop that slept writes anew when it wakes; an hour is for people who ask which machine is gone. */
 const STALE_SECONDS = 3600
 
+/** A worker that starts looks at so many files of others, picked by chance: a thousand that start together ask for a million otherwise. */
+const SWEPT_FILES = 16
+
 /** A worker names 100 tasks at most, each with a note. What is longer, somebody else put there. */
 const LONGEST_STATUS_BYTES = 1 << 20
+
+/** So many statuses a second are written by all workers together: of more than 250 workers each writes more rarely than it is told to. */
+const STATUSES_A_SECOND = 50
+const OFTEN_MS = 5_000
+/** Well below the time after which a worker counts as silent. */
+const RARELY_MS = 20_000
+/** How often a worker counts the others. */
+const COUNT_MS = 60_000
+/** Reports come every five seconds, more or less. */
+const SLACK_MS = 1_000
 
 const SUFFIX = '.json'
 
 export class WorkerFiles {
   readonly #queue: FileQueue
+  /** When each worker of this process was written. */
+  readonly #writtenMs = new Map<string, number>()
+  #countedMs = Number.NEGATIVE_INFINITY
+  #everyMs = 0
   #swept = false
 
   constructor(queue: FileQueue) {
@@ -35,9 +52,12 @@ export class WorkerFiles {
     const name = `${encodeURIComponent(worker)}${SUFFIX}`
     const path = inside(layout.workers, name)
     if (status === undefined) {
+      this.#writtenMs.delete(worker)
       await pooled.unlink(path, 'there')
       return
     }
+    const nowMs = performance.now()
+    if (nowMs - (this.#writtenMs.get(worker) ?? Number.NEGATIVE_INFINITY) < this.#everyMs - SLACK_MS) return
     if (!(await isQueue(pace, layout))) return
     const staged = inside(layout.staging, `worker-${name}`)
     await writeInto(pace, staged, JSON.stringify(status), 'w')
@@ -45,14 +65,15 @@ export class WorkerFiles {
       await pooled.makeFolder(layout.workers)
       await pooled.rename(staged, path)
     }
-    if (!this.#swept) await this.#sweep()
+    this.#writtenMs.set(worker, nowMs)
+    if (nowMs - this.#countedMs >= COUNT_MS) await this.#countOthers(nowMs)
   }
 
   /** What the living workers wrote last. */
   async all(): Promise<WorkerStatus[]> {
     try {
       const found: WorkerStatus[] = []
-      await this.#forEach(SILENT_SECONDS, 'younger', async path => {
+      await this.#forEach(await this.#names(), SILENT_SECONDS, 'younger', async path => {
         const status = statusFrom(await this.#textOf(path))
         if (status !== undefined) found.push(status)
       })
@@ -72,30 +93,53 @@ export class WorkerFiles {
     }
   }
 
-  async #sweep(): Promise<void> {
+  async #countOthers(nowMs: number): Promise<void> {
+    this.#countedMs = nowMs
+    const names = await this.#names()
+    const everyMs = Math.min(RARELY_MS, (names.length * 1000) / STATUSES_A_SECOND)
+    this.#everyMs = everyMs > OFTEN_MS ? everyMs : 0
+    if (!this.#swept) await this.#sweep(names)
+  }
+
+  async #sweep(names: string[]): Promise<void> {
     this.#swept = true
-    await this.#forEach(STALE_SECONDS, 'older', async path => {
+    const picked: string[] = []
+    while (picked.length < SWEPT_FILES && names.length > 0) {
+      picked.push(...names.splice(Math.floor(Math.random() * names.length), 1))
+    }
+    await this.#forEach(picked, STALE_SECONDS, 'older', async path => {
       await this.#queue.pace.pooled.unlink(path, 'there')
     })
   }
 
-  async #forEach(seconds: number, age: 'younger' | 'older', work: (path: string) => Promise<void>): Promise<void> {
-    const { layout, pace, clock } = this.#queue
+  /** The names of all workers' files. */
+  async #names(): Promise<string[]> {
+    const { layout, pace } = this.#queue
     const folder = await pace.pooled.openFolder(layout.workers)
-    if (folder === undefined) return
+    if (folder === undefined) return []
+    const found: string[] = []
     try {
-      await clock.ready()
-      for (let names = await folder.read(); names.length > 0; names = await folder.read()) {
-        for (const name of names.filter(found => found.endsWith(SUFFIX))) {
-          const path = inside(layout.workers, name)
-          const facts = await pace.pooled.stat(path)
-          if (facts === undefined || facts.isFolder || facts.sizeBytes > LONGEST_STATUS_BYTES) continue
-          const isYoung = clock.nowSeconds - facts.modifiedMs / 1000 < seconds
-          if (isYoung === (age === 'younger')) await work(path)
-        }
-      }
+      for (let names = await folder.read(); names.length > 0; names = await folder.read()) found.push(...names)
     } finally {
       await folder.close()
+    }
+    return found.filter(name => name.endsWith(SUFFIX))
+  }
+
+  async #forEach(
+    names: readonly string[],
+    seconds: number,
+    age: 'younger' | 'older',
+    work: (path: string) => Promise<void>,
+  ): Promise<void> {
+    const { layout, pace, clock } = this.#queue
+    await clock.ready()
+    for (const name of names) {
+      const path = inside(layout.workers, name)
+      const facts = await pace.pooled.stat(path)
+      if (facts === undefined || facts.isFolder || facts.sizeBytes > LONGEST_STATUS_BYTES) continue
+      const isYoung = clock.nowSeconds - facts.modifiedMs / 1000 < seconds
+      if (isYoung === (age === 'younger')) await work(path)
     }
   }
 }

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+
+const MAIN = join(import.meta.dirname, '../bench/scale/main.js')
+
+function scale(...args: string[]): string {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [MAIN, '--sqs', '0', ...args], { encoding: 'utf8' })
+  assert.equal(stderr, '')
+  assert.equal(status, 0)
+  return stdout.trimEnd()
+}
+
+describe('the simulation of many workers', () => {
+  const whole = ['--workers', '1,20', '--queued', '400', '--task-seconds', '1']
+
+  it('drains a queue, each task once, and the same seed is the same run', () => {
+    const findings = () =>
+      scale(...whole, '--json')
+        .split('\n')
+        .map(line => {
+          const { realSeconds, peakMb, ...finding } = JSON.parse(line)
+          assert.ok(realSeconds > 0 && peakMb > 0)
+          return finding
+        })
+    const [one, twenty, ...more] = findings()
+    assert.deepEqual(more, [])
+    // Who drains the whole queue fails unless all have run and been counted, and nothing is left.
+    assert.deepEqual([one.tasks, twenty.tasks], [400, 400])
+    assert.ok(one.tasksPerSecond > 0.9 && one.tasksPerSecond < 1.1)
+    assert.ok(twenty.tasksPerSecond > 10 && twenty.tasksPerSecond < 21)
+    assert.equal(one.lostPerLease, 0)
+    assert.ok(one.requestsPerTask >= 8, 'a task takes two renames, a read, a removal and a count')
+    assert.deepEqual(findings(), [one, twenty])
+  })
+
+  it('shows as a table and as curves what was found earlier', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ptq-scale-'))
+    const [from, svg] = [join(folder, 'found.json'), join(folder, 'curves.svg')]
+    writeFileSync(from, `${scale(...whole, '--json')}\n`)
+    const table = scale('--from', from, '--svg', svg).split('\n')
+    assert.equal(table.length, 3)
+    assert.match(table[0] ?? '', /lost\/lease/)
+    const drawn = readFileSync(svg, 'utf8')
+    assert.ok(drawn.startsWith('<svg') && !drawn.includes('NaN'))
+    rmSync(folder, { recursive: true })
+  })
+})
