@@ -87,15 +87,22 @@ export class InsertError extends Error {
   }
 }
 
+/** Takes the user names and passwords out of the URLs in a text that is going to be shown. */
+export function withoutUserInfo(text: string): string {
+  return text.replaceAll(/:\/\/[^\s/?#]*@/g, '://…@')
+}
+
 /**
  * The one form of an argument error: ``Expected `parallel` to be an integer of 0 or more, got `-1` (number)``.
  *
  * @param name the argument as the caller wrote it, e.g. `parallel` or `options.seconds`
  * @param expected what it has to be, e.g. `an integer of 0 or more`
- * @param got what came
+ * @param got what came; user names and passwords of URLs are not shown
  */
 export function argumentError(name: string, expected: string, got: unknown): TypeError {
-  const shown = inspect(got, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 80 })
+  // Before it is cut off, which may take the `@` away.
+  const safe = typeof got === 'string' ? withoutUserInfo(got) : got
+  const shown = inspect(safe, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 80 })
   const type = got === null ? 'null' : Array.isArray(got) ? 'array' : typeof got
   return new TypeError(`Expected \`${name}\` to be ${expected}, got \`${shown}\` (${type})`)
 }

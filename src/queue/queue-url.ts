@@ -106,6 +106,10 @@ function sqsName(name: string, text: string): string {
 }
 
 function sqsAddress(address: string, text: string): string {
+  const { username = '', password = '' } = URL.canParse(address) ? new URL(address) : {}
+  if (username !== '' || password !== '') {
+    throw argumentError('url', 'an address without a user name or password: SQS takes neither', text)
+  }
   const segments = URL.canParse(address) ? new URL(address).pathname.split('/').filter(part => part !== '') : []
   if (segments.length < 2) {
     throw argumentError(

@@ -18,6 +18,7 @@ import { partial, queueable, TaskQueue } from 'ptq'
 import { open } from '#ptq/backends/fq/index.js'
 import { inFolder } from '../fq/folder.js'
 import { insert, leaseOne } from '../fq/messages.js'
+import { LookAtFields, lookAt } from './tasks.js'
 
 let runs = 0
 const countRun = queueable(function countRun() {
@@ -32,12 +33,21 @@ const POLL = {
   maxAttempts: 1,
 } as const
 
+function writeAndLengthen(path: string, bytes: number): void {
+  writeFileSync(path, '')
+  truncateSync(path, bytes)
+}
+
+function taskText(id: string): string {
+  return `{"payload": [["intruders","countRun"],[],{},-1], "queueName": "q", "id": "${id}"}`
+}
+
 const HOUR_AGO = Date.now() / 1000 - 3600
 
 /** Gives a queue one good task and whatever `intrude` puts beside it; expects that only the good one is run. */
 async function besideAGoodTask(
   t: TestContext,
-  options: { intrude: (path: string, name: string) => void; others: number },
+  options: { intrude: (path: string, name: string) => void; others: number; listed?: number },
 ): Promise<string[]> {
   const warnings: string[] = []
   t.mock.method(process, 'emitWarning', (warning: unknown) => warnings.push(String(warning)))
@@ -46,7 +56,7 @@ async function besideAGoodTask(
     await tq.insert(partial(countRun))
     options.intrude(join(folder, 'queue', 'queue'), `0--${randomUUID()}.json`)
     const before = runs
-    assert.deepEqual((await tq.list()).length, 1)
+    assert.equal((await tq.list()).length, options.listed ?? 1)
     assert.equal(await tq.poll(POLL), 1)
     assert.equal(runs, before + 1)
     assert.equal((await tq.status()).quarantined, options.others)
@@ -105,6 +115,62 @@ for (const [what, intrude, reason] of intruders) {
   })
 }
 
+const records: [string, (record: string) => void, RegExp][] = [
+  ['of three gigabytes', record => writeAndLengthen(record, 3 * 2 ** 30), /no record: EFBIG/],
+  ['of 17 megabytes', record => writeAndLengthen(record, 17 * 2 ** 20), /no record: EFBIG/],
+  ['that is a link', record => symlinkSync('/etc/passwd', record), /no record: ELOOP/],
+]
+
+for (const [what, intrude, reason] of records) {
+  test(`a task with a record of attempts ${what} is set aside, and the next task is run`, async t => {
+    const warnings = await besideAGoodTask(t, {
+      others: 1,
+      intrude: (path, name) => {
+        const [leased, id] = [name.replace(/^0/, '1000'), name.slice(3, -5)]
+        writeFileSync(join(path, leased), taskText(id))
+        utimesSync(join(path, leased), HOUR_AGO, HOUR_AGO)
+        intrude(join(path, '..', 'movement', id))
+      },
+      listed: 2,
+    })
+    assert.match(warnings.join('\n'), reason)
+    assert.doesNotMatch(warnings.join('\n'), /root:/, 'what a link leads to is not read')
+  })
+}
+
+test('records of gigabytes of a task in the future hinder nobody who looks at the queue, and the next task is run', () =>
+  inFolder(async folder => {
+    const path = join(folder, 'queue')
+    await using tq = new TaskQueue(`fq://${path}`, { progress: false })
+    await tq.insert(partial(countRun))
+    const id = randomUUID()
+    const future = Math.floor(Date.now() / 1000) + 3_600
+    writeFileSync(join(path, 'queue', `${future}--${id}.json`), taskText(id))
+    mkdirSync(join(path, 'failures'), { recursive: true })
+    for (const record of ['movement', 'failures']) writeAndLengthen(join(path, record, id), 3 * 2 ** 30)
+    assert.deepEqual([await tq.enqueued(), (await tq.status()).leased, (await tq.list()).length], [2, 1, 2])
+    const before = runs
+    assert.equal(await tq.poll({ ...POLL, untilEmpty: false, stopFn: ({ executed }) => executed === 1 }), 1)
+    assert.equal(runs, before + 1)
+    assert.equal(await tq.releaseAll(), 1)
+    assert.deepEqual([await tq.enqueued(), (await tq.status()).leased], [1, 0])
+  }))
+
+test('a failure is recorded though the record of failures has gigabytes, of which none is read', () =>
+  inFolder(async folder => {
+    const path = join(folder, 'queue')
+    const queue = await open({ protocol: 'fq', path })
+    await insert(queue, 1)
+    const lease = await leaseOne(queue)
+    const failure = { attempt: 1, reason: 'r', host: 'h', pid: 1, failedAtMs: 0, durationSeconds: 0 }
+    mkdirSync(join(path, 'failures'), { recursive: true })
+    writeAndLengthen(join(path, 'failures', lease.id), 3 * 2 ** 30)
+    assert.deepEqual(await queue.release([lease], { delaySeconds: 0, failure }), [])
+    assert.deepEqual(await queue.failures?.({ id: lease.id }), [])
+    assert.equal((await leaseOne(queue)).attempt, 2)
+    await queue.close()
+  }))
+
 test('a payload of a million levels fails alone', t =>
   inFolder(async folder => {
     t.mock.method(process, 'emitWarning', () => undefined)
@@ -122,6 +188,29 @@ test('a payload of a million levels fails alone', t =>
     assert.equal(await tq.poll(POLL), 1)
     assert.equal(runs, before + 1)
     assert.equal(await tq.failed(), 2)
+  }))
+
+test('arguments of a million levels on their way to a thread end neither the worker nor the next task', t =>
+  inFolder(async folder => {
+    t.mock.method(process, 'emitWarning', () => undefined)
+    const log = join(folder, 'log')
+    await using tq = new TaskQueue(`fq://${folder}/queue`, { progress: false })
+    await tq.insert([partial(lookAt, log, 'deep', {}), new LookAtFields({ log, deep: 'deep' })])
+    const whole = await tq.list()
+    await tq.purge()
+    await tq.insert(partial(lookAt, log, {}, {}))
+    const queue = await open({ protocol: 'fq', path: join(folder, 'queue') })
+    const deep = `${'['.repeat(1e6)}${']'.repeat(1e6)}`
+    for (const { id, payloadText } of whole) {
+      assert.match(payloadText, /"deep"[\],}]/)
+      const body = `{"payload": ${payloadText.replace(/"deep"(?=[\],}])/, deep)}, "queueName": "q", "id": "${id}"}`
+      assert.deepEqual(await queue.insert([{ id, body }], { delaySeconds: 0 }), [])
+    }
+    await queue.close()
+    const executed = await tq.poll({ ...POLL, parallel: 1 })
+    assert.equal(await tq.enqueued(), 0)
+    assert.equal(executed + (await tq.failed()), 3)
+    assert.ok(readFileSync(log, 'utf8').includes('[{"keys":[],"plain":true},{"keys":[],"plain":true}]'))
   }))
 
 test('nothing is written through a link that lies where a record of a task would be', () =>

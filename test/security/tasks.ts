@@ -24,7 +24,7 @@ export const lookAt = queueable(function lookAt(log: string, value: unknown, kwa
   appendFileSync(log, `${JSON.stringify([look(value), look(kwargs)])}\n`)
 })
 
-export class LookAtFields extends RegisteredTask<{ log: string }> {
+export class LookAtFields extends RegisteredTask<{ log: string; deep?: string }> {
   execute(): void {
     appendFileSync(this.args.log, `${JSON.stringify([look(this.args), look({ ...this.args })])}\n`)
   }

@@ -12,8 +12,9 @@ export interface BadServerPart {
   readonly seed: number
 }
 
-/** Of all requests. */
+/** Of all requests; of sends more, which are few, so that half a minute has some whose reply is lost. */
 const FAULTY = 0.05
+const FAULTY_SENDS = 0.15
 
 /** A batch that arrived and whose reply didn't is sent again: both are in the queue. */
 const SENDS: readonly string[] = ['SendMessageBatch', 'SendMessage']
@@ -54,7 +55,7 @@ function partial({ body }: SeenRequest): Fault | undefined {
 function choose(request: SeenRequest): Fault | undefined {
   // It runs for hours: nobody looks at what came in.
   proxy.requests.length = 0
-  if (isCalm || random() >= FAULTY) return undefined
+  if (isCalm || random() >= (SENDS.includes(request.action) ? FAULTY_SENDS : FAULTY)) return undefined
   const fault = MENU[Math.floor(random() * MENU.length)]?.(request)
   if (fault === undefined) return undefined
   note(ledger, 'fault', [fault.kind === 'status' ? `${fault.status}-${fault.code}` : fault.kind])

@@ -98,7 +98,7 @@ export async function torture(plan: Torture): Promise<TortureResult> {
     plan.calm?.()
     say('all processes have ended; draining what they left')
     const copyFaults = queues.endpoint === undefined ? await finishCopy(queues, options, troupe) : []
-    const drained = await drain(queues, options, troupe)
+    const drained = await drain(queues, plan.views ?? [], options, troupe)
     reconciliation.read(reader.newLines())
     const findings = reconciliation.findings(drained)
     return {

@@ -1,5 +1,6 @@
 /** The end of a torture: nobody is killed any more, everything that is left is run, and the queues are looked at. */
-import { type QueuedTask, TaskQueue, type TaskQueueOptions } from 'ptq'
+import { setTimeout } from 'node:timers/promises'
+import { type QueuedTask, type QueueStatus, TaskQueue, type TaskQueueOptions } from 'ptq'
 import { copyCommand, moveCommand } from './commands.js'
 import type { Queues } from './part.js'
 import type { QueueAtEnd } from './reconcile.js'
@@ -9,8 +10,21 @@ import type { Troupe } from './troupe.js'
 /** Each round runs what the last one brought back from the dead letters. */
 const DRAINS = 20
 
-/** Runs everything that is left: what the dead held may be given back at once. @returns what the queues hold and count then */
-export async function drain(queues: Queues, options: TaskQueueOptions, troupe: Troupe): Promise<QueueAtEnd> {
+/** Hosts know the size of a file that others appended to late: after a second on GlusterFS, a minute on NFS. Milliseconds. */
+const AGREEMENT_MS = 70_000
+
+/**
+ * Runs everything that is left: what the dead held may be given back at once.
+ *
+ * @param views the same queues through other mounts
+ * @returns what the queues hold and count then
+ */
+export async function drain(
+  queues: Queues,
+  views: readonly Queues[],
+  options: TaskQueueOptions,
+  troupe: Troupe,
+): Promise<QueueAtEnd> {
   await using main = new TaskQueue(queues.main, options)
   await using intake = new TaskQueue(queues.intake, options)
   await using transit = new TaskQueue(queues.transit, options)
@@ -30,7 +44,7 @@ export async function drain(queues: Queues, options: TaskQueueOptions, troupe: T
     if ((await main.isEmpty()) && (await intake.isEmpty()) && (await transit.isEmpty())) break
   }
   const all = [main, intake, transit]
-  const counts = await Promise.all(all.map(tq => tq.status()))
+  const counts = await agreedCounts([queues, ...views], options)
   const left = await Promise.all(
     all.map((tq, index) => {
       // SQS can't be listed.
@@ -41,9 +55,33 @@ export async function drain(queues: Queues, options: TaskQueueOptions, troupe: T
   return {
     left: left.flat(),
     dead: await keysOf(main.failures(place)),
-    inserted: counts.reduce((sum, { inserted }) => sum + inserted, 0),
-    completed: (await main.status()).completed,
+    inserted: {
+      main: counts[0]?.inserted ?? Number.NaN,
+      intake: counts[1]?.inserted ?? Number.NaN,
+      transit: counts[2]?.inserted ?? Number.NaN,
+    },
+    completed: counts[0]?.completed ?? Number.NaN,
   }
+}
+
+/** The status of the three queues, when all views say the same: whoever wrote last sees what is there. */
+async function agreedCounts(views: readonly Queues[], options: TaskQueueOptions): Promise<readonly QueueStatus[]> {
+  const deadlineMs = performance.now() + AGREEMENT_MS
+  for (;;) {
+    const seen = await Promise.all(views.map(view => statusOf(view, options)))
+    const said = new Set(seen.map(statuses => statuses.map(tq => `${tq.inserted} ${tq.completed}`).join()))
+    if (said.size === 1 || performance.now() > deadlineMs) return seen[0] ?? []
+    await setTimeout(200)
+  }
+}
+
+async function statusOf({ main, intake, transit }: Queues, options: TaskQueueOptions): Promise<QueueStatus[]> {
+  return Promise.all(
+    [main, intake, transit].map(async url => {
+      await using tq = new TaskQueue(url, options)
+      return await tq.status()
+    }),
+  )
 }
 
 /** Finishes a copy that was cut off, maybe often. @returns what is wrong with it */

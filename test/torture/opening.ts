@@ -6,9 +6,15 @@ import { keyOf, leaveTrace } from './tasks.js'
 
 export async function openQueues(queues: Queues, options: TaskQueueOptions, ledger: string): Promise<void> {
   const { main, intake, transit, backup } = queues
-  for (const [index, [name, url]] of Object.entries({ main, intake, transit, backup }).entries()) {
+  const places = [
+    ['main', main, 'inserted'],
+    ['intake', intake, 'handed'],
+    ['transit', transit, 'carried'],
+    ['backup', backup, 'inserted'],
+  ] as const
+  for (const [index, [name, url, way]] of places.entries()) {
     await using tq = new TaskQueue(url, options)
-    const key = keyOf('n', name === 'transit' ? 'carried' : 'inserted', '0', index)
+    const key = keyOf('n', way, '0', index)
     // What is only in the copy is never run.
     if (name !== 'backup') note(ledger, 'intend', [key])
     await tq.insert(partial(leaveTrace, key, ledger))

@@ -7,7 +7,18 @@ import { test } from 'node:test'
 import { LedgerReader, linesOf, note } from './ledger.js'
 import { type QueueAtEnd, reconcile } from './reconcile.js'
 
-const EMPTY: QueueAtEnd = { left: [], dead: [], inserted: 2, completed: 2 }
+/** Counts of tasks that were inserted into the main queue. */
+function intoMain(main: number): QueueAtEnd['inserted'] {
+  return { main, intake: 0, transit: 0 }
+}
+
+const EMPTY: QueueAtEnd = { left: [], dead: [], inserted: intoMain(2), completed: 2 }
+
+const ON_SQS: QueueAtEnd = {
+  ...EMPTY,
+  inserted: { main: Number.NaN, intake: Number.NaN, transit: Number.NaN },
+  completed: Number.NaN,
+}
 
 /** Two tasks, `n-a.` and `n-b.`, that were inserted by process 1 and run by process 2. */
 const GOOD = `intend 1 n-a.,n-b.
@@ -27,22 +38,37 @@ function violationsOf(ledger: string, atEnd: Partial<QueueAtEnd> = {}): readonly
 test('a run in which all went well breaks no promise', () => assert.deepEqual(violationsOf(GOOD), []))
 
 /** The same, but worker 2 ended between running the first task and deleting it, and worker 3 ran it. */
-const TWICE = `${GOOD.replace('done 2 n-a.', 'run 3 n-a.')}done 3 n-a.\n`
+const CUT = `${GOOD.replace('done 2 n-a.', 'run 3 n-a.')}done 3 n-a.\n`
+
+/** The same, but the first task was there twice. */
+const TWICE = `${GOOD}run 3 n-a.\ndone 3 n-a.\n`
+const COMPLETED = { completed: 3 }
 
 const faults: [string, string, RegExp, Partial<QueueAtEnd>?][] = [
   ['a task that never ran', GOOD.replace(/(run|done) 2 n-b.\n/g, ''), /^1 tasks were lost: n-b\.$/, { completed: 1 }],
   ['a task that is still queued', GOOD, /^1 tasks were left in the queue: n-b\.$/, { left: ['n-b.'] }],
-  ['a run of a task that nobody inserted', `${GOOD}run 2 n-c.\n`, /^1 tasks ran that nobody inserted: n-c\.$/],
+  [
+    'a run of a task that nobody inserted',
+    `${GOOD}run 2 n-c.\ndone 2 n-c.\n`,
+    /^1 tasks ran that nobody inserted: n-c\.$/,
+    COMPLETED,
+  ],
   ['a good task among the dead letters', GOOD, /^1 dead letters should have succeeded/, { dead: ['n-a.'] }],
-  ['two runs without a reason', `${GOOD}run 3 n-a.\n`, /^1 tasks ran twice without a kill or a lost lease: n-a\.$/],
+  ['two runs without a reason', TWICE, /^1 tasks ran twice without a kill or a lost lease: n-a\.$/, COMPLETED],
+  [
+    'a run that nothing came after',
+    GOOD.replace('done 2 n-b.\n', ''),
+    /^1 tasks ran, and then no word of them: n-b\.$/,
+  ],
   [
     'a kill that explains one of three runs',
     `${TWICE}run 4 n-a.\nSIGKILL 4 worker\n`,
     /^1 tasks ran twice without a kill/,
+    COMPLETED,
   ],
-  ['a stop that explains nothing', `${TWICE}SIGSTOP 2 worker\n`, /^1 tasks ran twice without a kill/],
-  ['more inserted than there were tasks', GOOD, /^inserted is 3, ahead of the 2/, { inserted: 3 }],
-  ['fewer inserted than were acknowledged', GOOD, /^inserted is 1, behind the 2/, { inserted: 1 }],
+  ['a stop that explains nothing', `${TWICE}SIGSTOP 2 worker\n`, /^1 tasks ran twice without a kill/, COMPLETED],
+  ['more inserted than there were tasks', GOOD, /^inserted of main is 3, ahead of the 2/, { inserted: intoMain(3) }],
+  ['fewer inserted than were acknowledged', GOOD, /^inserted of main is 1, behind the 2/, { inserted: intoMain(1) }],
   ['more completed than ran', GOOD, /^completed is 3, ahead of 2 runs/, { completed: 3 }],
   ['fewer completed than were acknowledged', GOOD, /^completed is 1, behind the 2/, { completed: 1 }],
 ]
@@ -55,15 +81,15 @@ for (const [what, ledger, expected, atEnd] of faults) {
   })
 }
 
-for (const [what, more] of [
-  ['the worker of the first run was killed', 'SIGKILL 2 worker\n'],
-  ['a worker was told that its lease was lost', 'lost 2 n-a.\n'],
-  ['a mover was killed between its two steps', 'moving 4 n-a.\n'],
-  ['a retry was killed between its two steps', 'retrying 4 n-a.\n'],
-  ['a worker was killed while it buried it', 'held 4 n-a.\ndead 2 n-a.\nSIGKILL 4 worker\n'],
+for (const [what, ledger] of [
+  ['the worker of the first run was killed', `${CUT}SIGKILL 2 worker\n`],
+  ['a worker was told that its lease was lost', `${CUT}lost 2 n-a.\n`],
+  ['a mover was killed between its two steps', `${TWICE}moving 4 n-a.\n`],
+  ['a retry was killed between its two steps', `${TWICE}retrying 4 n-a.\n`],
+  ['a worker was killed while it buried it', `${TWICE}held 4 n-a.\ndead 2 n-a.\nSIGKILL 4 worker\n`],
 ] as const) {
   test(`a second run is explained where ${what}`, () => {
-    const findings = reconcile(linesOf(TWICE + more), EMPTY)
+    const findings = reconcile(linesOf(ledger), { ...EMPTY, ...COMPLETED })
     assert.deepEqual(findings.violations, [])
     assert.equal(findings.duplicates, 1)
   })
@@ -78,10 +104,9 @@ const onSqs: [string, string, boolean][] = [
 
 for (const [what, more, isReason] of onSqs) {
   test(`on SQS a second run is ${isReason ? '' : 'not '}explained where ${what}; on fq it never is`, () => {
-    const sqs = { left: [], dead: [], inserted: Number.NaN, completed: Number.NaN }
-    const { violations } = reconcile(linesOf(TWICE + more), sqs, { isExact: false })
+    const { violations } = reconcile(linesOf(TWICE + more), ON_SQS, { isExact: false })
     assert.equal(violations.length, isReason ? 0 : 1)
-    assert.equal(violationsOf(TWICE + more).length, 1)
+    assert.equal(violationsOf(TWICE + more, COMPLETED).length, 1)
   })
 }
 
@@ -91,10 +116,9 @@ for (const [what, intended, more] of [
 ] as const) {
   test(`on SQS a second run is explained where ${what}, on fq it is not`, () => {
     const twice = TWICE.replaceAll('n-a.', `n-${intended}-0.`)
-    const sqs = { left: [], dead: [], inserted: Number.NaN, completed: Number.NaN }
-    assert.equal(reconcile(linesOf(twice), sqs, { isExact: false }).violations.length, 1)
-    assert.equal(reconcile(linesOf(twice + more), sqs, { isExact: false }).duplicatesBySending, 1)
-    assert.match(violationsOf(twice + more, { inserted: 3 }).join(), /^1 tasks ran twice/)
+    assert.equal(reconcile(linesOf(twice), ON_SQS, { isExact: false }).violations.length, 1)
+    assert.equal(reconcile(linesOf(twice + more), ON_SQS, { isExact: false }).duplicatesBySending, 1)
+    assert.match(violationsOf(twice + more, { inserted: intoMain(3), ...COMPLETED }).join(), /^1 tasks ran twice/)
   })
 }
 
@@ -103,22 +127,34 @@ const CARRIED = `intend 1 n-carried1-0.,n-carried1-1.
 inserted 1 n-carried1-0.,n-carried1-1.
 run 2 n-carried1-0.
 run 2 n-carried1-1.
+done 2 n-carried1-0.
+done 2 n-carried1-1.
 `
 
 for (const [inserted, more, expected] of [
-  [4, '', []],
-  [3, '', ['inserted is 3, behind the 4 that were acknowledged']],
-  [3, 'SIGKILL 3 ptq-mv\n', []],
-  [5, 'SIGKILL 3 ptq-mv\n', ['inserted is 5, ahead of the 4 tasks there were']],
+  [{ main: 2, intake: 0, transit: 2 }, '', []],
+  [{ main: 1, intake: 0, transit: 2 }, '', ['inserted of main is 1, behind the 2 that were acknowledged']],
+  [{ main: 1, intake: 0, transit: 2 }, 'SIGKILL 3 ptq-mv\n', []],
+  [
+    { main: 2, intake: 0, transit: 1 },
+    'SIGKILL 3 ptq-mv\n',
+    ['inserted of transit is 1, behind the 2 that were acknowledged'],
+  ],
+  [
+    { main: 3, intake: 0, transit: 2 },
+    'SIGKILL 3 ptq-mv\n',
+    ['inserted of main is 3, ahead of the 2 tasks there were'],
+  ],
 ] as const) {
-  test(`two moved tasks counted as ${inserted}, ${more === '' ? 'without a kill' : 'with a killed move'}`, () =>
+  const counts = `${inserted.main} and ${inserted.transit}`
+  test(`two moved tasks counted as ${counts}, ${more === '' ? 'without a kill' : 'with a killed move'}`, () =>
     assert.deepEqual(violationsOf(CARRIED + more, { inserted }), expected))
 }
 
 test('the count of a cut-off upload may be behind, that of a whole one not', () => {
-  const whole = 'intend 1 n-upload0-0.\ninserted 1 n-upload0-0.\nrun 2 n-upload0-0.\n'
-  const atEnd = { inserted: 0, completed: 1 }
-  assert.deepEqual(violationsOf(whole, atEnd), ['inserted is 0, behind the 1 that were acknowledged'])
+  const whole = 'intend 1 n-upload0-0.\ninserted 1 n-upload0-0.\nrun 2 n-upload0-0.\ndone 2 n-upload0-0.\n'
+  const atEnd = { inserted: intoMain(0), completed: 1 }
+  assert.deepEqual(violationsOf(whole, atEnd), ['inserted of main is 0, behind the 1 that were acknowledged'])
   assert.deepEqual(violationsOf(`intend 3 n-upload0-0.\n${whole}`, atEnd), [])
 })
 

@@ -1,7 +1,14 @@
 /** Compares what the ledger says with what the queue says. Pure, so that its own tests can show that it sees each fault. */
 import { TaskHistory } from './history.js'
 import type { LedgerLine } from './ledger.js'
-import { isCarried, isUploaded, kindOf } from './tasks.js'
+import { isCarried, isHanded, isUploaded, kindOf } from './tasks.js'
+
+/** What each queue says was inserted into it; NaN where it keeps no count. */
+interface InsertedCounts {
+  readonly main: number
+  readonly intake: number
+  readonly transit: number
+}
 
 /** The queue at the end, when everything ran that could. */
 export interface QueueAtEnd {
@@ -9,8 +16,7 @@ export interface QueueAtEnd {
   readonly left: readonly string[]
   /** Keys of the dead letters. */
   readonly dead: readonly string[]
-  /** All queues' counts of inserted tasks; NaN where one keeps none. */
-  readonly inserted: number
+  readonly inserted: InsertedCounts
   /** The count of completions; NaN where none is kept. */
   readonly completed: number
 }
@@ -39,7 +45,7 @@ export interface Findings {
   /** Faults of the SQS server by kind. */
   readonly faults: ReadonlyMap<string, number>
   /** The queues' own counts; NaN where they keep none. */
-  readonly counts: { readonly inserted: number; readonly completed: number }
+  readonly counts: { readonly inserted: InsertedCounts; readonly completed: number }
   /** Sentences about what must not be; empty: every promise was kept. */
   readonly violations: readonly string[]
 }
@@ -107,7 +113,9 @@ export class Reconciliation {
       if (keys === undefined) broken.set(what, [key])
       else keys.push(key)
     }
-    const sums = { tasks: 0, intended: 0, counted: 0, carriable: 0, carried: 0 }
+    let tasks = 0
+    const possible = { main: 0, intake: 0, transit: 0 }
+    const acknowledged = { main: 0, intake: 0, transit: 0 }
     const events = { moving: 0, copied: 0, done: 0, failed: 0, lost: 0, retried: 0 }
     let duplicates = 0
     let duplicatesByWorkers = 0
@@ -118,12 +126,12 @@ export class Reconciliation {
     for (const key of isDead) if (kindOf(key) !== 'p') violate('dead letters should have succeeded', key)
     for (const [key, history] of this.#histories) {
       const runs = history.players('run')
-      if (history.inserted) sums.tasks++
-      if (history.intended > 0) sums.intended++
+      const place = isHanded(key) ? 'intake' : isCarried(key) ? 'transit' : 'main'
+      if (history.inserted) tasks++
+      if (history.intended > 0) possible[place]++
       // The count of an upload that was cut off may stay behind.
-      if (history.inserted && (!isUploaded(key) || history.intended === 1)) sums.counted++
-      if (isCarried(key)) sums.carriable++
-      if (isCarried(key) && history.inserted) sums.carried++
+      if (history.inserted && (!isUploaded(key) || history.intended === 1)) acknowledged[place]++
+      if (this.#isExact && this.#hasSilentRun(history)) violate('tasks ran, and then no word of them', key)
       for (const verb of Object.keys(events) as (keyof typeof events)[]) events[verb] += history.count(verb)
       if (history.inserted && runs.length === 0 && !isDead.has(key) && !isLeft.has(key)) violate(LOST, key)
       if (history.intended === 0 && runs.length > 0) violate('tasks ran that nobody inserted', key)
@@ -146,18 +154,21 @@ export class Reconciliation {
       ([what, keys]) => `${keys.length} ${what}: ${keys.slice(0, SHOWN).join(' ')}${keys.length > SHOWN ? ' …' : ''}`,
     )
     // A task that is moved is counted where it was first, and where it is now.
-    const possible = sums.intended + events.moving + sums.carriable
     const uncounted = UNCOUNTED_BY_KILLED_MOVE * (this.#signals.get('SIGKILL ptq-mv') ?? 0)
-    const acknowledged = sums.counted + events.copied + Math.max(0, sums.carried - uncounted)
-    if (atEnd.inserted > possible)
-      violations.push(`inserted is ${atEnd.inserted}, ahead of the ${possible} tasks there were`)
-    if (atEnd.inserted < acknowledged)
-      violations.push(`inserted is ${atEnd.inserted}, behind the ${acknowledged} that were acknowledged`)
+    possible.main += events.moving + possible.transit
+    acknowledged.main += events.copied + Math.max(0, acknowledged.transit - uncounted)
+    for (const place of ['main', 'intake', 'transit'] as const) {
+      const inserted = atEnd.inserted[place]
+      const what = `inserted of ${place} is ${inserted}`
+      if (inserted > possible[place]) violations.push(`${what}, ahead of the ${possible[place]} tasks there were`)
+      if (inserted < acknowledged[place])
+        violations.push(`${what}, behind the ${acknowledged[place]} that were acknowledged`)
+    }
     if (atEnd.completed > this.#runs) violations.push(`completed is ${atEnd.completed}, ahead of ${this.#runs} runs`)
     if (atEnd.completed < events.done)
       violations.push(`completed is ${atEnd.completed}, behind the ${events.done} that were acknowledged`)
     return {
-      tasks: sums.tasks,
+      tasks,
       lost: broken.get(LOST)?.length ?? 0,
       runs: this.#runs,
       duplicates,
@@ -201,6 +212,16 @@ export class Reconciliation {
     const cutUploads = isUploaded(key) ? history.intended - 1 : 0
     const cutMoves = isCarried(key) ? (this.#signals.get('SIGKILL ptq-mv') ?? 0) : 0
     return { excused, copies, sent: history.count('resent') + cutUploads + cutMoves, late: history.count('late') }
+  }
+
+  /** Whether a worker that was not killed ran it, and was told neither that it is deleted nor that the lease was lost. */
+  #hasSilentRun(history: TaskHistory): boolean {
+    const ended = [...history.players('done'), ...history.players('lost')]
+    return history.players('run').some(player => {
+      const at = ended.indexOf(player)
+      if (at >= 0) ended.splice(at, 1)
+      return at < 0 && !this.#killed.has(player)
+    })
   }
 
   #historyOf(key: string): TaskHistory {

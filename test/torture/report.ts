@@ -45,7 +45,10 @@ export function reportOf(result: TortureResult, occasion: Occasion): string {
                 result.duplicatesByLateDeletes,
               ],
             ]),
-        ['counted as inserted, with those that moved', known(result.counts.inserted)],
+        ...(['main', 'intake', 'transit'] as const).map((place): [string, number | string] => [
+          `counted as inserted into ${place}${place === 'main' ? ', with those that moved there' : ''}`,
+          known(result.counts.inserted[place]),
+        ]),
         ['counted as completed', known(result.counts.completed)],
         ['dead letters (tasks that always fail)', result.deadLetters],
         ['**lost tasks**', result.lost],

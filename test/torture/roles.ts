@@ -29,12 +29,17 @@ export async function insertForEver({ player, queues, options, ledger }: Part, s
   await using main = new TaskQueue(queues.main, options)
   await using intake = new TaskQueue(queues.intake, options)
   await using transit = new TaskQueue(queues.transit, options)
-  const turns = [main, intake, main, transit]
+  const turns = [
+    { tq: main, way: 'inserted' },
+    { tq: intake, way: 'handed' },
+    { tq: main, way: 'inserted' },
+    { tq: transit, way: 'carried' },
+  ] as const
   for (let batch = 0; !signal.aborted; batch++) {
-    const tq = turns[batch % turns.length] ?? main
+    const { tq, way } = turns[batch % turns.length] ?? turns[0]
     const keys = Array.from({ length: BATCH }, (_, at) => {
       const index = batch * BATCH + at
-      return keyOf(kindAt(index), tq === transit ? 'carried' : 'inserted', String(player), index)
+      return keyOf(kindAt(index), way, String(player), index)
     })
     note(ledger, 'intend', keys)
     await tq.insert(

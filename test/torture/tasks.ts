@@ -13,8 +13,11 @@ export type Kind = 'n' | 's' | 'f' | 'p' | 'd' | 'x'
 /** Longer than the lease, so that it has to be renewed. Milliseconds. */
 const SLOW_MS = 3_500
 
-/** How a task gets into the queue: inserted there, uploaded under a name, or inserted elsewhere and carried by `ptq mv`. */
-export type Way = 'inserted' | 'upload' | 'carried'
+/**
+ * How a task gets into the queue: inserted there, uploaded under a name, inserted into the intake and handed over by a mover,
+ * or inserted elsewhere and carried by `ptq mv`.
+ */
+export type Way = 'inserted' | 'upload' | 'handed' | 'carried'
 
 /** A key that no other contains: keys end with a full stop. `maker`: the inserter's, or the upload's, number. */
 export function keyOf(kind: Kind, way: Way, maker: string, index: number): string {
@@ -31,7 +34,7 @@ export function keyIn(task: QueuedTask): string {
 
 /** The keys in a text: a message's, or a whole batch's. */
 export function keysIn(text: string): string[] {
-  return text.match(/\b[nsfpdx]-(?:inserted|upload|carried)\d+-\d+\./g) ?? []
+  return text.match(/\b[nsfpdx]-(?:inserted|upload|handed|carried)\d+-\d+\./g) ?? []
 }
 
 export function kindOf(key: string): string {
@@ -40,6 +43,10 @@ export function kindOf(key: string): string {
 
 export function isUploaded(key: string): boolean {
   return key.startsWith('upload', 2)
+}
+
+export function isHanded(key: string): boolean {
+  return key.startsWith('handed', 2)
 }
 
 export function isCarried(key: string): boolean {
@@ -68,6 +75,6 @@ export function kindAt(index: number): Kind {
   if (index % 500 === 250) return 's'
   if (index % 100 === 50) return 'f'
   if (index % 1000 === 777) return 'p'
-  if (index % 400 === 123) return 'd'
+  if (index % 100 === 23) return 'd'
   return index % 700 === 333 ? 'x' : 'n'
 }

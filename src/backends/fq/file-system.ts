@@ -35,16 +35,19 @@ export type Likelihood = 'there' | 'absent'
 /** How `write` opens its file: made new or emptied, appended to, or refused (EEXIST) when it is there. */
 export type WriteFlag = 'w' | 'a' | 'wx'
 
+/**
+ * `size first` refuses a file that would fill the memory (EFBIG), `short` any of more than 16 MiB, both at the price of one
+ * more call.
+ */
+type Reading = 'at once' | 'size first' | 'short'
+
 export interface FileCalls {
   /** `false`: there is no `from` any more. An existing `to` is replaced. */
   rename(from: string, to: string): Awaitable<boolean>
   /** `false`: it was gone already. */
   unlink(path: string, likelihood: Likelihood): Awaitable<boolean>
-  /**
-   * The whole file as UTF-8; `undefined`: there is none. `size first` refuses a file that would fill the memory (EFBIG), at the
-   * price of one more call.
-   */
-  read(path: string, how: 'at once' | 'size first'): Awaitable<string | undefined>
+  /** The whole file as UTF-8; `undefined`: there is none. */
+  read(path: string, how: Reading): Awaitable<string | undefined>
   /** Writes the whole text. Throws ENOENT without a folder. */
   write(path: string, text: string, flag: WriteFlag): Awaitable<void>
   /** `undefined`: there is nothing. */
@@ -106,9 +109,15 @@ const UNREADABLE_FOR_EVER = ['ELOOP', 'EISDIR', 'ENXIO', 'EAGAIN', 'EFBIG', 'ERR
  * thrown again.
  */
 export function textOfNoFile(error: unknown): string {
-  const code = errorCode(error)
-  if (code === undefined || !UNREADABLE_FOR_EVER.includes(code)) throw error
+  const code = codeOfNoFile(error)
+  if (code === undefined) throw error
   return `no file: ${code}`
+}
+
+/** The code of an error that `textOfNoFile` has a text for; `undefined` for any other. */
+export function codeOfNoFile(error: unknown): string | undefined {
+  const code = errorCode(error)
+  return code !== undefined && UNREADABLE_FOR_EVER.includes(code) ? code : undefined
 }
 
 /** Whether an error says that a file is gone: another process was faster (on NFS also ESTALE). */

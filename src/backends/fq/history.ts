@@ -13,12 +13,16 @@
  *
  * `failures/<id>` holds one line of JSON a failure. It exists only beside a `movement/<id>`.
  *
+ * Where one of them can't be a record (a link, a folder, more than 16 MiB), somebody else has put it there. It says nothing
+ * then, except to who takes the task over: of a task whose attempts can't be counted nobody knows when to give it up.
+ *
  * Only the holder of a lease writes here (and a Python inserter, which writes its one line late). A process that dies
  * between the rename that takes a task over and the line that records it leaves one attempt uncounted; one that dies while
  * it postpones a task leaves one counted that never ran.
  */
 import type { Failure } from '../../backend.js'
 import { failuresFrom } from '../../recorded-failures.js'
+import { codeOfNoFile } from './file-system.js'
 import { inside, type Layout, writeInto } from './layout.js'
 import { nameOf, parseName, type TaskName } from './names.js'
 import type { Pace } from './pace.js'
@@ -79,7 +83,7 @@ export class History {
 
   /** The lines of `movement/<id>`, oldest first; empty without the file. */
   async names(id: string): Promise<string[]> {
-    return namesOf(await this.#text(id), id)
+    return namesOf(await this.#textIfRecord(inside(this.#layout.movement, id)), id)
   }
 
   /**
@@ -88,10 +92,11 @@ export class History {
    *
    * @param heldPath where the task's file is now
    * @returns how many attempts went before
+   * @throws the error of what can't be a record
    */
   async takenOver(origin: TaskName, heldPath: string): Promise<number> {
     const { id, name } = origin
-    const text = (await this.#text(id)) ?? ''
+    const text = (await this.#pace.calls.read(inside(this.#layout.movement, id), 'short')) ?? ''
     const names = namesOf(text, id)
     const [first, second] = names
     // A record whose writer died in the middle of a line has no end of line.
@@ -132,7 +137,7 @@ export class History {
 
   /** Records a failure, after which the task waits until `until` (whole Unix seconds by the queue's clock). */
   async failed(id: string, failure: Failure, until: number): Promise<void> {
-    const text = await this.#text(id)
+    const text = await this.#textIfRecord(inside(this.#layout.movement, id))
     if (namesOf(text, id).length === 0) await this.#append(id, `${text === undefined ? '' : '\n'}${nameOf(0, id)}\n`)
     const line: FailureLine = { ...failure, until }
     await writeInto(this.#pace, inside(this.#layout.failures, id), `${JSON.stringify(line)}\n`, 'a')
@@ -184,7 +189,7 @@ export class History {
   }
 
   async #failureLines(id: string): Promise<FailureLine[]> {
-    const text = await this.#pace.calls.read(inside(this.#layout.failures, id), 'size first')
+    const text = await this.#textIfRecord(inside(this.#layout.failures, id))
     return linesOf(text).flatMap(line => parseFailure(line) ?? [])
   }
 
@@ -197,8 +202,13 @@ export class History {
     return record !== undefined && task !== undefined && record.modifiedMs - task.modifiedMs < INSERT_MS
   }
 
-  async #text(id: string): Promise<string | undefined> {
-    return await this.#pace.calls.read(inside(this.#layout.movement, id), 'size first')
+  async #textIfRecord(path: string): Promise<string | undefined> {
+    try {
+      return await this.#pace.calls.read(path, 'short')
+    } catch (error) {
+      if (codeOfNoFile(error) === undefined) throw error
+      return undefined
+    }
   }
 
   async #replace(id: string, names: readonly string[]): Promise<void> {

@@ -3,7 +3,7 @@ import type { Lease } from '../../backend.js'
 import { type Awaitable, after } from './awaitable.js'
 import { Candidates } from './candidates.js'
 import { Claims } from './claims.js'
-import { textOfNoFile } from './file-system.js'
+import { codeOfNoFile, textOfNoFile } from './file-system.js'
 import type { Held } from './held.js'
 import { inside, isQueue } from './layout.js'
 import { claimTime, nameOf, type TaskName } from './names.js'
@@ -207,6 +207,9 @@ export class Leasing {
     try {
       return available === 0 ? lease : { ...lease, attempt: 1 + (await history.takenOver(candidate, heldPath)) }
     } catch (error) {
+      // Set aside: nobody would know when to give it up.
+      const code = codeOfNoFile(error)
+      if (code !== undefined) return { ...lease, body: `no record: ${code}` }
       await giveBack()
       throw error
     }

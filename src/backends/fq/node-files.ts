@@ -52,8 +52,9 @@ const WRITING: Record<WriteFlag, { encoding: 'utf8'; flag: string }> = {
 
 const AS_ANSWER = { throwIfNoEntry: false } as const
 
-// The longest text that Node can hold has as many characters less 24. Nothing of a queue comes near.
-const LONGEST_BYTES = 2 ** 29
+// The longest text that Node can hold has as many characters less 24. Nothing of a queue comes near. A short file is taken
+// apart into lines, which takes several times its size: 16 MiB are the names of 250,000 attempts.
+const LONGEST_BYTES = { 'size first': 2 ** 29, short: 2 ** 24 } as const
 
 function facts(stats: Stats): FileFacts {
   return { isFolder: stats.isDirectory(), sizeBytes: stats.size, modifiedMs: stats.mtimeMs }
@@ -65,11 +66,10 @@ function knowsNoNameless(error: unknown): boolean {
 }
 
 /** Throws where reading would fill the memory: Node's own limits come after that. */
-function requireReadable(path: string, { size }: Stats): void {
-  if (size <= LONGEST_BYTES) return
-  const error: NodeJS.ErrnoException = new Error(
-    `Expected a file of at most ${LONGEST_BYTES} bytes, ${path} has ${size}`,
-  )
+function requireReadable(path: string, how: keyof typeof LONGEST_BYTES, { size }: Stats): void {
+  const longest = LONGEST_BYTES[how]
+  if (size <= longest) return
+  const error: NodeJS.ErrnoException = new Error(`Expected a file of at most ${longest} bytes, ${path} has ${size}`)
   error.code = 'EFBIG'
   throw error
 }
@@ -136,10 +136,10 @@ const blocking: FileCalls = {
   unlink: (path, likelihood) => (likelihood === 'there' || existsSync(path)) && unlessGone(() => unlinkSync(path)),
   read: (path, how) =>
     look(() => {
-      if (how === 'size first') {
+      if (how !== 'at once') {
         const stats = lstatSync(path, AS_ANSWER)
         if (stats === undefined) return undefined
-        requireReadable(path, stats)
+        requireReadable(path, how, stats)
       }
       return readFileSync(path, AS_TEXT)
     }),
@@ -209,7 +209,7 @@ const pooled: FileCalls = {
   unlink: path => laterUnlessGone(promises.unlink(path)),
   read: (path, how) =>
     lookLater(async () => {
-      if (how === 'size first') requireReadable(path, await promises.lstat(path))
+      if (how !== 'at once') requireReadable(path, how, await promises.lstat(path))
       return promises.readFile(path, AS_TEXT)
     }),
   write: (path, text, flag) => promises.writeFile(path, text, WRITING[flag]),

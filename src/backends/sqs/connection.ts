@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events'
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import type { SQSClient, SQSClientConfig } from '@aws-sdk/client-sqs'
+import { withoutUserInfo } from '../../errors.js'
 import { readSecretFile } from './credentials.js'
 import type { CheckedOptions } from './options.js'
 import type { QueuePlace } from './queue-place.js'
@@ -75,7 +76,7 @@ export async function connect(place: QueuePlace, options: CheckedOptions): Promi
   return {
     sdk,
     region,
-    endpoint: endpoint ?? (await requests.config.serviceConfiguredEndpoint?.()),
+    endpoint: endpoint ?? (await configuredEndpoint(requests)),
     requests,
     answered: false,
     receiving() {
@@ -96,6 +97,12 @@ export async function connect(place: QueuePlace, options: CheckedOptions): Promi
       receiving?.destroy()
     },
   }
+}
+
+/** What the environment or the profile says, as messages show it. */
+async function configuredEndpoint(client: SQSClient): Promise<string | undefined> {
+  const endpoint = await client.config.serviceConfiguredEndpoint?.()
+  return endpoint === undefined ? undefined : withoutUserInfo(endpoint)
 }
 
 async function loadSdk(): Promise<Sdk> {

@@ -40,6 +40,9 @@ const SIGNATURE = /^(?:SignatureDoesNotMatch|InvalidSignature(?:Exception)?|Inco
 const REFUSED =
   /^(?:AccessDenied(?:Exception)?|InvalidClientTokenId|UnrecognizedClientException|ExpiredToken(?:Exception)?|InvalidSecurity|MissingAuthenticationToken(?:Exception)?|AuthFailure|OptInRequired|InvalidAccessKeyId)$/
 
+/** What only a request's own headers hold; whoever repeats them in an error repeats the session token. */
+const QUOTED_REQUEST = /x-amz-security-token|AWS4-HMAC-SHA256/i
+
 /** Names in the old protocol carry a prefix, and some servers send it in the new one too. */
 export function codeOf(error: unknown): string {
   const name = error instanceof Error ? error.name : typeof error === 'string' ? error : ''
@@ -115,6 +118,9 @@ export function requestError(error: unknown, doing: string, queue: QueueAddress)
         `profile, SSO, container, instance)`,
       { cause: error },
     )
+  }
+  if (QUOTED_REQUEST.test(message) && !SIGNATURE.test(code)) {
+    return new Error(`Can't ${doing} on ${where}: ${code}; what the server said repeats the request, and is not shown`)
   }
   if (SIGNATURE.test(code)) {
     return new Error(`SQS refused the credentials for ${where}: ${code}; check the secret key and this host's clock`)

@@ -1,7 +1,7 @@
 /** The options of an `sqs://` queue. */
 import type { SQSClientConfig } from '@aws-sdk/client-sqs'
 import type { BackendOptions } from '../../backend.js'
-import { argumentError } from '../../errors.js'
+import { argumentError, withoutUserInfo } from '../../errors.js'
 
 /** The part of an `SQSClient` that is used; any client of the AWS SDK v3 fits. */
 export interface SqsClient {
@@ -74,6 +74,9 @@ export function checkOptions(options: SqsOptions): CheckedOptions {
     !(typeof endpoint === 'string' && /^https?:\/\//i.test(endpoint) && URL.canParse(endpoint))
   ) {
     throw argumentError('endpoint', 'an http(s) URL', endpoint)
+  }
+  if (endpoint !== undefined && withoutUserInfo(endpoint) !== endpoint) {
+    throw argumentError('endpoint', 'an http(s) URL without a user name or password: SQS takes neither', endpoint)
   }
   if (client !== undefined && !isClient(client)) throw argumentError('client', 'an SQSClient', client)
   if (typeof createIfMissing !== 'boolean') throw argumentError('createIfMissing', 'a boolean', createIfMissing)

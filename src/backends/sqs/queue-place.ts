@@ -41,8 +41,7 @@ export function parseQueuePlace(path: string): QueuePlace {
   const url = /^https?:\/\//i.test(path) && URL.canParse(path) ? new URL(path) : undefined
   if (url === undefined) throw argumentError('queue', EXPECTED, path)
   if (url.username !== '' || url.password !== '') {
-    // Not argumentError: it would repeat the password.
-    throw new TypeError(`Expected \`queue\` to be a URL without a user name or password, got one with them (string)`)
+    throw argumentError('queue', 'a URL without a user name or password', path)
   }
   const [name, account] = url.pathname.split('/').reverse()
   if (url.search !== '' || url.hash !== '' || name === undefined || !NAME.test(name) || !ACCOUNT.test(account ?? '')) {
