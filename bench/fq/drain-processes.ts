@@ -1,23 +1,29 @@
 // Several worker processes empty one queue. Their start is not counted: each says when it is ready, then all begin at once.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { numberOf, runCase, type Work } from '../case.js'
 import { countMany } from '../counter.js'
 import { QueueFolders, requireDrained } from './folder.js'
-import type { DrainReport } from './worker-process.js'
+import type { DrainOrder, DrainReport } from './worker-process.js'
 
 await runCase(
   async (parameters): Promise<Work> => {
     const folders = new QueueFolders(parameters.dir)
+    const bare = parameters.settings.bare === 1
     const workers = await Promise.all(Array.from({ length: numberOf(parameters, 'processes') }, startWorker))
     return {
       async fill(n) {
         await folders.fill(n)
       },
       async run(n) {
+        const { root } = folders
+        const all = bare ? readdirSync(join(root, 'queue')) : []
+        const part = (index: number) => (bare ? all.filter((_, at) => at % workers.length === index) : undefined)
+        const orders = workers.map((worker, index) => ({ worker, order: { root, names: part(index) } }))
         const startMs = performance.now()
-        const reports = await Promise.all(workers.map(worker => drain(worker, folders.root)))
+        const reports = await Promise.all(orders.map(({ worker, order }) => drain(worker, order)))
         const seconds = (performance.now() - startMs) / 1000
         requireDrained(folders.root, n)
         const total = (of: (report: DrainReport) => number) => reports.reduce((sum, report) => sum + of(report), 0)
@@ -45,9 +51,9 @@ async function startWorker(): Promise<ChildProcess> {
   return worker
 }
 
-async function drain(worker: ChildProcess, root: string): Promise<DrainReport> {
+async function drain(worker: ChildProcess, order: DrainOrder): Promise<DrainReport> {
   const reported = once(worker, 'message')
-  worker.send(root)
+  worker.send(order)
   const [report] = await reported
   return report
 }

@@ -24,8 +24,7 @@ export function insertBare(root: string, n: number): void {
 }
 
 /** Empties a queue: the file of each task is renamed, read and removed, and something is run; nothing is parsed. */
-export function drainBare(root: string): void {
-  const names = readdirSync(`${root}/queue`)
+export function drainBare(root: string, names: readonly string[] = readdirSync(`${root}/queue`)): void {
   const until = Math.floor(Date.now() / 1000) + 600
   names.forEach((name, index) => {
     const held = `${root}/queue/${until}${name.slice(1)}`

@@ -15,6 +15,13 @@ const workers = (processes: number) => ({
   settings: { processes },
 })
 
+/** What the kernel lets processes do in one folder, if nobody looked for tasks or lost a race. */
+const loops = (processes: number) => ({
+  name: processes === 1 ? '1 bare loop' : `${processes} bare loops`,
+  program: 'fq/drain-processes.js',
+  settings: { processes, bare: 1 },
+})
+
 export const FQ_ROWS: readonly Row[] = [
   {
     scope: 'fq',
@@ -35,7 +42,7 @@ export const FQ_ROWS: readonly Row[] = [
   {
     scope: 'fq',
     title: 'no-op tasks leased, run, removed and tallied by one worker',
-    n: 100_000,
+    n: 60_000,
     files: true,
     contenders: [
       { name: 'ptq, parallel: 0', program: 'fq/drain-ptq.js', settings: { parallel: 0 } },
@@ -52,9 +59,9 @@ export const FQ_ROWS: readonly Row[] = [
   {
     scope: 'fq',
     title: 'one queue drained by worker processes that are there already',
-    n: 160_000,
+    n: 80_000,
     files: true,
-    contenders: [workers(2), workers(1), workers(8)],
+    contenders: [workers(2), workers(1), workers(8), loops(1), loops(2), loops(8)],
     targets: [
       { kind: 'times', rival: '1 worker', atLeast: 1.5 },
       { kind: 'times', contender: '8 workers', rival: '1 worker', atLeast: 1 },

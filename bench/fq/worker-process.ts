@@ -2,6 +2,14 @@
 import { TaskQueue } from 'ptq'
 import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
 import '../local/tasks.js'
+import { drainBare } from './floor.js'
+
+/** What a worker is to do. */
+export interface DrainOrder {
+  readonly root: string
+  /** Its part of the names, for the bare loop; `undefined`: a worker of ours, which finds its tasks itself. */
+  readonly names: readonly string[] | undefined
+}
 
 /** What a worker tells of one queue. */
 export interface DrainReport {
@@ -44,7 +52,19 @@ async function drain(root: string): Promise<DrainReport> {
   return { executed, cpuSeconds: (user + system) / 1e6, rssBeforeMb, rssPeakMb, renames, lost }
 }
 
-process.on('message', (root: string) => {
-  void drain(root).then(report => process.send?.(report))
+/** The floor: a part of the names is given, so nobody looks into the folder, and no race is lost. */
+function drainPart({ root, names }: { root: string; names: readonly string[] }): DrainReport {
+  const rssBeforeMb = process.memoryUsage.rss() / 2 ** 20
+  const cpuBefore = process.cpuUsage()
+  drainBare(root, names)
+  const { user, system } = process.cpuUsage(cpuBefore)
+  const rssPeakMb = process.resourceUsage().maxRSS / 1024
+  const cpuSeconds = (user + system) / 1e6
+  return { executed: names.length, cpuSeconds, rssBeforeMb, rssPeakMb, renames: names.length, lost: 0 }
+}
+
+process.on('message', ({ root, names }: DrainOrder) => {
+  if (names !== undefined) process.send?.(drainPart({ root, names }))
+  else void drain(root).then(report => process.send?.(report))
 })
 process.send?.('ready')

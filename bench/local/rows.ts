@@ -10,7 +10,7 @@ export const LOCAL_ROWS: readonly Row[] = [
     n: 1_000_000,
     contenders: [
       { name: 'ptq, parallel: 2', program: 'local/noop-ptq.js', settings: { parallel: 2 } },
-      { name: PISCINA, program: 'local/noop-piscina.js', settings: { parallel: 2 }, share: 0.2 },
+      { name: PISCINA, program: 'local/noop-piscina.js', settings: { parallel: 2 }, share: 0.05 },
       { name: 'Piscina, 256 tasks a message', program: 'local/noop-piscina-chunks.js', settings: { parallel: 2 } },
       { name: 'Python, parallel=2', program: 'python/local.py', settings: { parallel: 2 }, share: 0.005 },
     ],
@@ -33,7 +33,7 @@ export const LOCAL_ROWS: readonly Row[] = [
   {
     scope: 'local',
     title: 'CPU-bound tasks of about 5 ms',
-    n: 600,
+    n: 300,
     contenders: [
       { name: 'ptq, parallel: 2', program: 'local/spin-ptq.js', settings: { parallel: 2 } },
       { name: 'a plain loop', program: 'local/spin-loop.js' },

@@ -24,5 +24,5 @@ await runCase(
     }
   },
   // Enough for each thread to have loaded the tasks and warmed up.
-  { warmUp: 20_000 },
+  { warmUp: 60_000 },
 )

@@ -3,7 +3,7 @@ import type { Contender, Row } from '../row.js'
 import { WAYS } from './ways.js'
 
 /** The slow ways do a part of the tasks: one call a task, and (SQS) one request at a time. */
-const SHARES: Readonly<Record<string, readonly number[]>> = { fq: [0.1], sqs: [0.02, 0.2, 0.2] }
+const SHARES: Readonly<Record<string, readonly number[]>> = { fq: [0.1], sqs: [0.05, 0.5, 0.5] }
 
 const ways = (queue: 'fq' | 'sqs'): Contender[] =>
   WAYS.map(({ name }, index) => ({
@@ -26,7 +26,7 @@ export const UPLOAD_ROWS: readonly Row[] = [
   {
     scope: 'slices',
     title: 'seven ways to fill a queue on SQS (a server that only confirms)',
-    n: 50_000,
+    n: 20_000,
     contenders: ways('sqs'),
     targets: [],
   },
