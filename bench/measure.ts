@@ -36,16 +36,15 @@ export interface RowResult {
 /** Memory where there is a filesystem in it: disks differ, and slow down for a while after many deletions. */
 export const DEFAULT_PLACE = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
-/** How often each contender runs: medians need three, a large row has patience for one. */
-const ROUNDS = 3
-const LARGE_ROUNDS = 1
+/** How often each contender runs: medians need three; a row without a target, or a large one, has patience for one. */
+const roundsOf = ({ large, targets }: Row) => (large || targets.length === 0 ? 1 : 3)
 
 /** @param settings `n`, `rounds`: instead of the row's own; `place`: where the cases may write */
 export async function measureRow(
   row: Row,
   settings: { n: number | undefined; rounds: number | undefined; place: string; onRound(name: string): void },
 ): Promise<RowResult> {
-  const rounds = settings.rounds ?? (row.large ? LARGE_ROUNDS : ROUNDS)
+  const rounds = settings.rounds ?? roundsOf(row)
   const python = process.env.PTQ_PYTHON
   const contenders = row.contenders.filter(({ program }) => python !== undefined || !program.endsWith('.py'))
   const tasksOf = (contender: Contender) => Math.max(1, Math.round((settings.n ?? row.n) * (contender.share ?? 1)))

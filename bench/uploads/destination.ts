@@ -1,10 +1,10 @@
 /** The queues that uploads fill, and what they got. */
 import { once } from 'node:events'
-import { mkdirSync, opendirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { TaskQueue } from 'ptq'
-import { QueueFolders } from '../fq/folder.js'
+import { QueueFolders, queued } from '../fq/folder.js'
 import { ACCESS } from '../sqs/line-process.js'
 import { startSink } from '../sqs/sink-process.js'
 import type { Destination } from './ways.js'
@@ -47,21 +47,12 @@ function folders(dir: string): Destinations {
       return { url: `fq://${root}`, options: { progress: false } }
     },
     async arrived() {
-      const tasks = filesIn(join(queues.root, 'queue'))
+      const tasks = queued(queues.root)
       const [firstAtMs] = (await first) ?? []
       return { tasks, firstAtMs: Number(firstAtMs), numbers: tasks > FEW ? undefined : await numbersIn(queues.root) }
     },
     close: () => undefined,
   }
-}
-
-/** Read as a stream: the names of a million files would be the most memory of all that is measured. */
-function filesIn(path: string): number {
-  const folder = opendirSync(path, { bufferSize: 1024 })
-  let files = 0
-  while (folder.readSync() !== null) files++
-  folder.closeSync()
-  return files
 }
 
 async function numbersIn(root: string): Promise<number[]> {
