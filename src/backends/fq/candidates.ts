@@ -109,9 +109,7 @@ export class Candidates {
   /** Closes the stream over the folder. */
   async close(): Promise<void> {
     await this.#reading
-    const stream = this.#stream
-    this.#stream = undefined
-    await stream?.close()
+    await this.#closeStream()
   }
 
   async #read(): Promise<void> {
@@ -120,11 +118,12 @@ export class Candidates {
       this.#stream = await this.#pace.calls.openFolder(this.#folder)
     }
     const found: string[] = []
-    while (found.length < LIST_LENGTH) {
+    let sawAll = false
+    while (found.length < LIST_LENGTH && !sawAll) {
       const names = (await this.#stream?.read()) ?? []
       if (names.length === 0) {
-        await this.#endReading()
-        break
+        sawAll = true
+        await this.#closeStream()
       }
       const now = Math.floor(this.#nowSeconds())
       for (const name of names) {
@@ -140,6 +139,8 @@ export class Candidates {
     this.#next = 0
     this.#skip = 1
     this.#walk++
+    // Not before the list is there: others ask in the meantime whether all of the folder was tried.
+    if (sawAll) this.#readingsEnded = this.#readingsBegun
   }
 
   #sawClaim(name: string): void {
@@ -147,8 +148,7 @@ export class Candidates {
     if (claim !== undefined) this.#onClaim(claim)
   }
 
-  async #endReading(): Promise<void> {
-    this.#readingsEnded = this.#readingsBegun
+  async #closeStream(): Promise<void> {
     const stream = this.#stream
     this.#stream = undefined
     await stream?.close()
