@@ -22,8 +22,11 @@ export interface IntakeOwner {
   onUnfit(task: LeasedTask, error: unknown): void
   /** The task was leased more often than it may be; true if it was put aside for that. */
   putAside(task: LeasedTask): Promise<boolean>
-  /** These will not be handed on: the worker stopped while they were on their way, or something broke. */
-  onLate(tasks: readonly LeasedTask[]): void
+  /**
+   * These will not be handed on: the worker stopped while they were on their way, something broke, or they have to wait.
+   * Resolves when they are given back.
+   */
+  onLate(tasks: readonly LeasedTask[]): Promise<void>
   isHeld(task: LeasedTask): boolean
   /** Whether `stopFn` says to stop. */
   askedToStop(): boolean
@@ -110,15 +113,16 @@ export class Intake implements LeaseSourceOwner {
     this.#owner.onLeased(tasks)
     try {
       const { calls, left } = await this.#prepare(tasks)
+      // Before any of the others begins: should a suspect kill this worker, those that waited must not count that too.
+      if (!this.#stopped) await this.#owner.onLate(left)
       if (!this.#stopped) {
-        this.#owner.onLate(left)
         return calls.length === 0 && left.length > 0 ? undefined : calls
       }
     } catch (error) {
-      this.#owner.onLate(tasks)
+      void this.#owner.onLate(tasks)
       throw error
     }
-    this.#owner.onLate(tasks)
+    void this.#owner.onLate(tasks)
     return []
   }
 

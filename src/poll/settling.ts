@@ -18,8 +18,8 @@ export class Settling {
     return this.#underWay.size
   }
 
-  /** Calls `settle`, which has to bear being called again. */
-  add(settle: () => Promise<void>): void {
+  /** Calls `settle`, which has to bear being called again. Resolves when that has ended. */
+  add(settle: () => Promise<void>): Promise<void> {
     const settled = this.#patience
       .call(settle)
       .catch(this.#onFault)
@@ -28,6 +28,7 @@ export class Settling {
         this.#onSettled()
       })
     this.#underWay.add(settled)
+    return settled
   }
 
   /** Resolves when nothing is left. */

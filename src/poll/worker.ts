@@ -263,10 +263,10 @@ export class Worker {
     this.#intake.ended(task)
   }
 
-  #giveBack(tasks: readonly LeasedTask[]): void {
-    if (tasks.length === 0) return
+  #giveBack(tasks: readonly LeasedTask[]): Promise<void> {
+    if (tasks.length === 0) return Promise.resolve()
     for (const task of tasks) this.#forget(task)
-    this.#settling.add(() => this.#policy.release(tasks))
+    return this.#settling.add(() => this.#policy.release(tasks))
   }
 
   /** Tasks that have ended and whose end the queue doesn't know yet. */
