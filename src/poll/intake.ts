@@ -35,6 +35,12 @@ export interface IntakeOwner {
   onFault(error: unknown): void
 }
 
+/**
+ * How long a look that brought only suspects, who have to wait for another, puts off the next one; the other's end ends the
+ * wait. They would be leased in vain again and again, and one that is leased when the other kills this worker counts that.
+ */
+const SUSPECT_WAIT_SECONDS = 1
+
 export class Intake implements LeaseSourceOwner {
   readonly #parts: WorkerParts
   readonly #leaseSeconds: number
@@ -132,7 +138,7 @@ export class Intake implements LeaseSourceOwner {
     const mayEndSoon = settings.untilEmpty && this.#owner.isBusy()
     if (settings.untilEmpty && !mayEndSoon && (await this.#foundEmpty())) return false
     if (this.#suspects.mayTakeLeft()) return true
-    const waitSeconds = this.#backoff.miss()
+    const waitSeconds = Math.max(this.#backoff.miss(), this.#suspects.mustWait ? SUSPECT_WAIT_SECONDS : 0)
     events.emit('idle', { waitSeconds })
     // Where the engine can wait by itself, the next look does. One that failed came back at once, and would again. A wait
     // that the end of our last task cuts short is none for the engine, which may not notice and hand a task to nobody.

@@ -66,6 +66,11 @@ export class Suspects {
     return this.#current.delete(task) && this.#current.size === 0
   }
 
+  /** Whether some have to wait for the end of others. */
+  get mustWait(): boolean {
+    return this.#left.length > 0 && this.#current.size > 0
+  }
+
   /** Whether some had to wait, and need not any more. */
   mayTakeLeft(): boolean {
     const may = this.#left.length > 0 && this.#current.size === 0
