@@ -59,7 +59,7 @@ export const FQ_ROWS: readonly Row[] = [
   {
     scope: 'fq',
     title: 'one queue drained by worker processes that are there already',
-    n: 80_000,
+    n: 60_000,
     files: true,
     contenders: [workers(2), workers(1), workers(8), loops(1), loops(2), loops(8)],
     targets: [
@@ -71,7 +71,7 @@ export const FQ_ROWS: readonly Row[] = [
   {
     scope: 'fq',
     title: 'inserted where each operation takes 2 ms',
-    n: 4_000,
+    n: 2_000,
     files: true,
     contenders: [
       { name: 'concurrency: 40', program: 'fq/insert-ptq.js', settings: slow(40) },
@@ -82,7 +82,7 @@ export const FQ_ROWS: readonly Row[] = [
   {
     scope: 'fq',
     title: 'leased, run and removed where each operation takes 2 ms',
-    n: 4_000,
+    n: 2_000,
     files: true,
     contenders: [
       { name: 'concurrency: 40', program: 'fq/drain-ptq.js', settings: slow(40) },

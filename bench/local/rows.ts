@@ -33,7 +33,7 @@ export const LOCAL_ROWS: readonly Row[] = [
   {
     scope: 'local',
     title: 'CPU-bound tasks of about 5 ms',
-    n: 300,
+    n: 200,
     contenders: [
       { name: 'ptq, parallel: 2', program: 'local/spin-ptq.js', settings: { parallel: 2 } },
       { name: 'a plain loop', program: 'local/spin-loop.js' },

@@ -26,7 +26,7 @@ export const SQS_ROWS: readonly Row[] = [
   {
     scope: 'sqs',
     title: 'a sliceable sequence of no-op tasks inserted (a server that only confirms)',
-    n: 60_000,
+    n: 40_000,
     contenders: [
       { name: 'parallel: 2', ...slices(2) },
       { name: ONE, ...slices(0) },

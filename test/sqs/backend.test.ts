@@ -156,10 +156,11 @@ for (const kind of SERVER_KINDS) {
     test('counts what it can, and invents nothing', () =>
       withQueue({}, async backend => {
         await insertAll(backend, makeMessages(5))
-        const counts = await backend.counts()
+        let counts = await backend.counts()
+        // The numbers of SQS are approximate: local-aws-sqs takes a message for a delayed one in the millisecond it came in.
+        while (counts.delayed > 0) counts = await backend.counts()
         assert.equal(counts.enqueued, 5)
         assert.equal(counts.leased, 0)
-        assert.equal(counts.delayed, 0)
         assert.deepEqual([counts.inserted, counts.completed, counts.quarantined], [Number.NaN, Number.NaN, Number.NaN])
         await backend.lease({ seconds: 30, max: 2, waitSeconds: 0 })
         assert.equal((await backend.counts()).leased, 2)
