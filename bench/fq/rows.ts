@@ -47,6 +47,7 @@ export const FQ_ROWS: readonly Row[] = [
     contenders: [
       { name: 'ptq, parallel: 0', program: 'fq/drain-ptq.js', settings: { parallel: 0 } },
       { name: 'ptq, parallel: 1', program: 'fq/drain-ptq.js', settings: { parallel: 1 } },
+      { name: 'ptq, parallel: 2', program: 'fq/drain-ptq.js', settings: { parallel: 2 } },
       { name: LOOP, program: 'fq/drain-loop.js' },
       { name: 'Python', settings: { verb: 'drain', threads: 40 }, ...drainPython },
     ],
