@@ -2,33 +2,52 @@
  * The tasks that could be leased next: a bounded list, filled from one stream over the folder and shared by all leases of
  * this process.
  *
- * The list is ordered by the distance of the (uniformly random) id from a random point of the id space, so each process
- * walks a territory of its own. A name that is gone means that another process's territory begins: the walk skips 1, 2, 4,
- * … names until one is there again. What is skipped wrongly is found by a later reading.
+ * The list is ordered by the (uniformly random) ids and walked from a random point, so each process walks a territory of its
+ * own. A name that is gone means that another process's territory begins: the walk skips 1, 2, 4, … names until one is there
+ * again. What is skipped wrongly is found by a later reading.
  *
  * The stream over the folder stays open when the list is full and is read on when the list is used up, so a folder with
  * a million tasks is read once, not once for each list.
+ *
+ * Many workers would read the same names at the same time, and all but one in vain. So one that has lost a race reads its next
+ * list before the present one is used up, each at another point of it, and publishes what it read; those that come to
+ * their points later find that.
  */
 import { breathe } from './breathe.js'
 import type { FolderStream } from './file-system.js'
-import { availableOf, isClaim, parseName, placeOf, type TaskName } from './names.js'
+import type { Layout } from './layout.js'
+import { inOrder, NameList } from './name-list.js'
+import { availableOf, isClaim, parseName, type TaskName } from './names.js'
 import type { Pace } from './pace.js'
+import { pause } from './pause.js'
+import { SharedListing } from './shared-listing.js'
 
-// 32,768 names are 2 MB and are sorted in 3 ms. The last read may go over it by as much as one read gives.
-const LIST_LENGTH = 2 ** 15
+// A worker that has just come knows nothing of others: many of them would read long first lists in vain. 32,768 names are 2 MB
+// and are sorted in 3 ms. The last read may go over a length by as much as one read gives.
+const FIRST_LENGTH = 2 ** 12
+const LONGEST_LENGTH = 2 ** 15
 
-// A sort key is an exact double, of 53 bits: 36 for the place of an id, beside 16 for the index in the list.
-const PLACES = 2 ** 36
-const INDEXES = 2 ** 16
+// A list that somebody else is reading is looked for again after so long, and for so long by one that has nothing else.
+const PAUSE_MS = 10
+const LONGEST_WAIT_MS = 250
+
+/** Who found nothing in so many lists of others reads for itself: they may always be faster with what they publish. */
+const LISTS_IN_VAIN = 2
 
 export class Candidates {
   readonly #pace: Pace
   readonly #folder: string
+  readonly #shared: SharedListing
   readonly #nowSeconds: () => number
   readonly #onClaim: (claim: TaskName) => void
-  /** Names of tasks; each is taken apart when it is its turn: most of a list's names are gone by then. */
-  #list: string[] = []
-  #next = 0
+  /** Each name is taken apart when it is its turn: most of a list's names are gone by then. */
+  #list = new NameList([], false)
+  /** The list after this one, if it is there already. */
+  #following: NameList | undefined
+  /** Not before then is the next list looked for while there is one, by `performance.now()`. */
+  #lookFromMs = 0
+  /** Lists in a row that had no name that was there. */
+  #inVain = 0
   #skip = 1
   #walk = 0
   #breadth = Number.POSITIVE_INFINITY
@@ -41,9 +60,10 @@ export class Candidates {
    * @param nowSeconds the time that decides whether a task is free
    * @param onClaim told of names that are on their way to a lease
    */
-  constructor(pace: Pace, folder: string, nowSeconds: () => number, onClaim: (claim: TaskName) => void) {
+  constructor(pace: Pace, layout: Layout, nowSeconds: () => number, onClaim: (claim: TaskName) => void) {
     this.#pace = pace
-    this.#folder = folder
+    this.#folder = layout.queue
+    this.#shared = new SharedListing(pace, layout, nowSeconds)
     this.#nowSeconds = nowSeconds
     this.#onClaim = onClaim
   }
@@ -53,9 +73,14 @@ export class Candidates {
     return this.#readingsBegun
   }
 
-  /** Whether the list is used up, and a reading that began after `mark` has seen the whole folder. */
+  /** Whether all lists are used up, and a reading that began after `mark` has seen the whole folder. */
   readWhollySince(mark: number): boolean {
-    return this.#next >= this.#list.length && this.#readingsEnded > mark
+    return this.#list.isUsedUp && this.#following === undefined && this.#readingsEnded > mark
+  }
+
+  /** Whether it is time to `fill`, though there are names still. */
+  get isLow(): boolean {
+    return this.#list.isLow && this.#following === undefined && performance.now() > this.#lookFromMs
   }
 
   /** Which stretch between two leaps the next name belongs to. */
@@ -73,14 +98,22 @@ export class Candidates {
 
   /** The next name to try; `undefined`: the list is used up, `fill` it. */
   take(): TaskName | undefined {
-    const name = this.#list[this.#next]
-    if (name === undefined) return undefined
-    this.#next++
-    return parseName(name)
+    for (;;) {
+      const name = this.#list.take()
+      if (name === undefined) {
+        if (this.#following === undefined) return undefined
+        this.#walkOver(this.#following)
+        continue
+      }
+      const task = parseName(name)
+      // Another worker's listing may have lines that are no names.
+      if (task !== undefined && task.available <= this.#nowSeconds()) return task
+    }
   }
 
   /** A name of this walk was there: the walk goes on name by name. */
   won(walk: number): void {
+    this.#list.won++
     if (walk !== this.#walk) return
     this.#skip = 1
     this.#breadth++
@@ -91,16 +124,17 @@ export class Candidates {
    * all belong to the walk before the leap.
    */
   lost(walk: number): void {
+    this.#list.lost++
     if (walk !== this.#walk) return
     this.#walk++
     this.#breadth = 1
-    this.#next += this.#skip - 1
+    this.#list.skip(this.#skip - 1)
     this.#skip *= 2
   }
 
-  /** Fills the list from the folder. One reading at a time: callers share it. */
+  /** Gets the next list. One reading at a time: callers share it. */
   fill(): Promise<void> {
-    this.#reading ??= this.#read().finally(() => {
+    this.#reading ??= this.#getList().finally(() => {
       this.#reading = undefined
     })
     return this.#reading
@@ -112,14 +146,41 @@ export class Candidates {
     await this.#closeStream()
   }
 
-  async #read(): Promise<void> {
+  async #getList(): Promise<void> {
+    const isCrowded = this.#list.lost > 0
+    const isFirst = this.#readingsBegun === 0
+    const mayTake = (isFirst || isCrowded) && this.#inVain < LISTS_IN_VAIN
+    for (let waitedMs = 0; ; waitedMs += PAUSE_MS) {
+      const published = mayTake ? await this.#shared.take() : undefined
+      if (published !== undefined) {
+        this.#add(new NameList(published, false))
+        return
+      }
+      const isReader = isCrowded && (await this.#shared.begin())
+      if (!isCrowded || isReader || waitedMs >= LONGEST_WAIT_MS) {
+        await this.#read(isReader)
+        return
+      }
+      if (!this.#list.isUsedUp) {
+        this.#lookFromMs = performance.now() + PAUSE_MS
+        return
+      }
+      await pause(PAUSE_MS, [])
+    }
+  }
+
+  async #read(isReader: boolean): Promise<void> {
     if (this.#stream === undefined) {
       this.#readingsBegun++
       this.#stream = await this.#pace.calls.openFolder(this.#folder)
     }
+    // One whose stream is behind meets the names again that all are walking over.
+    const walked = isReader ? this.#list.toSet() : new Set<string>()
     const found: string[] = []
     let sawAll = false
-    while (found.length < LIST_LENGTH && !sawAll) {
+    let leftOut = false
+    const length = isReader ? LONGEST_LENGTH : Math.min(LONGEST_LENGTH, Math.max(FIRST_LENGTH, 2 * this.#list.length))
+    while (found.length < length && !sawAll) {
       const names = (await this.#stream?.read()) ?? []
       if (names.length === 0) {
         sawAll = true
@@ -129,18 +190,19 @@ export class Candidates {
       for (const name of names) {
         const available = availableOf(name)
         if (available === undefined) continue
-        if (available <= now) found.push(name)
-        else if (isClaim(available)) this.#sawClaim(name)
+        if (available <= now) {
+          if (walked.has(name)) leftOut = true
+          else found.push(name)
+        } else if (isClaim(available)) this.#sawClaim(name)
       }
       const turn = breathe(performance.now())
       if (turn !== undefined) await turn
     }
-    this.#list = this.#order(found)
-    this.#next = 0
-    this.#skip = 1
-    this.#walk++
+    const ordered = inOrder(found)
+    if (isReader) await this.#shared.publish(ordered)
+    this.#add(new NameList(ordered, isReader))
     // Not before the list is there: others ask in the meantime whether all of the folder was tried.
-    if (sawAll) this.#readingsEnded = this.#readingsBegun
+    if (sawAll && !leftOut) this.#readingsEnded = this.#readingsBegun
   }
 
   #sawClaim(name: string): void {
@@ -154,19 +216,17 @@ export class Candidates {
     await stream?.close()
   }
 
-  // Sorts numbers without a comparison function, five times as fast: the distance above, the index in the list below.
-  #order(found: readonly string[]): string[] {
-    const point = Math.floor(Math.random() * PLACES)
-    const keys = new Float64Array(found.length)
-    found.forEach((name, index) => {
-      keys[index] = ((placeOf(name) - point + PLACES) % PLACES) * INDEXES + index
-    })
-    keys.sort()
-    const ordered: string[] = []
-    for (const key of keys) {
-      const name = found[key % INDEXES]
-      if (name !== undefined) ordered.push(name)
-    }
-    return ordered
+  #add(list: NameList): void {
+    if (this.#list.isUsedUp) this.#walkOver(list)
+    else this.#following = list
+  }
+
+  #walkOver(list: NameList): void {
+    if (this.#list.length > 0) this.#inVain = this.#list.won === 0 ? this.#inVain + 1 : 0
+    this.#list = list
+    this.#following = undefined
+    this.#lookFromMs = 0
+    this.#skip = 1
+    this.#walk++
   }
 }

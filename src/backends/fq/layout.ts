@@ -25,6 +25,8 @@ export interface Layout {
   readonly workers: string
   /** One folder an upload that may be taken up again: its journal. */
   readonly uploads: string
+  /** Names that a worker has read, for the others. */
+  readonly listing: string
   /** One zero byte a completion. */
   readonly completions: string
   /** The number of inserted tasks, decimal text. */
@@ -53,6 +55,7 @@ export function layoutOf(root: string): Layout {
     arriving: join(root, 'arriving'),
     workers: join(root, 'workers'),
     uploads: join(root, 'uploads'),
+    listing: join(root, 'listing'),
     completions: join(root, 'completions'),
     insertions: join(root, 'insertions'),
     insertionsLock: join(root, 'insertions.lock'),

@@ -45,7 +45,7 @@ export class Leasing {
     this.#queue = queue
     this.#unfit = unfit
     const nowSeconds = () => queue.clock.nowSeconds
-    this.#candidates = new Candidates(queue.pace, queue.layout.queue, nowSeconds, claim => this.#claims.saw(claim))
+    this.#candidates = new Candidates(queue.pace, queue.layout, nowSeconds, claim => this.#claims.saw(claim))
   }
 
   async lease({ seconds, max, waitSeconds, signal }: LeaseOptions): Promise<Lease[]> {
@@ -96,6 +96,7 @@ export class Leasing {
     const step = (): Awaitable<boolean> => {
       if (isEnough()) return false
       if (this.#racing >= this.#candidates.breadth) return this.#raceEnds()
+      if (this.#candidates.isLow) return this.#candidates.fill().then(goOn)
       const candidate = this.#candidates.take()
       if (candidate !== undefined) {
         wanted--

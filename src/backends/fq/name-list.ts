@@ -1,0 +1,76 @@
+/** A list of names in the order of the (uniformly random) ids, walked from a random point: each process has a territory of its own. */
+import { placeOf } from './names.js'
+
+// The part of a list after which the next one is looked for. A fifth: its territories are walked through, and leaps begin; sooner,
+// the next list would have the same names as this one. Who has read the present list comes first, since its stream is past these
+// names; the others are there in case that it is slow, or dead.
+const READER_LOOKS_FROM = 0.2
+const OTHERS_LOOK_FROM = 0.5
+const OTHERS_LOOK_UNTIL = 0.75
+
+/** A list that is shorter is read again in no time. */
+const LEAST_TO_LOOK_AHEAD = 1_024
+
+// A sort key is an exact double, of 53 bits: 36 for the place of an id, beside 16 for the index in the list.
+const INDEXES = 2 ** 16
+
+export class NameList {
+  readonly length: number
+  readonly #names: readonly string[]
+  readonly #lookFrom: number
+  #next = 0
+  /** Names of this list that were there. */
+  won = 0
+  /** Names of this list that were gone: other workers walk here too. */
+  lost = 0
+
+  /**
+   * @param ordered names, as {@link inOrder} gives them
+   * @param isOwn whether this process has read them for others
+   */
+  constructor(ordered: readonly string[], isOwn: boolean) {
+    const start = Math.floor(Math.random() * ordered.length)
+    const part = OTHERS_LOOK_FROM + Math.random() * (OTHERS_LOOK_UNTIL - OTHERS_LOOK_FROM)
+    this.length = ordered.length
+    this.#names = [...ordered.slice(start), ...ordered.slice(0, start)]
+    this.#lookFrom = this.length < LEAST_TO_LOOK_AHEAD ? this.length : this.length * (isOwn ? READER_LOOKS_FROM : part)
+  }
+
+  get isUsedUp(): boolean {
+    return this.#next >= this.length
+  }
+
+  /** Whether others walk here too, and what is left will be gone soon. */
+  get isLow(): boolean {
+    return this.lost > 0 && this.#next >= this.#lookFrom && !this.isUsedUp
+  }
+
+  /** The next name; `undefined`: the list is used up. */
+  take(): string | undefined {
+    return this.#names[this.#next++]
+  }
+
+  toSet(): Set<string> {
+    return new Set(this.#names)
+  }
+
+  skip(names: number): void {
+    this.#next += names
+  }
+}
+
+/** Names of tasks in the order of their ids. Sorts numbers without a comparison function, five times as fast. */
+export function inOrder(names: readonly string[]): string[] {
+  const keys = new Float64Array(names.length)
+  // The place above, the index in the list below.
+  names.forEach((name, index) => {
+    keys[index] = placeOf(name) * INDEXES + index
+  })
+  keys.sort()
+  const ordered: string[] = []
+  for (const key of keys) {
+    const name = names[key % INDEXES]
+    if (name !== undefined) ordered.push(name)
+  }
+  return ordered
+}

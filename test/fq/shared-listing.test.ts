@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { Backend, Lease } from '#ptq/backend.js'
+import type { FileQueueOptions } from '#ptq/backends/fq/index.js'
+import { nameOf, parseName } from '#ptq/backends/fq/names.js'
+import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
+import { fastDisk, inFolder, openQueue } from './folder.js'
+import { insert, leaseNow, namesIn } from './messages.js'
+import { interfered, settableClock, systemError } from './test-files.js'
+
+const TASKS = 12_000
+
+/** Counts the names that are read from folders. */
+function countingNames() {
+  const counted = { names: 0 }
+  const { blocking } = nodeFileSystem
+  const fileSystem = {
+    ...nodeFileSystem,
+    blocking: {
+      ...blocking,
+      openFolder(path: string) {
+        const folder = blocking.openFolder(path)
+        assert.ok(!(folder instanceof Promise), 'blocking calls have no promises')
+        return (
+          folder && {
+            read() {
+              const names = folder.read()
+              assert.ok(!(names instanceof Promise), 'blocking calls have no promises')
+              counted.names += names.length
+              return names
+            },
+            close: () => folder.close(),
+          }
+        )
+      },
+    },
+  }
+  return { counted, fileSystem }
+}
+
+/** Leases and deletes until nothing is left; the ids in their order. */
+async function drain(queue: Backend, max = 100): Promise<string[]> {
+  const ids: string[] = []
+  for (let leases = await leaseNow(queue, max); leases.length > 0; leases = await leaseNow(queue, max)) {
+    assert.deepEqual(await queue.delete(leases, { tally: true }), [])
+    ids.push(...leases.map(({ id }) => id))
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  return ids
+}
+
+/** Runs `work` on a queue with 12,000 tasks and two workers that have read the same first list and taken a task each. */
+function inCrowdedQueue(
+  work: (parts: { root: string; first: Backend; second: Backend; held: Lease[]; listing: string }) => Promise<void>,
+  options: FileQueueOptions = {},
+): Promise<void> {
+  return inFolder(async folder => {
+    const root = join(folder, 'queue-of-test')
+    await using first = await openQueue(root, options)
+    await using second = await openQueue(root, options)
+    await insert(first.queue, TASKS)
+    const held = [...(await leaseNow(first.queue)), ...(await leaseNow(second.queue))]
+    await work({ root, first: first.queue, second: second.queue, held, listing: join(root, 'listing') })
+  }, fastDisk)
+}
+
+/** The first takes 3,000 tasks, of which the second meets some that are gone, so that it knows of other workers. */
+async function meet(first: Backend, second: Backend): Promise<Lease[]> {
+  return [...(await leaseNow(first, 3_000)), ...(await leaseNow(second, 3_000))]
+}
+
+test('of eight workers one reads the folder for all, and each task is leased once', () =>
+  inFolder(async folder => {
+    const root = join(folder, 'queue-of-test')
+    await using inserter = await openQueue(root)
+    const inserted = (await insert(inserter.queue, 40_000)).map(({ id }) => id)
+    const { counted, fileSystem } = countingNames()
+    const workers = await Promise.all(Array.from({ length: 8 }, () => openQueue(root, { fileSystem })))
+    const drained = await Promise.all(workers.map(({ queue }) => drain(queue)))
+    await Promise.all(workers.map(({ queue }) => queue.close()))
+    assert.deepEqual(drained.flat().sort(), inserted.sort())
+    // Eight for each task without sharing: each worker would read each name.
+    assert.ok(counted.names < 4 * inserted.length, `${counted.names} names read for ${inserted.length} tasks`)
+    assert.deepEqual(namesIn(root, 'staging'), [])
+  }, fastDisk))
+
+test('a new worker takes what another has published, and needs not read the folder', () =>
+  inCrowdedQueue(async ({ root, first, second, held, listing }) => {
+    held.push(...(await meet(first, second)))
+    const names = readFileSync(listing, 'utf8').split('\n')
+    assert.ok(names.length > 1_024 && names.every(name => parseName(name)?.available === 0), `${names.length} names`)
+    const { counted, fileSystem } = countingNames()
+    await using third = await openQueue(root, { fileSystem })
+    held.push(...(await leaseNow(third.queue, 500)))
+    assert.equal(counted.names, 0)
+    const rest = await drain(third.queue)
+    assert.equal(new Set([...held.map(({ id }) => id), ...rest]).size, TASKS)
+    assert.equal(held.length + rest.length, TASKS)
+  }))
+
+test('a published name is a hint: what is held, delayed, gone or no name is passed over', () =>
+  inFolder(async folder => {
+    const root = join(folder, 'queue-of-test')
+    await using owner = await openQueue(root)
+    await insert(owner.queue, 20)
+    const [held] = await leaseNow(owner.queue)
+    await insert(owner.queue, 1, 3600)
+    const [there] = namesIn(root, 'queue').filter(name => name.startsWith('0--'))
+    assert.ok(held && there)
+    const future = namesIn(root, 'queue').filter(name => !name.startsWith('0--'))
+    assert.equal(future.length, 2)
+    const gone = Array.from({ length: 50 }, () => nameOf(0, crypto.randomUUID()))
+    const lines = ['', '../../etc/passwd', 'no name', `${there}/..`, '\0', ...future, ...gone, there, there]
+    writeFileSync(join(root, 'listing'), lines.join('\n'))
+    await using other = await openQueue(root)
+    assert.equal((await drain(other.queue)).length, 19)
+    assert.deepEqual(namesIn(root, 'queue'), future)
+    assert.deepEqual(await owner.queue.delete([held], { tally: true }), [])
+  }))
+
+for (const [what, put] of [
+  ['a folder', (path: string) => mkdirSync(path)],
+  ['a link', (path: string) => symlinkSync('/etc/passwd', path)],
+  ['a link to nothing', (path: string) => symlinkSync('nowhere', path)],
+  ['a pipe without a writer', (path: string) => void execFileSync('mkfifo', [path])],
+  [
+    'a file of 3 GB',
+    (path: string) => {
+      writeFileSync(path, '')
+      truncateSync(path, 3 * 2 ** 30)
+    },
+  ],
+] as const) {
+  test(`${what} in the place of the listing, or of the one that is made, stops nobody`, () =>
+    inCrowdedQueue(async ({ root, first, second, held, listing }) => {
+      put(listing)
+      put(join(root, 'staging', 'listing'))
+      held.push(...(await meet(first, second)))
+      await using third = await openQueue(root)
+      const [ours, others] = await Promise.all([drain(third.queue), drain(second)])
+      assert.equal(held.length + ours.length + others.length, TASKS)
+    }))
+}
+
+test('who died while it read for the others is waited for, but not long, and another takes its place', () =>
+  inCrowdedQueue(async ({ root, first, second, held, listing }) => {
+    const begun = join(root, 'staging', 'listing')
+    writeFileSync(begun, '')
+    held.push(...(await meet(first, second)))
+    assert.ok(!existsSync(listing), 'nobody writes while another may be reading')
+    utimesSync(begun, Date.now() / 1000 - 60, Date.now() / 1000 - 60)
+    held.push(...(await meet(first, second)))
+    assert.ok(existsSync(listing) && !existsSync(begun))
+    assert.equal(held.length + (await drain(first)).length + (await drain(second)).length, TASKS)
+  }))
+
+test('where no listing can be written each worker reads for itself', () => {
+  const fileSystem = interfered({
+    blocking: (call, path) => {
+      if (call === 'write' && path.endsWith('staging/listing')) throw systemError('ENOSPC', path)
+    },
+  })
+  return inCrowdedQueue(
+    async ({ root, first, second, held, listing }) => {
+      held.push(...(await meet(first, second)))
+      const [ours, others] = await Promise.all([drain(first), drain(second)])
+      assert.equal(held.length + ours.length + others.length, TASKS)
+      assert.ok(!existsSync(listing))
+      assert.deepEqual(namesIn(root, 'staging'), [])
+    },
+    { fileSystem },
+  )
+})
+
+test('in a queue that Python made, which has no folder for what is being written, workers share all the same', () =>
+  inCrowdedQueue(async ({ root, first, second, held, listing }) => {
+    rmSync(join(root, 'staging'), { recursive: true })
+    held.push(...(await meet(first, second)))
+    assert.ok(existsSync(listing))
+    assert.equal(held.length + (await drain(first)).length, TASKS)
+  }))
+
+test('an old listing is not taken: most of it is gone', () => {
+  const { clock, options } = settableClock(Date.now() / 1000)
+  return inFolder(async folder => {
+    const root = join(folder, 'queue-of-test')
+    await using first = await openQueue(root, options)
+    await insert(first.queue, 10)
+    let lost = 0
+    const gone = Array.from({ length: 2_000 }, () => nameOf(0, crypto.randomUUID()))
+    writeFileSync(join(root, 'listing'), gone.join('\n'))
+    const { blocking } = options.fileSystem
+    const rename: typeof blocking.rename = (from, to) => {
+      const won = blocking.rename(from, to)
+      if (won === false) lost++
+      return won
+    }
+    clock.seconds += 120
+    await using second = await openQueue(root, {
+      ...options,
+      fileSystem: { ...options.fileSystem, blocking: { ...blocking, rename } },
+    })
+    assert.equal((await drain(second.queue)).length, 10)
+    assert.equal(lost, 0)
+  })
+})
+
+test('a purge removes the listing', () =>
+  inCrowdedQueue(async ({ first, second, listing }) => {
+    await meet(first, second)
+    assert.ok(existsSync(listing))
+    await first.purge({ native: false })
+    assert.ok(!existsSync(listing))
+    assert.deepEqual(await leaseNow(second), [])
+  }))
