@@ -73,9 +73,9 @@ export class Candidates {
     return this.#readingsBegun
   }
 
-  /** Whether all lists are used up, and a reading that began after `mark` has seen the whole folder. */
+  /** Whether the last list is used up, and a reading that began after `mark` has seen the whole folder. */
   readWhollySince(mark: number): boolean {
-    return this.#list.isUsedUp && this.#following === undefined && this.#readingsEnded > mark
+    return this.#list.isUsedUp && this.#readingsEnded > mark
   }
 
   /** Whether it is time to `fill`, though there are names still. */
