@@ -8,8 +8,8 @@ import { DEFAULT_PLACE, measureRow } from './measure.js'
 import type { Row } from './row.js'
 import { SLICE_ROWS } from './slices/rows.js'
 import { SQS_ROWS } from './sqs/rows.js'
-import { formatRow } from './table.js'
-import { judge } from './target.js'
+import { formatRow, formatSummary } from './table.js'
+import { judge, type Verdict } from './target.js'
 
 const ROWS: readonly Row[] = [...LOCAL_ROWS, ...FQ_ROWS, ...SQS_ROWS, ...SLICE_ROWS, ...LATENCY_ROWS]
 
@@ -67,12 +67,15 @@ async function main(): Promise<void> {
   const onRound = (name: string) => {
     if (process.stderr.isTTY) process.stderr.write(`\x1b[2K\r${name}`)
   }
+  const all: Verdict[] = []
   for (const row of rows) {
     const result = await measureRow(row, { n, rounds, place, onRound })
     if (process.stderr.isTTY) process.stderr.write('\x1b[2K\r')
     const verdicts = judge(result)
+    all.push(...verdicts)
     console.log(json ? JSON.stringify(jsonRow(result, verdicts)) : formatRow(result, verdicts))
   }
+  if (!json) console.log(formatSummary(all))
 }
 
 try {

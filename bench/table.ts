@@ -27,11 +27,21 @@ const rate = (result: Result | undefined): number => result?.tasksPerSecond ?? N
 /** A row with its contenders, one a line, and its targets. */
 export function formatRow({ row, place, results }: RowResult, verdicts: readonly Verdict[]): string {
   const lines = results.map(result => COLUMNS.map(([, cell]) => cell(result, results[0])))
-  const judged = verdicts.map(
-    ({ target, measured, reached }) => `  ${reached ? 'reached' : 'MISSED '}  ${target}: ${short(measured)}`,
-  )
+  const judged = verdicts.map(({ target, measured, reached }) => {
+    if (reached === undefined) return `  not measured  ${target}`
+    return `  ${reached ? 'reached' : 'MISSED '}  ${target}: ${short(measured)}`
+  })
   const where = row.files ? ` (in ${place})` : ''
   return [`${row.scope}: ${row.title}${where}`, ...align(lines), ...judged, ''].join('\n')
+}
+
+/** How many targets of all rows were reached. */
+export function formatSummary(verdicts: readonly Verdict[]): string {
+  const having = (wanted: boolean | undefined) => verdicts.filter(({ reached }) => reached === wanted).length
+  const absent = having(undefined)
+  const why = process.env.PTQ_PYTHON === undefined ? ' (Python: set PTQ_PYTHON)' : ''
+  const rest = absent === 0 ? '' : `, ${absent} not measured${why}`
+  return `${verdicts.length} targets: ${having(true)} reached, ${having(false)} missed${rest}`
 }
 
 function align(lines: readonly (readonly string[])[]): string[] {

@@ -7,23 +7,27 @@ export interface Verdict {
   readonly target: string
   /** What was measured, in the target's unit. */
   readonly measured: number
-  readonly reached: boolean
+  /** `undefined`: it was not measured, as a rival is not on this machine. */
+  readonly reached: boolean | undefined
 }
 
 /** @throws Error if the row has no contender */
 export function judge({ row, results }: RowResult): Verdict[] {
   const [ours] = results
   if (ours === undefined) throw new Error(`Expected "${row.title}" to have a contender`)
-  return row.targets.map(target => judgeOne(target, ours, results))
+  return row.targets.map(target => {
+    const verdict = judgeOne(target, ours, results)
+    return Number.isNaN(verdict.measured) ? { ...verdict, reached: undefined } : verdict
+  })
 }
 
+/** NaN: not measured. */
 function judgeOne(target: Target, ours: Result, results: readonly Result[]): Verdict {
   const named = (name: string) => results.find(({ contender }) => contender === name)
   switch (target.kind) {
     case 'times': {
       const contender = target.contender === undefined ? ours : named(target.contender)
       const rival = named(target.rival)
-      // A rival that isn't there (Python) leaves the promise unproved: NaN reaches nothing.
       const measured = (contender?.tasksPerSecond ?? Number.NaN) / (rival?.tasksPerSecond ?? Number.NaN)
       const words = `${target.contender === undefined ? '' : `${target.contender} `}at least ${target.atLeast} × ${target.rival}`
       return { target: words, measured, reached: measured >= target.atLeast }

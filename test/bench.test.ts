@@ -36,12 +36,19 @@ describe('the bench', () => {
           if (contender.endsWith('workers')) assert.ok(more.lostRenames >= 0 && more.lostRenames < 1, contender)
         }
         for (const { measured, reached } of verdicts) {
-          // NaN: the rival is Python, which isn't there.
-          assert.ok(typeof reached === 'boolean' && (measured === null || Number.isFinite(measured)))
+          // Not measured: the rival is Python, which isn't there.
+          assert.equal(typeof reached, measured === null ? 'undefined' : 'boolean')
         }
       }
     })
   }
+
+  it('says for people what was reached, missed and not measured', () => {
+    const { stdout, status } = bench('--scope', 'fq', '--n', '40', '--rounds', '1')
+    assert.equal(status, 0)
+    assert.match(stdout, /^ {2}not measured {2}at least 6 × Python, 40 threads$/m)
+    assert.match(stdout, /\n\d+ targets: \d+ reached, \d+ missed, 2 not measured \(Python: set PTQ_PYTHON\)\n$/)
+  })
 
   it('refuses a scope without rows and a count that is none, and says how it is used', () => {
     for (const args of [['--scope', 'nothing'], ['--n', '0'], ['--rounds', 'x'], ['--what']]) {

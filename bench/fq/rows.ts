@@ -20,6 +20,7 @@ const loops = (processes: number) => ({
   name: processes === 1 ? '1 bare loop' : `${processes} bare loops`,
   program: 'fq/drain-processes.js',
   settings: { processes, bare: 1 },
+  share: 0.5,
 })
 
 export const FQ_ROWS: readonly Row[] = [
@@ -60,7 +61,8 @@ export const FQ_ROWS: readonly Row[] = [
   {
     scope: 'fq',
     title: 'one queue drained by worker processes that are there already',
-    n: 60_000,
+    // Eight of them get 15,000 tasks each, and as many to get warm.
+    n: 120_000,
     files: true,
     contenders: [workers(2), workers(1), workers(8), loops(1), loops(2), loops(8)],
     targets: [
