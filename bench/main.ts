@@ -16,7 +16,7 @@ const ROWS: readonly Row[] = [...LOCAL_ROWS, ...FQ_ROWS, ...SQS_ROWS, ...SLICE_R
 const USAGE = `Usage: npm run bench -- [options]
   --scope NAME   only these rows (${[...new Set(ROWS.map(({ scope }) => scope))].join(', ')}); repeated or with commas
   --n COUNT      tasks in each row, instead of its own number
-  --rounds COUNT how often each contender runs; medians are shown (default 3; 1 for large rows and those without a target)
+  --rounds COUNT how often each contender runs; medians are shown (default 3; 1 in large rows, and for who is in no target)
   --large        also the rows with a million queued tasks: ten minutes, 5 GB in --dir (fq)
   --dir PATH     where cases write, each in a new directory (default: ${DEFAULT_PLACE})
   --json         print JSON, one row a line

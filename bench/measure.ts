@@ -36,22 +36,32 @@ export interface RowResult {
 /** Memory where there is a filesystem in it: disks differ, and slow down for a while after many deletions. */
 export const DEFAULT_PLACE = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
-/** How often each contender runs: medians need three; a row without a target, or a large one, has patience for one. */
-const roundsOf = ({ large, targets }: Row) => (large || targets.length === 0 ? 1 : 3)
+/** How often a contender runs. Medians need three; for who is in no target, and in large rows, once has to do. */
+function roundsOf({ large, contenders, targets }: Row, contender: Contender): number {
+  const isJudged = targets.some(target => {
+    const ours = 'contender' in target ? target.contender : undefined
+    const rival = 'rival' in target ? target.rival : undefined
+    return contender.name === (ours ?? contenders[0]?.name) || contender.name === rival
+  })
+  return isJudged && !large ? 3 : 1
+}
 
 /** @param settings `n`, `rounds`: instead of the row's own; `place`: where the cases may write */
 export async function measureRow(
   row: Row,
   settings: { n: number | undefined; rounds: number | undefined; place: string; onRound(name: string): void },
 ): Promise<RowResult> {
-  const rounds = settings.rounds ?? roundsOf(row)
+  const roundsFor = (contender: Contender) => settings.rounds ?? roundsOf(row, contender)
   const python = process.env.PTQ_PYTHON
   const contenders = row.contenders.filter(({ program }) => python !== undefined || !program.endsWith('.py'))
   const tasksOf = (contender: Contender) => Math.max(1, Math.round((settings.n ?? row.n) * (contender.share ?? 1)))
   const measured = new Map<Contender, Measurement[]>(contenders.map(contender => [contender, []]))
   // Round by round, not contender by contender: what else the machine does then hits all of them alike.
-  for (let round = 0; round < rounds; round++) {
+  const most = Math.max(...contenders.map(roundsFor))
+  for (let round = 0; round < most; round++) {
     for (const [contender, measurements] of measured) {
+      const rounds = roundsFor(contender)
+      if (round >= rounds) continue
       settings.onRound(`${row.title}: ${contender.name}, round ${round + 1} of ${rounds}`)
       measurements.push(await measureOnce(contender, tasksOf(contender), settings.place))
     }

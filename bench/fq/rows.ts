@@ -61,8 +61,8 @@ export const FQ_ROWS: readonly Row[] = [
   {
     scope: 'fq',
     title: 'one queue drained by worker processes that are there already',
-    // Eight of them get 15,000 tasks each, and as many to get warm.
-    n: 120_000,
+    // Eight of them get 12,500 tasks each, and as many to get warm.
+    n: 100_000,
     files: true,
     contenders: [workers(2), workers(1), workers(8), loops(1), loops(2), loops(8)],
     targets: [

@@ -14,7 +14,7 @@ export const SLICE_ROWS: readonly Row[] = [
   {
     scope: 'slices',
     title: 'a sliceable sequence of no-op tasks into a file queue',
-    n: 200_000,
+    n: 150_000,
     files: true,
     contenders: [by(2), by(0)],
     targets: [
