@@ -2,8 +2,11 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import {
   existsSync,
+  linkSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -13,9 +16,13 @@ import {
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Backend, Lease } from '#ptq/backend.js'
+import { Candidates } from '#ptq/backends/fq/candidates.js'
+import type { FileCalls } from '#ptq/backends/fq/file-system.js'
 import type { FileQueueOptions } from '#ptq/backends/fq/index.js'
+import { layoutOf } from '#ptq/backends/fq/layout.js'
 import { nameOf, parseName } from '#ptq/backends/fq/names.js'
 import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
+import { Pace } from '#ptq/backends/fq/pace.js'
 import { fastDisk, inFolder, openQueue } from './folder.js'
 import { insert, leaseNow, namesIn } from './messages.js'
 import { interfered, settableClock, systemError } from './test-files.js'
@@ -125,6 +132,59 @@ test('what a leap skipped is found by the same call, though the list that it is 
     }
   }, fastDisk))
 
+test('what was leapt over in the last list is looked for before a call says that nothing is there', () =>
+  inFolder(async folder => {
+    const root = join(folder, 'queue-of-test')
+    await using inserter = await openQueue(root)
+    await insert(inserter.queue, 100)
+    const { blocking } = nodeFileSystem
+    let races = 0
+    // In the first list somebody else takes whatever is tried.
+    const rename: typeof blocking.rename = (from, to) => {
+      if (from.includes('/queue/0--') && ++races <= 7) renameSync(from, from.replace('/0--', '/9999999999--'))
+      return blocking.rename(from, to)
+    }
+    await using unlucky = await openQueue(root, {
+      fileSystem: { ...nodeFileSystem, blocking: { ...blocking, rename } },
+    })
+    assert.equal((await leaseNow(unlucky.queue, 1)).length, 1)
+  }))
+
+test('names that are left out of what is read for others are read again before a call says that nothing is there', async () => {
+  const names = (count: number) => Array.from({ length: count }, () => nameOf(0, crypto.randomUUID()))
+  const queue = { names: names(1_500) }
+  const blocking: FileCalls = {
+    ...nodeFileSystem.blocking,
+    openFolder() {
+      const left = [...queue.names]
+      return { read: () => left.splice(0, 1_024), close: () => undefined }
+    },
+    stat: () => undefined,
+    write: () => undefined,
+    unlink: () => true,
+    rename: () => true,
+  }
+  const pace = new Pace({ ...nodeFileSystem, blocking }, { concurrency: 1, durable: false, label: 'in memory' })
+  const candidates = new Candidates(
+    pace,
+    layoutOf('/queue-of-test'),
+    () => Date.now() / 1000,
+    () => undefined,
+  )
+  assert.equal(await candidates.fill(), true)
+  // All of it is gone, so this worker is in a crowd; then it is back, with far more than one list.
+  for (let task = candidates.take(); task !== undefined; task = candidates.take()) candidates.lost(candidates.walk)
+  queue.names = [...queue.names, ...names(40_000)]
+  const mark = candidates.readingsBegun
+  const offered = new Set<string>()
+  while (!candidates.readWhollySince(mark)) {
+    const task = candidates.take()
+    if (task === undefined) await candidates.fill()
+    else offered.add(task.name)
+  }
+  assert.equal(offered.size, 41_500)
+})
+
 test('a published name is a hint: what is held, delayed, gone or no name is passed over', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
@@ -184,7 +244,7 @@ test('who died while it read for the others is waited for, but not long, and ano
 test('where no listing can be written each worker reads for itself', () => {
   const fileSystem = interfered({
     blocking: (call, path) => {
-      if (call === 'write' && path.endsWith('staging/listing')) throw systemError('ENOSPC', path)
+      if (call === 'write' && path.includes('staging/listing')) throw systemError('ENOSPC', path)
     },
   })
   return inCrowdedQueue(
@@ -206,6 +266,83 @@ test('in a queue that Python made, which has no folder for what is being written
     assert.ok(existsSync(listing))
     assert.equal(held.length + (await drain(first)).length, TASKS)
   }))
+
+for (const hours of [-1, 1]) {
+  test(`a reader whose file has a time ${hours} h off is taken for dead`, () =>
+    inCrowdedQueue(async ({ root, first, second, held, listing }) => {
+      const begun = join(root, 'staging', 'listing')
+      writeFileSync(begun, '')
+      utimesSync(begun, Date.now() / 1000 + hours * 3600, Date.now() / 1000 + hours * 3600)
+      held.push(...(await meet(first, second)))
+      assert.ok(existsSync(listing) && !existsSync(begun))
+    }))
+}
+
+test('a file that is linked to the place of the listing, or of the one that is made, stays as it is', () =>
+  inCrowdedQueue(async ({ root, first, second, held, listing }) => {
+    const precious = join(root, '..', 'precious')
+    writeFileSync(precious, 'precious')
+    linkSync(precious, listing)
+    linkSync(precious, join(root, 'staging', 'listing'))
+    utimesSync(precious, Date.now() / 1000 - 60, Date.now() / 1000 - 60)
+    held.push(...(await meet(first, second)))
+    assert.equal(held.length + (await drain(first)).length + (await drain(second)).length, TASKS)
+    assert.ok(lstatSync(listing).size > 100_000)
+    assert.equal(readFileSync(precious, 'utf8'), 'precious')
+  }))
+
+test('a reading for others that fails leaves nothing behind, and ends no call that has names still', () => {
+  let isBroken = false
+  const fileSystem = interfered({
+    blocking: (call, path) => {
+      if (isBroken && call === 'openFolder') throw systemError('EMFILE', path)
+    },
+  })
+  return inFolder(async folder => {
+    const root = join(folder, 'queue-of-test')
+    await using first = await openQueue(root)
+    await using second = await openQueue(root, { fileSystem })
+    await insert(first.queue, 3_000)
+    const held = await leaseNow(second.queue)
+    held.push(...(await leaseNow(first.queue, 1_500)))
+    isBroken = true
+    const leases = await leaseNow(second.queue, 3_000)
+    assert.ok(leases.length > 0)
+    assert.deepEqual(namesIn(root, 'staging'), [])
+    await assert.rejects(leaseNow(second.queue), /Leasing failed in fq:.*EMFILE/)
+    isBroken = false
+    assert.equal(held.length + leases.length + (await drain(second.queue)).length, 3_000)
+  }, fastDisk)
+})
+
+test('who has leased something does not wait for a reader, and an abort ends the wait of who has not', () => {
+  const looks = { atMarker: 0 }
+  const stopping = new AbortController()
+  const fileSystem = interfered({
+    blocking: (call, path) => {
+      if (call !== 'write' || !path.endsWith('/staging/listing')) return
+      looks.atMarker++
+      if (looks.atMarker === 3) stopping.abort()
+    },
+  })
+  return inFolder(async folder => {
+    const root = join(folder, 'queue-of-test')
+    await using first = await openQueue(root)
+    await using second = await openQueue(root, { fileSystem })
+    await insert(first.queue, 3_000)
+    const held = await leaseNow(second.queue)
+    writeFileSync(join(root, 'staging', 'listing'), '')
+    held.push(...(await leaseNow(first.queue, 2_000)))
+    held.push(...(await leaseNow(second.queue, 3_000)))
+    // One that waits looks every ten milliseconds, for a quarter of a second.
+    assert.ok(held.length > 2_001 && looks.atMarker < 12, `${looks.atMarker} looks by who had tasks in hand`)
+    held.push(...(await leaseNow(first.queue, 3_000)))
+    const waitSeconds = 600
+    looks.atMarker = 0
+    assert.deepEqual(await second.queue.lease({ seconds: 60, max: 1, waitSeconds, signal: stopping.signal }), [])
+    assert.equal(held.length, 3_000)
+  }, fastDisk)
+})
 
 test('an old listing is not taken: most of it is gone', () => {
   const { clock, options } = settableClock(Date.now() / 1000)
@@ -232,11 +369,16 @@ test('an old listing is not taken: most of it is gone', () => {
   })
 })
 
-test('a purge removes the listing', () =>
+test('a purge removes the listing, also a folder in its place', () =>
   inCrowdedQueue(async ({ first, second, listing }) => {
     await meet(first, second)
     assert.ok(existsSync(listing))
     await first.purge({ native: false })
     assert.ok(!existsSync(listing))
     assert.deepEqual(await leaseNow(second), [])
+    mkdirSync(join(listing, 'folder'), { recursive: true })
+    await first.addInserted?.(3)
+    await first.purge({ native: false })
+    assert.ok(!existsSync(listing))
+    assert.equal((await first.counts()).inserted, 0)
   }))

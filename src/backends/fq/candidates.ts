@@ -19,20 +19,28 @@ import type { Layout } from './layout.js'
 import { inOrder, NameList } from './name-list.js'
 import { availableOf, isClaim, parseName, type TaskName } from './names.js'
 import type { Pace } from './pace.js'
-import { pause } from './pause.js'
 import { SharedListing } from './shared-listing.js'
 
-// A worker that has just come knows nothing of others: many of them would read long first lists in vain. 32,768 names are 2 MB
-// and are sorted in 3 ms. The last read may go over a length by as much as one read gives.
-const FIRST_LENGTH = 2 ** 12
-const LONGEST_LENGTH = 2 ** 15
+// A worker that has just come knows nothing of others, and one beside a reader needs names only until that one publishes: many
+// of them would read long lists in vain. 32,768 names are 2 MB. The last read may go over a length by as much as one read gives.
+const SHORT_LENGTH = 2 ** 12
+const LONG_LENGTH = 2 ** 15
 
-// A list that somebody else is reading is looked for again after so long, and for so long by one that has nothing else.
-const PAUSE_MS = 10
+/** A list that somebody else is reading is looked for again after so long, and one after a fault. */
+export const LOOK_AGAIN_MS = 10
+const AFTER_FAULT_MS = 1_000
+
+/** For so long one that has used up its list looks for what somebody else is reading. */
 const LONGEST_WAIT_MS = 250
 
 /** Who found nothing in so many lists of others reads for itself: they may always be faster with what they publish. */
 const LISTS_IN_VAIN = 2
+
+/**
+ * So many readings of the whole folder are enough for one call, whatever was leapt over: a listing of a network filesystem may
+ * show for a minute what is gone.
+ */
+const ENOUGH_READINGS = 3
 
 export class Candidates {
   readonly #pace: Pace
@@ -41,20 +49,25 @@ export class Candidates {
   readonly #nowSeconds: () => number
   readonly #onClaim: (claim: TaskName) => void
   /** Each name is taken apart when it is its turn: most of a list's names are gone by then. */
-  #list = new NameList([], false)
+  #list = new NameList([], 'read')
   /** The list after this one, if it is there already. */
   #following: NameList | undefined
   /** Not before then is the next list looked for while there is one, by `performance.now()`. */
   #lookFromMs = 0
+  /** Since when there is nothing but what somebody else is reading, by `performance.now()`. */
+  #waitsSinceMs: number | undefined
   /** Lists in a row that had no name that was there. */
   #inVain = 0
   #skip = 1
   #walk = 0
   #breadth = Number.POSITIVE_INFINITY
   #stream: FolderStream | undefined
-  #reading: Promise<void> | undefined
+  #reading: Promise<boolean> | undefined
   #readingsBegun = 0
   #readingsEnded = 0
+  /** The last reading that left out names, and the last one of whose names some may have been leapt over. */
+  #leftOutOf = 0
+  #leaptIn = 0
 
   /**
    * @param nowSeconds the time that decides whether a task is free
@@ -73,9 +86,12 @@ export class Candidates {
     return this.#readingsBegun
   }
 
-  /** Whether the last list is used up, and a reading that began after `mark` has seen the whole folder. */
+  /** Whether the last list is used up, and a reading that began after `mark` has seen the whole folder and no name was passed over. */
   readWhollySince(mark: number): boolean {
-    return this.#list.isUsedUp && this.#readingsEnded > mark
+    if (!this.#list.isUsedUp || this.#readingsEnded <= mark) return false
+    return (
+      this.#readingsEnded > Math.max(this.#leftOutOf, this.#leaptIn) || this.#readingsEnded - mark >= ENOUGH_READINGS
+    )
   }
 
   /** Whether it is time to `fill`, though there are names still. */
@@ -128,12 +144,16 @@ export class Candidates {
     if (walk !== this.#walk) return
     this.#walk++
     this.#breadth = 1
-    this.#list.skip(this.#skip - 1)
+    // Of this reading, or an earlier one.
+    if (this.#list.leap(this.#skip - 1)) this.#leaptIn = this.#readingsBegun
     this.#skip *= 2
   }
 
-  /** Gets the next list. One reading at a time: callers share it. */
-  fill(): Promise<void> {
+  /**
+   * Gets the next list. One reading at a time: callers share it. `false`: somebody else is reading it, and there is no other; look
+   * again in some milliseconds.
+   */
+  fill(): Promise<boolean> {
     this.#reading ??= this.#getList().finally(() => {
       this.#reading = undefined
     })
@@ -146,40 +166,47 @@ export class Candidates {
     await this.#closeStream()
   }
 
-  async #getList(): Promise<void> {
-    const isCrowded = this.#list.lost > 0
+  async #getList(): Promise<boolean> {
+    const { isCrowded } = this.#list
     const isFirst = this.#readingsBegun === 0
     const mayTake = (isFirst || isCrowded) && this.#inVain < LISTS_IN_VAIN
-    for (let waitedMs = 0; ; waitedMs += PAUSE_MS) {
-      const published = mayTake ? await this.#shared.take() : undefined
-      if (published !== undefined) {
-        this.#add(new NameList(published, false))
-        return
-      }
-      const isReader = isCrowded && (await this.#shared.begin())
-      if (!isCrowded || isReader || waitedMs >= LONGEST_WAIT_MS) {
-        await this.#read(isReader)
-        return
-      }
-      if (!this.#list.isUsedUp) {
-        this.#lookFromMs = performance.now() + PAUSE_MS
-        return
-      }
-      await pause(PAUSE_MS, [])
+    const published = mayTake ? await this.#shared.take() : undefined
+    if (published !== undefined) {
+      this.#add(new NameList(published, 'published'))
+      return true
     }
+    const isReader = isCrowded && (await this.#shared.begin())
+    if (isCrowded && !isReader) {
+      if (!this.#list.isUsedUp) {
+        this.#lookFromMs = performance.now() + LOOK_AGAIN_MS
+        return true
+      }
+      this.#waitsSinceMs ??= performance.now()
+      if (mayTake && performance.now() - this.#waitsSinceMs < LONGEST_WAIT_MS) return false
+    }
+    const long = isCrowded ? SHORT_LENGTH : Math.min(LONG_LENGTH, Math.max(SHORT_LENGTH, 2 * this.#list.length))
+    try {
+      await this.#read(isReader ? LONG_LENGTH : long, isReader)
+    } catch (error) {
+      if (isReader) await this.#shared.end()
+      // What this reading had found is lost: the next one begins anew.
+      await this.#closeStream().catch(() => undefined)
+      // One that lasts is met again by whoever has used up the list.
+      if (this.#list.isUsedUp) throw error
+      this.#lookFromMs = performance.now() + AFTER_FAULT_MS
+    }
+    return true
   }
 
-  async #read(isReader: boolean): Promise<void> {
+  async #read(length: number, isReader: boolean): Promise<void> {
     if (this.#stream === undefined) {
       this.#readingsBegun++
       this.#stream = await this.#pace.calls.openFolder(this.#folder)
     }
     // One whose stream is behind meets the names again that all are walking over.
-    const walked = isReader ? this.#list.toSet() : new Set<string>()
+    const present = isReader ? this.#list.toSet() : new Set<string>()
     const found: string[] = []
     let sawAll = false
-    let leftOut = false
-    const length = isReader ? LONGEST_LENGTH : Math.min(LONGEST_LENGTH, Math.max(FIRST_LENGTH, 2 * this.#list.length))
     while (found.length < length && !sawAll) {
       const names = (await this.#stream?.read()) ?? []
       if (names.length === 0) {
@@ -191,7 +218,7 @@ export class Candidates {
         const available = availableOf(name)
         if (available === undefined) continue
         if (available <= now) {
-          if (walked.has(name)) leftOut = true
+          if (present.has(name)) this.#leftOutOf = this.#readingsBegun
           else found.push(name)
         } else if (isClaim(available)) this.#sawClaim(name)
       }
@@ -200,9 +227,9 @@ export class Candidates {
     }
     const ordered = inOrder(found)
     if (isReader) await this.#shared.publish(ordered)
-    this.#add(new NameList(ordered, isReader))
+    this.#add(new NameList(ordered, isReader ? 'read for all' : 'read'))
     // Not before the list is there: others ask in the meantime whether all of the folder was tried.
-    if (sawAll && !leftOut) this.#readingsEnded = this.#readingsBegun
+    if (sawAll) this.#readingsEnded = this.#readingsBegun
   }
 
   #sawClaim(name: string): void {
@@ -226,6 +253,7 @@ export class Candidates {
     this.#list = list
     this.#following = undefined
     this.#lookFromMs = 0
+    this.#waitsSinceMs = undefined
     this.#skip = 1
     this.#walk++
   }

@@ -37,9 +37,9 @@ export type WriteFlag = 'w' | 'a' | 'wx'
 
 /**
  * `size first` refuses a file that would fill the memory (EFBIG), `short` any of more than 16 MiB, both at the price of one
- * more call.
+ * more call. A `hint` is read at once, and not again where the handle was old (ESTALE).
  */
-type Reading = 'at once' | 'size first' | 'short'
+type Reading = 'at once' | 'size first' | 'short' | 'hint'
 
 export interface FileCalls {
   /** `false`: there is no `from` any more. An existing `to` is replaced. */
@@ -50,8 +50,8 @@ export interface FileCalls {
   read(path: string, how: Reading): Awaitable<string | undefined>
   /** Writes the whole text. Throws ENOENT without a folder. */
   write(path: string, text: string, flag: WriteFlag): Awaitable<void>
-  /** `undefined`: there is nothing. */
-  stat(path: string): Awaitable<FileFacts | undefined>
+  /** `undefined`: there is nothing. Of a `hint` an old handle (ESTALE) is an error: nobody waits for it. */
+  stat(path: string, how?: 'hint'): Awaitable<FileFacts | undefined>
   /** Makes one folder; it may exist. Throws ENOENT without its parent. */
   makeFolder(path: string): Awaitable<void>
   /** `undefined`: there is no such folder. */

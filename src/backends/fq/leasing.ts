@@ -1,7 +1,7 @@
 /** Leasing: a task's file is renamed from its listed name to `<end of the lease>--<id>.json`. One process wins. */
 import type { Lease } from '../../backend.js'
 import { type Awaitable, after } from './awaitable.js'
-import { Candidates } from './candidates.js'
+import { Candidates, LOOK_AGAIN_MS } from './candidates.js'
 import { Claims } from './claims.js'
 import { codeOfNoFile, textOfNoFile } from './file-system.js'
 import type { Held } from './held.js'
@@ -20,8 +20,6 @@ const PAUSE_A_LOOK = 4
 
 /** The part of a lease's length that one call may spend on taking leases. */
 const COLLECTING_SHARE = 0.25
-
-const goOn = () => true
 
 export interface LeaseOptions {
   readonly seconds: number
@@ -54,7 +52,7 @@ export class Leasing {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * PAUSE_GROWTH, LONGEST_PAUSE_MS)) {
       if (signals.some(({ aborted }) => aborted)) return []
       const startMs = performance.now()
-      const leases = (await this.#queue.clock.ready()) ? await this.#tidyAndLease(seconds, max) : []
+      const leases = (await this.#queue.clock.ready()) ? await this.#tidyAndLease(seconds, max, signals) : []
       if (leases.length > 0) return leases
       await this.#sayMissing()
       const endMs = performance.now()
@@ -74,37 +72,44 @@ export class Leasing {
     await this.#candidates.close()
   }
 
-  async #tidyAndLease(seconds: number, max: number): Promise<Lease[]> {
+  async #tidyAndLease(seconds: number, max: number, signals: readonly AbortSignal[]): Promise<Lease[]> {
     await this.#claims.endOld(this.#queue)
-    return this.#leaseNow(seconds, max)
+    return this.#leaseNow(seconds, max, signals)
   }
 
-  async #leaseNow(seconds: number, max: number): Promise<Lease[]> {
+  async #leaseNow(seconds: number, max: number, signals: readonly AbortSignal[]): Promise<Lease[]> {
     const mark = this.#candidates.readingsBegun
     const leases: Lease[] = []
     const faults: unknown[] = []
     let wanted = max
-    let usedUp = false
+    let isOver = false
     // The first lease must not run out while the last is taken: over a network, a thousand may take longer than a short lease.
     const enoughMs = performance.now() + seconds * 1000 * COLLECTING_SHARE
-    const isEnough = () => wanted === 0 || usedUp || (leases.length > 0 && performance.now() > enoughMs)
+    const isEnough = () => wanted === 0 || isOver || (leases.length > 0 && performance.now() > enoughMs)
     const tried = (lease: Lease | undefined) => {
       if (lease === undefined) wanted++
       else leases.push(lease)
       return true
     }
+    const filled = async (isFilled: boolean): Promise<boolean> => {
+      if (isFilled) return true
+      // Somebody else is reading. What is leased already must not wait for that.
+      if (leases.length === 0) await pause(LOOK_AGAIN_MS, signals)
+      if (leases.length > 0 || signals.some(({ aborted }) => aborted)) isOver = true
+      return !isOver
+    }
     const step = (): Awaitable<boolean> => {
       if (isEnough()) return false
       if (this.#racing >= this.#candidates.breadth) return this.#raceEnds()
-      if (this.#candidates.isLow) return this.#candidates.fill().then(goOn)
+      if (this.#candidates.isLow) return this.#candidates.fill().then(filled)
       const candidate = this.#candidates.take()
       if (candidate !== undefined) {
         wanted--
         return after(this.#try(candidate, seconds), tried)
       }
       // The folder, as it was during this call, has no free task.
-      if (this.#candidates.readWhollySince(mark)) usedUp = true
-      return usedUp ? false : this.#candidates.fill().then(goOn)
+      if (this.#candidates.readWhollySince(mark)) isOver = true
+      return isOver ? false : this.#candidates.fill().then(filled)
     }
     // A lane ends when all that is wanted is being tried; what is lost then is tried for anew.
     while (!isEnough() && faults.length === 0) {

@@ -1,5 +1,6 @@
 /** A list of names in the order of the (uniformly random) ids, walked from a random point: each process has a territory of its own. */
 import { placeOf } from './names.js'
+import { LEAST_NAMES } from './shared-listing.js'
 
 // The part of a list after which the next one is looked for. A fifth: its territories are walked through, and leaps begin; sooner,
 // the next list would have the same names as this one. Who has read the present list comes first, since its stream is past these
@@ -8,14 +9,15 @@ const READER_LOOKS_FROM = 0.2
 const OTHERS_LOOK_FROM = 0.5
 const OTHERS_LOOK_UNTIL = 0.75
 
-/** A list that is shorter is read again in no time. */
-const LEAST_TO_LOOK_AHEAD = 1_024
-
 // A sort key is an exact double, of 53 bits: 36 for the place of an id, beside 16 for the index in the list.
 const INDEXES = 2 ** 16
 
+/** Where names come from: the folder, read for this process or for all; or what another process has published. */
+export type ListSource = 'read' | 'read for all' | 'published'
+
 export class NameList {
   readonly length: number
+  readonly #source: ListSource
   readonly #names: readonly string[]
   readonly #lookFrom: number
   #next = 0
@@ -24,38 +26,46 @@ export class NameList {
   /** Names of this list that were gone: other workers walk here too. */
   lost = 0
 
-  /**
-   * @param ordered names, as {@link inOrder} gives them
-   * @param isOwn whether this process has read them for others
-   */
-  constructor(ordered: readonly string[], isOwn: boolean) {
+  /** @param ordered names, as {@link inOrder} gives them */
+  constructor(ordered: readonly string[], source: ListSource) {
     const start = Math.floor(Math.random() * ordered.length)
     const part = OTHERS_LOOK_FROM + Math.random() * (OTHERS_LOOK_UNTIL - OTHERS_LOOK_FROM)
     this.length = ordered.length
+    this.#source = source
     this.#names = [...ordered.slice(start), ...ordered.slice(0, start)]
-    this.#lookFrom = this.length < LEAST_TO_LOOK_AHEAD ? this.length : this.length * (isOwn ? READER_LOOKS_FROM : part)
+    this.#lookFrom = this.length * (source === 'read for all' ? READER_LOOKS_FROM : part)
   }
 
   get isUsedUp(): boolean {
     return this.#next >= this.length
   }
 
-  /** Whether others walk here too, and what is left will be gone soon. */
+  /** Whether others walk here too, who may want what this process reads next. */
+  get isCrowded(): boolean {
+    return this.lost > 0 && this.length >= LEAST_NAMES
+  }
+
+  /** Whether what is left will be gone soon. */
   get isLow(): boolean {
-    return this.lost > 0 && this.#next >= this.#lookFrom && !this.isUsedUp
+    return this.isCrowded && this.#next >= this.#lookFrom && !this.isUsedUp
   }
 
   /** The next name; `undefined`: the list is used up. */
   take(): string | undefined {
-    return this.#names[this.#next++]
+    const name = this.#names[this.#next++]
+    // A copy: a part of a text keeps the whole text, and an id is a part of its name.
+    return this.#source === 'published' && name !== undefined ? Buffer.from(name, 'latin1').toString('latin1') : name
   }
 
   toSet(): Set<string> {
     return new Set(this.#names)
   }
 
-  skip(names: number): void {
+  /** Leaps over names. `false`: there were none. */
+  leap(names: number): boolean {
+    const leaps = names > 0 && !this.isUsedUp
     this.#next += names
+    return leaps
   }
 }
 

@@ -90,8 +90,8 @@ function unlessGone(call: () => void): boolean {
 const STALE_LOOKS = 3
 
 /** Runs `call`, which only looks, again while it meets an old handle; `undefined` where there is nothing. */
-function look<T>(call: () => T): T | undefined {
-  for (let looks = 1; ; looks++) {
+function look<T>(call: () => T, how?: string): T | undefined {
+  for (let looks = how === 'hint' ? STALE_LOOKS : 1; ; looks++) {
     try {
       return call()
     } catch (error) {
@@ -104,8 +104,8 @@ function look<T>(call: () => T): T | undefined {
 // A pooled look has time: GlusterFS takes a name for what it was for a second. Milliseconds after each look but the last.
 const STALE_PAUSES_MS = [0, 0, 200, 1_000]
 
-async function lookLater<T>(call: () => Promise<T>): Promise<T | undefined> {
-  for (let looks = 0; ; looks++) {
+async function lookLater<T>(call: () => Promise<T>, how?: string): Promise<T | undefined> {
+  for (let looks = how === 'hint' ? STALE_PAUSES_MS.length : 0; ; looks++) {
     try {
       return await call()
     } catch (error) {
@@ -136,16 +136,16 @@ const blocking: FileCalls = {
   unlink: (path, likelihood) => (likelihood === 'there' || existsSync(path)) && unlessGone(() => unlinkSync(path)),
   read: (path, how) =>
     look(() => {
-      if (how !== 'at once') {
+      if (how === 'size first' || how === 'short') {
         const stats = lstatSync(path, AS_ANSWER)
         if (stats === undefined) return undefined
         requireReadable(path, how, stats)
       }
       return readFileSync(path, AS_TEXT)
-    }),
+    }, how),
   write: (path, text, flag) => writeFileSync(path, text, WRITING[flag]),
-  stat(path) {
-    const stats = look(() => statSync(path, { throwIfNoEntry: false }))
+  stat(path, how) {
+    const stats = look(() => statSync(path, { throwIfNoEntry: false }), how)
     return stats && facts(stats)
   },
   makeFolder(path) {
@@ -209,11 +209,11 @@ const pooled: FileCalls = {
   unlink: path => laterUnlessGone(promises.unlink(path)),
   read: (path, how) =>
     lookLater(async () => {
-      if (how !== 'at once') requireReadable(path, how, await promises.lstat(path))
+      if (how === 'size first' || how === 'short') requireReadable(path, how, await promises.lstat(path))
       return promises.readFile(path, AS_TEXT)
-    }),
+    }, how),
   write: (path, text, flag) => promises.writeFile(path, text, WRITING[flag]),
-  stat: path => lookLater(() => promises.stat(path).then(facts)),
+  stat: (path, how) => lookLater(() => promises.stat(path).then(facts), how),
   makeFolder: path => promises.mkdir(path).catch(unlessThere),
   async openFolder(path) {
     const folder = await lookLater(() => promises.opendir(path, { bufferSize: NAMES_A_READ }))

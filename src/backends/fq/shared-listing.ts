@@ -1,28 +1,29 @@
 /**
  * A listing of `queue/` that one worker has read and others may walk: the file `listing`, a name a line, in the order of the ids.
  *
- * Without it each worker reads each name, so a task costs as many readings as there are workers, and one name of a folder costs
- * ten times what a line of a file does. Whoever begins to read for the others makes the file `staging/listing`; others go on with
- * what they have, unless that file is so old that its maker is dead.
+ * Without it each worker reads each name of the folder, and one of those costs ten times what a line of a file does. Whoever
+ * begins to read for the others makes the empty file `staging/listing`; others go on with what they have, unless that file is
+ * so old that its maker is dead.
  *
- * A listing is a hint, as any list of names is by the time it is walked: a rename decides. So it may be old, torn (by two that
- * write it) or gone, and whatever is wrong with it, the folder itself is read instead.
+ * A listing is a hint, as any list of names is by the time it is walked: a rename decides. So it may be old or gone, and
+ * whatever is wrong with it, the folder itself is read instead.
  */
+import { randomUUID } from 'node:crypto'
 import { rescue } from './awaitable.js'
 import { errorCode, type FileFacts } from './file-system.js'
 import { inside, type Layout } from './layout.js'
 import type { Pace } from './pace.js'
 
-// Of a list that is read in some milliseconds there is nothing to share.
-const LEAST_NAMES = 1_024
+/** A list that is shorter is read in some milliseconds: there is nothing to share. */
+export const LEAST_NAMES = 1_024
 
-/** More than any worker writes. */
-const MOST_NAMES = 2 ** 16
+// Twice as much as any worker writes.
+const MOST_BYTES = 2 ** 22
 
 // Most of an older one is gone, or was given back since.
 const LONGEST_SECONDS = 60
 
-// A long list takes a tenth of a second on a busy machine.
+// A long list takes a tenth of a second on a busy machine, and some seconds over a slow network.
 const READING_SECONDS = 5
 
 export class SharedListing {
@@ -39,22 +40,25 @@ export class SharedListing {
     this.#nowSeconds = nowSeconds
   }
 
-  /** The lines of a listing that another worker has published since the last one that was taken; `undefined`: there is none. */
+  /**
+   * The lines of a listing that another worker has published since the last one that was taken; `undefined`: there is none. Each
+   * line keeps the whole text in memory.
+   */
   async take(): Promise<string[] | undefined> {
     const { listing } = this.#layout
     try {
-      const found = await this.#pace.calls.stat(listing)
+      const found = await this.#pace.calls.stat(listing, 'hint')
       if (found === undefined || this.#isKnown(found)) return undefined
       this.#known = found
-      if (this.#ageSeconds(found) > LONGEST_SECONDS) return undefined
-      return (await this.#pace.calls.read(listing, 'short'))?.split('\n', MOST_NAMES)
+      if (this.#ageSeconds(found) > LONGEST_SECONDS || found.sizeBytes > MOST_BYTES) return undefined
+      return (await this.#pace.calls.read(listing, 'hint'))?.split('\n')
     } catch {
-      // No file, not ours to read, too long, a fault of the disk: then the folder tells, and says what is wrong with the disk.
+      // No file, not ours to read, a fault of the disk: then the folder tells, and says what is wrong with the disk.
       return undefined
     }
   }
 
-  /** Before reading: tells the others to wait for what this worker will publish. `false`: another one reads for them already. */
+  /** Before reading: tells the others that this worker will publish. `false`: another one reads for them already. */
   begin(): Promise<boolean> {
     // Where nothing can be written, nobody waits for anything.
     return this.#begin().catch(() => true)
@@ -63,46 +67,62 @@ export class SharedListing {
   async #begin(): Promise<boolean> {
     const { calls } = this.#pace
     try {
-      await calls.write(this.#staged, '', 'wx')
+      await calls.write(this.#marker, '', 'wx')
       return true
     } catch (error) {
       if (errorCode(error) === 'ENOENT') {
         // Python makes a queue without this folder.
         await calls.makeFolder(this.#layout.staging)
       } else if (errorCode(error) === 'EEXIST') {
-        const begun = await calls.stat(this.#staged)
+        const begun = await calls.stat(this.#marker, 'hint')
         if (begun !== undefined && this.#ageSeconds(begun) < READING_SECONDS) return false
+        await calls.unlink(this.#marker, 'there')
       } else throw error
     }
-    await calls.write(this.#staged, '', 'w')
+    await calls.write(this.#marker, '', 'wx')
     return true
   }
 
   /** Gives the names that were read since `begin` to the others. */
   async publish(names: readonly string[]): Promise<void> {
+    if (names.length >= LEAST_NAMES) await this.#write(names.join('\n'))
+    await this.end()
+  }
+
+  /** After `begin`: this worker reads no more. */
+  async end(): Promise<void> {
+    await this.#discard(this.#marker)
+  }
+
+  // Always a new file: one that is there may be a link to somebody else's.
+  async #write(text: string): Promise<void> {
     const { calls } = this.#pace
+    const { listing, staging } = this.#layout
+    const staged = inside(staging, `listing.${randomUUID()}`)
     try {
-      if (names.length >= LEAST_NAMES) {
-        await calls.write(this.#staged, names.join('\n'), 'w')
-        await calls.rename(this.#staged, this.#layout.listing)
-        this.#known = await calls.stat(this.#layout.listing)
-        return
-      }
+      await calls.write(staged, text, 'wx')
+      await calls.rename(staged, listing)
+      this.#known = await calls.stat(listing, 'hint')
     } catch {
       // The disk is full, or the queue was removed: a worker that only takes tasks away must not fail for that.
+      await this.#discard(staged)
     }
+  }
+
+  async #discard(path: string): Promise<void> {
     await rescue(
-      () => calls.unlink(this.#staged, 'there'),
+      () => this.#pace.calls.unlink(path, 'absent'),
       () => false,
     )
   }
 
-  get #staged(): string {
+  get #marker(): string {
     return inside(this.#layout.staging, 'listing')
   }
 
+  /** A time in the future is as far off as one in the past: somebody's clock was wrong. */
   #ageSeconds({ modifiedMs }: FileFacts): number {
-    return this.#nowSeconds() - modifiedMs / 1000
+    return Math.abs(this.#nowSeconds() - modifiedMs / 1000)
   }
 
   #isKnown({ modifiedMs, sizeBytes }: FileFacts): boolean {

@@ -154,7 +154,7 @@ export async function purge(queue: FileQueue): Promise<void> {
       }
     }
     await removeTree(queue, layout.uploads)
-    await pace.calls.unlink(layout.listing, 'absent')
+    await removeTree(queue, layout.listing)
     await pace.settle(layout.queue)
   })
   await rezero(queue)
