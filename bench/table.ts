@@ -39,8 +39,7 @@ export function formatRow({ row, place, results }: RowResult, verdicts: readonly
 export function formatSummary(verdicts: readonly Verdict[]): string {
   const having = (wanted: boolean | undefined) => verdicts.filter(({ reached }) => reached === wanted).length
   const absent = having(undefined)
-  const why = process.env.PTQ_PYTHON === undefined ? ' (Python: set PTQ_PYTHON)' : ''
-  const rest = absent === 0 ? '' : `, ${absent} not measured${why}`
+  const rest = absent === 0 ? '' : `, ${absent} not measured (Python's need PTQ_PYTHON)`
   return `${verdicts.length} targets: ${having(true)} reached, ${having(false)} missed${rest}`
 }
 

@@ -7,18 +7,27 @@ export interface Verdict {
   readonly target: string
   /** What was measured, in the target's unit. */
   readonly measured: number
-  /** `undefined`: it was not measured, as a rival is not on this machine. */
+  /** `undefined`: not measured, since a rival (Python), or what it takes to measure, is not on this machine. */
   readonly reached: boolean | undefined
 }
 
-/** @throws Error if the row has no contender */
+/** @throws Error if a target names nobody in its row, or what it is about was not measured */
 export function judge({ row, results }: RowResult): Verdict[] {
   const [ours] = results
   if (ours === undefined) throw new Error(`Expected "${row.title}" to have a contender`)
   return row.targets.map(target => {
     const verdict = judgeOne(target, ours, results)
-    return Number.isNaN(verdict.measured) ? { ...verdict, reached: undefined } : verdict
+    if (!Number.isNaN(verdict.measured)) return verdict
+    if (isOutOfReach(target, row, results)) return { ...verdict, reached: undefined }
+    throw new Error(`Expected a measurement for "${verdict.target}" of "${row.title}", got none`)
   })
+}
+
+/** Whether nobody can expect the target to be measured here. */
+function isOutOfReach(target: Target, { contenders }: RowResult['row'], results: readonly Result[]): boolean {
+  if (target.kind === 'mainShare') return process.platform !== 'linux'
+  const rival = 'rival' in target ? contenders.find(({ name }) => name === target.rival) : undefined
+  return rival !== undefined && !results.some(({ contender }) => contender === rival.name)
 }
 
 /** NaN: not measured. */

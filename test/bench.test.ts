@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import type { Target } from '../bench/row.js'
+import { judge } from '../bench/target.js'
 
 const MAIN = join(import.meta.dirname, '../bench/main.js')
 
@@ -47,7 +49,33 @@ describe('the bench', () => {
     const { stdout, status } = bench('--scope', 'fq', '--n', '40', '--rounds', '1')
     assert.equal(status, 0)
     assert.match(stdout, /^ {2}not measured {2}at least 6 × Python, 40 threads$/m)
-    assert.match(stdout, /\n\d+ targets: \d+ reached, \d+ missed, 2 not measured \(Python: set PTQ_PYTHON\)\n$/)
+    assert.match(stdout, /\n\d+ targets: \d+ reached, \d+ missed, 2 not measured \(Python's need PTQ_PYTHON\)\n$/)
+  })
+
+  it('takes a target that was not measured for what it is: a rival that is not here, or a fault', () => {
+    const contenders = [
+      { name: 'ours', program: 'ours.js' },
+      { name: 'theirs', program: 'theirs.py' },
+    ]
+    const base = { scope: 'local', title: 'a row', n: 1, contenders } as const
+    const nothing = { rounds: 1, seconds: 1, cpuMicrosPerTask: 1, rssPeakMb: 1, rssGrowthMb: 1 }
+    const absent = { p50Ms: undefined, p99Ms: undefined, lostRenames: undefined, firstMs: undefined }
+    const ours = { contender: 'ours', n: 1, tasksPerSecond: 2, ...nothing, ...absent, mainShare: undefined }
+    const verdictsOf = (target: Target) =>
+      judge({
+        row: { ...base, targets: [target] },
+        place: '/',
+        results: [{ ...ours, requestsPerTask: undefined }],
+      })
+    assert.equal(verdictsOf({ kind: 'times', rival: 'theirs', atLeast: 2 })[0]?.reached, undefined)
+    assert.equal(verdictsOf({ kind: 'tasksPerSecond', atLeast: 2 })[0]?.reached, true)
+    for (const fault of [
+      { kind: 'times', rival: 'thiers', atLeast: 2 },
+      { kind: 'requestsPerTask', atMost: 1 },
+      { kind: 'lostRenames', under: 1 },
+    ] as const) {
+      assert.throws(() => verdictsOf(fault), /^Error: Expected a measurement for ".*" of "a row", got none$/)
+    }
   })
 
   it('refuses a scope without rows and a count that is none, and says how it is used', () => {

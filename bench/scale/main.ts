@@ -23,9 +23,9 @@ const USAGE = `Usage: npm run scale -- [options], where LIST is numbers with com
   --svg FILE           write the curves
   --json               print JSON, one finding a line
   --from FILE          simulate nothing: show what an earlier --json printed (several may be put together)
-A thousand workers take 1 GB, and half a minute of CPU for their start, in which they list 33,000,000 names.`
+A thousand workers take 2 to 4 GB, and half a minute of CPU.`
 
-// A thousand workers with lists of 32,768 names take 1 GB; tasks of no length take more, as they are leased by the thousand.
+// A thousand workers with two lists of 32,768 names each take 4 GB; tasks of no length take more, as they are leased by the thousand.
 const HEAP_MB = 7_000
 
 // Promises that outlive a collection of the young are copied: a thousand workers have some ten thousand of them.
