@@ -110,14 +110,15 @@ test('a new worker takes what another has published, and needs not read the fold
     assert.ok(names.length > 1_024 && names.every(name => parseName(name)?.available === 0), `${names.length} names`)
     const { counted, fileSystem } = countingNames()
     await using third = await openQueue(root, { fileSystem })
-    held.push(...(await leaseNow(third.queue, 500)))
+    // One: what the second has taken since lies in one stretch of the listing, and a leap over it ends in the rest.
+    held.push(...(await leaseNow(third.queue)))
     assert.equal(counted.names, 0)
     const rest = await drain(third.queue)
     assert.equal(new Set([...held.map(({ id }) => id), ...rest]).size, TASKS)
     assert.equal(held.length + rest.length, TASKS)
   }))
 
-test('what a leap skipped is found by the same call, though the list that it is in is left out of what is read for others', () =>
+test('what a leap skipped is found before a call comes back empty, also where its list is left out of what is read for others', () =>
   inFolder(async folder => {
     // Chance decides where the two walk, so several times.
     for (let round = 0; round < 8; round++) {
@@ -127,7 +128,7 @@ test('what a leap skipped is found by the same call, though the list that it is 
       await insert(first.queue, 4_000)
       let leased = (await leaseNow(first.queue)).length + (await leaseNow(second.queue)).length
       leased += (await leaseNow(first.queue, 1_500)).length
-      leased += (await leaseNow(second.queue, 4_000)).length
+      leased += (await drain(second.queue, 4_000)).length
       assert.equal(leased, 4_000)
     }
   }, fastDisk))

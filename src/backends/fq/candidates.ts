@@ -81,14 +81,19 @@ export class Candidates {
     this.#onClaim = onClaim
   }
 
-  /** How many readings of the folder have begun; a mark for `readWhollySince`. */
+  /** How many readings of the folder have begun; a mark for `readSince`. */
   get readingsBegun(): number {
     return this.#readingsBegun
   }
 
-  /** Whether the last list is used up, and a reading that began after `mark` has seen the whole folder and no name was passed over. */
+  /** Whether the last list is used up, and a reading that began after `mark` has seen the whole folder. */
+  readSince(mark: number): boolean {
+    return this.#list.isUsedUp && this.#readingsEnded > mark
+  }
+
+  /** Whether also no name of that reading was passed over. */
   readWhollySince(mark: number): boolean {
-    if (!this.#list.isUsedUp || this.#readingsEnded <= mark) return false
+    if (!this.readSince(mark)) return false
     return (
       this.#readingsEnded > Math.max(this.#leftOutOf, this.#leaptIn) || this.#readingsEnded - mark >= ENOUGH_READINGS
     )
