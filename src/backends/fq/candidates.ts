@@ -86,17 +86,16 @@ export class Candidates {
     return this.#readingsBegun
   }
 
-  /** Whether the last list is used up, and a reading that began after `mark` has seen the whole folder. */
+  /** Whether the last list is used up, and a reading that began after `mark` has seen the whole folder and left out nothing. */
   readSince(mark: number): boolean {
-    return this.#list.isUsedUp && this.#readingsEnded > mark
+    if (!this.#list.isUsedUp || this.#readingsEnded <= mark) return false
+    return this.#readingsEnded > this.#leftOutOf || this.#readingsEnded - mark >= ENOUGH_READINGS
   }
 
-  /** Whether also no name of that reading was passed over. */
+  /** Whether also none of its names was leapt over. */
   readWhollySince(mark: number): boolean {
     if (!this.readSince(mark)) return false
-    return (
-      this.#readingsEnded > Math.max(this.#leftOutOf, this.#leaptIn) || this.#readingsEnded - mark >= ENOUGH_READINGS
-    )
+    return this.#readingsEnded > this.#leaptIn || this.#readingsEnded - mark >= ENOUGH_READINGS
   }
 
   /** Whether it is time to `fill`, though there are names still. */

@@ -107,7 +107,7 @@ export class Leasing {
         wanted--
         return after(this.#try(candidate, seconds), tried)
       }
-      // The folder, as it was during this call, has no free task; or has given some, and what was passed over is for the next call.
+      // The folder, as it was during this call, has no free task; or has given some, and what was leapt over is for the next call.
       if (leases.length > 0 ? this.#candidates.readSince(mark) : this.#candidates.readWhollySince(mark)) isOver = true
       return isOver ? false : this.#candidates.fill().then(filled)
     }
