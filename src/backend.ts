@@ -36,6 +36,21 @@ export interface Message {
 export interface Lease extends Message {
   /** How many attempts this message has had, this one included: 1 the first time. */
   readonly attempt: number
+  /**
+   * How many of the earlier attempts ended without a word, because the holder died or was silent until its lease ran out.
+   * The other ones failed and said so. Default 0: all of them did.
+   */
+  readonly deaths?: number
+  /**
+   * How many of the `deaths` happened while the message ran alone: see `runsAlone` and `alone`. Default, where neither is
+   * there: those after the third, since workers run a message alone from then on.
+   */
+  readonly deathsAlone?: number
+  /**
+   * It was released with `alone`, so a death of its holder counts as one while it ran alone: it is run only by a holder
+   * that holds nothing else, or released at once. Default false.
+   */
+  readonly alone?: boolean
   /** What the backend finds the message by (a file's name, a receipt handle). Its own; changed by a renewal. */
   handle: unknown
 }
@@ -145,6 +160,10 @@ export interface Capabilities {
   readonly emptyConfirmations?: { readonly samples: number; readonly windowSeconds: number }
   /** A release without `failure` is not counted as an attempt. Default true; false where the engine counts each lease. */
   readonly uncountedReleases?: boolean
+  /**
+   * `release` takes `alone`. For engines that can't change a message that is held; others have `runsAlone`. Default false.
+   */
+  readonly releasesAlone?: boolean
   /** `lease` with `waitSeconds` waits in the engine itself, for the price of one request. Default false. */
   readonly longPolling?: boolean
   /**
@@ -188,12 +207,20 @@ export interface Backend {
 
   /**
    * Gives leases back. Without `failure` no attempt was made and none is counted; with it, the attempt counts and is
-   * kept where `capabilities.history`. The message may be leased again after `delaySeconds`.
+   * kept where `capabilities.history`. The message may be leased again after `delaySeconds`. With `alone`, where
+   * `capabilities.releasesAlone`, its next leases say so until one of them fails; never passed together with `failure`.
    */
   release(
     leases: readonly Lease[],
-    options: { delaySeconds: number; failure?: Failure },
+    options: { delaySeconds: number; failure?: Failure; alone?: boolean },
   ): Promise<readonly BatchFailure[]>
+
+  /**
+   * Records that the holder begins to run this message and holds nothing else: should the lease end without a word, it
+   * counts in `deathsAlone`. Undone by `release`, by `releaseAll` and by the next lease. Rejects with `LeaseLostError`
+   * where the lease is over.
+   */
+  runsAlone?(lease: Lease): Promise<void>
 
   /** Removes finished messages; with `tally`, each one that was removed by this call is counted. */
   delete(leases: readonly Lease[], options: { tally: boolean }): Promise<readonly BatchFailure[]>
