@@ -27,6 +27,12 @@ export interface Message {
   readonly id: string
   /** The envelope, as text. Stored and given back byte for byte. */
   readonly body: string
+  /**
+   * Names this storing of a message that was in a queue before: a repeated request has the same name, another storing
+   * another one. An engine that drops repeated requests (SQS FIFO, for 5 minutes) must tell the two apart. Absent where
+   * the message is new: then a repeated `id` is a repeated request.
+   */
+  readonly passage?: string
 }
 
 /**
@@ -51,6 +57,11 @@ export interface Lease extends Message {
    * that holds nothing else, or released at once. Default false.
    */
   readonly alone?: boolean
+  /**
+   * Names this storing of the message in the engine, so that whoever stores it elsewhere after a crash can name the same
+   * `passage`. Absent where the engine has no such name.
+   */
+  readonly incarnation?: string
   /** What the backend finds the message by (a file's name, a receipt handle). Its own; changed by a renewal. */
   handle: unknown
 }

@@ -4,7 +4,7 @@ import type { Failure } from '../backend.js'
 import { LeaseLostError, TaskError, UnregisteredTaskError } from '../errors.js'
 import { plainLine } from '../plain-line.js'
 import { messageWriter } from '../queue/message.js'
-import type { LeasedTask } from '../queue/queued-task.js'
+import { type LeasedTask, passageOf } from '../queue/queued-task.js'
 import { payloadName } from '../tasks/payload.js'
 import { delaySeconds } from '../time/seconds.js'
 import { backoffWindow } from './backoff.js'
@@ -110,7 +110,7 @@ export class FailurePolicy {
     if (!this.#isOurs(task, lost.get(task))) return false
     const failures = [...(await this.#history(task)), failure]
     const write = messageWriter(backend.queueName, { ascii: backend.capabilities.asciiBodies ?? false })
-    const message = { id: task.id, body: write(task.payloadText, task.id, failures) }
+    const message = { id: task.id, body: write(task.payloadText, task.id, failures), passage: passageOf(task) }
     const [notStored] = await backend.insert([message], { delaySeconds: 0 })
     if (notStored !== undefined) throw notStored.error
     await backend.addInserted?.(1)

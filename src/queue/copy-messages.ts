@@ -1,4 +1,5 @@
 /** All messages of a queue into another one; none is leased, and none taken away. */
+import { randomUUID } from 'node:crypto'
 import type { Backend, Message } from '../backend.js'
 import { requireListing } from './listing.js'
 import { Filling, fitted, idOf, type TransferPlan } from './transfer.js'
@@ -13,6 +14,8 @@ export async function copyMessages(plan: TransferPlan): Promise<number> {
   const { from, to, signal } = plan
   requireListing(from)
   const known = await idsIn(to)
+  // Another copy of the same messages is no repeated request: those of the first one may be gone.
+  const passage = randomUUID()
   const filling = new Filling(plan, 'Copying', (await from.counts()).enqueued - known.size)
   const lanes = new Set<Promise<void>>()
   const failures: unknown[] = []
@@ -36,7 +39,7 @@ export async function copyMessages(plan: TransferPlan): Promise<number> {
     for await (const message of from.list({ wanted: id => !known.has(idOf(id)) })) {
       if (signal.aborted || failures.length > 0) break
       if (known.has(idOf(message.id))) continue
-      batch.push(fitted(message, to))
+      batch.push({ ...fitted(message, to), passage })
       if (batch.length >= to.capabilities.insertBatch) await send()
     }
     if (batch.length > 0 && failures.length === 0) await send()

@@ -11,7 +11,7 @@ import { messageWriter } from './message.js'
 import { OpenOnce } from './open-backend.js'
 import type { QueueConnection } from './queue-connection.js'
 import { parseQueueUrl } from './queue-url.js'
-import type { LeasedTask, ListedTask } from './queued-task.js'
+import { type LeasedTask, type ListedTask, passageOf } from './queued-task.js'
 
 /** Who dies while retrying leaves what it held to the next one after this time; renewed meanwhile. Seconds. */
 const heldSeconds = 120
@@ -175,7 +175,7 @@ class Retry {
     for (let start = 0; start < letters.length; start += size) {
       const messages = letters
         .slice(start, start + size)
-        .map(({ id, payloadText }) => ({ id, body: write(payloadText, id) }))
+        .map(letter => ({ id: letter.id, body: write(letter.payloadText, letter.id), passage: passageOf(letter) }))
       const [notStored] = await this.#queue.insert(messages, { delaySeconds: 0 })
       if (notStored !== undefined) throw notStored.error
     }

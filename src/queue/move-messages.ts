@@ -1,5 +1,6 @@
 /** The messages of a queue that are ready into another one. */
-import type { Lease } from '../backend.js'
+import { randomUUID } from 'node:crypto'
+import type { Backend, Lease, Message } from '../backend.js'
 import { LeaseLostError } from '../errors.js'
 import { LeaseKeeper } from '../poll/lease-keeper.js'
 import { leaseSeconds } from '../time/seconds.js'
@@ -43,6 +44,11 @@ export async function moveMessages(plan: TransferPlan): Promise<MoveResult> {
   } finally {
     await filling.end()
   }
+}
+
+/** The message as the other queue takes it, on the passage that its lease names. */
+function passing(lease: Lease, to: Backend): Message {
+  return { ...fitted(lease, to), passage: lease.incarnation ?? randomUUID() }
 }
 
 /** Lease here, insert there, delete here: in lanes, each with one batch. */
@@ -122,7 +128,7 @@ class Moving {
     for (const lease of leases) this.#keeper.keep(lease)
     let stored: Lease[] = []
     try {
-      const { failed, error } = await this.#filling.insert(leases.map(lease => fitted(lease, to)))
+      const { failed, error } = await this.#filling.insert(leases.map(lease => passing(lease, to)))
       stored = leases.filter((_, index) => !failed.has(index))
       if (error !== undefined) {
         this.#refusal ??= error

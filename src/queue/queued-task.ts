@@ -1,4 +1,5 @@
 /** Tasks as a queue gives them out. */
+import { randomUUID } from 'node:crypto'
 import type { Failure, Lease, MessageState } from '../backend.js'
 import { isClassPayload, isFunctionPayload, type Payload, payloadName } from '../tasks/payload.js'
 import { type FunctionTask, type RegisteredTask, type Task, taskFromPayload } from '../tasks/task.js'
@@ -72,15 +73,23 @@ export class QueuedTask implements Task {
  */
 export let leaseOf: (task: LeasedTask, holder: object) => Lease | undefined
 
+/** Names the storing of a leased task in another queue, see `Message.passage`: the same one each time for this lease. */
+export let passageOf: (task: LeasedTask) => string
+
 /** A task that we hold: it is ours to run until its lease ends. */
 export class LeasedTask extends QueuedTask {
   /** How many attempts the task has had, this one included: 1 the first time. */
   readonly attempt: number
   readonly #lease: Lease
+  #passage: string | undefined
   readonly #holder: object
 
   static {
     leaseOf = (task, holder) => (task.#holder === holder ? task.#lease : undefined)
+    passageOf = task => {
+      task.#passage ??= task.#lease.incarnation ?? randomUUID()
+      return task.#passage
+    }
   }
 
   /** @throws Error where the envelope holds no task */

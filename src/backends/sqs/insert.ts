@@ -1,4 +1,5 @@
 /** Inserting: batches packed by count and by bytes. */
+import { createHash } from 'node:crypto'
 import type { SendMessageBatchRequestEntry } from '@aws-sdk/client-sqs'
 import type { BatchFailure, Message } from '../../backend.js'
 import { argumentError, UnsupportedOperationError } from '../../errors.js'
@@ -49,6 +50,27 @@ export async function insertMessages(
   return failures
 }
 
+/** The longest deduplication id of SQS, in characters. Source: SendMessage. */
+const LONGEST_TOKEN = 128
+
+/** What stands behind the id in the token of a message that was in a queue before. */
+const PASSAGE = /\.[0-9a-f]{32}$/
+
+/**
+ * The deduplication id. SQS takes and drops a message whose token came within the last 5 minutes, even where the first one
+ * is long gone: so the id alone is the token of the first storing only.
+ */
+export function deduplicationId(id: string, passage: string | undefined): string {
+  if (passage === undefined) return id
+  const token = `${id}.${createHash('sha256').update(passage).digest('hex').slice(0, 32)}`
+  return token.length <= LONGEST_TOKEN ? token : createHash('sha256').update(token).digest('hex')
+}
+
+/** The id in a token that {@link deduplicationId} made; another sender's token as it is. */
+export function idOfToken(token: string): string {
+  return token.replace(PASSAGE, '')
+}
+
 function checkDelay(queue: OpenQueue, delaySeconds: number): void {
   if (!Number.isInteger(delaySeconds) || delaySeconds < 0 || delaySeconds > MAX_DELAY_SECONDS) {
     throw argumentError('delaySeconds', `an integer from 0 to ${MAX_DELAY_SECONDS}, the limit of SQS`, delaySeconds)
@@ -68,7 +90,7 @@ function pack(
 ): Packed[] {
   const batches: Packed[] = []
   let batch: Packed | undefined
-  for (const [index, { id, body }] of messages.entries()) {
+  for (const [index, { id, body, passage }] of messages.entries()) {
     const bytes = Buffer.byteLength(body)
     const refusal = refusalOf(body, bytes, id)
     if (refusal !== undefined) {
@@ -83,8 +105,9 @@ function pack(
     batch.indices.push(index)
     const Id = ENTRY_IDS[batch.entries.length]
     if (queue.fifo) {
-      // A group for each message, so that workers run side by side; SQS drops a message that is sent again within 5 minutes.
-      batch.entries.push({ Id, MessageBody: body, MessageGroupId: id, MessageDeduplicationId: id })
+      // A group for each message, so that workers run side by side.
+      const MessageDeduplicationId = deduplicationId(id, passage)
+      batch.entries.push({ Id, MessageBody: body, MessageGroupId: id, MessageDeduplicationId })
     } else if (delaySeconds > 0) {
       batch.entries.push({ Id, MessageBody: body, DelaySeconds: delaySeconds })
     } else {

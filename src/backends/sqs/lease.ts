@@ -11,6 +11,7 @@ import type { Lease } from '../../backend.js'
 import { argumentError } from '../../errors.js'
 import { messageId } from '../../queue/message.js'
 import { requestError } from './faults.js'
+import { idOfToken } from './insert.js'
 import type { OpenQueue } from './open-queue.js'
 import { Patience, sendPatiently } from './patience.js'
 
@@ -160,10 +161,12 @@ function handedOutAtMs(sentAtMs: number, seconds: number, pollSeconds: number): 
 
 function leaseOf({ Attributes, MessageId = '', Body = '', ReceiptHandle = '' }: SqsMessage, endsAtMs: number): Lease {
   const handle: SqsHandle = { receiptHandle: ReceiptHandle, endsAtMs }
+  const token = Attributes?.MessageDeduplicationId
   return {
     // Python's bodies have no id, and SQS's own will do for them.
-    id: Attributes?.MessageDeduplicationId ?? messageId(Body) ?? MessageId,
+    id: token === undefined ? (messageId(Body) ?? MessageId) : idOfToken(token),
     body: Body,
+    incarnation: MessageId,
     attempt: Number(Attributes?.ApproximateReceiveCount ?? 1),
     handle,
   }
