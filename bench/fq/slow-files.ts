@@ -34,7 +34,7 @@ function slowFileSystem(operationMs: number): FileSystem {
 
 function slowed(calls: FileCalls, wait: Wait): FileCalls {
   return {
-    rename: (from, to) => wait(() => calls.rename(from, to)),
+    rename: (from, to, how) => wait(() => calls.rename(from, to, how)),
     unlink: (path, likelihood) => wait(() => calls.unlink(path, likelihood)),
     read: (path, likelihood) => wait(() => calls.read(path, likelihood)),
     write: (path, text, flag) => wait(() => calls.write(path, text, flag)),

@@ -29,8 +29,8 @@ async function drain(root: string): Promise<DrainReport> {
   let renames = 0
   let lost = 0
   const { blocking } = nodeFileSystem
-  const counting: typeof blocking.rename = (from, to) => {
-    const won = blocking.rename(from, to)
+  const counting: typeof blocking.rename = (from, to, how) => {
+    const won = blocking.rename(from, to, how)
     renames++
     if (won === false) lost++
     return won

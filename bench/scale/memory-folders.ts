@@ -103,7 +103,8 @@ export class MemoryFolders {
     const source = this.#place(from)
     const file = source.folder?.get(source.name)
     const target = this.#place(to)
-    if (target.folder === undefined) return false
+    if (file === undefined && this.#folders.get(from) === undefined) return false
+    if (target.folder === undefined) throw fault('ENOENT', to)
     if (file === undefined) return this.#renameFolder(from, to)
     source.folder?.delete(source.name)
     target.folder.set(target.name, file)

@@ -27,8 +27,8 @@ export class TroubledFiles {
   constructor(files: FileSystem, trouble: Trouble | undefined) {
     this.#trouble = trouble
     this.fileSystem = {
-      blocking: this.#calls(files.blocking, (name, path, call, half) => this.#make(name, path, call, half)),
-      pooled: this.#calls(files.pooled, async (name, path, call, half) => this.#makeLater(name, path, call, half)),
+      blocking: this.#calls(files.blocking, (...call) => this.#make(...call)),
+      pooled: this.#calls(files.pooled, async (...call) => this.#makeLater(...call)),
       writeSynced: async (path, text, flag) =>
         this.#makeLater(
           'writeSynced',
@@ -57,7 +57,10 @@ export class TroubledFiles {
 
   #calls(files: FileCalls, make: Make): FileCalls {
     return {
-      rename: (from, to) => make('rename', `${from} ${to}`, () => files.rename(from, to)) as boolean,
+      rename: (from, to, how) => {
+        const rename = () => files.rename(from, to, how)
+        return make('rename', `${from} ${to}`, rename, undefined, how === 'hint') as boolean
+      },
       unlink: (path, likelihood) => make('unlink', path, () => files.unlink(path, likelihood)) as boolean,
       read: (path, likelihood) => make('read', path, () => files.read(path, likelihood)) as string,
       write: (path, text, flag: WriteFlag) =>
@@ -92,24 +95,30 @@ export class TroubledFiles {
     }
   }
 
-  #make(name: string, path: string, call: () => unknown, half?: () => unknown): unknown {
+  #make(name: string, path: string, call: () => unknown, half?: () => unknown, isHint = false): unknown {
     const moment = this.#momentOf(name, path)
     if (moment === 'before' || moment === 'half') {
       if (moment === 'half') half?.()
-      return this.#goWrong(name, path)
+      return this.#goWrong(name, path, isHint)
     }
     const result = call()
-    return moment === 'after' ? this.#goWrong(name, path) : result
+    return moment === 'after' ? this.#goWrong(name, path, isHint) : result
   }
 
-  async #makeLater(name: string, path: string, call: () => unknown, half?: () => unknown): Promise<never> {
+  async #makeLater(
+    name: string,
+    path: string,
+    call: () => unknown,
+    half?: () => unknown,
+    isHint = false,
+  ): Promise<never> {
     const moment = this.#momentOf(name, path)
     if (moment === 'before' || moment === 'half') {
       if (moment === 'half') await half?.()
-      return this.#goWrong(name, path) as never
+      return this.#goWrong(name, path, isHint) as never
     }
     const result = await call()
-    return (moment === 'after' ? this.#goWrong(name, path) : result) as never
+    return (moment === 'after' ? this.#goWrong(name, path, isHint) : result) as never
   }
 
   #momentOf(name: string, path: string): Moment | undefined {
@@ -119,19 +128,19 @@ export class TroubledFiles {
     return this.calls.length === this.#trouble?.at ? this.#trouble.moment : undefined
   }
 
-  #goWrong(name: string, path: string): unknown {
+  #goWrong(name: string, path: string, isHint: boolean): unknown {
     const kind = this.#trouble?.kind ?? 'dies'
     if (kind === 'dies') {
       this.#dead = true
       throw new Error(`the process died at ${name} ${path}`)
     }
-    // As the real filesystem behind this interface answers: who is gone is no error.
-    if (kind === 'ESTALE' && ['rename', 'unlink'].includes(name)) return false
+    // As the real filesystem behind this interface answers: the caller has other names to try.
+    if (kind === 'ESTALE' && isHint) return false
     throw systemError(kind, path)
   }
 }
 
-type Make = (name: string, path: string, call: () => unknown, half?: () => unknown) => unknown
+type Make = (name: string, path: string, call: () => unknown, half?: () => unknown, isHint?: boolean) => unknown
 
 function firstHalf(text: string): string {
   return text.slice(0, text.length >> 1)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fs, { writeFileSync } from 'node:fs'
+import fs, { mkdirSync, writeFileSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -60,15 +60,39 @@ for (const [kind, holder, suffix] of [
       assert.equal(await calls.read(join(folder, 'nothing'), 'at once'), undefined)
     }))
 
-  test(`a ${kind} rename or unlink with an old handle is a lost race`, t =>
+  test(`a ${kind} rename or unlink with an old handle is made again, and is an error in the end, never "there is none"`, t =>
     inFolder(async folder => {
       const calls = nodeFileSystem[kind]
       const path = join(folder, 'task')
+      const tries = kind === 'pooled' ? 5 : 3
       writeFileSync(path, '')
+      staleCalls(t, holder, `rename${suffix}`, 2)
+      assert.equal(await calls.rename(path, `${path}2`), true)
+      staleCalls(t, holder, `rename${suffix}`, tries)
+      await assert.rejects(async () => calls.rename(`${path}2`, path), { code: nodeCode('ESTALE') })
+      staleCalls(t, holder, `unlink${suffix}`, tries)
+      await assert.rejects(async () => calls.unlink(`${path}2`, 'there'), { code: nodeCode('ESTALE') })
       staleCalls(t, holder, `rename${suffix}`, 1)
-      assert.equal(await calls.rename(path, `${path}2`), false)
-      staleCalls(t, holder, `unlink${suffix}`, 1)
-      assert.equal(await calls.unlink(path, 'there'), false)
+      assert.equal(await calls.rename(`${path}2`, path, 'hint'), false)
+      staleCalls(t, holder, `unlink${suffix}`, 2)
+      assert.equal(await calls.unlink(`${path}2`, 'there'), true)
+      for (const name of ['rename', 'unlink']) staleCalls(t, holder, `${name}${suffix}`, 1)
+      assert.equal(await calls.rename(`${path}2`, path), false)
+      assert.equal(await calls.unlink(`${path}2`, 'there'), false)
+    }))
+
+  test(`a ${kind} rename into a folder that is not there is an error while the file is, and a lost race once it is not`, () =>
+    inFolder(async folder => {
+      const calls = nodeFileSystem[kind]
+      const path = join(folder, 'task')
+      const target = join(folder, 'removed', 'task')
+      writeFileSync(path, '')
+      await assert.rejects(async () => calls.rename(path, target), { code: 'ENOENT' })
+      assert.equal(await calls.rename(path, `${path}2`), true)
+      assert.equal(await calls.rename(path, target), false)
+      mkdirSync(join(folder, 'removed'))
+      assert.equal(await calls.rename(path, target), false)
+      assert.equal(await calls.rename(`${path}2`, target), true)
     }))
 }
 

@@ -3,9 +3,10 @@
  * place. Every call exists twice: `blocking` for a fast local disk, where a call takes microseconds and a thread would
  * cost more than it gives, and `pooled` for a network filesystem, where many calls are in flight at once.
  *
- * That somebody else was faster is an answer (`false`, `undefined`), and only ENOENT means it; of a rename or an unlink also
- * ESTALE, an old handle of NFS. A call that only looks is made anew where the handle was old: a count that another host
- * has just replaced must not read as none. Every other error is thrown as it came, with its path.
+ * An answer of `false` or `undefined` means one thing: what the call was for is not there, another process was faster.
+ * Whatever else may be behind an error is thrown as it came, with its path: ENOENT of a rename whose source is there still, or
+ * ESTALE, an old handle of NFS. A call that meets an old handle is made again first: a count that another host has just
+ * replaced must not read as none, and a task must not be taken for lost.
  */
 
 import { constants } from 'node:os'
@@ -42,9 +43,13 @@ export type WriteFlag = 'w' | 'a' | 'wx'
 type Reading = 'at once' | 'size first' | 'short' | 'hint'
 
 export interface FileCalls {
-  /** `false`: there is no `from` any more. An existing `to` is replaced. */
-  rename(from: string, to: string): Awaitable<boolean>
-  /** `false`: it was gone already. */
+  /**
+   * Replaces an existing `to`. `false`: there is no `from`, which has been looked for where the error alone doesn't tell.
+   * Throws ENOENT where `from` is there and the folder of `to` isn't; ESTALE where nothing is known. Of a `hint` ESTALE is
+   * `false` too: the caller has other names to try.
+   */
+  rename(from: string, to: string, how?: 'hint'): Awaitable<boolean>
+  /** `false`: there is no such file. Throws ESTALE where nothing is known. */
   unlink(path: string, likelihood: Likelihood): Awaitable<boolean>
   /** The whole file as UTF-8; `undefined`: there is none. */
   read(path: string, how: Reading): Awaitable<string | undefined>
@@ -120,8 +125,12 @@ export function codeOfNoFile(error: unknown): string | undefined {
   return code !== undefined && UNREADABLE_FOR_EVER.includes(code) ? code : undefined
 }
 
-/** Whether an error says that a file is gone: another process was faster (on NFS also ESTALE). */
-export function isGone(error: unknown): boolean {
-  const code = errorCode(error)
-  return code === 'ENOENT' || code === 'ESTALE'
+/** Whether an error says that a file, or a folder on the way to it, is not there. */
+export function isMissing(error: unknown): boolean {
+  return errorCode(error) === 'ENOENT'
+}
+
+/** Whether an error says that a server no longer knows what a path stood for (ESTALE): nothing is known of the file. */
+export function isStaleHandle(error: unknown): boolean {
+  return errorCode(error) === 'ESTALE'
 }

@@ -23,7 +23,7 @@
 import type { Failure } from '../../backend.js'
 import { failuresFrom } from '../../recorded-failures.js'
 import { codeOfNoFile } from './file-system.js'
-import { inside, type Layout, writeInto } from './layout.js'
+import { inside, type Layout, renameInto, writeInto } from './layout.js'
 import { nameOf, parseName, type TaskName } from './names.js'
 import type { Pace } from './pace.js'
 
@@ -215,11 +215,9 @@ export class History {
     const staged = inside(this.#layout.staging, `${id}.movement`)
     // Through staging: a death in the middle of the write must not shorten the record.
     await writeInto(this.#pace, staged, `${names.join('\n')}\n`, 'w')
-    const put = () => this.#pace.calls.rename(staged, inside(this.#layout.movement, id))
-    if (await put()) return
-    // Somebody removed the folder (`rm -r`), as well they may.
-    await this.#pace.calls.makeFolder(this.#layout.movement)
-    if (!(await put())) throw new Error(`${staged} was removed while it was written`)
+    if (!(await renameInto(this.#pace.calls, staged, inside(this.#layout.movement, id)))) {
+      throw new Error(`${staged} was removed while it was written`)
+    }
   }
 
   async #append(id: string, lines: string): Promise<void> {

@@ -1,6 +1,6 @@
 /** Where the parts of a queue lie, and the folders themselves. */
 import { dirname, join } from 'node:path'
-import { errorCode, type FileFacts } from './file-system.js'
+import { errorCode, type FileCalls, type FileFacts, isMissing } from './file-system.js'
 import type { Pace } from './pace.js'
 
 /** The paths of a queue's parts; `queue`, `movement`, `completions` and `insertions` are shared with Python. */
@@ -126,5 +126,18 @@ export async function writeInto(pace: Pace, path: string, text: string, flag: 'w
     if (errorCode(error) !== 'ENOENT') throw error
     await pace.calls.makeFolder(dirname(path))
     await pace.write(path, text, flag)
+  }
+}
+
+/**
+ * Renames a file into a folder of the queue that may not be there yet, as `writeInto` writes. `false`: there is no `from`.
+ */
+export async function renameInto(calls: FileCalls, from: string, to: string): Promise<boolean> {
+  try {
+    return await calls.rename(from, to)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    await calls.makeFolder(dirname(to))
+    return await calls.rename(from, to)
   }
 }

@@ -152,7 +152,7 @@ export class Leasing {
     const until = endOfLease(clock.nowSeconds + seconds, candidate.available)
     const heldPath = inside(layout.queue, nameOf(until, candidate.id))
     // One rename is a lease only where this host knows the names, see `claims.ts`.
-    const won = pace.knowsNames ? pace.calls.rename(path, heldPath) : this.#claim(candidate.id, path, heldPath)
+    const won = pace.knowsNames ? pace.calls.rename(path, heldPath, 'hint') : this.#claim(candidate.id, path, heldPath)
     if (won instanceof Promise) {
       return this.#race(won, there => this.#renamed(there, walk, candidate, path, until, heldPath))
     }
@@ -163,7 +163,7 @@ export class Leasing {
   #claim(id: string, path: string, heldPath: string): Awaitable<boolean> {
     const { layout, pace } = this.#queue
     const claimed = inside(layout.queue, nameOf(claimTime(), id))
-    return after(pace.calls.rename(path, claimed), won => won && pace.calls.rename(claimed, heldPath))
+    return after(pace.calls.rename(path, claimed, 'hint'), won => won && pace.calls.rename(claimed, heldPath))
   }
 
   #renamed(won: boolean, walk: number, candidate: TaskName, path: string, until: number, heldPath: string) {
@@ -204,8 +204,9 @@ export class Leasing {
   async #begin(lease: Lease, candidate: TaskName, path: string, heldPath: string, body: string | undefined) {
     const { pace, history } = this.#queue
     const { id, available } = candidate
-    // Unreadable; or moved or removed by hand, or purged, since the rename: then this rename does nothing.
-    const giveBack = () => pace.calls.rename(heldPath, path)
+    // Unreadable; or moved or removed by hand, or purged, since the rename: then this rename does nothing. One that isn't given
+    // back comes back when its lease ends.
+    const giveBack = () => pace.calls.rename(heldPath, path, 'hint')
     if (body === undefined || (body === '' && (await this.#unfit.addIfYoung(id, heldPath)))) {
       await giveBack()
       return undefined

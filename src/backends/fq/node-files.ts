@@ -19,8 +19,16 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
-import { errorCode, type FileCalls, type FileFacts, type FileSystem, isGone, type WriteFlag } from './file-system.js'
+import { dirname, join } from 'node:path'
+import {
+  errorCode,
+  type FileCalls,
+  type FileFacts,
+  type FileSystem,
+  isMissing,
+  isStaleHandle,
+  type WriteFlag,
+} from './file-system.js'
 import { pause } from './pause.js'
 
 // Names per system call and per slice: 1,024 take about 0.6 ms of the event loop on a local disk. Node reads with a
@@ -74,22 +82,11 @@ function requireReadable(path: string, how: keyof typeof LONGEST_BYTES, { size }
   throw error
 }
 
-/** Runs `call`; false where the file is gone: somebody else was faster. */
-function unlessGone(call: () => void): boolean {
-  try {
-    call()
-    return true
-  } catch (error) {
-    if (isGone(error)) return false
-    throw error
-  }
-}
-
 // A handle of a folder or file that another host has replaced says nothing about what is there now. Linux itself looks the
 // path up anew once; a third look is for a file that is replaced all the time.
 const STALE_LOOKS = 3
 
-/** Runs `call`, which only looks, again while it meets an old handle; `undefined` where there is nothing. */
+/** Runs `call`, which may be made twice, again while it meets an old handle; `undefined` where there is nothing. */
 function look<T>(call: () => T, how?: string): T | undefined {
   for (let looks = how === 'hint' ? STALE_LOOKS : 1; ; looks++) {
     try {
@@ -117,14 +114,66 @@ async function lookLater<T>(call: () => Promise<T>, how?: string): Promise<T | u
   }
 }
 
-async function laterUnlessGone(call: Promise<void>): Promise<boolean> {
-  try {
-    await call
-    return true
-  } catch (error) {
-    if (isGone(error)) return false
-    throw error
+// A rename that failed with ENOENT though both its source and the folder of its target are there meets names that come and
+// go at that moment.
+const RENAME_TRIES = 3
+
+/**
+ * Which of the two is not there after a rename within one folder has failed with ENOENT is clear: the source. Otherwise both
+ * are looked for, the source first: whatever became of the folder, a source that is gone is another's.
+ */
+function renameBlocking(from: string, to: string, how?: 'hint'): boolean {
+  for (let tries = 1; ; tries++) {
+    try {
+      renameSync(from, to)
+      return true
+    } catch (error) {
+      if (isStaleHandle(error)) {
+        if (how === 'hint') return false
+        if (tries >= STALE_LOOKS) throw error
+      } else {
+        if (!isMissing(error)) throw error
+        if (dirname(from) === dirname(to)) return false
+        if (look(() => lstatSync(from, AS_ANSWER)) === undefined) return false
+        const isFolderThere = look(() => lstatSync(dirname(to), AS_ANSWER)) !== undefined
+        if (!isFolderThere || tries >= RENAME_TRIES) throw error
+      }
+    }
   }
+}
+
+/** As `renameBlocking`. */
+async function renamePooled(from: string, to: string, how?: 'hint'): Promise<boolean> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await promises.rename(from, to)
+      return true
+    } catch (error) {
+      if (isStaleHandle(error)) {
+        const pauseMs = STALE_PAUSES_MS[tries - 1]
+        if (how === 'hint') return false
+        if (pauseMs === undefined) throw error
+        if (pauseMs > 0) await pause(pauseMs, [])
+      } else {
+        if (!isMissing(error)) throw error
+        if (dirname(from) === dirname(to)) return false
+        if ((await lookLater(() => promises.lstat(from))) === undefined) return false
+        const isFolderThere = (await lookLater(() => promises.lstat(dirname(to)))) !== undefined
+        if (!isFolderThere || tries >= RENAME_TRIES) throw error
+      }
+    }
+  }
+}
+
+/** What `look` and `lookLater` run to remove a file. */
+function removedSync(path: string): true {
+  unlinkSync(path)
+  return true
+}
+
+async function removed(path: string): Promise<true> {
+  await promises.unlink(path)
+  return true
 }
 
 function unlessThere(error: unknown): void {
@@ -132,8 +181,9 @@ function unlessThere(error: unknown): void {
 }
 
 const blocking: FileCalls = {
-  rename: (from, to) => unlessGone(() => renameSync(from, to)),
-  unlink: (path, likelihood) => (likelihood === 'there' || existsSync(path)) && unlessGone(() => unlinkSync(path)),
+  rename: renameBlocking,
+  unlink: (path, likelihood) =>
+    (likelihood === 'there' || existsSync(path)) && (look(() => removedSync(path)) ?? false),
   read: (path, how) =>
     look(() => {
       if (how === 'size first' || how === 'short') {
@@ -205,8 +255,8 @@ async function namesOf(folder: Dir): Promise<string[]> {
 }
 
 const pooled: FileCalls = {
-  rename: (from, to) => laterUnlessGone(promises.rename(from, to)),
-  unlink: path => laterUnlessGone(promises.unlink(path)),
+  rename: renamePooled,
+  unlink: async path => (await lookLater(() => removed(path))) ?? false,
   read: (path, how) =>
     lookLater(async () => {
       if (how === 'size first' || how === 'short') requireReadable(path, how, await promises.lstat(path))

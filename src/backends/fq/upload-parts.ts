@@ -11,6 +11,7 @@
  */
 import type { BatchFailure, Message } from '../../backend.js'
 import { rescue } from './awaitable.js'
+import { isMissing } from './file-system.js'
 import { inside } from './layout.js'
 import { nameOf, parseName } from './names.js'
 import { type FileQueue, queueFault } from './queue.js'
@@ -97,10 +98,13 @@ async function writePart(
 }
 
 async function move({ pace, layout }: FileQueue, staged: string, name: string): Promise<void> {
-  const from = inside(staged, name)
-  if (await pace.calls.rename(from, inside(layout.queue, name))) return
-  const stays = (await pace.calls.stat(from)) !== undefined
-  throw stays ? new Error(`${layout.queue} was removed while tasks were inserted`) : takenOver(staged)
+  try {
+    if (await pace.calls.rename(inside(staged, name), inside(layout.queue, name))) return
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    throw new Error(`${layout.queue} was removed while tasks were inserted`, { cause: error })
+  }
+  throw takenOver(staged)
 }
 
 async function endPart({ pace, layout }: FileQueue, run: string, range: PartRange): Promise<void> {

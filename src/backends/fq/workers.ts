@@ -5,7 +5,7 @@
  */
 import type { WorkerStatus } from '../../backend.js'
 import { textOfNoFile } from './file-system.js'
-import { inside, isQueue, writeInto } from './layout.js'
+import { inside, isQueue, renameInto, writeInto } from './layout.js'
 import { type FileQueue, queueFault } from './queue.js'
 
 /** Workers write every five seconds; one may be held up by a slow network for a while. */
@@ -61,10 +61,8 @@ export class WorkerFiles {
     if (!(await isQueue(pace, layout))) return
     const staged = inside(layout.staging, `worker-${name}`)
     await writeInto(pace, staged, JSON.stringify(status), 'w')
-    if (!(await pooled.rename(staged, path))) {
-      await pooled.makeFolder(layout.workers)
-      await pooled.rename(staged, path)
-    }
+    // `false`, removed by hand meanwhile: the next status will be there.
+    await renameInto(pooled, staged, path)
     this.#writtenMs.set(worker, nowMs)
     if (nowMs - this.#countedMs >= COUNT_MS) await this.#countOthers(nowMs)
   }
