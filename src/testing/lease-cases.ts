@@ -1,8 +1,9 @@
 /** What a backend has to do with leases: one holder at a time, and nobody is left believing otherwise. */
 import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Lease } from '../backend.js'
-import { type ConformanceCase, ids, noFailures, onlyLost } from './queue-under-test.js'
+import type { Backend, Failure, Lease } from '../backend.js'
+import { LeaseLostError } from '../errors.js'
+import { type ConformanceCase, ids, noFailures, onlyLost, type QueueUnderTest } from './queue-under-test.js'
 
 export const leaseCases: readonly ConformanceCase[] = [
   {
@@ -182,4 +183,76 @@ export const leaseCases: readonly ConformanceCase[] = [
       assert.equal((await queue.takeOne()).id, soon.id)
     },
   },
+  {
+    name: 'a holder that let its lease run out is a death, one that released the message or failed is none',
+    leftOut: cannotMark,
+    async run(queue) {
+      await queue.fill(1)
+      await dies(queue)
+      const given = await counted(queue, { attempt: 2, deaths: 1, deathsAlone: 0 })
+      noFailures(await queue.backend.release([given], { delaySeconds: 0 }))
+      const failed = await counted(queue, { attempt: 2, deaths: 1, deathsAlone: 0 })
+      noFailures(await queue.backend.release([failed], { delaySeconds: 0, failure: failureOf(failed) }))
+      await queue.pass(queue.shortSeconds)
+      const last = await counted(queue, { attempt: 3, deaths: 1, deathsAlone: 0 })
+      noFailures(await queue.backend.delete([last], { tally: false }))
+    },
+  },
+  {
+    name: 'only deaths of a holder that wrote that it runs the message alone count as deaths alone',
+    leftOut: cannotMark,
+    async run(queue) {
+      const { backend } = queue
+      const alone = async (lease: Lease) => {
+        noFailures(await backend.renew([lease], queue.shortSeconds))
+        await backend.runsAlone?.(lease)
+      }
+      await queue.fill(1)
+      await dies(queue, alone)
+      await dies(queue)
+      const given = await counted(queue, { attempt: 3, deaths: 2, deathsAlone: 1 })
+      await alone(given)
+      noFailures(await backend.release([given], { delaySeconds: 0 }))
+      await dies(queue)
+      const failed = await counted(queue, { attempt: 4, deaths: 3, deathsAlone: 1 })
+      await alone(failed)
+      noFailures(await backend.release([failed], { delaySeconds: 0, failure: failureOf(failed) }))
+      await queue.pass(queue.shortSeconds)
+      await dies(queue, alone)
+      const released = await counted(queue, { attempt: 6, deaths: 4, deathsAlone: 2 })
+      await alone(released)
+      if (queue.capabilities.releaseAll) assert.equal(await backend.releaseAll?.(), 1)
+      else noFailures(await backend.release([released], { delaySeconds: 0 }))
+      await dies(queue)
+      const last = await counted(queue, { attempt: 7, deaths: 5, deathsAlone: 2 })
+      noFailures(await backend.delete([last], { tally: false }))
+      await assert.rejects(async () => backend.runsAlone?.(last), LeaseLostError)
+    },
+  },
 ]
+
+function cannotMark(backend: Backend): string | undefined {
+  return backend.runsAlone === undefined ? "it can't write down that a message runs alone: no `runsAlone`" : undefined
+}
+
+/** A holder does `act` with the one free message and is never heard of again. */
+async function dies(queue: QueueUnderTest, act?: (lease: Lease) => Promise<void>): Promise<void> {
+  const lease = await queue.takeOne({ seconds: queue.shortSeconds })
+  await act?.(lease)
+  await queue.pass(queue.shortSeconds)
+}
+
+/** Leases the one free message, which has to be known to have had such a past. */
+async function counted(
+  queue: QueueUnderTest,
+  expected: Required<Pick<Lease, 'attempt' | 'deaths' | 'deathsAlone'>>,
+): Promise<Lease> {
+  const lease = await queue.takeOne()
+  const { attempt, deaths = 0, deathsAlone = 0 } = lease
+  assert.deepEqual({ attempt, deaths, deathsAlone }, expected)
+  return lease
+}
+
+function failureOf({ attempt }: Lease): Failure {
+  return { attempt, reason: 'Error: on purpose', host: 'here', pid: 1, failedAtMs: 1, durationSeconds: 0 }
+}

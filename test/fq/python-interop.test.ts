@@ -150,6 +150,49 @@ test('a Python inserter that overwrites or loses the history does no harm', () =
     truncateSync(join(root, 'movement', other))
     assert.equal((await leaseOne(ours)).attempt, 1)
     assert.equal(await ours.releaseAll?.(), 1)
-    assert.equal((await leaseOne(ours)).attempt, 2)
+    assert.equal((await leaseOne(ours)).attempt, 1)
     assert.ok(existsSync(join(root, 'movement', other)))
+  }))
+
+test('renewals, cancels and releases of Python’s are no attempts: only its leases that ran out are', () =>
+  shared(async (ours, python, root, clock) => {
+    const [sent] = await insert(ours, 1)
+    const id = sent?.id ?? ''
+    age(root)
+    /** Python has just written the last line of the record. */
+    const written = () => utimesSync(join(root, 'movement', id), clock.seconds, clock.seconds)
+    const expected = async (attempt: number, deaths: number, what: string): Promise<void> => {
+      const lease = await leaseOne(ours)
+      assert.deepEqual({ attempt: lease.attempt, deaths: lease.deaths ?? 0 }, { attempt, deaths }, what)
+      assert.deepEqual(await ours.release([lease], { delaySeconds: 0 }), [])
+    }
+    /** A lease of a minute that is renewed at half of it, as often as told. */
+    const hold = (renewals: number): void => {
+      assert.ok(python.lease(60))
+      written()
+      for (let renewal = 0; renewal < renewals; renewal++) {
+        clock.seconds += 30
+        python.renew(id, 60)
+        written()
+      }
+    }
+    hold(6)
+    clock.seconds += 62
+    await expected(2, 1, 'one death after six renewals')
+    hold(3)
+    python.cancel(id)
+    written()
+    clock.seconds += 2
+    await expected(2, 1, 'cancelled after renewals')
+    hold(0)
+    clock.seconds += 2
+    python.release()
+    written()
+    await expected(2, 1, 'released')
+    hold(2)
+    clock.seconds += 62
+    hold(4)
+    clock.seconds += 62
+    await expected(4, 3, 'two more deaths, the second by Python’s own next worker')
+    await expected(4, 3, 'as it is left')
   }))

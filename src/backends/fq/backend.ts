@@ -10,7 +10,7 @@ import type {
   WorkerStatus,
 } from '../../backend.js'
 import { argumentError } from '../../errors.js'
-import { release, remove, renew } from './finishing.js'
+import { release, remove, renew, runsAlone } from './finishing.js'
 import { Inserting } from './inserting.js'
 import { changeInsertions } from './insertions.js'
 import { isQueue } from './layout.js'
@@ -109,6 +109,10 @@ export class FileQueueBackend implements Backend {
   ): Promise<readonly BatchFailure[]> {
     requireSeconds('delaySeconds', options.delaySeconds, { zero: true })
     return release(this.#queue, leases, options)
+  }
+
+  runsAlone(lease: Lease): Promise<void> {
+    return runsAlone(this.#queue, lease)
   }
 
   delete(leases: readonly Lease[], options: { tally: boolean }): Promise<readonly BatchFailure[]> {

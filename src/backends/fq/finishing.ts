@@ -7,7 +7,7 @@ import { giveBack, prolong } from './giving-back.js'
 import { giveUp, heldOf, heldPath, moveHeld } from './held.js'
 import { inside } from './layout.js'
 import { endOfLease } from './leasing.js'
-import { nameOf, type TaskName } from './names.js'
+import { givenBackTime, nameOf, type TaskName } from './names.js'
 import { type FileQueue, leaseLost, queueFault } from './queue.js'
 
 // From so many deletes on it pays to look once whether any task has a history.
@@ -116,9 +116,18 @@ export async function remove(
   return failures
 }
 
-/** Ends a lease of whomever; see `endOfLease` for the choice of the time. `false`: it had ended by itself. */
-export async function endLease(queue: FileQueue, held: TaskName): Promise<boolean> {
-  const { layout, pace, clock } = queue
-  const available = await unusedTime(queue, held.id, pastLike(clock.nowSeconds, held.available), -2)
-  return await pace.calls.rename(inside(layout.queue, held.name), inside(layout.queue, nameOf(available, held.id)))
+/** Ends a lease, whoever has it: the task is given back, and no attempt is counted. `false`: it had ended by itself. */
+export async function endLease(queue: FileQueue, { id, name, available }: TaskName): Promise<boolean> {
+  const { layout, pace } = queue
+  return await pace.calls.rename(inside(layout.queue, name), inside(layout.queue, nameOf(givenBackTime(available), id)))
+}
+
+/** Writes down that the task runs, and nothing else beside it. Throws LeaseLostError where the lease is over. */
+export async function runsAlone(queue: FileQueue, lease: Lease): Promise<void> {
+  const { layout, pace, history } = queue
+  const { until } = heldOf(queue, lease)
+  // Only the holder may write: the name says whether that is us.
+  if ((await pace.calls.stat(inside(layout.queue, nameOf(until, lease.id)))) === undefined)
+    throw leaseLost(queue, lease.id)
+  await history.runsAlone(lease.id, lease.attempt)
 }

@@ -2,29 +2,31 @@
  * What is known of a task beside its name.
  *
  * `movement/<id>` holds names that the task's file has had, one a line. It begins with the name that the task began with,
- * which is twice there where that was a delay of ours; each further line is the end of an attempt: a lease that ran out, a
- * failure's back-off, a release by `releaseAll`. Renewals rename without a line, so they don't count; a release without a
- * failure replaces the last line. A task that is leased for the first time and finished has no such file, unless Python
- * inserted it.
+ * which is twice there where that was a delay of ours; each further line is the end of an attempt: a lease that ran out or a
+ * failure's back-off. Renewals rename without a line, so they don't count. A task that was given back, by its holder or by
+ * `releaseAll`, has a time of 1970 in its name, which is never a line: no attempt is counted. A task that is leased for the
+ * first time and finished has no such file, unless Python inserted it.
  *
- * Python writes a line at each lease, each renewal and each release. Such a history is counted by the same rule, so it can
- * say more attempts than there were. And a history of one line with a time is either Python's delayed insert or Python's
- * lease of a task of ours; the times of the two files tell them apart, see `#wasInsertedLate`.
+ * Python writes a line at each lease, each renewal and each release. Who takes a task over from Python takes out what was no
+ * end of an attempt, see `endsOfPython`: as well as the times tell. And a history of one line with a time is either Python's
+ * delayed insert or Python's lease of a task of ours; the times of the two files tell them apart, see `#wasInsertedLate`.
  *
- * `failures/<id>` holds one line of JSON a failure. It exists only beside a `movement/<id>`.
+ * `failures/<id>` holds one line of JSON for each failure, and one for each attempt in which the task ran alone. It exists
+ * only beside a `movement/<id>`. The attempts that ended and did not fail are the deaths of their workers.
  *
  * Where one of them can't be a record (a link, a folder, more than 16 MiB), somebody else has put it there. It says nothing
- * then, except to who takes the task over: of a task whose attempts can't be counted nobody knows when to give it up.
+ * then, except to the process that takes the task over: attempts that can't be counted would never be too many.
  *
  * Only the holder of a lease writes here (and a Python inserter, which writes its one line late). A process that dies
  * between the rename that takes a task over and the line that records it leaves one attempt uncounted; one that dies while
  * it postpones a task leaves one counted that never ran.
  */
-import type { Failure } from '../../backend.js'
+import { randomUUID } from 'node:crypto'
+import type { Failure, Lease } from '../../backend.js'
 import { failuresFrom } from '../../recorded-failures.js'
-import { codeOfNoFile } from './file-system.js'
+import { codeOfNoFile, isMissing, isStaleHandle } from './file-system.js'
 import { inside, type Layout, renameInto, writeInto } from './layout.js'
-import { nameOf, parseName, type TaskName } from './names.js'
+import { availableOf, isGivenBack, nameOf, parseName, type TaskName } from './names.js'
 import type { Pace } from './pace.js'
 
 /** A line of `failures/<id>`: the failure, and until when the task waits. */
@@ -33,16 +35,50 @@ interface FailureLine extends Failure {
   readonly until: number
 }
 
-/** `undefined`: the line of a process that died while it wrote, or somebody else's. The task's name counts it all the same. */
-function parseFailure(line: string): FailureLine | undefined {
-  try {
-    const value: unknown = JSON.parse(line)
+/** A line of `failures/<id>`: in this attempt the task runs alone; with `over`, that attempt was given back. */
+interface AloneLine {
+  readonly alone: number
+  readonly over?: true
+}
+
+/** What `failures/<id>` says. */
+interface FailureRecord {
+  readonly failures: readonly FailureLine[]
+  /** The attempts in which the task ran alone. */
+  readonly alone: ReadonlySet<number>
+}
+
+/** What is known of the attempts of a task when it is leased: this one, and how many of the earlier ones were deaths. */
+export type Past = Required<Pick<Lease, 'attempt' | 'deaths' | 'deathsAlone'>>
+
+/** Lines that are neither are those of a process that died while it wrote, or somebody else's. The task's name counts its attempt all the same. */
+function recordOf(text: string | undefined): FailureRecord {
+  const failures: FailureLine[] = []
+  const alone = new Set<number>()
+  for (const line of linesOf(text)) {
+    const value = jsonOf(line)
+    if (isAlone(value)) {
+      if (value.over) alone.delete(value.alone)
+      else alone.add(value.alone)
+      continue
+    }
     const [failure] = failuresFrom([value])
-    const until = failure === undefined || !('until' in failure) ? undefined : failure.until
-    return failure !== undefined && typeof until === 'number' ? { ...failure, until } : undefined
+    if (failure === undefined || !('until' in failure) || typeof failure.until !== 'number') continue
+    failures.push({ ...failure, until: failure.until })
+  }
+  return { failures, alone }
+}
+
+function jsonOf(line: string): unknown {
+  try {
+    return JSON.parse(line)
   } catch {
     return undefined
   }
+}
+
+function isAlone(value: unknown): value is AloneLine {
+  return typeof value === 'object' && value !== null && 'alone' in value && typeof value.alone === 'number'
 }
 
 function linesOf(text: string | undefined): string[] {
@@ -68,6 +104,23 @@ function endsIn(names: readonly string[], id: string): readonly string[] {
   return first !== undefined && first === second ? names.slice(2) : names
 }
 
+/**
+ * The ends of attempts among lines of which Python wrote the last one, at `writtenSeconds`. That was a lease or its renewal,
+ * so the time in it tells for how long Python leases; or a release, which has a time before that of the lease that it ended,
+ * and so tells how long that lease was at least. A name that is followed by one that lies less than a lease later did not end
+ * by itself: the lease was renewed or released. A release is no end of an attempt either.
+ */
+function endsOfPython(names: readonly string[], writtenSeconds: number): string[] {
+  const times = names.map(name => availableOf(name) ?? Number.NaN)
+  const [before = 0, last = 0] = times.slice(-2)
+  const wasReleased = names.length > 1 && last < before
+  const leaseSeconds = wasReleased ? before - last + 1 : last - writtenSeconds
+  return names.filter((_, index) => {
+    const laterSeconds = (times[index + 1] ?? Number.POSITIVE_INFINITY) - (times[index] ?? Number.NaN)
+    return !(laterSeconds < leaseSeconds || laterSeconds < 0) && !(wasReleased && index === names.length - 1)
+  })
+}
+
 // How long a folder that was found with records in it is taken to have some. Looking costs a read of up to a thousand names.
 const RECORDS_STAY_MS = 10_000
 
@@ -91,13 +144,33 @@ export class History {
    * race must not write.
    *
    * @param heldPath where the task's file is now
-   * @returns how many attempts went before
    * @throws the error of what can't be a record
    */
-  async takenOver(origin: TaskName, heldPath: string): Promise<number> {
-    const { id, name } = origin
-    const text = (await this.#pace.calls.read(inside(this.#layout.movement, id), 'short')) ?? ''
+  async takenOver(origin: TaskName, heldPath: string): Promise<Past> {
+    const ends = await this.#recordedEnds(origin, heldPath)
+    const attempt = ends + 1
+    if (ends === 0) return { attempt, deaths: 0, deathsAlone: 0 }
+    const { failures, alone } = recordOf(await this.#textIfRecord(inside(this.#layout.failures, origin.id)))
+    // Begun alone in the attempt that begins only now: the lease was given back, or ended by `releaseAll`.
+    if (alone.has(attempt)) await this.#addLine(origin.id, { alone: attempt, over: true })
+    // By their numbers: a failure that was written down and whose rename failed is written down again.
+    const failed = new Set(failures.map(failure => failure.attempt))
+    const deaths = Math.max(0, ends - failed.size)
+    const diedAlone = [...alone].filter(number => number <= ends && !failed.has(number))
+    return { attempt, deaths, deathsAlone: Math.min(deaths, diedAlone.length) }
+  }
+
+  /** Records that the task begins to run in this attempt, and nothing else beside it. */
+  async runsAlone(id: string, attempt: number): Promise<void> {
+    await this.#addLine(id, { alone: attempt })
+  }
+
+  async #recordedEnds({ id, name, available }: TaskName, heldPath: string): Promise<number> {
+    const record = inside(this.#layout.movement, id)
+    const text = (await this.#pace.calls.read(record, 'short')) ?? ''
     const names = namesOf(text, id)
+    const ends = endsIn(names, id)
+    if (isGivenBack(available)) return ends.length
     const [first, second] = names
     // A record whose writer died in the middle of a line has no end of line.
     const newLine = text === '' || text.endsWith('\n') ? '' : '\n'
@@ -105,9 +178,14 @@ export class History {
       await this.#append(id, `${newLine}${nameOf(0, id)}\n${name}\n`)
       return 1
     }
-    const isBeginning = first === name && (first === second || (await this.#wasInsertedLate(id, names, heldPath)))
-    if (isBeginning && first === second) return endsIn(names, id).length
-    if (!isBeginning && names.at(-1) === name) return endsIn(names, id).length
+    if (first === name && first === second) return ends.length
+    const wasInsertedLate = first === name && (await this.#wasInsertedLate(id, names, heldPath))
+    if (!wasInsertedLate && names.at(-1) === name) {
+      const writtenMs = (await this.#pace.calls.stat(record))?.modifiedMs ?? Number.NaN
+      const kept = endsOfPython(ends, writtenMs / 1000)
+      if (kept.length < ends.length) await this.#replace(id, [nameOf(0, id), ...kept])
+      return kept.length
+    }
     await this.#append(id, `${newLine}${name}\n`)
     return endsIn([...names, name], id).length
   }
@@ -115,19 +193,6 @@ export class History {
   /** Makes `name`, in the future, the one that the task begins with: it waits, and no attempt is counted for that. */
   async postponed(id: string, name: string): Promise<void> {
     await this.#replace(id, [name, name, ...endsIn(await this.names(id), id)])
-  }
-
-  /**
-   * Makes `name` the end of the last attempt, or what the task begins with where there was none: who takes the task over
-   * under it has nothing to add.
-   */
-  async givenBack(id: string, name: string): Promise<void> {
-    const names = await this.names(id)
-    const ends = endsIn(names, id)
-    const beginning = names.slice(0, names.length - ends.length)
-    if (ends.length === 0) await this.#replace(id, [name, name])
-    // Python's lease of a task of ours wrote no beginning.
-    else await this.#replace(id, [...(beginning.length > 0 ? beginning : [nameOf(0, id)]), ...ends.slice(0, -1), name])
   }
 
   /** Records the name of a task that is inserted with a delay, before the task itself is there. */
@@ -139,13 +204,13 @@ export class History {
   async failed(id: string, failure: Failure, until: number): Promise<void> {
     const text = await this.#textIfRecord(inside(this.#layout.movement, id))
     if (namesOf(text, id).length === 0) await this.#append(id, `${text === undefined ? '' : '\n'}${nameOf(0, id)}\n`)
-    const line: FailureLine = { ...failure, until }
-    await writeInto(this.#pace, inside(this.#layout.failures, id), `${JSON.stringify(line)}\n`, 'a')
+    await this.#addLine(id, { ...failure, until })
   }
 
   /** The recorded failures, oldest first. */
   async failures(id: string): Promise<Failure[]> {
-    return (await this.#failureLines(id)).map(({ until: _, ...failure }) => failure)
+    const { failures } = recordOf(await this.#textIfRecord(inside(this.#layout.failures, id)))
+    return failures.map(({ until: _, ...failure }) => failure)
   }
 
   /**
@@ -159,7 +224,7 @@ export class History {
     if (first === name) {
       return first === second || (await this.#wasInsertedLate(id, names, inside(this.#layout.queue, name)))
     }
-    return (await this.#failureLines(id)).at(-1)?.until === available
+    return recordOf(await this.#textIfRecord(inside(this.#layout.failures, id))).failures.at(-1)?.until === available
   }
 
   /**
@@ -188,11 +253,6 @@ export class History {
     return false
   }
 
-  async #failureLines(id: string): Promise<FailureLine[]> {
-    const text = await this.#textIfRecord(inside(this.#layout.failures, id))
-    return linesOf(text).flatMap(line => parseFailure(line) ?? [])
-  }
-
   /** Whether a history of one line is that of Python's insert with a delay, and not that of Python's lease. */
   async #wasInsertedLate(id: string, names: readonly string[], taskPath: string): Promise<boolean> {
     if (names.length !== 1) return false
@@ -212,15 +272,37 @@ export class History {
   }
 
   async #replace(id: string, names: readonly string[]): Promise<void> {
-    const staged = inside(this.#layout.staging, `${id}.movement`)
-    // Through staging: a death in the middle of the write must not shorten the record.
-    await writeInto(this.#pace, staged, `${names.join('\n')}\n`, 'w')
-    if (!(await renameInto(this.#pace.calls, staged, inside(this.#layout.movement, id)))) {
+    await this.#put(inside(this.#layout.movement, id), `${names.join('\n')}\n`)
+  }
+
+  /**
+   * Writes the whole of a record. Through staging: a death in the middle of the write must not shorten it. Under a name of
+   * its own each time, of which no host can have an outdated idea.
+   */
+  async #put(path: string, text: string): Promise<void> {
+    const staged = inside(this.#layout.staging, `${randomUUID()}.record`)
+    await writeInto(this.#pace, staged, text, 'w')
+    if (!(await renameInto(this.#pace.calls, staged, path)))
       throw new Error(`${staged} was removed while it was written`)
-    }
   }
 
   async #append(id: string, lines: string): Promise<void> {
-    await writeInto(this.#pace, inside(this.#layout.movement, id), lines, 'a')
+    await this.#appendTo(inside(this.#layout.movement, id), lines)
+  }
+
+  /** Begins with an end of line: the line before may have been cut off by the death of its writer. */
+  async #addLine(id: string, line: FailureLine | AloneLine): Promise<void> {
+    await this.#appendTo(inside(this.#layout.failures, id), `\n${JSON.stringify(line)}\n`)
+  }
+
+  async #appendTo(path: string, lines: string): Promise<void> {
+    try {
+      await writeInto(this.#pace, path, lines, 'a')
+    } catch (error) {
+      if (!isMissing(error) && !isStaleHandle(error)) throw error
+      // This host takes a name for one that is there, which another host has removed, until its memory of names is over.
+      // A rename onto that name goes through.
+      await this.#put(path, ((await this.#textIfRecord(path)) ?? '') + lines)
+    }
   }
 }

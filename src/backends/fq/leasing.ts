@@ -212,7 +212,7 @@ export class Leasing {
       return undefined
     }
     try {
-      return available === 0 ? lease : { ...lease, attempt: 1 + (await history.takenOver(candidate, heldPath)) }
+      return available === 0 ? lease : { ...lease, ...(await history.takenOver(candidate, heldPath)) }
     } catch (error) {
       // Set aside: nobody would know when to give it up.
       const code = codeOfNoFile(error)

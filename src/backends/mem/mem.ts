@@ -35,6 +35,11 @@ interface Entry {
   /** The last lease that was given; `undefined` once it was given back. */
   holder: symbol | undefined
   attempts: number
+  /** Holders that let their lease run out. */
+  deaths: number
+  deathsAlone: number
+  /** The holder runs it, and nothing else beside it. */
+  runsAlone: boolean
   readonly failures: Failure[]
 }
 
@@ -93,6 +98,9 @@ class MemQueue implements Backend {
         availableMs: 0,
         holder: undefined,
         attempts: 0,
+        deaths: 0,
+        deathsAlone: 0,
+        runsAlone: false,
         failures: [],
       }
       this.#entries.set(id, entry)
@@ -115,9 +123,18 @@ class MemQueue implements Backend {
 
   async renew(leases: readonly Lease[], seconds: number): Promise<BatchFailure[]> {
     return this.#forEachHeld(leases, (entry, holder) => {
+      const { runsAlone } = entry
       this.#park(entry, seconds)
       entry.holder = holder
+      entry.runsAlone = runsAlone
     })
+  }
+
+  async runsAlone(lease: Lease): Promise<void> {
+    const [failure] = this.#forEachHeld([lease], entry => {
+      entry.runsAlone = true
+    })
+    if (failure !== undefined) throw failure.error
   }
 
   async release(
@@ -231,11 +248,15 @@ class MemQueue implements Backend {
       const entry = this.#ready[this.#head++]
       // Given back twice, or renewed by its holder after it ran out.
       if (entry === undefined || !this.#isEnqueued(entry) || this.#waiting.has(entry)) continue
+      // Nobody gave it back: its last lease ran out.
+      if (entry.holder !== undefined) entry.deaths += 1
+      if (entry.runsAlone) entry.deathsAlone += 1
       const handle = Symbol(entry.message.id)
       this.#park(entry, seconds)
       entry.holder = handle
       entry.attempts += 1
-      leases.push({ ...entry.message, attempt: entry.attempts, handle })
+      const { message, attempts: attempt, deaths, deathsAlone } = entry
+      leases.push({ ...message, attempt, deaths, deathsAlone, handle })
     }
     // Moving the rest forward costs less than one step for each entry that was taken.
     if (this.#head > 1024 && this.#head * 2 > this.#ready.length) {
@@ -248,6 +269,7 @@ class MemQueue implements Backend {
   /** Nobody holds the entry now; it may be leased `seconds` from now. */
   #park(entry: Entry, seconds: number): void {
     entry.holder = undefined
+    entry.runsAlone = false
     entry.availableMs = seconds === 0 ? 0 : this.clock.nowMs() + seconds * 1000
     if (seconds === 0) {
       this.#waiting.delete(entry)
