@@ -1,5 +1,5 @@
 /**
- * The one file that Piscina loads. `run` runs a flight of tasks, `insert` inserts a slice; what ends or breaks the thread
+ * The code of a pool thread, loaded once by start.cts. `run` runs a flight of tasks, `insert` inserts a slice; what ends or breaks the thread
  * meanwhile is reported for the task that did it.
  */
 import { MessageChannel, parentPort, threadId } from 'node:worker_threads'

@@ -3,18 +3,47 @@
  * main thread only (privatenumber/tsx issue 354); its own API installs them here.
  */
 import Module, { createRequire } from 'node:module'
-import { pathToFileURL } from 'node:url'
+import { join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 
 let installing: Promise<void> | undefined
 
-/** Makes this thread able to import `url`, if it is TypeScript, or the process was started by tsx. */
+/** Makes this thread able to import `url`, if it is TypeScript, or the process was started with tsx. */
 export function enableTypeScript(url: string): Promise<void> | undefined {
   // Node with synchronous hooks: tsx installs them in each thread by itself.
   if (installing !== undefined || 'registerHooks' in Module) return installing
-  const loader = process.execArgv.find(arg => /[\\/]tsx[\\/]dist[\\/]/.test(arg))
-  if (loader === undefined && !/\.[cm]?tsx?([?#]|$)/.test(url)) return undefined
-  installing = install(createRequire(loader ?? url))
+  const base = preloadedTsx() ?? (/\.[cm]?tsx?([?#]|$)/.test(url) ? url : undefined)
+  if (base === undefined) return undefined
+  installing = install(createRequire(base))
   return installing
+}
+
+/** From where to look for the tsx that the process was started with. */
+function preloadedTsx(): string | undefined {
+  for (const module of preloads()) {
+    // Node looks for a bare name from the working directory.
+    if (module === 'tsx' || module.startsWith('tsx/')) return join(process.cwd(), 'noop.js')
+    if (!/[\\/]tsx[\\/]dist[\\/]/.test(module)) continue
+    return module.startsWith('file:') ? fileURLToPath(module) : resolve(module)
+  }
+  return undefined
+}
+
+/** The modules of `--import`, `--require` and `--loader`, on the command line and in NODE_OPTIONS. */
+function preloads(): string[] {
+  const words = [...optionWords(process.env.NODE_OPTIONS ?? ''), ...process.execArgv]
+  const modules: string[] = []
+  words.forEach((word, index) => {
+    const option = /^(?:--import|--require|-r|--loader|--experimental-loader)(?:=(.*))?$/s.exec(word)
+    if (option !== null) modules.push(option[1] ?? words[index + 1] ?? '')
+  })
+  return modules
+}
+
+/** NODE_OPTIONS as Node reads it: words between spaces; double quotes hold spaces together, a backslash in them escapes. */
+function optionWords(options: string): string[] {
+  const words = options.match(/(?:"(?:\\.|[^"\\])*"|[^\s"])+/g) ?? []
+  return words.map(word => word.replace(/"((?:\\.|[^"\\])*)"/g, (_, quoted: string) => quoted.replace(/\\(.)/g, '$1')))
 }
 
 async function install(from: NodeJS.Require): Promise<void> {

@@ -17,9 +17,15 @@ const builtIn = new Map<string, () => Promise<BackendOpener>>([
 interface Registration {
   readonly opener: BackendOpener
   readonly url: string | undefined
+  /** The copy of this module that was called. */
+  readonly by: typeof registerBackend
 }
 
-const registered = new Map<string, Registration>()
+// On `globalThis` for the reason given in registry.ts: another copy of this module opens what was registered through this one.
+const registeredKey = Symbol.for('ptq.backends.1')
+const holder = globalThis as { [registeredKey]?: Map<string, Registration> }
+holder[registeredKey] ??= new Map()
+const registered: Map<string, Registration> = holder[registeredKey]
 
 /**
  * Makes queues of another kind known: `new TaskQueue('<protocol>://…')` then opens them through `opener`.
@@ -35,11 +41,18 @@ export function registerBackend(protocol: string, opener: BackendOpener): void {
   if (builtIn.has(protocol) || protocol === 'http' || protocol === 'https') {
     throw argumentError('protocol', `another than the library's own: ${[...builtIn.keys()].join(', ')}`, protocol)
   }
-  const earlier = registered.get(protocol)?.opener
-  if (earlier !== undefined && earlier !== opener) {
+  const registration = { opener, url: callerFile(registerBackend), by: registerBackend }
+  const earlier = registered.get(protocol)
+  if (earlier !== undefined && earlier.opener !== opener && !isSecondCopy(earlier, registration)) {
     throw argumentError('protocol', 'one that is not registered with another opener', protocol)
   }
-  registered.set(protocol, { opener, url: callerFile(registerBackend) })
+  registered.set(protocol, registration)
+}
+
+/** One file loaded twice, as ESM and as CommonJS, registers its opener through two copies of this module: the newer one counts. */
+function isSecondCopy(earlier: Registration, { opener, url, by }: Registration): boolean {
+  const isSameCode = url !== undefined && earlier.url === url && String(earlier.opener.open) === String(opener.open)
+  return isSameCode && earlier.by !== by
 }
 
 /** @throws UnsupportedProtocolError where nothing opens queues of this protocol; the message lists those known */

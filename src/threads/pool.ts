@@ -18,7 +18,7 @@ import { inPoolThread } from './thread-place.js'
 /** A thread that has nothing to do ends after this long: another run soon after finds its modules loaded. */
 const idleTimeoutMs = 10_000
 
-const threadFile = fileURLToPath(new URL('../../workers/thread.js', import.meta.url))
+const threadFile = fileURLToPath(new URL('../../workers/start.cjs', import.meta.url))
 
 /** Who wants to hear from the threads. */
 export interface ThreadListener extends ThreadHost {
@@ -54,6 +54,8 @@ export class ThreadPool {
   private constructor(maxMemoryMb: number | undefined) {
     this.#piscina = new Piscina({
       filename: threadFile,
+      // What Piscina loads before the first call: an export that isn't there would make it look for another.
+      name: 'run',
       minThreads: 0,
       maxThreads: 1,
       idleTimeout: idleTimeoutMs,

@@ -58,7 +58,11 @@ const capabilities: Capabilities = {
   threads: false,
 }
 
-const queues = new Map<string, MemQueue>()
+// On `globalThis` for the reason given in registry.ts: two copies of this module share the queues of their process.
+const queuesKey = Symbol.for('ptq.mem.1')
+const holder = globalThis as { [queuesKey]?: Map<string, MemQueue> }
+holder[queuesKey] ??= new Map()
+const queues: Map<string, MemQueue> = holder[queuesKey]
 
 class MemQueue implements Backend {
   readonly capabilities = capabilities
