@@ -1,7 +1,7 @@
 /** What a command is: types, and the arguments that commands share. */
 import type { Argv, CommandModule } from 'yargs'
 import type { TaskQueue, TaskQueueOptions } from '../index.js'
-import { numberOption, singleOption } from './option-values.js'
+import { numberOption, textOption } from './option-values.js'
 import { UsageError } from './usage-error.js'
 
 /** Checks that a command's handler gets what its builder declares. */
@@ -21,36 +21,27 @@ export interface QueueArguments {
 
 /** Declares the options of backends, and `--load`. */
 export function queueOptions<Args>(yargs: Argv<Args>): Argv<Args & QueueArguments> {
-  return yargs
-    .option('load', {
-      type: 'string',
-      array: true,
-      requiresArg: true,
-      describe: 'Import a module first: a file, or a package from here. May be repeated',
-    })
-    .option('region', {
-      type: 'string',
-      requiresArg: true,
-      coerce: singleOption('--region'),
-      describe: "SQS: the queue's region",
-    })
-    .option('endpoint', {
-      type: 'string',
-      requiresArg: true,
-      coerce: singleOption('--endpoint'),
-      describe: 'SQS: where requests go, such as http://localhost:4566',
-    })
-    .option('create-if-missing', { type: 'boolean', describe: 'SQS: make the queue where there is none' })
-    .option('concurrency', {
-      type: 'string',
-      requiresArg: true,
-      coerce: numberOption('--concurrency', { integer: true, min: 1 }),
-      describe: 'Requests or files in flight at once (default: 40)',
-    })
-    .option('durable', { type: 'boolean', describe: 'File queue: survive a power cut too' })
-    .group(['load', 'region', 'endpoint', 'create-if-missing', 'concurrency', 'durable'], 'Queue options:') as Argv<
-    Args & QueueArguments
-  >
+  return (
+    yargs
+      .option('load', {
+        type: 'string',
+        array: true,
+        requiresArg: true,
+        describe: 'Import a module first: a file, or a package from here. May be repeated',
+      })
+      .option('region', textOption('--region', "SQS: the queue's region"))
+      .option('endpoint', textOption('--endpoint', 'SQS: where requests go, such as http://localhost:4566'))
+      .option('create-if-missing', { type: 'boolean', describe: 'SQS: make the queue where there is none' })
+      .option(
+        'concurrency',
+        numberOption('--concurrency', 'Requests or files in flight at once (default: 40)', { integer: true, min: 1 }),
+      )
+      .option('durable', { type: 'boolean', describe: 'File queue: survive a power cut too' })
+      // The options of the command itself come first, then these, then --help.
+      .group([], 'Options:')
+      .group(['load', 'region', 'endpoint', 'create-if-missing', 'concurrency', 'durable'], 'Queue options:')
+      .group(['help', 'version'], 'Other options:') as Argv<Args & QueueArguments>
+  )
 }
 
 /** Declares the queue that a command is about, and its options. */

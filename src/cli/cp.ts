@@ -8,8 +8,8 @@ export const cpCommand = defineCommand({
   describe: 'Copy all tasks, as they are, into another queue; one that was interrupted goes on',
   builder: yargs =>
     transferArguments(yargs)
-      .example('$0 cp ./queue ./backup', 'Leased and delayed tasks are copied too, and free in the copy')
-      .example('$0 cp ./queue sqs://tasks', 'SQS can be copied to; from there use mv'),
+      .example('# Leased and delayed tasks are copied too, and free in the copy\n$0 cp ./queue ./backup', '')
+      .example('# SQS can be copied to; from there use mv\n$0 cp ./queue sqs://tasks', ''),
   handler: args =>
     withQueues(args, async (source, destination, signal) => {
       const copied = await source.copyTo(destination, { signal })

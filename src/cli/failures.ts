@@ -1,6 +1,6 @@
 import type { ListedTask } from '../index.js'
 import { defineCommand, queueArgument, queueUrl, requireQueue, withQueue } from './command.js'
-import { singleOption } from './option-values.js'
+import { textOption } from './option-values.js'
 import { jsonPrinter, printable, printLine } from './printing.js'
 import { groupReasons } from './reason-groups.js'
 
@@ -14,15 +14,10 @@ export const failuresCommand = defineCommand({
         type: 'boolean',
         describe: 'Count them by reason, the most frequent first; … for numbers that vary',
       })
-      .option('dead-letter', {
-        type: 'string',
-        requiresArg: true,
-        coerce: singleOption('--dead-letter'),
-        describe: "The queue of the dead letters (default: the queue's own)",
-      })
+      .option('dead-letter', textOption('--dead-letter', "The queue of the dead letters (default: the queue's own)"))
       .option('json', { type: 'boolean', describe: 'Print a line of JSON for each' })
-      .example('$0 failures ./queue --group', 'Why do tasks fail?')
-      .example('$0 retry ./queue --match ENOSPC', 'Then put back those that deserve it'),
+      .example('# Why do tasks fail?\n$0 failures ./queue --group', '')
+      .example('# Then put back those that deserve it\n$0 retry ./queue --match ENOSPC', ''),
   handler: args =>
     withQueue(args.queue, args, async queue => {
       await requireQueue(queue)

@@ -4,12 +4,12 @@ import type { Readable } from 'node:stream'
 import type { BareTask, JsonValue } from '../index.js'
 import { defineCommand, queueArgument, withQueue } from './command.js'
 import { interruptible } from './interruption.js'
-import { numberOption, singleOption } from './option-values.js'
+import { numberOption, textOption } from './option-values.js'
 import { countOf, jsonPrinter, printable, printLine } from './printing.js'
 import { UsageError } from './usage-error.js'
 
-/** What `-` stands for: the parser takes a lone dash for an empty text. */
-export const STDIN = '/dev/stdin'
+/** As a file: the standard input. */
+const STDIN = '-'
 
 /** `ptq insert` */
 export const insertCommand = defineCommand({
@@ -18,25 +18,15 @@ export const insertCommand = defineCommand({
   builder: yargs =>
     queueArgument(yargs)
       .positional('file', { type: 'string', demandOption: true, describe: 'A file of payloads; - for stdin' })
-      .option('delay-sec', {
-        type: 'string',
-        requiresArg: true,
-        coerce: numberOption('--delay-sec'),
-        describe: 'They may be leased so many seconds from now',
-      })
-      .option('resume', {
-        type: 'string',
-        requiresArg: true,
-        coerce: singleOption('--resume'),
-        describe: 'A name: the same command goes on where it was interrupted',
-      })
+      .option('delay-sec', numberOption('--delay-sec', 'They may be leased so many seconds from now'))
+      .option('resume', textOption('--resume', 'A name: the same command goes on where it was interrupted'))
       .option('json', { type: 'boolean', describe: 'Print JSON' })
-      .example('$0 insert ./queue tasks.ndjson', 'Every line is checked before the first task is inserted')
+      .example('# Every line is checked before the first task is inserted\n$0 insert ./queue tasks.ndjson', '')
       .example(
-        `echo '[["tasks","hash"],["a.txt"],{},-1]' | $0 insert ./queue -`,
-        'A call of the function hash of tasks',
+        `# A call of the function hash of tasks\necho '[["tasks","hash"],["a.txt"],{},-1]' | $0 insert ./queue -`,
+        '',
       )
-      .example(`echo '{"class":"PrintTask","txt":"hello"}' | $0 insert ./queue -`, 'A task of the class PrintTask'),
+      .example(`# A task of the class PrintTask\necho '{"class":"PrintTask","txt":"hello"}' | $0 insert ./queue -`, ''),
   handler: args =>
     withQueue(args.queue, args, async queue => {
       const { file, delaySec, resume } = args

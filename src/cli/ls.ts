@@ -1,6 +1,6 @@
 import type { ListedTask, TaskQueue } from '../index.js'
 import { defineCommand, queueArgument, queueUrl, requireQueue, withQueue } from './command.js'
-import { numberOption, singleOption } from './option-values.js'
+import { numberOption, textOption } from './option-values.js'
 import { jsonPrinter, printable, printLine, shortened } from './printing.js'
 
 /** `ptq ls` */
@@ -14,21 +14,11 @@ export const lsCommand = defineCommand({
         requiresArg: true,
         describe: 'Only these; failed: the dead letters',
       })
-      .option('limit', {
-        type: 'string',
-        requiresArg: true,
-        coerce: numberOption('--limit', { integer: true, min: 1 }),
-        describe: 'So many at most',
-      })
-      .option('dead-letter', {
-        type: 'string',
-        requiresArg: true,
-        coerce: singleOption('--dead-letter'),
-        describe: "The queue of the dead letters (default: the queue's own)",
-      })
+      .option('limit', numberOption('--limit', 'At most so many', { integer: true, min: 1 }))
+      .option('dead-letter', textOption('--dead-letter', "The queue of the dead letters (default: the queue's own)"))
       .option('json', { type: 'boolean', describe: 'Print a line of JSON for each' })
       .example('$0 ls ./queue --state leased --limit 20', '')
-      .example('$0 ls ./queue --json | ptq insert ./other -', 'Insert them again elsewhere'),
+      .example('# Insert them again elsewhere\n$0 ls ./queue --json | ptq insert ./other -', ''),
   handler: args =>
     withQueue(args.queue, args, async queue => {
       await requireQueue(queue)

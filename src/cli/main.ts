@@ -1,22 +1,23 @@
 /** `ptq`: queues from the command line. Exit codes: 0, 1 failed, 2 bad use or refused, 128 + n ended by signal n. */
 import { readFileSync } from 'node:fs'
-import yargs, { type CommandModule } from 'yargs'
+import yargs, { type CommandModule, type FallbackCompletionFunction } from 'yargs'
 import { cpCommand } from './cp.js'
 import { printWarnings, reportError } from './failing.js'
 import { failuresCommand } from './failures.js'
-import { insertCommand, STDIN } from './insert.js'
+import { insertCommand } from './insert.js'
 import { licenseCommand } from './license.js'
 import { lsCommand } from './ls.js'
 import { mvCommand } from './mv.js'
 import { pollCommand } from './poll.js'
 import { endWithReader } from './printing.js'
 import { purgeCommand } from './purge.js'
+import { markArguments, unmarkArguments } from './raw-arguments.js'
+import { refusal } from './refusal.js'
 import { releaseCommand } from './release.js'
 import { retryCommand } from './retry.js'
 import { rezeroCommand } from './rezero.js'
 import { showCommand } from './show.js'
 import { statusCommand } from './status.js'
-import { UsageError } from './usage-error.js'
 
 function version(): string {
   const { version }: { version: string } = JSON.parse(
@@ -41,26 +42,22 @@ const commands = [
   licenseCommand,
 ]
 
-/** What the parser refuses has a message; what a command throws is an error. */
-function refusal(args: readonly string[], message: string | null, error: Error | undefined): Error {
-  if (error && error.name !== 'YError') return error
-  const syntax = commands.map(({ command }) => String(command)).find(command => command.split(' ')[0] === args[0])
-  const said = (message ?? error?.message ?? '').replace(/[.:]?\s*$/, '')
-  // The parser calls every word too many a command.
-  const reason = syntax === undefined ? said : said.replace(/^Unknown command/, 'Unknown argument')
-  const help = syntax === undefined ? 'see ptq --help' : `expected ptq ${syntax}, see ptq ${args[0]} --help`
-  return new UsageError(`${reason}: ${help}`, { cause: error })
-}
+/** The parser proposes an alias of one letter with two dashes, as `--w`. */
+const withoutShortAliases: FallbackCompletionFunction = (_current, _args, propose, done) =>
+  propose((error, proposals) => {
+    if (error) throw error
+    done((proposals ?? []).filter(each => !/^--\w(?::|$)/.test(each)))
+  })
 
 async function main(args: readonly string[]): Promise<void> {
-  const parser = yargs(args.map(arg => (arg === '-' ? STDIN : arg)))
+  const parser = yargs(markArguments(args)).middleware(unmarkArguments, true)
   for (const command of commands) parser.command(command as CommandModule)
   await parser
     .scriptName('ptq')
     .usage('$0 <command>\n\nA task queue: on a plain directory, or on Amazon SQS.')
-    .completion('completion', 'Print a script that completes ptq commands in bash or zsh')
-    .example('$0 status ./queue', 'How far is it?')
-    .example('$0 poll ./queue --load ./tasks.js --parallel 4', 'Work on it with four threads')
+    .completion('completion', 'Print a script that completes ptq commands in bash or zsh', withoutShortAliases)
+    .example('# How far is it?\n$0 status ./queue', '')
+    .example('# Work on it with four threads\n$0 poll ./queue --load ./tasks.js --parallel 4', '')
     .epilogue(
       'A queue is a folder (./queue, /data/queue) or a URL (sqs://name). PTQ_DEBUG=1 shows where an error came from.',
     )
@@ -79,7 +76,7 @@ async function main(args: readonly string[]): Promise<void> {
     .wrap(Math.min(100, process.stdout.columns ?? 100))
     .exitProcess(false)
     .fail((message, error) => {
-      throw refusal(args, message, error)
+      throw refusal(commands as readonly CommandModule[], args, message, error)
     })
     .parseAsync()
 }

@@ -8,7 +8,7 @@ export const mvCommand = defineCommand({
   describe: 'Move all free tasks, as they are, into another queue; one that was killed goes on',
   builder: yargs =>
     transferArguments(yargs)
-      .example('$0 mv ./queue /shared/queue', 'Leased and delayed tasks stay, and the exit code is 1')
+      .example('# Leased and delayed tasks stay, and the exit code is 1\n$0 mv ./queue /shared/queue', '')
       .example('$0 mv sqs://tasks ./queue', ''),
   handler: args =>
     withQueues(args, async (source, destination, signal) => {

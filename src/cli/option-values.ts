@@ -1,22 +1,42 @@
-/** From the text of an option to its value; yargs names the option in what these throw. */
+/** Options as yargs takes them, whose errors name the option as it is written. */
+import { textOf } from './raw-arguments.js'
 import { UsageError } from './usage-error.js'
 
-/** Reads a number. @param option the option as it is written, e.g. `--limit` */
-export function numberOption(option: string, { integer = false, min = 0 } = {}): (text: unknown) => number | undefined {
-  return text => {
-    if (text === undefined) return undefined
-    const single = singleOption(option)(text)
-    const value = single?.trim() === '' ? Number.NaN : Number(single)
-    if (Number.isFinite(value) && value >= min && (!integer || Number.isSafeInteger(value))) return value
+/** A number. @param option the option as it is written, e.g. `--limit` */
+export function numberOption(option: string, describe: string, limits: { integer?: boolean; min?: number } = {}) {
+  return { type: 'number', requiresArg: true, coerce: numberIn(option, limits), describe } as const
+}
+
+/** Checks a number. Its text is given where it was not read as one. */
+export function numberIn(
+  option: string,
+  { integer = false, min = 0 }: { integer?: boolean; min?: number } = {},
+): (value: unknown) => number | undefined {
+  return value => {
+    if (value === undefined) return undefined
+    if (Array.isArray(value)) throw givenTwice(option)
+    const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
+    const fits = typeof number === 'number' && Number.isFinite(number) && number >= min
+    if (fits && (!integer || Number.isSafeInteger(number))) return number
     const least = min === 0 ? '0 or more' : min === Number.MIN_VALUE ? 'more than 0' : `${min} or more`
-    throw new UsageError(`Expected ${option} to be ${integer ? 'an integer' : 'a number'} of ${least}, got ${single}`)
+    const text = typeof value === 'string' ? value : textOf([option, option.replace(/-(?:sec|mb)$/, '')], process.argv)
+    throw new UsageError(`Expected ${option} to be ${integer ? 'an integer' : 'a number'} of ${least}, got ${text}`)
   }
 }
 
 /** A text that may be given once. */
-export function singleOption(option: string): (text: unknown) => string | undefined {
+export function textOption(option: string, describe: string) {
+  return { type: 'string', requiresArg: true, coerce: singleText(option), describe } as const
+}
+
+/** Checks that an option was given once. */
+export function singleText(option: string): (text: unknown) => string | undefined {
   return text => {
     if (text === undefined || typeof text === 'string') return text
-    throw new UsageError(`Expected ${option} once, got it several times`)
+    throw givenTwice(option)
   }
+}
+
+function givenTwice(option: string): UsageError {
+  return new UsageError(`Expected ${option} once, got it several times`)
 }

@@ -1,7 +1,7 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs'
 import type { PollOptions } from '../index.js'
 import { defineCommand, type QueueArguments, queueArgument, queueUrl, withQueue } from './command.js'
-import { numberOption, singleOption } from './option-values.js'
+import { numberIn, numberOption, singleText, textOption } from './option-values.js'
 import { PollDisplay } from './poll-display.js'
 import { countOf, onReaderGone } from './printing.js'
 import { UsageError } from './usage-error.js'
@@ -15,9 +15,9 @@ export const pollCommand = defineCommand({
   describe: 'Work: lease tasks, run them, remove them, until Ctrl-C or SIGTERM',
   builder: yargs =>
     pollOptions(queueArgument(yargs).demandOption('load'))
-      .example('$0 poll ./queue --load ./tasks.js --parallel all --tally', 'A worker on all cores')
-      .example('$0 poll ./queue --load ./tasks.js --until-empty --timeout 3600 --max-memory 4096', '')
-      .example('$0 poll sqs://tasks --load ./tasks.js --lease-sec 300 --grace 60', 'In a container'),
+      .example('# A worker on all cores\n$0 poll ./queue --load ./tasks.js --parallel all --tally', '')
+      .example('$0 poll ./queue --load ./tasks.js --until-empty --timeout-sec 3600', '')
+      .example('# In a container\n$0 poll sqs://tasks --load ./tasks.js --lease-sec 300 --grace-sec 60', ''),
   handler: args =>
     withQueue(args.queue, args, async queue => {
       const abort = new AbortController()
@@ -47,11 +47,11 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   backoffExceptions: '--backoff-exception',
   minBackoffWindow: '--min-backoff-sec',
   maxBackoffWindow: '--max-backoff-sec',
-  timeoutSeconds: '--timeout',
-  maxMemoryMb: '--max-memory',
+  timeoutSeconds: '--timeout-sec',
+  maxMemoryMb: '--max-memory-mb',
   maxAttempts: '--max-attempts',
   deadLetter: '--dead-letter',
-  graceSeconds: '--grace',
+  graceSeconds: '--grace-sec',
   until: '--until',
 }
 
@@ -65,15 +65,14 @@ function inWordsOfOptions(error: TypeError): TypeError {
 
 function pollOptions<Args extends QueueArguments & { queue: string }>(yargs: Argv<Args>) {
   const number = (option: string, describe: string, limits: { integer?: boolean; min?: number } = POSITIVE) =>
-    ({ type: 'string', requiresArg: true, coerce: numberOption(option, limits), describe }) as const
+    numberOption(option, describe, limits)
   return yargs
     .option('parallel', {
       type: 'string',
       requiresArg: true,
       coerce: parallelOption,
-      describe: 'Tasks at once, each in a thread; all: one a core; 0: in the main thread (default: 1)',
+      describe: 'Threads, each runs a task at a time; all: one a core; 0: in the main thread (default: 1)',
     })
-    .option('lease-sec', number('--lease-sec', 'Seconds of a lease; renewed while a task runs (default: 600)'))
     .option('tally', { type: 'boolean', describe: 'Count completions in the queue' })
     .option('until-empty', { type: 'boolean', describe: 'End when the queue is empty, tasks of others included' })
     .option('until', {
@@ -82,31 +81,30 @@ function pollOptions<Args extends QueueArguments & { queue: string }>(yargs: Arg
       coerce: untilOption,
       describe: 'Begin nothing that would not end by then: a date such as 2026-01-31T18:00, or Unix seconds',
     })
+    .option('lease-sec', number('--lease-sec', 'Length of a lease; renewed while a task runs (default: 600)'))
+    .option('timeout-sec', { ...number('--timeout-sec', 'A task that runs longer fails'), alias: 'timeout' })
+    .option('grace-sec', {
+      ...number('--grace-sec', 'Time for running tasks after Ctrl-C or SIGTERM (default: as long as they need)', {
+        min: 0,
+      }),
+      alias: 'grace',
+    })
+    .option('max-memory-mb', {
+      ...number('--max-memory-mb', 'A task whose thread needs more heap fails'),
+      alias: 'max-memory',
+    })
     .option(
       'max-attempts',
-      number('--max-attempts', 'Failed so often, a task moves to the dead letters (default: 5)', {
+      number('--max-attempts', 'Failures after which a task moves to the dead letters (default: 5)', {
         integer: true,
         min: 1,
       }),
     )
-    .option('timeout', { ...number('--timeout', 'Seconds; a task that runs longer fails'), alias: 'timeout-sec' })
-    .option('max-memory', { ...number('--max-memory', 'MB; a task that swells past it fails'), alias: 'max-memory-mb' })
-    .option('grace', {
-      ...number('--grace', 'Seconds that running tasks have after Ctrl-C or SIGTERM (default: as long as they need)', {
-        min: 0,
-      }),
-      alias: 'grace-sec',
-    })
+    .option('dead-letter', textOption('--dead-letter', "The queue for dead letters (default: the queue's own)"))
     .option('on-error', {
       choices: ['retry', 'throw'] as const,
       requiresArg: true,
       describe: 'throw: the first failure ends the worker (default: retry)',
-    })
-    .option('dead-letter', {
-      type: 'string',
-      requiresArg: true,
-      coerce: singleOption('--dead-letter'),
-      describe: "The queue for dead letters (default: the queue's own)",
     })
     .option('backoff-exception', {
       type: 'string',
@@ -133,9 +131,9 @@ function toPollOptions(args: PollArguments): PollOptions {
     untilEmpty: args.untilEmpty,
     until: args.until,
     maxAttempts: args.maxAttempts,
-    timeoutSeconds: args.timeout,
-    maxMemoryMb: args.maxMemory,
-    graceSeconds: args.grace,
+    timeoutSeconds: args.timeoutSec,
+    maxMemoryMb: args.maxMemoryMb,
+    graceSeconds: args.graceSec,
     onError: args.onError,
     deadLetter: args.deadLetter === undefined ? undefined : queueUrl(args.deadLetter),
     backoffExceptions: args.backoffException,
@@ -148,11 +146,11 @@ function toPollOptions(args: PollArguments): PollOptions {
 }
 
 function parallelOption(text: unknown): number | true | undefined {
-  return text === 'all' ? true : numberOption('--parallel', { integer: true })(text)
+  return text === 'all' ? true : numberIn('--parallel', { integer: true })(text)
 }
 
 function untilOption(text: unknown): Date | undefined {
-  const single = singleOption('--until')(text)
+  const single = singleText('--until')(text)
   if (single === undefined) return undefined
   const until = new Date(/^\d+$/.test(single) ? Number(single) * 1000 : single)
   if (!Number.isNaN(until.getTime())) return until
@@ -160,7 +158,7 @@ function untilOption(text: unknown): Date | undefined {
 }
 
 function executeArgsOption(text: unknown): unknown[] | undefined {
-  const single = singleOption('--execute-args')(text)
+  const single = singleText('--execute-args')(text)
   if (single === undefined) return undefined
   try {
     const value: unknown = JSON.parse(single)

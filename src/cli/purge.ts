@@ -11,7 +11,7 @@ export const purgeCommand = defineCommand({
     queueArgument(yargs)
       .option('yes', { type: 'boolean', alias: 'y', describe: 'Do not ask' })
       .option('native', { type: 'boolean', default: false, describe: 'SQS: by its own PurgeQueue, within 60 seconds' })
-      .example('$0 purge ./queue', 'Asks first')
+      .example('# Asks first\n$0 purge ./queue', '')
       .example('$0 purge sqs://tasks --yes --native', ''),
   handler: args =>
     withQueue(args.queue, args, async queue => {

@@ -8,7 +8,7 @@ export const releaseCommand = defineCommand({
   builder: yargs =>
     queueArgument(yargs)
       .option('json', { type: 'boolean', describe: 'Print JSON' })
-      .example('$0 release ./queue', 'Tasks of dead workers are run again at once'),
+      .example('# Tasks of dead workers are run again at once\n$0 release ./queue', ''),
   handler: args =>
     withQueue(args.queue, args, async queue => {
       const released = await queue.releaseAll()

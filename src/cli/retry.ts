@@ -1,6 +1,6 @@
 import { defineCommand, queueArgument, queueUrl, requireQueue, withQueue } from './command.js'
 import { interruptible } from './interruption.js'
-import { singleOption } from './option-values.js'
+import { textOption } from './option-values.js'
 import { countOf, jsonPrinter, printable, printLine } from './printing.js'
 
 /** `ptq retry` */
@@ -9,20 +9,10 @@ export const retryCommand = defineCommand({
   describe: 'Put dead letters back into the queue: they start afresh',
   builder: yargs =>
     queueArgument(yargs)
-      .option('match', {
-        type: 'string',
-        requiresArg: true,
-        coerce: singleOption('--match'),
-        describe: 'Only those whose id, payload or last reason contains this text',
-      })
-      .option('dead-letter', {
-        type: 'string',
-        requiresArg: true,
-        coerce: singleOption('--dead-letter'),
-        describe: "The queue of the dead letters (default: the queue's own)",
-      })
+      .option('match', textOption('--match', 'Only those whose id, payload or last reason contains this text'))
+      .option('dead-letter', textOption('--dead-letter', "The queue of the dead letters (default: the queue's own)"))
       .option('json', { type: 'boolean', describe: 'Print JSON' })
-      .example('$0 retry ./queue', 'All of them')
+      .example('# All of them\n$0 retry ./queue', '')
       .example("$0 retry ./queue --match 'No space left'", ''),
   handler: args =>
     withQueue(args.queue, args, queue =>

@@ -5,7 +5,7 @@ import { printable, printLine } from './printing.js'
 export const rezeroCommand = defineCommand({
   command: 'rezero <queue>',
   describe: 'Set the counts of inserted and completed tasks to 0',
-  builder: yargs => queueArgument(yargs).example('$0 rezero ./queue', 'Count from here'),
+  builder: yargs => queueArgument(yargs).example('# Count from here\n$0 rezero ./queue', ''),
   handler: args =>
     withQueue(args.queue, args, async queue => {
       await queue.rezero()

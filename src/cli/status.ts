@@ -16,15 +16,10 @@ export const statusCommand = defineCommand({
         alias: 'w',
         describe: 'Again and again, with rate, ETA and the running workers',
       })
-      .option('interval-sec', {
-        type: 'string',
-        requiresArg: true,
-        coerce: numberOption('--interval-sec', { min: 0.1 }),
-        describe: 'Seconds between two looks of --watch (default: 2)',
-      })
+      .option('interval-sec', numberOption('--interval-sec', 'Seconds between two readings (default: 2)', { min: 0.1 }))
       .option('json', { type: 'boolean', describe: 'Print JSON; what nobody knows is null' })
       .example('$0 status ./queue', '')
-      .example('$0 status ./queue --watch', 'Until Ctrl-C')
+      .example('# Until Ctrl-C\n$0 status ./queue --watch', '')
       .example('$0 status sqs://tasks --region us-west-2 --json', ''),
   handler: args =>
     withQueue(args.queue, args, async queue => {

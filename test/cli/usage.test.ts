@@ -44,9 +44,15 @@ test('help: the program names every command, every command has an example', { co
 const MISUSES: readonly (readonly [args: string, sentence: RegExp])[] = [
   ['', /Expected a command/],
   ['frob', /Unknown command: frob/],
-  ['status', /Not enough .*expected ptq status <queue>/],
-  ['status q --frob', /Unknown argument: frob/],
-  ['status q r', /Unknown argument: r/],
+  ['status', /^ptq: Missing argument: <queue>: expected ptq status <queue>, see ptq status --help\n$/],
+  ['staus q', /^ptq: Unknown command: staus\. Did you mean status\? See ptq --help\n$/],
+  ['--versoin', /^ptq: Unknown option: --versoin\. Did you mean --version\? See ptq --help\n$/],
+  ['status q --frob', /Unknown option: --frob: expected/],
+  ['ls q --limt=3', /Unknown option: --limt\. Did you mean --limit\? See ptq ls --help/],
+  ['ls q --tally', /Unknown option: --tally, which belongs to ptq poll: expected/],
+  ['ls q --limit -', /Expected --limit to be an integer of 1 or more, got -:/],
+  ['poll q --load tasks.mjs --timeout x', /Expected --timeout-sec to be a number of more than 0, got x/],
+  ['status q r', /Unexpected argument: r/],
   ['status q --interval-sec 0', /Expected --interval-sec to be a number of 0.1 or more, got 0/],
   ['status mem://q', /lives in one process only/],
   ['status redis:q', /Expected \/\/ after the protocol, got redis:q/],
@@ -54,12 +60,12 @@ const MISUSES: readonly (readonly [args: string, sentence: RegExp])[] = [
   ['status fq://q', /write `fq:\/\/\/q` from the root/],
   ['status q --load nowhere.js', /Expected --load to name a file or a package installed here/],
   ['status q --concurrency 1.5', /Expected --concurrency to be an integer of 1 or more, got 1.5/],
-  ['poll q', /Missing required argument: load/],
+  ['poll q', /Missing option: --load/],
   ['poll q --load tasks.mjs --lease-sec x', /Expected --lease-sec to be a number of more than 0, got x/],
   ['poll q --load tasks.mjs --parallel some', /Expected --parallel to be an integer of 0 or more, got some/],
   [
     'poll q --load tasks.mjs --parallel 0 --timeout 3',
-    /Expected --parallel of 1 or more with --timeout or --max-memory/,
+    /Expected --parallel of 1 or more with --timeout-sec or --max-memory-mb/,
   ],
   [
     'poll q --load tasks.mjs --min-backoff-sec 9 --max-backoff-sec 1',
@@ -67,23 +73,23 @@ const MISUSES: readonly (readonly [args: string, sentence: RegExp])[] = [
   ],
   ['poll q --load tasks.mjs --until someday', /Expected --until to be a date/],
   ['poll q --load tasks.mjs --execute-args 7', /Expected --execute-args to be a JSON array, got 7/],
-  ['poll q --load tasks.mjs --on-error cry', /Choices: "retry", "throw"/],
+  ['poll q --load tasks.mjs --on-error cry', /Expected --on-error to be one of retry, throw, got cry/],
   ['poll q --load tasks.mjs --dead-letter ./q', /Expected --dead-letter to be another queue/],
-  ['insert q', /Not enough .*expected ptq insert <queue> <file>/],
+  ['insert q', /Missing argument: <file>: expected ptq insert <queue> <file>/],
   ['insert q nowhere.ndjson', /Expected a file that can be read: ENOENT/],
   ['insert q bad.ndjson', /Line 3 of bad.ndjson is no payload: .*got `'frob'`/],
   ['insert q . --delay-sec -1', /Expected --delay-sec to be a number of 0 or more, got -1/],
-  ['ls q --state gone', /Choices: "ready", "leased"/],
+  ['ls q --state gone', /Expected --state to be one of ready, leased, delayed, failed, got gone/],
   ['ls q --limit 1 --limit 2', /Expected --limit once/],
-  ['show q', /Not enough .*expected ptq show <queue> <id>/],
+  ['show q', /Missing argument: <id>: expected ptq show <queue> <id>/],
   ['failures', /expected ptq failures <queue>/],
-  ['retry q --match', /Not enough arguments following: match/],
+  ['retry q --match', /Expected a value after --match/],
   ['release', /expected ptq release <queue>/],
-  ['rezero q --json', /Unknown argument: json/],
+  ['rezero q --json', /Unknown option: --json, which belongs to ptq status/],
   ['purge q', /Expected --yes/],
   ['cp q', /expected ptq cp <source> <destination>/],
   ['mv q q', /Expected two queues, got one: fq:/],
-  ['license x', /Unknown argument: x/],
+  ['license x', /Unexpected argument: x/],
 ]
 
 test('misuse: exit code 2, one sentence on stderr, nothing made', { concurrency }, t =>
@@ -137,7 +143,30 @@ test('version, license, completion', async () => {
   assert.match(stdout, /complete .* ptq/)
   const completed = await runCli(['--get-yargs-completions', 'ptq', 're'])
   assert.deepEqual(completed.stdout.match(/^re\w+/gm)?.sort(), ['release', 'retry', 'rezero'])
+  const options = await runCli(['--get-yargs-completions', 'ptq', 'status', 'q', '-'], { env: { SHELL: '/bin/bash' } })
+  assert.match(options.stdout, /^--watch\n-w$/m)
+  assert.doesNotMatch(options.stdout, /^--\w$/m)
 })
+
+test('help of a command: its own options first, numbers as numbers, examples on one line at 80 columns', async () => {
+  const { stdout } = await runCli(['poll', '--help'])
+  const [own = Number.NaN, queue = Number.NaN, other = Number.NaN] = [
+    'Options:',
+    'Queue options:',
+    'Other options:',
+  ].map(heading => stdout.indexOf(`\n${heading}`))
+  assert.ok(0 < own && own < queue && queue < other)
+  assert.match(stdout, /--lease-sec .*\[number\]|--lease-sec [^-]*\n *\[number\]/)
+  const examples = stdout.slice(stdout.indexOf('Examples:')).trimEnd().split('\n').slice(1)
+  for (const line of examples) assert.match(line, /^ {2}(?:ptq|#|echo) .{1,72}$/)
+})
+
+test('what follows -- is a queue, whatever it begins with', () =>
+  inFolder(async folder => {
+    const inserted = await runCli(['insert', '--', '-q', '-'], { cwd: folder, input: payloadLines(1) })
+    assert.deepEqual([inserted.stdout, inserted.code], [`Inserted 1 task into fq://${folder}/-q\n`, 0])
+    assert.match((await runCli(['status', '--', '-q'], { cwd: folder })).stdout, /^Inserted: 1$/m)
+  }))
 
 test('a folder is named by a bare word, a path or a URL; a reader that ends early ends the output quietly', () =>
   inFolder(async folder => {

@@ -1,0 +1,39 @@
+/**
+ * Carries arguments past the parser unchanged: yargs reads a lone `-` as an empty text, and what follows `--` as no
+ * argument of a command.
+ */
+
+// Not a character of any argument: the system ends an argument at it.
+const MARK = '\u0000'
+
+/** Marks every lone `-`, and every argument after `--`, which is then a positional argument whatever it begins with. */
+export function markArguments(args: readonly string[]): readonly string[] {
+  // The shell asks what may follow: what stands there is no argument yet.
+  if (args[0] === '--get-yargs-completions') return args
+  const end = args.indexOf('--')
+  const options = end < 0 ? args : args.slice(0, end)
+  const rest = end < 0 ? [] : args.slice(end + 1)
+  return [
+    ...options.map(arg => (arg === '-' ? MARK + arg : arg)),
+    ...rest.map(arg => (arg.startsWith('-') ? MARK + arg : arg)),
+  ]
+}
+
+function unmarked(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(unmarked)
+  return typeof value === 'string' && value.startsWith(MARK) ? value.slice(MARK.length) : value
+}
+
+/** Removes the marks, in place: the parser's result holds each value under several names. */
+export function unmarkArguments(parsed: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(parsed)) parsed[name] = unmarked(value)
+}
+
+/** The text of an argument that the parser has read as a number. @param names all names of the option, with dashes */
+export function textOf(names: readonly string[], args: readonly string[]): string {
+  for (const [index, arg] of args.entries()) {
+    const name = names.find(each => arg === each || arg.startsWith(`${each}=`))
+    if (name !== undefined) return arg === name ? (args[index + 1] ?? '') : arg.slice(name.length + 1)
+  }
+  return ''
+}

@@ -1,0 +1,116 @@
+/** What the parser refuses, in one sentence that says what to type instead. */
+import yargs, { type CommandModule } from 'yargs'
+import { UsageError } from './usage-error.js'
+
+/** The part of yargs that tells an instance's options, which its types leave out. */
+interface OptionKeys {
+  getOptions(): { readonly key: Readonly<Record<string, boolean>>; readonly alias: Readonly<Record<string, string[]>> }
+}
+
+type Command = Pick<CommandModule, 'command' | 'builder'>
+
+/** Two edits at most, and fewer than half of the letters. */
+const maxEdits = 2
+
+/** The error for what the parser says of `args`, the arguments as they were typed. */
+export function refusal(
+  commands: readonly Command[],
+  args: readonly string[],
+  message: string | null,
+  error: Error | undefined,
+): Error {
+  if (error !== undefined && error.name !== 'YError') return error
+  const said = (message ?? error?.message ?? '').replace(/[.:]?\s*$/, '')
+  const command = commands.find(each => nameOf(each) === args[0])
+  const sentence =
+    command === undefined ? withoutCommand(commands, args, said) : inCommand(commands, command, args, said)
+  const help = `see ptq${command === undefined ? '' : ` ${args[0]}`} --help`
+  if (sentence.endsWith('?')) return new UsageError(`${sentence} S${help.slice(1)}`, { cause: error })
+  const syntax = command === undefined ? '' : `expected ptq ${command.command}, `
+  return new UsageError(`${sentence}: ${syntax}${help}`, { cause: error })
+}
+
+function withoutCommand(commands: readonly Command[], args: readonly string[], said: string): string {
+  const [first] = args
+  if (first === undefined) return said
+  if (first.startsWith('-')) return `Unknown option: ${first}${meant(first, ['--help', '--version'])}`
+  return `Unknown command: ${first}${meant(first, [...commands.map(nameOf), 'completion'])}`
+}
+
+function inCommand(commands: readonly Command[], command: Command, args: readonly string[], said: string): string {
+  // The parser names an option without its dashes, and calls each word too many a command or an argument.
+  const unknown = /^Unknown (?:argument|command)s?: (.*)$/.exec(said)?.[1]?.split(', ')
+  if (unknown !== undefined) return unknown.map(word => unknownWord(commands, command, args, word)).join('; ')
+  const few = /^Not enough non-option arguments: got (\d+)/.exec(said)?.[1]
+  if (few !== undefined) return `Missing argument: ${positionalsOf(command)[Number(few)] ?? ''}`
+  const missing = /^Missing required arguments?: (.*)$/.exec(said)?.[1]
+  if (missing !== undefined) return `Missing option: ${missing.split(', ').map(dashed).join(', ')}`
+  const bare = /^Not enough arguments following: (.*)$/.exec(said)?.[1]
+  if (bare !== undefined) return `Expected a value after ${dashed(bare)}`
+  const choice = /Argument: ([\w-]+), Given: (.*), Choices: (.*)$/.exec(said)
+  if (choice !== null) {
+    const [, option = '', given = '', choices = ''] = choice
+    return `Expected ${dashed(option)} to be one of ${choices.replaceAll('"', '')}, got ${given.replaceAll('"', '')}`
+  }
+  return said
+}
+
+function unknownWord(commands: readonly Command[], command: Command, args: readonly string[], word: string): string {
+  const option = args.map(arg => arg.replace(/=.*$/s, '')).find(arg => arg.replace(/^--?(?:no-)?/, '') === word)
+  if (option === undefined || option === word) return `Unexpected argument: ${word}`
+  const owner = commands.find(each => each !== command && optionsOf(each).includes(option))
+  const own = meant(option, optionsOf(command))
+  if (own === '' && owner !== undefined) return `Unknown option: ${option}, which belongs to ptq ${nameOf(owner)}`
+  return `Unknown option: ${option}${own}`
+}
+
+function nameOf({ command }: Command): string {
+  return String(command).split(' ')[0] ?? ''
+}
+
+function positionalsOf({ command }: Command): string[] {
+  return String(command).split(' ').slice(1)
+}
+
+function optionsOf({ builder }: Command): string[] {
+  const parser = yargs([])
+  if (typeof builder === 'function') builder(parser)
+  const { key, alias } = (parser as unknown as OptionKeys).getOptions()
+  return Object.keys(key).flatMap(name => [name, ...(alias[name] ?? [])].map(dashed))
+}
+
+function dashed(name: string): string {
+  return name.length === 1 ? `-${name}` : `--${name}`
+}
+
+/** e.g. `. Did you mean --limit?`; nothing where no name is near. */
+function meant(typed: string, names: readonly string[]): string {
+  let best: string | undefined
+  let least = Math.min(maxEdits, Math.floor((typed.replace(/^-+/, '').length - 1) / 2)) + 1
+  for (const name of names) {
+    const edits = editsBetween(typed, name)
+    if (edits < least) {
+      least = edits
+      best = name
+    }
+  }
+  return best === undefined ? '' : `. Did you mean ${best}?`
+}
+
+/** Insertions, deletions, substitutions and exchanges of neighbours (optimal string alignment). */
+function editsBetween(a: string, b: string): number {
+  let [before, above]: number[][] = [[], Array.from({ length: b.length + 1 }, (_, j) => j)]
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1]
+      let edits = Math.min((above?.[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (above?.[j - 1] ?? 0) + (same ? 0 : 1))
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      if (swapped) edits = Math.min(edits, (before?.[j - 2] ?? 0) + 1)
+      row.push(edits)
+    }
+    before = above
+    above = row
+  }
+  return above?.[b.length] ?? 0
+}
