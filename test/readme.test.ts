@@ -46,7 +46,7 @@ test('the example runs on a file queue with two workers', async () => {
   const said = await Promise.all([worker(), worker()])
   const executed = said.map(text => Number(/Ended: (\d) executed, 0 failed/.exec(text)?.[1]))
   assert.equal((executed[0] ?? 0) + (executed[1] ?? 0), 2)
-  assert.match(await node(ptq, 'status', './queue'), /^Completed: 2 \(100\.0%\)$/m)
+  assert.match(await node(ptq, 'status', './queue'), /^Completed: 2 \(100\.0% of inserted\)$/m)
   rmSync(folder, { recursive: true })
 })
 
@@ -57,14 +57,14 @@ test('the example runs on SQS, by the environment alone', async () => {
   const env = { ...process.env, ...access, AWS_ENDPOINT_URL_SQS: server.endpoint }
   const node = async (...args: string[]) =>
     (await promisify(execFile)(process.execPath, args, { cwd: folder, env })).stdout
-  assert.match(await node(ptq, 'status', 'sqs://words', '--create-if-missing'), /^Enqueued: 0 /m)
+  assert.match(await node(ptq, 'status', 'sqs://words', '--create-if-missing'), /^Enqueued: 0\b/m)
   assert.equal(await node(join(built, 'insert.js'), 'sqs://words'), '2 tasks are in sqs://words\n')
-  assert.match(await node(ptq, 'status', 'sqs://words'), /^Enqueued: 2 /m)
+  assert.match(await node(ptq, 'status', 'sqs://words'), /^Enqueued: 2\b/m)
   const worker = promisify(execFile)(process.execPath, [ptq, 'poll', 'sqs://words', '--load', tasks], {
     cwd: folder,
     env,
   })
-  while (!/^Enqueued: 0 /m.test(await node(ptq, 'status', 'sqs://words'))) assert.equal(worker.child.exitCode, null)
+  while (!/^Enqueued: 0\b/m.test(await node(ptq, 'status', 'sqs://words'))) assert.equal(worker.child.exitCode, null)
   worker.child.kill('SIGTERM')
   const { code, stdout } = await worker.then(
     () => assert.fail('a signal was sent'),

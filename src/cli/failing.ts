@@ -1,6 +1,13 @@
 /** From an error to one sentence on stderr and an exit code. */
+import { mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { printable } from './printing.js'
+import { inWordsOfCommands } from './wording.js'
+
+/** Milliseconds. */
+const noticeEveryMs = 24 * 3600 * 1000
 
 /** Something failed. */
 const FAILED = 1
@@ -18,7 +25,7 @@ function isRefusal(error: unknown): boolean {
 /** Prints an error; with `PTQ_DEBUG=1` its stack and causes too. @returns the exit code */
 export function reportError(error: unknown): number {
   const message = error instanceof Error ? error.message || error.name : String(error)
-  console.error(`ptq: ${printable(message)}`)
+  console.error(`ptq: ${printable(inWordsOfCommands(message))}`)
   if (isDebugging()) for (const line of inspect(error).split('\n')) console.error(printable(line))
   return isRefusal(error) ? REFUSED : FAILED
 }
@@ -27,9 +34,35 @@ export function reportError(error: unknown): number {
 export function printWarnings(): void {
   process.removeAllListeners('warning')
   process.on('warning', warning => {
-    console.error(`ptq: warning: ${printable(warning.message)}`)
+    if (isVersionNotice(warning) && !isNoticeDue()) return
+    console.error(`ptq: warning: ${printable(inWordsOfCommands(warning.message))}`)
     if (isDebugging()) for (const line of inspect(warning).split('\n')) console.error(printable(line))
   })
+}
+
+/** The AWS SDK's notice about versions of Node, which it gives in every process. */
+function isVersionNotice({ message }: Error): boolean {
+  return message.startsWith('NodeVersionSupportWarning')
+}
+
+/** Once a day for each user, and never beside JSON. Where that can't be remembered, it is shown. */
+function isNoticeDue(): boolean {
+  if (process.argv.includes('--json')) return false
+  const { XDG_CACHE_HOME, LOCALAPPDATA } = process.env
+  const folder = join(XDG_CACHE_HOME || LOCALAPPDATA || join(homedir(), '.cache'), 'ptq')
+  const path = join(folder, 'node-version-notice')
+  try {
+    if (Date.now() - statSync(path).mtimeMs < noticeEveryMs) return false
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return true
+  }
+  try {
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(path, '')
+  } catch {
+    return true
+  }
+  return true
 }
 
 function isDebugging(): boolean {

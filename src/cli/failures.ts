@@ -1,6 +1,6 @@
 import type { ListedTask } from '../index.js'
 import { defineCommand, queueArgument, queueUrl, requireQueue, withQueue } from './command.js'
-import { textOption } from './option-values.js'
+import { numberOption, textOption } from './option-values.js'
 import { jsonPrinter, printable, printLine } from './printing.js'
 import { groupReasons } from './reason-groups.js'
 
@@ -12,9 +12,10 @@ export const failuresCommand = defineCommand({
     queueArgument(yargs)
       .option('group', {
         type: 'boolean',
-        describe: 'Count them by reason, the most frequent first; … for numbers that vary',
+        describe: 'Count them by reason, the most frequent first; … for values that vary',
       })
       .option('dead-letter', textOption('--dead-letter', "The queue of the dead letters (default: the queue's own)"))
+      .option('limit', numberOption('--limit', 'At most so many letters, or groups', { integer: true, min: 1 }))
       .option('json', { type: 'boolean', describe: 'Print a line of JSON for each' })
       .example('# Why do tasks fail?\n$0 failures ./queue --group', '')
       .example('# Then put back those that deserve it\n$0 retry ./queue --match ENOSPC', ''),
@@ -23,16 +24,19 @@ export const failuresCommand = defineCommand({
       await requireQueue(queue)
       const letters = queue.failures(args.deadLetter === undefined ? {} : { deadLetter: queueUrl(args.deadLetter) })
       const printJson = args.json ? await jsonPrinter() : undefined
+      const limit = args.limit ?? Number.POSITIVE_INFINITY
       if (args.group) {
-        for (const { reason, count } of groupReasons(await countReasons(letters))) {
+        for (const { reason, count } of groupReasons(await countReasons(letters)).slice(0, limit)) {
           await (printJson?.({ count, reason }) ?? printLine(`${count}\t${printable(reason)}`))
         }
         return
       }
+      let left = limit
       for await (const letter of letters) {
         const { id, name, failures } = letter
         await (printJson?.({ id, payload: letter.payload(), failures }) ??
           printLine(`${id}\t${printable(name)}\t${failures.length}\t${printable(reasonOf(letter))}`))
+        if (--left === 0) break
       }
     }),
 })

@@ -27,41 +27,18 @@ export const pollCommand = defineCommand({
       try {
         await queue.poll({ ...options, signal: abort.signal })
         display.begin()
-      } catch (error) {
-        throw error instanceof TypeError ? inWordsOfOptions(error) : error
       } finally {
         display.end()
       }
       const { deadLetters } = display
-      if (deadLetters > 0) throw new Error(`${countOf(deadLetters)} failed for good: see ptq failures ${args.queue}`)
+      if (deadLetters > 0) {
+        const place = args.deadLetter === undefined ? '' : ` --dead-letter ${args.deadLetter}`
+        throw new Error(`${countOf(deadLetters)} failed for good: see ptq failures ${args.queue}${place}`)
+      }
     }),
 })
 
 type PollArguments = ReturnType<typeof pollOptions> extends Argv<infer Args> ? ArgumentsCamelCase<Args> : never
-
-// Which option of the command line is which of `PollOptions`, for its errors.
-const OPTION_OF: Readonly<Record<string, string>> = {
-  leaseSeconds: '--lease-sec',
-  parallel: '--parallel',
-  executeArgs: '--execute-args',
-  backoffExceptions: '--backoff-exception',
-  minBackoffWindow: '--min-backoff-sec',
-  maxBackoffWindow: '--max-backoff-sec',
-  timeoutSeconds: '--timeout-sec',
-  maxMemoryMb: '--max-memory-mb',
-  maxAttempts: '--max-attempts',
-  deadLetter: '--dead-letter',
-  graceSeconds: '--grace-sec',
-  until: '--until',
-}
-
-function inWordsOfOptions(error: TypeError): TypeError {
-  const message = error.message.replace(
-    /`?\b([a-z]+[A-Z]\w*|parallel|until)\b`?/g,
-    (text, name: string) => OPTION_OF[name] ?? text,
-  )
-  return new TypeError(message, { cause: error })
-}
 
 function pollOptions<Args extends QueueArguments & { queue: string }>(yargs: Argv<Args>) {
   const number = (option: string, describe: string, limits: { integer?: boolean; min?: number } = POSITIVE) =>

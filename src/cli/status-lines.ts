@@ -1,4 +1,4 @@
-/** The numbers of a queue as people read them: percentages as the original's `status` prints them. */
+/** The numbers of a queue as people read them. */
 import type { QueueStatus, WorkerStatus } from '../index.js'
 import { printable } from './printing.js'
 
@@ -14,23 +14,38 @@ export interface Speed {
   readonly tasksPerSecond: number
 }
 
-/** One line a number. */
+/** One line for each number that is known. */
 export function statusLines(overview: Overview): string[] {
   const { inserted, enqueued, completed, leased, delayed, failed, quarantined, foreign = 0, approximate } = overview
   const lines = [
-    `Inserted: ${shown(inserted)}`,
-    `Enqueued: ${shown(enqueued)} (${percent(enqueued, inserted)} left)`,
-    `Completed: ${shown(completed)} (${percent(completed, inserted)})`,
-    enqueued > 0
-      ? `Leased: ${shown(leased)} (${percent(leased, enqueued)} of queue)`
-      : `Leased: ${shown(leased)} (--%) of queue`,
-    `Delayed: ${shown(delayed)}`,
-    `Failed: ${shown(failed)}`,
-    `Quarantined: ${shown(quarantined)}`,
+    countLine('Inserted', inserted),
+    countLine('Enqueued', enqueued, inserted, 'of inserted'),
+    completedLine(overview),
+    countLine('Leased', leased, enqueued, 'of enqueued'),
+    countLine('Delayed', delayed, enqueued, 'of enqueued'),
+    countLine('Failed', failed, inserted, 'of inserted'),
+    countLine('Quarantined', quarantined),
+    foreign > 0 ? `Foreign files: ${foreign}` : undefined,
+    approximate ? 'These counts are approximate' : undefined,
+    Number.isNaN(inserted) && Number.isNaN(completed)
+      ? 'This queue does not count inserted and completed tasks'
+      : undefined,
   ]
-  if (foreign > 0) lines.push(`Foreign files: ${foreign}`)
-  if (approximate) lines.push('(approximate)')
-  return lines
+  return lines.filter(line => line !== undefined)
+}
+
+/** Tasks that left the queue without being tallied are finished too, or their dead letters were removed. */
+function completedLine({ inserted, enqueued, completed, failed }: Overview): string | undefined {
+  const gone = inserted - enqueued - (Number.isNaN(failed) ? 0 : failed)
+  if (completed === 0 && gone > 0)
+    return `Completed: not tallied; ${gone} (${percent(gone, inserted)} of inserted) have left the queue`
+  return countLine('Completed', completed, inserted, 'of inserted')
+}
+
+/** `undefined` where the number is not known. */
+function countLine(name: string, count: number, whole = Number.NaN, ofWhat = ''): string | undefined {
+  if (Number.isNaN(count)) return undefined
+  return `${name}: ${count}${whole > 0 ? ` (${percent(count, whole)} ${ofWhat})` : ''}`
 }
 
 /** When the queue will be empty at this speed. */
@@ -58,12 +73,8 @@ export function workerLines(workers: readonly WorkerStatus[] | undefined, nowMs:
   ]
 }
 
-function shown(count: number): string {
-  return Number.isNaN(count) ? 'unknown' : String(count)
-}
-
 function percent(part: number, whole: number): string {
-  return whole > 0 && !Number.isNaN(part) ? `${((part / whole) * 100).toFixed(1)}%` : '--%'
+  return `${((part / whole) * 100).toFixed(1)}%`
 }
 
 function rateText(perSecond: number): string {

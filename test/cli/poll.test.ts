@@ -141,7 +141,7 @@ test('a module that throws while it is loaded is named, with its reason; another
     const env = { PTQ_TEST_FOLDER: folder }
     const run = (...args: string[]) => runCli([...args, '--load', backend], { cwd: folder, input, env })
     assert.equal((await run('insert', 'folder://queue', '-')).stdout, 'Inserted 4 tasks into folder://queue\n')
-    assert.match((await run('status', 'folder://queue')).stdout, /^Enqueued: 4 /m)
+    assert.match((await run('status', 'folder://queue')).stdout, /^Enqueued: 4\b/m)
     const worked = await run('poll', 'folder://queue', '--load', tasks, '--until-empty')
     assert.deepEqual([worked.code, worked.stderr, log(folder).sort()], [0, '', ['0', '1', '2', '3']])
   }))

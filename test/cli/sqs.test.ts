@@ -32,8 +32,8 @@ test('insert, status, cp, poll, purge on SQS; numbers that it does not know are 
       stderr: '',
     })
     const text =
-      'Inserted: unknown\nEnqueued: 3 (--% left)\nCompleted: unknown (--%)\nLeased: 0 (0.0% of queue)\n' +
-      'Delayed: 0\nFailed: unknown\nQuarantined: unknown\n(approximate)\n'
+      'Enqueued: 3\nLeased: 0 (0.0% of enqueued)\nDelayed: 0 (0.0% of enqueued)\n' +
+      'These counts are approximate\nThis queue does not count inserted and completed tasks\n'
     assert.deepEqual(await run('status', 'sqs://tasks'), { code: 0, stdout: text, stderr: '' })
     const { stdout } = await run('status', 'sqs://tasks', '--json')
     const { inserted, enqueued, failed, approximate } = JSON.parse(stdout)

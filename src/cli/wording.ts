@@ -1,0 +1,44 @@
+/** The library's errors name its own options and methods; who sits at a terminal knows flags and commands. */
+
+/** What the library calls it, and what the command line does; the first that fits is taken. */
+const wordings: readonly (readonly [RegExp, string])[] = [
+  [/pass `createIfMissing: true`/g, 'pass --create-if-missing'],
+  [/pass the URL of (a|the) queue as `deadLetter`/g, 'pass $1 queue as --dead-letter QUEUE'],
+  [/\. Use lease\(\)/g, ''],
+  [/cancel the tasks you hold, or wait/g, 'wait'],
+  [/`?\bparallel: 0\b`?/g, '--parallel 0'],
+  [/`?\bdurable: true\b`?/g, '--durable'],
+]
+
+/** Options of the library by their flags. Those of one plain word are replaced only where they are marked as code. */
+const flags: Readonly<Record<string, string>> = {
+  backoffExceptions: '--backoff-exception',
+  concurrency: '--concurrency',
+  createIfMissing: '--create-if-missing',
+  deadLetter: '--dead-letter',
+  delaySeconds: '--delay-sec',
+  durable: '--durable',
+  endpoint: '--endpoint',
+  executeArgs: '--execute-args',
+  graceSeconds: '--grace-sec',
+  intervalSeconds: '--interval-sec',
+  leaseSeconds: '--lease-sec',
+  match: '--match',
+  maxAttempts: '--max-attempts',
+  maxBackoffWindow: '--max-backoff-sec',
+  maxMemoryMb: '--max-memory-mb',
+  minBackoffWindow: '--min-backoff-sec',
+  parallel: '--parallel',
+  region: '--region',
+  resume: '--resume',
+  timeoutSeconds: '--timeout-sec',
+  until: '--until',
+}
+
+/** A message of the library in the words of the command line. What it quotes of a payload or a path stays. */
+export function inWordsOfCommands(message: string): string {
+  const replaced = wordings.reduce((text, [pattern, words]) => text.replace(pattern, words), message)
+  return replaced
+    .replace(/(?<=Expected )`(\w+)`/g, (text, name: string) => flags[name] ?? text)
+    .replace(/`?\b([a-z]+[A-Z]\w*)\b`?/g, (text, name: string) => flags[name] ?? text)
+}
