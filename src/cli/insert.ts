@@ -1,9 +1,8 @@
 import { createReadStream } from 'node:fs'
-import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
 import type { BareTask, JsonValue } from '../index.js'
 import { defineCommand, queueArgument, withQueue } from './command.js'
 import { interruptible } from './interruption.js'
+import { linesOf } from './lines.js'
 import { numberOption, textOption } from './option-values.js'
 import { countOf, jsonPrinter, printable, printLine } from './printing.js'
 import { UsageError } from './usage-error.js'
@@ -52,7 +51,7 @@ async function* tasksIn(file: string, signal?: AbortSignal): AsyncGenerator<Bare
   const { FunctionTask, parseJson } = await import('../index.js')
   const name = file === STDIN ? 'stdin' : file
   let number = 0
-  for await (const line of linesOf(file === STDIN ? process.stdin : createReadStream(file), signal)) {
+  for await (const line of linesOf(file === STDIN ? process.stdin : createReadStream(file), name, signal)) {
     // An end would look like that of the file, and `--resume` would have nothing left to do.
     if (signal?.aborted) throw new Error('interrupted')
     number++
@@ -65,24 +64,6 @@ async function* tasksIn(file: string, signal?: AbortSignal): AsyncGenerator<Bare
     }
   }
   if (signal?.aborted) throw new Error('interrupted')
-}
-
-/** Ends early after an abort. @throws UsageError where the file can't be read: readline alone does so or not, as it comes */
-async function* linesOf(input: Readable, signal: AbortSignal | undefined): AsyncGenerator<string, void, undefined> {
-  const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
-  const end = () => lines.close()
-  input.once('error', end)
-  signal?.addEventListener('abort', end)
-  try {
-    yield* lines
-    if (input.errored) throw input.errored
-  } catch (cause) {
-    if (cause !== input.errored) throw cause
-    throw new UsageError(`Expected a file that can be read: ${input.errored?.message}`, { cause })
-  } finally {
-    signal?.removeEventListener('abort', end)
-    input.destroy()
-  }
 }
 
 /** A payload, or an object that has one, as `ls --json` prints them and files of a queue hold them. */

@@ -1,34 +1,49 @@
 import { createInterface } from 'node:readline/promises'
-import { defineCommand, queueArgument, withQueue } from './command.js'
-import { countOf, printable, printLine } from './printing.js'
+import { defineCommand, queueArgument, queueUrl, withQueue } from './command.js'
+import { textOption } from './option-values.js'
+import { printable, printLine } from './printing.js'
 import { UsageError } from './usage-error.js'
 
 /** `ptq purge` */
 export const purgeCommand = defineCommand({
   command: 'purge <queue>',
-  describe: 'Delete every task, whoever holds it, and set the counts to 0',
+  describe: 'Delete every task, also leased ones, and set the counts to 0; dead letters stay',
   builder: yargs =>
     queueArgument(yargs)
+      .option('failed', { type: 'boolean', conflicts: ['all', 'native'], describe: 'Delete the dead letters only' })
+      .option('all', { type: 'boolean', describe: 'Delete the tasks and the dead letters' })
+      .option('dead-letter', textOption('--dead-letter', "The queue of the dead letters (default: the queue's own)"))
       .option('yes', { type: 'boolean', alias: 'y', describe: 'Do not ask' })
-      .option('native', { type: 'boolean', default: false, describe: 'SQS: by its own PurgeQueue, within 60 seconds' })
+      .option('native', { type: 'boolean', describe: 'SQS: by its own PurgeQueue, within 60 seconds' })
       .example('# Asks first\n$0 purge ./queue', '')
+      .example('$0 purge ./queue --failed --yes', '')
       .example('$0 purge sqs://tasks --yes --native', ''),
   handler: args =>
     withQueue(args.queue, args, async queue => {
-      if (!args.yes && !process.stdin.isTTY) {
-        throw new UsageError(
-          `Expected --yes, since there is no terminal to ask whether to delete all tasks of ${queue.url}`,
-        )
+      const { all = false, deadLetter, failed = false, native = false, yes = false } = args
+      if (!yes && !process.stdin.isTTY) {
+        throw new UsageError(`Expected --yes, since there is no terminal to ask whether to delete from ${queue.url}`)
       }
+      const place = deadLetter === undefined ? {} : { deadLetter: queueUrl(deadLetter) }
       const { enqueued } = await queue.status()
-      const tasks = Number.isNaN(enqueued) ? 'all tasks' : countOf(enqueued)
-      if (!args.yes && !(await agrees(`Delete ${tasks} of ${printable(queue.url)}? [y/N] `))) {
+      const letters = await queue.failed(place)
+      const parts = [failed ? '' : countText(enqueued, 'task'), failed || all ? countText(letters, 'dead letter') : '']
+      const what = parts.filter(part => part !== '').join(' and ')
+      if (!yes && !(await agrees(`Delete ${what} of ${printable(queue.url)}? [y/N] `))) {
         throw new Error('Nothing was deleted')
       }
-      await queue.purge({ native: args.native })
-      await printLine(`Deleted ${tasks} of ${printable(queue.url)}`)
+      if (!failed) await queue.purge({ native })
+      if (failed || all) await queue.purgeFailures(place)
+      await printLine(`Deleted ${what} of ${printable(queue.url)}`)
+      if (!failed && !all && letters > 0) {
+        await printLine(`${countText(letters, 'dead letter')} stayed: --failed deletes them, ptq retry puts them back`)
+      }
     }),
 })
+
+function countText(count: number, what: string): string {
+  return Number.isNaN(count) ? `all ${what}s` : `${count} ${what}${count === 1 ? '' : 's'}`
+}
 
 async function agrees(question: string): Promise<boolean> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr })

@@ -52,6 +52,11 @@ function inCommand(commands: readonly Command[], command: Command, args: readonl
     const [, option = '', given = '', choices = ''] = choice
     return `Expected ${dashed(option)} to be one of ${choices.replaceAll('"', '')}, got ${given.replaceAll('"', '')}`
   }
+  const exclusive = /^Arguments (\S+) and (\S+) are mutually exclusive$/.exec(said)
+  if (exclusive !== null) {
+    const [, one = '', other = ''] = exclusive
+    return `Expected ${dashed(one)} or ${dashed(other)}, got both`
+  }
   return said
 }
 

@@ -79,6 +79,19 @@ export async function countFailures(
   }
 }
 
+/** Removes every dead letter. @throws UnsupportedOperationError where there is no place for them */
+export async function purgeFailures(queue: QueueConnection, deadLetter: string | undefined): Promise<void> {
+  await queue.backend.use(async backend => {
+    const dead = requireDeadLetters(queue, backend, deadLetter)
+    try {
+      const letters = await dead.open()
+      if ((await letters.exists?.()) !== false) await letters.purge({ native: false })
+    } finally {
+      await dead.close()
+    }
+  })
+}
+
 /**
  * Puts dead letters back into their queue, under their ids, without their history. First they are in the queue, then
  * they leave the dead letters: who dies between the two leaves them in both, and the next retry inserts the same again.

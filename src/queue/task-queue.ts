@@ -14,7 +14,7 @@ import { forgetUploads } from '../upload/journal-files.js'
 import { checkUploadName, queueReference, requireThreads, uploadTasks } from '../upload/plan-upload.js'
 import { upload } from '../upload/upload.js'
 import { copyMessages } from './copy-messages.js'
-import { countFailures, listFailures, type RetryOptions, retryFailures } from './dead-letters.js'
+import { countFailures, listFailures, purgeFailures, type RetryOptions, retryFailures } from './dead-letters.js'
 import { isEmpty, untilEmpty } from './emptiness.js'
 import { insertTasks, payloadText } from './insert.js'
 import { cancelLeases, deleteTasks, leaseTasks, renewLeases } from './lease-verbs.js'
@@ -216,7 +216,7 @@ export class TaskQueue implements AsyncDisposable {
   }
 
   /**
-   * Removes every task, whoever holds it, sets the counts to 0 and forgets all uploads.
+   * Removes every task, also leased ones, sets the counts to 0 and forgets all uploads. Dead letters stay.
    *
    * @param options.native the engine's own way where there is one (SQS: PurgeQueue, which takes up to 60 s). Default false
    */
@@ -344,6 +344,17 @@ export class TaskQueue implements AsyncDisposable {
    */
   failed(options: { deadLetter?: string } = {}): Promise<number> {
     return this.#backend.use(backend => countFailures(this.#queue, backend, options.deadLetter))
+  }
+
+  /**
+   * Removes every dead letter of this queue, which {@link purge} leaves where they are.
+   *
+   * @param options.deadLetter URL of the queue where they are. Default: the queue's own
+   * @throws UnsupportedOperationError where there is no queue of dead letters
+   */
+  purgeFailures(options: { deadLetter?: string } = {}): Promise<void> {
+    checkNames('options of purgeFailures', options, ['deadLetter'])
+    return purgeFailures(this.#queue, options.deadLetter)
   }
 
   /**

@@ -267,3 +267,39 @@ test('status of a queue whose workers do not tally says how many tasks have left
       /^Enqueued: 1 \(25\.0% of inserted\)\nCompleted: not tallied; 3 \(75\.0% of inserted\) have left the queue$/m,
     )
   }))
+
+test('purge says that dead letters stay; --failed deletes them alone, --all both', () =>
+  inFolder(async folder => {
+    const cwd = folder
+    const run = async (...args: string[]) => ok(await runCli(args, { cwd, input: payloadLines(2) }))
+    await withDeadLetters(folder, ['Error: a', 'Error: b'])
+    await run('insert', 'queue', '-')
+    assert.equal(
+      await run('purge', 'queue', '--yes'),
+      `Deleted 2 tasks of fq://${folder}/queue\n2 dead letters stayed: --failed deletes them, ptq retry puts them back\n`,
+    )
+    await run('insert', 'queue', '-')
+    assert.equal(await run('purge', 'queue', '--failed', '--yes'), `Deleted 2 dead letters of fq://${folder}/queue\n`)
+    assert.match(await run('status', 'queue'), /^Enqueued: 2 (?:.*\n)*Failed: 0 /m)
+    await withDeadLetters(folder, ['Error: a'])
+    assert.match(await run('purge', 'queue', '--all', '--yes'), /^Deleted \d+ tasks and 1 dead letter of /)
+    assert.match(await run('status', 'queue'), /^Enqueued: 0\n(?:.*\n)*Failed: 0\n/m)
+  }))
+
+test('insert refuses a line that is not UTF-8, and takes U+2028 and \\r\\n as JSON does', () =>
+  inFolder(async folder => {
+    const cwd = folder
+    const latin1 = Buffer.concat([
+      Buffer.from(payloadLines(1)),
+      Buffer.from('{"class":"A","name":"M\xfcller"}\n', 'latin1'),
+    ])
+    writeFileSync(join(folder, 'latin1.ndjson'), latin1)
+    const refused = await runCli(['insert', 'queue', 'latin1.ndjson'], { cwd })
+    assert.equal(refused.code, 2)
+    assert.match(refused.stderr, /^ptq: Expected latin1\.ndjson to be UTF-8, line 2 is not: .*\n$/)
+    const text = `{"class":"A","txt":"one\u2028line \ufffd"}\r\n{"class":"A","txt":"${'long '.repeat(50_000)}"}`
+    writeFileSync(join(folder, 'odd.ndjson'), text)
+    assert.match(ok(await runCli(['insert', 'queue', 'odd.ndjson'], { cwd })), /^Inserted 2 tasks /)
+    const listed = ok(await runCli(['ls', 'queue', '--json'], { cwd }))
+    assert.match(listed, /"txt":"one\\u2028line \ufffd"/)
+  }))

@@ -87,6 +87,7 @@ const MISUSES: readonly (readonly [args: string, sentence: RegExp])[] = [
   ['release', /expected ptq release <queue>/],
   ['rezero q --json', /Unknown option: --json, which belongs to ptq status/],
   ['purge q', /Expected --yes/],
+  ['purge q --failed --all', /Expected --(?:failed or --all|all or --failed), got both/],
   ['cp q', /expected ptq cp <source> <destination>/],
   ['mv q q', /Expected two queues, got one: fq:/],
   ['license x', /Unexpected argument: x/],
