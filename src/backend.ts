@@ -57,6 +57,8 @@ export interface Lease extends Message {
    * that holds nothing else, or released at once. Default false.
    */
   readonly alone?: boolean
+  /** Its recorded failures, oldest first, where `capabilities.historyInLeases` says so. */
+  readonly failures?: readonly Failure[]
   /**
    * Names this storing of the message in the engine, so that whoever stores it elsewhere after a crash can name the same
    * `passage`. Absent where the engine has no such name.
@@ -70,7 +72,10 @@ export interface Lease extends Message {
 export interface BatchFailure {
   /** The place in the array that was passed. */
   readonly index: number
-  /** `LeaseLostError` where the lease ended; anything else is a fault of the queue. */
+  /**
+   * `LeaseLostError` where the lease ended; `MessageRefusedError` where the queue works and refuses this one message
+   * (too large, or in another way one that it can't hold); anything else is a fault of the queue.
+   */
   readonly error: Error
 }
 
@@ -156,6 +161,8 @@ export interface Capabilities {
   readonly releaseAll: boolean
   /** Failures are kept with the message (`release` with `failure`, `failures`). */
   readonly history: boolean
+  /** A lease brings the failures that `release` recorded with the message. Default false. */
+  readonly historyInLeases?: boolean
   /** Inserting an id that is still enqueued is recognised and adds nothing. */
   readonly dedupesInserts: boolean
   /** The longest delay of an insert or a release, in seconds. */

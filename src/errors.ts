@@ -34,6 +34,18 @@ export class LeaseLostError extends Error {
   }
 }
 
+/** The queue refused this one message, e.g. because it is too large; the queue itself works. */
+export class MessageRefusedError extends Error {
+  override readonly name = 'MessageRefusedError'
+  /** The id of the message. */
+  readonly id: string
+
+  constructor(message: string, options: { id: string; cause?: unknown }) {
+    super(message, { cause: options.cause })
+    this.id = options.id
+  }
+}
+
 /** No function or class is registered here under the name that a task asks for. */
 export class UnregisteredTaskError extends Error {
   override readonly name = 'UnregisteredTaskError'

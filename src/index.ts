@@ -18,6 +18,7 @@ export {
   type FailedSlice,
   InsertError,
   LeaseLostError,
+  MessageRefusedError,
   TaskError,
   UnregisteredTaskError,
   UnsupportedOperationError,

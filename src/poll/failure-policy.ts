@@ -1,15 +1,15 @@
 /** What becomes of a task whose attempt failed: back to the queue for another one, or to the dead letters. */
 import { hostname } from 'node:os'
 import type { Failure } from '../backend.js'
-import { LeaseLostError, TaskError, UnregisteredTaskError } from '../errors.js'
+import { LeaseLostError, MessageRefusedError, TaskError, UnregisteredTaskError } from '../errors.js'
 import { plainLine } from '../plain-line.js'
-import { messageWriter } from '../queue/message.js'
-import { type LeasedTask, passageOf } from '../queue/queued-task.js'
+import type { LeasedTask } from '../queue/queued-task.js'
 import { payloadName } from '../tasks/payload.js'
 import { delaySeconds } from '../time/seconds.js'
 import { backoffWindow } from './backoff.js'
 import { isBackoffException } from './poll-options.js'
 import { renewTasks } from './renewal.js'
+import { storeDeadLetter } from './store-dead-letter.js'
 import type { DeadLetters, WorkerParts } from './worker-parts.js'
 
 /** A reason is one line of at most this many characters: a history must stay small, and safe to print. */
@@ -56,7 +56,8 @@ export class FailurePolicy {
     const failed = (await this.#history(task)).length
     const silent = failed < attempts ? ': each other worker died with the task, or lost its lease' : ''
     const reason = `${attempts} attempts are over, ${failed} failures were recorded${silent}`
-    if (!(await this.#bury(dead, task, { ...this.#failure(task, reason, 0), attempt: attempts }))) return true
+    if (!(await this.#buryUnlessRefused(dead, task, { ...this.#failure(task, reason, 0), attempt: attempts })))
+      return true
     this.#parts.events.emit('dead-lettered', { task, reason, deadLetter: dead.url })
     return true
   }
@@ -70,6 +71,8 @@ export class FailurePolicy {
     for (const task of tasks) {
       const error = failed.get(task)
       if (error === undefined) events.emit('released', { task })
+      else if (error instanceof MessageRefusedError)
+        this.#warnOfRefusal(task, 'it comes back when its lease ends', error)
       // A lease that is over needs no giving back.
       else if (!(error instanceof LeaseLostError)) fault = error
     }
@@ -104,24 +107,32 @@ export class FailurePolicy {
    * Moves a task to the dead letters: first it is there, then it leaves the queue. Who dies between the two leaves it in
    * both, and the next worker buries it again under the same id. False if it wasn't ours any more.
    */
-  async #bury({ backend }: DeadLetters, task: LeasedTask, failure: Failure): Promise<boolean> {
+  async #bury(dead: DeadLetters, task: LeasedTask, failure: Failure): Promise<boolean> {
     // What another worker holds may succeed there: it is no dead letter.
     const lost = await renewTasks(this.#parts, [task], this.#leaseSeconds)
     if (!this.#isOurs(task, lost.get(task))) return false
-    const failures = [...(await this.#history(task)), failure]
-    const write = messageWriter(backend.queueName, { ascii: backend.capabilities.asciiBodies ?? false })
-    const message = { id: task.id, body: write(task.payloadText, task.id, failures), passage: passageOf(task) }
-    const [notStored] = await backend.insert([message], { delaySeconds: 0 })
-    if (notStored !== undefined) throw notStored.error
-    await backend.addInserted?.(1)
+    await storeDeadLetter(dead, task, [...(await this.#history(task)), failure])
+    await dead.backend.addInserted?.(1)
     const error = (await this.#parts.leasing.delete(this.#parts.backend, [task], { tally: false })).get(task)
     return this.#isOurs(task, error)
   }
 
-  /** As `#bury`; where the dead letters can't take it, it doesn't stay leased by a worker that ends with that error. */
-  async #buryOrRelease(dead: DeadLetters, task: LeasedTask, failure: Failure): Promise<boolean> {
+  /** As `#bury`; a task that the dead letters refuse for itself (it is too large) stays in the queue, and the worker goes on. */
+  async #buryUnlessRefused(dead: DeadLetters, task: LeasedTask, failure: Failure): Promise<boolean> {
     try {
       return await this.#bury(dead, task, failure)
+    } catch (error) {
+      if (!(error instanceof MessageRefusedError)) throw error
+      this.#warnOfRefusal(task, `${dead.url} doesn't take it as a dead letter`, error)
+      await this.#release(task, { delaySeconds: this.#retrySeconds(task.attempt), failure })
+      return false
+    }
+  }
+
+  /** The same; where they can't be written at all, it doesn't stay leased by a worker that ends with that error. */
+  async #buryOrRelease(dead: DeadLetters, task: LeasedTask, failure: Failure): Promise<boolean> {
+    try {
+      return await this.#buryUnlessRefused(dead, task, failure)
     } catch (error) {
       const isRetried = isBackoffException(error, this.#parts.settings.backoffExceptions)
       if (!isRetried) await this.#release(task, { delaySeconds: this.#retrySeconds(task.attempt), failure })
@@ -129,16 +140,30 @@ export class FailurePolicy {
     }
   }
 
-  /** False, and said, if the lease is lost. @throws any other error */
+  /**
+   * False, and said, if the lease is lost, or the queue refuses that of this one task: then it comes back when its lease
+   * ends. @throws any other error
+   */
   #isOurs(task: LeasedTask, error: Error | undefined): boolean {
     if (error === undefined) return true
+    if (error instanceof MessageRefusedError) {
+      this.#warnOfRefusal(task, 'it comes back when its lease ends', error)
+      return false
+    }
     if (!(error instanceof LeaseLostError)) throw error
     this.#parts.events.emit('lost', { task, error })
     return false
   }
 
   async #history(task: LeasedTask): Promise<readonly Failure[]> {
-    return (await this.#parts.backend.failures?.(task)) ?? []
+    // Where the engine can't look them up, the lease brings them.
+    return (await this.#parts.backend.failures?.(task)) ?? task.failures
+  }
+
+  #warnOfRefusal(task: LeasedTask, what: string, error: Error): void {
+    const { label } = this.#parts.backend
+    const name = `Task ${payloadName(task.payload())} (${task.id}) of ${label}`
+    process.emitWarning(`${name} was refused, ${what}: ${reasonOf(error)}`, { code: 'PTQ_TASK_REFUSED' })
   }
 
   #warnOfNoPlace(task: LeasedTask, reason: string): void {

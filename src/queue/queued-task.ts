@@ -94,7 +94,7 @@ export class LeasedTask extends QueuedTask {
 
   /** @throws Error where the envelope holds no task */
   constructor(lease: Lease, holder: object) {
-    super(lease)
+    super(lease, lease.failures?.length ? lease.failures : undefined)
     this.attempt = lease.attempt
     this.#lease = lease
     this.#holder = holder

@@ -152,7 +152,7 @@ export const workerCases: readonly ConformanceCase[] = [
       assert.deepEqual(
         letter.failures.map(({ attempt, reason }) => [attempt, reason]),
         // Without a history the last failure is all that is known.
-        (queue.capabilities.history ? [1, 2, 3] : [3]).map(attempt => [
+        (queue.capabilities.history || queue.capabilities.historyInLeases ? [1, 2, 3] : [3]).map(attempt => [
           attempt,
           `RangeError: attempt ${attempt} of fails always`,
         ]),

@@ -43,16 +43,6 @@ for (const kind of SERVER_KINDS) {
         assert.match(idOf(python) ?? '', /^[0-9a-f-]{36}$/)
       }))
 
-    test('counts attempts by the receive count', () =>
-      withQueue({}, async backend => {
-        await insertAll(backend, makeMessages(1))
-        for (const attempt of [1, 2, 3]) {
-          const lease = only(await backend.lease({ seconds: 30, max: 1, waitSeconds: 5 }))
-          assert.equal(lease.attempt, attempt)
-          assert.deepEqual(await backend.release([lease], { delaySeconds: 0 }), [])
-        }
-      }))
-
     test('leases more than ten in one call, and never more than asked for', () =>
       withQueue({}, async backend => {
         const messages = makeMessages(57)

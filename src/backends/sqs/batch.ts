@@ -1,5 +1,13 @@
 /** The one loop for the three batch actions of SQS: what came back in `Failed` is sent again, the rest never twice. */
-import { codeOf, faultKind, isEntryRetryable, isLeaseLost, type QueueAddress, requestError } from './faults.js'
+import {
+  codeOf,
+  type EntryFault,
+  entryFault,
+  faultKind,
+  isEntryRetryable,
+  type QueueAddress,
+  requestError,
+} from './faults.js'
 import type { Patience } from './patience.js'
 
 /** The most entries of one batch request. */
@@ -24,8 +32,7 @@ export interface BatchReply {
 /** Why an entry did not go through in the end. */
 export interface EntryFailure {
   readonly error: Error
-  /** SQS said that the receipt handle is no longer good. */
-  readonly leaseLost: boolean
+  readonly fault: EntryFault
 }
 
 /** What became of a batch. */
@@ -70,7 +77,7 @@ export async function sendBatch<Entry extends { Id: string | undefined }>(
     } catch (error) {
       kind = faultKind(error)
       const asSentence = requestError(error, doing, queue)
-      failure = () => ({ error: asSentence, leaseLost: false })
+      failure = () => ({ error: asSentence, fault: 'queue' })
       if (pending.length === entries.length) rejected = asSentence
     }
     if (pending.length === 0) return { failures }
@@ -85,7 +92,7 @@ function entryFailure(failed: FailedEntry | undefined, doing: string, queue: Que
   if (failed === undefined) {
     return {
       error: new Error(`SQS didn't answer for one entry of a batch to ${doing} on sqs://${queue.name}`),
-      leaseLost: false,
+      fault: 'queue',
     }
   }
   const fault = new Error(failed.Message ?? 'no reason given')
@@ -94,6 +101,6 @@ function entryFailure(failed: FailedEntry | undefined, doing: string, queue: Que
     error: new Error(`SQS refused to ${doing} a message on sqs://${queue.name}: ${fault.name}: ${fault.message}`, {
       cause: fault,
     }),
-    leaseLost: isLeaseLost(failed),
+    fault: entryFault(failed),
   }
 }

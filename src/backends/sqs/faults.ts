@@ -40,6 +40,9 @@ const SIGNATURE = /^(?:SignatureDoesNotMatch|InvalidSignature(?:Exception)?|Inco
 const REFUSED =
   /^(?:AccessDenied(?:Exception)?|InvalidClientTokenId|UnrecognizedClientException|ExpiredToken(?:Exception)?|InvalidSecurity|MissingAuthenticationToken(?:Exception)?|AuthFailure|OptInRequired|InvalidAccessKeyId)$/
 
+/** Entries that fail so fail for each message: the queue is gone, its key can't be used, it lacks the action. */
+const OF_ALL_MESSAGES = /^(?:QueueDoesNotExist|QueueDeletedRecently|Kms\w*|KMS\..*|UnsupportedOperation)$/
+
 /** What only a request's own headers hold; whoever repeats them in an error repeats the session token. */
 const QUOTED_REQUEST = /x-amz-security-token|AWS4-HMAC-SHA256/i
 
@@ -80,12 +83,32 @@ export function isEntryRetryable(failed: { SenderFault?: boolean | undefined; Co
   return failed.SenderFault !== true || THROTTLING.test(codeOf(failed.Code ?? ''))
 }
 
-/** Whether the entry failed because its lease is no longer ours. */
-export function isLeaseLost(failed: { Code?: string | undefined; Message?: string | undefined }): boolean {
-  if (LEASE_LOST.test(codeOf(failed.Code ?? ''))) return true
+/**
+ * What an entry of a batch failed of: `lease-lost`, its lease is no longer ours; `message`, SQS refuses this one message;
+ * `queue`, it would refuse any other as well.
+ */
+export type EntryFault = 'lease-lost' | 'message' | 'queue'
+
+/** Tells the faults of one message from those of the queue: the only place where that is decided. */
+export function entryFault(failed: {
+  SenderFault?: boolean | undefined
+  Code?: string | undefined
+  Message?: string | undefined
+}): EntryFault {
+  const code = codeOf(failed.Code ?? '')
+  if (LEASE_LOST.test(code)) return 'lease-lost'
   // Real SQS says InvalidParameterValue and names the handle: "The receipt handle has expired" (FIFO), "Message does not
   // exist or is not available for visibility timeout change".
-  return /receipt ?handle has expired|not available for visibility timeout change/i.test(failed.Message ?? '')
+  if (/receipt ?handle has expired|not available for visibility timeout change/i.test(failed.Message ?? '')) {
+    return 'lease-lost'
+  }
+  const isOfAll = isEntryRetryable(failed) || REFUSED.test(code) || SIGNATURE.test(code) || OF_ALL_MESSAGES.test(code)
+  return isOfAll ? 'queue' : 'message'
+}
+
+/** Whether SQS refused a request or an entry because the credentials lack the right to it. */
+export function isForbidden(error: unknown): boolean {
+  return error instanceof Error && (REFUSED.test(codeOf(error)) || isForbidden(error.cause))
 }
 
 /** How a queue is called in messages: `sqs://jobs (us-east-1)`. */

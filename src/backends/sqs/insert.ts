@@ -2,14 +2,22 @@
 import { createHash } from 'node:crypto'
 import type { SendMessageBatchRequestEntry } from '@aws-sdk/client-sqs'
 import type { BatchFailure, Message } from '../../backend.js'
-import { argumentError, UnsupportedOperationError } from '../../errors.js'
+import { argumentError, MessageRefusedError, UnsupportedOperationError } from '../../errors.js'
 import { BATCH_ENTRIES, ENTRY_IDS, sendBatch } from './batch.js'
 import { MAX_BYTES, refusalOf } from './body.js'
+import { type Attributes, bytesOfAttributes } from './carried.js'
 import type { OpenQueue } from './open-queue.js'
 import { Patience } from './patience.js'
 
 /** The longest delay of a message, in seconds. Source: SendMessage in the SQS API reference. */
 export const MAX_DELAY_SECONDS = 900
+
+/** A message with what only SQS knows of. */
+export interface SqsMessage extends Message {
+  /** Its message group. Default: the id on FIFO queues, none on others. */
+  readonly group?: string | undefined
+  readonly attributes?: Attributes
+}
 
 /** Entries of one request, and where they stand in the caller's array. */
 interface Packed {
@@ -30,24 +38,40 @@ export async function insertMessages(
   delaySeconds: number,
 ): Promise<readonly BatchFailure[]> {
   checkDelay(queue, delaySeconds)
+  const patience = new Patience(queue.connection, queue.retrySeconds)
+  const { failures, rejected } = await storeMessages(queue, messages, { delaySeconds, patience, doing: 'insert' })
+  if (rejected !== undefined && failures.length === messages.length) throw rejected
+  return failures
+}
+
+/** Sends messages, however many batches that takes; `rejected` is the error of a request that failed as a whole. */
+export async function storeMessages(
+  queue: OpenQueue,
+  messages: readonly SqsMessage[],
+  options: { delaySeconds: number; patience: Patience; doing: string },
+): Promise<{ failures: BatchFailure[]; rejected: Error | undefined }> {
+  const { delaySeconds, patience, doing } = options
   const failures: BatchFailure[] = []
   const batches = pack(queue, messages, delaySeconds, failures)
   const { connection, url } = queue
-  const patience = new Patience(queue.connection, queue.retrySeconds)
   let rejected: Error | undefined
   const sendOne = async (batch: Packed): Promise<void> => {
     const outcome = await sendBatch(
       batch.entries,
       Entries => connection.requests.send(new connection.sdk.SendMessageBatchCommand({ QueueUrl: url, Entries })),
-      { patience, doing: 'insert', queue: queue.address },
+      { patience, doing, queue: queue.address },
     )
     rejected ??= outcome.rejected
-    for (const [id, { error }] of outcome.failures) failures.push({ index: batch.indices[Number(id)] ?? -1, error })
+    for (const [place, { error, fault }] of outcome.failures) {
+      const index = batch.indices[Number(place)] ?? -1
+      const id = messages[index]?.id ?? ''
+      const refused = fault === 'message'
+      failures.push({ index, error: refused ? new MessageRefusedError(error.message, { id, cause: error }) : error })
+    }
   }
   // One batch but for bodies of more than 100 KiB each.
   await Promise.all(batches.map(sendOne))
-  if (rejected !== undefined && failures.length === messages.length) throw rejected
-  return failures
+  return { failures, rejected }
 }
 
 /** The longest deduplication id of SQS, in characters. Source: SendMessage. */
@@ -84,14 +108,14 @@ function checkDelay(queue: OpenQueue, delaySeconds: number): void {
 
 function pack(
   queue: OpenQueue,
-  messages: readonly Message[],
+  messages: readonly SqsMessage[],
   delaySeconds: number,
   failures: BatchFailure[],
 ): Packed[] {
   const batches: Packed[] = []
   let batch: Packed | undefined
-  for (const [index, { id, body, passage }] of messages.entries()) {
-    const bytes = Buffer.byteLength(body)
+  for (const [index, { id, body, passage, group, attributes }] of messages.entries()) {
+    const bytes = Buffer.byteLength(body) + (attributes === undefined ? 0 : bytesOfAttributes(attributes))
     const refusal = refusalOf(body, bytes, id)
     if (refusal !== undefined) {
       failures.push({ index, error: refusal })
@@ -103,16 +127,18 @@ function pack(
     }
     batch.bytes += bytes
     batch.indices.push(index)
-    const Id = ENTRY_IDS[batch.entries.length]
+    const entry: SendMessageBatchRequestEntry = { Id: ENTRY_IDS[batch.entries.length], MessageBody: body }
+    if (attributes !== undefined) entry.MessageAttributes = attributes
+    if (group !== undefined) entry.MessageGroupId = group
     if (queue.fifo) {
       // A group for each message, so that workers run side by side.
-      const MessageDeduplicationId = deduplicationId(id, passage)
-      batch.entries.push({ Id, MessageBody: body, MessageGroupId: id, MessageDeduplicationId })
-    } else if (delaySeconds > 0) {
-      batch.entries.push({ Id, MessageBody: body, DelaySeconds: delaySeconds })
-    } else {
-      batch.entries.push({ Id, MessageBody: body })
+      entry.MessageGroupId ??= id
+      entry.MessageDeduplicationId = deduplicationId(id, passage)
+    } else if (delaySeconds > 0 || attributes !== undefined) {
+      // One that is stored again waits for no longer than that, whatever delay the queue gives to new messages.
+      entry.DelaySeconds = delaySeconds
     }
+    batch.entries.push(entry)
   }
   return batches
 }

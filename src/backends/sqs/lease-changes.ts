@@ -1,10 +1,9 @@
-/** Renewing, releasing and deleting leases, in batches of 10. */
+/** Changing the visibility of leased messages, and deleting them, in batches of 10. */
 import type { BatchFailure, Lease } from '../../backend.js'
-import { argumentError, LeaseLostError } from '../../errors.js'
+import { LeaseLostError, MessageRefusedError } from '../../errors.js'
 import { BATCH_ENTRIES, type BatchReply, ENTRY_IDS, sendBatch } from './batch.js'
 import { addressOf } from './faults.js'
-import { MAX_DELAY_SECONDS } from './insert.js'
-import { checkLeaseSeconds, type SqsHandle } from './lease.js'
+import { checkLeaseSeconds, type SqsHandle } from './handle.js'
 import type { OpenQueue } from './open-queue.js'
 import { Patience } from './patience.js'
 
@@ -13,59 +12,87 @@ interface HandleEntry {
   readonly ReceiptHandle: string
 }
 
-/** The lease now ends `seconds` from now. SQS grants 12 hours in all, from the first receive on. */
+/** A lease, and its place in the caller's array. */
+export interface Held {
+  readonly index: number
+  readonly lease: Lease
+  readonly handle: SqsHandle
+}
+
+/**
+ * The lease now ends `seconds` from now, or when the 12 hours are over that SQS grants in all, from the receive on.
+ */
 export function renewLeases(queue: OpenQueue, leases: readonly Lease[], seconds: number): Promise<BatchFailure[]> {
   checkLeaseSeconds(seconds)
-  return changeLeases(queue, leases, 'renew', async (entries, end) => {
-    // Before the request, so that our end is never later than that of SQS.
-    const endsAtMs = performance.now() + seconds * 1000
-    const reply = await changeVisibility(queue, entries, seconds)
-    end(reply, endsAtMs)
-    return reply
-  })
+  return changeLeases(queue, leases, { doing: 'renew', send: visibility(queue, seconds), endAfterSeconds: seconds })
 }
 
-/** Gives leases back; the messages may be leased again after `delaySeconds`. */
-export function releaseLeases(
+/** The messages may be leased again after `seconds`; SQS goes on counting their receives. */
+export function changeVisibility(
   queue: OpenQueue,
   leases: readonly Lease[],
-  delaySeconds: number,
-): Promise<BatchFailure[]> {
-  if (!Number.isInteger(delaySeconds) || delaySeconds < 0 || delaySeconds > MAX_DELAY_SECONDS) {
-    throw argumentError('delaySeconds', `an integer from 0 to ${MAX_DELAY_SECONDS}`, delaySeconds)
-  }
-  return changeLeases(queue, leases, 'release', async (entries, end) => {
-    const reply = await changeVisibility(queue, entries, delaySeconds)
-    end(reply, Number.NEGATIVE_INFINITY)
-    return reply
-  })
-}
-
-/** Removes finished messages. */
-export function deleteLeases(queue: OpenQueue, leases: readonly Lease[]): Promise<BatchFailure[]> {
-  const { connection, url } = queue
-  return changeLeases(queue, leases, 'delete', async (Entries, end) => {
-    const reply = await connection.requests.send(
-      new connection.sdk.DeleteMessageBatchCommand({ QueueUrl: url, Entries }),
-    )
-    end(reply, Number.NEGATIVE_INFINITY)
-    return reply
-  })
-}
-
-function changeVisibility(
-  { connection, url }: OpenQueue,
-  entries: HandleEntry[],
   seconds: number,
-): Promise<BatchReply> {
-  const Entries = entries.map(entry => ({ ...entry, VisibilityTimeout: seconds }))
-  return connection.requests.send(new connection.sdk.ChangeMessageVisibilityBatchCommand({ QueueUrl: url, Entries }))
+  doing: string,
+): Promise<BatchFailure[]> {
+  return changeLeases(queue, leases, { doing, send: visibility(queue, seconds) })
 }
 
-/** Writes the new end into the handles of the entries that went through. */
-type End = (reply: BatchReply, endsAtMs: number) => void
+/**
+ * Removes messages.
+ *
+ * @param options.isLate also those whose lease is over by our clock: only where losing such a message is no loss, since it
+ *   was stored again. Default false
+ */
+export function deleteLeases(
+  queue: OpenQueue,
+  leases: readonly Lease[],
+  { doing = 'delete', isLate = false }: { doing?: string; isLate?: boolean } = {},
+): Promise<BatchFailure[]> {
+  const { connection, url } = queue
+  const send: SendChange = held => {
+    const Entries = held.map(entryOf)
+    return connection.requests.send(new connection.sdk.DeleteMessageBatchCommand({ QueueUrl: url, Entries }))
+  }
+  return changeLeases(queue, leases, { doing, send, isLate })
+}
 
-type SendChange = (entries: HandleEntry[], end: End) => Promise<BatchReply>
+type Entry = Held & { readonly Id: string | undefined }
+
+type SendChange = (entries: readonly Entry[]) => Promise<BatchReply>
+
+function entryOf({ Id, handle }: Entry): HandleEntry {
+  return { Id, ReceiptHandle: handle.receiptHandle }
+}
+
+function visibility({ connection, url }: OpenQueue, seconds: number): SendChange {
+  return held => {
+    const nowMs = performance.now()
+    const Entries = held.map(entry => {
+      // SQS refuses more than what is left of the 12 hours.
+      const leftSeconds = Math.max(0, Math.floor((entry.handle.lastEndMs - nowMs) / 1000) - 1)
+      return { ...entryOf(entry), VisibilityTimeout: Math.min(seconds, leftSeconds) }
+    })
+    return connection.requests.send(new connection.sdk.ChangeMessageVisibilityBatchCommand({ QueueUrl: url, Entries }))
+  }
+}
+
+/** Splits off the leases whose time is over by our own clock: SQS would often take their handles all the same. */
+export function splitHeld(
+  queue: OpenQueue,
+  leases: readonly Lease[],
+  { doing, isLate = false }: { doing: string; isLate?: boolean },
+): { held: Held[]; lost: BatchFailure[] } {
+  const nowMs = performance.now()
+  const held: Held[] = []
+  const lost: BatchFailure[] = []
+  for (const [index, lease] of leases.entries()) {
+    // Whoever holds a Lease got it from leaseMessages.
+    const handle = lease.handle as SqsHandle
+    if (isLate || handle.endsAtMs > nowMs) held.push({ index, lease, handle })
+    else lost.push({ index, error: leaseLost(queue, lease, doing) })
+  }
+  return { held, lost }
+}
 
 /**
  * SQS takes an old handle in a delete without a word (standard queues), and so do some servers in a renewal. So a lease
@@ -74,37 +101,45 @@ type SendChange = (entries: HandleEntry[], end: End) => Promise<BatchReply>
 async function changeLeases(
   queue: OpenQueue,
   leases: readonly Lease[],
-  doing: string,
-  send: SendChange,
+  change: { doing: string; send: SendChange; endAfterSeconds?: number; isLate?: boolean },
 ): Promise<BatchFailure[]> {
-  const failures: BatchFailure[] = []
-  const held: { index: number; lease: Lease; handle: SqsHandle }[] = []
-  const nowMs = performance.now()
-  for (const [index, lease] of leases.entries()) {
-    // Whoever holds a Lease got it from leaseMessages.
-    const handle = lease.handle as SqsHandle
-    if (handle.endsAtMs > nowMs) held.push({ index, lease, handle })
-    else failures.push({ index, error: leaseLost(queue, lease, doing) })
-  }
-  const changeBatch = async (batch: typeof held): Promise<void> => {
-    const end: End = (reply, endsAtMs) => {
+  const { doing, send, endAfterSeconds } = change
+  const { held, lost: failures } = splitHeld(queue, leases, change)
+  const changeBatch = async (batch: readonly Held[]): Promise<void> => {
+    const entries = batch.map((one, place) => ({ ...one, Id: ENTRY_IDS[place] }))
+    const sendAndNote = async (pending: readonly Entry[]): Promise<BatchReply> => {
+      // Before the request, so that our end is never later than that of SQS.
+      const sentAtMs = performance.now()
+      const reply = await send(pending)
       for (const { Id } of reply.Successful ?? []) {
-        const changed = batch[Number(Id)]
-        if (changed !== undefined) changed.handle.endsAtMs = endsAtMs
+        const changed = batch[Number(Id)]?.handle
+        if (changed === undefined) continue
+        changed.endsAtMs =
+          endAfterSeconds === undefined
+            ? Number.NEGATIVE_INFINITY
+            : Math.min(changed.lastEndMs, sentAtMs + endAfterSeconds * 1000)
       }
+      return reply
     }
-    const entries = batch.map(({ handle }, place) => ({ Id: ENTRY_IDS[place], ReceiptHandle: handle.receiptHandle }))
     const lastEndMs = batch.reduce((latest, { handle }) => Math.max(latest, handle.endsAtMs), 0)
     // Once the leases are over there is nothing left to change.
-    const patience = new Patience(queue.connection, Math.min(queue.retrySeconds, (lastEndMs - nowMs) / 1000))
-    const outcome = await sendBatch(entries, pending => send(pending, end), { patience, doing, queue: queue.address })
-    for (const [id, failure] of outcome.failures) {
-      const failed = batch[Number(id)]
+    const leftSeconds = (lastEndMs - performance.now()) / 1000
+    const patience = new Patience(queue.connection, Math.min(queue.retrySeconds, leftSeconds))
+    const outcome = await sendBatch(entries, sendAndNote, { patience, doing, queue: queue.address })
+    for (const [place, { error, fault }] of outcome.failures) {
+      const failed = batch[Number(place)]
       if (failed === undefined) continue
       const { index, lease, handle } = failed
-      const lost = failure.leaseLost || handle.endsAtMs <= performance.now()
-      if (lost) handle.endsAtMs = Number.NEGATIVE_INFINITY
-      failures.push({ index, error: lost ? leaseLost(queue, lease, doing, failure.error) : failure.error })
+      if (fault === 'lease-lost' || (handle.endsAtMs <= performance.now() && !change.isLate)) {
+        handle.endsAtMs = Number.NEGATIVE_INFINITY
+        failures.push({ index, error: leaseLost(queue, lease, doing, error) })
+      } else {
+        const { id } = lease
+        failures.push({
+          index,
+          error: fault === 'message' ? new MessageRefusedError(error.message, { id, cause: error }) : error,
+        })
+      }
     }
   }
   const batches: Promise<void>[] = []
@@ -115,7 +150,8 @@ async function changeLeases(
   return failures
 }
 
-function leaseLost(queue: OpenQueue, { id }: Lease, doing: string, cause?: Error): LeaseLostError {
+/** The error of a lease that is over. */
+export function leaseLost(queue: OpenQueue, { id }: Lease, doing: string, cause?: Error): LeaseLostError {
   return new LeaseLostError(
     `Can't ${doing} message ${id} of ${addressOf(queue.address)}: its lease ran out or was given back, so it may be ` +
       `another worker's now; lease for longer or renew in time`,

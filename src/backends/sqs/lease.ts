@@ -10,8 +10,11 @@ import type {
 import type { Lease } from '../../backend.js'
 import { argumentError } from '../../errors.js'
 import { messageId } from '../../queue/message.js'
+import { type Carried, readCarried } from './carried.js'
 import { requestError } from './faults.js'
-import { idOfToken } from './insert.js'
+import { checkLeaseSeconds, MAX_LEASE_SECONDS, type SqsHandle } from './handle.js'
+import { idOfToken, MAX_DELAY_SECONDS } from './insert.js'
+import { changeVisibility } from './lease-changes.js'
 import type { OpenQueue } from './open-queue.js'
 import { Patience, sendPatiently } from './patience.js'
 
@@ -21,22 +24,12 @@ const RECEIVE_MESSAGES = 10
 /** The longest that SQS holds a receive back, in seconds. Source: ReceiveMessage. */
 const LONGEST_POLL_SECONDS = 20
 
-/** The longest visibility time-out, in seconds. Source: ChangeMessageVisibility. */
-export const MAX_LEASE_SECONDS = 43_200
-
 /** How long an answer may have been on its way, a busy event loop included, without our end of a lease being late. */
 const LONGEST_TRAVEL_MS = 2_000
 
 /** What is asked of each message besides its body. */
-const ATTRIBUTES: readonly MessageSystemAttributeName[] = ['ApproximateReceiveCount']
+const ATTRIBUTES: readonly MessageSystemAttributeName[] = ['ApproximateReceiveCount', 'MessageGroupId']
 const FIFO_ATTRIBUTES: readonly MessageSystemAttributeName[] = [...ATTRIBUTES, 'MessageDeduplicationId']
-
-/** What a lease is found by. */
-export interface SqsHandle {
-  readonly receiptHandle: string
-  /** When the lease ends, by `performance.now()`; `-Infinity` once it was given back or deleted. */
-  endsAtMs: number
-}
 
 /** Options of a lease, as the backend's interface has them. */
 export interface LeaseOptions {
@@ -97,13 +90,6 @@ function checkLeaseOptions({ seconds, max, waitSeconds }: LeaseOptions): void {
   }
 }
 
-/** @throws TypeError where SQS knows no lease of that length */
-export function checkLeaseSeconds(seconds: number): void {
-  if (!Number.isInteger(seconds) || seconds < 1 || seconds > MAX_LEASE_SECONDS) {
-    throw argumentError('seconds', `an integer from 1 to ${MAX_LEASE_SECONDS} (12 hours), the limit of SQS`, seconds)
-  }
-}
-
 async function firstReceive(queue: OpenQueue, options: LeaseOptions): Promise<Lease[]> {
   const size = Math.min(options.max, RECEIVE_MESSAGES)
   const endsAtMs = performance.now() + options.waitSeconds * 1000
@@ -129,6 +115,8 @@ async function receive(queue: OpenQueue, options: LeaseOptions, size: number, po
     MessageSystemAttributeNames: [...attributes],
     // Deprecated, and the only form that some servers know. The SDK gives it the type of another list.
     AttributeNames: attributes.map(name => name as string as QueueAttributeName),
+    // Other senders' too: they go along when the message is stored again.
+    MessageAttributeNames: ['All'],
     // A lost answer is given again to the same attempt id (FIFO queues only).
     ...(queue.fifo && { ReceiveRequestAttemptId: randomUUID() }),
   }
@@ -141,8 +129,21 @@ async function receive(queue: OpenQueue, options: LeaseOptions, size: number, po
   }
   try {
     const reply = await sendPatiently(send, new Patience(connection, queue.retrySeconds, signal))
-    const endsAtMs = handedOutAtMs(sentAtMs, seconds, pollSeconds) + seconds * 1000
-    return (reply.Messages ?? []).map(message => leaseOf(message, endsAtMs))
+    const heldSinceMs = handedOutAtMs(sentAtMs, seconds, pollSeconds)
+    const leases: Lease[] = []
+    const early: Lease[] = []
+    let earlySeconds = 1
+    for (const message of reply.Messages ?? []) {
+      const { lease, waitSeconds } = leaseOf(message, heldSinceMs, seconds)
+      if (waitSeconds === 0) leases.push(lease)
+      else {
+        early.push(lease)
+        earlySeconds = Math.max(earlySeconds, waitSeconds)
+      }
+    }
+    // One that can't be put off comes when its lease ends.
+    if (early.length > 0) await changeVisibility(queue, early, earlySeconds, 'put off')
+    return leases
   } catch (error) {
     if ((signal?.aborted || connection.closed) && error instanceof Error && error.name === 'AbortError') return []
     throw requestError(error, 'lease', queue.address)
@@ -159,15 +160,48 @@ function handedOutAtMs(sentAtMs: number, seconds: number, pollSeconds: number): 
   return Math.max(sentAtMs, performance.now() - travelMs)
 }
 
-function leaseOf({ Attributes, MessageId = '', Body = '', ReceiptHandle = '' }: SqsMessage, endsAtMs: number): Lease {
-  const handle: SqsHandle = { receiptHandle: ReceiptHandle, endsAtMs }
+interface Received {
+  readonly lease: Lease
+  /** The message was released with a delay that is not over: it has to wait for so long. */
+  readonly waitSeconds: number
+}
+
+function leaseOf(message: SqsMessage, heldSinceMs: number, seconds: number): Received {
+  const { Attributes, MessageAttributes, MessageId = '', Body = '', ReceiptHandle = '' } = message
   const token = Attributes?.MessageDeduplicationId
-  return {
+  const receives = Number(Attributes?.ApproximateReceiveCount ?? 1)
+  const { notBeforeMs, ...before } = readCarried(MessageAttributes)
+  // Each earlier holder of this storing ended without a word: who gives a message back, or fails, stores it again. Only the
+  // first receive of a message with a delay, on a FIFO queue, just puts it off.
+  const silent = Math.max(0, receives - (notBeforeMs === undefined ? 1 : 2))
+  const carried: Carried = {
+    ...before,
+    deaths: before.deaths + silent,
+    deathsAlone: before.deathsAlone + (before.alone ? silent : 0),
+  }
+  const handle: SqsHandle = {
+    receiptHandle: ReceiptHandle,
+    endsAtMs: heldSinceMs + seconds * 1000,
+    lastEndMs: heldSinceMs + MAX_LEASE_SECONDS * 1000,
+    carried,
+    attributes: MessageAttributes,
+    group: Attributes?.MessageGroupId,
+    isStoredAgain: false,
+  }
+  const waitMs = notBeforeMs === undefined || receives > 1 ? 0 : notBeforeMs - Date.now()
+  const lease: Lease = {
     // Python's bodies have no id, and SQS's own will do for them.
     id: token === undefined ? (messageId(Body) ?? MessageId) : idOfToken(token),
     body: Body,
     incarnation: MessageId,
-    attempt: Number(Attributes?.ApproximateReceiveCount ?? 1),
+    attempt: 1 + carried.failed + carried.deaths,
+    deaths: carried.deaths,
+    // SQS hands a message out a second time now and then, or to a connection that is gone: one receive is no proof of a death.
+    deathsAlone: Math.max(0, carried.deathsAlone - 1),
+    alone: carried.alone,
+    failures: carried.failures,
     handle,
   }
+  // Hosts whose clocks differ: no longer than a delay may be.
+  return { lease, waitSeconds: Math.min(MAX_DELAY_SECONDS, Math.max(0, Math.ceil(waitMs / 1000))) }
 }

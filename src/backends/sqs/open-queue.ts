@@ -19,6 +19,10 @@ export interface OpenQueue {
   readonly retrySeconds: number
   /** Over how long zeros must last, see {@link SqsOptions}. */
   readonly emptyWindowSeconds: number
+  readonly state: {
+    /** SQS refused to store a message again: the credentials lack that right. */
+    mayNotStore: boolean
+  }
 }
 
 /**
@@ -33,7 +37,8 @@ export async function openQueue(place: QueuePlace, options: CheckedOptions): Pro
   try {
     const url = await findQueue(connection, place, options)
     const { concurrency, retrySeconds, emptyWindowSeconds } = options
-    return { connection, url, address, fifo: place.fifo, concurrency, retrySeconds, emptyWindowSeconds }
+    const state = { mayNotStore: false }
+    return { connection, url, address, fifo: place.fifo, concurrency, retrySeconds, emptyWindowSeconds, state }
   } catch (error) {
     connection.close()
     throw requestError(error, 'open', address)

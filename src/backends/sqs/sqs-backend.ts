@@ -3,16 +3,15 @@ import type { Backend, BatchFailure, Capabilities, Counts, Lease, Message } from
 import { BATCH_ENTRIES } from './batch.js'
 import { countMessages, EMPTY_SAMPLES } from './counts.js'
 import { addressOf } from './faults.js'
+import { MAX_LEASE_SECONDS } from './handle.js'
 import { insertMessages, MAX_DELAY_SECONDS } from './insert.js'
-import { type LeaseOptions, leaseMessages, MAX_LEASE_SECONDS } from './lease.js'
-import { deleteLeases, releaseLeases, renewLeases } from './lease-changes.js'
+import { type LeaseOptions, leaseMessages } from './lease.js'
+import { changeVisibility, deleteLeases, renewLeases } from './lease-changes.js'
 import type { OpenQueue } from './open-queue.js'
 import { purgeByDraining, purgeNatively } from './purge.js'
+import { type ReleaseOptions, releaseLeases } from './release.js'
 
-/**
- * An SQS queue. Made by the {@link opener} of this folder. It has no `quarantine`: a message that is no task goes back,
- * its receive count grows, and the queue's redrive policy moves it away in the end.
- */
+/** An SQS queue. Made by the {@link opener} of this folder. */
 export class SqsBackend implements Backend {
   readonly capabilities: Capabilities
   readonly label: string
@@ -42,7 +41,8 @@ export class SqsBackend implements Backend {
       maxLeaseSeconds: MAX_LEASE_SECONDS,
       secondsStep: 1,
       emptyConfirmations: { samples: EMPTY_SAMPLES, windowSeconds: queue.emptyWindowSeconds },
-      uncountedReleases: false,
+      historyInLeases: true,
+      releasesAlone: true,
       longPolling: true,
       asciiBodies: true,
     }
@@ -60,12 +60,18 @@ export class SqsBackend implements Backend {
     return renewLeases(this.#queue, leases, seconds)
   }
 
-  /** SQS counts each receive as an attempt, with or without a failure, and has no place for a failure's reason. */
-  async release(
-    leases: readonly Lease[],
-    { delaySeconds }: { delaySeconds: number },
-  ): Promise<readonly BatchFailure[]> {
-    return releaseLeases(this.#queue, leases, delaySeconds)
+  release(leases: readonly Lease[], options: ReleaseOptions): Promise<readonly BatchFailure[]> {
+    return releaseLeases(this.#queue, leases, options)
+  }
+
+  /**
+   * Puts a message that is no task off, for longer each time, and as it is: its receive count grows, and the queue's redrive
+   * policy moves it away in the end.
+   */
+  async quarantine(lease: Lease): Promise<void> {
+    const delaySeconds = Math.min(2 ** Math.min(lease.attempt, 20), MAX_DELAY_SECONDS)
+    const [failure] = await changeVisibility(this.#queue, [lease], delaySeconds, 'put off')
+    if (failure !== undefined) throw failure.error
   }
 
   /** SQS keeps no count of completions: `tally` changes nothing. */

@@ -1,0 +1,108 @@
+/**
+ * What a message brings along from its earlier storings in this queue. SQS can't change a message, so one that is given back
+ * is stored again, with this in the message attribute `ptq`, and its receive count begins at 1. Python reads no attributes,
+ * and runs such a message as any other.
+ */
+import type { MessageAttributeValue } from '@aws-sdk/client-sqs'
+import type { Failure } from '../../backend.js'
+import { asciiJson } from '../../queue/message.js'
+import { failuresFrom } from '../../recorded-failures.js'
+
+/** The attribute's name. */
+const NAME = 'ptq'
+
+/** A message's attributes, other senders' included. */
+export type Attributes = Readonly<Record<string, MessageAttributeValue>>
+
+/** The newest failures that are kept: so many, and in all of so many characters. More would cost more requests than it tells. */
+const MOST_FAILURES = 20
+const MOST_FAILURE_TEXT = 16_384
+
+export interface Carried {
+  /** How many attempts failed and said so. */
+  readonly failed: number
+  /** The newest of these failures, oldest first. */
+  readonly failures: readonly Failure[]
+  /** How many holders of earlier storings ended without a word. */
+  readonly deaths: number
+  /** Of these, how many after it was marked to run alone. */
+  readonly deathsAlone: number
+  /** It is run only by a worker that holds nothing else. */
+  readonly alone: boolean
+  /** FIFO queues have no delay of a message: whoever gets it before that time puts it off. Milliseconds since 1970. */
+  readonly notBeforeMs?: number
+}
+
+const nothing: Carried = { failed: 0, failures: [], deaths: 0, deathsAlone: 0, alone: false }
+
+/** Reads what a message brings along; another sender may have written the attribute, in whatever form. */
+export function readCarried(attributes: Attributes | undefined): Carried {
+  const text = attributes?.[NAME]?.StringValue
+  if (text === undefined) return nothing
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value !== 'object' || value === null) return nothing
+    const { failed, failures, deaths, deathsAlone, alone, notBeforeMs } = value as Record<keyof Carried, unknown>
+    return {
+      failed: countOf(failed),
+      failures: failuresFrom(failures),
+      deaths: countOf(deaths),
+      deathsAlone: countOf(deathsAlone),
+      alone: alone === true,
+      ...(typeof notBeforeMs === 'number' && { notBeforeMs }),
+    }
+  } catch {
+    // Not ours: no JSON.
+    return nothing
+  }
+}
+
+/**
+ * The attributes of a message that is stored again: other senders' as they were, and ours.
+ *
+ * @param options.failures false leaves out what the failures said, and keeps how many there were
+ */
+export function withCarried(
+  attributes: Attributes | undefined,
+  carried: Carried,
+  { failures }: { failures: boolean },
+): Attributes {
+  const { [NAME]: _old, ...others } = attributes ?? {}
+  const { failed, deaths, deathsAlone, alone, notBeforeMs } = carried
+  const kept = failures ? newest(carried.failures) : []
+  if (failed === 0 && deaths === 0 && deathsAlone === 0 && !alone && notBeforeMs === undefined) return others
+  const value = {
+    ...(failed > 0 && { failed }),
+    ...(kept.length > 0 && { failures: kept }),
+    ...(deaths > 0 && { deaths }),
+    ...(deathsAlone > 0 && { deathsAlone }),
+    ...(alone && { alone }),
+    ...(notBeforeMs !== undefined && { notBeforeMs }),
+  }
+  return { ...others, [NAME]: { DataType: 'String', StringValue: asciiJson(JSON.stringify(value)) } }
+}
+
+/** How many bytes attributes add to a message. Source: SQS quotas, "message attributes". */
+export function bytesOfAttributes(attributes: Attributes): number {
+  let bytes = 0
+  for (const [name, { DataType = '', StringValue = '', BinaryValue }] of Object.entries(attributes)) {
+    bytes += Buffer.byteLength(name) + Buffer.byteLength(DataType) + Buffer.byteLength(StringValue)
+    bytes += BinaryValue?.byteLength ?? 0
+  }
+  return bytes
+}
+
+function newest(failures: readonly Failure[]): readonly Failure[] {
+  const kept: Failure[] = []
+  let length = 0
+  for (const failure of failures.slice(-MOST_FAILURES).reverse()) {
+    length += JSON.stringify(failure).length
+    if (length > MOST_FAILURE_TEXT) break
+    kept.unshift(failure)
+  }
+  return kept
+}
+
+function countOf(value: unknown): number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0
+}

@@ -1,0 +1,29 @@
+/** What a lease is found by, and how long it may be. */
+import { argumentError } from '../../errors.js'
+import type { Attributes, Carried } from './carried.js'
+
+/** The longest visibility time-out, in seconds. Source: ChangeMessageVisibility. */
+export const MAX_LEASE_SECONDS = 43_200
+
+/** What a lease is found by. */
+export interface SqsHandle {
+  readonly receiptHandle: string
+  /** When the lease ends, by `performance.now()`; `-Infinity` once it was given back or deleted. */
+  endsAtMs: number
+  /** SQS renews a lease up to this moment. */
+  readonly lastEndMs: number
+  /** What the message would bring along if it were stored again without this lease. */
+  readonly carried: Carried
+  /** Of all senders. */
+  readonly attributes: Attributes | undefined
+  readonly group: string | undefined
+  /** It was stored again; what is left to do is to delete this one. */
+  isStoredAgain: boolean
+}
+
+/** @throws TypeError where SQS knows no lease of that length */
+export function checkLeaseSeconds(seconds: number): void {
+  if (!Number.isInteger(seconds) || seconds < 1 || seconds > MAX_LEASE_SECONDS) {
+    throw argumentError('seconds', `an integer from 1 to ${MAX_LEASE_SECONDS} (12 hours), the limit of SQS`, seconds)
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * Giving leases back. SQS counts each receive, and knows no reason for one. So a message that is given back, or whose
+ * attempt failed, is stored again with what is known of it, and then the old one is deleted: the receive count of each
+ * storing counts only holders that ended without a word. It is in the queue all the while; who dies between the two
+ * requests leaves it there twice.
+ */
+import type { BatchFailure, Failure, Lease } from '../../backend.js'
+import { argumentError, MessageRefusedError } from '../../errors.js'
+import { type Carried, withCarried } from './carried.js'
+import { addressOf, isForbidden } from './faults.js'
+import { MAX_DELAY_SECONDS, type SqsMessage, storeMessages } from './insert.js'
+import { changeVisibility, deleteLeases, type Held, splitHeld } from './lease-changes.js'
+import type { OpenQueue } from './open-queue.js'
+import { Patience } from './patience.js'
+
+export interface ReleaseOptions {
+  readonly delaySeconds: number
+  readonly failure?: Failure
+  readonly alone?: boolean
+}
+
+/** Gives leases back; the messages may be leased again after `delaySeconds`. */
+export async function releaseLeases(
+  queue: OpenQueue,
+  leases: readonly Lease[],
+  options: ReleaseOptions,
+): Promise<BatchFailure[]> {
+  const { delaySeconds } = options
+  if (!Number.isInteger(delaySeconds) || delaySeconds < 0 || delaySeconds > MAX_DELAY_SECONDS) {
+    throw argumentError('delaySeconds', `an integer from 0 to ${MAX_DELAY_SECONDS}`, delaySeconds)
+  }
+  const { held, lost: failures } = splitHeld(queue, leases, { doing: 'release' })
+  const add = (of: readonly Held[], failed: readonly BatchFailure[]) => {
+    for (const { index, error } of failed) failures.push({ index: of[index]?.index ?? -1, error })
+  }
+  const { stored, refused, failed } = await storeAgain(queue, held, options)
+  failures.push(...failed)
+  add(stored, await deleteLeases(queue, stored.map(leaseIn), { doing: 'release', isLate: true }))
+  add(refused, await changeVisibility(queue, refused.map(leaseIn), delaySeconds, 'release'))
+  return failures
+}
+
+const leaseIn = ({ lease }: Held): Lease => lease
+
+interface StoredAgain {
+  readonly stored: Held[]
+  /** SQS doesn't take them a second time. */
+  readonly refused: Held[]
+  readonly failed: BatchFailure[]
+}
+
+async function storeAgain(queue: OpenQueue, held: readonly Held[], options: ReleaseOptions): Promise<StoredAgain> {
+  // An earlier call stored these and could not delete the old one.
+  const stored = held.filter(({ handle }) => handle.isStoredAgain)
+  let refused = held.filter(({ handle }) => !handle.isStoredAgain)
+  const failed: BatchFailure[] = []
+  // Near the limit of a message's size, what its failures said is left out.
+  for (const failures of [true, false]) {
+    const pending = refused
+    if (pending.length === 0 || queue.state.mayNotStore) break
+    refused = []
+    const errors = await storeOnce(queue, pending, options, { failures })
+    for (const [place, one] of pending.entries()) {
+      const error = errors.get(place)
+      if (error === undefined) {
+        one.handle.isStoredAgain = true
+        stored.push(one)
+      } else if (error instanceof MessageRefusedError) refused.push(one)
+      else if (isForbidden(error)) {
+        forbidden(queue, error)
+        refused.push(one)
+      } else failed.push({ index: one.index, error })
+    }
+  }
+  return { stored, refused, failed }
+}
+
+async function storeOnce(
+  queue: OpenQueue,
+  held: readonly Held[],
+  { delaySeconds, failure, alone }: ReleaseOptions,
+  { failures }: { failures: boolean },
+): Promise<ReadonlyMap<number, Error>> {
+  const notBeforeMs = queue.fifo && delaySeconds > 0 ? Date.now() + delaySeconds * 1000 : undefined
+  const messages = held.map(({ lease, handle }): SqsMessage => {
+    const carried: Carried = {
+      ...(failure === undefined
+        ? { ...handle.carried, alone: alone ?? handle.carried.alone }
+        : withFailure(handle.carried, failure)),
+      ...(notBeforeMs !== undefined && { notBeforeMs }),
+    }
+    const { id, body, incarnation = '' } = lease
+    const attributes = withCarried(handle.attributes, carried, { failures })
+    return { id, body, passage: incarnation, group: handle.group, attributes }
+  })
+  const latestEndMs = held.reduce((latest, { handle }) => Math.max(latest, handle.endsAtMs), 0)
+  // Past its end a lease is another's, who may finish the task: it must not be stored again then.
+  const leftSeconds = (latestEndMs - performance.now()) / 1000
+  const patience = new Patience(queue.connection, Math.min(queue.retrySeconds, leftSeconds))
+  const sent = { delaySeconds: queue.fifo ? 0 : delaySeconds, patience, doing: 'release' }
+  const reply = await storeMessages(queue, messages, sent)
+  return new Map(reply.failures.map(({ index, error }) => [index, error]))
+}
+
+function withFailure(carried: Carried, failure: Failure): Carried {
+  return { ...carried, failed: carried.failed + 1, failures: [...carried.failures, failure], alone: false }
+}
+
+/** Workers may have had rights to receive and delete only: they go on, and SQS counts each of their receives. */
+function forbidden(queue: OpenQueue, error: Error): void {
+  if (queue.state.mayNotStore) return
+  queue.state.mayNotStore = true
+  process.emitWarning(
+    `Tasks that are given back to ${addressOf(queue.address)} count as if a worker had died with them, and their failures ` +
+      `are not recorded: a worker needs the right sqs:SendMessage (${error.message})`,
+    { type: 'PtqWarning', code: 'PTQ_SQS_NO_SEND' },
+  )
+}

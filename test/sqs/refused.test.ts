@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, afterEach, before, describe, test } from 'node:test'
+import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { partial, queueable, TaskQueue } from 'ptq'
+import { FaultProxy } from './fault-proxy.js'
+import { ACCESS, newTaskQueue } from './queue.js'
+import { type SqsServer, startServer } from './server.js'
+
+const work = queueable(function workBesideRefused(): number {
+  return 1
+})
+
+const failLong = queueable(function failWithLongReason(reason: string, _large: string): void {
+  throw new RangeError(reason.repeat(500))
+})
+
+const SOON = { parallel: 0, minBackoffWindow: 0.01, maxBackoffWindow: 0.01 } as const
+
+describe('SQS refuses one message: the worker goes on with the others', () => {
+  let server: SqsServer
+  let proxy: FaultProxy
+  const open: TaskQueue[] = []
+  const warnings: string[] = []
+  const onWarning = (warning: Error & { code?: string }) => {
+    if (warning.code === 'PTQ_TASK_REFUSED') warnings.push(warning.message)
+  }
+
+  before(async () => {
+    server = await startServer('fauxqs')
+    proxy = await FaultProxy.start(server.endpoint)
+    process.on('warning', onWarning)
+  })
+  afterEach(async () => {
+    proxy.rules.length = 0
+    warnings.length = 0
+    for (const tq of open.splice(0)) await tq.close()
+  })
+  after(async () => {
+    process.off('warning', onWarning)
+    await proxy.close()
+    await server.close()
+  })
+
+  function newQueue(): TaskQueue {
+    const tq = newTaskQueue(proxy.endpoint)
+    open.push(tq)
+    return tq
+  }
+
+  /** A queue that takes messages of so many bytes. */
+  async function newQueueOf(MaximumMessageSize: string): Promise<TaskQueue> {
+    const client = new SQSClient({ ...ACCESS, endpoint: server.endpoint })
+    const QueueName = `test-${randomUUID()}`
+    await client.send(new CreateQueueCommand({ QueueName, Attributes: { MaximumMessageSize } }))
+    client.destroy()
+    const tq = new TaskQueue(`sqs://${QueueName}`, { ...ACCESS, endpoint: proxy.endpoint, emptyWindowSeconds: 0 })
+    open.push(tq)
+    return tq
+  }
+
+  test('a dead letter that is too large with its history has the last reason, or its beginning, or none', async () => {
+    // The limit of SQS, what the envelope and the payload take besides, and what is left for the history.
+    const limit = 1_048_576
+    for (const [left, reasons] of [
+      [5_000, [1_000, 1_000]],
+      [1_800, [1_000]],
+      [600, [100]],
+      [50, []],
+    ] as const) {
+      const [tq, letters] = [newQueue(), newQueue()]
+      const overhead =
+        '{"payload": [["refused.test", "failWithLongReason"], ["xy", ""], {}, -1], "queueName": "", "id": ""}'
+      const large = 'x'.repeat(limit - left - overhead.length - tq.url.length + 'sqs://'.length - 36)
+      await tq.insert([partial(failLong, 'xy', large), partial(work)])
+      const poll = { ...SOON, maxAttempts: 2, deadLetter: letters.url, untilEmpty: true }
+      assert.equal(await tq.poll(poll), 1)
+      assert.equal(await tq.enqueued(), 0)
+      const [letter, ...others] = await letters.lease({ numTasks: 10 })
+      assert.deepEqual(others, [])
+      assert.deepEqual(
+        letter?.failures.map(({ reason }) => reason.length),
+        reasons,
+        `with ${left} bytes left`,
+      )
+    }
+  })
+
+  test('a dead letter that its queue refuses stays in the queue, with a warning', async () => {
+    const [tq, letters] = [newQueue(), await newQueueOf('1024')]
+    await tq.insert([partial(failLong, 'xy', 'x'.repeat(2_000)), partial(work)])
+    const stopFn = ({ executed, failed }: { executed: number; failed: number }) => executed === 1 && failed > 0
+    assert.equal(await tq.poll({ ...SOON, maxAttempts: 1, deadLetter: letters.url, stopFn }), 1)
+    assert.equal(await tq.enqueued(), 1)
+    assert.match(
+      warnings[0] ?? '',
+      /failWithLongReason .* was refused, sqs:\S+ doesn't take it as a dead letter: .*1024/,
+    )
+  })
+
+  test('a give-back that SQS refuses for itself: the task comes back when its lease ends', async () => {
+    const tq = newQueue()
+    await tq.insert([partial(failLong, 'xy', ''), partial(work)])
+    // The first is for the message that is sent again, without its failures for the next one; the last for making it visible.
+    const refused = { kind: 'partial', places: [0], code: 'InvalidParameterValue', senderFault: true } as const
+    let armed = false
+    tq.events.on('leased', () => {
+      if (armed) return
+      armed = true
+      proxy.rules.push({ action: 'SendMessageBatch', times: 2, ...refused })
+      proxy.rules.push({ action: 'ChangeMessageVisibilityBatch', times: 1, ...refused })
+    })
+    const stopFn = ({ executed, failed }: { executed: number; failed: number }) => executed === 1 && failed === 1
+    assert.equal(await tq.poll({ ...SOON, maxAttempts: 3, leaseSeconds: 60, stopFn }), 1)
+    assert.equal(await tq.enqueued(), 1)
+    assert.match(warnings[0] ?? '', /was refused, it comes back when its lease ends: .*InvalidParameterValue/)
+  })
+})
