@@ -2,12 +2,14 @@ import assert from 'node:assert/strict'
 import { existsSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { FileCalls, FileSystem } from '#ptq/backends/fq/file-system.js'
+import type { Backend, BatchFailure, Lease } from '#ptq/backend.js'
+import type { FileCalls, FileSystem, Place } from '#ptq/backends/fq/file-system.js'
 import { isClaim, nameOf, parseName } from '#ptq/backends/fq/names.js'
 import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
+import { LeaseLostError } from '#ptq/errors.js'
 import { inFolder, inQueue, openQueue } from './folder.js'
-import { insert, leaseNow, leaseOne, namesIn } from './messages.js'
-import { settableClock } from './test-files.js'
+import { failure, insert, leaseNow, leaseOne, namesIn } from './messages.js'
+import { interfered, settableClock } from './test-files.js'
 
 /**
  * A host of a network filesystem that believes in names which others have changed: `onListed` happens after a listing, and
@@ -54,6 +56,165 @@ test('a host that believes in a name which another has leased until the same sec
     const stolen = await leaseNow(second.queue, 10, 60)
     assert.equal(leased, 3)
     assert.deepEqual(stolen, [])
+  }))
+
+/** Opens a host that knows the names of one folder for certain, and one that believes in old ones; both by one clock. */
+async function twoHosts(root: string, onListed: () => Promise<void> = async () => undefined) {
+  const { clock, options } = settableClock()
+  const fileSystem = believingHost(onListed)
+  fileSystem.blocking.clockMs = options.fileSystem.blocking.clockMs
+  fileSystem.pooled.clockMs = options.fileSystem.pooled.clockMs
+  const knowing = await openQueue(root, options)
+  const believing = await openQueue(root, { ...options, fileSystem })
+  return { clock, knowing, believing }
+}
+
+const holderVerbs: Record<string, (queue: Backend, lease: Lease) => Promise<readonly BatchFailure[]>> = {
+  renews: (queue, lease) => queue.renew([lease], 60),
+  'releases with a failure': (queue, lease) => queue.release([lease], { delaySeconds: 0, failure: failure(1) }),
+  'releases with a delay': (queue, lease) => queue.release([lease], { delaySeconds: 60 }),
+  releases: (queue, lease) => queue.release([lease], { delaySeconds: 0 }),
+  deletes: (queue, lease) => queue.delete([lease], { tally: true }),
+}
+
+for (const [verb, change] of Object.entries(holderVerbs)) {
+  test(`a late holder that ${verb} loses its lease to the next holder, also when both choose the same second`, async () => {
+    // The ends that a lease of 60 seconds can have, and those beside them; with the parities of `endOfLease`.
+    for (const seconds of [59, 60, 61, 62]) {
+      for (const [before, lateSeconds, between] of [
+        [0, 1, 0],
+        [0, 2, 0],
+        [1, 1, 1],
+        [1, 2, 1],
+      ] as const) {
+        await inFolder(async folder => {
+          const root = join(folder, 'queue-of-test')
+          const { clock, knowing, believing } = await twoHosts(root)
+          await using _knowing = knowing
+          await using _believing = believing
+          const attempt = async (host: typeof knowing, leaseSeconds: number) => {
+            clock.seconds += 10
+            return leaseOne(host.queue, leaseSeconds)
+          }
+          await insert(knowing.queue, 1)
+          for (let attempts = 0; attempts < before; attempts++) await attempt(knowing, 1)
+          const late = await attempt(believing, lateSeconds)
+          for (let attempts = 0; attempts < between; attempts++) await attempt(knowing, 1)
+          const holder = await attempt(knowing, seconds)
+          const names = namesIn(root, 'queue')
+          const [lost] = await change(believing.queue, late)
+          assert.ok(lost?.error instanceof LeaseLostError, `with ${seconds}, ${lateSeconds} s and ${before} before`)
+          assert.deepEqual(namesIn(root, 'queue'), names)
+          assert.deepEqual(await knowing.queue.failures?.(holder), [])
+          assert.deepEqual(await knowing.queue.delete([holder], { tally: true }), [])
+          assert.equal((await knowing.queue.counts()).completed, 1)
+        })
+      }
+    }
+  })
+}
+
+test('leases that two hosts end at once are counted once', () =>
+  inFolder(async folder => {
+    const root = join(folder, 'queue-of-test')
+    let ended = 0
+    const end = async (queue: Backend) => {
+      const count = (await queue.releaseAll?.()) ?? 0
+      ended += count
+    }
+    const { knowing, believing } = await twoHosts(root, () => end(knowing.queue))
+    await using _knowing = knowing
+    await using _believing = believing
+    await insert(knowing.queue, 3)
+    await leaseNow(knowing.queue, 3, 60)
+    await end(believing.queue)
+    assert.equal(ended, 3)
+    assert.equal((await knowing.queue.counts()).leased, 0)
+  }))
+
+test('tasks that two hosts move at once are counted once', () =>
+  inFolder(async folder => {
+    const [root, other] = [join(folder, 'queue-of-test'), join(folder, 'other')]
+    await using there = await openQueue(other)
+    const { signal } = new AbortController()
+    let moved = 0
+    const move = async (queue: Backend) => {
+      for await (const some of queue.moveTo?.(there.queue, { signal }) ?? []) moved += some
+    }
+    const { knowing, believing } = await twoHosts(root, () => move(knowing.queue))
+    await using _knowing = knowing
+    await using _believing = believing
+    await insert(knowing.queue, 3)
+    await move(believing.queue)
+    assert.equal(moved, 3)
+    assert.deepEqual(
+      namesIn(other, 'queue').map(name => name.split('--')[0]),
+      ['0', '0', '0'],
+    )
+  }))
+
+for (const [place, renames] of [
+  ['local', { lease: 1, renews: 1, releases: 1, 'releases with a delay': 2, 'releases with a failure': 2, deletes: 0 }],
+  [
+    'network',
+    { lease: 2, renews: 2, releases: 2, 'releases with a delay': 2, 'releases with a failure': 2, deletes: 0 },
+  ],
+] as const) {
+  test(`renames of each verb on a ${place} disk`, async () => {
+    for (const [verb, change] of Object.entries(holderVerbs)) {
+      let count = 0
+      const counted = async (call: keyof FileCalls, path: string) => {
+        if (call === 'rename' && path.includes('/queue/')) count++
+      }
+      const fileSystem = {
+        ...interfered({ blocking: (call, path) => void counted(call, path), pooled: counted }),
+        placeOf: async () => place,
+      }
+      await inQueue(
+        async queue => {
+          await insert(queue, 1)
+          const lease = await leaseOne(queue)
+          assert.equal(count, renames.lease)
+          count = 0
+          assert.deepEqual(await change(queue, lease), [])
+          assert.equal(count, renames[verb as keyof typeof renames], verb)
+        },
+        { fileSystem },
+      )
+    }
+  })
+}
+
+test('a network filesystem that is mounted over the folder of an open queue is noticed', () =>
+  inFolder(async folder => {
+    const root = join(folder, 'queue-of-test')
+    const { clock, options } = settableClock()
+    let place: Place = 'local'
+    const renamed: string[] = []
+    const { blocking, pooled } = options.fileSystem
+    const rename: FileCalls['rename'] = (from, to, how) => {
+      if (to.includes('/queue/')) renamed.push(to.slice(to.lastIndexOf('/') + 1))
+      return blocking.rename(from, to, how)
+    }
+    const fileSystem = {
+      ...options.fileSystem,
+      blocking: { ...blocking, rename },
+      pooled: { ...pooled, rename },
+      placeOf: async () => place,
+    }
+    await using opened = await openQueue(root, { ...options, fileSystem })
+    await insert(opened.queue, 2)
+    const claims = () => renamed.splice(0).filter(name => isClaim(parseName(name)?.available ?? 0)).length
+    await leaseOne(opened.queue)
+    assert.equal(claims(), 0)
+    place = 'network'
+    clock.seconds += 31
+    await leaseOne(opened.queue)
+    assert.equal(claims(), 1)
+    place = 'local'
+    clock.seconds += 31
+    await leaseOne(opened.queue)
+    assert.equal(claims(), 0)
   }))
 
 test('where this host knows the names, a lease is one rename', () =>

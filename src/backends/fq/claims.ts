@@ -1,15 +1,13 @@
 /**
- * Claims: where a host may believe in a name that another host has changed, two workers that lease one task until the same
- * second would both succeed, since the second rename is onto the same file and does nothing. So there a lease takes two
- * renames: the first to a name that nobody else chooses, in the far future, which only one process can win; the second to the
- * name of the lease. A worker that dies between the two leaves its claim behind. Whoever sees the same claim again after a
- * minute ends it; a worker that was only stopped finds its claim gone then, as any lost race.
+ * Claims, see `exclusive-rename.ts`: a process that dies between the two renames leaves the task under a name in the far future.
+ * A worker that sees the same claim again after a minute ends it; a process that was only stopped finds its claim gone then, as
+ * any lost race. A holder that writes about its task holds it under a claim too, see `prolong`.
  */
 import { endLease } from './finishing.js'
 import type { TaskName } from './names.js'
 import type { FileQueue } from './queue.js'
 
-// The second rename follows the first at once; a network filesystem may hang for a while.
+// The second rename follows the first at once, or after a few writes; a network filesystem may hang for a while.
 const CLAIM_MS = 60_000
 
 export class Claims {

@@ -69,9 +69,9 @@ export class QueueClock {
     } catch (error) {
       if (!UNWRITABLE.has(errorCode(error) ?? '')) throw error
       clockMs = await this.#newestChangeMs()
+      if (clockMs !== undefined) await this.#pace.learnPlace(this.#layout.root)
     }
     if (clockMs === undefined) return false
-    await this.#pace.learnPlace(this.#layout.root)
     const nowMs = performance.now()
     this.#offsetMs = clockMs - nowMs
     this.#readAtMs = nowMs

@@ -3,6 +3,7 @@ import type { BatchFailure, Failure, Lease } from '../../backend.js'
 import { LeaseLostError } from '../../errors.js'
 import type { Awaitable } from './awaitable.js'
 import { addCompletions } from './completions.js'
+import { renameExclusively } from './exclusive-rename.js'
 import { giveBack, prolong } from './giving-back.js'
 import { giveUp, heldOf, heldPath, moveHeld } from './held.js'
 import { inside } from './layout.js'
@@ -119,7 +120,8 @@ export async function remove(
 /** Ends a lease, whoever has it: the task is given back, and no attempt is counted. `false`: it had ended by itself. */
 export async function endLease(queue: FileQueue, { id, name, available }: TaskName): Promise<boolean> {
   const { layout, pace } = queue
-  return await pace.calls.rename(inside(layout.queue, name), inside(layout.queue, nameOf(givenBackTime(available), id)))
+  const path = inside(layout.queue, nameOf(givenBackTime(available), id))
+  return await renameExclusively(pace, layout.queue, id, inside(layout.queue, name), path)
 }
 
 /** Writes down that the task runs, and nothing else beside it. Throws LeaseLostError where the lease is over. */

@@ -6,7 +6,7 @@
  * under it. Such a task gets a time of 1970, at which no lease can end, and which is never taken for the end of an attempt.
  */
 import type { Lease } from '../../backend.js'
-import { giveUp, heldOf, moveHeld } from './held.js'
+import { claimHeld, giveUp, heldOf, moveHeld } from './held.js'
 import { endOfLease } from './leasing.js'
 import { givenBackTime, isGivenBack } from './names.js'
 import type { FileQueue } from './queue.js'
@@ -14,8 +14,12 @@ import type { FileQueue } from './queue.js'
 // While something is written about a task its lease must not run out. Also the time that the task rests if the writer dies.
 const WRITING_SECONDS = 60
 
-/** Makes the lease last long enough to write about its task. Throws LeaseLostError where it isn't ours any more. */
+/**
+ * Makes the lease last long enough to write about its task. Throws LeaseLostError where it isn't ours any more. A claim lasts
+ * as long, and takes one rename less.
+ */
 export async function prolong(queue: FileQueue, lease: Lease): Promise<void> {
+  if (!queue.pace.knowsNames) return claimHeld(queue, lease)
   const { from } = heldOf(queue, lease)
   await moveHeld(queue, lease, endOfLease(queue.clock.nowSeconds + WRITING_SECONDS, from))
 }

@@ -2,7 +2,7 @@
 import type { Lease } from '../../backend.js'
 import { argumentError } from '../../errors.js'
 import { inside } from './layout.js'
-import { isId, nameOf } from './names.js'
+import { claimTime, isClaim, isId, nameOf } from './names.js'
 import { type FileQueue, leaseLost } from './queue.js'
 
 /**
@@ -38,8 +38,22 @@ function isTime(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }
 
-/** Moves the file, and the lease with it, to another time. Throws LeaseLostError where the held name is gone. */
+/**
+ * Moves the file, and the lease with it, to another time: by way of a claim where one rename proves nothing, see
+ * `exclusive-rename.ts`. Throws LeaseLostError where the held name is gone.
+ */
 export async function moveHeld(queue: FileQueue, lease: Lease, until: number): Promise<void> {
+  if (!queue.pace.knowsNames && !isClaim(heldOf(queue, lease).until)) await claimHeld(queue, lease)
+  await renameHeld(queue, lease, until)
+}
+
+/** Moves the file, and the lease with it, to a name that no other process chooses. Throws as {@link moveHeld}. */
+export function claimHeld(queue: FileQueue, lease: Lease): Promise<void> {
+  return renameHeld(queue, lease, claimTime())
+}
+
+/** The handle follows each rename: one that fails leaves a lease that its holder can still release. */
+async function renameHeld(queue: FileQueue, lease: Lease, until: number): Promise<void> {
   const { from } = heldOf(queue, lease)
   const path = inside(queue.layout.queue, nameOf(until, lease.id))
   if (!(await queue.pace.calls.rename(heldPath(queue, lease), path))) throw leaseLost(queue, lease.id)

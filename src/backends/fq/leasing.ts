@@ -3,10 +3,11 @@ import type { Lease } from '../../backend.js'
 import { type Awaitable, after } from './awaitable.js'
 import { Candidates, LOOK_AGAIN_MS } from './candidates.js'
 import { Claims } from './claims.js'
+import { renameExclusively } from './exclusive-rename.js'
 import { codeOfNoFile, textOfNoFile } from './file-system.js'
 import type { Held } from './held.js'
 import { inside, isQueue } from './layout.js'
-import { claimTime, nameOf, type TaskName } from './names.js'
+import { nameOf, type TaskName } from './names.js'
 import { pause } from './pause.js'
 import { type FileQueue, queueFault } from './queue.js'
 import type { Unfit } from './unfit.js'
@@ -151,19 +152,11 @@ export class Leasing {
     const { walk } = this.#candidates
     const until = endOfLease(clock.nowSeconds + seconds, candidate.available)
     const heldPath = inside(layout.queue, nameOf(until, candidate.id))
-    // One rename is a lease only where this host knows the names, see `claims.ts`.
-    const won = pace.knowsNames ? pace.calls.rename(path, heldPath, 'hint') : this.#claim(candidate.id, path, heldPath)
+    const won = renameExclusively(pace, layout.queue, candidate.id, path, heldPath, 'hint')
     if (won instanceof Promise) {
       return this.#race(won, there => this.#renamed(there, walk, candidate, path, until, heldPath))
     }
     return this.#renamed(won, walk, candidate, path, until, heldPath)
-  }
-
-  /** Two renames, of which the first has one winner whatever this host believes of names. */
-  #claim(id: string, path: string, heldPath: string): Awaitable<boolean> {
-    const { layout, pace } = this.#queue
-    const claimed = inside(layout.queue, nameOf(claimTime(), id))
-    return after(pace.calls.rename(path, claimed, 'hint'), won => won && pace.calls.rename(claimed, heldPath))
   }
 
   #renamed(won: boolean, walk: number, candidate: TaskName, path: string, until: number, heldPath: string) {

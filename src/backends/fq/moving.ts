@@ -4,7 +4,9 @@
  * needed; between two filesystems see `carrying.ts`.
  */
 import { randomUUID } from 'node:crypto'
-import { Carrying, finishCarrying } from './carrying.js'
+import { Carrying } from './carrying.js'
+import { finishRuns } from './carrying-runs.js'
+import { renameExclusively } from './exclusive-rename.js'
 import { errorCode } from './file-system.js'
 import type { Inserting } from './inserting.js'
 import { inside, requireQueue } from './layout.js'
@@ -31,7 +33,7 @@ export async function* moveTasks(
   try {
     await inserting.make()
     await refuseSame(from, to)
-    yield await finishCarrying(from)
+    yield* counted(arrived => finishRuns(from, to, arrived))
     try {
       yield* renameTasks(from, to, signal)
     } catch (error) {
@@ -45,6 +47,19 @@ export async function* moveTasks(
   }
 }
 
+/** Yields how often `work` calls its argument: also where it fails in the middle, since what was moved has to be counted. */
+async function* counted(work: (moved: () => void) => Promise<void>): AsyncGenerator<number, number> {
+  let count = 0
+  try {
+    await work(() => {
+      count++
+    })
+  } finally {
+    yield count
+  }
+  return count
+}
+
 async function* renameTasks(from: FileQueue, to: FileQueue, signal: AbortSignal): AsyncGenerator<number> {
   // Some filesystems leave out names when a folder is changed while it is read, hence again until nothing is found.
   for (let found = true; found; ) {
@@ -53,32 +68,27 @@ async function* renameTasks(from: FileQueue, to: FileQueue, signal: AbortSignal)
       if (signal.aborted) return
       await from.clock.ready()
       const now = from.clock.nowSeconds
-      const moved = await renameAll(
-        from,
-        to,
-        parsed(names).filter(({ available }) => available <= now),
-      )
-      if (moved > 0) found = true
-      yield moved
+      const free = parsed(names).filter(({ available }) => available <= now)
+      if ((yield* counted(moved => renameAll(from, to, free, moved))) > 0) found = true
     }
   }
 }
 
-async function renameAll(from: FileQueue, to: FileQueue, tasks: readonly TaskName[]): Promise<number> {
+async function renameAll(from: FileQueue, to: FileQueue, tasks: readonly TaskName[], moved: () => void): Promise<void> {
   const { pace, layout, history } = from
   const noHistory = tasks.length >= MANY_MOVES && (await history.isEmpty())
-  let moved = 0
+  let some = false
   await pace.each(tasks, async ({ name, id }) => {
+    const arrived = inside(to.layout.queue, nameOf(0, id))
     // Otherwise a worker was faster.
-    if (!(await pace.calls.rename(inside(layout.queue, name), inside(to.layout.queue, nameOf(0, id))))) return
-    moved++
+    if (!(await renameExclusively(pace, to.layout.queue, id, inside(layout.queue, name), arrived))) return
+    some = true
+    moved()
     if (!noHistory) await history.forget(id)
   })
-  if (moved > 0) {
-    await to.pace.settle(to.layout.queue)
-    await pace.settle(layout.queue)
-  }
-  return moved
+  if (!some) return
+  await to.pace.settle(to.layout.queue)
+  await pace.settle(layout.queue)
 }
 
 /** One folder may have two paths. A rename onto itself would seem to move the same tasks for ever. */

@@ -63,11 +63,11 @@ export class Pace {
   }
 
   /**
-   * Learns where `folder` is, once. Over a network nothing blocks, however fast the server answers: it may hang, and Node ends
-   * the process where a blocking call meets an error at a file's close, as ESTALE does.
+   * Learns where `folder` is now: another filesystem may have been mounted over it. Over a network nothing blocks, however fast the
+   * server answers: it may hang, and Node ends the process where a blocking call meets an error at a file's close, as ESTALE does.
    */
   async learnPlace(folder: string): Promise<void> {
-    this.#place ??= (await this.#files.placeOf?.(folder)) ?? 'local'
+    this.#place = (await this.#files.placeOf?.(folder)) ?? 'local'
     if (this.#place === 'network') this.#slow = true
   }
 

@@ -19,6 +19,7 @@ import type { UploadHead, UploadState, Uploads } from '../../uploads.js'
 import { errorCode } from './file-system.js'
 import { inside } from './layout.js'
 import { isId } from './names.js'
+import type { Pace } from './pace.js'
 import { type FileQueue, queueFault } from './queue.js'
 import { dropDone, namesIn, type PartRange, settleParts, storePart, takenOver } from './upload-parts.js'
 
@@ -185,7 +186,10 @@ export async function removeTree(queue: FileQueue, path: string): Promise<void> 
  * Removes what is there unless it is a folder, and says whether it is. Not by a look first: that would follow a link, and
  * what is in the folder that it leads to would be removed.
  */
-export async function isFolderAfterUnlink({ pace }: FileQueue, path: string): Promise<boolean> {
+export async function isFolderAfterUnlink(
+  { pace }: { readonly pace: Pick<Pace, 'calls'> },
+  path: string,
+): Promise<boolean> {
   try {
     await pace.calls.unlink(path, 'there')
     return false
