@@ -46,6 +46,7 @@ export type { TransferOptions } from './queue/transfer.js'
 export type { BoundFunction } from './tasks/bound-function.js'
 export { context, type TaskContext } from './tasks/context.js'
 export { type Box, type GridOptions, grid, type TaskGrid } from './tasks/grid.js'
+export type { JsonSafe, NotJson } from './tasks/json-safe.js'
 export type { ClassPayload, FunctionPayload, Payload } from './tasks/payload.js'
 export { range, type TaskRange } from './tasks/range.js'
 export {

@@ -11,7 +11,7 @@ export interface BoundFunction {
 
 /** @throws UnregisteredTaskError if `fn` was not registered by `queueable` */
 export function boundFunction<A, R>(fn: ((last: A) => R) | FunctionTask<[A], R>): BoundFunction {
-  const { key, args, kwargs } = fn instanceof FunctionTask ? fn : partial<[], [A], R>(fn)
+  const { key, args, kwargs } = fn instanceof FunctionTask ? fn : partial(fn as (...args: never[]) => unknown)
   return { key, args, kwargs }
 }
 

@@ -54,8 +54,8 @@ export interface QueueableOptions {
   /** Second half of the key. Default: the function's own name. */
   readonly name?: string
   /**
-   * How many arguments a task must have at least. Default: the parameters before the first one with a default value.
-   * TypeScript's `?` leaves no trace in the code that runs, so a function with such parameters needs this, or defaults.
+   * How many arguments a task must have at least, for callers that no compiler checks. Default 0: which parameters may be
+   * left out can't be told when the code runs, since TypeScript's `?` leaves no trace in it.
    */
   readonly minArgs?: number
   /** `import.meta.url` of the module that threads import to get the function. Default: the file that calls `queueable`. */
@@ -91,7 +91,6 @@ const registry: Registry = holder[registryKey]
 /**
  * Registers a function, so that tasks can call it by name in a thread, in another process, or on another machine.
  * Call it at the top level of a module that threads can import: `export const f = queueable(function f(x: number) {…})`.
- * Parameters that may be left out need a default value (`mip = 0`): `mip?: number` looks like a required one at run time.
  *
  * @returns the function itself: it can still be called as it is
  * @throws TypeError if `fn` is no function or has no name; Error if another function has the key already
@@ -111,7 +110,7 @@ export function queueable<F extends AnyFunction>(fn: F, options: QueueableOption
       module,
     )
   }
-  const { minArgs = fn.length } = options
+  const { minArgs = 0 } = options
   if (!Number.isInteger(minArgs) || minArgs < 0 || minArgs > fn.length) {
     throw argumentError('options.minArgs', `an integer from 0 to the ${fn.length} parameters of ${name}`, minArgs)
   }

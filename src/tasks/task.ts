@@ -4,6 +4,7 @@
  */
 import { argumentError, UnregisteredTaskError } from '../errors.js'
 import { type JsonValue, stringifyJson, toJsonValue } from '../json/json.js'
+import type { JsonSafe, JsonSafeList, NotJson } from './json-safe.js'
 import {
   type ClassPayload,
   type FunctionPayload,
@@ -143,9 +144,9 @@ export abstract class RegisteredTask<Args extends object = Record<string, unknow
   readonly args: Args
 
   /** @throws TypeError if `args` is no object */
-  constructor(args: Args) {
+  constructor(args: JsonSafe<Args>) {
     if (!isRecord(args)) throw argumentError('args', "an object of the task's fields", args)
-    this.args = args
+    this.args = args as Args
   }
 
   /** The work. `extra` are the arguments of a pair `[task, extraArgs]`, or `executeArgs` of a worker. */
@@ -165,21 +166,59 @@ export abstract class RegisteredTask<Args extends object = Record<string, unknow
   }
 }
 
+/** What {@link partial} takes. */
+type Callable = ((...args: never[]) => unknown) | FunctionTask<never[]>
+
+/** The parameters that are still to be given, under their names. */
+type ParametersOf<F> =
+  F extends FunctionTask<infer Rest, unknown> ? Rest : F extends (...args: infer Args) => unknown ? Args : never
+
+/** The same, as arguments that travel. */
+type ArgumentsOf<F> = JsonSafeList<ParametersOf<F>>
+
+type ResultOf<F> = F extends FunctionTask<never[], infer R> ? R : F extends (...args: never[]) => infer R ? R : never
+
+/** The parameters without the last one, the last two, …: what may be given so far. */
+type PrefixOf<Args extends unknown[]> = number extends Args['length']
+  ? Args
+  : Args extends []
+    ? []
+    :
+        | Args
+        | PrefixOf<Args extends [...infer Init, infer _] ? Init : Args extends [...infer Init, (infer _)?] ? Init : []>
+
+/** The parameters that come after those given. */
+type RestOf<Args extends unknown[], Given extends unknown[]> = Given extends [unknown, ...infer More]
+  ? Args extends [infer _, ...infer Rest]
+    ? RestOf<Rest, More>
+    : Args extends [(infer _)?, ...infer Rest]
+      ? RestOf<Rest, More>
+      : []
+  : Args
+
 /**
  * Binds arguments to a function that `queueable` registered: `partial(print, 'hello')` is a task.
- * May be nested, `partial(partial(f, 1), 2)`; types are checked by the compiler, missing arguments when it is inserted.
+ * May be nested, `partial(partial(f, 1), 2)`. The compiler checks the types, what JSON would change, and, when the task is
+ * inserted, that none is missing.
  *
  * @throws UnregisteredTaskError if `fn` was not registered
  */
-export function partial<A extends unknown[], B extends unknown[], R>(
-  fn: (...args: [...A, ...B]) => R,
-  ...args: A
-): FunctionTask<B, R>
-export function partial<A extends unknown[], B extends unknown[], R>(
-  task: FunctionTask<[...A, ...B], R>,
-  ...args: A
-): FunctionTask<B, R>
-export function partial(fn: ((...args: never[]) => unknown) | FunctionTask<never[]>, ...args: unknown[]): FunctionTask {
+export function partial<F extends Callable>(
+  fn: F,
+  ...args: Required<ArgumentsOf<F>>
+): FunctionTask<[], ResultOf<NoInfer<F>>>
+// `Partial` puts an error at the argument that is wrong. It lets `undefined` through, so the result then needs an argument
+// that no value can be.
+export function partial<F extends Callable, Given extends Partial<ArgumentsOf<F>>>(
+  fn: F,
+  ...args: Given
+): FunctionTask<
+  NoInfer<Given> extends PrefixOf<ArgumentsOf<NoInfer<F>>>
+    ? RestOf<ParametersOf<NoInfer<F>>, Given>
+    : [missing: NotJson<'undefined is no argument'>],
+  ResultOf<NoInfer<F>>
+>
+export function partial(fn: Callable, ...args: unknown[]): FunctionTask {
   if (fn instanceof FunctionTask) return new FunctionTask(fn.key, [...fn.args, ...args], fn.kwargs)
   if (typeof fn !== 'function') throw argumentError('fn', 'a function that `queueable` registered', fn)
   const code = registeredFunction(fn)
@@ -261,16 +300,12 @@ function callFunction(
   return fn(...args, ...extra, kwargs)
 }
 
-/**
- * Refuses a call with too few arguments. JavaScript tells how many parameters come before the first one with a default
- * value, not how many are allowed at most, so too many are left to the compiler.
- */
+/** Refuses a call with fewer arguments than `queueable` was told that the function needs. */
 export function checkArity(code: RegisteredFunction, argCount: number, hasKwargs: boolean): void {
   const given = argCount + (hasKwargs ? 1 : 0)
   if (given < code.minArgs) {
     throw new TypeError(
-      `Expected at least ${code.minArgs} arguments for ${codeName(code)}, got ${given}; add them by partial(), or, if they ` +
-        "may be left out, give those parameters default values or queueable() { minArgs } (TypeScript's `?` is gone when the code runs)",
+      `Expected at least ${code.minArgs} arguments for ${codeName(code)}, got ${given}: add them by partial()`,
     )
   }
 }
