@@ -35,6 +35,9 @@ const hoardMs = 1_000
 /** Tasks of no length: more at once would only be longer in memory, since leasing them takes far longer than handing them over. */
 const maxChunk = 512
 
+/** After `graceSeconds`, or a second signal, the queue has so long to take what is removed and given back. Seconds. */
+const partingSeconds = 10
+
 /** So many tasks may have ended without the queue knowing it before no more are begun. */
 const maxUnsettled = 1_000
 
@@ -53,6 +56,9 @@ export class Worker {
   readonly #policy: FailurePolicy
   readonly #status: StatusReporter
   readonly #held: HeldTasks
+  /** Aborted when the queue had its time: what it has not answered by then is left to the ends of the leases. */
+  readonly #gaveUp = new AbortController()
+  #cancelGivingUp: (() => void) | undefined
   #stopping = false
   #cancelGrace: (() => void) | undefined
   #fatal: { readonly thrown: unknown } | undefined
@@ -121,16 +127,17 @@ export class Worker {
     const withdraw = () => [...this.#source.withdraw(hoardMs), ...this.#run.withdraw(hoardMs)]
     const hoarding = setInterval(() => this.#giveBack(withdraw().map(taskOf)), hoardMs)
     try {
-      await this.#run.done
+      await this.#unlessGivenUp(this.#run.done)
     } catch (error) {
       this.#fail(error)
     } finally {
       clearInterval(hoarding)
-      await this.#settle()
+      await this.#unlessGivenUp(this.#settle())
       this.#keeper.close()
       await this.#status.close()
       triggers.dispose()
       this.#cancelGrace?.()
+      this.#cancelGivingUp?.()
       if (this.#settings.parallel > 0) await ThreadPool.stopUnused()
     }
     if (this.#fatal !== undefined) throw this.#fatal.thrown
@@ -149,6 +156,28 @@ export class Worker {
     this.#cancelGrace = this.#parts.clock.setAlarm(graceSeconds * 1000, () => {
       const error = new Error(`The worker stopped, and the task did not end within graceSeconds (${graceSeconds} s)`)
       for (const task of this.#held.all) this.#end(task, 'ours', error)
+      this.#giveUpSoon()
+    })
+  }
+
+  #giveUpSoon(): void {
+    this.#cancelGivingUp ??= this.#parts.clock.setAlarm(partingSeconds * 1000, () => {
+      const { label } = this.#parts.backend
+      const reason =
+        `The worker stopped, and ${label} did not answer within ${partingSeconds} s: what it still held comes back when ` +
+        'its lease ends'
+      this.#fail(new Error(reason))
+      this.#gaveUp.abort()
+    })
+  }
+
+  /** Waits for what needs the queue's answers, until it is given up. */
+  #unlessGivenUp(work: Promise<void>): Promise<void> {
+    const { signal } = this.#gaveUp
+    if (signal.aborted) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      signal.addEventListener('abort', () => resolve(), { once: true })
+      work.then(resolve, reject)
     })
   }
 
@@ -290,9 +319,10 @@ export class Worker {
 
   /** In a hurry: what runs is given back as it is, what has run is removed. */
   async #leave(): Promise<void> {
+    this.#giveUpSoon()
     this.#giveBack(this.#held.all)
-    await Promise.all([this.#source.stop(), this.#finisher.done()])
-    await this.#settling.done()
+    await this.#unlessGivenUp(Promise.all([this.#source.stop(), this.#finisher.done()]).then(() => undefined))
+    await this.#unlessGivenUp(this.#settling.done())
     await this.#status.close()
   }
 

@@ -1,13 +1,18 @@
 /** What a TaskQueue holds: its backend, opened by the first use, its leases, and what it was told about both. */
 import { homedir } from 'node:os'
-import type { QueueUrl } from '../backend.js'
+import type { Backend, QueueUrl } from '../backend.js'
 import { checkBoolean, checkInteger } from '../check-options.js'
 import { argumentError, LeaseLostError } from '../errors.js'
 import { waitNoMore } from '../poll/awaited-functions.js'
 import { Leasing, throwFailed } from './leasing.js'
 import { OpenOnce, requireProtocol } from './open-backend.js'
 import { formatQueueUrl, parseQueueUrl } from './queue-url.js'
+import type { LeasedTask } from './queued-task.js'
 import type { TaskQueueOptions } from './task-queue-options.js'
+
+/** At the end, so many leases are given back at once, and the queue has so long to take them: one that hangs must not keep the process. */
+const givenBackAtOnce = 1_000
+const answerSeconds = 5
 
 export class QueueConnection {
   /** The queue's URL in its one form. */
@@ -49,12 +54,37 @@ export class QueueConnection {
   /** Ends what is under way, gives back what is leased, and lets go of the backend. */
   async close(): Promise<void> {
     waitNoMore(this.backend.signal)
-    await this.backend.close(async backend => {
-      const failed = await this.leasing.release(backend, this.leasing.held, { delaySeconds: 0 })
+    await this.backend.close(backend => this.#giveBack(backend))
+  }
+
+  async #giveBack(backend: Backend): Promise<void> {
+    const { held } = this.leasing
+    const kept = new Map<LeasedTask, Error>()
+    for (let start = 0; start < held.length; start += givenBackAtOnce) {
+      const batch = held.slice(start, start + givenBackAtOnce)
+      const failed = await within(answerSeconds, this.leasing.release(backend, batch, { delaySeconds: 0 }))
+      if (failed === undefined) {
+        throw new Error(
+          `${backend.label} was closed, and did not answer within ${answerSeconds} s: ${held.length - start} leases end by themselves`,
+        )
+      }
       // A lease that is over needs no giving back.
-      const kept = [...failed].filter(([, error]) => !(error instanceof LeaseLostError))
-      throwFailed(new Map(kept), `${backend.label} was closed`)
-    })
+      for (const [task, error] of failed) if (!(error instanceof LeaseLostError)) kept.set(task, error)
+    }
+    throwFailed(kept, `${backend.label} was closed`)
+  }
+}
+
+/** What `work` resolves with; `undefined` where that takes longer. */
+async function within<T>(seconds: number, work: Promise<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>(resolve => {
+    timer = setTimeout(resolve, seconds * 1000, undefined)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

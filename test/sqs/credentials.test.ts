@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import { readSecretFile } from '#ptq/backends/sqs/credentials.js'
 import { opener, type SqsOptions } from '#ptq/backends/sqs/index.js'
-import { FaultProxy } from './fault-proxy.js'
+import { type Fault, FaultProxy, type SeenRequest } from './fault-proxy.js'
 import { startServer } from './server.js'
 
 const VOLUME = '.cloudvolume/secrets/aws-secret.json'
@@ -134,4 +134,43 @@ test("without a file, with those of the SDK's own chain: the environment with it
   await write(FILES, PLAIN)
   assert.deepEqual(await signedWith(), { key: 'AKIAPLAIN', region: 'us-west-2', token: undefined })
   assert.deepEqual(await signedWith({ profile: 'lab' }), { key: 'AKIALAB', region: 'us-west-2', token: 'sso' })
+})
+
+test('a file that is replaced while a queue is open: what SQS refuses with the old key is sent again with the new one', async t => {
+  await write(VOLUME, PLAIN)
+  const server = await startServer('fauxqs')
+  // As AWS does it, once the old key has been withdrawn.
+  let withdrawn = false
+  const keyOf = ({ headers }: SeenRequest) => /Credential=(\w+)\//.exec(headers.authorization ?? '')?.[1]
+  const choose = (request: SeenRequest): Fault | undefined =>
+    withdrawn && keyOf(request) === 'AKIAPLAIN' ? { kind: 'status', status: 403, code: 'ExpiredToken' } : undefined
+  const proxy = await FaultProxy.start(server.endpoint, { choose })
+  const options = { endpoint: proxy.endpoint, createIfMissing: true, emptyWindowSeconds: 0 }
+  const backend = await opener.open({ protocol: 'sqs', path: 'rotated' }, options)
+  t.after(async () => {
+    await backend.close()
+    await proxy.close()
+    await server.close()
+  })
+  await backend.insert([{ id: '1', body: '1' }], { delaySeconds: 0 })
+  await write(VOLUME, { AWS_ACCESS_KEY_ID: 'AKIANEW', AWS_SECRET_ACCESS_KEY: 'new-secret', AWS_SESSION_TOKEN: 'new' })
+  withdrawn = true
+  // Side by side: each was signed with the old key.
+  const [counts, failures] = await Promise.all([
+    backend.counts(),
+    backend.insert([{ id: '2', body: '2' }], { delaySeconds: 0 }),
+  ])
+  assert.deepEqual(failures, [])
+  assert.ok(counts.enqueued >= 1)
+  const leases = await backend.lease({ seconds: 30, max: 10, waitSeconds: 0 })
+  assert.equal(leases.length, 2)
+  assert.equal(proxy.requests.at(-1)?.headers['x-amz-security-token'], 'new')
+  // Half written: the key of before stays, and one that SQS refuses then is told as refused.
+  await write(VOLUME, '{"AWS_ACCESS_KEY_ID": "AKIA')
+  assert.deepEqual(await backend.delete(leases, { tally: false }), [])
+  proxy.rules.push({ action: 'GetQueueAttributes', times: 1, kind: 'status', status: 403, code: 'ExpiredToken' })
+  await assert.rejects(
+    backend.counts(),
+    /SQS refused to count on sqs:\/\/rotated .*: ExpiredToken; check the credentials/,
+  )
 })

@@ -1,13 +1,5 @@
 /** The one loop for the three batch actions of SQS: what came back in `Failed` is sent again, the rest never twice. */
-import {
-  codeOf,
-  type EntryFault,
-  entryFault,
-  faultKind,
-  isEntryRetryable,
-  type QueueAddress,
-  requestError,
-} from './faults.js'
+import { codeOf, type EntryFault, entryFault, isEntryRetryable, type QueueAddress, requestError } from './faults.js'
 import type { Patience } from './patience.js'
 
 /** The most entries of one batch request. */
@@ -60,7 +52,7 @@ export async function sendBatch<Entry extends { Id: string | undefined }>(
   const failures = new Map<string, EntryFailure>()
   let pending = entries
   for (;;) {
-    let kind = 'faulty' as ReturnType<typeof faultKind>
+    let mayRetry = () => patience.pause('faulty')
     let failure: (entry: Entry) => EntryFailure
     let rejected: Error | undefined
     try {
@@ -75,13 +67,13 @@ export async function sendBatch<Entry extends { Id: string | undefined }>(
       pending = unsent.filter(entry => isEntryRetryable(failed.get(entry.Id) ?? {}))
       for (const entry of unsent) if (!pending.includes(entry)) failures.set(entry.Id ?? '', failure(entry))
     } catch (error) {
-      kind = faultKind(error)
+      mayRetry = () => patience.mayRetry(error)
       const asSentence = requestError(error, doing, queue)
       failure = () => ({ error: asSentence, fault: 'queue' })
       if (pending.length === entries.length) rejected = asSentence
     }
     if (pending.length === 0) return { failures }
-    if (kind === 'final' || !(await patience.pause(kind))) {
+    if (!(await mayRetry())) {
       for (const entry of pending) failures.set(entry.Id ?? '', failure(entry))
       return { failures, ...(rejected && { rejected }) }
     }

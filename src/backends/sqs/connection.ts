@@ -4,7 +4,7 @@ import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import type { SQSClient, SQSClientConfig } from '@aws-sdk/client-sqs'
 import { withoutUserInfo } from '../../errors.js'
-import { readSecretFile } from './credentials.js'
+import { FileCredentials, readSecretFile } from './credentials.js'
 import type { CheckedOptions } from './options.js'
 import type { QueuePlace } from './queue-place.js'
 
@@ -26,9 +26,13 @@ export interface Connection {
   receiving(): SQSClient
   /** Whether the server has ever answered: from then on a dead network is waited out. */
   answered: boolean
-  /** True from `close` on: receives end without messages, and nothing is tried again. */
+  /** Those of an aws-secret.json, where it is used. */
+  readonly fileCredentials?: FileCredentials | undefined
+  /** Aborted by `close`: receives end without messages, other requests fail, and nothing is tried again. */
+  readonly closing: AbortSignal
+  /** Whether `closing` was aborted. */
   readonly closed: boolean
-  /** Ends the receives under way and closes the sockets of our own clients. */
+  /** Ends the requests under way and closes the sockets of our own clients. */
   close(): void
 }
 
@@ -54,6 +58,7 @@ export async function connect(place: QueuePlace, options: CheckedOptions): Promi
   const { settings } = options
   const secret =
     settings.credentials === undefined && settings.profile === undefined ? await readSecretFile() : undefined
+  const fileCredentials = secret && new FileCredentials(secret.credentials)
   const region = options.region ?? place.region ?? (await defaultRegion(sdk, settings, secret?.region))
   const endpoint = options.endpoint ?? place.endpoint
   const common: SQSClientConfig = {
@@ -63,7 +68,7 @@ export async function connect(place: QueuePlace, options: CheckedOptions): Promi
     md5: false,
     // The endpoint is settled here; emulators name hosts in their queue URLs that don't resolve.
     useQueueUrlAsEndpoint: false,
-    ...(secret && { credentials: secret.credentials }),
+    ...(fileCredentials && { credentials: fileCredentials.provider }),
     ...settings,
     region,
     ...(endpoint !== undefined && { endpoint }),
@@ -71,14 +76,17 @@ export async function connect(place: QueuePlace, options: CheckedOptions): Promi
   const requests = newClient(sdk, common, options, SILENCE_TIMEOUT_MS)
   let receiving: SQSClient | undefined
   const closing = new AbortController()
-  // A listener for each receive under way.
+  // A listener for each request under way.
   setMaxListeners(0, closing.signal)
+  if (settings.requestHandler === undefined) endOnAbort(requests, closing.signal)
   return {
     sdk,
     region,
     endpoint: endpoint ?? (await configuredEndpoint(requests)),
     requests,
     answered: false,
+    fileCredentials,
+    closing: closing.signal,
     receiving() {
       if (receiving === undefined) {
         // The same provider, so that credentials are fetched once for both.
@@ -115,7 +123,7 @@ async function loadSdk(): Promise<Sdk> {
 
 async function useClient(sdk: Sdk, client: SQSClient): Promise<Connection> {
   const endpoint = await client.config?.endpoint?.()
-  let closed = false
+  const closing = new AbortController()
   return {
     sdk,
     region: (await client.config?.region?.()) ?? 'the region of `client`',
@@ -123,12 +131,13 @@ async function useClient(sdk: Sdk, client: SQSClient): Promise<Connection> {
     requests: client,
     receiving: () => client,
     answered: false,
+    closing: closing.signal,
     get closed() {
-      return closed
+      return closing.signal.aborted
     },
     close() {
       // The client belongs to whoever made it.
-      closed = true
+      closing.abort()
     },
   }
 }
@@ -170,6 +179,13 @@ function newClient(sdk: Sdk, settings: SQSClientConfig, options: CheckedOptions,
     return signer
   }
   return client
+}
+
+/** `closing` ends what is under way: a server that never answers would keep the process for minutes. */
+function endOnAbort(client: SQSClient, closing: AbortSignal): void {
+  const handler = client.config.requestHandler
+  const handle = handler.handle.bind(handler)
+  handler.handle = (request, options) => handle(request, { ...options, abortSignal: closing })
 }
 
 /**

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 
 /** What an `aws-secret.json` holds. */
 export interface SecretFile {
@@ -31,6 +32,53 @@ export async function readSecretFile(): Promise<SecretFile | undefined> {
     if (text !== undefined) return parseSecretFile(path, text)
   }
   return undefined
+}
+
+/** A key that was replaced is used for so long at most, unless SQS refuses it before. Milliseconds. */
+const REREAD_MS = 10_000
+
+/**
+ * The credentials of an `aws-secret.json`, which may be replaced at any time: read again every few seconds, and at once
+ * where SQS refuses them. While the file is gone or half written, those of before stay.
+ */
+export class FileCredentials {
+  #current: SecretFile['credentials']
+  #readAtMs = performance.now()
+  #reading: Promise<void> | undefined
+  /** Changes when other credentials were read. */
+  version = 0
+  /**
+   * For the SDK, which asks each time that it signs. `memoized` is its word for a provider whose answers it need not keep;
+   * otherwise it would ask once.
+   */
+  readonly provider = Object.assign(() => this.#get(), { memoized: true })
+
+  /** @param first what the file said when the queue was opened */
+  constructor(first: SecretFile['credentials']) {
+    this.#current = first
+  }
+
+  /** Reads the file now. */
+  async read(): Promise<void> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined
+    })
+    await this.#reading
+  }
+
+  async #get(): Promise<SecretFile['credentials']> {
+    if (performance.now() - this.#readAtMs > REREAD_MS) await this.read()
+    return this.#current
+  }
+
+  async #read(): Promise<void> {
+    this.#readAtMs = performance.now()
+    // What is wrong with the file matters only if SQS refuses the earlier ones: then that is the error.
+    const secret = await readSecretFile().catch(() => undefined)
+    if (secret === undefined || isDeepStrictEqual(secret.credentials, this.#current)) return
+    this.#current = secret.credentials
+    this.version++
+  }
 }
 
 async function readIfPresent(path: string): Promise<string | undefined> {

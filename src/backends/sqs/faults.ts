@@ -106,6 +106,15 @@ export function entryFault(failed: {
   return isOfAll ? 'queue' : 'message'
 }
 
+/** SQS doesn't know the key, or its time is over: other credentials may be good. */
+const KEY_REFUSED =
+  /^(?:InvalidClientTokenId|UnrecognizedClientException|ExpiredToken(?:Exception)?|InvalidSecurity|AuthFailure|InvalidAccessKeyId)$/
+
+/** Whether SQS refused the credentials themselves, and not what was done with them. */
+export function isKeyRefused(error: unknown): boolean {
+  return KEY_REFUSED.test(codeOf(error)) || SIGNATURE.test(codeOf(error))
+}
+
 /** Whether SQS refused a request or an entry because the credentials lack the right to it. */
 export function isForbidden(error: unknown): boolean {
   return error instanceof Error && (REFUSED.test(codeOf(error)) || isForbidden(error.cause))

@@ -1,7 +1,7 @@
 /** How long, and with what pauses, a request is tried again after the SDK has given up. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection } from './connection.js'
-import { type FaultKind, faultKind } from './faults.js'
+import { type FaultKind, faultKind, isKeyRefused } from './faults.js'
 
 /** Longest pause before another try; the SDK's own limit. */
 const LONGEST_PAUSE_MS = 20_000
@@ -10,13 +10,15 @@ const LONGEST_PAUSE_MS = 20_000
 const FIRST_PAUSE_MS = { throttled: 400, faulty: 100, unreachable: 100 }
 
 /** What is asked of a connection, and told to it. */
-type Line = Pick<Connection, 'closed' | 'answered'>
+type Line = Pick<Connection, 'closed' | 'answered' | 'closing' | 'fileCredentials'>
 
 /** The time that is left for one call and its pauses: full jitter, doubling. */
 export class Patience {
   readonly #connection: Line
   readonly #endsAtMs: number
   readonly #signal: AbortSignal | undefined
+  /** The credentials of the file that the next try is made with. */
+  #credentials: number | undefined
   #pauses = 0
 
   /**
@@ -27,11 +29,30 @@ export class Patience {
     this.#connection = connection
     this.#endsAtMs = performance.now() + seconds * 1000
     this.#signal = signal
+    this.#credentials = connection.fileCredentials?.version
   }
 
   /** The server answered. */
   answered(): void {
     this.#connection.answered = true
+  }
+
+  /**
+   * Whether a request that failed is to be sent again: after a pause, or at once where the file has other credentials now
+   * than those that SQS refused.
+   *
+   * @throws AbortError when the signal is aborted
+   */
+  async mayRetry(error: unknown): Promise<boolean> {
+    const kind = faultKind(error)
+    if (kind !== 'final') return this.pause(kind)
+    const { fileCredentials } = this.#connection
+    if (fileCredentials === undefined || !isKeyRefused(error)) return false
+    // Another request may have read them meanwhile.
+    if (fileCredentials.version === this.#credentials) await fileCredentials.read()
+    const haveChanged = fileCredentials.version !== this.#credentials
+    this.#credentials = fileCredentials.version
+    return haveChanged
   }
 
   /**
@@ -46,7 +67,12 @@ export class Patience {
     const leftMs = this.#endsAtMs - performance.now()
     if (leftMs <= 0 || this.#connection.closed) return false
     const pauseMs = Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS[kind] * 2 ** this.#pauses++)
-    await sleep(Math.min(pauseMs, leftMs), undefined, this.#signal && { signal: this.#signal })
+    const signal = this.#signal ?? this.#connection.closing
+    try {
+      await sleep(Math.min(pauseMs, leftMs), undefined, { signal })
+    } catch (error) {
+      if (this.#signal?.aborted) throw error
+    }
     return !this.#connection.closed
   }
 }
@@ -59,8 +85,7 @@ export async function sendPatiently<T>(send: () => Promise<T>, patience: Patienc
       patience.answered()
       return reply
     } catch (error) {
-      const kind = faultKind(error)
-      if (kind === 'final' || !(await patience.pause(kind))) throw error
+      if (!(await patience.mayRetry(error))) throw error
     }
   }
 }
