@@ -1,6 +1,7 @@
 /** Checks of options that several calls share. Each throws a TypeError in the one form of argument errors. */
 import { availableParallelism } from 'node:os'
 import { argumentError } from './errors.js'
+import { isAbortSignal } from './thrown.js'
 
 /** `parallel` as a number of threads: `true` means all cores, 0 the calling thread. */
 export function checkParallel(parallel: unknown, defaultThreads: number): number {
@@ -36,7 +37,7 @@ export function checkFunction<F>(name: string, value: F | undefined): F | undefi
 
 /** An AbortSignal, or `undefined`. */
 export function checkSignal(name: string, value: AbortSignal | undefined): AbortSignal | undefined {
-  if (value === undefined || value instanceof AbortSignal) return value
+  if (value === undefined || isAbortSignal(value)) return value
   throw argumentError(name, 'an AbortSignal', value)
 }
 

@@ -3,6 +3,7 @@
  * option, with the original error as `cause`.
  */
 import { inspect } from 'node:util'
+import { textOf } from './thrown.js'
 
 /** A task failed. `cause` is the task's own error, with its name, message, code, stack and cause. */
 export class TaskError<T = unknown> extends Error {
@@ -104,6 +105,23 @@ export function withoutUserInfo(text: string): string {
   return text.replaceAll(/:\/\/[^\s/?#]*@/g, '://…@')
 }
 
+function inspected(value: unknown): string {
+  try {
+    return inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 80 })
+  } catch {
+    return textOf(value)
+  }
+}
+
+/** `Array.isArray`, which throws for a revoked proxy. */
+function isList(value: unknown): boolean {
+  try {
+    return Array.isArray(value)
+  } catch {
+    return false
+  }
+}
+
 /**
  * The one form of an argument error: ``Expected `parallel` to be an integer of 0 or more, got `-1` (number)``.
  *
@@ -114,7 +132,7 @@ export function withoutUserInfo(text: string): string {
 export function argumentError(name: string, expected: string, got: unknown): TypeError {
   // Before it is cut off, which may take the `@` away.
   const safe = typeof got === 'string' ? withoutUserInfo(got) : got
-  const shown = inspect(safe, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 80 })
-  const type = got === null ? 'null' : Array.isArray(got) ? 'array' : typeof got
+  const shown = inspected(safe)
+  const type = got === null ? 'null' : isList(got) ? 'array' : typeof got
   return new TypeError(`Expected \`${name}\` to be ${expected}, got \`${shown}\` (${type})`)
 }

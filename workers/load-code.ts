@@ -8,6 +8,7 @@ import {
   unregisteredFunction,
 } from '../src/tasks/registry.js'
 import type { CodeReference } from '../src/threads/thread-messages.js'
+import { messageOf } from '../src/thrown.js'
 import type { ThreadLink } from './link.js'
 import { enableTypeScript } from './typescript.js'
 
@@ -101,5 +102,5 @@ function unregistered(reference: CodeReference): Error {
 }
 
 function shown(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown)
+  return messageOf(thrown)
 }

@@ -5,6 +5,7 @@
 import Module, { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { codeOf } from '../src/thrown.js'
 
 let installing: Promise<void> | undefined
 
@@ -52,7 +53,7 @@ async function install(from: NodeJS.Require): Promise<void> {
     home = from.resolve('tsx/package.json')
   } catch (error) {
     // Without tsx the import that follows says what is wrong, or another loader knows the file.
-    if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') return
+    if (codeOf(error) === 'MODULE_NOT_FOUND') return
     throw error
   }
   // By path, not by `tsx/esm/api`: what `require` gets under that name can't find its own hooks from a thread.

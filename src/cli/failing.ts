@@ -3,6 +3,7 @@ import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
+import { isError, isErrorNamed, messageOf, nameAndMessageOf } from '../thrown.js'
 import { printable } from './printing.js'
 import { inWordsOfCommands } from './wording.js'
 
@@ -18,13 +19,13 @@ const REFUSALS = new Set(['UsageError', 'UnsupportedOperationError', 'Unsupporte
 
 /** The library's argument errors have one form, by which they differ from a slip in somebody's code. */
 function isRefusal(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  return REFUSALS.has(error.name) || (error instanceof TypeError && error.message.startsWith('Expected '))
+  if (!isError(error)) return false
+  return REFUSALS.has(error.name) || (isErrorNamed(error, 'TypeError') && error.message.startsWith('Expected '))
 }
 
 /** Prints an error; with `PTQ_DEBUG=1` its stack and causes too. @returns the exit code */
 export function reportError(error: unknown): number {
-  const message = error instanceof Error ? error.message || error.name : String(error)
+  const message = messageOf(error) || nameAndMessageOf(error)
   console.error(`ptq: ${printable(inWordsOfCommands(message))}`)
   if (isDebugging()) for (const line of inspect(error).split('\n')) console.error(printable(line))
   return isRefusal(error) ? REFUSED : FAILED

@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs'
 import type { BareTask, JsonValue } from '../index.js'
+import { messageOf } from '../thrown.js'
 import { defineCommand, queueArgument, withQueue } from './command.js'
 import { interruptible } from './interruption.js'
 import { linesOf } from './lines.js'
@@ -59,7 +60,7 @@ async function* tasksIn(file: string, signal?: AbortSignal): AsyncGenerator<Bare
     try {
       yield taskOf(parseJson(line.replace(/^\ufeff/, '')), FunctionTask)
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause)
+      const reason = messageOf(cause)
       throw new UsageError(`Line ${number} of ${name} is no payload: ${reason}`, { cause })
     }
   }

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { codeOf, nameAndMessageOf } from '../thrown.js'
 import { UsageError } from './usage-error.js'
 
 /** Imports each module: a file, or a package that is installed where we are. */
@@ -12,7 +13,7 @@ export async function loadModules(names: readonly string[]): Promise<void> {
     try {
       await import(pathToFileURL(path).href)
     } catch (cause) {
-      const reason = cause instanceof Error ? `${cause.name}: ${cause.message}${hintFor(cause)}` : String(cause)
+      const reason = nameAndMessageOf(cause) + hintFor(cause)
       throw new Error(`The module ${names[index]} could not be loaded: ${reason}`, { cause })
     }
   }
@@ -29,7 +30,7 @@ function pathOf(name: string): string {
 }
 
 /** Newer versions of Node take types away by themselves, and still want the names of files as they are. */
-function hintFor(cause: Error): string {
-  if (!('code' in cause) || cause.code !== 'ERR_UNKNOWN_FILE_EXTENSION') return ''
+function hintFor(cause: unknown): string {
+  if (codeOf(cause) !== 'ERR_UNKNOWN_FILE_EXTENSION') return ''
   return `; TypeScript needs a loader here: NODE_OPTIONS='--import tsx' ptq …`
 }

@@ -1,5 +1,6 @@
 /** What a worker shows: on a terminal a line that is drawn anew, elsewhere plain lines, for a log. */
 import type { TaskQueue, WorkerEventMap } from '../index.js'
+import { nameAndMessageOf } from '../thrown.js'
 import { printable, shortened } from './printing.js'
 import { duration } from './status-lines.js'
 
@@ -116,5 +117,5 @@ export class PollDisplay {
 }
 
 function reasonOf(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  return nameAndMessageOf(error)
 }

@@ -1,5 +1,6 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs'
 import type { PollOptions } from '../index.js'
+import { nameAndMessageOf } from '../thrown.js'
 import { defineCommand, type QueueArguments, queueArgument, queueUrl, withQueue } from './command.js'
 import { numberIn, numberOption, singleText, textOption } from './option-values.js'
 import { PollDisplay } from './poll-display.js'
@@ -141,7 +142,7 @@ function executeArgsOption(text: unknown): unknown[] | undefined {
     const value: unknown = JSON.parse(single)
     if (Array.isArray(value)) return value
   } catch (cause) {
-    throw new UsageError(`Expected --execute-args to be a JSON array: ${cause}`, { cause })
+    throw new UsageError(`Expected --execute-args to be a JSON array: ${nameAndMessageOf(cause)}`, { cause })
   }
   throw new UsageError(`Expected --execute-args to be a JSON array, got ${single}`)
 }

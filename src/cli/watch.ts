@@ -1,6 +1,7 @@
 /** `ptq status --watch`: the numbers again and again, with the rate, the ETA and what the workers do. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TaskQueue, WorkerStatus } from '../index.js'
+import { isErrorNamed } from '../thrown.js'
 import { onReaderGone, printLine, shortened } from './printing.js'
 import { type Overview, type Speed, speedLine, statusLines, workerLines } from './status-lines.js'
 
@@ -50,7 +51,7 @@ async function workersOf(queue: TaskQueue): Promise<readonly WorkerStatus[] | un
   try {
     return await queue.workers()
   } catch (error) {
-    if (error instanceof Error && error.name === 'UnsupportedOperationError') return undefined
+    if (isErrorNamed(error, 'UnsupportedOperationError')) return undefined
     throw error
   }
 }

@@ -3,6 +3,7 @@
  * `-Infinity` stand bare, `-0.0` keeps its sign. A number is an integer on the wire if it is a safe one (1.0 is 1); a
  * whole number beyond 2^53 is a float there (`1e17` is `100000000000000000.0`): use `bigint` for large integers.
  */
+import { types } from 'node:util'
 import { argumentError } from '../errors.js'
 import { JsonReader, setOwn } from './json-reader.js'
 
@@ -153,10 +154,10 @@ class Walk {
     this.#around.push(value)
     let form: JsonValue
     if (Array.isArray(value)) form = this.#list(value)
-    else if (ArrayBuffer.isView(value) && !(value instanceof DataView)) {
+    else if (ArrayBuffer.isView(value) && !types.isDataView(value)) {
       form = this.#list(Array.from<number | bigint>(value as NodeJS.TypedArray))
     } else if ('toJSON' in value && typeof value.toJSON === 'function') {
-      if (value instanceof Date && Number.isNaN(value.getTime())) throw this.#refuse(value, 'a valid Date')
+      if (types.isDate(value) && Number.isNaN(value.getTime())) throw this.#refuse(value, 'a valid Date')
       const json: unknown = value.toJSON(String(this.#path.at(-1) ?? ''))
       // Its result is not asked again, as in JSON.stringify: an object that returns itself stands for its own fields.
       form = json === value ? this.#fields(value) : this.form(json)

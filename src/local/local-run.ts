@@ -11,6 +11,7 @@ import { type Call, type Outcome, toCall } from '../threads/call.js'
 import type { Gate } from '../threads/gate.js'
 import { ThreadRun } from '../threads/run-on-threads.js'
 import { warnOfStray } from '../threads/stray.js'
+import { messageOf } from '../thrown.js'
 import { HereRun } from './run-here.js'
 import type { Run, RunListener } from './run-options.js'
 
@@ -131,7 +132,7 @@ export function startLocalRun(
 
 /** The error of a task that failed; `cause` is its own. */
 export function taskError<T>(call: Call, cause: unknown, idPrefix: string): TaskError<T> {
-  const reason = cause instanceof Error ? cause.message : String(cause)
+  const reason = messageOf(cause)
   const message = `Task ${codeName(call.code)} (${idPrefix}${call.idSuffix}) failed: ${reason}`
   return new TaskError(message, {
     task: call.task as T,

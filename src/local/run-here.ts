@@ -5,6 +5,7 @@ import { runInContext, type TaskContext } from '../tasks/context.js'
 import { callCode } from '../tasks/task.js'
 import type { Call, Outcome } from '../threads/call.js'
 import { ChunkSize } from '../threads/chunk-size.js'
+import { isPromiseLike } from '../thrown.js'
 import type { Run, RunListener, RunningCall, RunOptions } from './run-options.js'
 
 /** The event loop gets a turn at least this often, so that signals and timers are heard between tasks. Milliseconds. */
@@ -85,7 +86,7 @@ export class HereRun<T> implements Run {
           listener.onStart?.(now)
           const context = new HereContext(now, idPrefix, listener)
           const running = runCall(now, context)
-          const outcome = running instanceof Promise ? await this.#await(now, context, running) : running
+          const outcome = isPromiseLike(running) ? await this.#await(now, context, running) : running
           // A task that was told to end failed, whatever it made of that.
           listener.onOutcome(
             now,
@@ -155,14 +156,15 @@ export class HereRun<T> implements Run {
 function runCall(call: Call, context: HereContext): Outcome | Promise<Outcome> {
   const startMs = performance.now()
   try {
-    const value = runInContext(context, () => invoke(call))
-    if (typeof (value as { then?: unknown } | null | undefined)?.then !== 'function') {
-      return { ok: true, value, elapsedMs: performance.now() - startMs }
-    }
-    return Promise.resolve(value as PromiseLike<unknown>).then(
-      settled => ({ ok: true, value: settled, elapsedMs: performance.now() - startMs }),
-      (error: unknown) => ({ ok: false, error, elapsedMs: performance.now() - startMs }),
-    )
+    return runInContext<Outcome | Promise<Outcome>>(context, () => {
+      const value = invoke(call)
+      if (!isPromiseLike(value)) return { ok: true, value, elapsedMs: performance.now() - startMs }
+      // Still in the task's context: a lazy thenable (a query builder, say) begins its work when it is awaited.
+      return Promise.resolve(value).then(
+        settled => ({ ok: true, value: settled, elapsedMs: performance.now() - startMs }),
+        (error: unknown) => ({ ok: false, error, elapsedMs: performance.now() - startMs }),
+      )
+    })
   } catch (error) {
     return { ok: false, error, elapsedMs: performance.now() - startMs }
   }

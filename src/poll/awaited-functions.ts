@@ -1,5 +1,6 @@
 /** The caller's functions that a worker waits for. One that closes the queue waits for the worker in turn. */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { isPromiseLike } from '../thrown.js'
 
 interface Waiting {
   /** Aborted when the worker's queue is closed. */
@@ -21,9 +22,13 @@ export function callAndWait(closing: AbortSignal, call: () => unknown): Promise<
   const closed = new Promise<void>(resolve => {
     letGo = resolve
   })
-  const result = storage.run({ closing, letGo }, call)
-  // Awaiting what is no promise would cost each task a turn.
-  if (!(result instanceof Promise)) return undefined
+  // A lazy thenable (a query builder, say) begins its work when it is awaited, which is part of the call.
+  const result = storage.run({ closing, letGo }, () => {
+    const returned = call()
+    // Awaiting what is no promise would cost each task a turn.
+    return isPromiseLike(returned) ? Promise.resolve(returned) : undefined
+  })
+  if (result === undefined) return undefined
   // What it throws after the wait is nobody's to handle, and must not go unheard.
   void closed.then(() => result)
   return Promise.race([result.then(() => undefined), closed])

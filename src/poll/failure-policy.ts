@@ -5,6 +5,7 @@ import { LeaseLostError, MessageRefusedError, TaskError, UnregisteredTaskError }
 import { plainLine } from '../plain-line.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import { payloadName } from '../tasks/payload.js'
+import { isInstanceOf, messageOf, summaryOf } from '../thrown.js'
 import { delaySeconds } from '../time/seconds.js'
 import { backoffWindow } from './backoff.js'
 import { isBackoffException } from './poll-options.js'
@@ -182,13 +183,7 @@ export function reasonOf(error: unknown): string {
 }
 
 function textOf(error: unknown): string {
-  try {
-    if (error instanceof UnregisteredTaskError) return `not registered: ${error.message}`
-    return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-  } catch {
-    // In the calling thread a task may throw what throws when it is looked at.
-    return 'something that cannot be shown'
-  }
+  return isInstanceOf(error, UnregisteredTaskError) ? `not registered: ${messageOf(error)}` : summaryOf(error)
 }
 
 /** The error of a leased task that failed; `cause` is its own. */

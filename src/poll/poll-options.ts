@@ -1,4 +1,5 @@
 /** What `poll` is told. */
+import { types } from 'node:util'
 import {
   checkBoolean,
   checkFunction,
@@ -11,6 +12,8 @@ import {
 import { argumentError } from '../errors.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import { errorClasses } from '../threads/error-wire.js'
+import { refuseEmptied } from '../threads/small-clone.js'
+import { isError, isInstanceOf, nameOf } from '../thrown.js'
 
 /** What `stopFn` decides by. */
 export interface PollState {
@@ -189,7 +192,7 @@ function untilMs(until: Date | undefined): number | undefined {
     const slurm = process.env.SLURM_JOB_END_TIME
     return slurm !== undefined && /^\d+$/.test(slurm) ? Number(slurm) * 1000 : undefined
   }
-  if (until instanceof Date && !Number.isNaN(until.getTime())) return until.getTime()
+  if (types.isDate(until) && !Number.isNaN(until.getTime())) return until.getTime()
   throw argumentError('until', 'a valid Date', until)
 }
 
@@ -197,18 +200,25 @@ function untilMs(until: Date | undefined): number | undefined {
 export function isBackoffException(error: unknown, exceptions: readonly BackoffException[]): boolean {
   if (exceptions.length === 0) return false
   return exceptions.some(exception => {
-    if (typeof exception !== 'string' && error instanceof exception) return true
+    if (typeof exception !== 'string' && isInstanceOf(error, exception)) return true
     const name = typeof exception === 'string' ? exception : exception.name
-    return error instanceof Error && (error.name === name || errorClasses(error).includes(name))
+    return isError(error) && (nameOf(error) === name || errorClasses(error).includes(name))
   })
 }
 
+/** A class of another realm extends the `Error` of that one. */
 function isErrorClass(value: unknown): boolean {
-  return typeof value === 'function' && (value === Error || value.prototype instanceof Error)
+  if (typeof value !== 'function') return false
+  const isErrorOf = (prototype: unknown) => Object.prototype.toString.call(prototype) === '[object Error]'
+  for (let Class: unknown = value; typeof Class === 'function'; Class = Object.getPrototypeOf(Class)) {
+    if (Class.name === 'Error' || isErrorOf(Class.prototype)) return true
+  }
+  return false
 }
 
 function isCloneable(value: unknown): boolean {
   try {
+    refuseEmptied(value)
     structuredClone(value)
     return true
   } catch {

@@ -1,6 +1,7 @@
 /** What a worker does, step by step, for loggers and metrics. */
 import { EventEmitter } from 'node:events'
 import type { LeasedTask } from '../queue/queued-task.js'
+import { isPromiseLike, messageOf, stackOf } from '../thrown.js'
 
 /** A step of one task. */
 export interface TaskEvent {
@@ -67,7 +68,7 @@ export class WorkerEvents {
     for (const listener of this.#emitter.listeners(name)) {
       try {
         const result: unknown = listener(event)
-        if (result instanceof Promise) result.catch((error: unknown) => warn(name, error))
+        if (isPromiseLike(result)) Promise.resolve(result).catch((error: unknown) => warn(name, error))
       } catch (error) {
         warn(name, error)
       }
@@ -76,6 +77,6 @@ export class WorkerEvents {
 }
 
 function warn(name: string, error: unknown): void {
-  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  process.emitWarning(`A listener for the worker's event '${name}' threw: ${error}`, { detail })
+  const detail = stackOf(error)
+  process.emitWarning(`A listener for the worker's event '${name}' threw: ${messageOf(error)}`, { detail })
 }

@@ -6,6 +6,7 @@ import { InsertError } from '../errors.js'
 import { type Progress, startProgress } from '../progress/progress.js'
 import { type BareTask, type TaskInput, taskText } from '../tasks/task.js'
 import type { TaskSource } from '../tasks/task-source.js'
+import { messageOf } from '../thrown.js'
 import { messageWriter } from './message.js'
 import { QueuedTask } from './queued-task.js'
 
@@ -130,7 +131,7 @@ class Insertion<T> {
     const notTried = total === undefined ? undefined : total - inserted - failed
     throw new InsertError(
       `${inserted}${total === undefined ? '' : ` of ${total}`} tasks were inserted into ${this.#backend.label}, ` +
-        `${failed} failed, ${notTried ?? 'an unknown number'} not tried: ${first instanceof Error ? first.message : first}`,
+        `${failed} failed, ${notTried ?? 'an unknown number'} not tried: ${messageOf(first)}`,
       {
         inserted,
         failed,
@@ -163,7 +164,7 @@ class Insertion<T> {
       return true
     } catch (cause) {
       this.#failed += 1
-      const reason = cause instanceof Error ? cause.message : String(cause)
+      const reason = messageOf(cause)
       this.#fail(new TypeError(`Task ${index} of this insert, from 0, can't be inserted: ${reason}`, { cause }))
       return false
     }

@@ -4,6 +4,7 @@
  */
 import type { Backend, BatchFailure, Failure, Lease } from '../backend.js'
 import { argumentError, LeaseLostError } from '../errors.js'
+import { messageOf, toError } from '../thrown.js'
 import { delaySeconds } from '../time/seconds.js'
 import { warnNoTask } from './no-task.js'
 import { LeasedTask, leaseOf } from './queued-task.js'
@@ -196,7 +197,7 @@ async function settled(
   try {
     return await verb(leases)
   } catch (cause) {
-    const error = cause instanceof Error ? cause : new Error(String(cause), { cause })
+    const error = toError(cause)
     return leases.map((_, index) => ({ index, error }))
   }
 }
@@ -206,7 +207,7 @@ async function settled(
  * fails, the message goes back, and its queue's own policy decides; the caller gets the other tasks all the same.
  */
 async function setAside(backend: Backend, lease: Lease, error: unknown): Promise<void> {
-  const reason = error instanceof Error ? error.message : String(error)
+  const reason = messageOf(error)
   if (backend.quarantine === undefined) {
     // Later each time, or every worker would be given it again at once, for as long as that policy waits.
     const { capabilities, label } = backend
@@ -225,7 +226,7 @@ async function setAside(backend: Backend, lease: Lease, error: unknown): Promise
     await backend.quarantine(lease, reason)
     warnNoTask(backend, lease.id, 'set aside', error)
   } catch (cause) {
-    warnNoTask(backend, lease.id, `not set aside (${cause instanceof Error ? cause.message : cause})`, error)
+    warnNoTask(backend, lease.id, `not set aside (${messageOf(cause)})`, error)
   }
 }
 

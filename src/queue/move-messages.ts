@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Backend, Lease, Message } from '../backend.js'
 import { LeaseLostError } from '../errors.js'
 import { LeaseKeeper } from '../poll/lease-keeper.js'
+import { messageOf } from '../thrown.js'
 import { leaseSeconds } from '../time/seconds.js'
 import { Filling, fitted, type TransferPlan } from './transfer.js'
 
@@ -76,7 +77,7 @@ class Moving {
       renew: async (leases, seconds) => this.#renew(leases, seconds),
       // Its deletion will say so too.
       onLost: () => undefined,
-      onFault: error => process.emitWarning(`Leases of ${from.label} could not be renewed: ${error}`),
+      onFault: error => process.emitWarning(`Leases of ${from.label} could not be renewed: ${messageOf(error)}`),
       clock: plan.clock,
     })
   }
@@ -92,7 +93,7 @@ class Moving {
     const [cause = this.#refusal] = this.#faults
     if (cause === undefined) return { moved: this.#moved, uncertain: this.#uncertain }
     const { from, to } = this.#plan
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     throw new Error(
       `${this.#moved} messages were moved from ${from.label} to ${to.label}, ${this.#refused.length} refused there, ` +
         `${this.#uncertain} may be in both: ${reason}`,

@@ -1,10 +1,11 @@
 /** Messages that turn out to hold no task. */
 import type { Backend } from '../backend.js'
 import { plainLine } from '../plain-line.js'
+import { messageOf } from '../thrown.js'
 
 /** Says aloud, as a Node warning, what was done with a message that is no task. */
 export function warnNoTask(backend: Backend, id: string, done: string, error: unknown): void {
-  const reason = plainLine(error instanceof Error ? error.message : String(error))
+  const reason = plainLine(messageOf(error))
   process.emitWarning(`Message ${id} of ${backend.label} is no task and was ${done}: ${reason}`, {
     type: 'PtqWarning',
     code: 'PTQ_NO_TASK',

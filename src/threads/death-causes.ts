@@ -1,4 +1,5 @@
 /** What is said of tasks whose thread was stopped or died. */
+import { isErrorNamed } from '../thrown.js'
 
 /** The error of a task that took longer than `timeoutSeconds`. */
 export function timeoutError(timeoutMs: number): Error {
@@ -19,7 +20,7 @@ export function explainDeath(death: unknown, maxMemoryMb: number | undefined): E
 export function deadlyFileError(url: string, death: unknown, maxMemoryMb: number | undefined): Error {
   let what = 'it ended the thread'
   if (isOutOfMemory(death)) what = `it needed more memory than ${memoryLimit(maxMemoryMb)}`
-  else if (death instanceof Error && death.name === 'TimeoutError') what = 'that did not come to an end'
+  else if (isErrorNamed(death, 'TimeoutError')) what = 'that did not come to an end'
   return new Error(`Expected ${url} to load in a thread, but ${what}`, { cause: death })
 }
 

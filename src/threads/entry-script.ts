@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { isAbsolute } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { codeName, type RegisteredCode } from '../tasks/registry.js'
+import { codeOf } from '../thrown.js'
 
 const checked = new Map<string, string | undefined>()
 
@@ -53,7 +54,7 @@ function realPath(entry: string): string {
   try {
     return realpathSync(entry)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (codeOf(error) !== 'ENOENT') throw error
   }
   // `node --eval` leaves other words in argv[1].
   if (!isAbsolute(entry)) return entry
@@ -61,7 +62,7 @@ function realPath(entry: string): string {
     // `node main` starts main.js.
     return createRequire(entry).resolve(entry)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') return entry
+    if (codeOf(error) === 'MODULE_NOT_FOUND') return entry
     throw error
   }
 }

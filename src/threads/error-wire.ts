@@ -1,76 +1,241 @@
 /**
- * How an error crosses a thread. Structured clone keeps neither `name` nor `code` of a class of the user's own, and
- * refuses an error that holds a function; this keeps name, message, code, stack, cause and what else can be cloned.
+ * How what was thrown crosses a thread. Structured clone keeps neither `name` nor `code` of a class of the user's own, no
+ * `errors`, and refuses an error that holds a function. Here errors, lists and plain objects become the nodes of a flat
+ * graph: what is shared stays shared, a cycle stays a cycle, and depth costs no stack on either side. All else is cloned,
+ * or becomes text where that is not possible.
  */
-import { inspect } from 'node:util'
+import { types } from 'node:util'
+import { cut, isError, messageOf, nameOf, textOf } from '../thrown.js'
+import { type Budget, smallClone } from './small-clone.js'
 
-/** An error as plain, cloneable data; `thrown` where something else than an error was thrown. */
-export type WireError =
-  | {
-      readonly name: string
-      readonly message: string
-      readonly stack: string | undefined
-      /** Own properties besides: `code`, `errno`, `path`, … */
-      readonly properties: Readonly<Record<string, unknown>>
-      /** The names of its classes that JavaScript doesn't have itself, the error's own first. */
-      readonly classes?: readonly string[]
-      readonly cause?: WireError
-      /** Of an AggregateError. */
-      readonly errors?: readonly WireError[]
+/** A value as it is, or the number of a node. */
+type WireValue = { readonly value: unknown } | { readonly node: number }
+
+interface WireProperty {
+  readonly key: string
+  readonly to: WireValue
+  readonly enumerable: boolean
+}
+
+interface ErrorNode {
+  readonly type: 'error'
+  readonly name: string
+  readonly message: string
+  readonly stack: string | undefined
+  /** The class of JavaScript's own that it is of, or extends. */
+  readonly native: string
+  /** The names of its classes that JavaScript doesn't have itself, the error's own first. */
+  readonly classes: readonly string[]
+  readonly properties: WireProperty[]
+}
+
+type WireNode =
+  | ErrorNode
+  | { readonly type: 'list'; readonly items: WireValue[] }
+  | { readonly type: 'object'; readonly properties: WireProperty[] }
+
+/** Something thrown, as plain, cloneable data. */
+export interface WireError {
+  readonly nodes: readonly WireNode[]
+  readonly thrown: WireValue
+}
+
+/** What is further away from what was thrown is left out: who prints or clones it here does so recursively. */
+const maxDepth = 100
+/** All values together: nodes, entries, objects in what is cloned. */
+const maxValues = 10_000
+/** All text and buffers together, in characters and bytes. */
+const maxLength = 4 << 20
+/** One text, so that a long message leaves room for the rest. */
+const maxTextLength = 1 << 20
+
+/** Properties that are not enumerable, or getters of a class, where they are of use; `code` is enumerable in Node's errors. */
+const known = ['code', 'cause', 'errors', 'error', 'suppressed']
+
+/** What the node has already; a `toString` that is no function, as none can cross, would only make printing throw. */
+const carriedOtherwise = ['name', 'message', 'stack', 'toString']
+
+// From `globalThis`, as not every version of Node has SuppressedError. An error by the name of `toString` is an Error.
+const natives = new Map<string, (message: string) => Error>([
+  ...[Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError].map(
+    Class => [Class.name, (message: string) => new Class(message)] as const,
+  ),
+  ['AggregateError', message => new AggregateError([], message)],
+])
+const { SuppressedError } = globalThis as {
+  SuppressedError?: new (error: unknown, suppressed: unknown, message: string) => Error
+}
+if (SuppressedError !== undefined) {
+  natives.set('SuppressedError', message => new SuppressedError(undefined, undefined, message))
+}
+
+/** Takes apart what was thrown. Never throws, whatever it does when it is read; as much of it as a message should hold. */
+export function errorToWire(thrown: unknown): WireError {
+  return new Encoder().encode(thrown)
+}
+
+class Encoder {
+  readonly #nodes: WireNode[] = []
+  readonly #numbers = new Map<object, number>()
+  /** Nodes whose values are not taken yet, nearest first. */
+  readonly #waiting: { readonly node: WireNode; readonly from: object; readonly depth: number }[] = []
+  readonly #budget: Budget = { values: maxValues, length: maxLength }
+  readonly #clones = new Map<object, unknown>()
+
+  encode(thrown: unknown): WireError {
+    const wire = { nodes: this.#nodes, thrown: this.#value(thrown, 0) }
+    // A list goes on with what is pushed meanwhile.
+    for (const { node, from, depth } of this.#waiting) {
+      if (node.type === 'list') this.#takeItems(node.items, from as readonly unknown[], depth)
+      else this.#takeProperties(node.properties, from, depth, node.type === 'error' ? known : [])
     }
-  | { readonly thrown: unknown }
+    return wire
+  }
 
-/** Causes are followed this deep: an error that is its own cause must end somewhere. */
-const causeDepthLimit = 8
+  #value(value: unknown, depth: number): WireValue {
+    this.#budget.values--
+    if (typeof value === 'string') return { value: this.#text(value) }
+    if (typeof value === 'symbol' || typeof value === 'function') return { value: this.#text(textOf(value)) }
+    if (typeof value !== 'object' || value === null) return { value }
+    const seen = this.#numbers.get(value)
+    if (seen !== undefined) return { node: seen }
+    const kind = kindOf(value)
+    if (kind === undefined) return { value: this.#clone(value) }
+    if (depth > maxDepth || this.#budget.values <= 0) return { value: this.#text(`left out: ${messageOf(value)}`) }
+    const node = this.#node(kind, value)
+    const number = this.#nodes.push(node) - 1
+    this.#numbers.set(value, number)
+    this.#waiting.push({ node, from: value, depth: depth + 1 })
+    return { node: number }
+  }
 
-const nativeErrors = { Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError }
+  #node(kind: WireNode['type'], value: object): WireNode {
+    if (kind === 'error') return this.#error(value as Error)
+    return kind === 'list' ? { type: kind, items: [] } : { type: kind, properties: [] }
+  }
 
-/** Takes whatever was thrown apart. Never throws, whatever getters the error has. */
-export function errorToWire(thrown: unknown, depth = 0): WireError {
-  try {
-    if (!(thrown instanceof Error)) return { thrown: cloneable(thrown) }
-    const properties: Record<string, unknown> = {}
-    // Many classes have it as a getter.
-    if ('code' in thrown) properties.code = cloneable(thrown.code)
-    for (const [key, value] of Object.entries(thrown)) {
-      if (key !== 'cause' && key !== 'errors') properties[key] = cloneable(value)
-    }
-    const follow = depth < causeDepthLimit
-    const classes = errorClasses(thrown)
+  #error(error: Error): ErrorNode {
+    const stack = read(error, 'stack')
+    const name = nameOf(error)
+    const names = classNames(error)
     return {
-      name: String(thrown.name),
-      message: String(thrown.message),
-      stack: typeof thrown.stack === 'string' ? thrown.stack : undefined,
-      properties,
-      ...(classes.length > 0 && { classes }),
-      ...(follow && thrown.cause !== undefined && { cause: errorToWire(thrown.cause, depth + 1) }),
-      ...(follow &&
-        thrown instanceof AggregateError && { errors: thrown.errors.map(error => errorToWire(error, depth + 1)) }),
+      type: 'error',
+      name,
+      message: this.#text(messageOf(error, Number.POSITIVE_INFINITY)),
+      stack: typeof stack === 'string' ? this.#text(stack) : undefined,
+      native: names.find(name => name !== 'Error' && natives.has(name)) ?? name,
+      classes: names.filter(name => !natives.has(name)),
+      properties: [],
     }
-  } catch (unreadable) {
-    return { thrown: `an error that can't be read: ${inspect(unreadable)}` }
+  }
+
+  #takeProperties(properties: WireProperty[], from: object, depth: number, alsoHidden: readonly string[]): void {
+    const keys = keysOf(from)
+    for (const key of keys) {
+      if (alsoHidden.length > 0 && carriedOtherwise.includes(key)) continue
+      if (this.#budget.values <= 0) break
+      properties.push({ key, to: this.#value(read(from, key), depth), enumerable: true })
+    }
+    for (const key of alsoHidden) {
+      if (keys.includes(key) || !has(from, key)) continue
+      const value = read(from, key)
+      // A method may have such a name.
+      if (value === undefined || typeof value === 'function') continue
+      properties.push({ key, to: this.#value(value, depth), enumerable: key === 'code' })
+    }
+  }
+
+  #takeItems(items: WireValue[], from: readonly unknown[], depth: number): void {
+    const said = read(from, 'length')
+    const length = typeof said === 'number' ? said : 0
+    for (let index = 0; index < length; index++) {
+      if (this.#budget.values <= 0) {
+        items.push({ value: `left out: ${length - index} more` })
+        break
+      }
+      items.push(this.#value(read(from, index), depth))
+    }
+  }
+
+  #clone(value: object): unknown {
+    if (!this.#clones.has(value)) {
+      this.#clones.set(value, smallClone(value, this.#budget) ?? this.#text(textOf(value)))
+    }
+    return this.#clones.get(value)
+  }
+
+  #text(text: string): string {
+    const length = Math.min(text.length, maxTextLength, this.#budget.length)
+    this.#budget.length -= length
+    return cut(text, length)
   }
 }
 
-/** Puts an error together again: of the native class where there is one (`instanceof TypeError` works), else `Error`. */
-export function errorFromWire(wire: WireError): unknown {
-  if ('thrown' in wire) return wire.thrown
-  const error =
-    wire.errors === undefined
-      ? new (nativeErrors[wire.name as keyof typeof nativeErrors] ?? Error)(wire.message)
-      : new AggregateError(wire.errors.map(errorFromWire), wire.message)
-  for (const [key, value] of Object.entries({ stack: wire.stack, name: wire.name })) {
-    if (value !== undefined && error[key as 'stack' | 'name'] !== value) hide(error, key, value)
+function kindOf(value: object): WireNode['type'] | undefined {
+  try {
+    if (isError(value)) return 'error'
+    if (Array.isArray(value)) return 'list'
+    const prototype: unknown = Object.getPrototypeOf(value)
+    // Of another realm it is another object, with the same methods.
+    const plain = prototype === null || Object.getPrototypeOf(prototype) === null
+    return plain && !types.isModuleNamespaceObject(value) && !types.isExternal(value) ? 'object' : undefined
+  } catch {
+    // A revoked proxy.
+    return undefined
   }
-  if (wire.classes !== undefined) crossedClasses.set(error, wire.classes)
-  if (wire.cause !== undefined) hide(error, 'cause', errorFromWire(wire.cause))
-  for (const [key, value] of Object.entries(wire.properties)) {
-    Object.defineProperty(error, key, { value, writable: true, enumerable: true, configurable: true })
+}
+
+function keysOf(object: object): readonly string[] {
+  try {
+    return Object.keys(object)
+  } catch {
+    return []
   }
+}
+
+function has(object: object, key: string): boolean {
+  try {
+    return key in object
+  } catch {
+    return false
+  }
+}
+
+/** A property; where it throws, what it threw as text. */
+function read(object: object, key: string | number): unknown {
+  try {
+    return (object as Record<string | number, unknown>)[key]
+  } catch (unreadable) {
+    return `can't be read: ${messageOf(unreadable)}`
+  }
+}
+
+/** Puts it together again; errors of JavaScript's own class where there is one (`instanceof TypeError` works), else `Error`. */
+export function errorFromWire({ nodes, thrown }: WireError): unknown {
+  const made = nodes.map(node => (node.type === 'error' ? newError(node) : node.type === 'list' ? [] : {}))
+  const valueAt = (wire: WireValue) => ('node' in wire ? made[wire.node] : wire.value)
+  for (const [number, node] of nodes.entries()) {
+    const object = made[number] as object
+    if (node.type === 'list') for (const item of node.items) (object as unknown[]).push(valueAt(item))
+    else for (const { key, to, enumerable } of node.properties) define(object, key, valueAt(to), enumerable)
+  }
+  return valueAt(thrown)
+}
+
+function newError({ name, message, stack, native, classes }: ErrorNode): Error {
+  const error = natives.get(native)?.(message) ?? new Error(message)
+  // Without one of its own it would have that of this function.
+  define(error, 'stack', stack, false)
+  if (error.name !== name) define(error, 'name', name, false)
+  if (classes.length > 0) crossedClasses.set(error, classes)
   return error
 }
 
-/** The classes that errors from another thread had there: here they are of a native class. */
+function define(object: object, key: string, value: unknown, enumerable: boolean): void {
+  Object.defineProperty(object, key, { value, writable: true, enumerable, configurable: true })
+}
+
+/** The classes that errors from another thread had there: here they are of a class of JavaScript's own. */
 const crossedClasses = new WeakMap<Error, readonly string[]>()
 
 /**
@@ -78,26 +243,20 @@ const crossedClasses = new WeakMap<Error, readonly string[]>()
  * from another thread, where its classes are lost.
  */
 export function errorClasses(error: Error): readonly string[] {
-  const crossed = crossedClasses.get(error)
-  if (crossed !== undefined) return crossed
+  return crossedClasses.get(error) ?? classNames(error).filter(name => !natives.has(name))
+}
+
+/** The names of all classes of an error but `Object`, its own first. */
+function classNames(error: Error): readonly string[] {
   const names: string[] = []
-  for (let type: unknown = Object.getPrototypeOf(error); type instanceof Error; type = Object.getPrototypeOf(type)) {
-    const name = type.constructor.name
-    if (!Object.hasOwn(nativeErrors, name) && name !== 'AggregateError') names.push(name)
+  try {
+    for (let type: object | null = Object.getPrototypeOf(error); type !== null; type = Object.getPrototypeOf(type)) {
+      const name: unknown = type.constructor?.name
+      if (typeof name === 'string' && name !== 'Object' && names.length < maxDepth) names.push(name)
+      if (names.length >= maxDepth) break
+    }
+  } catch {
+    // A proxy that doesn't say.
   }
   return names
-}
-
-function hide(error: Error, key: string, value: unknown): void {
-  Object.defineProperty(error, key, { value, writable: true, enumerable: false, configurable: true })
-}
-
-function cloneable(value: unknown): unknown {
-  if (typeof value !== 'object' && typeof value !== 'function' && typeof value !== 'symbol') return value
-  try {
-    return structuredClone(value)
-  } catch {
-    // What can't be cloned still says what it was.
-    return inspect(value, { depth: 1 })
-  }
 }

@@ -1,9 +1,11 @@
 /** Extra arguments that structured clone refuses: functions, sockets, objects that hold them. */
+import { isErrorNamed } from '../thrown.js'
 import type { Call } from './call.js'
+import { refuseEmptied } from './small-clone.js'
 
 /** Whether a message could not be posted because of what is in it. */
 export function isCloneError(thrown: unknown): boolean {
-  return thrown instanceof DOMException && thrown.name === 'DataCloneError'
+  return isErrorNamed(thrown, 'DataCloneError')
 }
 
 /** Sets apart the calls whose extra arguments can't cross to a thread; tried one by one, since the error names none. */
@@ -15,6 +17,7 @@ export function splitUncloneable(calls: readonly Call[]): {
   const refused: { call: Call; error: Error }[] = []
   for (const call of calls) {
     try {
+      refuseEmptied(call.extra)
       structuredClone(call.extra)
       cloneable.push(call)
     } catch (cause) {

@@ -25,6 +25,7 @@ import {
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Backend, BatchFailure, Message } from '../backend.js'
+import { codeOf, nameAndMessageOf } from '../thrown.js'
 import type { UploadHead, UploadState, Uploads } from '../uploads.js'
 import { type Range, union, without } from './ranges.js'
 import { requireSameUpload } from './same-upload.js'
@@ -179,7 +180,7 @@ function append(run: string, line: Line): void {
     appendText(run, `${JSON.stringify(line)}\n`)
   } catch (cause) {
     const gone = codeOf(cause) === 'ENOENT'
-    const why = gone ? 'another process took this upload up, or somebody removed it' : String(cause)
+    const why = gone ? 'another process took this upload up, or somebody removed it' : nameAndMessageOf(cause)
     throw new Error(`Expected to note in ${run} what was inserted, but ${why}`, { cause })
   }
 }
@@ -191,8 +192,4 @@ function appendText(path: string, text: string): void {
   } finally {
     closeSync(file)
   }
-}
-
-function codeOf(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException).code
 }

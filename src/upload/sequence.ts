@@ -9,6 +9,8 @@ import {
   type SliceableClass,
 } from '../tasks/sliceable.js'
 import { refuseEntryFile } from '../threads/entry-script.js'
+import { refuseEmptied } from '../threads/small-clone.js'
+import { nameAndMessageOf } from '../thrown.js'
 import type { SequenceReference } from './slice-messages.js'
 
 /** A sequence that can be cut, and what a thread needs to have it too. */
@@ -40,7 +42,7 @@ export function cuttable(given: object): CuttableSequence | undefined {
     found = rebuilt.length
   } catch (cause) {
     throw new TypeError(
-      `Expected a ${name} to work when it is rebuilt from its own public fields, but it threw: ${String(cause)}. ` +
+      `Expected a ${name} to work when it is rebuilt from its own public fields, but it threw: ${nameAndMessageOf(cause)}. ` +
         '`#private` fields, and what only the constructor knows, do not travel to threads',
       { cause },
     )
@@ -72,6 +74,7 @@ function clonedFields(name: string, given: object): Record<string, unknown> {
   const fields: Record<string, unknown> = {}
   for (const [field, value] of Object.entries(given)) {
     try {
+      refuseEmptied(value)
       fields[field] = structuredClone(value)
     } catch (cause) {
       const error = argumentError(`${name}.${field}`, 'data that can be cloned to a thread', value)

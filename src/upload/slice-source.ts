@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { payloadText } from '../queue/insert.js'
 import type { TaskInput } from '../tasks/task.js'
 import type { TaskSource } from '../tasks/task-source.js'
+import { messageOf } from '../thrown.js'
 import { cut, type Range, without } from './ranges.js'
 
 /** A part of an insert. */
@@ -144,7 +145,7 @@ export class BlockSource implements SliceSource {
     try {
       return payloadText(task)
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause)
+      const reason = messageOf(cause)
       const message = `Task ${this.#next} of this insert, from 0, can't be inserted: ${reason}`
       this.#error = { thrown: new TypeError(message, { cause }), failed: 1 }
       return undefined

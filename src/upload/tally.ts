@@ -1,5 +1,6 @@
 /** What has become of the tasks of an upload, and the error that says so. */
 import { type FailedSlice, InsertError } from '../errors.js'
+import { errorsOf, messageOf } from '../thrown.js'
 import { type Range, shownRange, sizeOf } from './ranges.js'
 
 export class Tally {
@@ -21,8 +22,7 @@ export class Tally {
    * @param isKnown false: they may be stored all the same
    */
   fail(range: Range, cause: unknown, isKnown: boolean): void {
-    const first = cause instanceof AggregateError ? cause.errors[0] : cause
-    const reason = first instanceof Error ? first.message : String(first)
+    const reason = messageOf(errorsOf(cause)?.[0] ?? cause)
     const what = isKnown ? 'not inserted' : 'it is not known whether they were inserted'
     const error = new Error(`${shownRange(range)}, from 0: ${what}: ${reason}`, { cause })
     this.#failed += sizeOf([range])
@@ -55,7 +55,7 @@ export class Tally {
     const [first] = errors
     return new InsertError(
       `${inserted}${missing === undefined ? '' : ` of ${missing}`} tasks were inserted into ${label}, ` +
-        `${failed} failed, ${notTried ?? 'an unknown number'} not tried: ${first instanceof Error ? first.message : first}` +
+        `${failed} failed, ${notTried ?? 'an unknown number'} not tried: ${messageOf(first)}` +
         (resume === undefined ? '' : ` (the same insert with resume: '${resume}' goes on)`),
       {
         inserted,

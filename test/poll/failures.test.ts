@@ -79,7 +79,7 @@ describe('failures', { concurrency: 6 }, () => {
     const tq = queue.open()
     await tq.insert([task('unspeakable'), task('noop', 1)])
     assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 1 }), 1)
-    assert.equal((await theLetter(tq)).failures[0]?.reason, 'something that cannot be shown')
+    assert.equal((await theLetter(tq)).failures[0]?.reason, "Error: can't be read: looked at")
   })
 
   onEach('a task that succeeds later leaves no trace', async queue => {

@@ -6,16 +6,21 @@
  */
 export type Awaitable<T> = T | Promise<T>
 
+/** Whether a value comes later. Not by its class: in a context of its own (Jest, `node:vm`) Node's promises have another. */
+export function isPromise<T>(value: Awaitable<T>): value is Promise<T> {
+  return typeof value === 'object' && value !== null && 'then' in value
+}
+
 /** `value.then(next)`, at once where the value is there. */
 export function after<T, U>(value: Awaitable<T>, next: (value: T) => Awaitable<U>): Awaitable<U> {
-  return value instanceof Promise ? value.then(next) : next(value)
+  return isPromise(value) ? value.then(next) : next(value)
 }
 
 /** `work().catch(failed)`, at once where the value or the error is there. */
 export function rescue<T, U>(work: () => Awaitable<T>, failed: (error: unknown) => Awaitable<U>): Awaitable<T | U> {
   try {
     const value = work()
-    return value instanceof Promise ? value.catch(failed) : value
+    return isPromise(value) ? value.catch(failed) : value
   } catch (error) {
     return failed(error)
   }

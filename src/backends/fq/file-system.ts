@@ -10,6 +10,7 @@
  */
 
 import { constants } from 'node:os'
+import { codeOf, messageOf } from '../../thrown.js'
 import type { Awaitable } from './awaitable.js'
 
 /** What `stat` tells of a file or folder. */
@@ -98,12 +99,13 @@ function named(text: string): string {
 
 /** The code of a system error, e.g. `ENOSPC`; `undefined` for any other error. */
 export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? named(error.code) : undefined
+  const code = codeOf(error)
+  return code === undefined ? undefined : named(code)
 }
 
 /** The message of an error, with the name of a system error where Node has only its number. */
 export function errorMessage(error: unknown): string {
-  return named(error instanceof Error ? error.message : String(error))
+  return named(messageOf(error))
 }
 
 /** What `read` says of what is no file (a link, a folder, a pipe, a device), or a file longer than the longest text. */

@@ -1,7 +1,8 @@
 /** What the holder of a lease does with it: renew, release, delete. Each finds the task by the held name, or not at all. */
 import type { BatchFailure, Failure, Lease } from '../../backend.js'
 import { LeaseLostError } from '../../errors.js'
-import type { Awaitable } from './awaitable.js'
+import { isErrorNamed } from '../../thrown.js'
+import { type Awaitable, isPromise } from './awaitable.js'
 import { addCompletions } from './completions.js'
 import { renameExclusively } from './exclusive-rename.js'
 import { giveBack, prolong } from './giving-back.js'
@@ -22,13 +23,13 @@ async function eachLease(
 ): Promise<BatchFailure[]> {
   const failures: BatchFailure[] = []
   const failed = (index: number, { id }: Lease, error: unknown): void => {
-    const known = error instanceof LeaseLostError || error instanceof TypeError
+    const known = error instanceof LeaseLostError || isErrorNamed(error, 'TypeError')
     failures.push({ index, error: known ? error : queueFault(queue, `${verb} task ${id}`, error) })
   }
   await queue.pace.each(leases, (lease, index) => {
     try {
       const done = work(lease)
-      return done instanceof Promise ? done.catch((error: unknown) => failed(index, lease, error)) : done
+      return isPromise(done) ? done.catch((error: unknown) => failed(index, lease, error)) : done
     } catch (error) {
       return failed(index, lease, error)
     }
@@ -108,7 +109,7 @@ export async function remove(
   }
   const failures = await eachLease(queue, 'Deleting', leases, lease => {
     const wasThere = pace.calls.unlink(heldPath(queue, lease), 'there')
-    return wasThere instanceof Promise ? wasThere.then(there => removing(lease, there)) : removing(lease, wasThere)
+    return isPromise(wasThere) ? wasThere.then(there => removing(lease, there)) : removing(lease, wasThere)
   })
   if (removed > 0) {
     await pace.settle(layout.queue)

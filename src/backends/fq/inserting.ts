@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { BatchFailure, Message } from '../../backend.js'
 import { argumentError } from '../../errors.js'
-import type { Awaitable } from './awaitable.js'
+import { type Awaitable, isPromise } from './awaitable.js'
 import { errorCode } from './file-system.js'
 import { inside, makeQueue } from './layout.js'
 import { isId, nameOf } from './names.js'
@@ -47,7 +47,7 @@ export class Inserting {
     await pace.each(messages, (message, index) => {
       try {
         const stored = this.#store(message, delaySeconds)
-        return stored instanceof Promise ? stored.catch((error: unknown) => failed(index, message, error)) : stored
+        return isPromise(stored) ? stored.catch((error: unknown) => failed(index, message, error)) : stored
       } catch (error) {
         return failed(index, message, error)
       }
@@ -98,7 +98,7 @@ export class Inserting {
     const { pace } = this.#queue
     try {
       const written = pace.write(staged, body, 'w')
-      if (written instanceof Promise) return this.#renameLater(written, staged, path)
+      if (isPromise(written)) return this.#renameLater(written, staged, path)
     } catch (error) {
       return this.#discard(staged, error)
     }

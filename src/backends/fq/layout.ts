@@ -1,5 +1,6 @@
 /** Where the parts of a queue lie, and the folders themselves. */
 import { dirname, join } from 'node:path'
+import { nameAndMessageOf } from '../../thrown.js'
 import { errorCode, type FileCalls, type FileFacts, isMissing } from './file-system.js'
 import type { Pace } from './pace.js'
 
@@ -67,9 +68,12 @@ async function factsOf(pace: Pace, path: string): Promise<FileFacts | undefined>
     // Not the blocking call: from Node 22 on it tells a path below a file from one where nothing is no more.
     return await pace.pooled.stat(path)
   } catch (error) {
-    throw new Error(`Expected the folder of a queue at ${path}, but it can't be looked at: ${String(error)}`, {
-      cause: error,
-    })
+    throw new Error(
+      `Expected the folder of a queue at ${path}, but it can't be looked at: ${nameAndMessageOf(error)}`,
+      {
+        cause: error,
+      },
+    )
   }
 }
 

@@ -1,6 +1,6 @@
 /** Leasing: a task's file is renamed from its listed name to `<end of the lease>--<id>.json`. One process wins. */
 import type { Lease } from '../../backend.js'
-import { type Awaitable, after } from './awaitable.js'
+import { type Awaitable, after, isPromise } from './awaitable.js'
 import { Candidates, LOOK_AGAIN_MS } from './candidates.js'
 import { Claims } from './claims.js'
 import { renameExclusively } from './exclusive-rename.js'
@@ -153,7 +153,7 @@ export class Leasing {
     const until = endOfLease(clock.nowSeconds + seconds, candidate.available)
     const heldPath = inside(layout.queue, nameOf(until, candidate.id))
     const won = renameExclusively(pace, layout.queue, candidate.id, path, heldPath, 'hint')
-    if (won instanceof Promise) {
+    if (isPromise(won)) {
       return this.#race(won, there => this.#renamed(there, walk, candidate, path, until, heldPath))
     }
     return this.#renamed(won, walk, candidate, path, until, heldPath)
@@ -166,7 +166,7 @@ export class Leasing {
     }
     this.#candidates.won(walk)
     const body = this.#read(candidate, heldPath)
-    if (body instanceof Promise) return body.then(text => this.#leased(text, candidate, path, until, heldPath))
+    if (isPromise(body)) return body.then(text => this.#leased(text, candidate, path, until, heldPath))
     return this.#leased(body, candidate, path, until, heldPath)
   }
 
@@ -187,7 +187,7 @@ export class Leasing {
     }
     try {
       const body = this.#queue.pace.calls.read(path, available === 0 ? 'at once' : 'size first')
-      return body instanceof Promise ? body.catch(unreadable) : body
+      return isPromise(body) ? body.catch(unreadable) : body
     } catch (error) {
       return unreadable(error)
     }

@@ -4,6 +4,7 @@
  * needed; between two filesystems see `carrying.ts`.
  */
 import { randomUUID } from 'node:crypto'
+import { isErrorNamed } from '../../thrown.js'
 import { Carrying } from './carrying.js'
 import { finishRuns } from './carrying-runs.js'
 import { renameExclusively } from './exclusive-rename.js'
@@ -42,7 +43,7 @@ export async function* moveTasks(
     }
   } catch (error) {
     // The wrong argument, not a fault of the folder.
-    if (error instanceof TypeError) throw error
+    if (isErrorNamed(error, 'TypeError')) throw error
     throw queueFault(from, `Moving tasks to ${to.label}`, error)
   }
 }

@@ -6,7 +6,7 @@
  * be raised from inside: the loader of ES modules has started the pool before the first line of a program runs. So on a
  * slow filesystem a process whose pool is smaller than `concurrency` is told so, once.
  */
-import type { Awaitable } from './awaitable.js'
+import { type Awaitable, isPromise } from './awaitable.js'
 import { breathe } from './breathe.js'
 import type { FileCalls, FileSystem, Place, WriteFlag } from './file-system.js'
 
@@ -118,7 +118,7 @@ export class Pace {
         const startMs = nowMs
         try {
           const more = step()
-          if (more instanceof Promise) {
+          if (isPromise(more)) {
             if (!(await more)) going = false
             nowMs = performance.now()
           } else {
@@ -152,7 +152,7 @@ export class Pace {
       const item = items[index]
       if (index >= items.length || item === undefined) return false
       const done = work(item, index)
-      return done instanceof Promise ? done.then(goOn) : true
+      return isPromise(done) ? done.then(goOn) : true
     })
   }
 

@@ -5,6 +5,7 @@ import { Agent as HttpsAgent } from 'node:https'
 import type { SQSClient, SQSClientConfig } from '@aws-sdk/client-sqs'
 import { withoutUserInfo } from '../../errors.js'
 import { FileCredentials, readSecretFile } from './credentials.js'
+import { isAbortSignal, messageOf } from '../../thrown.js'
 import type { CheckedOptions } from './options.js'
 import type { QueuePlace } from './queue-place.js'
 
@@ -149,7 +150,7 @@ async function defaultRegion(sdk: Sdk, settings: SQSClientConfig, fromSecret: st
     return await new sdk.SQSClient(settings).config.region()
   } catch (error) {
     // The SDK found none in the profile. The original falls back on the same one.
-    if (error instanceof Error && /Region is missing/.test(error.message)) return 'us-east-1'
+    if (/Region is missing/.test(messageOf(error))) return 'us-east-1'
     throw error
   }
 }
@@ -197,7 +198,7 @@ function keepRepliesOnAbort(client: SQSClient, closing: AbortSignal): void {
   const handle = handler.handle.bind(handler)
   handler.handle = async (request, options) => {
     const asked = options && 'abortSignal' in options && options.abortSignal
-    const signals = asked instanceof AbortSignal ? [asked, closing] : [closing]
+    const signals = isAbortSignal(asked) ? [asked, closing] : [closing]
     const untilReply = new AbortController()
     const abort = () => untilReply.abort()
     for (const signal of signals) {

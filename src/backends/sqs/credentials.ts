@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import { codeOf } from '../../thrown.js'
 
 /** What an `aws-secret.json` holds. */
 export interface SecretFile {
@@ -85,7 +86,7 @@ async function readIfPresent(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    const code = codeOf(error)
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
     throw new Error(`Can't read the AWS credentials in ${path}: make it readable or remove it`, { cause: error })
   }

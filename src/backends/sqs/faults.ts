@@ -1,4 +1,5 @@
 /** What went wrong with a request to SQS: whether another try may help, and one sentence for a person. */
+import { codeOf as codeOfError, errorsOf, isError, isErrorNamed, messageOf, nameOf } from '../../thrown.js'
 import { SECRET_FILES_SHOWN } from './credentials.js'
 
 /** The queue, as messages name it. */
@@ -48,7 +49,7 @@ const QUOTED_REQUEST = /x-amz-security-token|AWS4-HMAC-SHA256/i
 
 /** Names in the old protocol carry a prefix, and some servers send it in the new one too. */
 export function codeOf(error: unknown): string {
-  const name = error instanceof Error ? error.name : typeof error === 'string' ? error : ''
+  const name = isError(error) ? nameOf(error) : typeof error === 'string' ? error : ''
   return name.replace(/^AWS\.SimpleQueueService\./, '').replace(/^NonExistentQueue$/, 'QueueDoesNotExist')
 }
 
@@ -65,7 +66,13 @@ interface SdkError extends Error {
 
 /** Whether another try may help. */
 export function faultKind(error: unknown): FaultKind {
-  if (!(error instanceof Error)) return 'final'
+  return kindOf(error, new Set())
+}
+
+/** @param seen the errors that led to this one: a cause may be among them */
+function kindOf(error: unknown, seen: Set<unknown>): FaultKind {
+  if (!isError(error) || seen.has(error)) return 'final'
+  seen.add(error)
   const { $metadata, $retryable, code }: SdkError = error
   const status = $metadata?.httpStatusCode
   if (THROTTLING.test(codeOf(error)) || status === 429 || $retryable?.throttling === true) return 'throttled'
@@ -74,8 +81,8 @@ export function faultKind(error: unknown): FaultKind {
   // The SDK has corrected its clock by the server's; the next signature will be right.
   if ($metadata?.clockSkewCorrected === true) return 'faulty'
   if (error.name === 'TimeoutError' || (typeof code === 'string' && NETWORK_CODES.has(code))) return 'unreachable'
-  if (error instanceof AggregateError) return error.errors.length > 0 ? faultKind(error.errors[0]) : 'final'
-  return error.cause === undefined || error.cause === error ? 'final' : faultKind(error.cause)
+  const errors = errorsOf(error)
+  return kindOf(errors === undefined ? error.cause : errors[0], seen)
 }
 
 /** Whether an entry of a batch may be sent again: the server's fault, or throttling whoever's fault they call it. */
@@ -133,7 +140,7 @@ export function addressOf(queue: QueueAddress): string {
 export function requestError(error: unknown, doing: string, queue: QueueAddress): Error {
   const code = codeOf(error)
   const where = addressOf(queue)
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   if (code === 'QueueDoesNotExist') {
     return new Error(
       `No queue \`${queue.name}\` in ${queue.region} at ${queue.endpoint ?? "the region's own endpoint"}: create it, ` +
@@ -171,7 +178,7 @@ export function requestError(error: unknown, doing: string, queue: QueueAddress)
     })
   }
   if (faultKind(error) === 'unreachable') {
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : message
+    const reason = codeOfError(error) ?? message
     return new Error(
       `Can't ${doing} on ${where}: no answer (${reason}); check the network, the region and the endpoint`,
       {
@@ -179,9 +186,9 @@ export function requestError(error: unknown, doing: string, queue: QueueAddress)
       },
     )
   }
-  const status = error instanceof Error ? (error as SdkError).$metadata?.httpStatusCode : undefined
+  const status = isError(error) ? (error as SdkError).$metadata?.httpStatusCode : undefined
   if (
-    error instanceof SyntaxError ||
+    isErrorNamed(error, 'SyntaxError') ||
     code === 'UnknownError' ||
     code === 'Unknown' ||
     /Deserialization error/i.test(message)

@@ -10,6 +10,7 @@ import type {
 import type { Lease } from '../../backend.js'
 import { argumentError } from '../../errors.js'
 import { messageId } from '../../queue/message.js'
+import { isErrorNamed } from '../../thrown.js'
 import { type Carried, readCarried } from './carried.js'
 import { requestError } from './faults.js'
 import { checkLeaseSeconds, MAX_LEASE_SECONDS, type SqsHandle } from './handle.js'
@@ -145,7 +146,7 @@ async function receive(queue: OpenQueue, options: LeaseOptions, size: number, po
     if (early.length > 0) await changeVisibility(queue, early, earlySeconds, 'put off')
     return leases
   } catch (error) {
-    if ((signal?.aborted || connection.closed) && error instanceof Error && error.name === 'AbortError') return []
+    if ((signal?.aborted || connection.closed) && isErrorNamed(error, 'AbortError')) return []
     throw requestError(error, 'lease', queue.address)
   }
 }
