@@ -2,7 +2,9 @@
 import { runInContext } from '../src/tasks/context.js'
 import { callCode } from '../src/tasks/task.js'
 import { errorToWire } from '../src/threads/error-wire.js'
+import { refuseEmptied } from '../src/threads/small-clone.js'
 import { type ChunkMessage, slot } from '../src/threads/thread-messages.js'
+import { isPromiseLike, messageOf } from '../src/thrown.js'
 import { monotonicMs } from '../src/time/monotonic.js'
 import type { ThreadLink } from './link.js'
 import type { LoadedCode } from './load-code.js'
@@ -55,8 +57,12 @@ export class ChunkRunner {
     const startMs = postAll ? performance.now() : 0
     const task = new RunningTask(this.#chunk, index, this.#link)
     try {
-      const value = runInContext(task, () => this.#call(index))
-      if (isThenable(value)) return this.#settle(task, value, startMs)
+      const value = runInContext(task, () => {
+        const returned = this.#call(index)
+        // A lazy thenable (a query builder, say) begins its work when it is awaited, which is part of the task.
+        return isPromiseLike(returned) ? new PendingEnd(task, returned) : returned
+      })
+      if (value instanceof PendingEnd) return this.#settle(task, value.end, startMs)
       this.#succeed(index, value, startMs)
     } catch (thrown) {
       this.#fail(index, thrown, startMs)
@@ -66,16 +72,11 @@ export class ChunkRunner {
     return undefined
   }
 
-  async #settle(task: RunningTask, promise: PromiseLike<unknown>, startMs: number): Promise<void> {
+  async #settle(task: RunningTask, end: Promise<unknown>, startMs: number): Promise<void> {
     // Only now: while a task runs without awaiting, nothing can come in that concerns it.
     this.#link.begin(task)
     try {
-      const value = await new Promise((resolve, reject) => {
-        // What breaks out of the task's own call makes it fail too.
-        task.fail = reject
-        promise.then(resolve, reject)
-      })
-      this.#succeed(task.index, value, startMs)
+      this.#succeed(task.index, await end, startMs)
     } catch (thrown) {
       this.#fail(task.index, thrown, startMs)
     }
@@ -111,10 +112,14 @@ export class ChunkRunner {
       return
     }
     try {
+      refuseEmptied(value)
       this.#link.post({ ...success, value })
     } catch (cause) {
       if (values === 'required') {
-        throw new Error('Expected the task to return a value that can be cloned to another thread', { cause })
+        throw new Error(
+          `Expected the task to return a value that can be cloned to another thread: ${messageOf(cause)}`,
+          { cause },
+        )
       }
       this.#link.post({ ...success, value: undefined })
     }
@@ -136,8 +141,17 @@ export class ChunkRunner {
   }
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+/** What a task returned and is awaited; made in the task's context, where a thenable's `then` has to be called. */
+class PendingEnd {
+  readonly end: Promise<unknown>
+
+  constructor(task: RunningTask, returned: PromiseLike<unknown>) {
+    this.end = new Promise((resolve, reject) => {
+      // What breaks out of the task's own call makes it fail too.
+      task.fail = reject
+      returned.then(resolve, reject)
+    })
+  }
 }
 
 function drained(stream: NodeJS.WriteStream): Promise<void> | undefined {

@@ -10,6 +10,7 @@ import {
   checkSignal,
 } from '../check-options.js'
 import type { TaskError } from '../errors.js'
+import type { RegisteredCode } from '../tasks/registry.js'
 import type { BareTask, TaskInput, TaskResult } from '../tasks/task.js'
 import { concatenated, iterableOf, lengthOf, type TaskIterable, totalLength } from '../tasks/task-source.js'
 import { checkTask } from '../threads/call.js'
@@ -270,7 +271,9 @@ export class LocalTaskQueue implements AsyncDisposable {
   /** An array can be looked through before anything runs; what only an iterator knows is checked as it comes. */
   #check(tasks: TaskIterable): void {
     if (!Array.isArray(tasks)) return
-    const codes = new Set(tasks.map(checkTask))
+    const codes = new Set<RegisteredCode>()
+    // Not `map`, which passes over holes.
+    for (const task of tasks) codes.add(checkTask(task))
     if (this.#settings.parallel > 0) for (const code of codes) refuseEntryScript(code)
   }
 }

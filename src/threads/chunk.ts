@@ -4,6 +4,7 @@ import type { JsonValue } from '../json/json.js'
 import { SharedObjects } from '../json/shared-objects.js'
 import { codeName, type RegisteredCode } from '../tasks/registry.js'
 import type { Call, Outcome } from './call.js'
+import { refuseEmptied } from './small-clone.js'
 import { type ChunkMessage, type CodeReference, slot } from './thread-messages.js'
 
 /** What the calls of a run share. */
@@ -54,7 +55,7 @@ export class Chunk {
     }
   }
 
-  /** The form that crosses to the thread. */
+  /** The form that crosses to the thread. @throws DOMException DataCloneError if extra arguments would arrive empty */
   message(): ChunkMessage {
     const { length } = this.calls
     const codes: CodeReference[] = []
@@ -77,7 +78,11 @@ export class Chunk {
       calls[2 * index] = code
       calls[2 * index + 1] = isList(call.input) ? objects.separateItems(call.input) : objects.separate(call.input)
       if (call.kwargs !== undefined) kwargs.push([index, objects.separate(call.kwargs)])
-      if (call.extra.length > 0) extras.push([index, call.extra])
+      if (call.extra.length > 0) {
+        // Many tasks may share one list.
+        if (call.extra !== extras.at(-1)?.[1]) refuseEmptied(call.extra)
+        extras.push([index, call.extra])
+      }
       numbered &&= typeof first.idSuffix === 'number' && call.idSuffix === first.idSuffix + index
       firstTry &&= call.attempt === 1
     }

@@ -1,6 +1,7 @@
 /** The options of a queue that threads open too. */
 import type { BackendOptions } from '../backend.js'
 import { argumentError } from '../errors.js'
+import { refuseEmptied } from '../threads/small-clone.js'
 
 /**
  * A copy of the options as threads get them.
@@ -11,6 +12,7 @@ export function travellingOptions(options: BackendOptions): BackendOptions {
   const copy: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(options)) {
     try {
+      refuseEmptied(value)
       copy[name] = structuredClone(value)
     } catch (cause) {
       const error = argumentError(

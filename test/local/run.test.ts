@@ -15,6 +15,8 @@ import {
   countLater,
   echo,
   giveBack,
+  giveEmptied,
+  lazily,
   meet,
   type Shared,
   shared,
@@ -507,6 +509,70 @@ describe('on threads', () => {
       return true
     })
     assert.deepEqual([...counts], Object.values({ ...once(20), 7: 0 }))
+  })
+
+  it('a value or an extra argument of which nothing would be left in another thread is an error of its task', async () => {
+    await using lq = queue({ parallel: 1, stopOnError: false })
+    const kinds = ['URL', 'Headers', 'private', 'nested', 'empty']
+    const results = await collect(
+      lq.results(
+        kinds.map(kind => partial(giveEmptied, kind)),
+        { ordered: true },
+      ),
+    )
+    for (const [index, kind] of ['URL', 'Headers', 'Private', 'URL'].entries()) {
+      const failed = results[index]
+      assert.ok(failed !== undefined && !failed.ok)
+      assert.match(
+        failed.error.message,
+        new RegExp(
+          `a value that can be cloned to another thread: (nothing would be left of an object of class ${kind},|.*${kind}.* could not)`,
+        ),
+      )
+    }
+    const empty = results[4]
+    assert.ok(empty?.ok)
+    assert.deepEqual(empty.value, [{}, [], new Map(), new Error('x')])
+
+    await assert.rejects(
+      lq.insertAll([
+        [echo, [new URL('http://x.y')]],
+        [echo, [{}]],
+      ]),
+      (error: unknown) => {
+        assert.ok(error instanceof AggregateError)
+        assert.equal(error.errors.length, 1)
+        assert.match(error.errors[0].message, /failed: Expected the extra arguments of the task to be data that can be/)
+        return true
+      },
+    )
+  })
+
+  for (const parallel of [0, 1]) {
+    it(`refuses an array with a hole before anything runs, parallel: ${parallel}`, async () => {
+      await using lq = queue({ parallel })
+      const counts = shared(3)
+      const tasks: TaskInput[] = [[partial(count, 0), [counts]]]
+      tasks[2] = [partial(count, 2), [counts]]
+      await assert.rejects(lq.insertAll(tasks), /^TypeError: Expected `task` to be .*, got `undefined`/)
+      assert.deepEqual([...counts], [0, 0, 0])
+    })
+
+    it(`awaits a lazy thenable inside its task, parallel: ${parallel}`, async () => {
+      await using lq = queue({ parallel, stopOnError: false })
+      const results = await collect(
+        lq.results([partial(lazily, 'context'), partial(lazily, 'throws')], { ordered: true }),
+      )
+      const [inContext, throws] = results
+      assert.ok(inContext?.ok && throws !== undefined && !throws.ok)
+      assert.equal(inContext.value, 1)
+      assert.match(throws.error.message, /failed: thrown by then/)
+    })
+  }
+
+  it('what a lazy thenable throws in a timer fails its task', async () => {
+    await using lq = queue({ parallel: 1 })
+    await assert.rejects(lq.insertAll(partial(lazily, 'timer')), /failed: thrown by a timer/)
   })
 
   it('takes exactly as many tasks as can begin, while it knows nothing of their length', async () => {

@@ -120,3 +120,33 @@ export class Adder extends RegisteredTask<{ a: number; b: number; history?: numb
   }
 }
 registerTask(Adder)
+
+class Private {
+  readonly #text = 'kept to itself'
+  get text() {
+    return this.#text
+  }
+}
+
+/** Returns what structured clone would make empty objects of; and, at last, what is empty by itself. */
+export const giveEmptied = queueable(function giveEmptied(kind: string): unknown {
+  if (kind === 'URL') return new URL('http://x.y')
+  if (kind === 'Headers') return new Headers({ a: 'b' })
+  if (kind === 'private') return new Private()
+  if (kind === 'nested') return { list: [1, { url: new URL('http://x.y') }] }
+  return [{}, [], new Map(), new Error('x')]
+})
+
+/** Returns a thenable that does its work when it is awaited, as query builders do. */
+export const lazily = queueable(function lazily(kind: string): PromiseLike<number> {
+  const then = (done: (attempt: number) => void) => {
+    if (kind === 'throws') throw new Error('thrown by then')
+    if (kind === 'context') done(context().attempt)
+    else {
+      setTimeout(() => {
+        throw new Error('thrown by a timer')
+      })
+    }
+  }
+  return { then } as PromiseLike<number>
+})
