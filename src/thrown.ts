@@ -73,6 +73,13 @@ export function errorsOf(thrown: unknown): readonly unknown[] | undefined {
   return first
 }
 
+/** An error, its cause, the cause's cause, …: each once, up to what is no error. */
+export function causeChain(thrown: unknown): readonly Error[] {
+  const chain = new Set<Error>()
+  for (let error = thrown; isError(error) && !chain.has(error); error = read(error, 'cause')) chain.add(error)
+  return [...chain]
+}
+
 /** The message of an error, or the text of anything else that was thrown. Never throws; at most 10,000 characters. */
 export function messageOf(thrown: unknown, maxLength = maxTextLength): string {
   if (!isError(thrown)) return cut(textOf(thrown), maxLength)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { runInNewContext } from 'node:vm'
 import { partial, TaskQueue } from 'ptq'
-import { faultKind } from '#ptq/backends/sqs/faults.js'
+import { faultKind, isForbidden } from '#ptq/backends/sqs/faults.js'
 import { isBackoffException } from '#ptq/poll/poll-options.js'
 import { codeOf, isAbortSignal, isError, isPromiseLike } from '#ptq/thrown.js'
 import { add } from './local/tasks.js'
@@ -50,6 +50,7 @@ describe('values of another realm', () => {
     const circle = new Error('one')
     circle.cause = new Error('two', { cause: circle })
     assert.equal(faultKind(circle), 'final')
+    assert.equal(isForbidden(circle), false)
     const refused = Object.assign(runInNewContext('new Error("x")'), { code: 'ECONNREFUSED' })
     assert.equal(faultKind(new Error('outer', { cause: refused })), 'unreachable')
   })

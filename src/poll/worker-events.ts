@@ -1,7 +1,7 @@
 /** What a worker does, step by step, for loggers and metrics. */
 import { EventEmitter } from 'node:events'
 import type { LeasedTask } from '../queue/queued-task.js'
-import { isPromiseLike, messageOf, stackOf } from '../thrown.js'
+import { isPromiseLike, nameAndMessageOf, stackOf } from '../thrown.js'
 
 /** A step of one task. */
 export interface TaskEvent {
@@ -78,5 +78,5 @@ export class WorkerEvents {
 
 function warn(name: string, error: unknown): void {
   const detail = stackOf(error)
-  process.emitWarning(`A listener for the worker's event '${name}' threw: ${messageOf(error)}`, { detail })
+  process.emitWarning(`A listener for the worker's event '${name}' threw: ${nameAndMessageOf(error)}`, { detail })
 }

@@ -3,7 +3,7 @@ import type { Backend, QueueUrl } from '../backend.js'
 import { checkNames, checkSignal } from '../check-options.js'
 import { argumentError, LeaseLostError, UnsupportedOperationError } from '../errors.js'
 import { LeaseKeeper } from '../poll/lease-keeper.js'
-import { messageOf } from '../thrown.js'
+import { nameAndMessageOf } from '../thrown.js'
 import { systemClock } from '../time/clock.js'
 import { leaseSeconds } from '../time/seconds.js'
 import { Leasing } from './leasing.js'
@@ -149,7 +149,7 @@ class Retry {
       leaseSeconds: this.#seconds,
       renew: async (tasks, seconds) => lostAmong(await this.#leasing.renew(dead, tasks, seconds)),
       onLost: task => this.#left.delete(task),
-      onFault: error => process.emitWarning(`Leases of ${dead.label} could not be renewed: ${messageOf(error)}`),
+      onFault: error => process.emitWarning(`Leases of ${dead.label} could not be renewed: ${nameAndMessageOf(error)}`),
       clock: systemClock,
     })
   }

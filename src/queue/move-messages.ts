@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Backend, Lease, Message } from '../backend.js'
 import { LeaseLostError } from '../errors.js'
 import { LeaseKeeper } from '../poll/lease-keeper.js'
-import { messageOf } from '../thrown.js'
+import { messageOf, nameAndMessageOf } from '../thrown.js'
 import { leaseSeconds } from '../time/seconds.js'
 import { Filling, fitted, type TransferPlan } from './transfer.js'
 
@@ -77,7 +77,7 @@ class Moving {
       renew: async (leases, seconds) => this.#renew(leases, seconds),
       // Its deletion will say so too.
       onLost: () => undefined,
-      onFault: error => process.emitWarning(`Leases of ${from.label} could not be renewed: ${messageOf(error)}`),
+      onFault: error => process.emitWarning(`Leases of ${from.label} could not be renewed: ${nameAndMessageOf(error)}`),
       clock: plan.clock,
     })
   }

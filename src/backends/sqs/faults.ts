@@ -1,5 +1,5 @@
 /** What went wrong with a request to SQS: whether another try may help, and one sentence for a person. */
-import { codeOf as codeOfError, errorsOf, isError, isErrorNamed, messageOf, nameOf } from '../../thrown.js'
+import { causeChain, codeOf as codeOfError, errorsOf, isError, isErrorNamed, messageOf, nameOf } from '../../thrown.js'
 import { SECRET_FILES_SHOWN } from './credentials.js'
 
 /** The queue, as messages name it. */
@@ -124,7 +124,7 @@ export function isKeyRefused(error: unknown): boolean {
 
 /** Whether SQS refused a request or an entry because the credentials lack the right to it. */
 export function isForbidden(error: unknown): boolean {
-  return error instanceof Error && (REFUSED.test(codeOf(error)) || isForbidden(error.cause))
+  return causeChain(error).some(each => REFUSED.test(codeOf(each)))
 }
 
 /** How a queue is called in messages: `sqs://jobs (us-east-1)`. */
