@@ -122,7 +122,7 @@ export class Carrying {
   async #withTasksOnTheirWay(error: unknown): Promise<unknown> {
     const count = await countTasks(this.#from, this.#run.moved).catch(() => 0)
     if (count === 0) return error
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     return new Error(
       `${reason}. ${count} tasks are on their way, in ${this.#from.layout.moved}: the next move from this queue finishes them`,
       { cause: error },
