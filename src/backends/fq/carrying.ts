@@ -11,8 +11,10 @@
  * another process that finishes what this one began. One that is only under `arriving/` was never moved: its lease in the old
  * queue runs out. What becomes of the folders of dead processes is in `carrying-runs.ts`.
  */
+
 import { randomUUID } from 'node:crypto'
 import type { Lease } from '../../backend.js'
+import { messageOf } from '../../thrown.js'
 import { arrive, countTasks, DESTINATION, endRun, fileOf, type Run, runOf } from './carrying-runs.js'
 import { isMissing } from './file-system.js'
 import { heldPath } from './held.js'
