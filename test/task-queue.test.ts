@@ -393,6 +393,23 @@ describe('a TaskQueue', () => {
     await Promise.all([tq.close(), assert.rejects(closed, /was closed/)])
   })
 
+  it('an interval above 2^31 ms is waited for, not passed over', async () => {
+    let looks = 0
+    const { tq } = await changedQueue(backend => ({
+      counts: () => {
+        looks++
+        return backend.counts()
+      },
+    }))
+    await tq.insert(numbered(1))
+    const abort = new AbortController()
+    const waiting = tq.blockUntilEmpty({ intervalSeconds: 2_592_000, signal: abort.signal })
+    for (let timer = 0; timer < 5; timer++) await new Promise(resolve => setTimeout(resolve, 2))
+    assert.equal(looks, 1)
+    abort.abort(new Error('enough'))
+    await assert.rejects(waiting, /enough/)
+  })
+
   it('gives back what it holds when it is closed, and ends who waits', async () => {
     const clock = new ManualClock()
     const tq = newQueue(clock)

@@ -1,7 +1,7 @@
 /** `ptq status --watch`: the numbers again and again, with the rate, the ETA and what the workers do. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { TaskQueue, WorkerStatus } from '../index.js'
 import { isErrorNamed } from '../thrown.js'
+import { sleep } from '../time/sleep.js'
 import { onReaderGone, printLine, shortened } from './printing.js'
 import { type Overview, type Speed, speedLine, statusLines, workerLines } from './status-lines.js'
 
@@ -35,9 +35,7 @@ export async function watch(
       if (show === undefined) for (const line of [...lines, '']) await printLine(line)
       else show.draw(lines)
     }
-    await sleep(intervalSeconds * 1000, undefined, { signal: end }).catch((error: unknown) => {
-      if (!end.aborted) throw error
-    })
+    await sleep(intervalSeconds * 1000, end)
   }
 }
 

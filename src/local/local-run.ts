@@ -12,6 +12,7 @@ import type { Gate } from '../threads/gate.js'
 import { ThreadRun } from '../threads/run-on-threads.js'
 import { warnOfStray } from '../threads/stray.js'
 import { messageOf } from '../thrown.js'
+import { onAbort } from '../time/on-abort.js'
 import { HereRun } from './run-here.js'
 import type { Run, RunListener } from './run-options.js'
 
@@ -112,13 +113,11 @@ export function startLocalRun(
     run.stop()
   }
   const interrupt = onStopSignals({ signals: ['SIGINT'], stop: stopFor })
-  const onAbort = () => stopFor(signal?.reason)
-  if (signal?.aborted) onAbort()
-  else signal?.addEventListener('abort', onAbort, { once: true })
+  const stopListening = onAbort(signal, () => stopFor(signal?.reason))
   const finished = run.done
     .finally(() => {
       interrupt.dispose()
-      signal?.removeEventListener('abort', onAbort)
+      stopListening()
       bar.stop()
     })
     .then(() => {

@@ -151,7 +151,7 @@ export class Intake implements LeaseSourceOwner {
   get #over(): boolean {
     const { untilMs } = this.#parts.settings
     if (this.#stopped) return true
-    return untilMs !== undefined && this.#parts.clock.nowMs() + this.#record.longestSeconds * 1000 >= untilMs
+    return untilMs !== undefined && this.#parts.clock.dateMs() + this.#record.longestSeconds * 1000 >= untilMs
   }
 
   async #pauseIfAsked(): Promise<void> {

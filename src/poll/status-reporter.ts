@@ -29,7 +29,7 @@ export class StatusReporter {
   readonly #progress = new Map<Call, Progress>()
   #timer: NodeJS.Timeout | undefined
   #writing: Promise<void> | undefined
-  #last = { atMs: Date.now(), executed: 0 }
+  #last = { atMs: performance.now(), executed: 0 }
 
   constructor(backend: Backend, threads: number, record: WorkRecord) {
     this.#backend = backend
@@ -81,7 +81,7 @@ export class StatusReporter {
 
   #status(run: Pick<Run, 'running'>): WorkerStatus {
     const { executed, failed } = this.#record
-    const nowMs = Date.now()
+    const nowMs = performance.now()
     const tasksPerSecond = ((executed - this.#last.executed) * 1000) / Math.max(1, nowMs - this.#last.atMs)
     this.#last = { atMs: nowMs, executed }
     const running = run.running(shownTasks).map(({ call, startedAtMs }) => ({
@@ -96,7 +96,7 @@ export class StatusReporter {
       pid: process.pid,
       threads: this.#threads,
       startedAtMs: this.#startedAtMs,
-      writtenAtMs: nowMs,
+      writtenAtMs: Date.now(),
       executed,
       failed,
       tasksPerSecond,

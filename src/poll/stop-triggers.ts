@@ -1,5 +1,6 @@
 /** What ends a worker from outside: signals of the system, an AbortSignal, the close of the queue, a moment in time. */
 import { onStopSignals } from '../stop-signals.js'
+import { onAbort } from '../time/on-abort.js'
 import type { WorkerParts } from './worker-parts.js'
 
 /** What to do when one of them comes. */
@@ -16,16 +17,13 @@ export function onStopTriggers(parts: WorkerParts, owner: StopTriggersOwner): { 
   const { signal, untilMs } = settings
   const stop = () => owner.stop()
   const signals = onStopSignals({ signals: ['SIGINT', 'SIGTERM'], stop, leave: () => owner.leave() })
-  for (const abort of [signal, closing]) {
-    if (abort?.aborted) stop()
-    else abort?.addEventListener('abort', stop, { once: true })
-  }
-  const cancelAlarm = untilMs === undefined ? undefined : clock.setAlarm(Math.max(0, untilMs - clock.nowMs()), stop)
+  const aborts = [signal, closing].map(abort => onAbort(abort, stop))
+  const cancelAlarm = untilMs === undefined ? undefined : clock.setDateAlarm(untilMs, stop)
   return {
     dispose: () => {
       cancelAlarm?.()
       signals.dispose()
-      for (const abort of [signal, closing]) abort?.removeEventListener('abort', stop)
+      for (const stopListening of aborts) stopListening()
     },
   }
 }

@@ -1,7 +1,7 @@
 /** What a worker works with. Types only. */
 import type { Backend } from '../backend.js'
 import type { Leasing } from '../queue/leasing.js'
-import type { Clock } from '../time/clock.js'
+import type { DatedClock } from '../time/clock.js'
 import type { PollSettings } from './poll-options.js'
 import type { WorkerEvents } from './worker-events.js'
 
@@ -18,7 +18,7 @@ export interface WorkerParts {
   readonly settings: PollSettings
   /** Resolves with `undefined` where the queue has no place for dead letters. */
   readonly openDeadLetters: () => Promise<DeadLetters | undefined>
-  readonly clock: Clock
+  readonly clock: DatedClock
   /** Uniform in [0, 1). */
   readonly random: () => number
   /** Aborted when the queue is closed. */

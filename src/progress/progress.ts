@@ -29,9 +29,9 @@ export function startProgress(options: { label: string; total: number | undefine
   // Loaded here, so that a run without a terminal never does; `require`, so that the first task finds the bar ready.
   const { Format, SingleBar } = createRequire(import.meta.url)('cli-progress') as typeof import('cli-progress')
 
-  const startMs = Date.now()
+  const startMs = performance.now()
   const format = (barOptions: Options, params: Params): string => {
-    const seconds = (Date.now() - startMs) / 1000
+    const seconds = (performance.now() - startMs) / 1000
     const rate = seconds > 0 ? params.value / seconds : 0
     const speed = `${rate >= 10 ? Math.round(rate) : rate.toFixed(1)}/s`
     // Whole seconds: the library rounds only those above 10.
@@ -52,7 +52,7 @@ export function startProgress(options: { label: string; total: number | undefine
   return {
     add(n) {
       done += n
-      const nowMs = Date.now()
+      const nowMs = performance.now()
       if (nowMs - drawnMs < REDRAW_MS) return
       drawnMs = nowMs
       bar.update(done)

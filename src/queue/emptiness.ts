@@ -1,7 +1,7 @@
 /** When a queue counts as empty. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Backend } from '../backend.js'
 import { UnsupportedOperationError } from '../errors.js'
+import { sleep } from '../time/sleep.js'
 
 /**
  * Whether the queue holds no message in whatever state. An approximate zero is looked at again as often, and over as
@@ -31,10 +31,6 @@ export async function untilEmpty(backend: Backend, intervalSeconds: number, sign
 }
 
 async function pause(seconds: number, signal: AbortSignal): Promise<void> {
-  try {
-    await sleep(seconds * 1000, undefined, { signal })
-  } catch (error) {
-    // The timer's AbortError says less than whoever aborted.
-    throw signal.aborted ? signal.reason : error
-  }
+  await sleep(seconds * 1000, signal)
+  signal.throwIfAborted()
 }

@@ -7,6 +7,7 @@ import { type Progress, startProgress } from '../progress/progress.js'
 import { type BareTask, type TaskInput, taskText } from '../tasks/task.js'
 import type { TaskSource } from '../tasks/task-source.js'
 import { messageOf } from '../thrown.js'
+import { onAbort } from '../time/on-abort.js'
 import { messageWriter } from './message.js'
 import { QueuedTask } from './queued-task.js'
 
@@ -98,13 +99,12 @@ class Insertion<T> {
   }
 
   async run(): Promise<void> {
-    const closed = () => this.#fail(this.#plan.signal.reason)
-    this.#plan.signal.addEventListener('abort', closed)
+    const stopListening = onAbort(this.#plan.signal, () => this.#fail(this.#plan.signal.reason))
     try {
       while (!this.#source.ended) await this.#step()
       if (this.#batch.length > 0) await this.#send()
     } finally {
-      this.#plan.signal.removeEventListener('abort', closed)
+      stopListening()
       while (this.#underWay > 0) await this.#end()
       this.#progress.stop()
     }

@@ -5,6 +5,7 @@
 import type { Backend, BatchFailure, Failure, Lease } from '../backend.js'
 import { argumentError, LeaseLostError } from '../errors.js'
 import { messageOf, toError } from '../thrown.js'
+import { elapsedMs } from '../time/clock.js'
 import { delaySeconds } from '../time/seconds.js'
 import { warnNoTask } from './no-task.js'
 import { LeasedTask, leaseOf } from './queued-task.js'
@@ -26,7 +27,7 @@ export interface LeasePlan {
 export class Leasing {
   /** How many batches of one verb may be under way at once. */
   readonly #concurrency: number
-  /** Those to give back at the end, with the moment by our own clock when they run out, in ms since 1970. */
+  /** Those to give back at the end, with the moment when they run out, by `elapsedMs`. */
   readonly #held = new Map<LeasedTask, number>()
   /**
    * Renewals under way, and what waits for them. Until one has ended nobody knows the handle by which its task can be
@@ -70,7 +71,7 @@ export class Leasing {
       // Whoever found messages that are no tasks has waited already.
       const waitSeconds = refused.size === 0 ? plan.waitSeconds : 0
       const leases = await backend.lease({ ...plan, waitSeconds })
-      const endMs = Date.now() + plan.seconds * 1000
+      const endMs = elapsedMs() + plan.seconds * 1000
       const tasks: LeasedTask[] = []
       let moved = false
       for (const lease of leases) {
@@ -92,7 +93,7 @@ export class Leasing {
     const failed = await this.#inTurn(tasks, () =>
       this.#change(backend, tasks, leases => backend.renew(leases, seconds)),
     )
-    const endMs = Date.now() + seconds * 1000
+    const endMs = elapsedMs() + seconds * 1000
     for (const task of tasks) {
       const error = failed.get(task)
       if (error === undefined) this.#held.set(task, endMs)
@@ -152,7 +153,7 @@ export class Leasing {
 
   /** Whoever lets leases run out instead of giving them back must not fill our memory. */
   #sweep(): void {
-    const nowMs = Date.now()
+    const nowMs = elapsedMs()
     for (const [task, endMs] of this.#held) if (endMs < nowMs) this.#held.delete(task)
     this.#sweepAt = Math.max(minSweep, this.#held.size * 2)
   }

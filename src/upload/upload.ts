@@ -5,6 +5,7 @@
 import type { Backend } from '../backend.js'
 import { type Progress, startProgress } from '../progress/progress.js'
 import type { TaskSource } from '../tasks/task-source.js'
+import { onAbort } from '../time/on-abort.js'
 import type { UploadState, Uploads } from '../uploads.js'
 import { withFate } from './fates.js'
 import { journalOf } from './journal.js'
@@ -119,15 +120,13 @@ class Upload {
 
   async run(): Promise<void> {
     const { signal } = this.#plan
-    const closed = () => this.#end(signal.reason)
-    if (signal.aborted) closed()
-    else signal.addEventListener('abort', closed)
+    const stopListening = onAbort(signal, () => this.#end(signal.reason))
     const look = setInterval(() => this.#show(), lookMs)
     try {
       await Promise.all(Array.from({ length: this.#lanes }, () => this.#lane()))
     } finally {
       clearInterval(look)
-      signal.removeEventListener('abort', closed)
+      stopListening()
       this.#runner.end()
       await this.#source.stop()
       this.#show()

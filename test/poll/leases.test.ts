@@ -248,6 +248,24 @@ describe('the keeper of leases', () => {
     assert.equal(calls.length, 2)
   })
 
+  for (const [what, seconds] of [
+    ['back', -60],
+    ['forward', 86_400],
+  ] as const) {
+    it(`keeps to its times where the wall clock is set ${what}`, async () => {
+      const { clock, keeper, calls, pass } = newKeeper(100)
+      keeper.keep('a')
+      await pass(10)
+      clock.setDate(seconds)
+      await pass(91)
+      assert.deepEqual(
+        calls.map(({ atMs }) => atMs),
+        [50_000, 100_000],
+      )
+      keeper.close()
+    })
+  }
+
   it('tells what was lost, once, and keeps it no more', async () => {
     const { keeper, calls, lost, pass, setAnswer } = newKeeper(10)
     setAnswer(async () => new Map([['a', new Error('gone')]]))

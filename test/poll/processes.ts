@@ -2,7 +2,9 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import type { PollOptions, WorkerEventMap } from 'ptq'
+import type { ClockShift } from '../time/shifted-clock.js'
 
 /** What a worker process sends. */
 export type WorkerWord = { readonly ran: number } | { readonly name: WordName; readonly id: string }
@@ -16,10 +18,17 @@ export class WorkerProcess {
   readonly end: Promise<number | NodeJS.Signals | null>
   readonly #child: ChildProcess
 
-  constructor(url: string, options: PollOptions = {}, names: readonly (keyof WorkerEventMap)[] = []) {
+  /** @param moduleFirst a file that is imported before all others */
+  constructor(
+    url: string,
+    options: PollOptions = {},
+    names: readonly (keyof WorkerEventMap)[] = [],
+    moduleFirst?: string,
+  ) {
     const args = [url, JSON.stringify(options), JSON.stringify(names)]
     this.#child = fork(join(import.meta.dirname, 'worker-process.js'), args, {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      ...(moduleFirst !== undefined && { execArgv: ['--import', pathToFileURL(moduleFirst).href] }),
     })
     this.#child.on('message', (word: WorkerWord) => this.words.push(word))
     this.end = once(this.#child, 'close').then(([code, signal]) => code ?? signal)
@@ -27,6 +36,21 @@ export class WorkerProcess {
 
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal)
+  }
+
+  /** Sets its wall clock, or lets its machine sleep; it has to have `shifted-clock.ts`. */
+  shiftClocks(shift: ClockShift): void {
+    this.#child.send(shift)
+  }
+
+  /** How often it said so by now. */
+  count(name: WordName): number {
+    return this.words.filter(word => 'name' in word && word.name === name).length
+  }
+
+  /** Resolves when it has said so `times`. */
+  async heardTimes(name: WordName, times: number): Promise<void> {
+    while (this.count(name) < times) await once(this.#child, 'message')
   }
 
   /** Resolves when it said so. */

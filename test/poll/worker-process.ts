@@ -16,7 +16,8 @@ const tell = (signal: NodeJS.Signals) =>
   setImmediate(() => say({ name: signal === 'SIGINT' ? 'SIGINT' : 'SIGTERM', id: '' }))
 process.on('SIGINT', tell).on('SIGTERM', tell)
 try {
-  say({ ran: await tq.poll(JSON.parse(options)) })
+  const { until, ...others } = JSON.parse(options)
+  say({ ran: await tq.poll({ ...others, ...(until !== undefined && { until: new Date(until) }) }) })
 } finally {
   await tq.close()
   process.off('SIGINT', tell).off('SIGTERM', tell)

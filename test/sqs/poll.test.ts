@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
 import { CreateQueueCommand, SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { partial, TaskQueue } from 'ptq'
+import { shiftClocks } from '../time/shifted-clock.js'
 import { FaultProxy } from './fault-proxy.js'
 import { fail, knock, note } from './poll-tasks.js'
 import { ACCESS, newTaskQueue } from './queue.js'
@@ -40,6 +41,20 @@ describe('a worker on SQS', () => {
 
   // A failed attempt waits for a second: the least that SQS knows.
   const SOON = { minBackoffWindow: 0.01, maxBackoffWindow: 0.01 }
+
+  test('a task whose lease ended while the machine slept is lost, and runs again', async () => {
+    const tq = newQueue()
+    await tq.insert(partial(note, 1, '/dev/null'))
+    const seen: string[] = []
+    tq.events.on('succeeded', () => seen.push('succeeded')).on('lost', ({ error }) => seen.push((error as Error).name))
+    let sleptOnce = false
+    tq.events.on('deleting', () => {
+      if (!sleptOnce) shiftClocks({ clockShift: 'sleep', seconds: 130 })
+      sleptOnce = true
+    })
+    assert.equal(await tq.poll({ ...SOON, parallel: 0, leaseSeconds: 120, untilEmpty: true }), 1)
+    assert.deepEqual(seen, ['LeaseLostError', 'succeeded'])
+  })
 
   describe('a task that fails too often moves to the dead letters with its reason', () => {
     test('on SQS', async () => {

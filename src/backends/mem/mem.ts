@@ -20,6 +20,7 @@ import type {
 } from '../../backend.js'
 import { argumentError, LeaseLostError } from '../../errors.js'
 import { type Clock, systemClock } from '../../time/clock.js'
+import { onAbort } from '../../time/on-abort.js'
 import { MemUploads } from './mem-uploads.js'
 
 /** Options of `mem://` queues. */
@@ -332,12 +333,12 @@ class MemQueue implements Backend {
       const done = () => {
         cancelAlarm()
         this.#wakers.delete(done)
-        signal?.removeEventListener('abort', done)
+        stopListening()
         resolve()
       }
       const cancelAlarm = this.clock.setAlarm(ms, done)
       this.#wakers.add(done)
-      signal?.addEventListener('abort', done, { once: true })
+      const stopListening = onAbort(signal, () => void Promise.resolve().then(done))
     })
   }
 }

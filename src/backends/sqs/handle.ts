@@ -8,7 +8,7 @@ export const MAX_LEASE_SECONDS = 43_200
 /** What a lease is found by. */
 export interface SqsHandle {
   readonly receiptHandle: string
-  /** When the lease ends, by `performance.now()`; `-Infinity` once it was given back or deleted. */
+  /** When the lease ends, by `elapsedMs` (the machine's sleep counts); `-Infinity` once it was given back or deleted. */
   endsAtMs: number
   /** SQS renews a lease up to this moment. */
   readonly lastEndMs: number

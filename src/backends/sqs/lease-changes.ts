@@ -1,6 +1,7 @@
 /** Changing the visibility of leased messages, and deleting them, in batches of 10. */
 import type { BatchFailure, Lease } from '../../backend.js'
 import { LeaseLostError, MessageRefusedError } from '../../errors.js'
+import { elapsedMs } from '../../time/clock.js'
 import { BATCH_ENTRIES, type BatchReply, ENTRY_IDS, sendBatch } from './batch.js'
 import { addressOf } from './faults.js'
 import { checkLeaseSeconds, type SqsHandle } from './handle.js'
@@ -66,7 +67,7 @@ function entryOf({ Id, handle }: Entry): HandleEntry {
 
 function visibility({ connection, url }: OpenQueue, seconds: number): SendChange {
   return held => {
-    const nowMs = performance.now()
+    const nowMs = elapsedMs()
     const Entries = held.map(entry => {
       // SQS refuses more than what is left of the 12 hours.
       const leftSeconds = Math.max(0, Math.floor((entry.handle.lastEndMs - nowMs) / 1000) - 1)
@@ -82,7 +83,7 @@ export function splitHeld(
   leases: readonly Lease[],
   { doing, isLate = false }: { doing: string; isLate?: boolean },
 ): { held: Held[]; lost: BatchFailure[] } {
-  const nowMs = performance.now()
+  const nowMs = elapsedMs()
   const held: Held[] = []
   const lost: BatchFailure[] = []
   for (const [index, lease] of leases.entries()) {
@@ -109,7 +110,7 @@ async function changeLeases(
     const entries = batch.map((one, place) => ({ ...one, Id: ENTRY_IDS[place] }))
     const sendAndNote = async (pending: readonly Entry[]): Promise<BatchReply> => {
       // Before the request, so that our end is never later than that of SQS.
-      const sentAtMs = performance.now()
+      const sentAtMs = elapsedMs()
       const reply = await send(pending)
       for (const { Id } of reply.Successful ?? []) {
         const changed = batch[Number(Id)]?.handle
@@ -123,14 +124,14 @@ async function changeLeases(
     }
     const lastEndMs = batch.reduce((latest, { handle }) => Math.max(latest, handle.endsAtMs), 0)
     // Once the leases are over there is nothing left to change.
-    const leftSeconds = (lastEndMs - performance.now()) / 1000
+    const leftSeconds = (lastEndMs - elapsedMs()) / 1000
     const patience = new Patience(queue.connection, Math.min(queue.retrySeconds, leftSeconds))
     const outcome = await sendBatch(entries, sendAndNote, { patience, doing, queue: queue.address })
     for (const [place, { error, fault }] of outcome.failures) {
       const failed = batch[Number(place)]
       if (failed === undefined) continue
       const { index, lease, handle } = failed
-      if (fault === 'lease-lost' || (handle.endsAtMs <= performance.now() && !change.isLate)) {
+      if (fault === 'lease-lost' || (handle.endsAtMs <= elapsedMs() && !change.isLate)) {
         handle.endsAtMs = Number.NEGATIVE_INFINITY
         failures.push({ index, error: leaseLost(queue, lease, doing, error) })
       } else {

@@ -11,6 +11,7 @@ import type { Lease } from '../../backend.js'
 import { argumentError } from '../../errors.js'
 import { messageId } from '../../queue/message.js'
 import { isErrorNamed } from '../../thrown.js'
+import { elapsedMs } from '../../time/clock.js'
 import { type Carried, readCarried } from './carried.js'
 import { requestError } from './faults.js'
 import { checkLeaseSeconds, MAX_LEASE_SECONDS, type SqsHandle } from './handle.js'
@@ -124,7 +125,7 @@ async function receive(queue: OpenQueue, options: LeaseOptions, size: number, po
   const client = connection.receiving()
   let sentAtMs = 0
   const send = () => {
-    sentAtMs = performance.now()
+    sentAtMs = elapsedMs()
     const command = new connection.sdk.ReceiveMessageCommand(request)
     return signal === undefined ? client.send(command) : client.send(command, { abortSignal: signal })
   }
@@ -158,7 +159,7 @@ async function receive(queue: OpenQueue, options: LeaseOptions, size: number, po
 function handedOutAtMs(sentAtMs: number, seconds: number, pollSeconds: number): number {
   if (pollSeconds === 0) return sentAtMs
   const travelMs = Math.min(LONGEST_TRAVEL_MS, (seconds * 1000) / 4)
-  return Math.max(sentAtMs, performance.now() - travelMs)
+  return Math.max(sentAtMs, elapsedMs() - travelMs)
 }
 
 interface Received {

@@ -6,6 +6,7 @@
  */
 import type { BatchFailure, Failure, Lease } from '../../backend.js'
 import { argumentError, MessageRefusedError } from '../../errors.js'
+import { elapsedMs } from '../../time/clock.js'
 import { type Carried, withCarried } from './carried.js'
 import { addressOf, isForbidden } from './faults.js'
 import { MAX_DELAY_SECONDS, type SqsMessage, storeMessages } from './insert.js'
@@ -95,7 +96,7 @@ async function storeOnce(
   })
   const latestEndMs = held.reduce((latest, { handle }) => Math.max(latest, handle.endsAtMs), 0)
   // Past its end a lease is another's, who may finish the task: it must not be stored again then.
-  const leftSeconds = (latestEndMs - performance.now()) / 1000
+  const leftSeconds = (latestEndMs - elapsedMs()) / 1000
   const patience = new Patience(queue.connection, Math.min(queue.retrySeconds, leftSeconds))
   const sent = { delaySeconds: queue.fifo ? 0 : delaySeconds, patience, doing: 'release' }
   const reply = await storeMessages(queue, messages, sent)

@@ -1,0 +1,41 @@
+/**
+ * Listening to an AbortSignal that a caller gave: one listener a signal, however many runs share it, since Node takes
+ * more than ten for a leak and warns.
+ */
+
+const listenersOf = new WeakMap<AbortSignal, Set<() => void>>()
+
+/**
+ * Calls `listener` once, when `signal` is aborted; at once where it is aborted already.
+ *
+ * @param listener must not throw
+ * @returns ends the listening
+ */
+export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
+  if (signal === undefined) return () => undefined
+  if (signal.aborted) {
+    listener()
+    return () => undefined
+  }
+  // A function of its own: the same listener may be passed twice.
+  const call = () => listener()
+  let listeners = listenersOf.get(signal)
+  if (listeners === undefined) {
+    listeners = new Set()
+    listenersOf.set(signal, listeners)
+  }
+  listeners.add(call)
+  if (listeners.size === 1) signal.addEventListener('abort', callAll)
+  return () => {
+    if (!listeners.delete(call) || listeners.size > 0) return
+    signal.removeEventListener('abort', callAll)
+  }
+}
+
+function callAll(event: Event): void {
+  const signal = event.target as AbortSignal
+  signal.removeEventListener('abort', callAll)
+  const listeners = listenersOf.get(signal)
+  listenersOf.delete(signal)
+  for (const call of [...(listeners ?? [])]) if (listeners?.delete(call)) call()
+}
