@@ -3,12 +3,10 @@ import { randomUUID } from 'node:crypto'
 import {
   closeSync,
   constants,
-  type Dir,
   existsSync,
   fstatSync,
   lstatSync,
   mkdirSync,
-  opendirSync,
   openSync,
   promises,
   readFileSync,
@@ -29,11 +27,8 @@ import {
   isStaleHandle,
   type WriteFlag,
 } from './file-system.js'
+import { isUntyped, isUntypedLater, openEntries, openEntriesSync, openWhole } from './folder-names.js'
 import { pause } from './pause.js'
-
-// Names per system call and per slice: 1,024 take about 0.6 ms of the event loop on a local disk. Node reads with a
-// larger buffer no faster, and from 32,768 on far slower.
-const NAMES_A_READ = 1024
 
 // Linux: a file without a name, which no listing ever shows and which leaves the folder's own times alone. Node doesn't
 // export the constant; O_DIRECTORY, which is part of it, differs between architectures.
@@ -205,22 +200,7 @@ const blocking: FileCalls = {
       unlessThere(error)
     }
   },
-  openFolder(path) {
-    const folder = look(() => opendirSync(path, { bufferSize: NAMES_A_READ }))
-    return (
-      folder && {
-        read() {
-          const names: string[] = []
-          for (let entry = folder.readSync(); entry; entry = folder.readSync()) {
-            names.push(entry.name)
-            if (names.length === NAMES_A_READ) break
-          }
-          return names
-        },
-        close: () => folder.closeSync(),
-      }
-    )
-  },
+  openFolder: path => (isUntyped(path) ? pooled.openFolder(path) : look(() => openEntriesSync(path))),
   removeFolder: path => rmdirSync(path),
   clockMs(folder) {
     const modified = (path: string, flags: string | number) => {
@@ -245,15 +225,6 @@ const blocking: FileCalls = {
   },
 }
 
-async function namesOf(folder: Dir): Promise<string[]> {
-  const names: string[] = []
-  for (let entry = await folder.read(); entry; entry = await folder.read()) {
-    names.push(entry.name)
-    if (names.length === NAMES_A_READ) break
-  }
-  return names
-}
-
 const pooled: FileCalls = {
   rename: renamePooled,
   unlink: async path => (await lookLater(() => removed(path))) ?? false,
@@ -265,10 +236,7 @@ const pooled: FileCalls = {
   write: (path, text, flag) => promises.writeFile(path, text, WRITING[flag]),
   stat: (path, how) => lookLater(() => promises.stat(path).then(facts), how),
   makeFolder: path => promises.mkdir(path).catch(unlessThere),
-  async openFolder(path) {
-    const folder = await lookLater(() => promises.opendir(path, { bufferSize: NAMES_A_READ }))
-    return folder && { read: () => namesOf(folder), close: () => folder.close() }
-  },
+  openFolder: path => lookLater(async () => ((await isUntypedLater(path)) ? openWhole(path) : openEntries(path))),
   removeFolder: path => promises.rmdir(path),
   async clockMs(folder) {
     const modified = async (path: string, flags: string | number) => {

@@ -1,0 +1,160 @@
+/**
+ * Reading the names in a folder through Node, as a stream.
+ *
+ * Node's `Dir` wants the type of each entry. Where the filesystem tells none (NFS without READDIRPLUS, SSHFS, XFS with ftype=0, ext4
+ * without `filetype`), it calls `lstatSync` for each entry by itself, blocking also in `dir.read()`, and throws where the entry
+ * is gone, together with the rest of what it had read. So there the names are read by `readdir`, which asks for no types. That
+ * one reads the whole folder before it gives the first name, and takes about 200 bytes of memory a name.
+ */
+import { type Dir, Dirent, opendirSync, promises, statSync } from 'node:fs'
+import { type Awaitable, after, rescue } from './awaitable.js'
+import { errorCode, type FolderStream } from './file-system.js'
+
+// Names a slice, and a call of a blocking stream: 1,024 take about 0.6 ms of the event loop on a local disk. Node reads with a
+// larger buffer no faster, and from 32,768 on far slower.
+const NAMES_A_SLICE = 1024
+
+// Names a call in the pool. So many `lstat`s block the event loop at most, once for each filesystem that tells no types.
+const NAMES_A_POOLED_CALL = 128
+
+// Some filesystems stop telling types within a folder: NFS after its first replies, which have tens of names. So many names are
+// remembered, and not given a second time then. A filesystem that told more types goes on telling them.
+const REMEMBERED = 2 ** 14
+
+/** Filesystems that told no types, by their device numbers. */
+const untypedDevices = new Set<number>()
+
+/** What is used of Node's `Dir`. */
+type Entries = Pick<Dir, 'close' | 'closeSync' | 'read' | 'readSync'>
+
+/** How an open folder is read: its next names, or `undefined` where the filesystem did not tell the type of one. */
+interface Source {
+  slice(): Awaitable<readonly string[] | undefined>
+  close(): Awaitable<void>
+}
+
+/** Whether the folder is on a filesystem that was seen to tell no types; `openWhole` reads it. Asks the disk only where there is one. */
+export function isUntyped(path: string): boolean {
+  const dev = untypedDevices.size > 0 ? statSync(path, { throwIfNoEntry: false })?.dev : undefined
+  return dev !== undefined && untypedDevices.has(dev)
+}
+
+/** As {@link isUntyped}, in the pool. */
+export async function isUntypedLater(path: string): Promise<boolean> {
+  return untypedDevices.size > 0 && untypedDevices.has((await promises.stat(path)).dev)
+}
+
+/** Opens a folder for blocking calls, for as long as the filesystem tells types. */
+export function openEntriesSync(path: string, open: (path: string) => Entries = openDirSync): FolderStream {
+  const entries = open(path)
+  return new FolderNames(path, { slice: () => sliceSync(entries), close: () => entries.closeSync() })
+}
+
+/** Opens a folder for calls in the pool. */
+export async function openEntries(
+  path: string,
+  open: (path: string) => Promise<Entries> = openDir,
+): Promise<FolderStream> {
+  const entries = await open(path)
+  return new FolderNames(path, { slice: () => slicePooled(entries), close: () => entries.close() })
+}
+
+/** Reads all names of a folder but those that were `given` before, in the pool, and gives them in slices. */
+export async function openWhole(path: string, given: ReadonlySet<string> = new Set()): Promise<FolderStream> {
+  const all = await promises.readdir(path)
+  const names = given.size === 0 ? all : all.filter(name => !given.has(name))
+  // Node gives them in alphabetical order. Each reading begins elsewhere, or workers that end soon would always serve the same tasks.
+  const start = Math.floor(Math.random() * names.length)
+  const parts = [names.splice(start), names]
+  return {
+    read: () => {
+      if (parts[0]?.length === 0) parts.shift()
+      return parts[0]?.splice(-NAMES_A_SLICE) ?? []
+    },
+    close: () => {
+      parts.length = 0
+    },
+  }
+}
+
+class FolderNames implements FolderStream {
+  readonly #path: string
+  readonly #source: Source
+  #given: string[] = []
+  #whole: FolderStream | undefined
+
+  constructor(path: string, source: Source) {
+    this.#path = path
+    this.#source = source
+  }
+
+  read(): Awaitable<readonly string[]> {
+    if (this.#whole !== undefined) return this.#whole.read()
+    const slice = rescue(
+      () => this.#source.slice(),
+      error => {
+        if (failedToAsk(error)) return undefined
+        throw error
+      },
+    )
+    return after(slice, names => (names === undefined ? this.#readWhole() : this.#give(names)))
+  }
+
+  close(): Awaitable<void> {
+    return this.#source.close()
+  }
+
+  #give(names: readonly string[]): readonly string[] {
+    if (this.#given.length < REMEMBERED) this.#given.push(...names)
+    return names
+  }
+
+  async #readWhole(): Promise<readonly string[]> {
+    try {
+      untypedDevices.add((await promises.stat(this.#path)).dev)
+      this.#whole = await openWhole(this.#path, new Set(this.#given))
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error
+      // The folder itself was removed.
+      return []
+    }
+    this.#given = []
+    return this.#whole.read()
+  }
+}
+
+function openDirSync(path: string): Dir {
+  return opendirSync(path, { bufferSize: NAMES_A_SLICE })
+}
+
+function openDir(path: string): Promise<Dir> {
+  return promises.opendir(path, { bufferSize: NAMES_A_POOLED_CALL })
+}
+
+/** Whether Node had to ask for the type of this entry: those are of a class of their own. */
+function wasAskedFor(entry: Dirent): boolean {
+  return Object.getPrototypeOf(entry) !== Dirent.prototype
+}
+
+/** Whether Node failed to ask for a type: the entry is gone, or nothing in this folder may be looked at. */
+function failedToAsk(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && error.syscall === 'lstat'
+}
+
+function sliceSync(entries: Entries): string[] | undefined {
+  const names: string[] = []
+  for (let entry = entries.readSync(); entry; entry = entries.readSync()) {
+    if (wasAskedFor(entry)) return undefined
+    if (names.push(entry.name) === NAMES_A_SLICE) break
+  }
+  return names
+}
+
+async function slicePooled(entries: Entries): Promise<string[] | undefined> {
+  const names: string[] = []
+  for (let entry = await entries.read(); entry; entry = await entries.read()) {
+    if (wasAskedFor(entry)) return undefined
+    if (names.push(entry.name) === NAMES_A_SLICE) break
+  }
+  return names
+}
