@@ -72,10 +72,36 @@ export function queueUrl(text: string): string {
   return /^(?:\.{0,2}[/\\]|\.{1,2}$|~(?:[/\\]|$)|[a-z]:[/\\])/i.test(text) ? text : `./${text}`
 }
 
-function backendOptions(args: QueueArguments): TaskQueueOptions {
+/** Flags that only one kind of queue reads. */
+const flagsOf = { sqs: ['region', 'endpoint', 'create-if-missing'], fq: ['durable'] } as const
+
+/** `undefined`: of a registered kind, which may read any flag. */
+function kindOf(url: string): keyof typeof flagsOf | undefined {
+  if (/^(?:sqs|https?):\/\//i.test(url)) return 'sqs'
+  return /^(?!fq:)[a-z][a-z0-9+.-]*:\/\//i.test(url) ? undefined : 'fq'
+}
+
+/** @throws UsageError for a flag that none of the queues reads */
+export function requireFittingFlags(urls: readonly string[], args: QueueArguments): void {
+  const kinds = urls.map(kindOf)
+  if (kinds.includes(undefined)) return
+  for (const [kind, flags] of Object.entries(flagsOf)) {
+    const given = flags.find(flag => args[flag] !== undefined)
+    if (given !== undefined && !kinds.includes(kind as keyof typeof flagsOf)) {
+      throw new UsageError(`Expected --${given} with a queue of ${kind}:// only, got ${urls.join(' and ')}`)
+    }
+  }
+}
+
+function backendOptions(url: string, args: QueueArguments): TaskQueueOptions {
   const { region, endpoint, 'create-if-missing': createIfMissing, concurrency, durable } = args
-  const given = Object.entries({ region, endpoint, createIfMissing, concurrency, durable })
-  return Object.fromEntries(given.filter(([, value]) => value !== undefined))
+  const kind = kindOf(url)
+  const given = {
+    concurrency,
+    ...(kind !== 'fq' && { region, endpoint, createIfMissing }),
+    ...(kind !== 'sqs' && { durable }),
+  }
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }
 
 /** Opens a queue for `work`, with the modules of `--load` imported; closes it in any case. */
@@ -85,9 +111,19 @@ export async function withQueue<R>(
   work: (queue: TaskQueue) => Promise<R>,
 ): Promise<R> {
   const url = queueUrl(text)
+  requireFittingFlags([url], args)
+  return withOpenQueue(url, args, work)
+}
+
+/** {@link withQueue}, without the check that the flags fit. */
+export async function withOpenQueue<R>(
+  url: string,
+  args: QueueArguments,
+  work: (queue: TaskQueue) => Promise<R>,
+): Promise<R> {
   const { TaskQueue } = await import('../index.js')
   if (args.load !== undefined) await (await import('./load.js')).loadModules(args.load)
-  const queue = new TaskQueue(url, backendOptions(args))
+  const queue = new TaskQueue(url, backendOptions(url, args))
   try {
     return await work(queue)
   } finally {

@@ -1,5 +1,6 @@
 /** What the parser refuses, in one sentence that says what to type instead. */
 import yargs, { type CommandModule } from 'yargs'
+import { nearest } from '../nearest.js'
 import { UsageError } from './usage-error.js'
 
 /** The part of yargs that tells an instance's options, which its types leave out. */
@@ -8,9 +9,6 @@ interface OptionKeys {
 }
 
 type Command = Pick<CommandModule, 'command' | 'builder'>
-
-/** Two edits at most, and fewer than half of the letters. */
-const maxEdits = 2
 
 /** The error for what the parser says of `args`, the arguments as they were typed. */
 export function refusal(
@@ -90,32 +88,6 @@ function dashed(name: string): string {
 
 /** e.g. `. Did you mean --limit?`; nothing where no name is near. */
 function meant(typed: string, names: readonly string[]): string {
-  let best: string | undefined
-  let least = Math.min(maxEdits, Math.floor((typed.replace(/^-+/, '').length - 1) / 2)) + 1
-  for (const name of names) {
-    const edits = editsBetween(typed, name)
-    if (edits < least) {
-      least = edits
-      best = name
-    }
-  }
-  return best === undefined ? '' : `. Did you mean ${best}?`
-}
-
-/** Insertions, deletions, substitutions and exchanges of neighbours (optimal string alignment). */
-function editsBetween(a: string, b: string): number {
-  let [before, above]: number[][] = [[], Array.from({ length: b.length + 1 }, (_, j) => j)]
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1]
-      let edits = Math.min((above?.[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (above?.[j - 1] ?? 0) + (same ? 0 : 1))
-      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
-      if (swapped) edits = Math.min(edits, (before?.[j - 2] ?? 0) + 1)
-      row.push(edits)
-    }
-    before = above
-    above = row
-  }
-  return above?.[b.length] ?? 0
+  const name = nearest(typed, names)
+  return name === undefined ? '' : `. Did you mean ${name}?`
 }

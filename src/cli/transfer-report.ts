@@ -2,7 +2,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Argv } from 'yargs'
 import type { QueueStatus, TaskQueue } from '../index.js'
-import { type QueueArguments, queueOptions, requireQueue, withQueue } from './command.js'
+import {
+  type QueueArguments,
+  queueOptions,
+  queueUrl,
+  requireFittingFlags,
+  requireQueue,
+  withOpenQueue,
+} from './command.js'
 import { interruptible } from './interruption.js'
 import { countOf } from './printing.js'
 import { UsageError } from './usage-error.js'
@@ -24,12 +31,14 @@ export function transferArguments<Args>(
 }
 
 /** Opens both queues. What isn't there is an error before the other queue is made. */
-export function withQueues<R>(
+export async function withQueues<R>(
   args: QueueArguments & { source: string; destination: string },
   work: (source: TaskQueue, destination: TaskQueue, signal: AbortSignal) => Promise<R>,
 ): Promise<R> {
-  return withQueue(args.source, args, source =>
-    withQueue(args.destination, args, async destination => {
+  const [from, to] = [queueUrl(args.source), queueUrl(args.destination)]
+  requireFittingFlags([from, to], args)
+  return withOpenQueue(from, args, source =>
+    withOpenQueue(to, args, async destination => {
       if (source.url === destination.url) throw new UsageError(`Expected two queues, got one: ${source.url}`)
       await requireQueue(source)
       return interruptible(signal => work(source, destination, signal))

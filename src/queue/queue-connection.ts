@@ -4,6 +4,7 @@ import type { Backend, QueueUrl } from '../backend.js'
 import { checkBoolean, checkInteger } from '../check-options.js'
 import { argumentError, LeaseLostError } from '../errors.js'
 import { waitNoMore } from '../poll/awaited-functions.js'
+import { checkOptionNames } from './backend-options.js'
 import { Leasing, throwFailed } from './leasing.js'
 import { OpenOnce, requireProtocol } from './open-backend.js'
 import { formatQueueUrl, parseQueueUrl } from './queue-url.js'
@@ -37,6 +38,7 @@ export class QueueConnection {
     this.concurrency = options.concurrency === undefined ? 40 : checkInteger('concurrency', options.concurrency, 1)
     this.progress = checkBoolean('progress', options.progress, true)
     const queueUrl = knownUrl(url)
+    checkOptionNames(queueUrl.protocol, options)
     this.url = formatQueueUrl(queueUrl)
     this.queueUrl = queueUrl
     this.options = options

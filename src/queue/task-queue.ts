@@ -13,6 +13,7 @@ import { delaySeconds, requireSeconds } from '../time/seconds.js'
 import { forgetUploads } from '../upload/journal-files.js'
 import { checkUploadName, queueReference, requireThreads, uploadTasks } from '../upload/plan-upload.js'
 import { upload } from '../upload/upload.js'
+import type { OptionsOf } from './backend-options.js'
 import { copyMessages } from './copy-messages.js'
 import { countFailures, listFailures, purgeFailures, type RetryOptions, retryFailures } from './dead-letters.js'
 import { isEmpty, untilEmpty } from './emptiness.js'
@@ -23,14 +24,15 @@ import { type MoveResult, moveMessages } from './move-messages.js'
 import type { OpenOnce } from './open-backend.js'
 import { QueueConnection } from './queue-connection.js'
 import type { LeasedTask, ListedTask } from './queued-task.js'
-import type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './task-queue-options.js'
+import type { InsertOptions, LeaseOptions, QueueStatus } from './task-queue-options.js'
 import type { TransferOptions, TransferPlan } from './transfer.js'
 
 /**
  * A queue of tasks, named by a URL. Each verb opens it where that has not happened yet, so naming a queue costs and
  * changes nothing. Whoever is done calls `close`, or declares it with `await using`.
  */
-export class TaskQueue implements AsyncDisposable {
+// Only the constructor's types use `Url`: the options that a queue takes depend on its kind.
+export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   /** The queue's URL in its one form, e.g. `fq:///data/queue`. */
   readonly url: string
   /** What the workers of this queue object do, step by step, see {@link poll}. */
@@ -43,11 +45,11 @@ export class TaskQueue implements AsyncDisposable {
    *
    * @param url `fq:///abs`, `fq://./rel`, `/abs`, `./rel`, `~/x`, `sqs://name`, `https://sqs.…`, `mem://name`, or a URL of a
    *   registered protocol
-   * @throws TypeError where the URL or an option is not of its form
+   * @throws TypeError where the URL or an option is not of its form, or queues of this kind have no such option
    * @throws UnsupportedProtocolError where nothing opens queues of this protocol
    */
-  constructor(url: string, options: TaskQueueOptions = {}) {
-    this.#queue = new QueueConnection(url, options)
+  constructor(url: Url, options?: OptionsOf<Url>) {
+    this.#queue = new QueueConnection(url, options ?? {})
     this.url = this.#queue.url
     this.#backend = this.#queue.backend
   }

@@ -45,6 +45,8 @@ const MISUSES: readonly (readonly [args: string, sentence: RegExp])[] = [
   ['', /Expected a command/],
   ['frob', /Unknown command: frob/],
   ['status', /^ptq: Missing argument: <queue>: expected ptq status <queue>, see ptq status --help\n$/],
+  ['status q --region eu-west-1', /Expected --region with a queue of sqs:\/\/ only, got \.\/q/],
+  ['cp q r --create-if-missing', /Expected --create-if-missing with a queue of sqs:\/\/ only, got \.\/q and \.\/r/],
   ['staus q', /^ptq: Unknown command: staus\. Did you mean status\? See ptq --help\n$/],
   ['--versoin', /^ptq: Unknown option: --versoin\. Did you mean --version\? See ptq --help\n$/],
   ['status q --frob', /Unknown option: --frob: expected/],

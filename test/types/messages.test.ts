@@ -73,6 +73,14 @@ const refusals: readonly [code: string, at: string, message: RegExp][] = [
   ['partial(nested, { tiles: [{ map: new Map() }] })', 'map', /JSON has no Map: pass an object, or its entries/],
   ['partial(label, 5n)', '5n', /a small integer arrives as a number: declare number \| bigint/],
   ['partial(measure, new Box(1))', 'new Box(1)', /an object with methods arrives without them: pass its data/],
+  [
+    "new TaskQueue('./q', { durabel: true })",
+    'durabel',
+    /'durabel' does not exist in type .*Did you mean to write 'durable'\?/s,
+  ],
+  ["new TaskQueue('fq:///q', { region: 'eu-west-1' })", 'region', /'region' does not exist in type/],
+  ["new TaskQueue('sqs://q', { region: 5 })", 'region', /Type 'number' is not assignable to type 'string'/],
+  ["new TaskQueue('mem://q', { durable: true })", 'durable', /'durable' does not exist in type/],
   ['new At({ at: new Date() })', 'at', /a Date arrives as its ISO text/],
 ]
 
@@ -86,6 +94,10 @@ for (const [code, at, message] of refusals) {
 }
 
 for (const code of [
+  "new TaskQueue('sqs://q', { region: 'eu-west-1', credentials: undefined, concurrency: 8 })",
+  "new TaskQueue('redis://q', { shards: 3 })",
+  "new TaskQueue(process.argv[2] ?? './q', { durable: true })",
+  'class Own extends TaskQueue {}; const own: TaskQueue = new Own("./q"); own instanceof TaskQueue',
   'tq.insert(partial(add, 1, 2))',
   'tq.insert(partial(optional, 1))',
   "tq.insert(partial(optional, 1, 'b'))",

@@ -1,0 +1,103 @@
+/**
+ * Which options each kind of queue reads, by protocol: known before a backend is loaded, so that a misspelt option is
+ * refused when the queue is made. Options of registered backends are their own business.
+ */
+import type { FileQueueOptions } from '../backends/fq/index.js'
+import type { MemOptions } from '../backends/mem/mem.js'
+import type { SqsOptions } from '../backends/sqs/options.js'
+import { nearest } from '../nearest.js'
+import type { TaskQueueOptions } from './task-queue-options.js'
+
+/** The declared properties of a type that also has an index signature. */
+type Declared<T> = { [Key in keyof T as string extends Key ? never : Key]: T[Key] }
+
+/** Settings of the AWS SDK's `SQSClient` that are handed on as they are (version 3.1169). */
+const sdkSettings = [
+  'apiVersion',
+  'authSchemePreference',
+  'cacheMiddleware',
+  'credentialDefaultProvider',
+  'credentials',
+  'customUserAgent',
+  'defaultUserAgentProvider',
+  'defaultsMode',
+  'disableClockSkewCorrection',
+  'disableHostPrefix',
+  'endpointProvider',
+  'extensions',
+  'httpAuthSchemeProvider',
+  'httpAuthSchemes',
+  'ignoreConfiguredEndpointUrls',
+  'logger',
+  'maxAttempts',
+  'md5',
+  'profile',
+  'requestHandler',
+  'retryMode',
+  'retryStrategy',
+  'sha256',
+  'signer',
+  'signerConstructor',
+  'signingEscapePath',
+  'signingRegion',
+  'systemClockOffset',
+  'tls',
+  'useDualstackEndpoint',
+  'useFipsEndpoint',
+  'useQueueUrlAsEndpoint',
+  'userAgentAppId',
+] as const
+
+/** Options of a queue in a directory: those of every queue, and `durable`. */
+export type FileQueueSettings = Declared<TaskQueueOptions & FileQueueOptions>
+/** Options of a queue on SQS; settings of the AWS SDK's `SQSClient` are handed on. */
+export type SqsSettings = Declared<TaskQueueOptions & SqsOptions> & {
+  readonly [Name in (typeof sdkSettings)[number]]?: unknown
+}
+/** Options of a queue in memory. */
+export type MemSettings = Declared<TaskQueueOptions & MemOptions>
+
+/** The options that a queue of this URL takes; of a protocol that is not known here, any. */
+export type OptionsOf<Url extends string> = string extends Url
+  ? TaskQueueOptions
+  : Url extends `sqs://${string}` | `https://${string}` | `http://${string}`
+    ? SqsSettings
+    : Url extends `mem://${string}`
+      ? MemSettings
+      : Url extends `fq://${string}`
+        ? FileQueueSettings
+        : Url extends `${string}://${string}`
+          ? TaskQueueOptions
+          : FileQueueSettings
+
+const general = ['concurrency', 'progress'] as const satisfies readonly (keyof TaskQueueOptions)[]
+
+const namesOf: Readonly<Record<string, readonly string[]>> = {
+  fq: ['durable', 'fileSystem', 'hostNowMs'] satisfies readonly (keyof FileQueueSettings)[],
+  mem: ['clock'] satisfies readonly (keyof MemSettings)[],
+  sqs: [
+    'client',
+    'createIfMissing',
+    'emptyWindowSeconds',
+    'endpoint',
+    'region',
+    'retrySeconds',
+    ...sdkSettings,
+  ] satisfies readonly (keyof SqsSettings)[],
+}
+
+/** @throws TypeError for an option that queues of a known protocol do not read */
+export function checkOptionNames(protocol: string, options: object): void {
+  const own = namesOf[protocol]
+  if (own === undefined) return
+  const known = [...general, ...own]
+  const unknown = Object.keys(options).find(name => !known.includes(name))
+  if (unknown === undefined) return
+  const meant = nearest(unknown, known)
+  const shown = known.filter(name => !(sdkSettings as readonly string[]).includes(name))
+  const more = protocol === 'sqs' ? ' and the settings of the SQSClient' : ''
+  throw new TypeError(
+    `Expected options of a ${protocol}:// queue (${shown.join(', ')}${more}), got \`${unknown}\`` +
+      (meant === undefined ? '' : `. Did you mean \`${meant}\`?`),
+  )
+}
