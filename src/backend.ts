@@ -169,6 +169,8 @@ export interface Capabilities {
   readonly maxDelaySeconds: number
   /** The longest lease, in seconds. */
   readonly maxLeaseSeconds: number
+  /** How many messages may be leased at once, by all holders together. Default: any number. */
+  readonly maxLeased?: number
   /** The shortest step of a lease or delay, in seconds; both are rounded up to it. */
   readonly secondsStep: number
   /**

@@ -1,11 +1,11 @@
 /** Dead letters: looking at them, and putting them back into their queue. */
 import type { Backend, QueueUrl } from '../backend.js'
 import { checkNames, checkSignal } from '../check-options.js'
-import { argumentError, LeaseLostError, UnsupportedOperationError } from '../errors.js'
+import { argumentError, LeaseLostError, MessageRefusedError, UnsupportedOperationError } from '../errors.js'
 import { LeaseKeeper } from '../poll/lease-keeper.js'
 import { nameAndMessageOf } from '../thrown.js'
 import { systemClock } from '../time/clock.js'
-import { leaseSeconds } from '../time/seconds.js'
+import { delaySeconds, leaseSeconds } from '../time/seconds.js'
 import { Leasing } from './leasing.js'
 import { listTasks } from './listing.js'
 import { messageWriter } from './message.js'
@@ -19,6 +19,9 @@ const heldSeconds = 120
 
 /** Dead letters that are moved in one go. */
 const batch = 1_000
+
+/** How long letters that don't match are out of the way, where an engine can't have all of them leased. Seconds. */
+const putOffSeconds = 900
 
 /** Options of `TaskQueue.retry`. */
 export interface RetryOptions {
@@ -137,13 +140,18 @@ class Retry {
   readonly #keeper: LeaseKeeper<LeasedTask>
   /** Looked at in this retry: one that failed again meanwhile is not moved a second time. */
   readonly #seen = new Set<string>()
-  /** Held until the end, so that the next look doesn't find them again. */
+  /** Held, as far as the engine allows, so that the next look doesn't find them again. */
   readonly #left = new Set<LeasedTask>()
+  readonly #mostHeld: number
+  #hasPutOff = false
+  #refusal: Error | undefined
 
   constructor(queue: Backend, dead: Backend, concurrency: number) {
     this.#queue = queue
     this.#dead = dead
     this.#leasing = new Leasing(concurrency)
+    // A part of what the engine allows: others lease too.
+    this.#mostHeld = Math.max(1, Math.floor((dead.capabilities.maxLeased ?? Number.POSITIVE_INFINITY) / 10))
     this.#seconds = leaseSeconds('seconds', heldSeconds, dead.capabilities, dead.label)
     this.#keeper = new LeaseKeeper<LeasedTask>({
       leaseSeconds: this.#seconds,
@@ -154,13 +162,15 @@ class Retry {
     })
   }
 
+  /** @throws the error of the first letter that the queue refused; the others are moved all the same */
   async run(match: string | undefined, signal: AbortSignal): Promise<number> {
     let moved = 0
     for (;;) {
       const letters = await this.#leasing.lease(this.#dead, {
         seconds: this.#seconds,
-        max: batch,
-        waitSeconds: 0,
+        max: Math.min(batch, this.#mostHeld),
+        // An engine that is not exact may say "empty" too early; one that waits asks all of its servers.
+        waitSeconds: this.#dead.capabilities.exactCounts ? 0 : 1,
         signal,
       })
       if (letters.length === 0) break
@@ -168,39 +178,95 @@ class Retry {
         this.#left.add(letter)
         this.#keeper.keep(letter)
       }
-      const wanted = letters.filter(letter => !this.#seen.has(letter.id) && matches(letter, match))
-      for (const { id } of letters) this.#seen.add(id)
-      moved += await this.#move(wanted)
+      const unseen = letters.filter(letter => !this.#seen.has(letter.id))
+      // Only those that were put off come again: all of them have been looked at.
+      if (unseen.length === 0 && this.#hasPutOff) break
+      for (const { id } of unseen) this.#seen.add(id)
+      moved += await this.#move(unseen.filter(letter => matches(letter, match)))
+      await this.#putOff()
     }
     signal.throwIfAborted()
-    return moved
+    const cause = this.#refusal
+    if (cause === undefined) return moved
+    const { label } = this.#queue
+    throw new Error(`${moved} dead letters were put back into ${label}, others were refused: ${cause.message}`, {
+      cause,
+    })
   }
 
   /** Gives back what was not moved. */
   async end(): Promise<void> {
     this.#keeper.close()
-    throwFirst(await this.#leasing.release(this.#dead, [...this.#left], { delaySeconds: 0 }))
+    this.#note(await this.#leasing.release(this.#dead, [...this.#left], { delaySeconds: 0 }))
+  }
+
+  /**
+   * Where an engine takes so many leases only, the oldest are given back for a while that is longer than a look at all
+   * letters takes, and then come back by themselves.
+   */
+  async #putOff(): Promise<void> {
+    const excess = [...this.#left].slice(0, Math.max(0, this.#left.size - this.#mostHeld))
+    if (excess.length === 0) return
+    this.#hasPutOff = true
+    for (const letter of excess) {
+      this.#left.delete(letter)
+      this.#keeper.drop(letter)
+    }
+    const { capabilities, label } = this.#dead
+    const wantedSeconds = Math.min(putOffSeconds, capabilities.maxDelaySeconds)
+    const options = { delaySeconds: delaySeconds('delaySeconds', wantedSeconds, capabilities, label) }
+    this.#note(await this.#leasing.release(this.#dead, excess, options))
   }
 
   async #move(letters: readonly LeasedTask[]): Promise<number> {
+    const stored: LeasedTask[] = []
+    try {
+      await this.#store(letters, stored)
+    } finally {
+      // Also where the queue fails in the middle: what it has is no dead letter any more.
+      await this.#remove(stored)
+    }
+    return stored.length
+  }
+
+  /** Fills `stored` with those that the queue took. */
+  async #store(letters: readonly LeasedTask[], stored: LeasedTask[]): Promise<void> {
     const { queueName, capabilities } = this.#queue
     const write = messageWriter(queueName, { ascii: capabilities.asciiBodies ?? false })
     const size = capabilities.insertBatch
     for (let start = 0; start < letters.length; start += size) {
-      const messages = letters
-        .slice(start, start + size)
-        .map(letter => ({ id: letter.id, body: write(letter.payloadText, letter.id), passage: passageOf(letter) }))
-      const [notStored] = await this.#queue.insert(messages, { delaySeconds: 0 })
-      if (notStored !== undefined) throw notStored.error
+      const slice = letters.slice(start, start + size)
+      const messages = slice.map(letter => ({
+        id: letter.id,
+        body: write(letter.payloadText, letter.id),
+        passage: passageOf(letter),
+      }))
+      const failures = await this.#queue.insert(messages, { delaySeconds: 0 })
+      const failed = new Map(failures.map(({ index, error }) => [index, error]))
+      stored.push(...slice.filter((_, index) => !failed.has(index)))
+      this.#note(failed)
     }
-    for (const letter of letters) this.#keeper.drop(letter)
-    const failed = await this.#leasing.delete(this.#dead, letters, { tally: false })
-    for (const letter of letters) {
+  }
+
+  async #remove(stored: readonly LeasedTask[]): Promise<void> {
+    for (const letter of stored) this.#keeper.drop(letter)
+    const failed = await this.#leasing.delete(this.#dead, stored, { tally: false })
+    for (const letter of stored) {
       const error = failed.get(letter)
       if (error === undefined || error instanceof LeaseLostError) this.#left.delete(letter)
     }
-    throwFirst(failed)
-    return letters.length
+    this.#note(failed)
+  }
+
+  /**
+   * Takes notice of what failed. One with a lost lease is somebody else's; one that was refused for itself stays a letter.
+   * @throws any other error
+   */
+  #note(failed: ReadonlyMap<unknown, Error>): void {
+    for (const error of failed.values()) {
+      if (error instanceof MessageRefusedError) this.#refusal ??= error
+      else if (!(error instanceof LeaseLostError)) throw error
+    }
   }
 }
 
@@ -210,9 +276,4 @@ function matches({ id, payloadText, failures }: LeasedTask, match: string | unde
 
 function lostAmong(failed: ReadonlyMap<LeasedTask, Error>): ReadonlyMap<LeasedTask, Error> {
   return new Map([...failed].filter(([, error]) => error instanceof LeaseLostError))
-}
-
-/** @throws the first error that is not a lost lease: somebody else has that letter then */
-function throwFirst(failed: ReadonlyMap<LeasedTask, Error>): void {
-  for (const error of failed.values()) if (!(error instanceof LeaseLostError)) throw error
 }

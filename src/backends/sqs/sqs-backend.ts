@@ -11,6 +11,9 @@ import type { OpenQueue } from './open-queue.js'
 import { purgeByDraining, purgeNatively } from './purge.js'
 import { type ReleaseOptions, releaseLeases } from './release.js'
 
+/** Messages that may be received and not deleted at one time, of standard and FIFO queues. Source: SQS quotas. */
+const MAX_IN_FLIGHT = 120_000
+
 /** An SQS queue. Made by the {@link opener} of this folder. */
 export class SqsBackend implements Backend {
   readonly capabilities: Capabilities
@@ -39,6 +42,7 @@ export class SqsBackend implements Backend {
       dedupesInserts: false,
       maxDelaySeconds: MAX_DELAY_SECONDS,
       maxLeaseSeconds: MAX_LEASE_SECONDS,
+      maxLeased: MAX_IN_FLIGHT,
       secondsStep: 1,
       emptyConfirmations: { samples: EMPTY_SAMPLES, windowSeconds: queue.emptyWindowSeconds },
       historyInLeases: true,

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, afterEach, before, describe, test } from 'node:test'
+import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { partial, queueable, registerBackend, TaskQueue } from 'ptq'
+import type { Backend, Lease } from '#ptq/backend.js'
+import { opener } from '#ptq/backends/sqs/index.js'
+import { ACCESS } from './queue.js'
+import { type SqsServer, startServer } from './server.js'
+
+const perform = queueable(function performRetried(name: string): string {
+  return name
+})
+
+/** SQS that takes so many leases only; `most` is how many there were at once. */
+const maxLeased = 200
+let most = 0
+
+registerBackend('fewsqs', {
+  async open({ path }, options): Promise<Backend> {
+    const sqs = await opener.open({ protocol: 'sqs', path }, options)
+    const held = new Set<Lease>()
+    const endsLeases =
+      <Rest extends unknown[], T>(verb: (leases: readonly Lease[], ...rest: Rest) => Promise<T>) =>
+      (leases: readonly Lease[], ...rest: Rest): Promise<T> => {
+        for (const lease of leases) held.delete(lease)
+        return verb(leases, ...rest)
+      }
+    return {
+      capabilities: { ...sqs.capabilities, maxLeased },
+      label: sqs.label,
+      queueName: sqs.queueName,
+      insert: (...args) => sqs.insert(...args),
+      async lease(options) {
+        const leases = await sqs.lease(options)
+        for (const lease of leases) held.add(lease)
+        most = Math.max(most, held.size)
+        return leases
+      },
+      renew: (...args) => sqs.renew(...args),
+      release: endsLeases((leases, options: Parameters<Backend['release']>[1]) => sqs.release(leases, options)),
+      delete: endsLeases((leases, options: Parameters<Backend['delete']>[1]) => sqs.delete(leases, options)),
+      counts: () => sqs.counts(),
+      purge: options => sqs.purge(options),
+      close: () => sqs.close(),
+    }
+  },
+})
+
+describe('retry of dead letters on SQS', () => {
+  let server: SqsServer
+  const open: TaskQueue[] = []
+  before(async () => {
+    server = await startServer('fauxqs')
+  })
+  afterEach(async () => {
+    for (const tq of open.splice(0)) await tq.close()
+  })
+  after(() => server.close())
+
+  function newQueue(url: string): TaskQueue {
+    const options = { ...ACCESS, endpoint: server.endpoint, createIfMissing: true, emptyWindowSeconds: 0 }
+    const tq = new TaskQueue(url, { ...options, progress: false })
+    open.push(tq)
+    return tq
+  }
+
+  const names = (prefix: string, count: number) =>
+    Array.from({ length: count }, (_, n) => partial(perform, `${prefix} ${n}`))
+
+  test('with `match`: those that match are found among any number of others, and few are leased at once', async () => {
+    const tq = newQueue(`sqs://test-${randomUUID()}`)
+    const letters = newQueue(`fewsqs://test-${randomUUID()}`)
+    await letters.insert([...names('other', 250), ...names('wanted', 5), ...names('other', 250)])
+    most = 0
+    assert.equal(await tq.retry({ match: 'wanted', deadLetter: letters.url }), 5)
+    assert.ok(most <= maxLeased / 5, `${most} leases at once`)
+    assert.equal(await tq.enqueued(), 5)
+    const { enqueued, leased } = await letters.status()
+    assert.deepEqual({ enqueued, leased }, { enqueued: 500, leased: 0 })
+  })
+
+  test('one that the queue refuses stays a dead letter; the others are tried again', async () => {
+    const client = new SQSClient({ ...ACCESS, endpoint: server.endpoint })
+    const QueueName = `test-${randomUUID()}`
+    await client.send(new CreateQueueCommand({ QueueName, Attributes: { MaximumMessageSize: '1024' } }))
+    client.destroy()
+    const tq = newQueue(`sqs://${QueueName}`)
+    const letters = newQueue(`sqs://test-${randomUUID()}`)
+    await letters.insert([...names('small', 15), partial(perform, 'x'.repeat(2_000)), ...names('small', 15)])
+    await assert.rejects(
+      tq.retry({ deadLetter: letters.url }),
+      /^Error: 30 dead letters were put back .* refused: .*1024/,
+    )
+    assert.equal(await tq.enqueued(), 30)
+    assert.equal(await letters.enqueued(), 1)
+    assert.equal((await letters.lease()).length, 1)
+  })
+})
