@@ -48,8 +48,8 @@ export interface Lease extends Message {
    */
   readonly deaths?: number
   /**
-   * How many of the `deaths` happened while the message ran alone: see `runsAlone` and `alone`. Default, where neither is
-   * there: those after the third, since workers run a message alone from then on.
+   * How many of the `deaths` happened while the message ran alone: see `runsAlone` and `alone`. For backends that know
+   * neither, the default is those after the third, since workers run a message alone from then on.
    */
   readonly deathsAlone?: number
   /**

@@ -8,6 +8,7 @@ import { payloadName } from '../tasks/payload.js'
 import { isInstanceOf, messageOf, summaryOf } from '../thrown.js'
 import { delaySeconds } from '../time/seconds.js'
 import { backoffWindow } from './backoff.js'
+import { deathsAlone, endedAttempts } from './poison-guard.js'
 import { isBackoffException } from './poll-options.js'
 import { renewTasks } from './renewal.js'
 import { storeDeadLetter } from './store-dead-letter.js'
@@ -33,41 +34,39 @@ export class FailurePolicy {
   async failed(task: LeasedTask, error: unknown, durationSeconds: number): Promise<void> {
     const { events, settings } = this.#parts
     const failure = this.#failure(task, reasonOf(error), durationSeconds)
-    const dead = task.attempt < settings.maxAttempts ? undefined : await this.#parts.openDeadLetters()
+    const attempts = endedAttempts(task) + 1
+    const dead = attempts < settings.maxAttempts ? undefined : await this.#parts.openDeadLetters()
     if (dead !== undefined) {
       if (!(await this.#buryOrRelease(dead, task, failure))) return
       events.emit('failed', { task, error, durationSeconds, retryInSeconds: undefined })
       events.emit('dead-lettered', { task, reason: failure.reason, deadLetter: dead.url })
       return
     }
-    if (task.attempt === settings.maxAttempts) this.#warnOfNoPlace(task, failure.reason)
+    if (attempts === settings.maxAttempts) this.#warnOfNoPlace(task, attempts, failure.reason)
     const retryInSeconds = this.#retrySeconds(task.attempt)
     if (!(await this.#release(task, { delaySeconds: retryInSeconds, failure }))) return
     events.emit('failed', { task, error, durationSeconds, retryInSeconds })
   }
 
   /**
-   * A task that was leased more often than it may be, because workers died with it or lost their leases: it is buried
-   * without another try. False if there are no dead letters: then it has to be run again.
+   * A task that has had all its attempts when it is leased, the last of them in a worker that died or could not write the
+   * dead letter: it becomes one without another run. False if there are no dead letters: then it has to be run again.
    */
   async exhausted(task: LeasedTask): Promise<boolean> {
     const dead = await this.#parts.openDeadLetters()
     if (dead === undefined) return false
-    const attempts = task.attempt - 1
-    const failed = (await this.#history(task)).length
-    const silent = failed < attempts ? ': each other worker died with the task, or lost its lease' : ''
-    const reason = `${attempts} attempts are over, ${failed} failures were recorded${silent}`
-    if (!(await this.#buryUnlessRefused(dead, task, { ...this.#failure(task, reason, 0), attempt: attempts })))
+    const reason = `The attempts are over: ${await this.#endsOf(task)}`
+    if (!(await this.#buryUnlessRefused(dead, task, { ...this.#failure(task, reason, 0), attempt: task.attempt - 1 })))
       return true
     this.#parts.events.emit('dead-lettered', { task, reason, deadLetter: dead.url })
     return true
   }
 
-  /** Gives tasks back as if they had not been leased. */
-  async release(tasks: readonly LeasedTask[]): Promise<void> {
+  /** Gives tasks back as if they had not been leased; with `alone`, marked. */
+  async release(tasks: readonly LeasedTask[], options?: { alone: boolean }): Promise<void> {
     if (tasks.length === 0) return
     const { backend, events, leasing } = this.#parts
-    const failed = await leasing.release(backend, tasks, { delaySeconds: 0 })
+    const failed = await leasing.release(backend, tasks, { delaySeconds: 0, ...options })
     let fault: Error | undefined
     for (const task of tasks) {
       const error = failed.get(task)
@@ -78,6 +77,19 @@ export class FailurePolicy {
       else if (!(error instanceof LeaseLostError)) fault = error
     }
     if (fault !== undefined) throw fault
+  }
+
+  /** How the attempts that count ended, as far as the queue tells. */
+  async #endsOf(task: LeasedTask): Promise<string> {
+    const died = deathsAlone(task)
+    const failed = endedAttempts(task) - died
+    const recorded = (await this.#history(task)).length
+    const ends: string[] = []
+    if (failed > 0) ends.push(recorded >= failed ? `${failed} failed` : `${failed} failed or ended without a word`)
+    if (died > 0) {
+      ends.push(`in ${died} the worker died, or was silent until its lease ended, while it ran this task alone`)
+    }
+    return ends.join(', ')
   }
 
   #failure(task: LeasedTask, reason: string, durationSeconds: number): Failure {
@@ -167,10 +179,10 @@ export class FailurePolicy {
     process.emitWarning(`${name} was refused, ${what}: ${reasonOf(error)}`, { code: 'PTQ_TASK_REFUSED' })
   }
 
-  #warnOfNoPlace(task: LeasedTask, reason: string): void {
+  #warnOfNoPlace(task: LeasedTask, attempts: number, reason: string): void {
     const { label } = this.#parts.backend
     process.emitWarning(
-      `Task ${payloadName(task.payload())} (${task.id}) failed ${task.attempt} times and stays in ${label}, which has no ` +
+      `Task ${payloadName(task.payload())} (${task.id}) failed or took its worker along ${attempts} times and stays in ${label}, which has no ` +
         `place for dead letters: pass the URL of a queue as \`deadLetter\`. The last time: ${reason}`,
       { code: 'PTQ_NO_DEAD_LETTERS' },
     )

@@ -22,7 +22,7 @@ export interface FinisherOwner {
   onRemoved(finished: Finished): void
   onLost(task: LeasedTask, error: LeaseLostError): void
   /** The queue could not remove it. */
-  onFault(error: unknown): void
+  onFault(task: LeasedTask, error: unknown): void
   /** Everything that was finished is removed. */
   onIdle(): void
 }
@@ -65,9 +65,11 @@ export class Finisher {
       try {
         await this.#patience.call(() => this.#remove(batch))
       } catch (error) {
-        this.#owner.onFault(error)
+        for (const { task } of batch.left) {
+          this.pending--
+          this.#owner.onFault(task, error)
+        }
       }
-      this.pending -= batch.left.length
     }
     this.#working = undefined
     this.#owner.onIdle()
@@ -91,7 +93,7 @@ export class Finisher {
       this.pending--
       if (error === undefined) this.#owner.onRemoved(finished)
       else if (error instanceof LeaseLostError) this.#owner.onLost(finished.task, error)
-      else this.#owner.onFault(error)
+      else this.#owner.onFault(finished.task, error)
     }
     batch.left = left
     if (later !== undefined) throw later

@@ -1,14 +1,16 @@
 /** From the queue to calls that are ready to run: leases, looks at what came, and waits where nothing did. */
 
+import { LeaseLostError } from '../errors.js'
 import { isEmpty } from '../queue/emptiness.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import { type Call, queuedCall } from '../threads/call.js'
 import { callAndWait } from './awaited-functions.js'
 import { Backoff } from './backoff.js'
 import type { LeaseSourceOwner } from './lease-source.js'
+import { endedAttempts, mustRunAlone, PoisonGuard } from './poison-guard.js'
 import { isBackoffException } from './poll-options.js'
+import { renewTasks } from './renewal.js'
 import { taskOf } from './run-listener.js'
-import { Suspects } from './suspects.js'
 import type { WorkRecord } from './work-record.js'
 import type { WorkerParts } from './worker-parts.js'
 
@@ -20,14 +22,20 @@ export interface IntakeOwner {
   onCall(task: LeasedTask, call: Call): void
   /** The task can't be run here. */
   onUnfit(task: LeasedTask, error: unknown): void
-  /** The task was leased more often than it may be; true if it was put aside for that. */
+  /** The task has had all its attempts; true if it was put aside for that. */
   putAside(task: LeasedTask): Promise<boolean>
   /**
-   * These will not be handed on: the worker stopped while they were on their way, something broke, or they have to wait.
-   * Resolves when they are given back.
+   * These will not be handed on: the worker stopped while they were on their way, something broke, or there is no room for
+   * them. With `alone` they are marked, see `release`. Resolves when they are given back.
    */
-  onLate(tasks: readonly LeasedTask[]): Promise<void>
+  onLate(tasks: readonly LeasedTask[], options?: { alone: boolean }): Promise<void>
+  /** The lease of this one is lost. */
+  onLost(task: LeasedTask, error: Error): void
+  /** Gives back what was handed on and has not begun. */
+  withdraw(): void
   isHeld(task: LeasedTask): boolean
+  /** How many tasks are held, those included of whose end the queue doesn't know yet. */
+  held(): number
   /** Whether `stopFn` says to stop. */
   askedToStop(): boolean
   /** Whether tasks of this worker are still running or being removed. */
@@ -35,19 +43,13 @@ export interface IntakeOwner {
   onFault(error: unknown): void
 }
 
-/**
- * How long a look that brought only suspects, who have to wait for another, puts off the next one; the other's end ends the
- * wait. They would be leased in vain again and again, and one that is leased when the other kills this worker counts that.
- */
-const SUSPECT_WAIT_SECONDS = 1
-
 export class Intake implements LeaseSourceOwner {
   readonly #parts: WorkerParts
   readonly #leaseSeconds: number
   readonly #record: WorkRecord
   readonly #owner: IntakeOwner
   readonly #backoff: Backoff
-  readonly #suspects: Suspects
+  readonly #guard: PoisonGuard
   /** Doubles with each pause that tasks asked for, until one ends otherwise. */
   readonly #pauses: Backoff
   #pauseSeconds: number | undefined
@@ -60,6 +62,8 @@ export class Intake implements LeaseSourceOwner {
   #wait = new AbortController()
   /** Whether that one waits, and doesn't just look. */
   #isWaiting = false
+  /** Ends the wait for room. */
+  #roomChanged: (() => void) | undefined
 
   constructor(parts: WorkerParts, leaseSeconds: number, record: WorkRecord, owner: IntakeOwner) {
     const { settings, random } = parts
@@ -68,7 +72,10 @@ export class Intake implements LeaseSourceOwner {
     this.#record = record
     this.#owner = owner
     this.#backoff = new Backoff(settings.minBackoffWindow, settings.maxBackoffWindow, random)
-    this.#suspects = new Suspects(parts.backend, settings.maxAttempts)
+    this.#guard = new PoisonGuard({
+      marksByRelease: parts.backend.capabilities.releasesAlone === true,
+      held: () => owner.held(),
+    })
     this.#pauses = new Backoff(settings.minBackoffWindow, settings.maxBackoffWindow, random)
   }
 
@@ -76,6 +83,7 @@ export class Intake implements LeaseSourceOwner {
   stop(): void {
     this.#stopped = true
     this.#wait.abort()
+    this.#roomChanged?.()
   }
 
   /** The last task that ran here is settled: with `untilEmpty` that may have been the last one of all. */
@@ -83,9 +91,10 @@ export class Intake implements LeaseSourceOwner {
     if (this.#parts.settings.untilEmpty && this.#isWaiting) this.#wait.abort()
   }
 
-  /** A task is held no more: a suspect that waits for its end may come now. */
-  ended(task: LeasedTask): void {
-    if (this.#suspects.ended(task) && this.#isWaiting) this.#wait.abort()
+  /** The queue knows how a task ended, or it is not ours any more. */
+  settledOne(task: LeasedTask): void {
+    this.#guard.settled(task)
+    this.#roomChanged?.()
   }
 
   /** A task asked for a pause (`backoffExceptions`): the next look at the queue is put off. */
@@ -109,27 +118,19 @@ export class Intake implements LeaseSourceOwner {
 
   async lease(max: number): Promise<Call[] | undefined> {
     await this.#pauseIfAsked()
+    await this.#room()
     if (this.#over) return undefined
+    const waited = this.#guard.takeWaiting()
+    if (waited !== undefined) return this.#handOn([waited], tasks => this.#begin(tasks))
     this.#record.tries++
-    const tasks = await this.#leaseOrMiss(this.#suspects.limit(max))
+    const tasks = await this.#leaseOrMiss(this.#guard.limit(max))
     if (tasks.length === 0) return undefined
     this.#record.tries = 0
     this.#backoff.reset()
     // All of them are known to be ours before the first is looked at: whatever throws, none is left leased by nobody.
     this.#owner.onLeased(tasks)
-    try {
-      const { calls, left } = await this.#prepare(tasks)
-      // Before any of the others begins: should a suspect kill this worker, those that waited must not count that too.
-      if (!this.#stopped) await this.#owner.onLate(left)
-      if (!this.#stopped) {
-        return calls.length === 0 && left.length > 0 ? undefined : calls
-      }
-    } catch (error) {
-      void this.#owner.onLate(tasks)
-      throw error
-    }
-    void this.#owner.onLate(tasks)
-    return []
+    if (this.#parts.events.hears('leased')) for (const task of tasks) this.#parts.events.emit('leased', { task })
+    return this.#handOn(tasks, async () => this.#begin(await this.#choose(tasks)))
   }
 
   async idle(): Promise<boolean> {
@@ -137,8 +138,7 @@ export class Intake implements LeaseSourceOwner {
     if (this.#over || this.#owner.askedToStop()) return false
     const mayEndSoon = settings.untilEmpty && this.#owner.isBusy()
     if (settings.untilEmpty && !mayEndSoon && (await this.#foundEmpty())) return false
-    if (this.#suspects.mayTakeLeft()) return true
-    const waitSeconds = Math.max(this.#backoff.miss(), this.#suspects.mustWait ? SUSPECT_WAIT_SECONDS : 0)
+    const waitSeconds = this.#backoff.miss()
     events.emit('idle', { waitSeconds })
     // Where the engine can wait by itself, the next look does. One that failed came back at once, and would again. A wait
     // that the end of our last task cuts short is none for the engine, which may not notice and hand a task to nobody.
@@ -178,24 +178,78 @@ export class Intake implements LeaseSourceOwner {
     }
   }
 
-  /** Makes leased tasks ready to run; leaves out what can't, or shall not, be run here, and what has to wait. */
-  async #prepare(tasks: readonly LeasedTask[]): Promise<{ calls: Call[]; left: readonly LeasedTask[] }> {
-    const { beforeFn, executeArgs, maxAttempts } = this.#parts.settings
+  /** Waits until a task may be begun or leased beside those that are held. */
+  async #room(): Promise<void> {
+    while (this.#guard.mustWait && !this.#stopped) {
+      await new Promise<void>(resolve => {
+        this.#roomChanged = resolve
+      })
+      this.#roomChanged = undefined
+    }
+  }
+
+  /** What `prepare` makes of tasks that are held; none of them is kept if the worker has stopped by then. */
+  async #handOn(
+    tasks: readonly LeasedTask[],
+    prepare: (tasks: readonly LeasedTask[]) => Promise<Call[]>,
+  ): Promise<Call[]> {
+    try {
+      const calls = await prepare(tasks)
+      if (!this.#stopped) return calls
+    } catch (error) {
+      void this.#owner.onLate(tasks)
+      throw error
+    }
+    void this.#owner.onLate(tasks)
+    return []
+  }
+
+  /** Those of leased tasks that may be run now; the others are put aside, given back, or wait here. */
+  async #choose(tasks: readonly LeasedTask[]): Promise<readonly LeasedTask[]> {
+    const { maxAttempts } = this.#parts.settings
+    for (const task of tasks) {
+      if (this.#stopped) return []
+      if (task.attempt > 1 && endedAttempts(task) >= maxAttempts) await this.#owner.putAside(task)
+    }
+    const { run, back, mark } = this.#guard.choose(tasks.filter(task => this.#owner.isHeld(task)))
+    // Before any of the others begins: should one kill this worker, those that were given back are not to be suspected.
+    if (back.length > 0) await this.#owner.onLate(back)
+    if (mark.length > 0) await this.#owner.onLate(mark, { alone: true })
+    if (this.#guard.isDraining) this.#owner.withdraw()
+    return run
+  }
+
+  /** Makes tasks ready to run; leaves out what can't, or shall not, be run here. */
+  async #begin(tasks: readonly LeasedTask[]): Promise<Call[]> {
+    const { beforeFn, executeArgs } = this.#parts.settings
     const calls: Call[] = []
-    this.#suspects.newLook()
-    if (this.#parts.events.hears('leased')) for (const task of tasks) this.#parts.events.emit('leased', { task })
     for (const task of tasks) {
       if (this.#stopped) break
-      if (task.attempt > maxAttempts && (await this.#owner.putAside(task))) continue
-      if (task.attempt > 1 && !(await this.#suspects.admit(task))) continue
+      if (mustRunAlone(task) && !(await this.#markAlone(task))) continue
       const call = this.#callOf(task, executeArgs)
       if (call === undefined) continue
       const before = beforeFn && callAndWait(this.#parts.closing, () => beforeFn(task))
       if (before !== undefined) await before
       calls.push(call)
     }
-    this.#suspects.endLook(tasks.length)
-    return { calls, left: this.#suspects.left }
+    return calls
+  }
+
+  /** Has the queue write down that the task runs alone; false if it isn't ours any more. */
+  async #markAlone(task: LeasedTask): Promise<boolean> {
+    const { backend, leasing } = this.#parts
+    if (backend.runsAlone === undefined) return true
+    try {
+      // It may have waited for long: what is written must be about our lease, not the next one.
+      const lost = (await renewTasks(this.#parts, [task], this.#leaseSeconds)).get(task)
+      if (lost !== undefined) throw lost
+      await leasing.runsAlone(backend, task)
+      return true
+    } catch (error) {
+      if (!(error instanceof LeaseLostError)) throw error
+      this.#owner.onLost(task, error)
+      return false
+    }
   }
 
   #callOf(task: LeasedTask, executeArgs: readonly unknown[]): Call | undefined {

@@ -64,7 +64,7 @@ export interface PollOptions {
   readonly timeoutSeconds?: number
   /** A task that swells past it fails alone, see LocalTaskQueueOptions. Needs threads. */
   readonly maxMemoryMb?: number
-  /** After so many attempts (those of workers that died count) a task moves to the dead letters. Default 5. */
+  /** After so many attempts that failed, or that ended with the worker while the task ran alone, it moves to the dead letters. Default 5. */
   readonly maxAttempts?: number
   /** URL of the queue for dead letters. Default: the queue's own (fq: the queue `failed` inside its folder). */
   readonly deadLetter?: string

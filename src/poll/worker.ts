@@ -98,8 +98,14 @@ export class Worker {
         parts.events.emit('deleting', { task })
       },
       onRemoved: finished => this.#removed(finished),
-      onLost: (task, error) => parts.events.emit('lost', { task, error }),
-      onFault: error => this.#fail(error),
+      onLost: (task, error) => {
+        parts.events.emit('lost', { task, error })
+        this.#intake.settledOne(task)
+      },
+      onFault: (task, error) => {
+        this.#fail(error)
+        this.#intake.settledOne(task)
+      },
       onIdle: () => this.#settledOne(),
     })
     this.#intake = new Intake(parts, seconds, this.#record, {
@@ -110,7 +116,14 @@ export class Worker {
         this.#failed(task, error, 0)
       },
       putAside: task => this.#putAside(task),
-      onLate: tasks => this.#giveBack(tasks.filter(task => this.#held.has(task))),
+      onLate: (tasks, options) =>
+        this.#giveBack(
+          tasks.filter(task => this.#held.has(task)),
+          options,
+        ),
+      onLost: (task, error) => this.#lose(task, error),
+      withdraw: () => void this.#giveBack(this.#withdraw(0)),
+      held: () => this.#held.size + this.#finisher.pending + this.#settling.size,
       isHeld: task => this.#held.has(task),
       askedToStop: () => this.#askedToStop(),
       isBusy: () => this.#held.size > 0 || this.#unsettled > 0,
@@ -124,8 +137,7 @@ export class Worker {
   /** Works until something ends it; resolves with how many tasks were executed. */
   async work(): Promise<number> {
     const triggers = onStopTriggers(this.#parts, { stop: () => this.stop(), leave: () => this.#leave() })
-    const withdraw = () => [...this.#source.withdraw(hoardMs), ...this.#run.withdraw(hoardMs)]
-    const hoarding = setInterval(() => this.#giveBack(withdraw().map(taskOf)), hoardMs)
+    const hoarding = setInterval(() => this.#giveBack(this.#withdraw(hoardMs)), hoardMs)
     try {
       await this.#unlessGivenUp(this.#run.done)
     } catch (error) {
@@ -211,19 +223,20 @@ export class Worker {
     const counts = ending === undefined && outcome.ok
     // False: given back by somebody in a hurry.
     if (!this.#held.drop(task, { keepLease: counts })) return
-    this.#intake.ended(task)
     if (ending === undefined) this.#record.took(durationSeconds)
     if (counts) {
       this.#intake.goOn()
       this.#finisher.add({ task, value: outcome.value, durationSeconds })
       return
     }
-    if (ending === 'lost') this.#settledOne()
-    else if (ending === 'ours' || outcome.ok) this.#giveBack([task])
+    if (ending === 'lost') {
+      this.#intake.settledOne(task)
+      this.#settledOne()
+    } else if (ending === 'ours' || outcome.ok) this.#giveBack([task])
     else if (isBackoffException(outcome.error, this.#settings.backoffExceptions)) {
       this.#intake.pause()
       // What has not begun would meet the same trouble; other workers may not.
-      this.#giveBack([task, ...[...this.#source.withdraw(0), ...this.#run.withdraw(0)].map(taskOf)])
+      this.#giveBack([task, ...this.#withdraw(0)])
     } else {
       this.#intake.goOn()
       this.#failed(task, outcome.error, durationSeconds)
@@ -232,12 +245,15 @@ export class Worker {
 
   #failed(task: LeasedTask, error: unknown, durationSeconds: number): void {
     this.#record.failed++
-    this.#settling.add(() => this.#policy.failed(task, error, durationSeconds))
+    void this.#settling
+      .add(() => this.#policy.failed(task, error, durationSeconds))
+      .then(() => this.#intake.settledOne(task))
     if (this.#settings.onError === 'throw') this.#fail(taskError(task, error))
   }
 
   #removed({ task, value, durationSeconds }: Finished): void {
     this.#record.executed++
+    this.#intake.settledOne(task)
     this.#parts.events.emit('succeeded', { task, value, durationSeconds })
     if ((this.#settings.afterFn ?? this.#settings.stopFn) !== undefined) this.#after.add(task)
   }
@@ -248,7 +264,7 @@ export class Worker {
     this.#stopIfAsked()
   }
 
-  /** A task that was leased too often. Meanwhile it is not ours to run, and nobody gives it back. */
+  /** A task that has had all its attempts. Meanwhile it is not ours to run, and nobody gives it back. */
   async #putAside(task: LeasedTask): Promise<boolean> {
     this.#forget(task)
     try {
@@ -283,19 +299,27 @@ export class Worker {
     const call = this.#held.callOf(task)
     if (call !== undefined && this.#run.abort(call, error)) return
     if (this.#held.endingOf(task) === 'ours') this.#giveBack([task])
-    else this.#forget(task)
+    else {
+      this.#forget(task)
+      this.#intake.settledOne(task)
+    }
   }
 
   #forget(task: LeasedTask): void {
     this.#status.end(this.#held.callOf(task))
     this.#held.drop(task)
-    this.#intake.ended(task)
   }
 
-  #giveBack(tasks: readonly LeasedTask[]): Promise<void> {
-    if (tasks.length === 0) return Promise.resolve()
+  /** Takes back what was handed out so long ago and has not begun. */
+  #withdraw(olderThanMs: number): LeasedTask[] {
+    return [...this.#source.withdraw(olderThanMs), ...this.#run.withdraw(olderThanMs)].map(taskOf)
+  }
+
+  async #giveBack(tasks: readonly LeasedTask[], options?: { alone: boolean }): Promise<void> {
+    if (tasks.length === 0) return
     for (const task of tasks) this.#forget(task)
-    return this.#settling.add(() => this.#policy.release(tasks))
+    await this.#settling.add(() => this.#policy.release(tasks, options))
+    for (const task of tasks) this.#intake.settledOne(task)
   }
 
   /** Tasks that have ended and whose end the queue doesn't know yet. */

@@ -106,10 +106,15 @@ export class Leasing {
   async release(
     backend: Backend,
     tasks: readonly LeasedTask[],
-    options: { delaySeconds: number; failure?: Failure },
+    options: { delaySeconds: number; failure?: Failure; alone?: boolean },
   ): Promise<Failed> {
     const release = () => this.#change(backend, tasks, leases => backend.release(leases, options))
     return this.#end(tasks, await this.#afterRenewals(tasks, release))
+  }
+
+  /** Has the queue write down that a task runs and nothing else beside it, where it can. */
+  async runsAlone(backend: Backend, task: LeasedTask): Promise<void> {
+    await backend.runsAlone?.(this.#leaseOf(task, 'task'))
   }
 
   /** Removes finished tasks. */

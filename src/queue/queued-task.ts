@@ -80,6 +80,12 @@ export let passageOf: (task: LeasedTask) => string
 export class LeasedTask extends QueuedTask {
   /** How many attempts the task has had, this one included: 1 the first time. */
   readonly attempt: number
+  /** How many earlier attempts ended without a word: the worker died, or was silent until its lease ran out. */
+  readonly deaths: number
+  /** How many of the `deaths` happened while the task ran alone; `undefined` where the queue can't tell. */
+  readonly deathsAlone: number | undefined
+  /** It was given back to be run alone: a death now counts as one while it ran alone. */
+  readonly alone: boolean
   readonly #lease: Lease
   #passage: string | undefined
   readonly #holder: object
@@ -96,6 +102,9 @@ export class LeasedTask extends QueuedTask {
   constructor(lease: Lease, holder: object) {
     super(lease, lease.failures?.length ? lease.failures : undefined)
     this.attempt = lease.attempt
+    this.deaths = lease.deaths ?? 0
+    this.deathsAlone = lease.deathsAlone
+    this.alone = lease.alone ?? false
     this.#lease = lease
     this.#holder = holder
   }

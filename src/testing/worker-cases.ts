@@ -1,6 +1,8 @@
 /** What workers (`poll`) on this backend have to do: tasks run, fail, outlast their lease, and none is lost. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Lease } from '../backend.js'
 import type { PollOptions } from '../poll/poll-options.js'
 import type { WorkerEventMap } from '../poll/worker-events.js'
 import type { ListedTask } from '../queue/queued-task.js'
@@ -163,22 +165,51 @@ export const workerCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a task whose holders died is a dead letter after so many leases, and does not run',
+    name: 'a task whose holders died while it ran alone is a dead letter after so many deaths, and does not run',
     async run(queue) {
       const tq = openerOf(queue)()
       const letters = new Letters()
-      const dies = { seconds: queue.shortSeconds, backend: await queue.open() }
       await tq.insert(performances('poison'))
-      const { id } = await queue.takeOne(dies)
-      await queue.pass(queue.shortSeconds)
+      const { id } = await dieAlone(queue)
       const began: string[] = []
       const options = { ...acting(name => began.push(name)), maxAttempts: 1, deadLetter: letters.url }
       assert.equal(await tq.poll({ ...options, ...counted }), 0)
       assert.deepEqual(began, [])
       const [letter] = await letters.list()
       assert.equal(letter?.id, id)
-      assert.match(letter.failures.at(-1)?.reason ?? '', /^1 attempts are over, 0 failures were recorded/)
+      assert.match(letter.failures.at(-1)?.reason ?? '', /^The attempts are over: /)
       await isDrained(queue, tq, 0)
+      await letters.remove()
+      await tq.close()
+    },
+  },
+  {
+    name: 'a task whose holders died is run alone, and is no dead letter for that: it may have been a neighbour',
+    leftOut: ({ runsAlone, capabilities }) =>
+      runsAlone === undefined && capabilities.releasesAlone !== true
+        ? "it can't write down that a message runs alone: no `runsAlone`, no `capabilities.releasesAlone`"
+        : undefined,
+    async run(queue) {
+      const tq = openerOf(queue)()
+      const letters = new Letters()
+      await tq.insert(performances('neighbour'))
+      for (let deaths = 1; deaths <= 3; deaths++) await dieWith(queue)
+      await tq.insert(performances('fresh', 'another'))
+      passWhenIdle(queue, tq)
+      let running = 0
+      const began: string[] = []
+      const act: Act = async name => {
+        began.push(name)
+        running++
+        await nextTurn()
+        const beside = running--
+        if (name === 'neighbour') assert.equal(beside, 1)
+      }
+      const options = { ...acting(act), maxAttempts: 1, deadLetter: letters.url }
+      assert.equal(await tq.poll({ ...options, ...counted }), 3)
+      assert.deepEqual(began.sort(), ['another', 'fresh', 'neighbour'])
+      assert.deepEqual(await letters.list(), [])
+      await isDrained(queue, tq, 3)
       await letters.remove()
       await tq.close()
     },
@@ -290,6 +321,33 @@ export const workerCases: readonly ConformanceCase[] = [
     },
   },
 ]
+
+/** A holder leases the one free message and is never heard of again. */
+async function dieWith(queue: QueueUnderTest): Promise<Lease> {
+  const lease = await queue.takeOne({ seconds: queue.shortSeconds, backend: await queue.open() })
+  await queue.pass(queue.shortSeconds)
+  return lease
+}
+
+/** Holders that run the one message alone die until the queue has counted one such death, or an attempt where it can't tell. */
+async function dieAlone(queue: QueueUnderTest): Promise<Lease> {
+  const { backend, capabilities, shortSeconds } = queue
+  const take = () => queue.takeOne({ seconds: shortSeconds })
+  for (let deaths = 0; ; deaths++) {
+    const lease = await take()
+    if (deaths > 0 && (lease.deaths === undefined || (lease.deathsAlone ?? 0) > 0)) {
+      noFailures(await backend.release([lease], { delaySeconds: 0 }))
+      return lease
+    }
+    if (capabilities.releasesAlone && !lease.alone) {
+      noFailures(await backend.release([lease], { delaySeconds: 0, alone: true }))
+      await take()
+    } else {
+      await backend.runsAlone?.(lease)
+    }
+    await queue.pass(shortSeconds)
+  }
+}
 
 /** A task of `tq` ends by `act`, in which another holder takes it away: `take`. */
 async function lose(

@@ -207,24 +207,26 @@ describe('failures', { concurrency: 6 }, () => {
     await assert.rejects(tq.poll({ ...soon, parallel: 0, onError: 'throw' }), { name: 'TaskError' })
   })
 
-  onEach('a task that was leased too often without a word is buried, not run', async queue => {
-    const clock = queue.kind === 'mem'
+  onEach('a task whose worker died too often while it ran alone becomes a dead letter, and is not run', async queue => {
     const backend = await queue.backend()
     const tq = queue.open()
     const id = await insertOne(tq, 'noop', 1)
-    // Two workers died with it.
-    for (let death = 0; death < 2; death++) {
-      const [lease] = await backend.lease({ seconds: clock ? 0.001 : 1, max: 1, waitSeconds: 30 })
+    const die = async (alone: boolean) => {
+      const [lease] = await backend.lease({ seconds: queue.kind === 'mem' ? 0.01 : 1, max: 1, waitSeconds: 30 })
       assert.ok(lease)
+      if (alone) await backend.runsAlone?.(lease)
     }
+    for (const alone of [false, true, false, true]) await die(alone)
     const seen = recorded(tq.events, 'started', 'failed')
     assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 2 }), 0)
     assert.deepEqual(seen, [])
     const letter = await theLetter(tq)
     assert.equal(letter.id, id)
+    const reason =
+      'The attempts are over: in 2 the worker died, or was silent until its lease ended, while it ran this task alone'
     assert.deepEqual(
-      letter.failures.map(({ attempt, reason }) => [attempt, reason]),
-      [[2, '2 attempts are over, 0 failures were recorded: each other worker died with the task, or lost its lease']],
+      letter.failures.map(failure => [failure.attempt, failure.reason]),
+      [[4, reason]],
     )
   })
 
@@ -266,7 +268,10 @@ describe('failures', { concurrency: 6 }, () => {
     const warned = new Promise<Error>(resolve => process.once('warning', resolve))
     const stopFn = ({ failed }: { failed: number }) => failed === 4
     assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 2, stopFn }), 0)
-    assert.match((await warned).message, /failed 2 times and stays in mem:.*pass the URL of a queue as `deadLetter`/)
+    assert.match(
+      (await warned).message,
+      /failed or took its worker along 2 times and stays in mem:.*pass the URL of a queue as `deadLetter`/,
+    )
     assert.equal(await tq.enqueued(), 1)
     await assert.rejects(letters(tq), {
       name: 'UnsupportedOperationError',

@@ -7,7 +7,7 @@ import { LeaseLostError, type ListedTask, partial, type TaskQueue } from 'ptq'
 import { linesOf } from './ledger.js'
 import { WorkerProcess } from './processes.js'
 import { onEach as onEachKind, type TestQueue, task } from './queues.js'
-import { killProcess, leaveLine, noop, waitForFile } from './tasks.js'
+import { leaveLine, waitForFile } from './tasks.js'
 
 const eager = { minBackoffWindow: 0.05, maxBackoffWindow: 0.2 } as const
 
@@ -138,26 +138,6 @@ describe('workers that die', { concurrency: 2 }, () => {
     // Who is killed between a removal and its tally leaves that batch uncounted; nothing is counted twice.
     assert.ok(completed <= total && completed >= total - kills * 100, `${completed} completions`)
     assert.deepEqual(await lettersOf(tq), [])
-  })
-
-  onFiles('a task that kills its worker each time ends in the dead letters, and takes no other along', async queue => {
-    const tq = queue.open()
-    await tq.insert([partial(killProcess), ...Array.from({ length: 30 }, (_, n) => partial(noop, n))])
-    const ends: (number | string | null)[] = []
-    // As a supervisor does.
-    while (ends.at(-1) !== 0) {
-      assert.ok(ends.length < 5)
-      const options = { ...eager, parallel: 2, leaseSeconds: 1, maxAttempts: 3, untilEmpty: true }
-      ends.push(await new WorkerProcess(queue.url, options).end)
-    }
-    assert.deepEqual(ends, ['SIGKILL', 'SIGKILL', 'SIGKILL', 0])
-    const letters = await lettersOf(tq)
-    assert.deepEqual(
-      letters.map(letter => letter.payload()),
-      [[['tasks', 'killProcess'], [], {}, -1]],
-    )
-    assert.match(letters[0]?.failures.at(-1)?.reason ?? '', /^3 attempts are over, 0 failures were recorded/)
-    assert.equal(await tq.enqueued(), 0)
   })
 
   onFiles(

@@ -110,6 +110,13 @@ export const killProcess = queueable(function killProcess(): never {
   for (;;);
 })
 
+/** Ends its whole process as a fault of native code does. */
+export const abortProcess = queueable(function abortProcess(): never {
+  // process.abort() itself works in the main thread only.
+  process.kill(process.pid, 'SIGABRT')
+  for (;;);
+})
+
 export const swell = queueable(function swell(): number {
   const hoard: number[][] = []
   for (;;) hoard.push(Array.from({ length: 10_000 }, (_, n) => n + hoard.length))
