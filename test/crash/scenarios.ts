@@ -178,6 +178,16 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'writing that tasks run alone',
+    prepare: threeSecondLeases,
+    act: async (queue, { leases }) => {
+      for (const lease of leases) await queue.runsAlone?.(lease)
+      return undefined
+    },
+    mustStay: all,
+    attempts: [3, 3],
+  },
+  {
     name: 'a delete with a tally',
     prepare: threeLeases,
     act: (queue, { leases }) => queue.delete(leases.slice(0, 2), { tally: true }),
@@ -217,7 +227,8 @@ export const scenarios: readonly Scenario[] = [
       return undefined
     },
     mustStay: all,
-    attempts: [3, 3],
+    // Who had its lease ended has made no attempt.
+    attempts: [2, 3],
     settled: async (queue, { released }) => assert.equal((await queue.counts()).leased, 3 - released),
   },
   {
