@@ -258,7 +258,7 @@ export interface Backend {
   /** Makes every leased message ready; resolves with how many. Delayed ones stay delayed. */
   releaseAll?(): Promise<number>
   /**
-   * Looks at messages without leasing them, in no particular order, at flat memory. Those set aside are not shown. One
+   * Looks at messages without leasing them, in no particular order, at some bytes of memory each. Those set aside are not shown. One
    * that `wanted` refuses by its id need not be shown, which spares reading it. Default: all are wanted.
    */
   list?(options?: { wanted?: (id: string) => boolean }): AsyncIterable<ListedMessage>

@@ -1,6 +1,7 @@
 /** All messages of a queue into another one; none is leased, and none taken away. */
 import { randomUUID } from 'node:crypto'
 import type { Backend, Message } from '../backend.js'
+import { IdSet } from '../id-set.js'
 import { requireListing } from './listing.js'
 import { Filling, fitted, idOf, type TransferPlan } from './transfer.js'
 
@@ -38,7 +39,8 @@ export async function copyMessages(plan: TransferPlan): Promise<number> {
   try {
     for await (const message of from.list({ wanted: id => !known.has(idOf(id)) })) {
       if (signal.aborted || failures.length > 0) break
-      if (known.has(idOf(message.id))) continue
+      // A list may show a message twice, in the two states that it had meanwhile.
+      if (!known.add(idOf(message.id))) continue
       batch.push({ ...fitted(message, to), passage })
       if (batch.length >= to.capabilities.insertBatch) await send()
     }
@@ -51,13 +53,13 @@ export async function copyMessages(plan: TransferPlan): Promise<number> {
   return filling.stored
 }
 
-async function idsIn(to: Backend): Promise<Set<string>> {
-  const ids = new Set<string>()
+async function idsIn(to: Backend): Promise<IdSet> {
+  const ids = new IdSet()
   if (to.list === undefined || (await to.exists?.()) === false) return ids
   const wanted = (id: string) => {
-    ids.add(id)
+    ids.add(idOf(id))
     return false
   }
-  for await (const { id } of to.list({ wanted })) ids.add(id)
+  for await (const { id } of to.list({ wanted })) ids.add(idOf(id))
   return ids
 }

@@ -232,8 +232,8 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   }
 
   /**
-   * Looks at the tasks in the queue, in no particular order, at flat memory. None is leased; those that come or go
-   * meanwhile may be missed. A message that is no task is left out with a warning.
+   * Looks at the tasks in the queue, in no particular order, each once. None is leased; those that come or go meanwhile may
+   * be missed. A message that is no task is left out with a warning.
    *
    * @throws UnsupportedOperationError where looking would mean leasing
    */

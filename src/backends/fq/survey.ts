@@ -1,5 +1,6 @@
-/** Looking at the whole queue: counts, list, releaseAll, purge. Each reads `queue/` once, as a stream, at flat memory. */
+/** Looking at the whole queue: counts, list, releaseAll, purge. Each reads `queue/` as a stream. */
 import type { Counts, ListedMessage, MessageState } from '../../backend.js'
+import { IdSet } from '../../id-set.js'
 import { breathe } from './breathe.js'
 import { readCompletions, zeroCompletions } from './completions.js'
 import { textOfNoFile } from './file-system.js'
@@ -7,8 +8,21 @@ import { endLease } from './finishing.js'
 import { changeInsertions, readInsertions } from './insertions.js'
 import { inside, requireQueue } from './layout.js'
 import { parseName, type TaskName } from './names.js'
+import { pause } from './pause.js'
 import { type FileQueue, queueFault } from './queue.js'
 import { removeTree } from './uploads.js'
+
+// Kernels date changes by a clock that ticks every 10 ms or more often; ours follows the filesystem's within 3 ms.
+const TICK_MS = 25
+
+// An empty folder in which names come and go all the time is looked at so often; one of another machine, whose changes can't be
+// told, a few times.
+const MOST_EMPTY_LOOKS = 20
+const EMPTY_LOOKS = 3
+
+// A reading of a busy folder leaves out some names in a hundred, and a second one as many of these.
+const QUIET_READINGS = 2
+const MOST_READINGS = 20
 
 /** The names in a folder, some at a time; nothing where there is no folder. */
 export async function* namesIn({ pace }: FileQueue, path: string): AsyncGenerator<readonly string[], void, undefined> {
@@ -63,13 +77,26 @@ async function tallyNames(queue: FileQueue): Promise<Tally> {
   return tally
 }
 
+/**
+ * The tally of `queue/`. A file that is renamed while its folder is read can be left out, and a wrong zero would end the waiting
+ * for an empty queue. So a zero counts where the folder did not change while it was read, or when it was found many times.
+ */
+async function tallySurely(queue: FileQueue): Promise<Tally> {
+  const { pace } = queue
+  const looks = pace.knowsNames ? MOST_EMPTY_LOOKS : EMPTY_LOOKS
+  for (let look = 1; ; look++) {
+    const watch = new FolderWatch(queue)
+    await watch.begin()
+    const tally = await tallyNames(queue)
+    if (tally.enqueued > 0 || look === looks || (await watch.sawNoChange())) return tally
+    await pause(TICK_MS, [])
+  }
+}
+
 /** Throws where there is no queue; makes and writes nothing that stays. */
 export async function count(queue: FileQueue): Promise<Counts> {
   return guarded(queue, 'Counting', async () => {
-    let tally = await tallyNames(queue)
-    // A file that is renamed while its folder is read can be missed. A wrong zero would end the waiting for an empty queue,
-    // so it is looked at twice.
-    if (tally.enqueued === 0) tally = await tallyNames(queue)
+    const tally = await tallySurely(queue)
     let quarantined = 0
     for await (const names of namesIn(queue, queue.layout.quarantine)) {
       quarantined += names.filter(name => name.endsWith('.json')).length
@@ -89,25 +116,89 @@ async function readTask({ pace }: FileQueue, path: string): Promise<string | und
   }
 }
 
-/** A task that is renamed or removed during the look can be missed, or shown in both of its states. */
+/**
+ * Each task that is there at the beginning, once, unless it is removed before it is read; those that come meanwhile may be left out.
+ *
+ * A file that is renamed while its folder is read can be left out, or be met under both names. So what was met is remembered, and
+ * the folder is read again until it did not change during a reading, or two readings have met nothing that was left out.
+ */
 export async function* list(
   queue: FileQueue,
   wanted: (id: string) => boolean,
 ): AsyncGenerator<ListedMessage, void, undefined> {
   await guarded(queue, 'Listing', async () => undefined)
-  for await (const names of namesIn(queue, queue.layout.queue)) {
-    const tasks = parsed(names).filter(({ id }) => wanted(id))
-    const found: ListedMessage[] = []
-    await guarded(queue, 'Listing', async () => {
-      const now = queue.clock.nowSeconds
-      const leases = await leasesAmong(queue, tasks)
-      await queue.pace.each(tasks, async task => {
-        const body = await readTask(queue, inside(queue.layout.queue, task.name))
-        const state: MessageState = leases.has(task) ? 'leased' : task.available > now ? 'delayed' : 'ready'
-        if (body !== undefined) found.push({ id: task.id, body, state })
+  const startSeconds = queue.clock.nowSeconds
+  const met = new IdSet()
+  let renamed: readonly string[] = []
+  let quietReadings = 0
+  for (let reading = 0; reading < MOST_READINGS && quietReadings < QUIET_READINGS; reading++) {
+    const watch = new FolderWatch(queue)
+    await guarded(queue, 'Listing', () => watch.begin())
+    let isQuiet = reading > 0
+    const unread: string[] = []
+    for await (const names of namesIn(queue, queue.layout.queue)) {
+      const tasks = parsed(names).filter(({ id }) => !met.has(id) && (wanted(id) || !met.add(id)))
+      if (tasks.length === 0) continue
+      const found: ListedMessage[] = []
+      await guarded(queue, 'Listing', async () => {
+        const now = queue.clock.nowSeconds
+        const leases = await leasesAmong(queue, tasks)
+        await queue.pace.each(tasks, async task => {
+          const path = inside(queue.layout.queue, task.name)
+          if (reading > 0 && isQuiet && (await isOlder(queue, path, startSeconds))) isQuiet = false
+          const body = await readTask(queue, path)
+          if (body === undefined) unread.push(task.id)
+          else if (met.add(task.id)) {
+            const state: MessageState = leases.has(task) ? 'leased' : task.available > now ? 'delayed' : 'ready'
+            found.push({ id: task.id, body, state })
+          }
+        })
       })
-    })
-    yield* found
+      yield* found
+    }
+    renamed = unread.filter(id => !met.has(id))
+    if (renamed.length === 0 && (await guarded(queue, 'Listing', () => watch.sawNoChange()))) return
+    quietReadings = isQuiet && renamed.length === 0 ? quietReadings + 1 : 0
+  }
+  if (renamed.length > 0) {
+    throw new Error(
+      `Listing ${queue.label}: ${renamed.length} of its tasks were renamed in each of ${MOST_READINGS} readings before they could ` +
+        `be read: ${renamed.slice(0, 10).join(', ')}. All others were listed. Try again when its workers are less busy.`,
+    )
+  }
+}
+
+/** `false` also where it is gone. */
+async function isOlder({ pace }: FileQueue, path: string, seconds: number): Promise<boolean> {
+  const facts = await pace.calls.stat(path)
+  return facts !== undefined && facts.modifiedMs / 1000 < seconds
+}
+
+/** Tells whether `queue/` changed while it was read. */
+class FolderWatch {
+  readonly #queue: FileQueue
+  #changedMs: number | undefined
+
+  constructor(queue: FileQueue) {
+    this.#queue = queue
+  }
+
+  /** Before the reading. */
+  async begin(): Promise<void> {
+    const { pace, clock, layout } = this.#queue
+    // What a network filesystem says of a folder may be a minute old.
+    if (!pace.knowsNames) return
+    const nowMs = clock.nowSeconds * 1000
+    const facts = await pace.calls.stat(layout.queue)
+    // A change in the same tick of the clock as the last one would not be seen.
+    if (facts !== undefined && nowMs - facts.modifiedMs > TICK_MS) this.#changedMs = facts.modifiedMs
+  }
+
+  /** After the reading. `false`: it did, or nothing tells. */
+  async sawNoChange(): Promise<boolean> {
+    const { pace, layout } = this.#queue
+    if (this.#changedMs === undefined) return false
+    return (await pace.calls.stat(layout.queue))?.modifiedMs === this.#changedMs
   }
 }
 

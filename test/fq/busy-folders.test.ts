@@ -1,0 +1,146 @@
+// Readers of a folder whose files are renamed meanwhile: some names are left out, others are met twice.
+import assert from 'node:assert/strict'
+import { renameSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { TaskQueue } from 'ptq'
+import type { Backend } from '#ptq/backend.js'
+import { nameOf } from '#ptq/backends/fq/names.js'
+import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
+import { fastDisk, inFolder, openQueue } from './folder.js'
+import { insert, leaseNow, namesIn } from './messages.js'
+
+const FAR = 9_999_999_999
+
+/** The filesystem with `shown` between the real names in `queue/` and who reads them, at each opening of that folder. */
+function showing(shown: (names: string[], opening: number) => string[]) {
+  let openings = 0
+  const { blocking } = nodeFileSystem
+  return {
+    ...nodeFileSystem,
+    blocking: {
+      ...blocking,
+      async openFolder(path: string) {
+        const folder = await blocking.openFolder(path)
+        if (folder === undefined || !path.endsWith('/queue')) return folder
+        const all: string[] = []
+        for (let names = await folder.read(); names.length > 0; names = await folder.read()) all.push(...names)
+        let left = shown(all, ++openings)
+        const read = () => {
+          const names = left
+          left = []
+          return names
+        }
+        return { read, close: () => folder.close() }
+      },
+    },
+  }
+}
+
+async function idsOf(queue: Backend): Promise<string[]> {
+  const ids: string[] = []
+  assert.ok(queue.list !== undefined)
+  for await (const { id } of queue.list()) ids.push(id)
+  return ids.sort()
+}
+
+test('a list shows each task once: one that was left out, one that was met under two names, and one that was renamed before it was read', () =>
+  inFolder(async folder => {
+    const root = join(folder, 'queue-of-test')
+    const [a, b, c] = [0, 1, 2]
+    let order: string[] = []
+    const rename = (index: number, from: number, to: number) => {
+      const id = order[index] ?? ''
+      renameSync(join(root, 'queue', nameOf(from, id)), join(root, 'queue', nameOf(to, id)))
+      return nameOf(to, id)
+    }
+    const fileSystem = showing((names, opening) => {
+      if (opening === 1) {
+        const leftOut = names.filter(name => !name.includes(order[a] ?? ''))
+        rename(a, 0, FAR)
+        rename(c, 0, FAR)
+        // The second one is met again under the name that it was given meanwhile.
+        return [...leftOut, nameOf(FAR, order[b] ?? '')]
+      }
+      // Left out in the second reading too, by which it has another name than at first.
+      if (opening === 2) {
+        const before = names.filter(name => !name.includes(order[a] ?? ''))
+        rename(a, FAR, FAR + 1)
+        return before
+      }
+      return names
+    })
+    await using opened = await openQueue(root, { fileSystem })
+    order = (await insert(opened.queue, 4)).map(({ id }) => id)
+    assert.deepEqual(await idsOf(opened.queue), order.toSorted())
+  }))
+
+test('a task that is renamed in each reading before it can be read is named by an error, after all others', () =>
+  inFolder(async folder => {
+    const root = join(folder, 'queue-of-test')
+    let restless = ''
+    let times = 0
+    const fileSystem = showing(names => {
+      const from = names.find(name => name.includes(restless))
+      if (restless !== '' && from !== undefined) {
+        renameSync(join(root, 'queue', from), join(root, 'queue', nameOf(FAR + times++, restless)))
+      }
+      return names
+    })
+    await using opened = await openQueue(root, { fileSystem })
+    const [first, second] = await insert(opened.queue, 2)
+    assert.ok(first !== undefined && second !== undefined && opened.queue.list !== undefined)
+    restless = first.id
+    const ids: string[] = []
+    await assert.rejects(
+      async () => {
+        for await (const { id } of opened.queue.list?.() ?? []) ids.push(id)
+      },
+      new RegExp(`renamed in each of 20 readings.*${restless}`),
+    )
+    assert.deepEqual(ids, [second.id])
+  }))
+
+test('a queue whose only task was left out by four looks is not counted as empty', () =>
+  inFolder(async folder => {
+    const root = join(folder, 'queue-of-test')
+    let isBusy = false
+    let times = 0
+    const fileSystem = showing(names => {
+      const [from] = names
+      if (!isBusy || from === undefined || times === 4) return names
+      renameSync(join(root, 'queue', from), join(root, 'queue', nameOf(FAR + times++, from.slice(-41, -5))))
+      return []
+    })
+    await using opened = await openQueue(root, { fileSystem })
+    await insert(opened.queue, 1)
+    isBusy = true
+    assert.equal((await opened.queue.counts()).enqueued, 1)
+    assert.equal(times, 4)
+  }))
+
+test('a copy of a queue whose tasks are leased, renewed and given back has each task once', () =>
+  inFolder(async folder => {
+    await using source = new TaskQueue(join(folder, 'source'), { progress: false })
+    await using destination = new TaskQueue(join(folder, 'destination'), { progress: false })
+    await using worker = await openQueue(join(folder, 'source'))
+    const ids = (await insert(worker.queue, 10_000)).map(({ id }) => id)
+    let isOver = false
+    const busy = async () => {
+      while (!isOver) {
+        const leases = await leaseNow(worker.queue, 200)
+        assert.deepEqual(await worker.queue.renew(leases, 100), [])
+        assert.deepEqual(await worker.queue.release(leases, { delaySeconds: 0 }), [])
+        await new Promise(resolve => setImmediate(resolve))
+      }
+    }
+    const work = busy()
+    const copied = await source.copyTo(destination).finally(() => {
+      isOver = true
+    })
+    await work
+    const found = namesIn(join(folder, 'destination'), 'queue').map(name => name.slice(-41, -5))
+    assert.equal(copied, ids.length)
+    assert.deepEqual(found.sort(), ids.sort())
+    assert.equal(await destination.inserted(), ids.length)
+  }, fastDisk))
