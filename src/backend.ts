@@ -206,6 +206,11 @@ export interface Backend {
   readonly label: string
   /** Tells the queue from every other one, e.g. its URL with the account. Default: `label`. */
   readonly identity?: string
+  /**
+   * Whether `other` is this very queue, opened under another name: a queue is not moved, copied or inserted into itself, and isn't
+   * its own queue of dead letters. Default: both have one `identity` and one `label`.
+   */
+  isSame?(other: Backend): Promise<boolean>
   /** The name that goes into each message's envelope (fq: the absolute path, as Python writes it). */
   readonly queueName: string
 

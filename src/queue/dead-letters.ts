@@ -13,6 +13,7 @@ import { OpenOnce } from './open-backend.js'
 import type { QueueConnection } from './queue-connection.js'
 import { parseQueueUrl } from './queue-url.js'
 import { type LeasedTask, type ListedTask, passageOf } from './queued-task.js'
+import { isSameQueue } from './same-queue.js'
 
 /** Who dies while retrying leaves what it held to the next one after this time; renewed meanwhile. Seconds. */
 const heldSeconds = 120
@@ -45,7 +46,12 @@ export function deadLettersOf(
   const { deadLetterUrl } = backend
   // An URL that a backend gives is absolute.
   const url = named ?? (deadLetterUrl === undefined ? undefined : parseQueueUrl(deadLetterUrl, { cwd: '/', home: '/' }))
-  return url === undefined ? undefined : new OpenOnce(url, options)
+  if (url === undefined) return undefined
+  return new OpenOnce(url, options, async letters => {
+    if (await isSameQueue(backend, letters)) {
+      throw argumentError('deadLetter', `another queue than ${backend.label} under another name`, letters.label)
+    }
+  })
 }
 
 /** Yields dead letters; none where nothing was ever put there. */

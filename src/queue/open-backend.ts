@@ -94,12 +94,15 @@ export class OpenOnce {
   readonly url: string
   readonly #url: QueueUrl
   readonly #options: BackendOptions
+  readonly #check: ((opened: Backend) => Promise<void>) | undefined
   readonly #closing = new AbortController()
   readonly #uses = new Set<Promise<unknown>>()
   #opening: Promise<Backend> | undefined
   #closed: Promise<void> | undefined
 
-  constructor(url: QueueUrl, options: BackendOptions) {
+  /** @param check refuses what was opened, by an error. Default: nothing is refused */
+  constructor(url: QueueUrl, options: BackendOptions, check?: (opened: Backend) => Promise<void>) {
+    this.#check = check
     this.url = formatQueueUrl(url)
     this.#url = url
     this.#options = options
@@ -120,11 +123,22 @@ export class OpenOnce {
   /** The backend, for looking on: `close` does not wait for what is done with it. */
   async open(): Promise<Backend> {
     this.requireOpen()
-    this.#opening ??= openBackend(this.#url, this.#options).catch((error: unknown) => {
+    this.#opening ??= this.#openAndCheck().catch((error: unknown) => {
       this.#opening = undefined
       throw error
     })
     return this.#opening
+  }
+
+  async #openAndCheck(): Promise<Backend> {
+    const opened = await openBackend(this.#url, this.#options)
+    try {
+      await this.#check?.(opened)
+    } catch (error) {
+      await opened.close()
+      throw error
+    }
+    return opened
   }
 
   /** Uses the backend; `close` waits until the use has ended. */

@@ -24,6 +24,7 @@ import { type MoveResult, moveMessages } from './move-messages.js'
 import type { OpenOnce } from './open-backend.js'
 import { QueueConnection } from './queue-connection.js'
 import type { LeasedTask, ListedTask } from './queued-task.js'
+import { isSameQueue } from './same-queue.js'
 import type { InsertOptions, LeaseOptions, QueueStatus } from './task-queue-options.js'
 import type { TransferOptions, TransferPlan } from './transfer.js'
 
@@ -397,9 +398,9 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
     // As many listen as there are requests in flight; Node takes more than 10 for a leak.
     setMaxListeners(0, signal)
     return this.#backend.use(from =>
-      destination.#backend.use(to => {
-        // Under two names, by its own and by its URL, say. It would be moved into itself without end.
-        if (from.identity !== undefined && from.identity === to.identity && from.label === to.label) {
+      destination.#backend.use(async to => {
+        // It would be moved into itself without end.
+        if (await isSameQueue(from, to)) {
           throw argumentError('destination', `another queue than ${this.url}`, destination.url)
         }
         return transfer({
@@ -417,7 +418,11 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   /** Refused before anything is inserted: a queue into itself, which could go on without end, and one without a listing. */
   async #otherTasks(other: TaskQueue): Promise<AsyncIterable<ListedTask>> {
     if (other.url === this.url) throw argumentError('tasks', 'another queue than the one inserted into', other.url)
-    requireListing(await other.#backend.open())
+    const backend = await other.#backend.open()
+    if (await isSameQueue(await this.#backend.open(), backend)) {
+      throw argumentError('tasks', `another queue than ${this.url} under another name`, other.url)
+    }
+    requireListing(backend)
     return other.tasks()
   }
 }

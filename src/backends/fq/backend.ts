@@ -84,6 +84,14 @@ export class FileQueueBackend implements Backend {
     this.#workers = new WorkerFiles(queue)
   }
 
+  async isSame(other: Backend): Promise<boolean> {
+    if (!(other instanceof FileQueueBackend)) return false
+    const [here, there] = await Promise.all(
+      [this.#queue, other.#queue].map(({ pace, layout }) => pace.identityOf(layout.root)),
+    )
+    return here === there
+  }
+
   async insert(messages: readonly Message[], options: { delaySeconds: number }): Promise<readonly BatchFailure[]> {
     requireSeconds('delaySeconds', options.delaySeconds, { zero: true })
     return this.#inserting.insert(messages, options)

@@ -83,6 +83,11 @@ export interface FileSystem {
    * nothing: Linux asks the server only where the two names are different files (`vfs_rename`). Default: on a local disk.
    */
   placeOf?(folder: string): Promise<Place>
+  /**
+   * The same text for two paths of one folder, and for no other's; also of a folder that is still to be made. Default: two paths
+   * are two folders.
+   */
+  identityOf?(folder: string): Promise<string>
   /** Writes the whole text; it is on the disk when this resolves (fsync). Milliseconds on most disks, so never blocking. */
   writeSynced(path: string, text: string, flag: WriteFlag): Promise<void>
   /** fsync of a folder: the names in it are on the disk when this resolves. */

@@ -17,7 +17,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import {
   errorCode,
   type FileCalls,
@@ -271,6 +271,16 @@ export const nodeFileSystem: FileSystem = {
     if (process.platform !== 'linux') return 'unknown'
     const { type } = await promises.statfs(folder)
     return LOCAL_DISKS.has(type) ? 'local' : 'network'
+  },
+  async identityOf(folder) {
+    for (let path = folder, rest = ''; ; rest = join('/', basename(path), rest), path = dirname(path)) {
+      try {
+        const { dev, ino } = await promises.stat(path, { bigint: true })
+        return `${dev}:${ino}${rest}`
+      } catch (error) {
+        if (!isMissing(error) || path === dirname(path)) throw error
+      }
+    }
   },
   writeSynced: (path, text, flag) => promises.writeFile(path, text, { ...WRITING[flag], flush: true }),
   async syncFolder(path) {

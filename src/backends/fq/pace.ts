@@ -71,6 +71,11 @@ export class Pace {
     if (this.#place === 'network') this.#slow = true
   }
 
+  /** The same for two paths of one folder, see `FileSystem.identityOf`. */
+  async identityOf(folder: string): Promise<string> {
+    return (await this.#files.identityOf?.(folder)) ?? folder
+  }
+
   /** Whether a rename may be trusted where another host works in the folder, see `FileSystem.placeOf`. */
   get knowsNames(): boolean {
     return this.#place === 'local'
