@@ -227,6 +227,8 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
     checkNames('options of purge', options, ['native'])
     const native = checkBoolean('native', options.native, false)
     await this.#backend.use(async backend => {
+      // Before, so that an upload that is under way says that its tasks are gone; and after, for those that were begun since.
+      forgetUploads(backend)
       await backend.purge({ native })
       forgetUploads(backend)
     })

@@ -24,6 +24,7 @@ import {
 } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Backend, BatchFailure, Message } from '../backend.js'
 import { codeOf, nameAndMessageOf } from '../thrown.js'
 import type { UploadHead, UploadState, Uploads } from '../uploads.js'
@@ -31,6 +32,9 @@ import { type Range, union, without } from './ranges.js'
 import { requireSameUpload } from './same-upload.js'
 
 const extension = '.journal'
+
+// A try is lost to another process that was faster; each of those has the journal then.
+const PAUSES_MS = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000]
 
 // Not O_CREAT: a file that another process has taken up must not come back.
 const appending = constants.O_WRONLY | constants.O_APPEND
@@ -53,12 +57,18 @@ export class JournalFiles implements Uploads {
     if (name === undefined)
       throw new Error('Expected a name: only an upload that is continued needs a journal in a file')
     const folder = join(journalFolder(this.#backend), name)
-    for (;;) {
+    for (const pauseMs of PAUSES_MS) {
+      if (pauseMs > 0) await sleep(pauseMs * Math.random())
       const found = journalsIn(folder)[0]
       const state = found === undefined ? create(folder, head) : takeUp(name, join(folder, found), head)
       // Otherwise another process was faster.
       if (state !== undefined) return state
     }
+    throw new Error(
+      `Expected a journal that can be taken up in ${folder}, or none, ${PAUSES_MS.length} times. Either other processes take ` +
+        'this upload up all the time (one at a time continues an upload: end the others), or something else is in the ' +
+        'folder: remove it to begin this upload again.',
+    )
   }
 
   async insert(
@@ -89,9 +99,21 @@ export class JournalFiles implements Uploads {
   }
 }
 
-/** Forgets all uploads into a queue that keeps no journals itself. */
+/**
+ * Forgets all uploads into a queue that keeps no journals itself. The folder is taken away by a rename first: an upload that is
+ * under way finds its journal gone and says so, and adds nothing to what is being removed.
+ */
 export function forgetUploads(backend: Backend): void {
-  if (backend.uploads === undefined) rmSync(journalFolder(backend), { recursive: true, force: true })
+  if (backend.uploads !== undefined) return
+  const folder = journalFolder(backend)
+  const aside = `${folder}.${randomUUID()}`
+  try {
+    renameSync(folder, aside)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return
+    throw error
+  }
+  rmSync(aside, { recursive: true, force: true })
 }
 
 /** A folder for each queue: the same upload goes into several. */
@@ -111,17 +133,18 @@ function journalsIn(folder: string): string[] {
   }
 }
 
-/** `undefined`: another process made one. The folder appears with its journal in it, by a rename. */
+/** `undefined`: another process made one, or forgot all of them. The folder appears with its journal in it, by a rename. */
 function create(folder: string, head: UploadHead): UploadState | undefined {
   const run = `${randomUUID()}${extension}`
   const staged = join(dirname(folder), `~${randomUUID()}`)
-  mkdirSync(staged, { recursive: true })
-  writeFileSync(join(staged, run), `${JSON.stringify(head)}\n`)
   try {
+    mkdirSync(staged, { recursive: true })
+    writeFileSync(join(staged, run), `${JSON.stringify(head)}\n`)
     renameSync(staged, folder)
   } catch (error) {
     rmSync(staged, { recursive: true, force: true })
-    if (['ENOTEMPTY', 'EEXIST', 'EPERM'].includes(codeOf(error) ?? '')) return undefined
+    // ENOENT: all uploads were forgotten (purge) at the same time.
+    if (['ENOTEMPTY', 'EEXIST', 'EPERM', 'ENOENT'].includes(codeOf(error) ?? '')) return undefined
     throw error
   }
   return { run: join(folder, run), head, stored: [], counted: 0, finished: false }
@@ -145,10 +168,10 @@ function takeUp(name: string, path: string, head: UploadHead): UploadState | und
     if (codeOf(error) === 'ENOENT') return undefined
     throw error
   }
-  // Read anew: until the rename the earlier owner may have added lines. A line that was cut off by its death ends here.
-  const { stored, counted } = parseJournal(run)
+  // Read again: until the rename the earlier owner may have added lines. A line that was cut off by its death ends here.
+  const { stored, counted, finished } = parseJournal(run)
   appendText(run, '\n')
-  return { run, head: state.head, stored, counted, finished: false }
+  return { run, head: state.head, stored, counted, finished }
 }
 
 function parseJournal(path: string): UploadState {

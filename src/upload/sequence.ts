@@ -1,6 +1,4 @@
 /** Sliceable sequences on their way to a thread: taken apart here, put together there. */
-import { createHash } from 'node:crypto'
-import { serialize } from 'node:v8'
 import { argumentError } from '../errors.js'
 import {
   type RegisteredSliceable,
@@ -11,6 +9,7 @@ import {
 import { refuseEntryFile } from '../threads/entry-script.js'
 import { refuseEmptied } from '../threads/small-clone.js'
 import { nameAndMessageOf } from '../thrown.js'
+import { digestOf } from './sequence-mark.js'
 import type { SequenceReference } from './slice-messages.js'
 
 /** A sequence that can be cut, and what a thread needs to have it too. */
@@ -66,8 +65,7 @@ export function rebuild(registered: RegisteredSliceable, fields: Readonly<Record
 
 /** Says which sequence it is, for an upload that is continued: class and fields, not their file, which may move. */
 export function sequenceMark({ name, fields }: SequenceReference): string {
-  const digest = createHash('sha256').update(serialize(fields)).digest('hex').slice(0, 16)
-  return `${name} with fields ${digest}`
+  return `${name} with fields ${digestOf(fields)}`
 }
 
 function clonedFields(name: string, given: object): Record<string, unknown> {

@@ -161,9 +161,7 @@ class Upload {
    * dies between the two, which takes milliseconds, the count is too low.
    */
   async #noteCounted(stored: number): Promise<void> {
-    if (this.#plan.resume !== undefined && this.#begun !== undefined) {
-      await this.#journal?.counted(this.#begun.run, stored)
-    }
+    if (this.#begun !== undefined) await this.#journal?.counted(this.#begun.run, stored)
   }
 
   async finish(): Promise<void> {

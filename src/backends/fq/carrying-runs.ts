@@ -14,10 +14,10 @@
  */
 import { renameExclusively } from './exclusive-rename.js'
 import { errorCode, type FileCalls } from './file-system.js'
+import { isFolderAfterUnlink } from './folders.js'
 import { inside, type Layout, layoutOf } from './layout.js'
 import { isId, nameOf } from './names.js'
 import type { FileQueue } from './queue.js'
-import { isFolderAfterUnlink } from './uploads.js'
 
 // A run that changed nothing for so long is taken for dead. One that isn't is told when it goes on, and loses nothing: the age
 // only keeps several moves at a time from closing each other's.

@@ -4,10 +4,10 @@ import type { BatchFailure, Message } from '../../backend.js'
 import { argumentError } from '../../errors.js'
 import { type Awaitable, isPromise } from './awaitable.js'
 import { errorCode } from './file-system.js'
+import { removeTree } from './folders.js'
 import { inside, makeQueue } from './layout.js'
 import { isId, nameOf } from './names.js'
 import { type FileQueue, queueFault } from './queue.js'
-import { removeTree } from './uploads.js'
 
 // A staging file that old is that of a dead process: inserts take milliseconds. Hours, because a machine may sleep.
 const STALE_SECONDS = 6 * 3600

@@ -1,4 +1,4 @@
-/** Looking at the whole queue: counts, list, releaseAll, purge. Each reads `queue/` as a stream. */
+/** Looking at the whole queue: counts, list, releaseAll. Each reads `queue/` as a stream. */
 import type { Counts, ListedMessage, MessageState } from '../../backend.js'
 import { IdSet } from '../../id-set.js'
 import { breathe } from './breathe.js'
@@ -10,7 +10,6 @@ import { inside, requireQueue } from './layout.js'
 import { parseName, type TaskName } from './names.js'
 import { pause } from './pause.js'
 import { type FileQueue, queueFault } from './queue.js'
-import { removeTree } from './uploads.js'
 
 // Kernels date changes by a clock that ticks every 10 ms or more often; ours follows the filesystem's within 3 ms.
 const TICK_MS = 25
@@ -223,36 +222,8 @@ export async function rezero(queue: FileQueue): Promise<void> {
   })
 }
 
-/** Removes all tasks, their histories, what was quarantined and the journals of uploads, and sets the counters to 0. Foreign files stay. */
-export async function purge(queue: FileQueue): Promise<void> {
-  const { layout, pace } = queue
-  await guarded(queue, 'Purging', async () => {
-    // Some filesystems leave out names when a folder is changed while it is read, hence again until nothing is found.
-    let removed: number
-    do {
-      removed = 0
-      for await (const names of namesIn(queue, layout.queue)) {
-        await pace.each(parsed(names), async ({ name }) => {
-          if (await pace.calls.unlink(inside(layout.queue, name), 'there')) removed++
-        })
-      }
-    } while (removed > 0)
-    for (const folder of [layout.movement, layout.failures, layout.quarantine]) {
-      for await (const names of namesIn(queue, folder)) {
-        await pace.each(names, async name => {
-          await pace.calls.unlink(inside(folder, name), 'there')
-        })
-      }
-    }
-    await removeTree(queue, layout.uploads)
-    await removeTree(queue, layout.listing)
-    await pace.settle(layout.queue)
-  })
-  await rezero(queue)
-}
-
 /** Runs `work` on a queue that is there, at a time that is known. */
-async function guarded<T>(queue: FileQueue, verb: string, work: () => Promise<T>): Promise<T> {
+export async function guarded<T>(queue: FileQueue, verb: string, work: () => Promise<T>): Promise<T> {
   await requireQueue(queue.pace, queue.layout)
   try {
     await queue.clock.ready()

@@ -12,6 +12,7 @@
 import type { BatchFailure, Message } from '../../backend.js'
 import { rescue } from './awaitable.js'
 import { isMissing } from './file-system.js'
+import { allNames, removeFolderIfThere } from './folders.js'
 import { inside } from './layout.js'
 import { nameOf, parseName } from './names.js'
 import { type FileQueue, queueFault } from './queue.js'
@@ -38,7 +39,8 @@ function partPath(run: string, stage: Stage, { start, end }: PartRange): string 
 /** The error for a folder that is not there any more. */
 export function takenOver(run: string): Error {
   return new Error(
-    `${run} is gone: another process took this upload up, or somebody removed it. One process at a time continues an upload.`,
+    `${run} is gone: another process took this upload up, or the queue was purged. What this insert stored before may be gone ` +
+      'too. One process at a time continues an upload; with the same `resume`, insert again what is missing.',
   )
 }
 
@@ -122,7 +124,7 @@ export async function settleParts(queue: FileQueue, run: string, range: PartRang
       continue
     }
     if (part.stage === 'staged') {
-      const names = await namesIn(queue, part.path)
+      const names = await allNames(queue, part.path)
       await queue.pace.each(names, name => move(queue, part.path, name))
       await endPart(queue, run, part)
     }
@@ -134,14 +136,12 @@ export async function settleParts(queue: FileQueue, run: string, range: PartRang
 /** Removes the parts that are done: an upload that is finished needs them no more. */
 export async function dropDone(queue: FileQueue, run: string): Promise<void> {
   const parts = await partsIn(queue, run)
-  await queue.pace.each(parts, ({ path, stage }) =>
-    stage === 'done' ? queue.pace.calls.removeFolder(path) : undefined,
-  )
+  await queue.pace.each(parts, ({ path, stage }) => (stage === 'done' ? removeFolderIfThere(queue, path) : undefined))
 }
 
 async function partsIn(queue: FileQueue, run: string): Promise<Part[]> {
   const parts: Part[] = []
-  for (const name of await namesIn(queue, run)) {
+  for (const name of await allNames(queue, run)) {
     const [, stage, start, end] = GRAMMAR.exec(name) ?? []
     if (stage === undefined) continue
     parts.push({ stage: stage as Stage, start: Number(start), end: Number(end), path: inside(run, name) })
@@ -152,27 +152,12 @@ async function partsIn(queue: FileQueue, run: string): Promise<Part[]> {
 /** With the records of delays, which belong to no task then. */
 async function dropWriting(queue: FileQueue, folder: string): Promise<void> {
   const { pace, layout } = queue
-  await pace.each(await namesIn(queue, folder), async name => {
+  await pace.each(await allNames(queue, folder), async name => {
     const task = parseName(name)
     if (task !== undefined && task.available > 0) {
       await pace.calls.unlink(inside(layout.movement, task.id), 'absent')
     }
     await pace.calls.unlink(inside(folder, name), 'there')
   })
-  if ((await pace.calls.stat(folder)) !== undefined) await pace.calls.removeFolder(folder)
-}
-
-/** All names in a folder at once, since renames follow; empty where there is none. */
-export async function namesIn({ pace }: FileQueue, path: string): Promise<string[]> {
-  const folder = await pace.calls.openFolder(path)
-  if (folder === undefined) return []
-  const all: string[] = []
-  try {
-    for (let names = await folder.read(); names.length > 0; names = await folder.read()) {
-      for (const name of names) all.push(name)
-    }
-  } finally {
-    await folder.close()
-  }
-  return all
+  await removeFolderIfThere(queue, folder)
 }

@@ -17,17 +17,26 @@ import type { BatchFailure, Message } from '../../backend.js'
 import { requireSameUpload } from '../../upload/same-upload.js'
 import type { UploadHead, UploadState, Uploads } from '../../uploads.js'
 import { errorCode } from './file-system.js'
+import { allNames, removeTree, takeAwayTree } from './folders.js'
 import { inside } from './layout.js'
 import { isId } from './names.js'
-import type { Pace } from './pace.js'
+import { pause } from './pause.js'
 import { type FileQueue, queueFault } from './queue.js'
-import { dropDone, namesIn, type PartRange, settleParts, storePart, takenOver } from './upload-parts.js'
+import { dropDone, type PartRange, settleParts, storePart, takenOver } from './upload-parts.js'
 
 /** Begins the names of uploads that nobody takes up; no name that a caller may give begins so. */
 const NAMELESS = '~'
 
 /** What a process that died left of a nameless upload is removed when it is older. A week: a machine may sleep. */
 const STALE_SECONDS = 7 * 24 * 3600
+
+// Each try is lost to a process that was faster, so a second is plenty; over NFS a host may list a folder for a minute as it was
+// (`acdirmax`).
+const PATIENCE_MS = 90_000
+const LONGEST_PAUSE_MS = 1_000
+
+// Looks in a row that found something else than the folder of a run. One may fall between the two names of a rename.
+const FOREIGN_LOOKS = 8
 
 const EVERYTHING: PartRange = { start: 0, end: Number.POSITIVE_INFINITY }
 
@@ -47,11 +56,18 @@ export class FileUploads implements Uploads {
       await this.#queue.clock.ready()
       if (name === undefined) await this.#sweep()
       const folder = name ?? `${NAMELESS}${randomUUID()}`
-      for (;;) {
-        const found = await this.#find(folder)
+      const deadlineMs = performance.now() + PATIENCE_MS
+      let foreignLooks = 0
+      for (let pauseMs = 1; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+        const names = await allNames(this.#queue, this.#path(folder))
+        const found = names.find(isId)
         const begun = found === undefined ? await this.#create(folder, head) : await this.#takeUp(folder, found, head)
         // Otherwise somebody else was faster.
         if (begun !== undefined) return begun
+        foreignLooks = found === undefined && names.length > 0 ? foreignLooks + 1 : 0
+        if (foreignLooks === FOREIGN_LOOKS) throw foreignNames(this.#path(folder), names)
+        if (performance.now() > deadlineMs) throw contended(this.#path(folder))
+        await pause(pauseMs * Math.random(), [])
       }
     })
   }
@@ -76,7 +92,8 @@ export class FileUploads implements Uploads {
   finish(run: string): Promise<void> {
     return this.#guarded('Ending an upload', async () => {
       if (run.startsWith(NAMELESS)) {
-        await removeTree(this.#queue, this.#path(run.slice(0, run.indexOf('/'))))
+        const path = this.#path(run.slice(0, run.indexOf('/')))
+        if (!(await takeAwayTree(this.#queue, path))) throw takenOver(path)
         return
       }
       await this.#note(run, 'finished', '')
@@ -88,7 +105,7 @@ export class FileUploads implements Uploads {
     return inside(this.#queue.layout.uploads, run)
   }
 
-  /** `undefined`: there is an upload of this name. Complete when it appears, since it appears by a rename. */
+  /** `undefined`: there is an upload of this name, or a purge removes all of them. Complete when it appears, since it appears by a rename. */
   async #create(name: string, head: UploadHead): Promise<UploadState | undefined> {
     const { pace, layout } = this.#queue
     const run = randomUUID()
@@ -104,58 +121,84 @@ export class FileUploads implements Uploads {
     } catch (error) {
       await removeTree(this.#queue, staged)
       const code = errorCode(error)
-      if (code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'EPERM') return undefined
+      // ENOENT: a purge has taken the folder of all uploads away since it was made.
+      if (['ENOTEMPTY', 'EEXIST', 'EPERM', 'ENOENT'].includes(code ?? '')) return undefined
       throw error
     }
     await pace.settle(layout.uploads)
     return { run: `${name}/${run}`, head, stored: [], counted: 0, finished: false }
   }
 
-  /** The folder of the run that has the upload. */
-  async #find(name: string): Promise<string | undefined> {
-    return (await namesIn(this.#queue, this.#path(name))).find(isId)
-  }
-
-  /** `undefined`: somebody else took it up meanwhile. */
+  /**
+   * Takes the folder by its rename. Before that, only what never changes is read: the head, and whether all was stored. The
+   * owner until then may have noted more, so the rest is read from the folder that is ours.
+   *
+   * @returns `undefined`: another process took it up at the same time, or what was there is removed now
+   */
   async #takeUp(name: string, found: string, head: UploadHead): Promise<UploadState | undefined> {
     const { pace } = this.#queue
     const path = this.#path(`${name}/${found}`)
-    const text = await pace.calls.read(inside(path, 'upload.json'), 'size first')
-    if (text === undefined) return undefined
-    const begun = JSON.parse(text) as UploadHead
+    const begun = await this.#head(path)
+    if (begun === undefined) {
+      // Its head is there from the first moment, so this is the rest of a removal that was cut off.
+      await takeAwayTree(this.#queue, path)
+      return undefined
+    }
     requireSameUpload(name, path, begun, head)
-    const counted = Number((await pace.calls.read(inside(path, 'counted'), 'size first')) ?? 0)
-    if ((await pace.calls.stat(inside(path, 'finished'))) !== undefined) {
-      return { run: `${name}/${found}`, head: begun, stored: [], counted, finished: true }
+    if (await this.#isFinished(path)) {
+      return { run: `${name}/${found}`, head: begun, stored: [], counted: 0, finished: true }
     }
     const run = `${name}/${randomUUID()}`
-    if (!(await pace.calls.rename(path, this.#path(run)))) return undefined
-    return {
-      run,
-      head: begun,
-      stored: await settleParts(this.#queue, this.#path(run), EVERYTHING),
-      counted,
-      finished: false,
+    const owned = this.#path(run)
+    if (!(await pace.calls.rename(path, owned))) return undefined
+    await pace.settle(this.#path(name))
+    const finished = await this.#isFinished(owned)
+    const counted = Number((await pace.calls.read(inside(owned, 'counted'), 'size first')) ?? 0)
+    if (finished) await dropDone(this.#queue, owned)
+    const stored = finished ? [] : await settleParts(this.#queue, owned, EVERYTHING)
+    return { run, head: begun, stored, counted, finished }
+  }
+
+  async #head(path: string): Promise<UploadHead | undefined> {
+    const file = inside(path, 'upload.json')
+    const text = await this.#queue.pace.calls.read(file, 'size first')
+    try {
+      return text === undefined ? undefined : (JSON.parse(text) as UploadHead)
+    } catch (cause) {
+      throw new Error(
+        `Expected the head of an upload in ${file}, got no JSON. Remove ${path} to begin this upload again: what it inserted ` +
+          'before is then inserted a second time.',
+        { cause },
+      )
     }
+  }
+
+  async #isFinished(path: string): Promise<boolean> {
+    return (await this.#queue.pace.calls.stat(inside(path, 'finished'))) !== undefined
   }
 
   /** Whole or not at all, as all that is renamed. */
   async #note(run: string, name: string, text: string): Promise<void> {
     const { pace } = this.#queue
     const path = this.#path(run)
-    await pace.write(inside(path, `${name}.new`), text, 'w')
-    if (!(await pace.calls.rename(inside(path, `${name}.new`), inside(path, name)))) throw takenOver(path)
+    const staged = inside(path, `${name}.new`)
+    try {
+      await pace.write(staged, text, 'w')
+    } catch (error) {
+      throw errorCode(error) === 'ENOENT' ? takenOver(path) : error
+    }
+    if (!(await pace.calls.rename(staged, inside(path, name)))) throw takenOver(path)
     await pace.settle(path)
   }
 
   async #sweep(): Promise<void> {
     const { pace, layout, clock } = this.#queue
-    for (const name of await namesIn(this.#queue, layout.uploads)) {
+    for (const name of await allNames(this.#queue, layout.uploads)) {
       if (!name.startsWith(NAMELESS)) continue
-      const run = await this.#find(name)
+      const run = (await allNames(this.#queue, this.#path(name))).find(isId)
       const facts = await pace.calls.stat(this.#path(run === undefined ? name : `${name}/${run}`))
       const isStale = facts !== undefined && clock.nowSeconds - facts.modifiedMs / 1000 > STALE_SECONDS
-      if (isStale) await removeTree(this.#queue, this.#path(name))
+      if (isStale) await takeAwayTree(this.#queue, this.#path(name))
     }
   }
 
@@ -168,34 +211,16 @@ export class FileUploads implements Uploads {
   }
 }
 
-/** Removes a folder with all that is in it; what others remove meanwhile is gone all the same. */
-export async function removeTree(queue: FileQueue, path: string): Promise<void> {
-  const { calls } = queue.pace
-  if (!(await isFolderAfterUnlink(queue, path))) return
-  const names = await namesIn(queue, path)
-  // None of our folders has such a name: no need to ask for each of many files.
-  const isFile = (name: string) => name.endsWith('.json')
-  await queue.pace.each(names.filter(isFile), async name => {
-    await calls.unlink(inside(path, name), 'there')
-  })
-  for (const name of names) if (!isFile(name)) await removeTree(queue, inside(path, name))
-  await calls.removeFolder(path)
+function foreignNames(path: string, names: readonly string[]): Error {
+  return new Error(
+    `Expected the folder of an upload's run in ${path}, found ${names.slice(0, 3).join(', ')}. Remove ${path} to begin this ` +
+      'upload again, or choose another name.',
+  )
 }
 
-/**
- * Removes what is there unless it is a folder, and says whether it is. Not by a look first: that would follow a link, and
- * what is in the folder that it leads to would be removed.
- */
-export async function isFolderAfterUnlink(
-  { pace }: { readonly pace: Pick<Pace, 'calls'> },
-  path: string,
-): Promise<boolean> {
-  try {
-    await pace.calls.unlink(path, 'there')
-    return false
-  } catch (error) {
-    // Of a folder: Linux, the others.
-    if (!['EISDIR', 'EPERM'].includes(errorCode(error) ?? '')) throw error
-    return true
-  }
+function contended(path: string): Error {
+  return new Error(
+    `Expected to take the upload in ${path} over, but others were faster for ${PATIENCE_MS / 1000} s. One process at a time ` +
+      'continues an upload: end the others.',
+  )
 }

@@ -1,0 +1,105 @@
+/** Folders as a whole: all names in one, and the removal of one that other processes may be writing into. */
+import { randomUUID } from 'node:crypto'
+import { breathe } from './breathe.js'
+import { errorCode } from './file-system.js'
+import { inside } from './layout.js'
+import type { Pace } from './pace.js'
+import { pause } from './pause.js'
+import type { FileQueue } from './queue.js'
+
+// A host that knows the folder by its old name (NFS, for as long as `acdirmax`), or a call that was under way, may still put
+// a file into it. Pauses add up to three seconds; what then comes back is an error, since somebody goes on writing.
+const PAUSES_MS = [0, 10, 50, 200, 700, 2_000]
+
+/** The codes of a folder that is not empty, on Linux and elsewhere. */
+const NOT_EMPTY = ['ENOTEMPTY', 'EEXIST']
+
+/** All names in a folder at once, for callers that rename or remove them; empty where there is no such folder. */
+export async function allNames({ pace }: FileQueue, path: string): Promise<string[]> {
+  const folder = await pace.calls.openFolder(path)
+  if (folder === undefined) return []
+  const all: string[] = []
+  try {
+    for (let names = await folder.read(); names.length > 0; names = await folder.read()) {
+      for (const name of names) all.push(name)
+    }
+  } finally {
+    await folder.close()
+  }
+  return all
+}
+
+/**
+ * Takes `path` away in one rename and then removes it with all that is in it. From the rename on, writers that know it by its
+ * path meet ENOENT. A process that dies while it removes leaves the rest under `staging/`, where it is swept.
+ *
+ * @returns false where nothing was there
+ */
+export async function takeAwayTree(queue: FileQueue, path: string): Promise<boolean> {
+  const { pace, layout } = queue
+  await pace.calls.makeFolder(layout.staging)
+  const aside = inside(layout.staging, `removed.${randomUUID()}`)
+  if (!(await pace.calls.rename(path, aside))) return false
+  await removeTree(queue, aside)
+  return true
+}
+
+/** Removes a folder with all that is in it; what others remove at the same time is gone all the same. */
+export async function removeTree(queue: FileQueue, path: string): Promise<void> {
+  if (!(await isFolderAfterUnlink(queue, path))) return
+  for (const pauseMs of PAUSES_MS) {
+    if (pauseMs > 0) await pause(pauseMs, [])
+    await emptyFolder(queue, path)
+    try {
+      return await removeFolderIfThere(queue, path)
+    } catch (error) {
+      if (!NOT_EMPTY.includes(errorCode(error) ?? '')) throw error
+    }
+  }
+  throw new Error(
+    `${path} is not empty after ${PAUSES_MS.length} removals of all that was in it: somebody goes on writing there. ` +
+      'End the inserts into this queue, on all machines, and remove it again.',
+  )
+}
+
+async function emptyFolder(queue: FileQueue, path: string): Promise<void> {
+  const { calls } = queue.pace
+  const names = await allNames(queue, path)
+  // None of our folders has such a name: no need to ask for each of many files.
+  const isFile = (name: string) => name.endsWith('.json')
+  await queue.pace.each(names.filter(isFile), async name => {
+    await calls.unlink(inside(path, name), 'there')
+  })
+  for (const name of names) {
+    if (isFile(name)) continue
+    await removeTree(queue, inside(path, name))
+    await breathe(performance.now())
+  }
+}
+
+/** Removes an empty folder; one that is gone already is fine. */
+export async function removeFolderIfThere({ pace }: FileQueue, path: string): Promise<void> {
+  try {
+    await pace.calls.removeFolder(path)
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error
+  }
+}
+
+/**
+ * Removes what is there unless it is a folder, and says whether it is. Not by a look first: that would follow a link, and
+ * what is in the folder that it leads to would be removed.
+ */
+export async function isFolderAfterUnlink(
+  { pace }: { readonly pace: Pick<Pace, 'calls'> },
+  path: string,
+): Promise<boolean> {
+  try {
+    await pace.calls.unlink(path, 'there')
+    return false
+  } catch (error) {
+    // Of a folder: Linux, the others.
+    if (!['EISDIR', 'EPERM'].includes(errorCode(error) ?? '')) throw error
+    return true
+  }
+}

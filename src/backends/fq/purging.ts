@@ -1,0 +1,52 @@
+/**
+ * Removal of everything in a queue, beside inserts that are under way.
+ *
+ * The journals of uploads go first, by a rename: from then on whatever an upload still tries fails, and it says so. If the
+ * tasks went first, an upload whose tasks were removed would go on and report that all of them are stored.
+ */
+import { removeTree, takeAwayTree } from './folders.js'
+import { inside } from './layout.js'
+import type { FileQueue } from './queue.js'
+import { guarded, namesIn, parsed, rezero } from './survey.js'
+
+// Some filesystems leave out names of a folder that changes while it is read, so it is read until nothing is found. Beside
+// inserts that would go on as long as they do.
+const MOST_READINGS = 20
+
+/**
+ * Removes all tasks, their histories, what was quarantined and the journals of uploads, and sets the counters to 0. Foreign
+ * files stay. Beside inserts some of their tasks may stay too; none of an upload whose journal stays is removed.
+ */
+export async function purge(queue: FileQueue): Promise<void> {
+  const { layout, pace } = queue
+  await guarded(queue, 'Purging', async () => {
+    for (let readings = 1; ; readings++) {
+      const endedUploads = await takeAwayTree(queue, layout.uploads)
+      if (readings > MOST_READINGS) break
+      // The last reading has removed no task, so an upload that was begun since has all of its own.
+      if ((await removeTasks(queue)) === 0 && !endedUploads) break
+    }
+    for (const folder of [layout.movement, layout.failures, layout.quarantine]) {
+      for await (const names of namesIn(queue, folder)) {
+        await pace.each(names, async name => {
+          await pace.calls.unlink(inside(folder, name), 'there')
+        })
+      }
+    }
+    await removeTree(queue, layout.listing)
+    await pace.settle(layout.queue)
+  })
+  await rezero(queue)
+}
+
+/** Removes the tasks that one reading of the folder finds; resolves with how many. */
+async function removeTasks(queue: FileQueue): Promise<number> {
+  const { layout, pace } = queue
+  let removed = 0
+  for await (const names of namesIn(queue, layout.queue)) {
+    await pace.each(parsed(names), async ({ name }) => {
+      if (await pace.calls.unlink(inside(layout.queue, name), 'there')) removed++
+    })
+  }
+  return removed
+}

@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { InsertError, partial, TaskQueue, type TaskQueueOptions } from 'ptq'
+import { inFolder, openQueue } from '../fq/folder.js'
+import { message } from '../fq/messages.js'
+import { type Interference, interfered } from '../fq/test-files.js'
+import { Numbers, numbered } from './sequences.js'
+
+// With `durable` every call goes through the pool, where a test can make it wait.
+function pooledQueue(root: string, pooled: Interference['pooled'] = async () => undefined): TaskQueue {
+  return queueAt(root, { durable: true, fileSystem: interfered({ pooled }) })
+}
+
+function queueAt(root: string, options: TaskQueueOptions = {}): TaskQueue {
+  return new TaskQueue(root, { progress: false, ...options })
+}
+
+function inQueue(work: (tq: TaskQueue, root: string) => Promise<void>): Promise<void> {
+  return inFolder(async folder => {
+    const root = join(folder, 'queue-of-test')
+    await using tq = queueAt(root)
+    await tq.insert(partial(numbered, 0))
+    await tq.purge()
+    await work(tq, root)
+  })
+}
+
+async function numbersIn(tq: TaskQueue): Promise<number[]> {
+  const tasks = await tq.list()
+  return tasks.map(task => Number((task.payload() as unknown as [unknown, [number]])[1][0])).sort((a, b) => a - b)
+}
+
+function isFinished(root: string): boolean {
+  const uploads = join(root, 'uploads', 'job')
+  return existsSync(uploads) && readdirSync(uploads).some(run => existsSync(join(uploads, run, 'finished')))
+}
+
+describe('a purge beside an upload', () => {
+  it('at any call of the upload: its tasks are there, or it fails', async () => {
+    const total = 300
+    let calls = 0
+    await inQueue(async (_tq, root) => {
+      await using uploading = pooledQueue(root, async () => {
+        calls++
+      })
+      await uploading.insert(new Numbers(0, total), { resume: 'job' })
+    })
+    assert.ok(calls > 300 && calls < 10_000, `${calls} calls`)
+    // A batch of 250 files and one of 50: every call where the upload begins, counts and ends, some of those between.
+    for (let purgeAt = 1; purgeAt <= calls; purgeAt += purgeAt < 25 || calls - purgeAt < 25 ? 1 : 83) {
+      await inQueue(async (tq, root) => {
+        let made = 0
+        let wasFinished = false
+        await using uploading = pooledQueue(root, async () => {
+          if (++made !== purgeAt) return
+          wasFinished = isFinished(root)
+          await tq.purge()
+        })
+        const outcome = await uploading.insert(new Numbers(0, total), { resume: 'job' }).then(
+          count => count,
+          (error: unknown) => error,
+        )
+        const what = `purged at call ${purgeAt} of ${calls}`
+        const found = await numbersIn(tq)
+        if (outcome === total) {
+          assert.equal(found.length, wasFinished ? 0 : total, what)
+        } else {
+          assert.ok(outcome instanceof InsertError, `${what}: ${outcome}`)
+          assert.match(outcome.message, /is gone: another process took this upload up, or the queue was purged/, what)
+        }
+        await tq.insert(new Numbers(0, total), { resume: 'job' })
+        assert.equal(new Set(await numbersIn(tq)).size, total, what)
+      })
+    }
+  })
+
+  it('ends an upload that has no name, too', () =>
+    inFolder(async folder => {
+      await using opened = await openQueue(join(folder, 'queue-of-test'))
+      const { queue } = opened
+      const uploads = queue.uploads
+      assert.ok(uploads !== undefined)
+      const { run } = await uploads.begin(undefined, { seed: '0'.repeat(32), sequence: 'any', total: 1 })
+      assert.deepEqual(await uploads.insert(run, 0, [message(folder)], { delaySeconds: 0 }), [])
+      await queue.purge({ native: false })
+      const gone = /is gone: another process took this upload up, or the queue was purged/
+      await assert.rejects(uploads.insert(run, 1, [message(folder)], { delaySeconds: 0 }), gone)
+      await assert.rejects(uploads.counted(run, 1), gone)
+      await assert.rejects(uploads.finish(run), gone)
+    }))
+
+  it('ends, although a host that knows the folder by its old name writes into it once more', () =>
+    inQueue(async (tq, root) => {
+      await tq.insert(new Numbers(0, 5), { resume: 'job' })
+      let late = 2
+      await using purging = pooledQueue(root, async (call, path) => {
+        if (call === 'removeFolder' && path.includes('removed.') && late-- > 0) writeFileSync(join(path, 'late'), '')
+      })
+      await purging.purge()
+      assert.ok(late < 0)
+      assert.deepEqual(readdirSync(join(root, 'staging')), [])
+      assert.ok(!existsSync(join(root, 'uploads')))
+    }))
+
+  it('ends beside inserts that go on all the time', () =>
+    inQueue(async (tq, root) => {
+      await tq.insert(new Numbers(0, 5))
+      let readings = 0
+      await using purging = pooledQueue(root, async (call, path) => {
+        if (call !== 'openFolder' || path !== join(root, 'queue')) return
+        if (++readings > 1_000) throw new Error('it reads the folder on and on')
+        writeFileSync(join(path, `0--${message(root).id}.json`), '{}')
+      })
+      await purging.purge()
+      assert.equal(await tq.inserted(), 0)
+    }))
+})
+
+describe('an upload that finds something else in its place', () => {
+  it('begins from the start where a removal that was cut off left the folder of a run', () =>
+    inQueue(async (tq, root) => {
+      mkdirSync(join(root, 'uploads', 'job', message(root).id), { recursive: true })
+      assert.equal(await tq.insert(new Numbers(0, 5), { resume: 'job' }), 5)
+      assert.equal(await tq.insert(new Numbers(0, 5), { resume: 'job' }), 0)
+    }))
+
+  it('says what it found where that is no run', () =>
+    inQueue(async (tq, root) => {
+      mkdirSync(join(root, 'uploads', 'job'), { recursive: true })
+      writeFileSync(join(root, 'uploads', 'job', 'notes.txt'), '')
+      await assert.rejects(
+        tq.insert(new Numbers(0, 5), { resume: 'job' }),
+        /Expected the folder of an upload's run in .*job, found notes\.txt\. Remove .*job to begin/,
+      )
+      assert.equal(await tq.enqueued(), 0)
+    }))
+
+  it('says so where its head is cut off', () =>
+    inQueue(async (tq, root) => {
+      const run = join(root, 'uploads', 'job', message(root).id)
+      mkdirSync(run, { recursive: true })
+      writeFileSync(join(run, 'upload.json'), '{"seed": "01')
+      await assert.rejects(
+        tq.insert(new Numbers(0, 5), { resume: 'job' }),
+        /Expected the head of an upload in .*upload\.json, got no JSON\. Remove /,
+      )
+    }))
+})
+
+describe('an upload that is taken over while its owner ends it', () => {
+  for (const reached of ['counted.new', 'finished.new']) {
+    it(`just before ${reached} is renamed: each task and the count are there once`, () =>
+      inQueue(async (tq, root) => {
+        const total = 20
+        const [owner, heir, renamed, taking] = [gate(), gate(), gate(), gate()]
+        const isRun = (path: string) => /uploads\/job\/[0-9a-f-]{36}$/.test(path)
+        await using first = pooledQueue(root, async (call, path) => {
+          if (call === 'rename' && path.endsWith(reached)) {
+            owner.open()
+            await renamed.opened
+          }
+        })
+        await using second = pooledQueue(root, async (call, path, to) => {
+          if (call === 'rename' && isRun(path) && isRun(to)) {
+            heir.open()
+            await taking.opened
+          }
+        })
+        const ending = first.insert(new Numbers(0, total), { resume: 'job' })
+        await owner.opened
+        const takingOver = second.insert(new Numbers(0, total), { resume: 'job' })
+        await heir.opened
+        renamed.open()
+        assert.equal(await ending, total)
+        // Workers have finished all of them.
+        await tq.delete(await tq.lease({ numTasks: total, seconds: 600 }), { tally: true })
+        taking.open()
+        assert.equal(await takingOver, 0)
+        assert.deepEqual(await numbersIn(tq), [])
+        assert.equal(await tq.inserted(), total)
+      }))
+  }
+})
+
+function gate() {
+  let open: () => void = () => undefined
+  const opened = new Promise<void>(resolve => {
+    open = resolve
+  })
+  return { open, opened }
+}
