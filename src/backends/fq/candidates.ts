@@ -9,6 +9,10 @@
  * The stream over the folder stays open when the list is full and is read on when the list is used up, so a folder with
  * a million tasks is read once, not once for each list.
  *
+ * A folder gives its names in an order of its own, mostly always the same. Workers that end after a few tasks would always serve
+ * the first names, and the others would wait for as long as new tasks come. So the first reading of a process sometimes goes on
+ * for longer, keeps a random part of what it met, and publishes that for others that start within a minute.
+ *
  * Many workers would read the same names at the same time, and all but one in vain. So one that has lost a race reads its next
  * list before the present one is used up, each at another point of it, and publishes what it read; those that come to
  * their points later find that.
@@ -25,6 +29,17 @@ import { SharedListing } from './shared-listing.js'
 // of them would read long lists in vain. 32,768 names are 2 MB. The last read may go over a length by as much as one read gives.
 const SHORT_LENGTH = 2 ** 12
 const LONG_LENGTH = 2 ** 15
+
+// A list has so many names at most: of more that were met a random part is kept.
+const MOST_NAMES = LONG_LENGTH + 2 ** 11
+
+/**
+ * How many names the first reading of a process goes through: at least k short lists with the probability 1/√k. So it reads 2√k short
+ * lists of a folder of k on average, and goes to its end once in √k times, whatever the folder's length.
+ */
+function firstLength(): number {
+  return SHORT_LENGTH * Math.floor((1 - Math.random()) ** -2)
+}
 
 /** A list that somebody else is reading is looked for again after so long, and one after a fault. */
 export const LOOK_AGAIN_MS = 10
@@ -190,9 +205,8 @@ export class Candidates {
     }
     const long = isCrowded ? SHORT_LENGTH : Math.min(LONG_LENGTH, Math.max(SHORT_LENGTH, 2 * this.#list.length))
     try {
-      await this.#read(isReader ? LONG_LENGTH : long, isReader)
+      await this.#read(isReader ? LONG_LENGTH : long, isReader, isFirst ? firstLength() : 0)
     } catch (error) {
-      if (isReader) await this.#shared.end()
       // What this reading had found is lost: the next one begins anew.
       await this.#closeStream().catch(() => undefined)
       // One that lasts is met again by whoever has used up the list.
@@ -202,38 +216,61 @@ export class Candidates {
     return true
   }
 
-  async #read(length: number, isReader: boolean): Promise<void> {
-    if (this.#stream === undefined) {
-      this.#readingsBegun++
-      this.#stream = await this.#pace.calls.openFolder(this.#folder)
-    }
+  /** @param furthest so many names are read, for all, where that is more than `length` and nobody else is reading for all */
+  async #read(length: number, isReader: boolean, furthest: number): Promise<void> {
     // One whose stream is behind meets the names again that all are walking over.
     const present = isReader ? this.#list.toSet() : new Set<string>()
     const found: string[] = []
+    let met = 0
     let sawAll = false
-    while (found.length < length && !sawAll) {
-      const names = (await this.#stream?.read()) ?? []
-      if (names.length === 0) {
-        sawAll = true
-        await this.#closeStream()
+    let publishes = isReader
+    try {
+      if (this.#stream === undefined) {
+        this.#readingsBegun++
+        this.#stream = await this.#pace.calls.openFolder(this.#folder)
       }
-      const now = Math.floor(this.#nowSeconds())
-      for (const name of names) {
-        const available = availableOf(name)
-        if (available === undefined) continue
-        if (available <= now) {
-          if (present.has(name)) this.#leftOutOf = this.#readingsBegun
-          else found.push(name)
-        } else if (isClaim(available)) this.#sawClaim(name)
+      for (let most = length; met < most && !sawAll; ) {
+        const names = (await this.#stream?.read()) ?? []
+        if (names.length === 0) {
+          sawAll = true
+          await this.#closeStream()
+        }
+        const now = Math.floor(this.#nowSeconds())
+        for (const name of names) {
+          const available = availableOf(name)
+          if (available === undefined) continue
+          if (available <= now) {
+            if (present.has(name)) this.#leftOutOf = this.#readingsBegun
+            else this.#keep(found, name, ++met)
+          } else if (isClaim(available)) this.#sawClaim(name)
+        }
+        if (met >= most && met < furthest) {
+          publishes ||= await this.#shared.begin()
+          if (publishes) most = furthest
+        }
+        const turn = breathe(performance.now())
+        if (turn !== undefined) await turn
       }
-      const turn = breathe(performance.now())
-      if (turn !== undefined) await turn
+    } catch (error) {
+      if (publishes) await this.#shared.end()
+      throw error
     }
     const ordered = inOrder(found)
-    if (isReader) await this.#shared.publish(ordered)
-    this.#add(new NameList(ordered, isReader ? 'read for all' : 'read'))
+    if (publishes) await this.#shared.publish(ordered)
+    this.#add(new NameList(ordered, publishes ? 'read for all' : 'read'))
     // Not before the list is there: others ask in the meantime whether all of the folder was tried.
     if (sawAll) this.#readingsEnded = this.#readingsBegun
+  }
+
+  /** Keeps a name, or when there are enough, as many as before of those that were met, each with the same probability. */
+  #keep(found: string[], name: string, met: number): void {
+    if (met <= MOST_NAMES) {
+      found.push(name)
+      return
+    }
+    this.#leftOutOf = this.#readingsBegun
+    const place = Math.floor(Math.random() * met)
+    if (place < MOST_NAMES) found[place] = name
   }
 
   #sawClaim(name: string): void {
