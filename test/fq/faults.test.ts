@@ -78,7 +78,7 @@ test('a file that can’t be read is given back, the others are leased, and the 
   let broken = ''
   const interference: Interference = {
     blocking(call, path) {
-      if (call === 'read' && broken !== '' && path.includes(broken)) throw systemError('EACCES', path)
+      if (call === 'read' && broken !== '' && path.includes(broken)) throw systemError('EIO', path)
     },
   }
   await inQueue(
@@ -87,12 +87,45 @@ test('a file that can’t be read is given back, the others are leased, and the 
       broken = bad?.id ?? ''
       assert.equal((await leaseNow(queue, 10)).length, 2)
       assert.ok(namesIn(root, 'queue').includes(`0--${broken}.json`))
-      await assert.rejects(leaseNow(queue), { message: /^Reading a task failed in fq:.*EACCES.*--/ })
+      await assert.rejects(leaseNow(queue), { message: /^Reading a task failed in fq:.*EIO.*--/ })
       broken = ''
       assert.equal((await leaseOne(queue)).id, bad?.id)
     },
     { fileSystem: interfered(interference) },
   )
+})
+
+test('a task file that this user may not read is left to others: no lease call fails, and a warning says so once', async t => {
+  let broken = ''
+  const interference: Interference = {
+    blocking(call, path) {
+      if (call === 'read' && broken !== '' && path.includes(broken)) throw systemError('EACCES', path)
+    },
+  }
+  const now = performance.now.bind(performance)
+  let aheadMs = 0
+  t.mock.method(performance, 'now', () => now() + aheadMs)
+  const warnings = await warningsOf('PTQ_TASK_NOT_READABLE', () =>
+    inQueue(
+      async (queue, root) => {
+        const [bad] = await insert(queue, 3)
+        broken = bad?.id ?? ''
+        assert.equal((await leaseNow(queue, 10)).length, 2)
+        assert.deepEqual(await leaseNow(queue), [])
+        assert.deepEqual(await leaseNow(queue), [])
+        assert.ok(namesIn(root, 'queue').includes(`0--${broken}.json`), 'it was given back')
+        const [later] = await insert(queue, 1)
+        assert.equal((await leaseOne(queue)).id, later?.id)
+        broken = ''
+        assert.deepEqual(await leaseNow(queue), [], 'it is not tried again and again')
+        aheadMs += 61_000
+        assert.ok((await leaseNow(queue, 10)).some(({ id }) => id === bad?.id))
+      },
+      { fileSystem: interfered(interference) },
+    ),
+  )
+  assert.equal(warnings.length, 1)
+  assert.match(warnings[0] ?? '', /EACCES.*Change their permissions/)
 })
 
 for (const code of ['EACCES', 'EROFS', 'ENOSPC', 'EIO', 'EDQUOT']) {

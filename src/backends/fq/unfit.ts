@@ -3,6 +3,7 @@
  * listed, an editor in place), and files that can't be read.
  */
 import type { Lease } from '../../backend.js'
+import { errorCode, errorMessage } from './file-system.js'
 import { giveBack } from './giving-back.js'
 import { giveUp, heldPath } from './held.js'
 import { inside } from './layout.js'
@@ -12,9 +13,17 @@ import { type FileQueue, leaseLost, queueFault } from './queue.js'
 // for slow networks and an inserter that was stopped for a moment.
 const YOUNG_SECONDS = 10
 
+// A file that this user may not read is a fault of that task, not of the queue: others are leased, and it is tried again after
+// this time. Each try takes it away from those who may read it for a moment.
+const DENIED_MS = 60_000
+const DENIED: readonly unknown[] = ['EACCES', 'EPERM']
+
 export class Unfit {
   readonly #queue: FileQueue
   readonly #young = new Set<string>()
+  /** When each task whose file this user may not read is tried again, by `performance.now()`. */
+  readonly #denied = new Map<string, number>()
+  #saidDenied = false
   readonly #unreadable = new Map<string, unknown>()
 
   constructor(queue: FileQueue) {
@@ -23,20 +32,35 @@ export class Unfit {
 
   /** Whether the task was passed over before. */
   has(id: string): boolean {
-    return this.#young.has(id) || this.#unreadable.has(id)
+    return this.#young.has(id) || this.#unreadable.has(id) || this.#denied.has(id)
   }
 
   /** Whether a task that was passed over still has to be. */
   async isStill(id: string, path: string): Promise<boolean> {
     if (this.#unreadable.has(id)) return true
+    if (performance.now() < (this.#denied.get(id) ?? 0)) return true
+    this.#denied.delete(id)
+    if (!this.#young.has(id)) return false
     if (await this.#isYoung(path)) return true
     this.#young.delete(id)
     return false
   }
 
   addUnreadable(id: string, error: unknown): undefined {
-    this.#unreadable.set(id, error)
+    if (DENIED.includes(errorCode(error))) this.#addDenied(id, error)
+    else this.#unreadable.set(id, error)
     return undefined
+  }
+
+  #addDenied(id: string, error: unknown): void {
+    this.#denied.set(id, performance.now() + DENIED_MS)
+    if (this.#saidDenied) return
+    this.#saidDenied = true
+    process.emitWarning(
+      `Tasks of ${this.#queue.label} are left to others, since this user may not read their files, the first: ` +
+        `${errorMessage(error)}. Change their permissions, or run workers of a user who may read them.`,
+      { type: 'PtqWarning', code: 'PTQ_TASK_NOT_READABLE' },
+    )
   }
 
   /** Passes the task over if its file is young; `false` if it isn't. */
