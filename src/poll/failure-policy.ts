@@ -72,7 +72,7 @@ export class FailurePolicy {
       const error = failed.get(task)
       if (error === undefined) events.emit('released', { task })
       else if (error instanceof MessageRefusedError)
-        this.#warnOfRefusal(task, 'it comes back when its lease ends', error)
+        this.warnOfRefusal(task, 'it comes back when its lease ends', error)
       // A lease that is over needs no giving back.
       else if (!(error instanceof LeaseLostError)) fault = error
     }
@@ -136,7 +136,7 @@ export class FailurePolicy {
       return await this.#bury(dead, task, failure)
     } catch (error) {
       if (!(error instanceof MessageRefusedError)) throw error
-      this.#warnOfRefusal(task, `${dead.url} doesn't take it as a dead letter`, error)
+      this.warnOfRefusal(task, `${dead.url} doesn't take it as a dead letter`, error)
       await this.#release(task, { delaySeconds: this.#retrySeconds(task.attempt), failure })
       return false
     }
@@ -160,7 +160,7 @@ export class FailurePolicy {
   #isOurs(task: LeasedTask, error: Error | undefined): boolean {
     if (error === undefined) return true
     if (error instanceof MessageRefusedError) {
-      this.#warnOfRefusal(task, 'it comes back when its lease ends', error)
+      this.warnOfRefusal(task, 'it comes back when its lease ends', error)
       return false
     }
     if (!(error instanceof LeaseLostError)) throw error
@@ -173,7 +173,8 @@ export class FailurePolicy {
     return (await this.#parts.backend.failures?.(task)) ?? task.failures
   }
 
-  #warnOfRefusal(task: LeasedTask, what: string, error: Error): void {
+  /** Says that the queue refused to do something with this one task, and what becomes of it. */
+  warnOfRefusal(task: LeasedTask, what: string, error: Error): void {
     const { label } = this.#parts.backend
     const name = `Task ${payloadName(task.payload())} (${task.id}) of ${label}`
     process.emitWarning(`${name} was refused, ${what}: ${reasonOf(error)}`, { code: 'PTQ_TASK_REFUSED' })

@@ -19,6 +19,10 @@ export interface Finished {
 export interface FinisherOwner {
   /** It is being removed; until then its lease is kept. */
   onDeleting(task: LeasedTask): void
+  /** It could not be removed yet: its lease is kept until that is tried again. */
+  onPutOff(task: LeasedTask): void
+  /** That is tried again. */
+  onAgain(task: LeasedTask): void
   onRemoved(finished: Finished): void
   onLost(task: LeasedTask, error: LeaseLostError): void
   /** The queue could not remove it. */
@@ -33,6 +37,8 @@ export class Finisher {
   readonly #owner: FinisherOwner
   readonly #batchSize: number
   readonly #finished: Finished[] = []
+  /** Those that could not be removed yet. */
+  readonly #putOff = new Set<LeasedTask>()
   /** How many tasks are finished and not yet removed. */
   pending = 0
   #working: Promise<void> | undefined
@@ -67,6 +73,7 @@ export class Finisher {
       } catch (error) {
         for (const { task } of batch.left) {
           this.pending--
+          this.#putOff.delete(task)
           this.#owner.onFault(task, error)
         }
       }
@@ -79,6 +86,7 @@ export class Finisher {
   async #remove(batch: { left: readonly Finished[] }): Promise<void> {
     const { backend, leasing, settings } = this.#parts
     const entries = batch.left
+    for (const { task } of entries) if (this.#putOff.delete(task)) this.#owner.onAgain(task)
     const tasks = entries.map(({ task }) => task)
     const failed = await leasing.delete(backend, tasks, { tally: settings.tally })
     const left: Finished[] = []
@@ -88,6 +96,8 @@ export class Finisher {
       if (error !== undefined && isBackoffException(error, settings.backoffExceptions)) {
         later = error
         left.push(finished)
+        this.#putOff.add(finished.task)
+        this.#owner.onPutOff(finished.task)
         continue
       }
       this.pending--

@@ -1,6 +1,6 @@
 /** From the queue to calls that are ready to run: leases, looks at what came, and waits where nothing did. */
 
-import { LeaseLostError } from '../errors.js'
+import { LeaseLostError, MessageRefusedError } from '../errors.js'
 import { isEmpty } from '../queue/emptiness.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import { type Call, queuedCall } from '../threads/call.js'
@@ -246,6 +246,8 @@ export class Intake implements LeaseSourceOwner {
       await leasing.runsAlone(backend, task)
       return true
     } catch (error) {
+      // Then it runs alone all the same; should it take this worker along, that is not known to have been alone.
+      if (error instanceof MessageRefusedError) return true
       if (!(error instanceof LeaseLostError)) throw error
       this.#owner.onLost(task, error)
       return false

@@ -2,7 +2,7 @@
  * A worker: leases tasks, runs them, removes them, again and again, and loses none. Everything that changes a lease
  * passes here; what runs tasks (threads or this one) knows nothing of leases.
  */
-import { argumentError } from '../errors.js'
+import { argumentError, MessageRefusedError } from '../errors.js'
 import { HereRun } from '../local/run-here.js'
 import type { Run } from '../local/run-options.js'
 import type { LeasedTask } from '../queue/queued-task.js'
@@ -102,8 +102,14 @@ export class Worker {
         parts.events.emit('lost', { task, error })
         this.#intake.settledOne(task)
       },
+      // Due at once: nobody knows how much of the lease is left. Else another worker would take it for a death of this one.
+      onPutOff: task => this.#keeper.keep(task, 0),
+      onAgain: task => this.#keeper.drop(task),
       onFault: (task, error) => {
-        this.#fail(error)
+        this.#keeper.drop(task)
+        if (error instanceof MessageRefusedError) {
+          this.#policy.warnOfRefusal(task, 'it ran, and runs again when its lease ends', error)
+        } else this.#fail(error)
         this.#intake.settledOne(task)
       },
       onIdle: () => this.#settledOne(),

@@ -1,10 +1,11 @@
 /** What the holder of a lease does with it: renew, release, delete. Each finds the task by the held name, or not at all. */
 import type { BatchFailure, Failure, Lease } from '../../backend.js'
-import { LeaseLostError } from '../../errors.js'
+import { LeaseLostError, MessageRefusedError } from '../../errors.js'
 import { isErrorNamed } from '../../thrown.js'
 import { type Awaitable, isPromise } from './awaitable.js'
 import { addCompletions } from './completions.js'
 import { renameExclusively } from './exclusive-rename.js'
+import { codeOfNoFile } from './file-system.js'
 import { giveBack, prolong } from './giving-back.js'
 import { giveUp, heldOf, heldPath, moveHeld } from './held.js'
 import { inside } from './layout.js'
@@ -24,7 +25,7 @@ async function eachLease(
   const failures: BatchFailure[] = []
   const failed = (index: number, { id }: Lease, error: unknown): void => {
     const known = error instanceof LeaseLostError || isErrorNamed(error, 'TypeError')
-    failures.push({ index, error: known ? error : queueFault(queue, `${verb} task ${id}`, error) })
+    failures.push({ index, error: known ? error : taskFault(queue, verb, id, error) })
   }
   await queue.pace.each(leases, (lease, index) => {
     try {
@@ -35,6 +36,12 @@ async function eachLease(
     }
   })
   return failures.sort((a, b) => a.index - b.index)
+}
+
+/** What can't be a file or record of this one task is no fault of the queue. */
+function taskFault(queue: FileQueue, verb: string, id: string, cause: unknown): Error {
+  const fault = queueFault(queue, `${verb} task ${id}`, cause)
+  return codeOfNoFile(cause) === undefined ? fault : new MessageRefusedError(fault.message, { id, cause })
 }
 
 /**
@@ -132,5 +139,9 @@ export async function runsAlone(queue: FileQueue, lease: Lease): Promise<void> {
   // Only the holder may write: the name says whether that is us.
   if ((await pace.calls.stat(inside(layout.queue, nameOf(until, lease.id)))) === undefined)
     throw leaseLost(queue, lease.id)
-  await history.runsAlone(lease.id, lease.attempt)
+  try {
+    await history.runsAlone(lease.id, lease.attempt)
+  } catch (error) {
+    throw taskFault(queue, 'Writing that nothing runs beside', lease.id, error)
+  }
 }
