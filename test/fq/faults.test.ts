@@ -185,6 +185,26 @@ test('a fault in the middle of a batch of inserts is reported by place; the othe
   )
 })
 
+test('an insert whose rename fails leaves nothing under staging', async () => {
+  let isBroken = false
+  const fail = (call: string, path: string) => {
+    if (isBroken && call === 'rename') throw systemError('EDQUOT', path)
+  }
+  const fileSystem = interfered({ blocking: fail, pooled: async (call, path) => fail(call, path) })
+  for (const durable of [false, true]) {
+    await inQueue(
+      async (queue, root) => {
+        await insert(queue, 1)
+        isBroken = true
+        await assert.rejects(queue.insert(messages(root, 3), { delaySeconds: 0 }), /EDQUOT/)
+        isBroken = false
+        assert.deepEqual(namesIn(root, 'staging'), [])
+      },
+      { fileSystem, durable },
+    )
+  }
+})
+
 test('a takeover whose record can’t be written is undone', async () => {
   const { clock, options } = settableClock()
   let isFull = false

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
@@ -173,7 +173,7 @@ test('durable: each file is synced before its rename, each folder once a batch',
     async (queue, root) => {
       await queue.insert([], { delaySeconds: 0 })
       await queue.insert(messages(root, 50), { delaySeconds: 0 })
-      assert.deepEqual(synced, [root, ...Array(50).fill('staging'), join(root, 'queue')])
+      assert.deepEqual(synced, [dirname(root), root, ...Array(50).fill('staging'), join(root, 'queue')])
       synced.length = 0
       await queue.addInserted?.(50)
       assert.deepEqual(synced, ['staging', root])
@@ -186,4 +186,22 @@ test('durable: each file is synced before its rename, each folder once a batch',
     },
     { fileSystem, durable: true },
   )
+})
+
+test('durable: the first insert syncs each folder above the queue that it made, and the one that those are in', async () => {
+  const synced: string[] = []
+  const fileSystem = {
+    ...nodeFileSystem,
+    syncFolder: async (path: string) => {
+      synced.push(path)
+      await nodeFileSystem.syncFolder(path)
+    },
+  }
+  await inFolder(async folder => {
+    const root = join(folder, 'a', 'b', 'queue-of-test')
+    await using opened = await openQueue(root, { fileSystem, durable: true })
+    await opened.queue.insert(messages(root, 1), { delaySeconds: 0 })
+    const above = [folder, join(folder, 'a'), join(folder, 'a', 'b'), root]
+    assert.deepEqual(synced, [...above, join(root, 'queue')])
+  })
 })

@@ -99,19 +99,20 @@ export class Inserting {
     try {
       const written = pace.write(staged, body, 'w')
       if (isPromise(written)) return this.#renameLater(written, staged, path)
+      const renamed = pace.calls.rename(staged, path)
+      return isPromise(renamed) ? renamed.catch((error: unknown) => this.#discard(staged, error)) : renamed
     } catch (error) {
       return this.#discard(staged, error)
     }
-    return pace.calls.rename(staged, path)
   }
 
   async #renameLater(written: Promise<void>, staged: string, path: string): Promise<boolean> {
     try {
       await written
+      return await this.#queue.pace.calls.rename(staged, path)
     } catch (error) {
       return this.#discard(staged, error)
     }
-    return this.#queue.pace.calls.rename(staged, path)
   }
 
   async #discard(staged: string, error: unknown): Promise<never> {

@@ -1,15 +1,20 @@
 /**
  * The count of inserted tasks: decimal text, changed under a lock by write and rename, so that processes count exactly and a
- * reader never sees half a number. Python adds without this lock: counts of both at the same moment can lose one.
+ * reader never sees half a number of ours. Python adds without this lock: counts of both at the same moment can lose one.
  *
- * The lock is leased as a task is: a folder with one file, named `free` or `<end>--<holder>`, and who renames it has it. A
- * holder that died is taken over when its time is up, and that race too has one winner. (A lock file that is removed when
- * stale has two: the second breaker removes the lock of the first.)
+ * The lock is leased as a task is: a folder with one file, named `free` or `<end>--<holder>`, and the process that renames it
+ * has it. A holder that died is taken over when its time is up, and that race too has one winner. (A lock file that is removed
+ * when stale has two: the second breaker removes the lock of the first.)
+ *
+ * A holder may also be late and not dead: stopped, or cut off from the server, just before it renames its new count into place.
+ * That file is named after the holder, and a successor removes it before it takes the lock over and reads the count. So the late
+ * rename finds nothing, and the holder starts over. It can't write that file again by then: it only renames what was written in
+ * the first half of its time.
  */
 import { randomUUID } from 'node:crypto'
 import { rescue } from './awaitable.js'
 import { errorCode } from './file-system.js'
-import { inside, writeInto } from './layout.js'
+import { inside, type Layout, writeInto } from './layout.js'
 import { nameOf, parseName } from './names.js'
 import { pause } from './pause.js'
 import { type FileQueue, queueFault } from './queue.js'
@@ -22,11 +27,40 @@ const PATIENCE_SECONDS = 120
 
 const LONGEST_PAUSE_MS = 50
 
+// Each time the process, or the filesystem, stood still for ten seconds between two calls.
+const MOST_TRIES = 5
+
+// Python empties the file and then writes it: microseconds on a local disk, a round trip over a network. About a second.
+const EMPTY_PAUSES_MS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+
 const FREE = 'free.json'
 
-/** The count; 0 without the file; `NaN` where the file holds no number. */
-export async function readInsertions({ pace, layout }: FileQueue): Promise<number> {
-  const read = rescue(
+/** The lock while this process has it. */
+interface Lock {
+  readonly name: string
+  readonly holder: string
+  readonly sinceMs: number
+}
+
+/** The count; 0 without the file; `NaN` where the file holds no number, also where it stays empty. */
+export async function readInsertions(queue: FileQueue): Promise<number> {
+  const text = await readWritten(queue)
+  if (text === undefined) return 0
+  return /^\d+$/.test(text) ? Number(text) : Number.NaN
+}
+
+/** The text of the file, once it is not empty; empty where it stays so; `undefined`: there is no file. */
+async function readWritten(queue: FileQueue): Promise<string | undefined> {
+  for (const pauseMs of EMPTY_PAUSES_MS) {
+    const text = await readText(queue)
+    if (text !== '') return text
+    await pause(pauseMs, [])
+  }
+  return readText(queue)
+}
+
+async function readText({ pace, layout }: FileQueue): Promise<string | undefined> {
+  const text = await rescue(
     () => pace.calls.read(layout.insertions, 'size first'),
     error => {
       // Replaced by another host: a pooled look can wait until this host knows.
@@ -34,44 +68,66 @@ export async function readInsertions({ pace, layout }: FileQueue): Promise<numbe
       return pace.pooled.read(layout.insertions, 'size first')
     },
   )
-  const text = (await read)?.trim() ?? ''
-  if (text === '') return 0
-  return /^\d+$/.test(text) ? Number(text) : Number.NaN
+  return text?.trim()
 }
 
 /** Sets the count to what `change` makes of it. */
 export async function changeInsertions(queue: FileQueue, change: (count: number) => number): Promise<void> {
-  const { layout, pace } = queue
-  const fault = (error: unknown) => queueFault(queue, 'Counting inserted tasks', error)
-  for (;;) {
-    const lock = await acquire(queue).catch((error: unknown) => {
-      throw fault(error)
-    })
-    const staged = inside(layout.staging, `insertions.${randomUUID()}`)
-    try {
-      const count = change(await readInsertions(queue))
-      if (Number.isNaN(count)) {
-        throw new Error(
-          `Expected a number in ${layout.insertions}. Put one there, or set the counters to zero (rezero).`,
-        )
-      }
-      await writeInto(pace, staged, String(count), 'w')
-      if (performance.now() - lock.sinceMs < (HELD_SECONDS * 1000) / 2) {
-        if (!(await pace.calls.rename(staged, layout.insertions))) throw new Error(`${staged} was removed`)
-        await pace.settle(layout.root)
-        return
-      }
-    } catch (error) {
-      throw fault(error)
-    } finally {
-      await pace.calls.unlink(staged, 'absent')
-      // `false`, taken over by another, is nothing to us: the work is done, or is begun anew.
-      await pace.calls.rename(inside(layout.insertionsLock, lock.name), inside(layout.insertionsLock, FREE))
-    }
+  try {
+    for (let tries = 1; tries <= MOST_TRIES; tries++) if (await tryToChange(queue, change)) return
+    throw new Error(
+      `This process stood still for ${HELD_SECONDS / 2} s in each of ${MOST_TRIES} tries to change ${queue.layout.insertions}: it ` +
+        'was stopped, or the filesystem did not answer',
+    )
+  } catch (error) {
+    throw queueFault(queue, 'Counting inserted tasks', error)
   }
 }
 
-async function acquire(queue: FileQueue): Promise<{ name: string; sinceMs: number }> {
+/** `false`: the lock was lost, or nearly; nothing was changed. */
+async function tryToChange(queue: FileQueue, change: (count: number) => number): Promise<boolean> {
+  const { layout, pace } = queue
+  const lock = await acquire(queue)
+  const staged = stagedBy(layout, lock.holder)
+  let changed = false
+  try {
+    const count = change(await countUnderLock(queue))
+    if (Number.isNaN(count)) {
+      throw new Error(`Expected a number in ${layout.insertions}. Put one there, or set the counters to zero (rezero).`)
+    }
+    await writeInto(pace, staged, String(count), 'w')
+    const isInTime = performance.now() - lock.sinceMs < (HELD_SECONDS * 1000) / 2
+    changed = isInTime && (await pace.calls.rename(staged, layout.insertions))
+    if (changed) await pace.settle(layout.root)
+  } finally {
+    if (!changed) await pace.calls.unlink(staged, 'absent')
+    // `false`: another process has taken it over.
+    await pace.calls.rename(inside(layout.insertionsLock, lock.name), inside(layout.insertionsLock, FREE))
+  }
+  return changed
+}
+
+/**
+ * The count, `NaN` where it is no number. A file that stays empty is what a Python process left that died between emptying
+ * and writing it: its number is lost, and counting goes on from 0. A count may be behind, never ahead.
+ */
+async function countUnderLock(queue: FileQueue): Promise<number> {
+  const { label, layout } = queue
+  const count = await readInsertions(queue)
+  if (!Number.isNaN(count) || (await readText(queue)) !== '') return count
+  process.emitWarning(
+    `The count of inserted tasks of ${label} is lost: ${layout.insertions} is empty, left so by a process that died while it ` +
+      'wrote. Counting goes on from 0.',
+    { type: 'PtqWarning', code: 'PTQ_COUNT_LOST' },
+  )
+  return 0
+}
+
+function stagedBy(layout: Layout, holder: string): string {
+  return inside(layout.staging, `insertions.${holder}`)
+}
+
+async function acquire(queue: FileQueue): Promise<Lock> {
   const { layout, pace, clock } = queue
   const holder = randomUUID()
   const deadlineMs = performance.now() + PATIENCE_SECONDS * 1000
@@ -79,18 +135,22 @@ async function acquire(queue: FileQueue): Promise<{ name: string; sinceMs: numbe
     await clock.ready()
     const sinceMs = performance.now()
     const name = nameOf(Math.ceil(clock.nowSeconds + HELD_SECONDS), holder)
+    const lock = { name, holder, sinceMs }
     const take = (from: string) =>
       pace.calls.rename(inside(layout.insertionsLock, from), inside(layout.insertionsLock, name))
-    if (await take(FREE)) return { name, sinceMs }
+    if (await take(FREE)) return lock
     const found = await namesInLock(queue)
     if (found.length === 0) await makeLock(queue)
     const stale = found.map(parseName).find(other => other !== undefined && other.available <= clock.nowSeconds)
-    if (stale !== undefined && (await take(stale.name))) return { name, sinceMs }
+    if (stale !== undefined) {
+      // First, so that it is gone whichever process takes the lock over, and however soon that one dies.
+      await pace.calls.unlink(stagedBy(layout, stale.id), 'there')
+      if (await take(stale.name)) return lock
+    }
     await pause(pauseMs * Math.random(), [])
   }
   throw new Error(`The lock ${layout.insertionsLock} was held by others for ${PATIENCE_SECONDS} s`)
 }
-
 async function namesInLock({ pace, layout }: FileQueue): Promise<readonly string[]> {
   const folder = await pace.calls.openFolder(layout.insertionsLock)
   if (folder === undefined) return []

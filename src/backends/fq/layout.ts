@@ -103,6 +103,7 @@ export async function requireQueue(pace: Pace, layout: Layout): Promise<void> {
   throw new Error(`Expected a queue at ${layout.root}, ${found}. Check the path; the first insert makes a queue.`)
 }
 
+/** With `durable`, on the disk too: a new folder is there once the one that it is in is synced. */
 async function makeWithParents(pace: Pace, path: string): Promise<void> {
   try {
     await pace.calls.makeFolder(path)
@@ -110,6 +111,12 @@ async function makeWithParents(pace: Pace, path: string): Promise<void> {
     if (errorCode(error) !== 'ENOENT' || dirname(path) === path) throw error
     await makeWithParents(pace, dirname(path))
     await pace.calls.makeFolder(path)
+  }
+  try {
+    await pace.settle(dirname(path))
+  } catch (error) {
+    // A folder that this user may not open: whoever may, made what is in it.
+    if (errorCode(error) !== 'EACCES') throw error
   }
 }
 

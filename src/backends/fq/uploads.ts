@@ -111,6 +111,7 @@ export class FileUploads implements Uploads {
     const run = randomUUID()
     const staged = inside(layout.staging, `upload.${run}`)
     await pace.calls.makeFolder(layout.uploads)
+    await pace.settle(layout.root)
     await pace.calls.makeFolder(staged)
     await pace.calls.makeFolder(inside(staged, run))
     await pace.write(inside(inside(staged, run), 'upload.json'), JSON.stringify(head), 'w')
