@@ -237,6 +237,36 @@ for (const kind of SERVER_KINDS) {
       assert.equal((await drain(backend)).length, 1)
     })
 
+    test("one that failed as often as the queue's own redrive policy allows receives is left to that policy", async () => {
+      const letters = await newQueue()
+      const path = `test-${randomUUID()}`
+      const { Attributes } = await client.send(
+        new GetQueueAttributesCommand({ QueueUrl: letters.identity, AttributeNames: ['QueueArn'] }),
+      )
+      const RedrivePolicy = JSON.stringify({ deadLetterTargetArn: Attributes?.QueueArn, maxReceiveCount: 2 })
+      await client.send(new CreateQueueCommand({ QueueName: path, Attributes: { RedrivePolicy } }))
+      const backend = await newQueue({ createIfMissing: false }, path)
+      await insertAll(backend, makeMessages(1))
+      let attempts = 0
+      for (;;) {
+        const [lease] = await backend.lease({ seconds: 60, max: 1, waitSeconds: 3 })
+        if (lease === undefined) break
+        // Those that SQS counts are no deaths.
+        assert.deepEqual(known(lease), {
+          ...FRESH,
+          attempt: Math.min(3, attempts + 1),
+          failures: Math.min(2, attempts),
+        })
+        attempts++
+        // The servers move nothing that is made visible at once.
+        await giveBack(backend, lease, { failure: failureOf(attempts), delaySeconds: 1 })
+      }
+      // The one server counts receives, the other one changes of visibility too.
+      assert.ok(attempts >= 3 && attempts <= 4, `${attempts} attempts`)
+      assert.equal((await letters.counts()).enqueued, 1)
+      assert.equal((await leaseOne(letters)).failures?.length, 2)
+    })
+
     test("is not counted by the queue's own redrive policy; one that is no task is", async () => {
       const letters = await newQueue()
       const { Attributes } = await client.send(

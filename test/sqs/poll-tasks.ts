@@ -16,3 +16,8 @@ export const knock = queueable(async function knock(url: string): Promise<void> 
 export const fail = queueable(function fail(reason: string): void {
   throw new RangeError(reason)
 })
+
+/** Ends the worker's whole process without a word. */
+export const killWorker = queueable(function killWorker(): void {
+  process.kill(process.pid, 'SIGKILL')
+})

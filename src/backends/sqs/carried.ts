@@ -29,11 +29,13 @@ export interface Carried {
   readonly deathsAlone: number
   /** It is run only by a worker that holds nothing else. */
   readonly alone: boolean
+  /** It failed so often that the queue's own redrive policy may have it: from then on SQS counts its receives. */
+  readonly isLeftToSqs: boolean
   /** FIFO queues have no delay of a message: whoever gets it before that time puts it off. Milliseconds since 1970. */
   readonly notBeforeMs?: number
 }
 
-const nothing: Carried = { failed: 0, failures: [], deaths: 0, deathsAlone: 0, alone: false }
+const nothing: Carried = { failed: 0, failures: [], deaths: 0, deathsAlone: 0, alone: false, isLeftToSqs: false }
 
 /** Reads what a message brings along; another sender may have written the attribute, in whatever form. */
 export function readCarried(attributes: Attributes | undefined): Carried {
@@ -42,13 +44,17 @@ export function readCarried(attributes: Attributes | undefined): Carried {
   try {
     const value: unknown = JSON.parse(text)
     if (typeof value !== 'object' || value === null) return nothing
-    const { failed, failures, deaths, deathsAlone, alone, notBeforeMs } = value as Record<keyof Carried, unknown>
+    const { failed, failures, deaths, deathsAlone, alone, isLeftToSqs, notBeforeMs } = value as Record<
+      keyof Carried,
+      unknown
+    >
     return {
       failed: countOf(failed),
       failures: failuresFrom(failures),
       deaths: countOf(deaths),
       deathsAlone: countOf(deathsAlone),
       alone: alone === true,
+      isLeftToSqs: isLeftToSqs === true,
       ...(typeof notBeforeMs === 'number' && { notBeforeMs }),
     }
   } catch {
@@ -68,7 +74,7 @@ export function withCarried(
   { failures }: { failures: boolean },
 ): Attributes {
   const { [NAME]: _old, ...others } = attributes ?? {}
-  const { failed, deaths, deathsAlone, alone, notBeforeMs } = carried
+  const { failed, deaths, deathsAlone, alone, isLeftToSqs, notBeforeMs } = carried
   const kept = failures ? newest(carried.failures) : []
   if (failed === 0 && deaths === 0 && deathsAlone === 0 && !alone && notBeforeMs === undefined) return others
   const value = {
@@ -77,6 +83,7 @@ export function withCarried(
     ...(deaths > 0 && { deaths }),
     ...(deathsAlone > 0 && { deathsAlone }),
     ...(alone && { alone }),
+    ...(isLeftToSqs && { isLeftToSqs }),
     ...(notBeforeMs !== undefined && { notBeforeMs }),
   }
   return { ...others, [NAME]: { DataType: 'String', StringValue: asciiJson(JSON.stringify(value)) } }

@@ -175,7 +175,7 @@ function leaseOf(message: SqsMessage, heldSinceMs: number, seconds: number): Rec
   const { notBeforeMs, ...before } = readCarried(MessageAttributes)
   // Each earlier holder of this storing ended without a word: who gives a message back, or fails, stores it again. Only the
   // first receive of a message with a delay, on a FIFO queue, just puts it off.
-  const silent = Math.max(0, receives - (notBeforeMs === undefined ? 1 : 2))
+  const silent = before.isLeftToSqs ? 0 : Math.max(0, receives - (notBeforeMs === undefined ? 1 : 2))
   const carried: Carried = {
     ...before,
     deaths: before.deaths + silent,

@@ -22,6 +22,8 @@ export interface OpenQueue {
   readonly state: {
     /** SQS refused to store a message again: the credentials lack that right. */
     mayNotStore: boolean
+    /** See `maxReceives`. */
+    maxReceives?: Promise<number>
   }
 }
 
@@ -37,7 +39,7 @@ export async function openQueue(place: QueuePlace, options: CheckedOptions): Pro
   try {
     const url = await findQueue(connection, place, options)
     const { concurrency, retrySeconds, emptyWindowSeconds } = options
-    const state = { mayNotStore: false }
+    const state: OpenQueue['state'] = { mayNotStore: false }
     return { connection, url, address, fifo: place.fifo, concurrency, retrySeconds, emptyWindowSeconds, state }
   } catch (error) {
     connection.close()

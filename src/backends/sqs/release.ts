@@ -13,6 +13,7 @@ import { MAX_DELAY_SECONDS, type SqsMessage, storeMessages } from './insert.js'
 import { changeVisibility, deleteLeases, type Held, splitHeld } from './lease-changes.js'
 import type { OpenQueue } from './open-queue.js'
 import { Patience } from './patience.js'
+import { maxReceives } from './redrive.js'
 
 export interface ReleaseOptions {
   readonly delaySeconds: number
@@ -34,8 +35,13 @@ export async function releaseLeases(
   const add = (of: readonly Held[], failed: readonly BatchFailure[]) => {
     for (const { index, error } of failed) failures.push({ index: of[index]?.index ?? -1, error })
   }
-  const { stored, refused, failed } = await storeAgain(queue, held, options)
+  const leftSince = options.failure === undefined ? Number.POSITIVE_INFINITY : await maxReceives(queue)
+  // SQS is to count these.
+  const left = held.filter(({ handle }) => options.failure !== undefined && handle.carried.isLeftToSqs)
+  const others = held.filter(one => !left.includes(one))
+  const { stored, refused, failed } = await storeAgain(queue, others, { ...options, leftSince })
   failures.push(...failed)
+  refused.push(...left)
   add(stored, await deleteLeases(queue, stored.map(leaseIn), { doing: 'release', isLate: true }))
   add(refused, await changeVisibility(queue, refused.map(leaseIn), delaySeconds, 'release'))
   return failures
@@ -50,7 +56,10 @@ interface StoredAgain {
   readonly failed: BatchFailure[]
 }
 
-async function storeAgain(queue: OpenQueue, held: readonly Held[], options: ReleaseOptions): Promise<StoredAgain> {
+/** `leftSince`: after so many failures it is left to the queue's redrive policy. */
+type StoreOptions = ReleaseOptions & { readonly leftSince: number }
+
+async function storeAgain(queue: OpenQueue, held: readonly Held[], options: StoreOptions): Promise<StoredAgain> {
   // An earlier call stored these and could not delete the old one.
   const stored = held.filter(({ handle }) => handle.isStoredAgain)
   let refused = held.filter(({ handle }) => !handle.isStoredAgain)
@@ -79,7 +88,7 @@ async function storeAgain(queue: OpenQueue, held: readonly Held[], options: Rele
 async function storeOnce(
   queue: OpenQueue,
   held: readonly Held[],
-  { delaySeconds, failure, alone }: ReleaseOptions,
+  { delaySeconds, failure, alone, leftSince }: StoreOptions,
   { failures }: { failures: boolean },
 ): Promise<ReadonlyMap<number, Error>> {
   const notBeforeMs = queue.fifo && delaySeconds > 0 ? Date.now() + delaySeconds * 1000 : undefined
@@ -87,7 +96,7 @@ async function storeOnce(
     const carried: Carried = {
       ...(failure === undefined
         ? { ...handle.carried, alone: alone ?? handle.carried.alone }
-        : withFailure(handle.carried, failure)),
+        : withFailure(handle.carried, failure, leftSince)),
       ...(notBeforeMs !== undefined && { notBeforeMs }),
     }
     const { id, body, incarnation = '' } = lease
@@ -103,8 +112,15 @@ async function storeOnce(
   return new Map(reply.failures.map(({ index, error }) => [index, error]))
 }
 
-function withFailure(carried: Carried, failure: Failure): Carried {
-  return { ...carried, failed: carried.failed + 1, failures: [...carried.failures, failure], alone: false }
+function withFailure(carried: Carried, failure: Failure, leftSince: number): Carried {
+  const failed = carried.failed + 1
+  return {
+    ...carried,
+    failed,
+    failures: [...carried.failures, failure],
+    alone: false,
+    isLeftToSqs: failed >= leftSince,
+  }
 }
 
 /** Workers may have had rights to receive and delete only: they go on, and SQS counts each of their receives. */

@@ -1,0 +1,28 @@
+/** The queue's own redrive policy: after so many receives SQS moves a message to another queue. */
+import { isForbidden } from './faults.js'
+import type { OpenQueue } from './open-queue.js'
+
+/**
+ * How many receives the policy allows; `Infinity` where there is none, or the credentials may not ask. Asked once a process, by
+ * the first failure.
+ */
+export function maxReceives(queue: OpenQueue): Promise<number> {
+  queue.state.maxReceives ??= askMaxReceives(queue)
+  return queue.state.maxReceives
+}
+
+async function askMaxReceives(queue: OpenQueue): Promise<number> {
+  const { connection, url } = queue
+  const command = new connection.sdk.GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['RedrivePolicy'] })
+  try {
+    const { Attributes } = await connection.requests.send(command)
+    const policy: unknown = JSON.parse(Attributes?.RedrivePolicy ?? 'null')
+    if (typeof policy !== 'object' || policy === null || !('maxReceiveCount' in policy)) return Number.POSITIVE_INFINITY
+    const count = Number(policy.maxReceiveCount)
+    return count >= 1 ? count : Number.POSITIVE_INFINITY
+  } catch (error) {
+    // Releasing the task must not fail for this: it is stored again, as without a policy, and the next failure asks again.
+    if (!isForbidden(error)) delete queue.state.maxReceives
+    return Number.POSITIVE_INFINITY
+  }
+}
