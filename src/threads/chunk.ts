@@ -4,6 +4,7 @@ import type { JsonValue } from '../json/json.js'
 import { SharedObjects } from '../json/shared-objects.js'
 import { codeName, type RegisteredCode } from '../tasks/registry.js'
 import type { Call, Outcome } from './call.js'
+import { unreadableError } from './death-causes.js'
 import { refuseEmptied } from './small-clone.js'
 import { type ChunkMessage, type CodeReference, slot } from './thread-messages.js'
 
@@ -42,6 +43,7 @@ export class Chunk {
   readonly #startedAtMs: Float64Array<SharedArrayBuffer> | undefined
   /** 1: the outcome was reported. Each is reported once, whatever the thread says later. */
   readonly #settled: Uint8Array
+  #values: ChunkMessage['values'] = 'required'
   /** Why the main thread asked a task to end, by index. */
   readonly #aborted = new Map<number, { readonly reason: unknown; readonly atMs: number }>()
 
@@ -87,6 +89,7 @@ export class Chunk {
       firstTry &&= call.attempt === 1
     }
     const { idPrefix, postAll, wantsValues, concurrency, maxMemoryMb } = this.#settings
+    this.#values = wantsValues === undefined ? 'required' : wantsValues() ? 'offered' : 'unwanted'
     return {
       chunk: this.id,
       codes,
@@ -99,7 +102,7 @@ export class Chunk {
       slots: this.#slots,
       startedAtMs: this.#startedAtMs,
       postAll,
-      values: wantsValues === undefined ? 'required' : wantsValues() ? 'offered' : 'unwanted',
+      values: this.#values,
       concurrency,
       maxMemoryMb,
     }
@@ -194,6 +197,25 @@ export class Chunk {
         report(call, asked === undefined ? silentSuccess : { ok: false, error: asked.reason, elapsedMs: Number.NaN })
       }
     }
+  }
+
+  /** Tasks that have ended, by their slots, and whose outcome was posted and has not been handled. */
+  get unheard(): number[] {
+    const indexes: number[] = []
+    for (let index = 0; index < this.calls.length; index++) {
+      const state = this.#state(index)
+      const isPosted = state === slot.failed || (state === slot.succeeded && this.#settings.postAll)
+      if (isPosted && this.#settled[index] === 0) indexes.push(index)
+    }
+    return indexes
+  }
+
+  /** The outcome of a task that has ended, where what was posted about it can't be read. */
+  unreadableOutcome(index: number): Outcome {
+    const elapsedMs = performance.now() - this.sinceMs
+    if (this.#state(index) === slot.failed) return { ok: false, error: unreadableError('throw'), elapsedMs }
+    if (this.#values !== 'required') return { ok: true, value: undefined, elapsedMs }
+    return { ok: false, error: unreadableError('return'), elapsedMs }
   }
 
   /** What is left after the thread died and all that it had posted was received. */

@@ -40,3 +40,11 @@ function isOutOfMemory(death: unknown): boolean {
 function memoryLimit(maxMemoryMb: number | undefined): string {
   return maxMemoryMb === undefined ? "Node's heap limit for a thread" : `maxMemoryMb (${maxMemoryMb} MB)`
 }
+
+/** The error of a task whose outcome the main thread can't read. */
+export function unreadableError(verb: 'return' | 'throw'): Error {
+  return new Error(
+    `Expected the task to ${verb} what the main thread can read, but it can't be transferred: it is nested too deeply ` +
+      `(about 1,000 levels can be cloned); ${verb} it flatter, or as text`,
+  )
+}

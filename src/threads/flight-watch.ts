@@ -17,6 +17,8 @@ export interface WatchOwner {
   report(call: Call, outcome: Outcome): void
   /** A thread is to abort the signal of a task. */
   abort(thread: number, chunk: Chunk, index: number, reason: Error): void
+  /** Outcomes of a flight can't be read. */
+  settleUnreadable(flight: Flight): void
 }
 
 export class FlightWatch {
@@ -60,6 +62,7 @@ export class FlightWatch {
       for (const chunk of flight.chunks.values()) {
         chunk.reportSilentSuccesses((call, outcome) => this.#owner.report(call, outcome))
       }
+      if (flight.hasUnreadable) this.#owner.settleUnreadable(flight)
       for (const { chunk, index } of flight.overdue(this.#timeoutMs, nowMs)) {
         this.abort(flight, chunk, index, timeoutError(this.#timeoutMs))
       }

@@ -42,6 +42,10 @@ export class Flight {
   free = 0
   /** How many further chunks it was sent. */
   sent = 0
+  /** The thread has ended the call: it takes no further chunk, although `done` of some may not have come. */
+  hasLanded = false
+  /** A message of the thread could not be read: there may be tasks whose outcome was in it. */
+  hasUnreadable = false
   #loading: { readonly url: string; readonly sinceMs: number } | undefined
   readonly #endings: Ending[] = []
   readonly #kill = new AbortController()

@@ -29,6 +29,8 @@ export interface ThreadListener extends ThreadHost {
    * be aborted. Returns whether there were any.
    */
   onStillbirth(error: Error): boolean
+  /** A message from the thread with this number can't be deserialized here; what was in it is lost. */
+  onUnreadable(thread: number): void
 }
 
 /** A thread's ends of its ports, in the main thread. */
@@ -149,9 +151,22 @@ export class ThreadPool {
   }
 
   #receive(thread: number, port: MessagePort): void {
-    for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
+    for (;;) {
+      let next: { readonly message: ThreadMessage } | undefined
+      try {
+        next = receiveMessageOnPort(port)
+      } catch {
+        // As the event `messageerror`: one that is lost must not keep those behind it.
+        this.#unreadable(thread)
+        continue
+      }
+      if (next === undefined) return
       this.#dispatch(next.message, thread)
     }
+  }
+
+  #unreadable(thread: number): void {
+    for (const listener of this.#listeners) listener.onUnreadable(thread)
   }
 
   #dispatch(message: ThreadMessage, thread: number): void {
@@ -168,6 +183,8 @@ export class ThreadPool {
   #connect({ ptqThread, messages, calls }: ThreadHello): void {
     this.#ports.set(ptqThread, { messages, calls })
     messages.on('message', (message: ThreadMessage) => this.#dispatch(message, ptqThread))
+    // A thread's stack is larger than that of the main thread: it can send what is nested too deeply to be read here.
+    messages.on('messageerror', () => this.#unreadable(ptqThread))
     messages.on('close', () => this.#ports.delete(ptqThread))
     const host: ThreadHost = {
       progress: (...args) => {

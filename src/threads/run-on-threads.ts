@@ -19,7 +19,7 @@ import type { Gate } from './gate.js'
 import { Lanes, type LaneWork } from './lanes.js'
 import { type ThreadListener, ThreadPool } from './pool.js'
 import type { ChunkMessage, ThreadMessage } from './thread-messages.js'
-import { isCloneError, splitUncloneable } from './uncloneable.js'
+import { hasUncloneable, isCloneError, splitUncloneable } from './uncloneable.js'
 
 /** Settings of a run on threads. */
 export interface ThreadRunOptions<T> extends RunOptions<T> {
@@ -62,6 +62,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
       report: this.#report,
       abort: (thread, { id }, index, reason) =>
         this.#pool.send(thread, { type: 'abort', chunk: id, index, reason: errorToWire(reason) }),
+      settleUnreadable: flight => this.#settleUnreadable(flight),
     })
     this.#pool = ThreadPool.join(this, maxMemoryMb)
     this.done = this.#run()
@@ -183,6 +184,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
     this.#lanes.wake()
     try {
       await this.#pool.run<ChunkMessage, void>('run', chunk.message(), flight.signal)
+      flight.hasLanded = true
       // What was sent too late nobody has begun. The `done` of all else is on its way, by another port than the call's end.
       for (const late of [...flight.chunks.values()]) {
         this.#giveBack(late.withdraw(Number.POSITIVE_INFINITY))
@@ -190,7 +192,9 @@ export class ThreadRun<T> implements Run, ThreadListener {
       }
       await flight.empty()
     } catch (thrown) {
-      if (isCloneError(thrown)) this.#refuseUncloneable(chunk, thrown)
+      const neverBegan = flight.thread === undefined && !flight.signal.aborted
+      // An extra argument that is nested too deeply, or whose getter throws, fails with another error.
+      if (isCloneError(thrown) || (neverBegan && hasUncloneable(chunk.calls))) this.#refuseUncloneable(chunk, thrown)
       else this.#afterDeath(flight, flight.signal.aborted ? flight.signal.reason : thrown)
     } finally {
       for (const left of [...flight.chunks.values()]) this.#drop(flight, left)
@@ -204,7 +208,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
   #feedFlight(flight: Flight): void {
     const { free, thread, lane, chunks } = flight
     // With all its chunks done it is about to land.
-    if (free === 0 || thread === undefined || chunks.size === 0 || this.#stopped) return
+    if (free === 0 || thread === undefined || chunks.size === 0 || flight.hasLanded || this.#stopped) return
     try {
       const taken = this.#take(Math.max(free, this.#size.tasks), this.#feedLane(lane), flight)
       const calls = this.#casualties.withoutDeadlyFiles(taken, this.#report)
@@ -246,6 +250,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
   /** A thread died: tasks that ran in it failed, those that had not begun are run elsewhere. */
   #afterDeath(flight: Flight, death: unknown): void {
     this.#pool.receiveAll()
+    if (flight.hasUnreadable) this.#settleUnreadable(flight)
     const { waiting, lost, fatal } = this.#casualties.bury(flight, death)
     const nowMs = performance.now()
     for (const { chunk, index, cause } of lost) this.#settle(chunk, index, failed(cause, nowMs - chunk.sinceMs))
@@ -267,6 +272,18 @@ export class ThreadRun<T> implements Run, ThreadListener {
     const asked = chunk.abortedFor(index)
     // A task whose time is up failed, even if it ends well a moment later because its signal told it to.
     this.#report(call, asked === undefined ? outcome : failed(asked.reason, outcome.elapsedMs))
+  }
+
+  /**
+   * Tasks that have ended by their slots and whose outcome, posted before, is not among all that was received since: it
+   * was in a message that can't be read.
+   */
+  #settleUnreadable(flight: Flight): void {
+    const unheard = [...flight.chunks.values()].map(chunk => ({ chunk, indexes: chunk.unheard }))
+    this.#pool.receiveAll()
+    for (const { chunk, indexes } of unheard) {
+      for (const index of indexes) this.#settle(chunk, index, chunk.unreadableOutcome(index))
+    }
   }
 
   onMessage(message: ThreadMessage, thread: number): void {
@@ -300,6 +317,8 @@ export class ThreadRun<T> implements Run, ThreadListener {
     else {
       if (message.ran > 0) this.#casualties.somethingRan()
       this.#size.learn(message)
+      // Everything before `done` was received: an outcome that is missing was in a message that can't be read.
+      for (const index of chunk.unheard) this.#settle(chunk, index, chunk.unreadableOutcome(index))
       this.#drop(flight, chunk)
     }
   }
@@ -308,6 +327,11 @@ export class ThreadRun<T> implements Run, ThreadListener {
     const waiting = [...this.#flights].filter(flight => flight.thread === undefined)
     for (const flight of waiting) flight.kill(error)
     return waiting.length > 0
+  }
+
+  onUnreadable(thread: number): void {
+    const flight = this.#flights.inThread(thread)
+    if (flight !== undefined) flight.hasUnreadable = true
   }
 
   progress(chunk: number, index: number, fraction: number, note: string | undefined): void {

@@ -16,6 +16,7 @@ import {
   UnsupportedOperationError,
 } from 'ptq'
 import { inFolder } from '../fq/folder.js'
+import { Breaking } from '../local/nested-tasks.js'
 import { LaterNumbers, made, Numbers, numbered, Secretive, Troubled } from './sequences.js'
 import { eventsOf, type SpyEvent, type SpyOptions } from './spy-backend.js'
 
@@ -274,6 +275,11 @@ describe('a slice that fails', () => {
         upTo(320).filter(i => !lost.includes(i)),
       )
       assert.equal(await tq.inserted(), 315)
+    }))
+
+  it('because what its tasks throw holds something nested too deeply to be read here is reported', () =>
+    inQueue(async tq => {
+      await assert.rejects(tq.insert(new Breaking(10, 4000), { parallel: 2 }), /InsertError: .*no tasks/)
     }))
 
   it('because it gives too few or too many tasks is reported, and no id is used twice', async () => {
