@@ -1,5 +1,30 @@
-/** Signals that ask a process to end: the first one stops what runs cleanly, a second one leaves at once. */
+/**
+ * Ends of the process that can be prepared for. Signals: the first one stops what runs cleanly, a second one leaves at once.
+ * Uncaught exceptions: what is held is given back, then the process dies of them as it would have.
+ */
 import { constants } from 'node:os'
+
+/**
+ * All that end a process that doesn't listen, and that are no sign of a fault in it: Ctrl-C, `kill`, a terminal that is gone,
+ * Ctrl-\, and what batch systems send before SIGKILL. SIGUSR1 and SIGPROF belong to Node's debugger and V8's profiler.
+ */
+export const endingSignals: readonly NodeJS.Signals[] = [
+  'SIGINT',
+  'SIGTERM',
+  'SIGHUP',
+  'SIGQUIT',
+  'SIGUSR2',
+  'SIGXCPU',
+  'SIGALRM',
+  'SIGVTALRM',
+  'SIGBREAK',
+]
+
+/** To these we listen beside others. The rest may mean something else to a program that listens: it is left to that. */
+const ours = new Set<NodeJS.Signals>(['SIGINT', 'SIGTERM'])
+
+/** Leaves at once, as a second signal does: who presses Ctrl-\ has given up waiting. */
+const hasty = new Set<NodeJS.Signals>(['SIGQUIT'])
 
 /** What somebody who runs tasks does when the process is asked to end. */
 export interface Stoppable {
@@ -9,23 +34,32 @@ export interface Stoppable {
   stop(signal: NodeJS.Signals): void
   /** At the second one: what has to be done before the process exits, briefly. */
   leave?(): Promise<void>
+  /** The process dies of an uncaught exception: what has to be done before, briefly. */
+  crash?(error: unknown, origin: NodeJS.UncaughtExceptionOrigin): Promise<void>
 }
 
-/** How long everybody's `leave` may take. Milliseconds. */
+/** How long everybody's `leave` or `crash` may take. Milliseconds. */
 const leaveMs = 5_000
 
 const stoppables = new Set<Stoppable>()
 const listening = new Map<NodeJS.Signals, (signal: NodeJS.Signals) => void>()
 let asked = false
+let crashing = false
 
 /** Listens for the signals as long as somebody runs; the exit code tells which one came (128 + its number). */
 export function onStopSignals(stoppable: Stoppable): { dispose(): void } {
   if (stoppables.size === 0) asked = false
   stoppables.add(stoppable)
   for (const signal of stoppable.signals) {
-    if (listening.has(signal)) continue
+    // Not every system has every signal.
+    if (listening.has(signal) || !(signal in constants.signals)) continue
+    if (!ours.has(signal) && process.listenerCount(signal) > 0) continue
     process.on(signal, onSignal)
     listening.set(signal, onSignal)
+  }
+  // A program that listens decides by itself whether its process goes on.
+  if (stoppable.crash !== undefined && process.listenerCount('uncaughtException') === 0) {
+    process.on('uncaughtException', onUncaught)
   }
   return { dispose: () => dispose(stoppable) }
 }
@@ -38,12 +72,18 @@ function dispose(stoppable: Stoppable): void {
     process.removeListener(signal, listener)
     listening.delete(signal)
   }
+  if (!crashing && ![...stoppables].some(({ crash }) => crash !== undefined)) {
+    process.removeListener('uncaughtException', onUncaught)
+  }
 }
 
 function onSignal(signal: NodeJS.Signals): void {
+  // A listener that came after us.
+  if (!ours.has(signal) && process.listenerCount(signal) > 1) return
   const exitCode = 128 + constants.signals[signal]
-  if (asked) {
-    void leaveAll(exitCode)
+  if (asked || hasty.has(signal)) {
+    asked = true
+    void allWithin(stoppable => stoppable.leave?.()).then(() => process.exit(exitCode))
     return
   }
   asked = true
@@ -51,9 +91,22 @@ function onSignal(signal: NodeJS.Signals): void {
   for (const { stop } of [...stoppables]) stop(signal)
 }
 
-async function leaveAll(exitCode: number): Promise<void> {
-  const leaving = Promise.allSettled([...stoppables].map(stoppable => stoppable.leave?.()))
+function onUncaught(error: unknown, origin: NodeJS.UncaughtExceptionOrigin): void {
+  // One that comes while the first is handled changes nothing.
+  if (crashing || process.listenerCount('uncaughtException') > 1) return
+  crashing = true
+  void allWithin(stoppable => stoppable.crash?.(error, origin)).then(() => {
+    process.removeListener('uncaughtException', onUncaught)
+    // Outside of the promise, whose rejection it would be: Node prints it, and exits.
+    setImmediate(() => {
+      throw error
+    })
+  })
+}
+
+/** Calls `end` for all; resolves when that is done, or after five seconds. */
+async function allWithin(end: (stoppable: Stoppable) => Promise<void> | undefined): Promise<void> {
+  const leaving = Promise.allSettled([...stoppables].map(async stoppable => end(stoppable)))
   const enough = new Promise<void>(resolve => setTimeout(resolve, leaveMs).unref())
   await Promise.race([leaving, enough])
-  process.exit(exitCode)
 }

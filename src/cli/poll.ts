@@ -4,7 +4,7 @@ import { nameAndMessageOf } from '../thrown.js'
 import { defineCommand, type QueueArguments, queueArgument, queueUrl, withQueue } from './command.js'
 import { numberIn, numberOption, singleText, textOption } from './option-values.js'
 import { PollDisplay } from './poll-display.js'
-import { countOf, onReaderGone } from './printing.js'
+import { countOf, onOutputFailure, onReaderGone } from './printing.js'
 import { UsageError } from './usage-error.js'
 
 // Above 0: the smallest number there is.
@@ -23,6 +23,9 @@ export const pollCommand = defineCommand({
     withQueue(args.queue, args, async queue => {
       const abort = new AbortController()
       onReaderGone(() => abort.abort())
+      onOutputFailure(error =>
+        console.error(`ptq: warning: the output can't be written (${error.message}): working on`),
+      )
       const options = toPollOptions(args)
       const display = new PollDisplay(queue, { verbose: options.verbose === true })
       try {

@@ -54,12 +54,26 @@ export function onReaderGone(end: () => void): void {
   endOfReader = end
 }
 
+let onFailure: (error: Error) => void = error => {
+  console.error(`ptq: the output can't be written: ${printable(error.message)}`)
+  process.exit(1)
+}
+
+/** What is done, once, when stdout can't be written: a full disk, a terminal that is gone. Default: the command fails. */
+export function onOutputFailure(handle: (error: Error) => void): void {
+  let isHandled = false
+  onFailure = error => {
+    if (!isHandled) handle(error)
+    isHandled = true
+  }
+}
+
 /** Makes a reader that ends early (`ptq ls queue | head`) the end of the output, and not an error. */
 export function endWithReader(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error
-      if (stream === process.stdout) endOfReader()
-    })
-  }
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') endOfReader()
+    else onFailure(error)
+  })
+  // There is nowhere left to say it.
+  process.stderr.on('error', () => undefined)
 }

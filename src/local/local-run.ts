@@ -11,6 +11,7 @@ import { type Call, type Outcome, toCall } from '../threads/call.js'
 import type { Gate } from '../threads/gate.js'
 import { ThreadRun } from '../threads/run-on-threads.js'
 import { warnOfStray } from '../threads/stray.js'
+import { endAllThreads } from '../threads/thread-ends.js'
 import { messageOf } from '../thrown.js'
 import { onAbort } from '../time/on-abort.js'
 import { HereRun } from './run-here.js'
@@ -112,10 +113,17 @@ export function startLocalRun(
     stoppedBy ??= reason
     run.stop()
   }
-  const interrupt = onStopSignals({ signals: ['SIGINT'], stop: stopFor })
+  let leaving = false
+  const leave = () => {
+    leaving = true
+    return endAllThreads()
+  }
+  const interrupt = onStopSignals({ signals: ['SIGINT'], stop: stopFor, leave })
   const stopListening = onAbort(signal, () => stopFor(signal?.reason))
   const finished = run.done
-    .finally(() => {
+    .finally(async () => {
+      // The process is about to exit: its program must not go on as if the run had ended.
+      if (leaving) await new Promise(() => undefined)
       interrupt.dispose()
       stopListening()
       bar.stop()

@@ -1,5 +1,5 @@
 /** What ends a worker from outside: signals of the system, an AbortSignal, the close of the queue, a moment in time. */
-import { onStopSignals } from '../stop-signals.js'
+import { endingSignals, onStopSignals } from '../stop-signals.js'
 import { onAbort } from '../time/on-abort.js'
 import type { WorkerParts } from './worker-parts.js'
 
@@ -9,6 +9,8 @@ export interface StopTriggersOwner {
   stop(): void
   /** A second signal came: what has to be done at once. */
   leave(): Promise<void>
+  /** The process dies of an uncaught exception. */
+  crash(error: unknown, origin: NodeJS.UncaughtExceptionOrigin): Promise<void>
 }
 
 /** Listens until `dispose` is called. */
@@ -16,7 +18,12 @@ export function onStopTriggers(parts: WorkerParts, owner: StopTriggersOwner): { 
   const { closing, clock, settings } = parts
   const { signal, untilMs } = settings
   const stop = () => owner.stop()
-  const signals = onStopSignals({ signals: ['SIGINT', 'SIGTERM'], stop, leave: () => owner.leave() })
+  const signals = onStopSignals({
+    signals: endingSignals,
+    stop,
+    leave: () => owner.leave(),
+    crash: (error, origin) => owner.crash(error, origin),
+  })
   const aborts = [signal, closing].map(abort => onAbort(abort, stop))
   const cancelAlarm = untilMs === undefined ? undefined : clock.setDateAlarm(untilMs, stop)
   return {

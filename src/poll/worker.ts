@@ -10,6 +10,8 @@ import type { Call, Outcome } from '../threads/call.js'
 import { Gate } from '../threads/gate.js'
 import { ThreadPool } from '../threads/pool.js'
 import { ThreadRun } from '../threads/run-on-threads.js'
+import { endAllThreads } from '../threads/thread-ends.js'
+import { isError } from '../thrown.js'
 import { leaseSeconds } from '../time/seconds.js'
 import { AfterRemoval } from './after-removal.js'
 import { callAndWait } from './awaited-functions.js'
@@ -60,6 +62,7 @@ export class Worker {
   readonly #gaveUp = new AbortController()
   #cancelGivingUp: (() => void) | undefined
   #stopping = false
+  #leaving = false
   #cancelGrace: (() => void) | undefined
   #fatal: { readonly thrown: unknown } | undefined
 
@@ -142,7 +145,11 @@ export class Worker {
 
   /** Works until something ends it; resolves with how many tasks were executed. */
   async work(): Promise<number> {
-    const triggers = onStopTriggers(this.#parts, { stop: () => this.stop(), leave: () => this.#leave() })
+    const triggers = onStopTriggers(this.#parts, {
+      stop: () => this.stop(),
+      leave: () => this.#leave(),
+      crash: (...what) => this.#crash(...what),
+    })
     const hoarding = setInterval(() => this.#giveBack(this.#withdraw(hoardMs)), hoardMs)
     try {
       await this.#unlessGivenUp(this.#run.done)
@@ -158,6 +165,8 @@ export class Worker {
       this.#cancelGivingUp?.()
       if (this.#settings.parallel > 0) await ThreadPool.stopUnused()
     }
+    // The process is about to exit: its program must not go on as if the worker had ended.
+    if (this.#leaving) await new Promise(() => undefined)
     if (this.#fatal !== undefined) throw this.#fatal.thrown
     return this.#record.executed
   }
@@ -347,13 +356,36 @@ export class Worker {
     await this.#settling.done()
   }
 
+  /**
+   * The process dies of an uncaught exception. A task that runs in this thread is most likely its cause, and would be again:
+   * that attempt failed. What runs elsewhere is given back.
+   */
+  async #crash(thrown: unknown, origin: NodeJS.UncaughtExceptionOrigin): Promise<void> {
+    if (this.#settings.parallel === 0 && !isOutputError(thrown)) {
+      for (const { call, startedAtMs } of this.#run.running(Number.POSITIVE_INFINITY)) {
+        const task = taskOf(call)
+        if (!this.#held.has(task)) continue
+        const what = origin === 'unhandledRejection' ? 'a rejection that was not handled' : 'an uncaught exception'
+        const error = new Error(`The worker died of ${what} while this task ran: ${reasonOf(thrown)}`, {
+          cause: thrown,
+        })
+        this.#forget(task)
+        this.#failed(task, error, Math.max(0, Date.now() - startedAtMs) / 1000)
+      }
+    }
+    await this.#leave()
+  }
+
   /** In a hurry: what runs is given back as it is, what has run is removed. */
   async #leave(): Promise<void> {
+    this.#leaving = true
     this.#giveUpSoon()
     this.#giveBack(this.#held.all)
+    const threads = endAllThreads()
     await this.#unlessGivenUp(Promise.all([this.#source.stop(), this.#finisher.done()]).then(() => undefined))
     await this.#unlessGivenUp(this.#settling.done())
     await this.#status.close()
+    await threads
   }
 
   #fail(thrown: unknown): void {
@@ -376,4 +408,9 @@ export class Worker {
     if (stop === undefined || typeof stop === 'boolean') return stop === true
     throw argumentError('stopFn', 'a function that returns true or false', stop)
   }
+}
+
+/** Whether stdout or stderr could not be written: a full disk, a terminal that is gone. No task is to blame. */
+function isOutputError(thrown: unknown): boolean {
+  return isError(thrown) && (thrown as NodeJS.ErrnoException).syscall === 'write'
 }

@@ -5,13 +5,14 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { MessagePort } from 'node:worker_threads'
+import type { MessagePort, Worker } from 'node:worker_threads'
 import { receiveMessageOnPort } from 'node:worker_threads'
 import comlink from 'comlink'
 import { Piscina } from 'piscina'
 import { currentContext } from '../tasks/context.js'
 import { errorFromWire } from './error-wire.js'
 import { warnOfStray } from './stray.js'
+import { threadsEnded, watchThreads } from './thread-ends.js'
 import type { MainMessage, ThreadHello, ThreadHost, ThreadMessage } from './thread-messages.js'
 import { inPoolThread } from './thread-place.js'
 
@@ -99,13 +100,22 @@ export class ThreadPool {
   /** Ends the use. The threads idle for a while, so that the next run finds them warm. */
   leave(listener: ThreadListener): void {
     this.#listeners.delete(listener)
+    // Those that were stopped for a task's sake.
+    void threadsEnded(ThreadPool.#threads)
   }
 
-  /** Stops the threads that nobody uses, at once; resolves when they are gone. */
+  /** The threads of all pools, as far as they were not told to end. */
+  static get #threads(): ReadonlySet<Worker> {
+    return new Set([...pools.values()].flatMap(pool => pool.#piscina.threads))
+  }
+
+  /** Stops the threads that nobody uses, at once; resolves when they are gone, or in a native call that nothing ends. */
   static async stopUnused(): Promise<void> {
     const unused = [...pools].filter(([, pool]) => pool.#listeners.size === 0)
     for (const [key] of unused) pools.delete(key)
-    await Promise.all(unused.map(([, pool]) => pool.#piscina.destroy()))
+    const destroyed = Promise.all(unused.map(([, pool]) => pool.#piscina.destroy()))
+    const ended = threadsEnded(ThreadPool.#threads)
+    await Promise.race([destroyed.then(() => ended), ended])
   }
 
   /**
@@ -117,7 +127,9 @@ export class ThreadPool {
     const { options } = this.#piscina
     options.maxThreads = Math.max(options.maxThreads, ++this.#calls)
     try {
-      return await this.#piscina.run(message, { name, signal })
+      const running = this.#piscina.run(message, { name, signal })
+      watchThreads(this.#piscina.threads)
+      return await running
     } finally {
       this.#calls--
     }
@@ -182,6 +194,7 @@ export class ThreadPool {
 
   #connect({ ptqThread, messages, calls }: ThreadHello): void {
     this.#ports.set(ptqThread, { messages, calls })
+    watchThreads(this.#piscina.threads)
     messages.on('message', (message: ThreadMessage) => this.#dispatch(message, ptqThread))
     // A thread's stack is larger than that of the main thread: it can send what is nested too deeply to be read here.
     messages.on('messageerror', () => this.#unreadable(ptqThread))

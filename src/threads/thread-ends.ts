@@ -1,0 +1,93 @@
+/**
+ * Threads that were told to end. One that runs JavaScript ends at once; one in a native call that doesn't return (reading a
+ * FIFO, `execSync`) can't be interrupted, and must keep neither a run nor the process.
+ */
+import type { Readable } from 'node:stream'
+import type { Worker } from 'node:worker_threads'
+import { exitNow } from './exit-now.js'
+
+/** A thread that has not ended for so long is in a native call. Milliseconds. */
+const patienceMs = 1_000
+
+/** Those that have not ended. */
+const alive = new Set<Worker>()
+
+/** Those that were told to end, with what resolves when they have ended or are given up. */
+const ending = new Map<Worker, Promise<void>>()
+
+/** Those that were told to end, and did not. */
+const stuck = new Set<Worker>()
+
+let discards = false
+
+/** Notes threads of a pool. */
+export function watchThreads(threads: Iterable<Worker>): void {
+  if (!discards) {
+    discards = true
+    process.stdout.on('unpipe', discard)
+    process.stderr.on('unpipe', discard)
+  }
+  for (const thread of threads) {
+    if (alive.has(thread)) continue
+    alive.add(thread)
+    thread.once('exit', () => {
+      alive.delete(thread)
+      ending.delete(thread)
+      stuck.delete(thread)
+    })
+  }
+}
+
+/** Resolves when all threads but those of `inUse`, which were told to end, have ended or are given up. */
+export async function threadsEnded(inUse: ReadonlySet<Worker>): Promise<void> {
+  const told = [...alive].filter(thread => !inUse.has(thread))
+  await Promise.all(told.map(endOf))
+}
+
+/** Ends all threads, whatever they do: the process is about to exit. Resolves as {@link threadsEnded}. */
+export async function endAllThreads(): Promise<void> {
+  for (const thread of alive) void thread.terminate()
+  await threadsEnded(new Set())
+}
+
+/** Where stdout can't be written (a full disk), Node ends the pipe to it: what a thread prints would pile up, unread. */
+function discard(output: Readable): void {
+  for (const { stdout, stderr } of alive) if (output === stdout || output === stderr) output.resume()
+}
+
+function endOf(thread: Worker): Promise<void> {
+  let end = ending.get(thread)
+  if (end === undefined) {
+    end = new Promise(resolve => {
+      const timer = setTimeout(() => {
+        giveUp(thread)
+        resolve()
+      }, patienceMs)
+      thread.once('exit', () => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+    ending.set(thread, end)
+  }
+  return end
+}
+
+function giveUp(thread: Worker): void {
+  if (stuck.size === 0 && !process.listeners('exit').includes(onExit)) process.on('exit', onExit)
+  stuck.add(thread)
+  thread.unref()
+  process.emitWarning(
+    'A thread could not be stopped: its task is in a native call, such as execSync or the reading of a FIFO. It goes on ' +
+      'until that returns or the process exits, and holds up neither.',
+    { code: 'PTQ_STUCK_THREAD' },
+  )
+}
+
+function onExit(code: number): void {
+  if (stuck.size === 0) return
+  const listeners = process.listeners('exit')
+  // They would not be called any more.
+  for (const listener of listeners.slice(listeners.indexOf(onExit) + 1)) Reflect.apply(listener, process, [code])
+  exitNow(code)
+}
