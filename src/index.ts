@@ -39,7 +39,7 @@ export type { TaskEvent, WorkerEventMap, WorkerEvents } from './poll/worker-even
 export type { FileQueueSettings, MemSettings, OptionsOf, SqsSettings } from './queue/backend-options.js'
 export type { RetryOptions } from './queue/dead-letters.js'
 export type { MoveResult } from './queue/move-messages.js'
-export { registerBackend } from './queue/open-backend.js'
+export { type RegisterBackendOptions, registerBackend } from './queue/open-backend.js'
 export type { LeasedTask, ListedTask, QueuedTask } from './queue/queued-task.js'
 export { TaskQueue } from './queue/task-queue.js'
 export type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './queue/task-queue-options.js'

@@ -1,7 +1,7 @@
 /** Inserts slices in this thread. */
 import type { Backend } from '../src/backend.js'
 import { payloadText } from '../src/queue/insert.js'
-import { openBackend } from '../src/queue/open-backend.js'
+import { isProtocolKnown, openBackend } from '../src/queue/open-backend.js'
 import { findSliceable } from '../src/tasks/sliceable.js'
 import { errorToWire } from '../src/threads/error-wire.js'
 import { insertSlice, type SliceOutcome } from '../src/upload/insert-slice.js'
@@ -14,7 +14,7 @@ import {
   type SliceMessage,
   type SliceReport,
 } from '../src/upload/slice-messages.js'
-import { importOnce } from './load-code.js'
+import { adviceOn, importOnce } from './load-code.js'
 
 /** A queue stays open for the next slice of the same insert, which comes at once if there is one. Milliseconds. */
 const keptOpenMs = 1000
@@ -55,16 +55,14 @@ async function load({ name, url, fields }: SequenceReference) {
   const registered = findSliceable(name)
   if (registered !== undefined) return rebuild(registered, fields)
   throw new Error(
-    `Expected ${url} to register ${name} by sliceable() when a thread imports it; ` +
-      'register it at the top level of that file, in every thread alike',
+    `Expected ${url} to register ${name} by sliceable() when a thread imports it; ${adviceOn('sliceable')}`,
   )
 }
 
 function keepOpen(insert: number, { url, options, code }: QueueReference): OpenQueue {
   let queue = openQueues.get(insert)
   if (queue === undefined) {
-    const loaded = code === undefined ? Promise.resolve() : importOnce(code)
-    queue = { backend: loaded.then(() => openBackend(url, options)), uses: 0, closing: undefined }
+    queue = { backend: openHere({ url, options, code }), uses: 0, closing: undefined }
     // Whoever uses it hears of it; the next slice tries again.
     queue.backend.catch(() => openQueues.delete(insert))
     openQueues.set(insert, queue)
@@ -72,6 +70,18 @@ function keepOpen(insert: number, { url, options, code }: QueueReference): OpenQ
   queue.uses++
   clearTimeout(queue.closing)
   return queue
+}
+
+async function openHere({ url, options, code }: QueueReference): Promise<Backend> {
+  if (code !== undefined) {
+    await importOnce(code)
+    if (!isProtocolKnown(url.protocol)) {
+      throw new Error(
+        `Expected ${code} to register ${url.protocol}:// when a thread imports it; ${adviceOn('registerBackend')}`,
+      )
+    }
+  }
+  return openBackend(url, options)
 }
 
 function letGo(insert: number, queue: OpenQueue): void {

@@ -64,10 +64,20 @@ async function load(reference: CodeReference, onLoading: (url: string) => void):
   const code = find(reference)
   if (code !== undefined) return { code }
   const cause = unregistered(reference)
-  const advice = 'register it at the top level of that file, in every thread alike'
+  const by = reference.kind === 'function' ? 'queueable' : 'registerTask'
   return {
-    error: new Error(`Expected ${url} to register ${nameOf(reference)} when a thread imports it; ${advice}`, { cause }),
+    error: new Error(`Expected ${url} to register ${nameOf(reference)} when a thread imports it; ${adviceOn(by)}`, {
+      cause,
+    }),
   }
+}
+
+/** What to do where a file that a thread imported did not register what was registered in the main thread. */
+export function adviceOn(registers: string): string {
+  return (
+    'register it at the top level of that file, in every thread alike; should another file do that, name it: ' +
+    `${registers}(…, { url: import.meta.url })`
+  )
 }
 
 /** Imports a file, once a thread. */

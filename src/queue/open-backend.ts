@@ -1,8 +1,9 @@
 /** From a protocol to a backend: which code is loaded, and the life of what it opened. */
 import { setMaxListeners } from 'node:events'
 import type { Backend, BackendOpener, BackendOptions, QueueUrl } from '../backend.js'
+import { checkNames } from '../check-options.js'
 import { argumentError, UnsupportedProtocolError } from '../errors.js'
-import { callerFile } from '../tasks/caller.js'
+import { callerOf } from '../tasks/caller.js'
 import { refuseEntryFile } from '../threads/entry-script.js'
 import { formatQueueUrl } from './queue-url.js'
 
@@ -12,6 +13,12 @@ const builtIn = new Map<string, () => Promise<BackendOpener>>([
   ['mem', async () => (await import('../backends/mem/mem.js')).opener],
   ['sqs', async () => (await import('../backends/sqs/index.js')).opener],
 ])
+
+/** Overrides of what `registerBackend` finds out by itself. */
+export interface RegisterBackendOptions {
+  /** `import.meta.url` of the module that threads import to have it too. Default: the one that is loaded when `registerBackend` is called. */
+  readonly url?: string
+}
 
 /** A registered opener, and the file that threads import to have it too. */
 interface Registration {
@@ -33,7 +40,8 @@ const registered: Map<string, Registration> = holder[registeredKey]
  * @param protocol lower case letters, digits, `+`, `-` and `.`, beginning with a letter, e.g. `redis`
  * @throws TypeError where the protocol is not of that form, is one of ours, or was registered with another opener
  */
-export function registerBackend(protocol: string, opener: BackendOpener): void {
+export function registerBackend(protocol: string, opener: BackendOpener, options: RegisterBackendOptions = {}): void {
+  checkNames('options of registerBackend', options, ['url'])
   if (typeof protocol !== 'string' || !/^[a-z][a-z0-9+.-]*$/.test(protocol)) {
     throw argumentError('protocol', 'lower case letters, digits, `+`, `-` and `.` that begin with a letter', protocol)
   }
@@ -41,7 +49,7 @@ export function registerBackend(protocol: string, opener: BackendOpener): void {
   if (builtIn.has(protocol) || protocol === 'http' || protocol === 'https') {
     throw argumentError('protocol', `another than the library's own: ${[...builtIn.keys()].join(', ')}`, protocol)
   }
-  const registration = { opener, url: callerFile(registerBackend), by: registerBackend }
+  const registration = { opener, url: options.url ?? callerOf(registerBackend).module, by: registerBackend }
   const earlier = registered.get(protocol)
   if (earlier !== undefined && earlier.opener !== opener && !isSecondCopy(earlier, registration)) {
     throw argumentError('protocol', 'one that is not registered with another opener', protocol)
@@ -57,12 +65,17 @@ function isSecondCopy(earlier: Registration, { opener, url, by }: Registration):
 
 /** @throws UnsupportedProtocolError where nothing opens queues of this protocol; the message lists those known */
 export function requireProtocol(protocol: string): void {
-  if (builtIn.has(protocol) || registered.has(protocol)) return
+  if (isProtocolKnown(protocol)) return
   const known = [...builtIn.keys(), ...registered.keys()].sort().map(name => `${name}://`)
   throw new UnsupportedProtocolError(
     `Expected a queue's protocol to be one of ${known.join(', ')}, got \`${protocol}://\`. ` +
       `Others are made known by registerBackend('${protocol}', …)`,
   )
+}
+
+/** Whether queues of this protocol can be opened in this thread. */
+export function isProtocolKnown(protocol: string): boolean {
+  return builtIn.has(protocol) || registered.has(protocol)
 }
 
 /**

@@ -8,7 +8,7 @@
 
 import { argumentError, UnregisteredTaskError } from '../errors.js'
 import { plainLine } from '../plain-line.js'
-import { callerFile, moduleName } from './caller.js'
+import { callerOf, moduleName } from './caller.js'
 import type { Task } from './task.js'
 
 /** The key of a function: the stem of its module's file and its own name, as in Python. */
@@ -58,7 +58,7 @@ export interface QueueableOptions {
    * left out can't be told when the code runs, since TypeScript's `?` leaves no trace in it.
    */
   readonly minArgs?: number
-  /** `import.meta.url` of the module that threads import to get the function. Default: the file that calls `queueable`. */
+  /** `import.meta.url` of the module that threads import to get the function. Default: the one that is loaded when `queueable` is called. */
   readonly url?: string
 }
 
@@ -66,7 +66,7 @@ export interface QueueableOptions {
 export interface RegisterTaskOptions {
   /** The name in payloads. Default: the name of the class. */
   readonly name?: string
-  /** `import.meta.url` of the module that threads import to get the class. Default: the file that calls `registerTask`. */
+  /** `import.meta.url` of the module that threads import to get the class. Default: the one that is loaded when `registerTask` is called. */
   readonly url?: string
 }
 
@@ -101,8 +101,10 @@ export function queueable<F extends AnyFunction>(fn: F, options: QueueableOption
   if (typeof name !== 'string' || name === '') {
     throw argumentError('fn', 'a function with a name; write `function name() {…}` or pass `{ name }`', fn)
   }
-  const url = options.url ?? callerFile(queueable)
-  const module = options.module ?? moduleName(url)
+  const caller = callerOf(queueable)
+  const url = options.url ?? caller.module
+  // A payload keeps the name of the file that has the call, as Python names a function by its own file.
+  const module = options.module ?? moduleName(options.url ?? caller.file)
   if (typeof module !== 'string' || module === '') {
     throw argumentError(
       'options.module',
@@ -141,7 +143,7 @@ export function registerTask<C extends TaskClass>(
   if (typeof name !== 'string' || name === '') {
     throw argumentError('Class', 'a class with a name; write `class Name …` or pass `{ name }`', Class)
   }
-  const url = given.url ?? callerFile(registerTask)
+  const url = given.url ?? callerOf(registerTask).module
   const known = registry.classes.get(name)
   if (known !== undefined && known.class !== Class) refuseSecond(`class ${name}`, known, url, known.class, Class)
   const entry: RegisteredClass = { kind: 'class', name, class: Class, url }

@@ -4,7 +4,7 @@
  */
 
 import { argumentError } from '../errors.js'
-import { callerFile } from './caller.js'
+import { callerOf } from './caller.js'
 import { refuseSecond } from './registry.js'
 import type { BareTask } from './task.js'
 
@@ -23,7 +23,7 @@ export type SliceableClass = abstract new (...args: never[]) => Sliceable
 export interface SliceableOptions {
   /** The name by which threads find the class. Default: the name of the class. */
   readonly name?: string
-  /** `import.meta.url` of the module that threads import to get the class. Default: the file that calls `sliceable`. */
+  /** `import.meta.url` of the module that threads import to get the class. Default: the one that is loaded when `sliceable` is called. */
   readonly url?: string
 }
 
@@ -69,7 +69,7 @@ export function sliceable<C extends SliceableClass>(
   if (typeof name !== 'string' || name === '') {
     throw argumentError('Class', 'a class with a name; write `class Name …` or pass `{ name }`', Class)
   }
-  const url = given.url ?? callerFile(sliceable)
+  const url = given.url ?? callerOf(sliceable).module
   const known = registry.byName.get(name)
   // This package's own, from another copy of it (a command installed globally, the project's own): the newer one counts.
   const ours = name.startsWith('ptq.')
