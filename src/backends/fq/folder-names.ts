@@ -7,6 +7,7 @@
  * one reads the whole folder before it gives the first name, and takes about 200 bytes of memory a name.
  */
 import { type Dir, Dirent, opendirSync, promises, statSync } from 'node:fs'
+import { isError } from '../../thrown.js'
 import { type Awaitable, after, rescue } from './awaitable.js'
 import { errorCode, type FolderStream } from './file-system.js'
 
@@ -138,7 +139,7 @@ function wasAskedFor(entry: Dirent): boolean {
 
 /** Whether Node failed to ask for a type: the entry is gone, or nothing in this folder may be looked at. */
 function failedToAsk(error: unknown): boolean {
-  return error instanceof Error && 'syscall' in error && error.syscall === 'lstat'
+  return isError(error) && 'syscall' in error && error.syscall === 'lstat'
 }
 
 function sliceSync(entries: Entries): string[] | undefined {
