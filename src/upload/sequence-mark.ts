@@ -3,7 +3,9 @@
  * say how the engine holds a value just now (600 as an integer or as a double, an array with or without room for holes),
  * which changes with what the process did before.
  */
+
 import { createHash, type Hash } from 'node:crypto'
+import { types } from 'node:util'
 import { serialize } from 'node:v8'
 
 /** Sixteen hexadecimal digits. @param fields data that can be cloned */
@@ -35,8 +37,8 @@ class Writer {
     }
     this.#begun.set(value, this.#begun.size)
     if (Array.isArray(value)) this.#writeItems('array', value)
-    else if (value instanceof Map) this.#writeItems('map', [...value].flat())
-    else if (value instanceof Set) this.#writeItems('set', [...value])
+    else if (types.isMap(value)) this.#writeItems('map', [...value].flat())
+    else if (types.isSet(value)) this.#writeItems('set', [...value])
     else if (ArrayBuffer.isView(value)) {
       this.#writeBytes(value.constructor.name, new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
     } else if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) {
