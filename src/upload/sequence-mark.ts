@@ -41,7 +41,7 @@ class Writer {
     else if (types.isSet(value)) this.#writeItems('set', [...value])
     else if (ArrayBuffer.isView(value)) {
       this.#writeBytes(value.constructor.name, new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
-    } else if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) {
+    } else if (types.isAnyArrayBuffer(value)) {
       this.#writeBytes('buffer', new Uint8Array(value))
     } else if (Object.getPrototypeOf(value) === Object.prototype || Object.getPrototypeOf(value) === null) {
       this.#writeItems('object', Object.entries(value).flat())
