@@ -138,6 +138,8 @@ export type MessageState = 'ready' | 'leased' | 'delayed'
 /** A message as a listing shows it; nothing is leased by looking. */
 export interface ListedMessage extends Message {
   readonly state: MessageState
+  /** Seconds until it may be leased, by the queue's clock: until its lease ends, or its delay. Left out where it is ready. */
+  readonly availableInSeconds?: number
 }
 
 /** What a backend can do, as data. The core and the conformance suite ask here, never for a backend's name. */

@@ -2,6 +2,7 @@ import type { ListedTask, TaskQueue } from '../index.js'
 import { defineCommand, queueArgument, queueUrl, requireQueue, withQueue } from './command.js'
 import { numberOption, textOption } from './option-values.js'
 import { jsonPrinter, printable, printLine, shortened } from './printing.js'
+import { type Holders, readHolders, stateText, timesOf } from './task-state.js'
 
 /** `ptq ls` */
 export const lsCommand = defineCommand({
@@ -22,7 +23,8 @@ export const lsCommand = defineCommand({
   handler: args =>
     withQueue(args.queue, args, async queue => {
       await requireQueue(queue)
-      const print = args.json ? jsonLine(await jsonPrinter()) : textLine
+      const holders = await readHolders(queue)
+      const print = args.json ? jsonLine(await jsonPrinter(), holders) : textLine(holders)
       let left = args.limit ?? Number.POSITIVE_INFINITY
       for await (const { task, state } of tasksOf(queue, args.state, args.deadLetter)) {
         await print(task, state)
@@ -42,16 +44,25 @@ async function* tasksOf(queue: TaskQueue, state: string | undefined, deadLetter:
   }
 }
 
-function jsonLine(print: (value: unknown) => Promise<void>) {
+function jsonLine(print: (value: unknown) => Promise<void>, holders: Holders) {
   return (task: ListedTask, state: string) => {
     const { id, failures } = task
-    return print({ id, state, payload: task.payload(), ...(failures.length > 0 && { failures }) })
+    return print({
+      id,
+      state,
+      ...timesOf(task, holders),
+      payload: task.payload(),
+      ...(failures.length > 0 && { failures }),
+    })
   }
 }
 
-function textLine(task: ListedTask, state: string): Promise<void> {
-  const line = [task.id, state, printable(task.name), printable(task.payloadText)].join('\t')
-  // A tab takes up to eight places; a line that is cut is for people, who have a terminal.
-  const { isTTY, columns } = process.stdout
-  return printLine(isTTY && columns ? shortened(line, columns - 16) : line)
+function textLine(holders: Holders) {
+  return (task: ListedTask, state: string): Promise<void> => {
+    const parts = [task.id, stateText(task, state, holders), printable(task.name), printable(task.payloadText)]
+    const line = parts.join('\t')
+    // A tab takes up to eight places; a line that is cut is for people, who have a terminal.
+    const { isTTY, columns } = process.stdout
+    return printLine(isTTY && columns ? shortened(line, columns - 16) : line)
+  }
 }

@@ -1,6 +1,7 @@
 import type { Failure, ListedTask, TaskQueue } from '../index.js'
 import { defineCommand, queueArgument, withQueue } from './command.js'
 import { jsonPrinter, printable, printLine } from './printing.js'
+import { noHolders, readHolders, stateText, timesOf } from './task-state.js'
 
 /** `ptq show` */
 export const showCommand = defineCommand({
@@ -8,7 +9,7 @@ export const showCommand = defineCommand({
   describe: 'Show one task with its failures, wherever it is: in the queue or among the dead letters',
   builder: yargs =>
     queueArgument(yargs)
-      .positional('id', { type: 'string', demandOption: true, describe: 'As ls prints it' })
+      .positional('id', { type: 'string', demandOption: true, describe: 'As ls prints it, or its unique beginning' })
       .option('json', { type: 'boolean', describe: 'Print JSON' })
       .example('$0 show ./queue 0f8fad5b-d9cb-469f-a165-70867728950e', ''),
   handler: args =>
@@ -16,12 +17,14 @@ export const showCommand = defineCommand({
       const found = (await inQueue(queue, args.id)) ?? (await amongFailures(queue, args.id))
       if (found === undefined) throw new Error(`There is no task ${args.id} in ${queue.url} or its dead letters`)
       const { task, state } = found
+      const holders = state === 'leased' ? await readHolders(queue) : noHolders
       if (args.json) {
-        await (await jsonPrinter())({ id: task.id, state, payload: task.payload(), failures: task.failures })
+        const { id, failures } = task
+        await (await jsonPrinter())({ id, state, ...timesOf(task, holders), payload: task.payload(), failures })
         return
       }
       await printLine(`Id: ${task.id}`)
-      await printLine(`State: ${state}`)
+      await printLine(`State: ${stateText(task, state, holders)}`)
       await printLine(`Task: ${printable(task.name)}`)
       await printLine(`Payload: ${printable(task.payloadText)}`)
       await printLine(`Failures: ${task.failures.length}`)
@@ -35,8 +38,15 @@ async function inQueue(queue: TaskQueue, id: string) {
 }
 
 async function amongFailures(queue: TaskQueue, id: string): Promise<{ task: ListedTask; state: string } | undefined> {
-  for await (const task of queue.failures()) if (task.id === id) return { task, state: 'failed' }
-  return undefined
+  let found: ListedTask | undefined
+  for await (const task of queue.failures()) {
+    if (!task.id.startsWith(id)) continue
+    if (found !== undefined)
+      throw new Error(`Several dead letters have ids that begin with ${id}: ${found.id}, ${task.id}, …`)
+    found = task
+    if (task.id === id) break
+  }
+  return found && { task: found, state: 'failed' }
 }
 
 function failureLine({ attempt, reason, host, pid, failedAtMs, durationSeconds }: Failure): string {

@@ -21,7 +21,7 @@ export async function watch(
   const end = AbortSignal.any([signal, ended.signal])
   while (!end.aborted) {
     const overview = await readOverview(queue)
-    const workers = await workersOf(queue)
+    const workers = await readWorkers(queue)
     const speed = speedometer.add(overview, performance.now())
     if (printJson !== undefined) {
       await printJson({ ...overview, tasksPerSecond: speed?.tasksPerSecond ?? Number.NaN, workers: workers ?? null })
@@ -45,7 +45,7 @@ export async function readOverview(queue: TaskQueue): Promise<Overview> {
 }
 
 /** `undefined` where the queue can't hold what its workers do. */
-async function workersOf(queue: TaskQueue): Promise<readonly WorkerStatus[] | undefined> {
+export async function readWorkers(queue: TaskQueue): Promise<readonly WorkerStatus[] | undefined> {
   try {
     return await queue.workers()
   } catch (error) {

@@ -27,16 +27,26 @@ export async function* listTasks(backend: Backend): AsyncGenerator<ListedTask, v
   }
 }
 
-/** The task of this id, with the failures that were recorded so far. @throws Error where its message is no task */
+/**
+ * The one task whose id is `id` or begins with it, with the failures that were recorded so far.
+ *
+ * @throws Error where several ids begin with it, or its message is no task
+ */
 export async function findTask(backend: Backend, id: string): Promise<ListedTask | undefined> {
   requireListing(backend)
-  for await (const message of backend.list({ wanted: other => other === id })) {
-    if (message.id !== id) continue
-    const task = new ListedTask(message)
-    if (task.failures.length > 0) return task
-    return new ListedTask(message, (await backend.failures?.(message)) ?? [])
+  let found: ListedMessage | undefined
+  for await (const message of backend.list({ wanted: other => other.startsWith(id) })) {
+    if (!message.id.startsWith(id)) continue
+    if (found !== undefined) {
+      throw new Error(`Several tasks of ${backend.label} have ids that begin with ${id}: ${found.id}, ${message.id}, …`)
+    }
+    found = message
+    if (message.id === id) break
   }
-  return undefined
+  if (found === undefined) return undefined
+  const task = new ListedTask(found)
+  if (task.failures.length > 0) return task
+  return new ListedTask(found, (await backend.failures?.(found)) ?? [])
 }
 
 function listed(backend: Backend, message: ListedMessage): ListedTask | undefined {

@@ -1,6 +1,6 @@
 /** Tasks as a queue gives them out. */
 import { randomUUID } from 'node:crypto'
-import type { Failure, Lease, MessageState } from '../backend.js'
+import type { Failure, Lease, ListedMessage, MessageState } from '../backend.js'
 import { isClassPayload, isFunctionPayload, type Payload, payloadName } from '../tasks/payload.js'
 import { type FunctionTask, type RegisteredTask, type Task, taskFromPayload } from '../tasks/task.js'
 import { openMessage } from './message.js'
@@ -114,13 +114,13 @@ export class LeasedTask extends QueuedTask {
 export class ListedTask extends QueuedTask {
   /** What it was when it was looked at. */
   readonly state: MessageState
+  /** Seconds until it may be leased, by the queue's clock: until its lease ends, or its delay. `undefined`: it may be now. */
+  readonly availableInSeconds: number | undefined
 
   /** @throws Error where the envelope holds no task */
-  constructor(
-    message: { readonly id: string; readonly body: string; readonly state: MessageState },
-    recorded?: readonly Failure[],
-  ) {
+  constructor(message: ListedMessage, recorded?: readonly Failure[]) {
     super(message, recorded)
     this.state = message.state
+    this.availableInSeconds = message.availableInSeconds
   }
 }

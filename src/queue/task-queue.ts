@@ -250,9 +250,10 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   /**
    * Looks at one task, with the failures that were recorded so far.
    *
+   * @param id the task's id, or as much of its beginning as no other task's id has
    * @returns `undefined` where no task of this id is in the queue
    * @throws UnsupportedOperationError where looking would mean leasing
-   * @throws Error where the message of this id is no task
+   * @throws Error where the message of this id is no task, or several ids begin with it
    */
   find(id: string): Promise<ListedTask | undefined> {
     if (typeof id !== 'string' || id === '') throw argumentError('id', 'the id of a task', id)

@@ -303,3 +303,41 @@ test('insert refuses a line that is not UTF-8, and takes U+2028 and \\r\\n as JS
     const listed = ok(await runCli(['ls', 'queue', '--json'], { cwd }))
     assert.match(listed, /"txt":"one\\u2028line \ufffd"/)
   }))
+
+test('ls and show say when a task is due, when its lease ends and which worker runs it; show takes the beginning of an id', () =>
+  inFolder(async folder => {
+    const cwd = folder
+    const run = async (...args: string[]) => ok(await runCli(args, { cwd, input: payloadLines(1) }))
+    await run('insert', 'queue', '-')
+    await using queue = new TaskQueue(`fq://${folder}/queue`)
+    const [task] = await queue.lease({ seconds: 3600 })
+    assert.ok(task)
+    const backend = await opener.open({ protocol: 'fq', path: join(folder, 'queue') }, {})
+    const running = [{ id: task.id, name: 'tasks.mark', startedAtMs: Date.now(), fraction: undefined, note: undefined }]
+    const numbers = { threads: 1, startedAtMs: Date.now(), executed: 0, failed: 0, tasksPerSecond: 0, rssMb: 1 }
+    await backend.reportWorker?.('one', { host: 'node-1', pid: 7, writtenAtMs: Date.now(), running, ...numbers })
+    await backend.close()
+    await run('insert', 'queue', '-', '--delay-sec', '7200')
+    assert.match(
+      await run('ls', 'queue', '--state', 'leased'),
+      /\tleased \(ends in (?:59m\d\ds|1h00m), node-1 process 7\)\t/,
+    )
+    assert.match(await run('ls', 'queue', '--state', 'delayed'), /\tdelayed \(due in (?:1h59m|2h00m)\)\t/)
+    assert.match(await run('show', 'queue', task.id.slice(0, 8)), /^State: leased \(ends in .*, node-1 process 7\)$/m)
+    const shown = JSON.parse(await run('show', 'queue', task.id.slice(0, 13), '--json'))
+    assert.deepEqual(
+      [shown.id, shown.holder, shown.availableInSeconds > 3000],
+      [task.id, { host: 'node-1', pid: 7 }, true],
+    )
+    const ambiguous = await runCli(['show', 'queue', ''], { cwd })
+    assert.notEqual(ambiguous.code, 0)
+  }))
+
+test('show names the ids that a beginning may mean', () =>
+  inFolder(async folder => {
+    await withDeadLetters(folder, ['Error: a', 'Error: b'])
+    const several = await runCli(['show', 'queue', ID.slice(0, 20)], { cwd: folder })
+    assert.equal(several.code, 1)
+    assert.match(several.stderr, /^ptq: Several dead letters have ids that begin with \S+: \S+, \S+, …\n$/)
+    assert.match(ok(await runCli(['show', 'queue', `${ID}0`], { cwd: folder })), /^State: failed$/m)
+  }))

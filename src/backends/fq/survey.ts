@@ -149,7 +149,8 @@ export async function* list(
           if (body === undefined) unread.push(task.id)
           else if (met.add(task.id)) {
             const state: MessageState = leases.has(task) ? 'leased' : task.available > now ? 'delayed' : 'ready'
-            found.push({ id: task.id, body, state })
+            const left = task.available - now
+            found.push({ id: task.id, body, state, ...(left > 0 && { availableInSeconds: left }) })
           }
         })
       })

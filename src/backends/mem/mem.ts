@@ -215,7 +215,8 @@ class MemQueue implements Backend {
       this.#collectDue()
       if (!this.#isEnqueued(entry)) continue
       const state = !this.#waiting.has(entry) ? 'ready' : entry.holder === undefined ? 'delayed' : 'leased'
-      yield { ...entry.message, state }
+      const availableInSeconds = (entry.availableMs - this.clock.nowMs()) / 1000
+      yield { ...entry.message, state, ...(state !== 'ready' && { availableInSeconds }) }
     }
   }
 
