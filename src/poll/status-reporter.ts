@@ -29,9 +29,13 @@ export class StatusReporter {
   readonly #progress = new Map<Call, Progress>()
   #timer: NodeJS.Timeout | undefined
   #writing: Promise<void> | undefined
-  #last = { atMs: performance.now(), executed: 0 }
+  readonly #monotonicMs: () => number
+  #last: { readonly atMs: number; readonly executed: number }
 
-  constructor(backend: Backend, threads: number, record: WorkRecord) {
+  /** @param monotonicMs a clock that is never set, in milliseconds; for tests */
+  constructor(backend: Backend, threads: number, record: WorkRecord, monotonicMs = () => performance.now()) {
+    this.#monotonicMs = monotonicMs
+    this.#last = { atMs: monotonicMs(), executed: 0 }
     this.#backend = backend
     this.#threads = threads
     this.#record = record
@@ -81,7 +85,7 @@ export class StatusReporter {
 
   #status(run: Pick<Run, 'running'>): WorkerStatus {
     const { executed, failed } = this.#record
-    const nowMs = performance.now()
+    const nowMs = this.#monotonicMs()
     const tasksPerSecond = ((executed - this.#last.executed) * 1000) / Math.max(1, nowMs - this.#last.atMs)
     this.#last = { atMs: nowMs, executed }
     const running = run.running(shownTasks).map(({ call, startedAtMs }) => ({

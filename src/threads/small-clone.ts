@@ -48,9 +48,9 @@ export function refuseEmptied(value: unknown): void {
     else if (types.isSet(part)) part.forEach(note, parts)
     else if (Array.isArray(part)) part.slice(0, maxObjects).forEach(note, parts)
     else if (!ArrayBuffer.isView(part)) {
-      const fields = Object.values(part)
+      const keys = Object.keys(part)
       if (
-        fields.length === 0 &&
+        keys.length === 0 &&
         isEmptied(part, Object.getPrototypeOf(part) === Object.prototype ? part : structuredClone(part))
       ) {
         throw new DOMException(
@@ -59,7 +59,8 @@ export function refuseEmptied(value: unknown): void {
           'DataCloneError',
         )
       }
-      fields.forEach(note, parts)
+      // A getter is called by structured clone, once: not here too.
+      for (const key of keys) note.call(parts, Object.getOwnPropertyDescriptor(part, key)?.value)
     }
   }
 }

@@ -153,7 +153,7 @@ describe('failures', { concurrency: 6 }, () => {
     },
   )
 
-  onEach('so is one that is called with too few arguments', async queue => {
+  onEach('a task with fewer arguments than minArgs fails', async queue => {
     const tq = queue.open()
     await tq.insert([task('waitAt', 'x')])
     const [letter] = await tq.list()

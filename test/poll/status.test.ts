@@ -52,7 +52,7 @@ describe('the status of workers', () => {
     const record = new WorkRecord(new ManualClock())
     mock.timers.enable({ apis: ['setInterval', 'Date'], now: 1_000_000 })
     try {
-      const reporter = new StatusReporter(backend, 2, record)
+      const reporter = new StatusReporter(backend, 2, record, () => Date.now())
       const calls = Array.from({ length: 101 }, (_, n) => toCall(partial(noop, n), `id${n}`, 1))
       let running: RunningCall[] = []
       reporter.start({ running: max => running.slice(0, max) })

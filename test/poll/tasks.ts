@@ -36,10 +36,13 @@ export const unspeakable = queueable(function unspeakable(): never {
 })
 
 /** Leaves a line that names the task and its attempt. */
-export const leaveLine = queueable(function leaveLine(ledger: string): void {
-  const { id, attempt } = context()
-  appendFileSync(ledger, `${id} ${attempt} ${process.pid}\n`)
-})
+export const leaveLine = queueable(
+  function leaveLine(ledger: string): void {
+    const { id, attempt } = context()
+    appendFileSync(ledger, `${id} ${attempt} ${process.pid}\n`)
+  },
+  { minArgs: 1 },
+)
 
 export const throwing = queueable(function throwing(message: string): never {
   throw new Error(message)
