@@ -2,7 +2,7 @@
 import type { TaskQueue, WorkerEventMap } from '../index.js'
 import { nameAndMessageOf } from '../thrown.js'
 import { printable, shortened } from './printing.js'
-import { duration } from './status-lines.js'
+import { duration } from '../terminal/duration.js'
 
 const REDRAW_MS = 250
 const SUMMARY_MS = 30_000

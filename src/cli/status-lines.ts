@@ -1,5 +1,6 @@
 /** The numbers of a queue as people read them. */
 import type { QueueStatus, WorkerStatus } from '../index.js'
+import { duration } from '../terminal/duration.js'
 import { printable } from './printing.js'
 
 /** All that `status` tells. */
@@ -79,14 +80,4 @@ function percent(part: number, whole: number): string {
 
 function rateText(perSecond: number): string {
   return `${perSecond >= 10 ? Math.round(perSecond) : perSecond.toFixed(1)}/s`
-}
-
-/** e.g. `5s`, `3m20s`, `2h05m`, `4d03h` */
-export function duration(seconds: number): string {
-  const whole = Math.round(seconds)
-  const two = (value: number) => String(value).padStart(2, '0')
-  if (whole < 60) return `${whole}s`
-  if (whole < 3600) return `${Math.floor(whole / 60)}m${two(whole % 60)}s`
-  if (whole < 24 * 3600) return `${Math.floor(whole / 3600)}h${two(Math.floor((whole % 3600) / 60))}m`
-  return `${Math.floor(whole / 86_400)}d${two(Math.floor((whole % 86_400) / 3600))}h`
 }

@@ -1,6 +1,6 @@
 /** Progress on a terminal: a bar with rate and ETA where the total is known, a counter with the rate where it is not. */
-import { createRequire } from 'node:module'
-import type { Options, Params } from 'cli-progress'
+import { duration } from '../terminal/duration.js'
+import { StatusLine } from '../terminal/status-line.js'
 
 /** A progress display under way. */
 export interface Progress {
@@ -11,9 +11,11 @@ export interface Progress {
 }
 
 /** At most ten redraws a second. */
-const REDRAW_MS = 100
+const redrawMs = 100
 
-const SILENT: Progress = { add: () => undefined, stop: () => undefined }
+const barCharacters = 24
+
+const silent: Progress = { add: () => undefined, stop: () => undefined }
 
 /**
  * Starts a display on stderr; where stderr is no terminal, or with `enabled: false`, one that shows nothing. Its timer
@@ -24,51 +26,62 @@ const SILENT: Progress = { add: () => undefined, stop: () => undefined }
  */
 export function startProgress(options: { label: string; total: number | undefined; enabled: boolean }): Progress {
   const { label, total, enabled } = options
-  if (!enabled || !process.stderr.isTTY) return SILENT
-
-  // Loaded here, so that a run without a terminal never does; `require`, so that the first task finds the bar ready.
-  const { Format, SingleBar } = createRequire(import.meta.url)('cli-progress') as typeof import('cli-progress')
+  const line = enabled ? StatusLine.open() : undefined
+  if (line === undefined) return silent
 
   const startMs = performance.now()
-  const format = (barOptions: Options, params: Params): string => {
-    const seconds = (performance.now() - startMs) / 1000
-    const rate = seconds > 0 ? params.value / seconds : 0
-    const speed = `${rate >= 10 ? Math.round(rate) : rate.toFixed(1)}/s`
-    // Whole seconds: the library rounds only those above 10.
-    const time = (value: number) => Format.TimeFormat(Math.ceil(value), barOptions, 1)
-    if (total === undefined) return `${label} ${params.value} | ${speed} | ${time(seconds)}`
-    const left = Math.max(0, total - params.value)
-    const eta = rate > 0 || left === 0 ? time(left === 0 ? 0 : left / rate) : '?'
-    const percentage = Math.floor(params.progress * 100)
-    const bar = Format.BarFormat(params.progress, barOptions)
-    return `${label} [${bar}] ${percentage}% | ${params.value}/${total} | ${speed} | ETA ${eta}`
-  }
-  // The terminal's state is never changed (cursor hidden, wrapping off), so a signal can't leave it changed.
-  const bar = new SingleBar({ format, stream: withoutCursorJumps(), barsize: 24, linewrap: true, hideCursor: false })
-  bar.start(total ?? 0, 0)
-
   let done = 0
   let drawnMs = startMs
+  let stopped = false
+  const text = () => {
+    const seconds = (performance.now() - startMs) / 1000
+    return total === undefined ? counterText(label, done, seconds) : barText(label, done, total, seconds, line.width)
+  }
+  const draw = () => {
+    drawnMs = performance.now()
+    line.draw(text())
+  }
+  draw()
+  const timer = setInterval(draw, redrawMs)
   return {
     add(n) {
       done += n
-      const nowMs = performance.now()
-      if (nowMs - drawnMs < REDRAW_MS) return
-      drawnMs = nowMs
-      bar.update(done)
+      // Tasks may leave the event loop no turn for the timer.
+      if (!stopped && performance.now() - drawnMs >= redrawMs) draw()
     },
     stop() {
-      bar.update(done)
-      bar.stop()
+      if (stopped) return
+      stopped = true
+      clearInterval(timer)
+      line.close(text())
     },
   }
 }
 
-/**
- * stderr without the escapes that save and restore the cursor: the library jumps back at the end to where it began, over
- * all that the tasks have printed meanwhile.
- */
-function withoutCursorJumps(): NodeJS.WritableStream {
-  const write = (text: string) => text === '\x1b7' || text === '\x1b8' || process.stderr.write(text)
-  return Object.create(process.stderr, { write: { value: write } })
+function counterText(label: string, done: number, seconds: number): string {
+  return `${label} ${done} | ${rateText(done, seconds)} | ${duration(Math.ceil(seconds))}`
+}
+
+/** The parts that fit into `width`: counts and ETA first, then the bar, then percentage and rate. */
+function barText(label: string, done: number, total: number, seconds: number, width: number): string {
+  const left = Math.max(0, total - done)
+  const rate = done / seconds
+  const eta = left === 0 ? '0s' : rate > 0 ? duration(Math.ceil(left / rate)) : '?'
+  const fraction = total > 0 ? Math.min(1, done / total) : 1
+  const filled = Math.round(fraction * barCharacters)
+  const bar = `[${'='.repeat(filled)}${'-'.repeat(barCharacters - filled)}]`
+  const counts = `${done}/${total}`
+  const whole = [`${label} ${bar} ${Math.floor(fraction * 100)}%`, counts, rateText(done, seconds), `ETA ${eta}`]
+  const shorter = [
+    whole,
+    [`${label} ${counts}`, `${Math.floor(fraction * 100)}%`, rateText(done, seconds), `ETA ${eta}`],
+    [`${label} ${counts}`, `ETA ${eta}`],
+    [counts, `ETA ${eta}`],
+  ].map(parts => parts.join(' | '))
+  return shorter.find(text => text.length <= width) ?? counts
+}
+
+function rateText(done: number, seconds: number): string {
+  const rate = seconds > 0 ? done / seconds : 0
+  return `${rate >= 10 ? Math.round(rate) : rate.toFixed(1)}/s`
 }
