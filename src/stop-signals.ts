@@ -38,12 +38,19 @@ export interface Stoppable {
   crash?(error: unknown, origin: NodeJS.UncaughtExceptionOrigin): Promise<void>
 }
 
+/**
+ * `npx`, `npm run` and `tsx` pass a key press on to a process that the terminal has sent it to already, some 30 ms later: a
+ * signal that comes again so soon is the same one. Milliseconds.
+ */
+export const repeatMs = 200
+
 /** How long everybody's `leave` or `crash` may take. Milliseconds. */
 const leaveMs = 5_000
 
 const stoppables = new Set<Stoppable>()
 const listening = new Map<NodeJS.Signals, (signal: NodeJS.Signals) => void>()
 let asked = false
+let askedAtMs = Number.NEGATIVE_INFINITY
 let crashing = false
 
 /** Listens for the signals as long as somebody runs; the exit code tells which one came (128 + its number). */
@@ -81,12 +88,15 @@ function onSignal(signal: NodeJS.Signals): void {
   // A listener that came after us.
   if (!ours.has(signal) && process.listenerCount(signal) > 1) return
   const exitCode = 128 + constants.signals[signal]
+  const isRepeat = asked && !hasty.has(signal) && performance.now() - askedAtMs < repeatMs
+  if (isRepeat) return
   if (asked || hasty.has(signal)) {
     asked = true
     void allWithin(stoppable => stoppable.leave?.()).then(() => process.exit(exitCode))
     return
   }
   asked = true
+  askedAtMs = performance.now()
   process.exitCode ??= exitCode
   for (const { stop } of [...stoppables]) stop(signal)
 }

@@ -6,17 +6,15 @@ import { describe, it, type TestContext } from 'node:test'
 const ROOT = join(import.meta.dirname, '../..')
 
 /** Runs `body` in a process of its own; returns when nothing keeps that process alive. */
-function run(body: string, { terminal }: { terminal: boolean }) {
+function run(body: string, { terminal, columns = 100 }: { terminal: boolean; columns?: number }) {
   const program = `
-    import { createRequire } from 'node:module'
     import { startProgress } from '#ptq/progress/progress.js'
     ${body}
-    const loaded = Object.keys(createRequire(process.cwd() + '/').cache).some(path => path.includes('cli-progress'))
     const held = process.getActiveResourcesInfo().filter(name => name === 'Timeout')
-    process.stdout.write(JSON.stringify({ loaded, held, listeners: process.listenerCount('SIGINT') }))`
+    process.stdout.write(JSON.stringify({ held, listeners: process.listenerCount('SIGINT') }))`
   const node = [process.execPath, '--input-type=module', '--eval', program]
   const quoted = node.map(part => `'${part.replaceAll("'", "'\\''")}'`).join(' ')
-  const [command, ...args] = terminal ? ['script', '-qec', `stty cols 100; ${quoted}`, '/dev/null'] : node
+  const [command, ...args] = terminal ? ['script', '-qec', `stty cols ${columns}; ${quoted}`, '/dev/null'] : node
   return spawnSync(command ?? '', args, { cwd: ROOT, encoding: 'utf8', timeout: 60_000 })
 }
 
@@ -35,11 +33,9 @@ describe('startProgress', () => {
     if (!needsTerminal(t)) return
     const body = `
       const progress = startProgress({ label: 'tasks', total: 8, enabled: true })
-      let drawn = false
-      const write = process.stderr.write
-      process.stderr.write = text => { drawn ||= text.includes(' 2/8 '); return write.call(process.stderr, text) }
       progress.add(2)
-      while (!drawn) progress.add(0) // tasks that leave the event loop no turn
+      const redrawnMs = performance.now() + 150
+      while (performance.now() < redrawnMs) progress.add(0) // tasks that leave the event loop no turn
       progress.add(6)
       progress.stop()
       progress.stop()
@@ -49,7 +45,7 @@ describe('startProgress', () => {
     assert.match(stdout, /tasks \[-{24}\] 0% \| 0\/8 \| 0\.0\/s \| ETA \?/)
     assert.match(stdout, /tasks \[={6}-{18}\] 25% \| 2\/8 \| [\d.]+\/s \| ETA \d+s/)
     assert.match(stdout, /tasks \[={24}\] 100% \| 8\/8 \| [\d.]+\/s \| ETA 0s/)
-    assert.match(stdout, /\{"loaded":true,"held":\[\],"listeners":0\}$/)
+    assert.match(stdout, /\{"held":\[\],"listeners":0\}$/)
     // Moves within the line and erases in it (G, K): nothing that a killed process would leave changed.
     // biome-ignore lint/suspicious/noControlCharactersInRegex: escapes are what this is about
     const escapes = stdout.match(/\x1b(?:\[[?\d;]*[A-Za-z]|.)/g) ?? []
@@ -67,22 +63,73 @@ describe('startProgress', () => {
     assert.doesNotMatch(stdout, /%|ETA/)
   })
 
-  it('prints and loads nothing when it is off', t => {
+  it('prints nothing when it is off', t => {
     if (!needsTerminal(t)) return
     const body = `
       const progress = startProgress({ label: 'tasks', total: 3, enabled: false })
       progress.add(3)
       progress.stop()`
-    assert.equal(run(body, { terminal: true }).stdout, '{"loaded":false,"held":[],"listeners":0}')
+    assert.equal(run(body, { terminal: true }).stdout, '{"held":[],"listeners":0}')
   })
 
-  it('prints and loads nothing where stderr is no terminal', () => {
+  it('prints nothing where stderr is no terminal', () => {
     const body = `
       const progress = startProgress({ label: 'tasks', total: 3, enabled: true })
       progress.add(3)
       progress.stop()`
     const { stdout, stderr } = run(body, { terminal: false })
     assert.equal(stderr, '')
-    assert.equal(stdout, '{"loaded":false,"held":[],"listeners":0}')
+    assert.equal(stdout, '{"held":[],"listeners":0}')
+  })
+
+  it('keeps counts and ETA at 38 columns, and takes a width of 0 for unknown', t => {
+    if (!needsTerminal(t)) return
+    const body = `
+      const progress = startProgress({ label: 'Inserting', total: 1000000, enabled: true })
+      progress.add(250000)
+      progress.stop()`
+    assert.match(run(body, { terminal: true, columns: 38 }).stdout, /Inserting 250000\/1000000 \| ETA \d+s\r?\n/)
+    const wide = run(body.replace('Inserting', 'tasks'), { terminal: true, columns: 0 })
+    assert.match(wide.stdout, /\[={6}-{18}\] 25% \| 250000\/1000000/)
+  })
+
+  it('stands on a line of its own below what the process prints', t => {
+    if (!needsTerminal(t)) return
+    const body = `
+      const progress = startProgress({ label: 'tasks', total: 2, enabled: true })
+      console.log('from console.log')
+      progress.add(1)
+      process.stderr.write('half a line')
+      const until = performance.now() + 250
+      while (performance.now() < until) progress.add(0)
+      process.stderr.write(' and its end\\n')
+      progress.add(1)
+      progress.stop()
+      console.log('after the end')`
+    const screen = screenOf(run(body, { terminal: true }).stdout)
+    assert.deepEqual(screen.slice(0, 2), ['from console.log', 'half a line and its end'])
+    assert.match(screen[2] ?? '', /^tasks \[={24}\] 100% \| 2\/2 /)
+    assert.equal(screen[3], 'after the end')
   })
 })
+
+/** The lines that a terminal shows in the end, after carriage returns and erasures. */
+function screenOf(output: string): string[] {
+  const lines = ['']
+  let column = 0
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: escapes are what this is about
+  for (const [part] of output.matchAll(/\x1b\[2K|\x1b\[G|\r|\n|[^\x1b\r\n]/g)) {
+    const last = lines.length - 1
+    if (part === '\n') {
+      lines.push('')
+      column = 0
+    } else if (part === '\r' || part === '\x1b[G') column = 0
+    else if (part === '\x1b[2K') lines[last] = ''
+    else {
+      const line = (lines[last] ?? '').padEnd(column)
+      lines[last] = line.slice(0, column) + part + line.slice(column + 1)
+      column++
+    }
+  }
+  return lines
+}

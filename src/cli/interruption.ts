@@ -1,10 +1,22 @@
 /** Ctrl-C in a command that changes a queue: it ends what is under way and says how far it came. A second one ends at once. */
 import { endingSignals, onStopSignals } from '../stop-signals.js'
 
-/** Runs `work` with a signal that the first Ctrl-C aborts; the exit code tells which signal came. */
-export async function interruptible<R>(work: (signal: AbortSignal) => Promise<R>): Promise<R> {
+/**
+ * Runs `work` with a signal that the first Ctrl-C aborts; the exit code tells which signal came.
+ *
+ * @param options.quiet say nothing of it on a terminal: it ends at once
+ */
+export async function interruptible<R>(
+  work: (signal: AbortSignal) => Promise<R>,
+  options: { quiet?: boolean } = {},
+): Promise<R> {
+  const { quiet = false } = options
   const abort = new AbortController()
-  const signals = onStopSignals({ signals: endingSignals, stop: () => abort.abort() })
+  const stop = (name: NodeJS.Signals) => {
+    if (!quiet && process.stderr.isTTY) console.error(`ptq: ${name}: ending what is under way, again to leave at once`)
+    abort.abort()
+  }
+  const signals = onStopSignals({ signals: endingSignals, stop })
   try {
     return await work(abort.signal)
   } finally {

@@ -1,28 +1,38 @@
 /** What a worker shows: on a terminal a line that is drawn anew, elsewhere plain lines, for a log. */
 import type { TaskQueue, WorkerEventMap } from '../index.js'
-import { nameAndMessageOf } from '../thrown.js'
-import { printable, shortened } from './printing.js'
+import { repeatMs } from '../stop-signals.js'
 import { duration } from '../terminal/duration.js'
+import { StatusLine } from '../terminal/status-line.js'
+import { nameAndMessageOf } from '../thrown.js'
+import { countOf, printable } from './printing.js'
 
 const REDRAW_MS = 250
 const SUMMARY_MS = 30_000
+
+/** Those that the worker listens to in any case. */
+const stopSignals = ['SIGINT', 'SIGTERM'] as const
 
 export class PollDisplay {
   readonly #url: string
   readonly #startMs = performance.now()
   readonly #running = new Set<string>()
-  readonly #terminal: boolean
+  readonly #line: StatusLine | undefined
+  readonly #graceSeconds: number | undefined
   readonly #timer: NodeJS.Timeout
   #executed = 0
   #failed = 0
   #deadLetters = 0
   #summary = ''
-  #lineDrawn = false
   #begun = false
+  #askedAtMs: number | undefined
 
-  /** @param options.verbose the library prints each step by itself: only the end is shown */
-  constructor(queue: TaskQueue, options: { verbose: boolean }) {
-    this.#terminal = process.stderr.isTTY && !options.verbose
+  /**
+   * @param options.verbose the library prints each step by itself: only the end is shown
+   * @param options.graceSeconds how long running tasks have after a signal; `undefined`: as long as they need
+   */
+  constructor(queue: TaskQueue, options: { verbose: boolean; graceSeconds: number | undefined }) {
+    this.#line = options.verbose ? undefined : StatusLine.open()
+    this.#graceSeconds = options.graceSeconds
     const { events } = queue
     events
       .on('started', ({ task }) => this.#running.add(task.id))
@@ -40,7 +50,6 @@ export class PollDisplay {
         this.#print(`${task.name} ${task.id} failed for good and is in ${deadLetter}: ${reason}`)
       })
       .on('released', ({ task }) => this.#running.delete(task.id))
-    if (this.#terminal) events.on('log', ({ line }) => this.#above(() => process.stdout.write(`${line}\n`)))
     this.#url = queue.url
     const begin = () => {
       events.off('leased', begin).off('idle', begin)
@@ -48,7 +57,8 @@ export class PollDisplay {
     }
     // Not before: what poll refuses has not begun.
     events.on('leased', begin).on('idle', begin)
-    this.#timer = setInterval(() => this.#tick(), this.#terminal ? REDRAW_MS : SUMMARY_MS)
+    this.#timer = setInterval(() => this.#tick(), this.#line === undefined ? SUMMARY_MS : REDRAW_MS)
+    for (const name of stopSignals) process.on(name, this.#onSignal)
   }
 
   /** How many tasks this worker moved to the dead letters. */
@@ -66,6 +76,8 @@ export class PollDisplay {
   /** Prints the last state; leaves no timer. */
   end(): void {
     clearInterval(this.#timer)
+    for (const name of stopSignals) process.off(name, this.#onSignal)
+    this.#line?.close()
     if (this.#begun) this.#print(`Ended: ${this.#state()}`)
   }
 
@@ -78,12 +90,8 @@ export class PollDisplay {
   }
 
   #tick(): void {
-    if (this.#terminal) {
-      this.#erase()
-      process.stderr.write(
-        shortened(`${this.#state()}, ${this.#running.size} running`, (process.stderr.columns ?? 80) - 1),
-      )
-      this.#lineDrawn = true
+    if (this.#line !== undefined) {
+      this.#line.draw(`${this.#state()}, ${this.#running.size} running`)
       return
     }
     const summary = `${this.#executed} ${this.#failed}`
@@ -98,21 +106,22 @@ export class PollDisplay {
     return `${this.#executed} executed, ${this.#failed} failed, ${speed}, ${duration(seconds)}`
   }
 
+  /** What a signal is answered with, which the worker itself acts on. */
+  readonly #onSignal = (name: NodeJS.Signals): void => {
+    const nowMs = performance.now()
+    const running = countOf(this.#running.size)
+    if (this.#askedAtMs === undefined) {
+      this.#askedAtMs = nowMs
+      const limit = this.#graceSeconds === undefined ? '' : ` for up to ${duration(this.#graceSeconds)}`
+      this.#print(`${name}: finishing ${running}${limit}, again to leave at once`)
+    } else if (nowMs - this.#askedAtMs >= repeatMs) {
+      this.#print(`${name}: leaving at once, ${running} given back`)
+    }
+  }
+
   #print(text: string): void {
-    this.#above(() => {
-      if (this.#terminal) process.stderr.write(`${printable(text)}\n`)
-      else process.stdout.write(`${new Date().toISOString()} ${printable(text)}\n`)
-    })
-  }
-
-  #above(print: () => void): void {
-    this.#erase()
-    print()
-  }
-
-  #erase(): void {
-    if (this.#lineDrawn) process.stderr.write('\r\u001b[2K')
-    this.#lineDrawn = false
+    if (this.#line !== undefined) process.stderr.write(`${printable(text)}\n`)
+    else process.stdout.write(`${new Date().toISOString()} ${printable(text)}\n`)
   }
 }
 

@@ -27,7 +27,7 @@ export const pollCommand = defineCommand({
         console.error(`ptq: warning: the output can't be written (${error.message}): working on`),
       )
       const options = toPollOptions(args)
-      const display = new PollDisplay(queue, { verbose: options.verbose === true })
+      const display = new PollDisplay(queue, { verbose: options.verbose === true, graceSeconds: options.graceSeconds })
       try {
         await queue.poll({ ...options, signal: abort.signal })
         display.begin()

@@ -1,7 +1,9 @@
 /** The numbers of a queue as people read them. */
+import { hostname } from 'node:os'
 import type { QueueStatus, WorkerStatus } from '../index.js'
 import { duration } from '../terminal/duration.js'
-import { printable } from './printing.js'
+import { codeOf } from '../thrown.js'
+import { countOf, printable } from './printing.js'
 
 /** All that `status` tells. */
 export interface Overview extends QueueStatus {
@@ -57,21 +59,46 @@ export function speedLine({ enqueued }: Overview, speed: Speed | undefined): str
   return `Rate: ${rateText(rate)}, ${end}`
 }
 
-/** A line for each worker, and one for each of its tasks. */
+/** Workers write every five seconds; of more than 250 each writes every 20 seconds, so that the queue is not busy with that. */
+const silentAfterMs = 12_000
+const manyWorkers = 250
+const manySilentAfterMs = 45_000
+
+/** A line for each worker, and one for each of its tasks; those that have been silent come last, and are not counted. */
 export function workerLines(workers: readonly WorkerStatus[] | undefined, nowMs: number): string[] {
   if (workers === undefined) return ['Workers: unknown']
+  const patienceMs = workers.length > manyWorkers ? manySilentAfterMs : silentAfterMs
+  const isSilent = (worker: WorkerStatus) => nowMs - worker.writtenAtMs > patienceMs || hasEnded(worker)
+  const silent = workers.filter(isSilent)
+  const alive = workers.filter(worker => !isSilent(worker))
   const since = (ms: number) => duration(Math.max(0, nowMs - ms) / 1000)
   return [
-    `Workers: ${workers.length}`,
-    ...workers.flatMap(worker => [
-      `${printable(worker.host)} process ${worker.pid}, ${worker.threads} threads, up ${since(worker.startedAtMs)}: ` +
+    `Workers: ${alive.length}${silent.length > 0 ? ` (and ${silent.length} silent)` : ''}`,
+    ...alive.flatMap(worker => [
+      `${printable(worker.host)} process ${worker.pid}, ${worker.threads} ${worker.threads === 1 ? 'thread' : 'threads'}, up ${since(worker.startedAtMs)}: ` +
         `${worker.executed} executed, ${worker.failed} failed, ${rateText(worker.tasksPerSecond)}, ${Math.round(worker.rssMb)} MB`,
       ...worker.running.map(({ id, name, startedAtMs, fraction, note }) => {
         const part = fraction === undefined ? '' : ` ${(fraction * 100).toFixed(0)}%`
         return `  ${printable(name)} ${printable(id)} for ${since(startedAtMs)}${part}${note === undefined ? '' : ` ${printable(note)}`}`
       }),
     ]),
+    ...silent.map(
+      worker =>
+        `${printable(worker.host)} process ${worker.pid}: silent for ${since(worker.writtenAtMs)}` +
+        `${hasEnded(worker) ? ', its process has ended' : ''}; it ran ${countOf(worker.running.length)}`,
+    ),
   ]
+}
+
+/** Of a worker on this machine one can know at once that its process is gone. */
+function hasEnded({ host, pid }: WorkerStatus): boolean {
+  if (host !== hostname() || !Number.isSafeInteger(pid) || pid <= 0) return false
+  try {
+    process.kill(pid, 0)
+    return false
+  } catch (error) {
+    return codeOf(error) === 'ESRCH'
+  }
 }
 
 function percent(part: number, whole: number): string {

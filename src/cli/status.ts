@@ -26,7 +26,7 @@ export const statusCommand = defineCommand({
       const printJson = args.json ? await jsonPrinter({ nan: 'null' }) : undefined
       if (args.watch) {
         const { intervalSec: intervalSeconds = 2 } = args
-        await interruptible(signal => watch(queue, { intervalSeconds, signal, printJson }))
+        await interruptible(signal => watch(queue, { intervalSeconds, signal, printJson }), { quiet: true })
         return
       }
       const overview = await readOverview(queue)

@@ -1,7 +1,7 @@
 /** The state of a task as `ls` and `show` print it: when it is due or its lease ends, and which worker runs it. */
 import type { ListedTask, TaskQueue, WorkerStatus } from '../index.js'
-import { printable } from './printing.js'
 import { duration } from '../terminal/duration.js'
+import { printable } from './printing.js'
 import { readWorkers } from './watch.js'
 
 /** The worker that says it runs a task, by the task's id. */

@@ -79,7 +79,10 @@ class Screen {
 
   draw(lines: readonly string[]): void {
     const { columns = 80, rows = 24 } = process.stdout
-    const fitting = lines.slice(0, rows - 1).map(line => shortened(line, columns - 1))
+    const room = rows - 1
+    const more = lines.length - room + 1
+    const visible = more > 1 ? [...lines.slice(0, room - 1), `… and ${more} more lines`] : lines
+    const fitting = visible.map(line => shortened(line, (columns || 80) - 1))
     const back = this.#drawn === 0 ? '' : `\u001b[${this.#drawn}A\r`
     process.stdout.write(`${back}\u001b[J${fitting.join('\n')}\n`)
     this.#drawn = fitting.length

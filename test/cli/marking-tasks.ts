@@ -23,6 +23,17 @@ export const fail = queueable(
   { module: 'tasks' },
 )
 
+/** Prints in both ways, and lasts for some redraws of a status line. */
+export const talk = queueable(
+  async function talk(n: number) {
+    await sleep(400)
+    console.log(`printed ${n}`)
+    context().log(`logged ${n}`)
+    await sleep(300)
+  },
+  { module: 'tasks' },
+)
+
 /** Runs until the test makes the file `go`. */
 export const linger = queueable(
   async function linger(n: number) {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import type { ChildProcessWithoutNullStreams } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { TaskQueue } from 'ptq'
-import { ended, inFolder, outputOf, payloadLines, runCli, startCli, until } from './run-cli.js'
+import { ended, inFolder, mainPath, outputOf, payloadLines, runCli, startCli, until } from './run-cli.js'
 
 const tasks = join(import.meta.dirname, 'marking-tasks.js')
 
@@ -79,6 +79,7 @@ for (const [signal, exitCode] of [
       assert.deepEqual([code, stderr], [exitCode, ''])
       const [began = '', ...rest] = log(folder)
       assert.deepEqual(rest, [began.replace('began', 'ended')])
+      assert.match(stdout, new RegExp(`Z ${signal}: finishing 1 task, again to leave at once\n`))
       assert.match(stdout, /Ended: 1 executed, 0 failed/)
       await using queue = new TaskQueue(`fq://${folder}/queue`)
       const { enqueued, leased } = await queue.status()
@@ -96,8 +97,10 @@ test('a second Ctrl-C leaves at once, and --grace ends by itself: what ran is gi
     impatient.kill('SIGINT')
     // The first has to be handled before the second comes, or the two are one.
     const again = setInterval(() => impatient.kill('SIGINT'), 50)
-    assert.equal((await impatientEnd).code, 130)
+    const { code, stdout } = await impatientEnd
     clearInterval(again)
+    assert.equal(code, 130)
+    assert.match(stdout, /Z SIGINT: leaving at once, 1 task given back\n/)
     assert.deepEqual([await queue.enqueued(), await queue.leased()], [1, 0])
 
     const patient = poll(folder, '--grace', '0')
@@ -144,4 +147,27 @@ test('a module that throws while it is loaded is named, with its reason; another
     assert.match((await run('status', 'folder://queue')).stdout, /^Enqueued: 4\b/m)
     const worked = await run('poll', 'folder://queue', '--load', tasks, '--until-empty')
     assert.deepEqual([worked.code, worked.stderr, log(folder).sort()], [0, '', ['0', '1', '2', '3']])
+  }))
+
+test('on a terminal what tasks print stands above the status line', t =>
+  inFolder(async folder => {
+    const found = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') ?? false
+    if (!found) {
+      assert.ok(!process.env.CI, '`script` of util-linux is needed to test a terminal')
+      return t.skip('no `script` of util-linux here: the status line was NOT tested on a terminal')
+    }
+    await fill(folder, payloadLines(3, 'talk'))
+    const command = `'${process.execPath}' '${mainPath}' poll queue --load '${tasks}' --parallel 2 --until-empty`
+    const { stdout } = spawnSync('script', ['-qec', `stty cols 100; ${command}`, '/dev/null'], {
+      cwd: folder,
+      env: { ...process.env, PTQ_TEST_FOLDER: folder },
+      encoding: 'utf8',
+      timeout: 60_000,
+    })
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: escapes are what this is about
+    const lines = stdout.split('\n').map(line => line.replace(/^.*\x1b\[2K\x1b\[G/, '').replace(/\r$/, ''))
+    for (const n of [0, 1, 2]) {
+      for (const said of [`printed ${n}`, `logged ${n}`]) assert.ok(lines.includes(said), `${said} in ${stdout}`)
+    }
+    assert.match(lines.filter(line => line !== '').at(-1) ?? '', /^Ended: 3 executed, 0 failed/)
   }))

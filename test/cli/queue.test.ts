@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { TaskQueue } from 'ptq'
@@ -340,4 +342,34 @@ test('show names the ids that a beginning may mean', () =>
     assert.equal(several.code, 1)
     assert.match(several.stderr, /^ptq: Several dead letters have ids that begin with \S+: \S+, \S+, …\n$/)
     assert.match(ok(await runCli(['show', 'queue', `${ID}0`], { cwd: folder })), /^State: failed$/m)
+  }))
+
+test('status --watch: a worker that was killed or has been silent is not counted, and shown as silent at once', () =>
+  inFolder(async folder => {
+    const cwd = folder
+    ok(await runCli(['insert', 'queue', '-'], { cwd, input: payloadLines(1) }))
+    const backend = await opener.open({ protocol: 'fq', path: join(folder, 'queue') }, {})
+    const gone = spawnSync(process.execPath, ['-e', '0'])
+    const base = {
+      threads: 1,
+      startedAtMs: Date.now(),
+      executed: 0,
+      failed: 0,
+      tasksPerSecond: 0,
+      rssMb: 1,
+      running: [],
+    }
+    const now = { ...base, writtenAtMs: Date.now() }
+    await backend.reportWorker?.('alive', { ...now, host: hostname(), pid: process.pid })
+    await backend.reportWorker?.('killed', { ...now, host: hostname(), pid: gone.pid })
+    await backend.reportWorker?.('silent', { ...base, writtenAtMs: Date.now() - 30_000, host: 'far', pid: 9 })
+    await backend.close()
+    const child = startCli(['status', 'queue', '--watch', '--interval-sec', '0.1'], { cwd })
+    const end = ended(child)
+    await outputOf(child, 'far process 9')
+    child.kill('SIGINT')
+    const { stdout } = await end
+    assert.match(stdout, /^Workers: 1 \(and 2 silent\)$/m)
+    assert.match(stdout, /process \d+: silent for \ds, its process has ended; it ran 0 tasks$/m)
+    assert.match(stdout, /^far process 9: silent for 3\ds; it ran 0 tasks$/m)
   }))

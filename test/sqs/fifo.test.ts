@@ -28,8 +28,8 @@ for (const kind of SERVER_KINDS) {
     after(() => server.close())
 
     function newQueue(name = `sqs://test-${randomUUID()}.fifo`): TaskQueue {
-      const options = name.startsWith('sqs') ? { ...ACCESS, endpoint: server.endpoint, createIfMissing: true } : {}
-      const tq = new TaskQueue(name, { progress: false, emptyWindowSeconds: 0, ...options })
+      const onServer = { ...ACCESS, endpoint: server.endpoint, createIfMissing: true, emptyWindowSeconds: 0 }
+      const tq = new TaskQueue(name, { progress: false, ...(name.startsWith('sqs') && onServer) })
       open.push(tq)
       return tq
     }

@@ -12,9 +12,12 @@ const segment = queueable(function segment(box: Box<[number, number, number]>) {
 const segmentAt = queueable(function segmentAt(path: string, box: Box) {
   return [path, box]
 })
-const two = queueable(function two(a: number, b: number) {
-  return a + b
-})
+const two = queueable(
+  function two(a: number, b: number) {
+    return a + b
+  },
+  { minArgs: 2 },
+)
 
 const argumentsOf = (tasks: Iterable<{ args: readonly unknown[] }>) => [...tasks].map(({ args }) => args)
 
