@@ -237,6 +237,31 @@ for (const kind of SERVER_KINDS) {
       assert.equal((await drain(backend)).length, 1)
     })
 
+    test('is there once where its lease would have ended between the two requests', async () => {
+      const path = `test-${randomUUID()}`
+      const [backend, other] = [await newQueue({}, path), await newQueue({ createIfMissing: false }, path)]
+      await insertAll(backend, makeMessages(1))
+      const lease = await leaseOne(backend, 1)
+      let resume: () => void = () => undefined
+      const begun = new Promise<void>(resolve => {
+        const resumed = new Promise<void>(go => {
+          resume = go
+        })
+        const fault = { kind: 'halting-reply', begun: resolve, resume: resumed } as const
+        proxy.rules.push({ action: 'SendMessageBatch', times: 1, ...fault })
+      })
+      const released = backend.release([lease], { delaySeconds: 0, alone: true })
+      await begun
+      const again = await leaseOne(other)
+      assert.equal(again.alone, true)
+      // Longer than the first lease. A poll does not notice that a lease ends meanwhile; the next one does.
+      assert.deepEqual(await other.lease({ seconds: 60, max: 1, waitSeconds: 2 }), [])
+      assert.deepEqual(await other.lease({ seconds: 60, max: 1, waitSeconds: 0 }), [])
+      resume()
+      assert.deepEqual(await released, [])
+      assert.deepEqual(await other.delete([again], { tally: false }), [])
+    })
+
     test("one that failed as often as the queue's own redrive policy allows receives is left to that policy", async () => {
       const letters = await newQueue()
       const path = `test-${randomUUID()}`

@@ -5,15 +5,23 @@
  * requests leaves it there twice.
  */
 import type { BatchFailure, Failure, Lease } from '../../backend.js'
-import { argumentError, MessageRefusedError } from '../../errors.js'
+import { argumentError, LeaseLostError, MessageRefusedError } from '../../errors.js'
 import { elapsedMs } from '../../time/clock.js'
 import { type Carried, withCarried } from './carried.js'
 import { addressOf, isForbidden } from './faults.js'
 import { MAX_DELAY_SECONDS, type SqsMessage, storeMessages } from './insert.js'
-import { changeVisibility, deleteLeases, type Held, splitHeld } from './lease-changes.js'
+import { changeVisibility, deleteLeases, type Held, renewLeases, splitHeld } from './lease-changes.js'
 import type { OpenQueue } from './open-queue.js'
 import { Patience } from './patience.js'
 import { maxReceives } from './redrive.js'
+
+/**
+ * A lease that ends between the two requests leaves the message twice: the next holder has the old one, and its delete is
+ * refused or comes too late. So one that has less than so long left is renewed before. Leases of 40 s and more never have
+ * less, since a worker renews them at half. Seconds.
+ */
+const SHORT_LEASE_SECONDS = 20
+const RENEWED_SECONDS = 60
 
 export interface ReleaseOptions {
   readonly delaySeconds: number
@@ -38,13 +46,34 @@ export async function releaseLeases(
   const leftSince = options.failure === undefined ? Number.POSITIVE_INFINITY : await maxReceives(queue)
   // SQS is to count these.
   const left = held.filter(({ handle }) => options.failure !== undefined && handle.carried.isLeftToSqs)
-  const others = held.filter(one => !left.includes(one))
+  const pending = held.filter(one => !left.includes(one))
+  const lost = await renewShort(queue, pending)
+  add(pending, lost)
+  const others = pending.filter((_, place) => !lost.some(({ index }) => index === place))
   const { stored, refused, failed } = await storeAgain(queue, others, { ...options, leftSince })
   failures.push(...failed)
   refused.push(...left)
   add(stored, await deleteLeases(queue, stored.map(leaseIn), { doing: 'release', isLate: true }))
   add(refused, await changeVisibility(queue, refused.map(leaseIn), delaySeconds, 'release'))
   return failures
+}
+
+/** Resolves with those that are lost; what else keeps a lease from being renewed is for the next request to find. */
+async function renewShort(queue: OpenQueue, held: readonly Held[]): Promise<BatchFailure[]> {
+  if (queue.state.mayNotStore) return []
+  const nowMs = elapsedMs()
+  const short: number[] = []
+  for (const [place, { handle }] of held.entries()) {
+    const isShort = handle.endsAtMs - nowMs < SHORT_LEASE_SECONDS * 1000
+    // SQS gives no more than its 12 hours.
+    if (isShort && !handle.isStoredAgain && handle.lastEndMs - nowMs > RENEWED_SECONDS * 1000) short.push(place)
+  }
+  if (short.length === 0) return []
+  const leases = held.filter((_, place) => short.includes(place)).map(leaseIn)
+  const failures = await renewLeases(queue, leases, RENEWED_SECONDS)
+  return failures
+    .filter(({ error }) => error instanceof LeaseLostError)
+    .map(({ index, error }) => ({ index: short[index] ?? -1, error }))
 }
 
 const leaseIn = ({ lease }: Held): Lease => lease
