@@ -249,7 +249,10 @@ export interface Backend {
    */
   runsAlone?(lease: Lease): Promise<void>
 
-  /** Removes finished messages; with `tally`, each one that was removed by this call is counted. */
+  /**
+   * Removes finished messages; with `tally`, each one that was removed by this call is counted. What is removed is no failure where
+   * only the count failed: that is a warning.
+   */
   delete(leases: readonly Lease[], options: { tally: boolean }): Promise<readonly BatchFailure[]>
 
   /** Reads all numbers at once; changes nothing. */
@@ -258,7 +261,10 @@ export interface Backend {
   /** Removes everything. `native` asks for the engine's own way where there is one. */
   purge(options: { native: boolean }): Promise<void>
 
-  /** Adds to the count of inserted messages: called once an insert, so that it is exact at the price of one write. */
+  /**
+   * Adds to the count of inserted messages: called once an insert, so that it is exact at the price of one write. Rejects only if
+   * nothing was added; the insert then succeeds all the same, with a warning.
+   */
   addInserted?(count: number): Promise<void>
   /** Sets `inserted` and `completed` to 0. */
   rezero?(): Promise<void>

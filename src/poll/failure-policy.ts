@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import type { Failure } from '../backend.js'
 import { LeaseLostError, MessageRefusedError, TaskError, UnregisteredTaskError } from '../errors.js'
 import { plainLine } from '../plain-line.js'
+import { countInserted } from '../queue/count-inserted.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import { payloadName } from '../tasks/payload.js'
 import { isInstanceOf, messageOf, summaryOf } from '../thrown.js'
@@ -125,7 +126,7 @@ export class FailurePolicy {
     const lost = await renewTasks(this.#parts, [task], this.#leaseSeconds)
     if (!this.#isOurs(task, lost.get(task))) return false
     await storeDeadLetter(dead, task, [...(await this.#history(task)), failure])
-    await dead.backend.addInserted?.(1)
+    await countInserted(dead.backend, 1)
     const error = (await this.#parts.leasing.delete(this.#parts.backend, [task], { tally: false })).get(task)
     return this.#isOurs(task, error)
   }

@@ -8,6 +8,7 @@ import { type BareTask, type TaskInput, taskText } from '../tasks/task.js'
 import type { TaskSource } from '../tasks/task-source.js'
 import { messageOf } from '../thrown.js'
 import { onAbort } from '../time/on-abort.js'
+import { countInserted } from './count-inserted.js'
 import { messageWriter } from './message.js'
 import { QueuedTask } from './queued-task.js'
 
@@ -114,12 +115,7 @@ class Insertion<T> {
   /** One write an insert, so that the counter is exact whatever else is inserting. */
   async count(): Promise<void> {
     if (this.#plan.skipInsertCounter || this.#inserted === 0) return
-    try {
-      await this.#backend.addInserted?.(this.#inserted)
-    } catch (cause) {
-      const { label } = this.#backend
-      this.#fail(new Error(`The tasks are in ${label}, but its count of inserted tasks could not be raised`, { cause }))
-    }
+    await countInserted(this.#backend, this.#inserted)
   }
 
   finish(): number {

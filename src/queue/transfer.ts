@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto'
 import type { Backend, Message } from '../backend.js'
 import { startProgress } from '../progress/progress.js'
 import type { Clock } from '../time/clock.js'
+import { countInserted } from './count-inserted.js'
 import { asciiJson, withMessageId } from './message.js'
 
 /** Options of `copyTo` and `moveTo`. */
@@ -88,6 +89,6 @@ export class Filling {
   async #flush(): Promise<void> {
     const count = this.#uncounted
     this.#uncounted = 0
-    if (count > 0) await this.#to.addInserted?.(count)
+    if (count > 0) await countInserted(this.#to, count)
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { Backend } from '../backend.js'
 import { type Progress, startProgress } from '../progress/progress.js'
+import { countInserted } from '../queue/count-inserted.js'
 import type { TaskSource } from '../tasks/task-source.js'
 import { onAbort } from '../time/on-abort.js'
 import type { UploadState, Uploads } from '../uploads.js'
@@ -89,6 +90,7 @@ class Upload {
   #shown = 0
   /** Slices in a row of which nothing was stored. */
   #fruitless = 0
+  #isCounted = true
   #ended = false
 
   constructor(
@@ -138,20 +140,17 @@ class Upload {
 
   /** One write an insert, so that the counter is exact whatever else is inserting. */
   async count(): Promise<void> {
-    const { backend, skipInsertCounter } = this.#plan
+    const { backend, resume, skipInsertCounter } = this.#plan
     const stored = this.#storedBefore + this.#tally.inserted
     const uncounted = stored - (this.#begun?.counted ?? 0)
     if (skipInsertCounter || uncounted === 0) return
+    const note = resume === undefined ? undefined : `The same insert with resume: '${resume}' counts them.`
     try {
       await this.#noteCounted(stored)
-      try {
-        await backend.addInserted?.(uncounted)
-      } catch (error) {
-        await this.#noteCounted(stored - uncounted)
-        throw error
-      }
+      this.#isCounted = await countInserted(backend, uncounted, note)
+      if (!this.#isCounted) await this.#noteCounted(stored - uncounted)
     } catch (cause) {
-      const message = `The tasks are in ${backend.label}, but its count of inserted tasks could not be raised`
+      const message = `The tasks are in ${backend.label}, but the journal of the upload could not be written`
       this.#tally.add(new Error(message, { cause }))
     }
   }
@@ -165,7 +164,8 @@ class Upload {
   }
 
   async finish(): Promise<void> {
-    if (this.#begun === undefined || (this.#plan.resume !== undefined && !this.#tally.isFlawless)) return
+    const isComplete = this.#tally.isFlawless && this.#isCounted
+    if (this.#begun === undefined || (this.#plan.resume !== undefined && !isComplete)) return
     try {
       await this.#journal?.finish(this.#begun.run)
     } catch (cause) {

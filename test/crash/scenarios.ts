@@ -16,6 +16,8 @@ export interface Scene {
   leases: Lease[]
   /** How many leases `act` says it ended. */
   released: number
+  /** A warning has said that what was removed is not counted. */
+  isUncounted?: boolean
 }
 
 /** Least and most. */
@@ -190,13 +192,28 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'a delete with a tally',
     prepare: threeLeases,
-    act: (queue, { leases }) => queue.delete(leases.slice(0, 2), { tally: true }),
+    async act(queue, scene) {
+      scene.isUncounted = false
+      const listen = (warning: Error & { code?: string }) => {
+        if (warning.code === 'PTQ_NOT_COUNTED') scene.isUncounted = true
+      }
+      process.on('warning', listen)
+      try {
+        return await queue.delete(scene.leases.slice(0, 2), { tally: true })
+      } finally {
+        // Node gives warnings in the next tick.
+        await new Promise(resolve => setImmediate(resolve))
+        process.off('warning', listen)
+      }
+    },
     mustStay: ({ before, leases }) => before.filter(({ id }) => id === leases[2]?.id),
     attempts: [2, 2],
     completed: [0, 2],
-    settled: async queue => {
+    async settled(queue, { isUncounted }) {
       const { enqueued, completed } = await queue.counts()
-      assert.deepEqual({ enqueued, completed }, { enqueued: 1, completed: 2 })
+      assert.equal(enqueued, 1)
+      // A count that is missing has been told; what it may be then is checked with `completed` above.
+      if (!isUncounted) assert.equal(completed, 2)
     },
   },
   {

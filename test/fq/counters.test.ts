@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inQueue, openQueue } from './folder.js'
-import { namesIn } from './messages.js'
-import { interfered } from './test-files.js'
+import { insert, namesIn } from './messages.js'
+import { interfered, systemError } from './test-files.js'
 
 /** Options of a queue whose filesystem's clock is a minute ahead: every lease and lock of now is over. */
 function aMinuteLater() {
@@ -104,4 +104,45 @@ test('a count that stays empty is unknown to readers, and is counted on from 0 w
     }
     assert.deepEqual(said, ['PTQ_COUNT_LOST'])
     assert.equal((await queue.counts()).inserted, 3)
+  }))
+
+test('tasks that are removed and can not be counted as completed are removed, with a warning once for each open queue', () =>
+  inQueue(async (queue, root) => {
+    await insert(queue, 3)
+    rmSync(join(root, 'completions'), { force: true })
+    mkdirSync(join(root, 'completions'))
+    const said: (Error & { code?: string })[] = []
+    const listen = (warning: Error & { code?: string }) => said.push(warning)
+    process.on('warning', listen)
+    try {
+      const [first, ...others] = await queue.lease({ seconds: 600, max: 3, waitSeconds: 0 })
+      assert.ok(first !== undefined)
+      assert.deepEqual(await queue.delete(others, { tally: true }), [])
+      assert.deepEqual(await queue.delete([first], { tally: true }), [])
+      await new Promise(resolve => setImmediate(resolve))
+    } finally {
+      process.off('warning', listen)
+    }
+    assert.deepEqual(
+      said.map(({ code }) => code),
+      ['PTQ_NOT_COUNTED'],
+    )
+    assert.match(
+      said[0]?.message ?? '',
+      /^2 tasks were finished and removed from fq:.*, but not counted as completed: /,
+    )
+    assert.deepEqual(namesIn(root, 'queue'), [])
+  }))
+
+test('a count that is changed is no failure, whatever fails after its rename', () =>
+  inQueue(async (queue, root) => {
+    await queue.addInserted?.(5)
+    const fileSystem = interfered({
+      async pooled(call, path, to) {
+        if (call === 'rename' && to === join(root, 'insertions.lock', 'free.json')) throw systemError('EIO', path)
+      },
+    })
+    await using failing = await openQueue(root, { fileSystem, durable: true })
+    await failing.queue.addInserted?.(3)
+    assert.equal((await queue.counts()).inserted, 8)
   }))

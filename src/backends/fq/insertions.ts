@@ -13,7 +13,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { rescue } from './awaitable.js'
-import { errorCode } from './file-system.js'
+import { errorCode, errorMessage } from './file-system.js'
 import { inside, type Layout, writeInto } from './layout.js'
 import { nameOf, parseName } from './names.js'
 import { pause } from './pause.js'
@@ -98,13 +98,32 @@ async function tryToChange(queue: FileQueue, change: (count: number) => number):
     await writeInto(pace, staged, String(count), 'w')
     const isInTime = performance.now() - lock.sinceMs < (HELD_SECONDS * 1000) / 2
     changed = isInTime && (await pace.calls.rename(staged, layout.insertions))
-    if (changed) await pace.settle(layout.root)
   } finally {
     if (!changed) await pace.calls.unlink(staged, 'absent')
-    // `false`: another process has taken it over.
-    await pace.calls.rename(inside(layout.insertionsLock, lock.name), inside(layout.insertionsLock, FREE))
+    if (!changed) await giveLockBack(queue, lock)
   }
+  if (changed) await afterChange(queue, lock)
   return changed
+}
+
+/** `false`: another process has taken it over. */
+async function giveLockBack({ layout, pace }: FileQueue, { name }: Lock): Promise<boolean> {
+  return await pace.calls.rename(inside(layout.insertionsLock, name), inside(layout.insertionsLock, FREE))
+}
+
+/** Never throws: the count is changed by now, and after an error it would be changed a second time. A lock that stays runs out. */
+async function afterChange(queue: FileQueue, lock: Lock): Promise<void> {
+  const { label, layout, pace } = queue
+  const steps: (() => Promise<unknown>)[] = [() => pace.settle(layout.root), () => giveLockBack(queue, lock)]
+  for (const step of steps) {
+    await rescue(step, error => {
+      process.emitWarning(
+        `The count of inserted tasks of ${label} is changed, but the step after that failed: ${errorMessage(error)}. A power cut ` +
+          `may undo the change, or the next count may have to wait up to ${HELD_SECONDS} s.`,
+        { type: 'PtqWarning', code: 'PTQ_COUNT_NOT_SETTLED' },
+      )
+    })
+  }
 }
 
 /**
