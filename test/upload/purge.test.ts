@@ -118,6 +118,28 @@ describe('a purge beside an upload', () => {
     }))
 })
 
+describe('a purge beside an insert with a delay', () => {
+  it('between the record and the task: the task is delayed, not leased', () =>
+    inQueue(async (tq, root) => {
+      const recorded = gate()
+      const purged = gate()
+      await using inserting = pooledQueue(root, async (call, _path, to) => {
+        if (call !== 'rename' || !to.startsWith(join(root, 'queue'))) return
+        recorded.open()
+        await purged.opened
+      })
+      await tq.insert(partial(numbered, 0), { delaySeconds: 1_000 })
+      const inserted = inserting.insert(partial(numbered, 1), { delaySeconds: 1_000 })
+      await recorded.opened
+      await tq.purge()
+      purged.open()
+      await inserted
+      const { enqueued, delayed, leased } = await tq.status()
+      assert.deepEqual({ enqueued, delayed, leased }, { enqueued: 1, delayed: 1, leased: 0 })
+      assert.equal(readdirSync(join(root, 'movement')).length, 1)
+    }))
+})
+
 describe('an upload that finds something else in its place', () => {
   it('begins from the start where a removal that was cut off left the folder of a run', () =>
     inQueue(async (tq, root) => {

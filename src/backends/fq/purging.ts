@@ -13,8 +13,12 @@ import { guarded, namesIn, parsed, rezero } from './survey.js'
 // inserts that would go on as long as they do.
 const MOST_READINGS = 20
 
+// A delayed insert writes the record of a task before the task: one that young may belong to a task that is about to arrive, which
+// would read as leased without it. A minute: an insert takes milliseconds between the two.
+const YOUNG_SECONDS = 60
+
 /**
- * Removes all tasks, their histories, what was quarantined and the journals of uploads, and sets the counters to 0. Foreign
+ * Removes all tasks, each with its history, records of tasks that are gone for a minute, what was quarantined and the journals of uploads, and sets the counters to 0. Foreign
  * files stay. Beside inserts some of their tasks may stay too; none of an upload whose journal stays is removed.
  */
 export async function purge(queue: FileQueue): Promise<void> {
@@ -26,10 +30,13 @@ export async function purge(queue: FileQueue): Promise<void> {
       // The last reading has removed no task, so an upload that was begun since has all of its own.
       if ((await removeTasks(queue)) === 0 && !endedUploads) break
     }
+    const youngMs = (await queue.clock.ready()) ? (queue.clock.nowSeconds - YOUNG_SECONDS) * 1000 : 0
     for (const folder of [layout.movement, layout.failures, layout.quarantine]) {
       for await (const names of namesIn(queue, folder)) {
         await pace.each(names, async name => {
-          await pace.calls.unlink(inside(folder, name), 'there')
+          const path = inside(folder, name)
+          if (folder !== layout.quarantine && ((await pace.calls.stat(path))?.modifiedMs ?? 0) > youngMs) return
+          await pace.calls.unlink(path, 'there')
         })
       }
     }
@@ -41,11 +48,14 @@ export async function purge(queue: FileQueue): Promise<void> {
 
 /** Removes the tasks that one reading of the folder finds; resolves with how many. */
 async function removeTasks(queue: FileQueue): Promise<number> {
-  const { layout, pace } = queue
+  const { layout, pace, history } = queue
   let removed = 0
   for await (const names of namesIn(queue, layout.queue)) {
-    await pace.each(parsed(names), async ({ name }) => {
-      if (await pace.calls.unlink(inside(layout.queue, name), 'there')) removed++
+    const noHistory = await history.isEmpty()
+    await pace.each(parsed(names), async ({ name, id }) => {
+      if (!(await pace.calls.unlink(inside(layout.queue, name), 'there'))) return
+      removed++
+      if (!noHistory) await history.forget(id)
     })
   }
   return removed
