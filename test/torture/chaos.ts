@@ -6,11 +6,13 @@ import type { TaskQueueOptions } from 'ptq'
 import { commandAt } from './commands.js'
 import { drain, finishCopy } from './drain.js'
 import { LedgerReader, type Signal } from './ledger.js'
-import { openQueues } from './opening.js'
+import { insertPoison, openQueues } from './opening.js'
 import type { Queues, Role } from './part.js'
+import { checkPurged } from './purged.js'
 import { randomFrom } from './random.js'
 import { type Findings, Reconciliation } from './reconcile.js'
 import { Troupe } from './troupe.js'
+import { VanishingFolder } from './vanishing.js'
 
 export interface Torture {
   /** A folder of its own on a local disk: the ledger, and what the processes print. */
@@ -21,8 +23,11 @@ export interface Torture {
   readonly options: TaskQueueOptions
   /** What is in the environment of its processes, beside this one's. */
   readonly env?: NodeJS.ProcessEnv
-  /** How many of each role are kept running, beside one `ptq` command at a time. */
+  /** How many of each role are kept running, beside the workers and one `ptq` command at a time. */
   readonly cast: Readonly<Partial<Record<Role, number>>>
+  readonly workers: number
+  /** A folder that goes away now and then, and comes back. Default: none does. */
+  readonly vanishing?: string
   /** It goes on for so long, and until so many processes were killed or asked to stop. */
   readonly minutes: number
   readonly kills: number
@@ -41,6 +46,8 @@ export interface TortureResult extends Findings {
   readonly killed: number
   readonly stopped: number
   readonly processes: number
+  /** How often the folder of the depot went away. */
+  readonly vanished: number
   readonly minutes: number
 }
 
@@ -53,8 +60,12 @@ const LONGEST_STOP_MS = 6_000
 
 const SAY_EVERY_MS = 60_000
 
+/** Between two tasks that kill their worker: each does it eight times, and keeps others from running for that long. */
+const POISON_EVERY_MS = 120_000
+
 export async function torture(plan: Torture): Promise<TortureResult> {
-  const { folder, queues, options, cast, everyMs, say } = plan
+  const { folder, queues, options, everyMs, say } = plan
+  const cast = { ...plan.cast, worker: plan.workers }
   mkdirSync(folder, { recursive: true })
   const ledger = join(folder, 'ledger')
   const base = { options, ledger, uploadNumber: join(folder, 'upload-number') }
@@ -66,7 +77,11 @@ export async function torture(plan: Torture): Promise<TortureResult> {
   const endMs = startMs + plan.minutes * 60_000
   let killed = 0
   let stopped = 0
+  // On SQS leases are longer: eight deaths take minutes.
+  const hasPoison = queues.endpoint === undefined || plan.minutes >= 5
   let turn = 0
+  let poisons = 0
+  let vanishing: VanishingFolder | undefined
   const sayHowFar = () => {
     reconciliation.read(reader.newLines())
     const minutes = ((performance.now() - startMs) / 60_000).toFixed(1)
@@ -79,8 +94,12 @@ export async function torture(plan: Torture): Promise<TortureResult> {
   let saidMs = startMs
   try {
     await openQueues(queues, options, ledger)
+    // Its choices depend on what happens: the seed's sequence is for the signals.
+    if (plan.vanishing !== undefined) vanishing = new VanishingFolder(plan.vanishing, randomFrom(plan.seed + 1))
     while ((performance.now() < endMs || killed < plan.kills) && plan.signal?.aborted !== true) {
       troupe.fill(cast)
+      if (hasPoison && performance.now() - startMs >= poisons * POISON_EVERY_MS)
+        await insertPoison(queues, options, ledger, poisons++)
       if (troupe.running('ptq-') === 0) troupe.run(commandAt(turn++))
       // The torture's own rhythm: between none and twice the mean.
       await setTimeout(random() * 2 * everyMs)
@@ -94,22 +113,28 @@ export async function torture(plan: Torture): Promise<TortureResult> {
       sayHowFar()
     }
     await troupe.askAll()
+    vanishing?.stop()
     sayHowFar()
     plan.calm?.()
     say('all processes have ended; draining what they left')
-    const copyFaults = queues.endpoint === undefined ? await finishCopy(queues, options, troupe) : []
+    const faults =
+      queues.endpoint === undefined
+        ? [...(await finishCopy(queues, options, troupe)), ...(await checkPurged(queues, options, ledger))]
+        : []
     const drained = await drain(queues, plan.views ?? [], options, troupe)
     reconciliation.read(reader.newLines())
     const findings = reconciliation.findings(drained)
     return {
       ...findings,
-      violations: [...troupe.violations, ...copyFaults, ...findings.violations],
+      violations: [...troupe.violations, ...faults, ...findings.violations],
       killed,
       stopped,
       processes: troupe.started,
+      vanished: vanishing?.times ?? 0,
       minutes: (performance.now() - startMs) / 60_000,
     }
   } finally {
+    vanishing?.stop()
     await troupe.killAll()
   }
 }

@@ -13,7 +13,7 @@ export interface Command {
 export function commandAt(turn: number): (queues: Queues) => Command {
   return queues => {
     const commands = commandsOn(queues)
-    return commands[turn % commands.length] ?? moveCommand(queues)
+    return commands[turn % commands.length] ?? carryCommand(queues)
   }
 }
 
@@ -21,9 +21,11 @@ function commandsOn(queues: Queues): readonly Command[] {
   const { main, backup, deadLetter } = queues
   if (deadLetter !== undefined) {
     return [
+      carryCommand(queues),
       moveCommand(queues),
+      backCommand(queues),
       { name: 'ptq-status', args: ['status', main, ...serverOf(queues)] },
-      moveCommand(queues),
+      carryCommand(queues),
       { name: 'ptq-failures', args: ['failures', main, '--group', '--dead-letter', deadLetter, ...serverOf(queues)] },
       moveCommand(queues),
       {
@@ -33,13 +35,16 @@ function commandsOn(queues: Queues): readonly Command[] {
     ]
   }
   return [
+    carryCommand(queues),
     moveCommand(queues),
     { name: 'ptq-status', args: ['status', main] },
     copyCommand(queues),
+    carryCommand(queues),
     { name: 'ptq-failures', args: ['failures', main, '--group'] },
     moveCommand(queues),
     copyCommand(queues),
     { name: 'ptq-release', args: ['release', main] },
+    carryCommand(queues),
     { name: 'ptq-ls', args: ['ls', main] },
     moveCommand(queues),
     { name: 'ptq-purge', args: ['purge', backup, '--yes'] },
@@ -50,10 +55,24 @@ function commandsOn(queues: Queues): readonly Command[] {
   ]
 }
 
+/** From the transit queue into the depot. */
+export function carryCommand(queues: Queues): Command {
+  return moveBetween(queues, queues.transit, queues.depot)
+}
+
+/** From the depot into the main queue. */
 export function moveCommand(queues: Queues): Command {
-  const { transit, main } = queues
-  // Into SQS, a lease may be lost while it is moved.
-  return { name: 'ptq-mv', args: ['mv', transit, main, ...serverOf(queues)], mayFail: /stayed in|may be in both/ }
+  return moveBetween(queues, queues.depot, queues.main)
+}
+
+/** From the main queue into the depot: on a FIFO queue each passage has to be stored, also soon after the last one. */
+function backCommand(queues: Queues): Command {
+  return moveBetween(queues, queues.main, queues.depot)
+}
+
+function moveBetween(queues: Queues, from: string, to: string): Command {
+  // Into SQS, a lease may be lost while it is moved. The depot's folder may be away.
+  return { name: 'ptq-mv', args: ['mv', from, to, ...serverOf(queues)], mayFail: /stayed in|may be in both|depot/ }
 }
 
 function serverOf({ endpoint }: Queues): string[] {

@@ -1,14 +1,17 @@
 /** The end of a torture: nobody is killed any more, everything that is left is run, and the queues are looked at. */
 import { setTimeout } from 'node:timers/promises'
-import { type QueuedTask, type QueueStatus, TaskQueue, type TaskQueueOptions } from 'ptq'
-import { copyCommand, moveCommand } from './commands.js'
-import type { Queues } from './part.js'
+import type { QueuedTask, QueueStatus, TaskQueueOptions } from 'ptq'
+import { carryCommand, copyCommand, moveCommand } from './commands.js'
+import { open, type Queues } from './part.js'
 import type { QueueAtEnd } from './reconcile.js'
-import { keyIn, kindOf } from './tasks.js'
+import { isPoison, keyIn } from './tasks.js'
 import type { Troupe } from './troupe.js'
 
 /** Each round runs what the last one brought back from the dead letters. */
 const DRAINS = 20
+
+/** Poison ends its worker eight times. */
+const WORK_ROUNDS = 100
 
 /** Hosts know the size of a file that others appended to late: after a second on GlusterFS, a minute on NFS. Milliseconds. */
 const AGREEMENT_MS = 70_000
@@ -25,30 +28,32 @@ export async function drain(
   options: TaskQueueOptions,
   troupe: Troupe,
 ): Promise<QueueAtEnd> {
-  await using main = new TaskQueue(queues.main, options)
-  await using intake = new TaskQueue(queues.intake, options)
-  await using transit = new TaskQueue(queues.transit, options)
+  await using main = open(queues.main, options)
+  await using intake = open(queues.intake, options)
+  await using transit = open(queues.transit, options)
+  await using depot = open(queues.depot, options)
   const { deadLetter } = queues
   const place = deadLetter === undefined ? {} : { deadLetter }
-  await using buried = new TaskQueue(deadLetter ?? `${queues.main}/failed`, options)
+  await using buried = open(deadLetter ?? `${queues.main}/failed`, options)
   for (let round = 0; round < DRAINS; round++) {
     await intake.releaseAll()
     await transit.releaseAll()
     await troupe.start('mover', { untilEmpty: true }).ended
+    if (queues.endpoint === undefined) await depot.releaseAll()
+    await troupe.run(carryCommand).ended
     await troupe.run(moveCommand).ended
-    // On SQS the leases of the dead have to run out: whoever works until it is empty waits for that.
-    if (queues.endpoint === undefined) await main.releaseAll()
-    await Promise.all([1, 2].map(() => troupe.start('worker', { untilEmpty: true }).ended))
+    await workUntilEmpty(troupe)
     if (!(await isEmptyOf(main.failures(place)))) await buried.releaseAll()
     await troupe.start('retrier', { untilEmpty: true }).ended
-    if ((await main.isEmpty()) && (await intake.isEmpty()) && (await transit.isEmpty())) break
+    if ((await main.isEmpty()) && (await intake.isEmpty()) && (await transit.isEmpty()) && (await depot.isEmpty()))
+      break
   }
-  const all = [main, intake, transit]
+  const all = [main, intake, transit, depot]
   const counts = await agreedCounts([queues, ...views], options)
   const left = await Promise.all(
     all.map((tq, index) => {
       // SQS can't be listed.
-      const isListed = tq !== main || queues.endpoint === undefined
+      const isListed = (tq !== main && tq !== depot) || queues.endpoint === undefined
       return isListed ? keysOf(tq.tasks()) : Array.from({ length: counts[index]?.enqueued ?? 0 }, () => 'unknown')
     }),
   )
@@ -59,12 +64,25 @@ export async function drain(
       main: counts[0]?.inserted ?? Number.NaN,
       intake: counts[1]?.inserted ?? Number.NaN,
       transit: counts[2]?.inserted ?? Number.NaN,
+      depot: counts[3]?.inserted ?? Number.NaN,
     },
     completed: counts[0]?.completed ?? Number.NaN,
   }
 }
 
-/** The status of the three queues, when all views say the same: whoever wrote last sees what is there. */
+/**
+ * Workers that end when the queue is empty, started again while poison ends them. What the dead held is not given back: their
+ * leases have to run out, for a lease that is given back tells of no death.
+ */
+async function workUntilEmpty(troupe: Troupe): Promise<void> {
+  for (let round = 0; round < WORK_ROUNDS; round++) {
+    const workers = [1, 2].map(() => troupe.start('worker', { untilEmpty: true }))
+    await Promise.all(workers.map(({ ended }) => ended))
+    if (workers.every(({ child }) => child.exitCode === 0)) return
+  }
+}
+
+/** The status of the queues, when all views say the same: whoever wrote last sees what is there. */
 async function agreedCounts(views: readonly Queues[], options: TaskQueueOptions): Promise<readonly QueueStatus[]> {
   const deadlineMs = performance.now() + AGREEMENT_MS
   for (;;) {
@@ -75,10 +93,10 @@ async function agreedCounts(views: readonly Queues[], options: TaskQueueOptions)
   }
 }
 
-async function statusOf({ main, intake, transit }: Queues, options: TaskQueueOptions): Promise<QueueStatus[]> {
+async function statusOf({ main, intake, transit, depot }: Queues, options: TaskQueueOptions): Promise<QueueStatus[]> {
   return Promise.all(
-    [main, intake, transit].map(async url => {
-      await using tq = new TaskQueue(url, options)
+    [main, intake, transit, depot].map(async url => {
+      await using tq = open(url, options)
       return await tq.status()
     }),
   )
@@ -86,8 +104,8 @@ async function statusOf({ main, intake, transit }: Queues, options: TaskQueueOpt
 
 /** Finishes a copy that was cut off, maybe often. @returns what is wrong with it */
 export async function finishCopy(queues: Queues, options: TaskQueueOptions, troupe: Troupe): Promise<string[]> {
-  await using main = new TaskQueue(queues.main, options)
-  await using backup = new TaskQueue(queues.backup, options)
+  await using main = open(queues.main, options)
+  await using backup = open(queues.backup, options)
   await troupe.run(copyCommand).ended
   const copies = new Map<string, string>()
   let copied = 0
@@ -104,7 +122,7 @@ export async function finishCopy(queues: Queues, options: TaskQueueOptions, trou
 }
 
 async function isEmptyOf(tasks: AsyncIterable<QueuedTask>): Promise<boolean> {
-  for await (const task of tasks) if (kindOf(keyIn(task)) !== 'p') return false
+  for await (const task of tasks) if (!isPoison(keyIn(task))) return false
   return true
 }
 

@@ -3,4 +3,4 @@ import { fileGrounds } from './grounds.js'
 import { tortureForAMinute } from './minute.js'
 
 test('a minute of kills on file queues loses nothing, and each duplicate has its reason', t =>
-  tortureForAMinute(t, folder => fileGrounds([folder])))
+  tortureForAMinute(t, (folder, _seed, elsewhere) => fileGrounds([folder], elsewhere)))

@@ -8,29 +8,40 @@ import type { Torture } from './chaos.js'
 import { fileQueuesIn, sqsQueues } from './part.js'
 
 /** What of a torture depends on the kind of queue. */
-export interface Grounds extends Pick<Torture, 'queues' | 'views' | 'options' | 'env' | 'calm'> {
+export interface Grounds extends Pick<Torture, 'queues' | 'views' | 'options' | 'env' | 'calm' | 'cast' | 'vanishing'> {
   close(): Promise<void>
 }
 
-/** @param paths one folder, as it is reached through each mount */
-export function fileGrounds([first, ...others]: readonly [string, ...string[]]): Grounds {
+/**
+ * @param paths one folder, as it is reached through each mount
+ * @param elsewhere a folder on another filesystem, if there is one
+ */
+export function fileGrounds([first, ...others]: readonly [string, ...string[]], elsewhere: string): Grounds {
   return {
-    queues: fileQueuesIn(first),
-    views: others.map(fileQueuesIn),
+    queues: fileQueuesIn(first, elsewhere),
+    cast: { inserter: 1, uploader: 1, mover: 1, retrier: 1, copier: 1, 'purged-uploader': 1, purger: 1 },
+    vanishing: join(elsewhere, 'depot', 'queue'),
+    views: others.map(folder => fileQueuesIn(folder, elsewhere)),
     options: { progress: false },
     close: () => Promise.resolve(),
   }
 }
 
 /** @param folder where the file queues are from which tasks are moved, and the dead letters */
-export async function sqsGrounds(folder: string, ledger: string, seed: number): Promise<Grounds> {
+export async function sqsGrounds(
+  folder: string,
+  ledger: string,
+  seed: number,
+  { fifo = false } = {},
+): Promise<Grounds> {
   const part: BadServerPart = { ledger, seed }
   const script = join(import.meta.dirname, 'bad-server.js')
   const server = fork(script, [JSON.stringify(part)], { detached: true, stdio: 'inherit' })
   const endpoint = await endpointOf(server)
   const { region, credentials } = ACCESS
   return {
-    queues: sqsQueues(folder, endpoint),
+    queues: sqsQueues(folder, endpoint, fifo),
+    cast: { inserter: 1, uploader: 1, mover: 1, retrier: 1 },
     options: { ...ACCESS, endpoint, createIfMissing: true, emptyWindowSeconds: 0, progress: false },
     env: {
       // For the `ptq` commands.

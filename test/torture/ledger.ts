@@ -8,7 +8,7 @@ import { appendFileSync, closeSync, openSync, readSync } from 'node:fs'
 /**
  * `intend`, `inserted`: before and after an insert. `held`, `run`, `done`, `lost`, `failed`, `dead`: by workers; `run` is
  * the task's own work, `done` comes after the task was deleted. `moving`, `copied`, `moved`: by movers. `retrying`,
- * `retried`: of dead letters. By the bad SQS server: `resent`, tasks whose insert arrived and wasn't answered; `late`, one
+ * `retried`: of dead letters. `copyBegun`, `copyMade`, `copyHas`, `copyListed`: of a copy of the live queue, see `copies.ts`. By the bad SQS server: `resent`, tasks whose insert arrived and wasn't answered; `late`, one
  * that was deleted by whose lease was over; `fault`, what went wrong. `SIG…`: by whoever sends the signal, before it does.
  */
 export type LedgerVerb =
@@ -25,10 +25,14 @@ export type LedgerVerb =
   | 'moved'
   | 'retrying'
   | 'retried'
+  | CopyVerb
   | 'resent'
   | 'late'
   | 'fault'
   | Signal
+
+/** `copyBegun`, `copyMade`: around a copy. `copyHas`: some of the keys that are in it. `copyListed`: these were all. The copy's name comes first. */
+export type CopyVerb = 'copyBegun' | 'copyMade' | 'copyHas' | 'copyListed'
 
 export type Signal = 'SIGKILL' | 'SIGTERM' | 'SIGSTOP'
 

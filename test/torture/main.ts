@@ -1,4 +1,5 @@
-// npm run torture -- --minutes M [--queue fq|sqs] [--kills N] [--every-ms MS] [--dir FOLDER] [--seed N]
+// npm run torture -- --minutes M [--queue fq|sqs|sqs-fifo] [--kills N] [--every-ms MS] [--dir FOLDER] [--seed N]
+// [--across FOLDER]: on another filesystem, for moves between the two; in memory by default.
 // Several --dir are one folder through several mounts of a network filesystem, as several hosts see it.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,6 +10,7 @@ import { fileGrounds, sqsGrounds } from './grounds.js'
 import { describeMachine } from './machine.js'
 import { oneFolder } from './one-folder.js'
 import { reportOf } from './report.js'
+import { makeElsewhere } from './second-filesystem.js'
 
 const date = new Date()
 const { values } = parseArgs({
@@ -17,6 +19,7 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '0' },
     'every-ms': { type: 'string', default: '1200' },
     queue: { type: 'string', default: 'fq' },
+    across: { type: 'string' },
     dir: { type: 'string', multiple: true, default: [tmpdir()] },
     seed: { type: 'string', default: String(date.getTime() % 1_000_000) },
   },
@@ -29,8 +32,8 @@ function numberOf(name: 'minutes' | 'kills' | 'every-ms' | 'seed'): number {
 }
 
 const plan = { minutes: numberOf('minutes'), kills: numberOf('kills'), everyMs: numberOf('every-ms') }
-if (values.queue !== 'fq' && values.queue !== 'sqs')
-  throw new TypeError(`Expected --queue to be fq or sqs, got ${values.queue}`)
+if (values.queue !== 'fq' && values.queue !== 'sqs' && values.queue !== 'sqs-fifo')
+  throw new TypeError(`Expected --queue to be fq, sqs or sqs-fifo, got ${values.queue}`)
 const seed = numberOf('seed')
 // The ledger is on a local disk: appends through two mounts of a network filesystem overwrite each other.
 const folder = await mkdtemp(join(tmpdir(), 'ptq-torture-'))
@@ -41,13 +44,17 @@ process.once('SIGINT', () => {
   interruption.abort()
 })
 console.log(`Torturing queues in ${places.join(' = ')}, seed ${seed}`)
-const grounds = values.queue === 'sqs' ? await sqsGrounds(places[0], join(folder, 'ledger'), seed) : fileGrounds(places)
+const elsewhere = await makeElsewhere(places[0], values.across)
+const grounds =
+  values.queue === 'fq'
+    ? fileGrounds(places, elsewhere)
+    : await sqsGrounds(places[0], join(folder, 'ledger'), seed, { fifo: values.queue === 'sqs-fifo' })
 const result = await torture({
   ...plan,
   seed,
   folder,
   ...grounds,
-  cast: { inserter: 1, uploader: 1, worker: 3, mover: 1, retrier: 1 },
+  workers: 3,
   signal: interruption.signal,
   say: line => console.log(line),
 })
@@ -56,8 +63,8 @@ const command = `npm run torture -- ${process.argv.slice(2).join(' ')}`
 const occasion = { command, machine: describeMachine(places[0]), date, seed, interrupted: interruption.signal.aborted }
 console.log(`\n${reportOf(result, occasion)}\n`)
 if (result.violations.length === 0) {
-  for (const path of [folder, places[0]]) await rm(path, { recursive: true })
+  for (const path of [elsewhere, folder, places[0]]) await rm(path, { recursive: true })
 } else {
-  console.log(`The queues are in ${places[0]}, the ledger and what the processes printed in ${folder}`)
+  console.log(`The queues are in ${places[0]} and ${elsewhere}, the ledger and what the processes printed in ${folder}`)
   process.exitCode = 1
 }

@@ -8,6 +8,7 @@ import { torture } from './chaos.js'
 import type { Grounds } from './grounds.js'
 import { describeMachine } from './machine.js'
 import { reportOf } from './report.js'
+import { makeElsewhere } from './second-filesystem.js'
 
 /** However slow the machine is, there are so many. */
 const KILLS = 15
@@ -15,17 +16,18 @@ const KILLS = 15
 /** Tortures for a minute and asserts that every promise was kept. The folder stays where one was broken. */
 export async function tortureForAMinute(
   t: TestContext,
-  makeGrounds: (folder: string, seed: number) => Grounds | Promise<Grounds>,
+  makeGrounds: (folder: string, seed: number, elsewhere: string) => Grounds | Promise<Grounds>,
 ): Promise<void> {
   const date = new Date()
   const folder = await mkdtemp(join(tmpdir(), 'ptq-torture-'))
   const seed = date.getTime() % 1_000_000
-  const { close, ...grounds } = await makeGrounds(folder, seed)
+  const elsewhere = await makeElsewhere(folder)
+  const { close, ...grounds } = await makeGrounds(folder, seed, elsewhere)
   t.after(close)
   const result = await torture({
     ...grounds,
     folder,
-    cast: { inserter: 1, uploader: 1, worker: 2, mover: 1, retrier: 1 },
+    workers: 2,
     minutes: 1,
     kills: KILLS,
     everyMs: 600,
@@ -36,5 +38,5 @@ export async function tortureForAMinute(
   for (const line of reportOf(result, occasion).split('\n')) t.diagnostic(line)
   assert.deepEqual(result.violations, [], `the queues, the ledger and what the processes printed are in ${folder}`)
   assert.ok(result.tasks > 0 && result.killed >= KILLS)
-  await rm(folder, { recursive: true })
+  for (const path of [elsewhere, folder]) await rm(path, { recursive: true })
 }

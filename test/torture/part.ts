@@ -1,7 +1,7 @@
 /** The queues of the torture, and what each of its processes is told: one argument, JSON. */
-import type { TaskQueueOptions } from 'ptq'
+import { TaskQueue, type TaskQueueOptions } from 'ptq'
 
-export type Role = 'inserter' | 'uploader' | 'worker' | 'mover' | 'retrier'
+export type Role = 'inserter' | 'uploader' | 'worker' | 'mover' | 'retrier' | 'copier' | 'purged-uploader' | 'purger'
 
 /** URLs of queues. */
 export interface Queues {
@@ -9,8 +9,14 @@ export interface Queues {
   readonly main: string
   /** The one whose tasks movers lease, insert into the main one, and delete. */
   readonly intake: string
-  /** The one whose tasks `ptq mv` moves into the main one. */
+  /** The one whose tasks `ptq mv` moves into the depot. */
   readonly transit: string
+  /** The one whose tasks `ptq mv` moves into the main one: on another filesystem if there is one; on SQS a FIFO queue. */
+  readonly depot: string
+  /** The folder of file queues into which the main one is copied while it is worked on. */
+  readonly copies: string
+  /** The one that is purged again and again while tasks are uploaded into it. */
+  readonly purged: string
   /** Where `ptq cp` copies the main one to. */
   readonly backup: string
   /** Where dead letters go, where the main one has no place of its own for them. */
@@ -19,14 +25,35 @@ export interface Queues {
   readonly endpoint?: string
 }
 
-export function fileQueuesIn(folder: string): Queues {
+/** @param elsewhere a folder on another filesystem, if there is one */
+export function fileQueuesIn(folder: string, elsewhere: string): Queues {
   const url = (name: string) => `fq://${folder}/${name}`
-  return { main: url('queue'), intake: url('intake'), transit: url('transit'), backup: url('backup') }
+  return {
+    main: url('queue'),
+    intake: url('intake'),
+    transit: url('transit'),
+    backup: url('backup'),
+    copies: url('copies'),
+    purged: url('purged'),
+    depot: `fq://${elsewhere}/depot`,
+  }
 }
 
 /** A queue on an SQS server, to which tasks are moved from file queues. */
-export function sqsQueues(folder: string, endpoint: string): Queues {
-  return { ...fileQueuesIn(folder), main: 'sqs://torture', deadLetter: `fq://${folder}/dead`, endpoint }
+export function sqsQueues(folder: string, endpoint: string, fifo: boolean): Queues {
+  return {
+    ...fileQueuesIn(folder, folder),
+    main: fifo ? 'sqs://torture.fifo' : 'sqs://torture',
+    depot: 'sqs://torture-depot.fifo',
+    deadLetter: `fq://${folder}/dead`,
+    endpoint,
+  }
+}
+
+/** A queue with those of the options that its kind has. */
+export function open(url: string, options: TaskQueueOptions): TaskQueue {
+  const { progress = true } = options
+  return url.startsWith('fq:') ? new TaskQueue(url, { progress }) : new TaskQueue(url, options)
 }
 
 export interface Part {

@@ -1,6 +1,15 @@
 // One process of the torture: plays the part that it is told, and ends with the process that started it.
 import type { Part } from './part.js'
-import { insertForEver, moveTasks, retryDeadLetters, uploadForEver, work } from './roles.js'
+import {
+  copyLiveQueue,
+  insertForEver,
+  moveTasks,
+  purgeBesideUploads,
+  retryDeadLetters,
+  uploadBesidePurges,
+  uploadForEver,
+  work,
+} from './roles.js'
 
 const part: Part = JSON.parse(process.argv[2] ?? '')
 process.on('disconnect', () => process.exit(2))
@@ -13,6 +22,9 @@ const ROLES = {
   worker: work,
   mover: moveTasks,
   retrier: retryDeadLetters,
+  copier: copyLiveQueue,
+  'purged-uploader': uploadBesidePurges,
+  purger: purgeBesideUploads,
 }
 
 const stopping = new AbortController()

@@ -9,14 +9,14 @@ import { type QueueAtEnd, reconcile } from './reconcile.js'
 
 /** Counts of tasks that were inserted into the main queue. */
 function intoMain(main: number): QueueAtEnd['inserted'] {
-  return { main, intake: 0, transit: 0 }
+  return { main, intake: 0, transit: 0, depot: 0 }
 }
 
 const EMPTY: QueueAtEnd = { left: [], dead: [], inserted: intoMain(2), completed: 2 }
 
 const ON_SQS: QueueAtEnd = {
   ...EMPTY,
-  inserted: { main: Number.NaN, intake: Number.NaN, transit: Number.NaN },
+  inserted: { main: Number.NaN, intake: Number.NaN, transit: Number.NaN, depot: Number.NaN },
   completed: Number.NaN,
 }
 
@@ -85,8 +85,11 @@ for (const [what, ledger] of [
   ['the worker of the first run was killed', `${CUT}SIGKILL 2 worker\n`],
   ['a worker was told that its lease was lost', `${CUT}lost 2 n-a.\n`],
   ['a mover was killed between its two steps', `${TWICE}moving 4 n-a.\n`],
-  ['a retry was killed between its two steps', `${TWICE}retrying 4 n-a.\n`],
-  ['a worker was killed while it buried it', `${TWICE}held 4 n-a.\ndead 2 n-a.\nSIGKILL 4 worker\n`],
+  ['a retry was killed between its two steps', `${TWICE}retrying 4 n-a.\n`.replaceAll('n-a.', 'd-a.')],
+  [
+    'a worker was killed while it buried it',
+    `${TWICE}held 4 n-a.\ndead 2 n-a.\nSIGKILL 4 worker\n`.replaceAll('n-a.', 'd-a.'),
+  ],
 ] as const) {
   test(`a second run is explained where ${what}`, () => {
     const findings = reconcile(linesOf(ledger), { ...EMPTY, ...COMPLETED })
@@ -113,16 +116,17 @@ for (const [what, more, isReason] of onSqs) {
 for (const [what, intended, more] of [
   ['an upload was cut off', 'upload0', 'intend 5 n-upload0-0.\n'],
   ['a `ptq mv` was killed', 'carried1', 'SIGKILL 5 ptq-mv\n'],
+  ['a `ptq mv` out of the main queue was killed', 'inserted1', 'SIGKILL 5 ptq-mv\n'],
 ] as const) {
   test(`on SQS a second run is explained where ${what}, on fq it is not`, () => {
     const twice = TWICE.replaceAll('n-a.', `n-${intended}-0.`)
     assert.equal(reconcile(linesOf(twice), ON_SQS, { isExact: false }).violations.length, 1)
     assert.equal(reconcile(linesOf(twice + more), ON_SQS, { isExact: false }).duplicatesBySending, 1)
-    assert.match(violationsOf(twice + more, { inserted: intoMain(3), ...COMPLETED }).join(), /^1 tasks ran twice/)
+    assert.match(violationsOf(twice + more, COMPLETED).join(), /1 tasks ran twice/)
   })
 }
 
-/** Tasks that `ptq mv` moves are counted in two queues. */
+/** Tasks that `ptq mv` moves are counted in three queues. */
 const CARRIED = `intend 1 n-carried1-0.,n-carried1-1.
 inserted 1 n-carried1-0.,n-carried1-1.
 run 2 n-carried1-0.
@@ -132,23 +136,126 @@ done 2 n-carried1-1.
 `
 
 for (const [inserted, more, expected] of [
-  [{ main: 2, intake: 0, transit: 2 }, '', []],
-  [{ main: 1, intake: 0, transit: 2 }, '', ['inserted of main is 1, behind the 2 that were acknowledged']],
-  [{ main: 1, intake: 0, transit: 2 }, 'SIGKILL 3 ptq-mv\n', []],
+  [{ main: 2, intake: 0, transit: 2, depot: 2 }, '', []],
+  [{ main: 1, intake: 0, transit: 2, depot: 2 }, '', ['inserted of main is 1, behind the 2 that were acknowledged']],
+  [{ main: 1, intake: 0, transit: 2, depot: 2 }, 'SIGKILL 3 ptq-mv\n', []],
   [
-    { main: 2, intake: 0, transit: 1 },
+    { main: 2, intake: 0, transit: 1, depot: 2 },
     'SIGKILL 3 ptq-mv\n',
     ['inserted of transit is 1, behind the 2 that were acknowledged'],
   ],
   [
-    { main: 3, intake: 0, transit: 2 },
+    { main: 3, intake: 0, transit: 2, depot: 2 },
     'SIGKILL 3 ptq-mv\n',
     ['inserted of main is 3, ahead of the 2 tasks there were'],
   ],
+  [{ main: 2, intake: 0, transit: 2, depot: 1 }, '', ['inserted of depot is 1, behind the 2 that were acknowledged']],
+  [{ main: 2, intake: 0, transit: 2, depot: 1 }, 'SIGKILL 3 ptq-mv\n', []],
+  [
+    { main: 2, intake: 0, transit: 2, depot: 3 },
+    'SIGKILL 3 ptq-mv\n',
+    ['inserted of depot is 3, ahead of the 2 tasks there were'],
+  ],
 ] as const) {
-  const counts = `${inserted.main} and ${inserted.transit}`
+  const counts = `${inserted.transit}, ${inserted.depot} and ${inserted.main}`
   test(`two moved tasks counted as ${counts}, ${more === '' ? 'without a kill' : 'with a killed move'}`, () =>
     assert.deepEqual(violationsOf(CARRIED + more, { inserted }), expected))
+}
+
+/** Poison, inserted by process 1, that ended workers 2 and 3 while they held `n-a.` too. */
+const POISON = `${GOOD}intend 1 k-a.
+inserted 1 k-a.
+held 2 k-a.
+SIGKILL 2 poison
+held 3 k-a.
+held 3 n-a.
+SIGKILL 3 poison
+`
+const WITH_POISON = { inserted: intoMain(3) }
+
+test('poison that is a dead letter in the end breaks no promise', () =>
+  assert.deepEqual(violationsOf(POISON, { ...WITH_POISON, dead: ['k-a.'] }), []))
+
+for (const [what, ledger, expected, atEnd] of [
+  ['poison that is no dead letter in the end', POISON, /^1 tasks were lost: k-a\.$/, WITH_POISON],
+  [
+    'a healthy task that was a dead letter, and was brought back',
+    `${POISON}dead 4 n-a.\n`,
+    /^1 healthy tasks were dead letters: n-a\.$/,
+    { ...WITH_POISON, dead: ['k-a.'] },
+  ],
+  [
+    'a healthy task that a retry found among the dead letters',
+    `${GOOD}retrying 4 n-a.\nretried 4 n-a.\n`,
+    /^1 healthy tasks were dead letters: n-a\.$/,
+  ],
+  [
+    'a rate-limited task that was a dead letter',
+    `${GOOD.replaceAll('n-a.', 'r-a.')}dead 4 r-a.\n`,
+    /^1 healthy tasks were dead letters: r-a\.$/,
+  ],
+] as [string, string, RegExp, Partial<QueueAtEnd>?][]) {
+  test(`the reconciliation sees ${what}`, () => {
+    const [violation, ...others] = violationsOf(ledger, atEnd)
+    assert.match(violation ?? '', expected)
+    assert.deepEqual(others, [])
+  })
+}
+
+/** Three tasks are in the queue when it is copied; the second one runs while that is done. */
+const COPIED = [
+  'intend 1 n-inserted1-1.,n-inserted1-2.,n-upload1-3.',
+  'inserted 1 n-inserted1-1.,n-inserted1-2.,n-upload1-3.',
+  'copyBegun 4 4-0',
+  'run 2 n-inserted1-2.',
+  'done 2 n-inserted1-2.',
+  'copyMade 4 4-0',
+  'copyHas 4 4-0,n-inserted1-1.',
+  'copyHas 4 4-0,n-upload1-3.',
+  'copyListed 4 4-0',
+  'run 2 n-inserted1-1.,n-upload1-3.',
+  'done 2 n-inserted1-1.,n-upload1-3.',
+]
+
+for (const [what, lines, expected] of [
+  ['has what was there the whole time', COPIED, []],
+  [
+    'lacks a task that was there the whole time',
+    COPIED.filter(line => !line.includes('4-0,n-upload')),
+    ['1 tasks were there the whole time and are not in a live copy: n-upload1-3.'],
+  ],
+  [
+    'has a task twice',
+    COPIED.map(line => (line.startsWith('copyHas') ? `${line},n-inserted1-2.` : line)),
+    ['1 tasks are in a live copy twice: n-inserted1-2.'],
+  ],
+  [
+    'lacks a task that failed while it was made',
+    COPIED.filter(line => !line.includes('4-0,n-upload')).map(line =>
+      line === 'copyMade 4 4-0' ? `failed 2 n-upload1-3.\n${line}` : line,
+    ),
+    [],
+  ],
+  [
+    'began after a task ran whose cut-off upload was acknowledged later',
+    [
+      'intend 1 n-inserted1-1.,n-inserted1-2.,n-upload1-3.',
+      'run 2 n-upload1-3.',
+      'done 2 n-upload1-3.',
+      ...COPIED.slice(1).filter(
+        line => !line.includes('4-0,n-upload') && !line.endsWith('n-inserted1-1.,n-upload1-3.'),
+      ),
+      'run 2 n-inserted1-1.',
+      'done 2 n-inserted1-1.',
+    ],
+    [],
+  ],
+  ['was cut off', COPIED.filter(line => !/^copy(Has|Listed|Made)/.test(line)), []],
+] as const) {
+  test(`a live copy that ${what}: ${expected.length} faults`, () => {
+    const findings = reconcile(linesOf(lines.join('\n')), { ...EMPTY, inserted: intoMain(3), completed: 3 })
+    assert.deepEqual(findings.violations, expected)
+  })
 }
 
 test('the count of a cut-off upload may be behind, that of a whole one not', () => {

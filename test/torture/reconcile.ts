@@ -1,13 +1,16 @@
 /** Compares what the ledger says with what the queue says. Pure, so that its own tests can show that it sees each fault. */
+
+import { CopyCheck } from './copies.js'
 import { TaskHistory } from './history.js'
 import type { LedgerLine } from './ledger.js'
-import { isCarried, isHanded, isUploaded, kindOf } from './tasks.js'
+import { isCarried, isHanded, isHealthy, isPoison, isStored, isUploaded } from './tasks.js'
 
 /** What each queue says was inserted into it; NaN where it keeps no count. */
 interface InsertedCounts {
   readonly main: number
   readonly intake: number
   readonly transit: number
+  readonly depot: number
 }
 
 /** The queue at the end, when everything ran that could. */
@@ -39,6 +42,8 @@ export interface Findings {
   readonly leasesLost: number
   readonly failedAttempts: number
   readonly retries: number
+  /** Copies of the live queue that were finished and compared. */
+  readonly liveCopies: number
   readonly deadLetters: number
   /** Signals by role, e.g. `SIGKILL worker` → 12. */
   readonly signals: ReadonlyMap<string, number>
@@ -58,12 +63,13 @@ const LOST = 'tasks were lost'
 /** At most this many keys are named in a violation. */
 const SHOWN = 5
 
-/** Takes the ledger line by line, in any order. */
+/** Takes the ledger line by line. The order matters for copies of the live queue alone. */
 export class Reconciliation {
   readonly #histories = new Map<string, TaskHistory>()
   readonly #killed = new Set<number>()
   readonly #signals = new Map<string, number>()
   readonly #faults = new Map<string, number>()
+  readonly #copies = new CopyCheck()
   readonly #isExact: boolean
   #inserted = 0
   #runs = 0
@@ -94,6 +100,7 @@ export class Reconciliation {
         for (const kind of what) addTo(this.#faults, kind)
         continue
       }
+      if (this.#copies.read(verb, what, key => this.#hasRun(key))) continue
       if (verb === 'run') this.#runs += what.length
       for (const key of what) {
         const history = this.#historyOf(key)
@@ -114,8 +121,8 @@ export class Reconciliation {
       else keys.push(key)
     }
     let tasks = 0
-    const possible = { main: 0, intake: 0, transit: 0 }
-    const acknowledged = { main: 0, intake: 0, transit: 0 }
+    const possible = { main: 0, intake: 0, transit: 0, depot: 0 }
+    const acknowledged = { main: 0, intake: 0, transit: 0, depot: 0 }
     const events = { moving: 0, copied: 0, done: 0, failed: 0, lost: 0, retried: 0 }
     let duplicates = 0
     let duplicatesByWorkers = 0
@@ -123,10 +130,10 @@ export class Reconciliation {
     let duplicatesBySending = 0
     let duplicatesByLateDeletes = 0
     for (const key of atEnd.left) violate('tasks were left in the queue', key)
-    for (const key of isDead) if (kindOf(key) !== 'p') violate('dead letters should have succeeded', key)
+    for (const key of isDead) if (!isPoison(key)) violate('dead letters should have succeeded', key)
     for (const [key, history] of this.#histories) {
       const runs = history.players('run')
-      const place = isHanded(key) ? 'intake' : isCarried(key) ? 'transit' : 'main'
+      const place = isHanded(key) ? 'intake' : isCarried(key) ? 'transit' : isStored(key) ? 'depot' : 'main'
       if (history.inserted) tasks++
       if (history.intended > 0) possible[place]++
       // The count of an upload that was cut off may stay behind.
@@ -135,6 +142,8 @@ export class Reconciliation {
       for (const verb of Object.keys(events) as (keyof typeof events)[]) events[verb] += history.count(verb)
       if (history.inserted && runs.length === 0 && !isDead.has(key) && !isLeft.has(key)) violate(LOST, key)
       if (history.intended === 0 && runs.length > 0) violate('tasks ran that nobody inserted', key)
+      if (isHealthy(key) && history.count('dead') + history.count('retrying') > 0)
+        violate('healthy tasks were dead letters', key)
       if (runs.length < 2) continue
       const reasons = this.#reasonsOf(key, history, isDead.has(key))
       let surplus = runs.length - 1
@@ -155,9 +164,12 @@ export class Reconciliation {
     )
     // A task that is moved is counted where it was first, and where it is now.
     const uncounted = UNCOUNTED_BY_KILLED_MOVE * (this.#signals.get('SIGKILL ptq-mv') ?? 0)
-    possible.main += events.moving + possible.transit
-    acknowledged.main += events.copied + Math.max(0, acknowledged.transit - uncounted)
-    for (const place of ['main', 'intake', 'transit'] as const) {
+    possible.depot += possible.transit
+    acknowledged.depot += Math.max(0, acknowledged.transit - uncounted)
+    possible.main += events.moving + possible.depot
+    acknowledged.main += events.copied + Math.max(0, acknowledged.depot - uncounted)
+    violations.push(...this.#copies.faults)
+    for (const place of ['main', 'intake', 'transit', 'depot'] as const) {
       const inserted = atEnd.inserted[place]
       const what = `inserted of ${place} is ${inserted}`
       if (inserted > possible[place]) violations.push(`${what}, ahead of the ${possible[place]} tasks there were`)
@@ -179,6 +191,7 @@ export class Reconciliation {
       leasesLost: events.lost,
       failedAttempts: events.failed,
       retries: events.retried,
+      liveCopies: this.#copies.compared,
       deadLetters: atEnd.dead.length,
       signals: this.#signals,
       faults: this.#faults,
@@ -210,7 +223,8 @@ export class Reconciliation {
     const copies = moves + retries + buriers
     if (this.#isExact) return { excused, copies, sent: 0, late: 0 }
     const cutUploads = isUploaded(key) ? history.intended - 1 : 0
-    const cutMoves = isCarried(key) ? (this.#signals.get('SIGKILL ptq-mv') ?? 0) : 0
+    // Any task may be moved from the main queue to the depot and back.
+    const cutMoves = this.#signals.get('SIGKILL ptq-mv') ?? 0
     return { excused, copies, sent: history.count('resent') + cutUploads + cutMoves, late: history.count('late') }
   }
 
@@ -222,6 +236,11 @@ export class Reconciliation {
       if (at >= 0) ended.splice(at, 1)
       return at < 0 && !this.#killed.has(player)
     })
+  }
+
+  #hasRun(key: string): boolean {
+    const history = this.#histories.get(key)
+    return history !== undefined && history.count('run') + history.count('failed') > 0
   }
 
   #historyOf(key: string): TaskHistory {

@@ -29,6 +29,12 @@ export function reportOf(result: TortureResult, occasion: Occasion): string {
         ['runs', result.runs],
         ['attempts that failed, as they were made to', result.failedAttempts],
         ['tasks brought back from the dead letters', result.retries],
+        ...(result.faults.size > 0
+          ? []
+          : [
+              ['copies of the live queue that were compared', result.liveCopies],
+              ['times that the folder of the depot went away', result.vanished],
+            ]),
         ['leases that were lost, and told so', result.leasesLost],
         ['duplicate runs', result.duplicates],
         ['– by a worker that was killed or lost its lease', result.duplicatesByWorkers],
@@ -45,12 +51,12 @@ export function reportOf(result: TortureResult, occasion: Occasion): string {
                 result.duplicatesByLateDeletes,
               ],
             ]),
-        ...(['main', 'intake', 'transit'] as const).map((place): [string, number | string] => [
-          `counted as inserted into ${place}${place === 'main' ? ', with those that moved there' : ''}`,
+        ...(['main', 'intake', 'transit', 'depot'] as const).map((place): [string, number | string] => [
+          `counted as inserted into ${place}${place === 'main' || place === 'depot' ? ', with those that moved there' : ''}`,
           known(result.counts.inserted[place]),
         ]),
         ['counted as completed', known(result.counts.completed)],
-        ['dead letters (tasks that always fail)', result.deadLetters],
+        ['dead letters (tasks that always fail, or end their worker)', result.deadLetters],
         ['**lost tasks**', result.lost],
         ['**promises that were broken**', violations.length],
       ],

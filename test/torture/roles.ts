@@ -1,10 +1,12 @@
 /** What the processes of the torture do, each until it is killed or asked to stop. */
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
-import { LeaseLostError, partial, TaskQueue } from 'ptq'
+import { inspect } from 'node:util'
+import { LeaseLostError, partial, type TaskQueue } from 'ptq'
 import { note } from './ledger.js'
-import type { Part } from './part.js'
-import { heal, keyIn, keyOf, kindAt, kindOf, leaveTrace } from './tasks.js'
+import { open, type Part } from './part.js'
+import { PURGED_UPLOAD, purgedTasks } from './purged.js'
+import { heal, isPoison, keyIn, keyOf, kindAt, leaveTrace, RATE_LIMIT } from './tasks.js'
 
 /** Inserters wait while so many tasks are queued. */
 const ENOUGH_TASKS = 1_500
@@ -26,9 +28,9 @@ async function whileFull(tq: TaskQueue, signal: AbortSignal, pauseMs = PAUSE_MS)
 
 /** Inserts some tasks at a time, now and then with a delay, in turn into each queue that leads to the main one. */
 export async function insertForEver({ player, queues, options, ledger }: Part, signal: AbortSignal): Promise<void> {
-  await using main = new TaskQueue(queues.main, options)
-  await using intake = new TaskQueue(queues.intake, options)
-  await using transit = new TaskQueue(queues.transit, options)
+  await using main = open(queues.main, options)
+  await using intake = open(queues.intake, options)
+  await using transit = open(queues.transit, options)
   const turns = [
     { tq: main, way: 'inserted' },
     { tq: intake, way: 'handed' },
@@ -44,7 +46,8 @@ export async function insertForEver({ player, queues, options, ledger }: Part, s
     note(ledger, 'intend', keys)
     await tq.insert(
       keys.map(key => partial(leaveTrace, key, ledger)),
-      { delaySeconds: batch % 10 === 4 ? 1 : 0 },
+      // FIFO queues have no delay for single tasks.
+      { delaySeconds: batch % 10 === 4 && !queues.main.endsWith('.fifo') ? 1 : 0 },
     )
     note(ledger, 'inserted', keys)
     await whileFull(main, signal)
@@ -56,7 +59,7 @@ export async function uploadForEver(
   { queues, options, ledger, uploadNumber }: Part,
   signal: AbortSignal,
 ): Promise<void> {
-  await using tq = new TaskQueue(queues.main, options)
+  await using tq = open(queues.main, options)
   let number = existsSync(uploadNumber) ? Number(readFileSync(uploadNumber, 'utf8')) : 0
   for (; !signal.aborted; number++) {
     // Whoever was killed after this and before the end of the upload: the next one finds the same number.
@@ -75,7 +78,7 @@ export async function uploadForEver(
 
 /** Runs tasks on two threads. SIGTERM is `poll`'s own, from its first look at the queue on. */
 export async function work({ queues, options, ledger, untilEmpty }: Part): Promise<void> {
-  await using tq = new TaskQueue(queues.main, options)
+  await using tq = open(queues.main, options)
   const { events } = tq
   const sayReady = () => {
     events.off('leased', sayReady).off('idle', sayReady)
@@ -94,6 +97,7 @@ export async function work({ queues, options, ledger, untilEmpty }: Part): Promi
     ...(queues.deadLetter !== undefined && { deadLetter: queues.deadLetter }),
     minBackoffWindow: 0.05,
     maxBackoffWindow: 0.5,
+    backoffExceptions: [RATE_LIMIT],
     timeoutSeconds: 60,
     untilEmpty,
   })
@@ -103,8 +107,8 @@ export async function work({ queues, options, ledger, untilEmpty }: Part): Promi
 
 /** Moves tasks from the intake into the queue, by hand. */
 export async function moveTasks({ queues, options, ledger, untilEmpty }: Part, signal: AbortSignal): Promise<void> {
-  await using from = new TaskQueue(queues.intake, options)
-  await using to = new TaskQueue(queues.main, options)
+  await using from = open(queues.intake, options)
+  await using to = open(queues.main, options)
   while (!signal.aborted) {
     const tasks = await from.lease({ seconds: LEASE_SECONDS, numTasks: 20, waitSeconds: 0.3, signal })
     if (tasks.length === 0 && untilEmpty && (await from.isEmpty())) return
@@ -129,11 +133,11 @@ export async function retryDeadLetters(
   { queues, options, ledger, untilEmpty }: Part,
   signal: AbortSignal,
 ): Promise<void> {
-  await using tq = new TaskQueue(queues.main, options)
+  await using tq = open(queues.main, options)
   const place = queues.deadLetter === undefined ? {} : { deadLetter: queues.deadLetter }
   do {
     const keys: string[] = []
-    for await (const letter of tq.failures(place)) if (kindOf(keyIn(letter)) !== 'p') keys.push(keyIn(letter))
+    for await (const letter of tq.failures(place)) if (!isPoison(keyIn(letter))) keys.push(keyIn(letter))
     for (const key of keys) {
       heal(ledger, key)
       note(ledger, 'retrying', [key])
@@ -142,4 +146,45 @@ export async function retryDeadLetters(
     }
     if (!untilEmpty) await setTimeout(PAUSE_MS * 10)
   } while (!signal.aborted && !untilEmpty)
+}
+
+/** Copies the queue while it is worked on, and tells what was copied. */
+export async function copyLiveQueue({ player, queues, options, ledger }: Part, signal: AbortSignal): Promise<void> {
+  await using main = open(queues.main, options)
+  for (let number = 0; !signal.aborted; number++) {
+    const name = `${player}-${number}`
+    const url = `${queues.copies}/${name}`
+    await using copy = open(url, options)
+    note(ledger, 'copyBegun', [name])
+    const copied = Number(await main.copyTo(copy))
+    note(ledger, 'copyMade', [name])
+    const keys: string[] = []
+    // An empty copy makes no queue.
+    if (copied > 0) for await (const task of copy.tasks()) keys.push(keyIn(task))
+    for (let at = 0; at < keys.length; at += 100) note(ledger, 'copyHas', [name, ...keys.slice(at, at + 100)])
+    note(ledger, 'copyListed', [name])
+    rmSync(new URL(url.replace('fq:', 'file:')), { recursive: true, force: true })
+    await setTimeout(PAUSE_MS * 10)
+  }
+}
+
+/** Uploads the same tasks under the same name again and again, while others purge the queue. */
+export async function uploadBesidePurges({ queues, options, ledger }: Part, signal: AbortSignal): Promise<void> {
+  await using tq = open(queues.purged, options)
+  while (!signal.aborted) {
+    try {
+      await tq.insert(purgedTasks(ledger), { resume: PURGED_UPLOAD })
+    } catch (error) {
+      if (!inspect(error).includes('the queue was purged')) throw error
+    }
+    await setTimeout(PAUSE_MS / 2)
+  }
+}
+
+export async function purgeBesideUploads({ queues, options }: Part, signal: AbortSignal): Promise<void> {
+  await using tq = open(queues.purged, options)
+  while (!signal.aborted) {
+    await tq.purge()
+    await setTimeout(Math.random() * 4 * PAUSE_MS)
+  }
 }

@@ -1,23 +1,30 @@
 /** The tasks of the torture: each writes into the ledger that it was run. What kind it is stands in its key. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { context, type QueuedTask, queueable } from 'ptq'
 import { note } from './ledger.js'
 
 /**
  * `n`ormal, `s`low (longer than a lease), `f`laky (fails the first time), `p`oison (always fails), `d`ies (fails until it
- * is brought back from the dead letters), `x` (ends its thread once).
+ * is brought back from the dead letters), `x` (ends its thread once), `k`ills its worker each time, `r`ate-limited: fails more often
+ * than a task may, with an error that means "not now".
  */
-export type Kind = 'n' | 's' | 'f' | 'p' | 'd' | 'x'
+export type Kind = 'n' | 's' | 'f' | 'p' | 'd' | 'x' | 'k' | 'r'
+
+/** The error of rate-limited tasks, for `backoffExceptions`. */
+export const RATE_LIMIT = 'RateLimitError'
+
+/** More often than `maxAttempts`. */
+const LIMITED_RUNS = 7
 
 /** Longer than the lease, so that it has to be renewed. Milliseconds. */
 const SLOW_MS = 3_500
 
 /**
  * How a task gets into the queue: inserted there, uploaded under a name, inserted into the intake and handed over by a mover,
- * or inserted elsewhere and carried by `ptq mv`.
+ * inserted into the transit queue and carried by `ptq mv` to the depot and from there, or stored in the depot.
  */
-export type Way = 'inserted' | 'upload' | 'handed' | 'carried'
+export type Way = 'inserted' | 'upload' | 'handed' | 'carried' | 'stored'
 
 /** A key that no other contains: keys end with a full stop. `maker`: the inserter's, or the upload's, number. */
 export function keyOf(kind: Kind, way: Way, maker: string, index: number): string {
@@ -34,11 +41,21 @@ export function keyIn(task: QueuedTask): string {
 
 /** The keys in a text: a message's, or a whole batch's. */
 export function keysIn(text: string): string[] {
-  return text.match(/\b[nsfpdx]-(?:inserted|upload|handed|carried)\d+-\d+\./g) ?? []
+  return text.match(/\b[nsfpdxkr]-(?:inserted|upload|handed|carried|stored)\d+-\d+\./g) ?? []
 }
 
 export function kindOf(key: string): string {
   return key.slice(0, 1)
+}
+
+/** Whether a task is to be among the dead letters in the end. */
+export function isPoison(key: string): boolean {
+  return kindOf(key) === 'p' || kindOf(key) === 'k'
+}
+
+/** Whether a task fails less often than it may: never a dead letter, also for a time. */
+export function isHealthy(key: string): boolean {
+  return !isPoison(key) && kindOf(key) !== 'd'
 }
 
 export function isUploaded(key: string): boolean {
@@ -51,6 +68,10 @@ export function isHanded(key: string): boolean {
 
 export function isCarried(key: string): boolean {
   return key.startsWith('carried', 2)
+}
+
+export function isStored(key: string): boolean {
+  return key.startsWith('stored', 2)
 }
 
 /** From now on a task that dies succeeds. */
@@ -66,15 +87,31 @@ export const leaveTrace = queueable(async function leaveTrace(key: string, ledge
     kind === 'p' || (kind === 'f' && attempt === 1) || (kind === 'd' && !existsSync(`${ledger}.healed/${key}`))
   if (fails) throw new RangeError(`task ${key} fails at attempt ${attempt}`)
   if (kind === 'x' && attempt === 1) process.exit(1)
+  if (kind === 'k') {
+    // The line tells that this worker ended by it.
+    note(ledger, 'SIGKILL', ['poison'])
+    process.kill(process.pid, 'SIGKILL')
+  }
+  if (kind === 'r' && countRun(`${ledger}.limited`, key) < LIMITED_RUNS) {
+    throw Object.assign(new Error('not now'), { name: RATE_LIMIT })
+  }
   if (kind === 's') await setTimeout(SLOW_MS)
   note(ledger, 'run', [key])
 })
 
-/** The kind of the n-th task: mostly normal ones. */
+/** How often it was called for this key before. */
+function countRun(folder: string, key: string): number {
+  mkdirSync(folder, { recursive: true })
+  appendFileSync(`${folder}/${key}`, '.')
+  return statSync(`${folder}/${key}`).size - 1
+}
+
+/** The kind of the n-th task: mostly normal ones. Those that kill their worker are inserted one by one. */
 export function kindAt(index: number): Kind {
   if (index % 500 === 250) return 's'
   if (index % 100 === 50) return 'f'
   if (index % 1000 === 777) return 'p'
   if (index % 100 === 23) return 'd'
+  if (index % 400 === 110) return 'r'
   return index % 700 === 333 ? 'x' : 'n'
 }

@@ -16,6 +16,11 @@ const MOST_VIOLATIONS = 20
 
 const PTQ = join(dirname(createRequire(import.meta.url).resolve('ptq/package.json')), 'dist/src/cli/main.js')
 
+/** The environment of a process whose wall clock jumps. */
+const STEPPING = {
+  NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=${new URL('clock-steps.js', import.meta.url)}`,
+}
+
 /** What all processes are told alike. */
 type Base = Omit<Part, 'role' | 'player' | 'untilEmpty' | 'queues'>
 
@@ -62,9 +67,15 @@ export class Troupe {
     const player = this.#started + 1
     const part: Part = { ...this.#base, queues: this.#view(), role, player, untilEmpty }
     const script = join(import.meta.dirname, 'play.js')
-    return this.#launch(role, script, [JSON.stringify(part)], (code, { wasAsked }) => {
-      return code === 0 && (wasAsked || untilEmpty)
-    })
+    return this.#launch(
+      role,
+      script,
+      [JSON.stringify(part)],
+      (code, { wasAsked }) => {
+        return code === 0 && (wasAsked || untilEmpty)
+      },
+      role === 'worker',
+    )
   }
 
   /** Runs a `ptq` command, which ends by itself. */
@@ -133,13 +144,14 @@ export class Troupe {
     script: string,
     args: readonly string[],
     endedWell: (code: number | null, player: Player, stderr: string) => boolean,
+    runsPoison = false,
   ): Player {
     const number = ++this.#started
     // A group of its own: Ctrl-C is for the torture, which then asks everybody to stop.
     const child = fork(script, args, {
       stdio: ['ignore', this.#log, 'pipe', 'ipc'],
       detached: true,
-      env: { ...process.env, ...this.#env, [PLAYER_VARIABLE]: String(number) },
+      env: { ...process.env, ...this.#env, [PLAYER_VARIABLE]: String(number), ...(number % 3 === 0 && STEPPING) },
     })
     let stderr = ''
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -148,6 +160,8 @@ export class Troupe {
     })
     const ended = once(child, 'close').then(([code, signal]) => {
       this.#players.delete(player)
+      // The ledger tells of which task it died.
+      if (runsPoison && signal === 'SIGKILL') return
       if (player.wasKilled || (signal === 'SIGTERM' && player.wasAsked && !player.isReady)) return
       if (!endedWell(code, player, stderr)) this.#violate(`a ${name} ended with ${code ?? signal}: ${lastLine(stderr)}`)
     })

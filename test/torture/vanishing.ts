@@ -1,0 +1,62 @@
+/** A folder that goes away in the middle of things, and comes back. */
+import { existsSync, type FSWatcher, mkdirSync, readdirSync, renameSync, rmdirSync, watch } from 'node:fs'
+import { join } from 'node:path'
+
+/** Of the changes in it. */
+const OFTEN = 0.05
+
+/** It is away for at most so long. */
+const LONGEST_MS = 500
+
+/** Renames a folder away when something in it changes, now and then, and back after a moment. */
+export class VanishingFolder {
+  readonly #path: string
+  readonly #random: () => number
+  #watcher: FSWatcher | undefined
+  #timer: NodeJS.Timeout | undefined
+  #times = 0
+
+  constructor(path: string, random: () => number) {
+    this.#path = path
+    this.#random = random
+    this.#watch()
+  }
+
+  /** How often it went away. */
+  get times(): number {
+    return this.#times
+  }
+
+  /** It is there again, and stays. */
+  stop(): void {
+    this.#watcher?.close()
+    clearTimeout(this.#timer)
+    bringBack(this.#path)
+  }
+
+  #watch(): void {
+    this.#watcher = watch(this.#path, () => {
+      if (this.#random() >= OFTEN) return
+      this.#watcher?.close()
+      renameSync(this.#path, awayOf(this.#path))
+      this.#times++
+      this.#timer = setTimeout(() => {
+        bringBack(this.#path)
+        this.#watch()
+      }, this.#random() * LONGEST_MS)
+    })
+  }
+}
+
+function awayOf(path: string): string {
+  return `${path}.away`
+}
+
+/** What was made in its place meanwhile stays, too. */
+export function bringBack(path: string): void {
+  const away = awayOf(path)
+  if (!existsSync(away)) return
+  mkdirSync(path, { recursive: true })
+  for (const name of readdirSync(away)) renameSync(join(away, name), join(path, name))
+  rmdirSync(away)
+}
