@@ -3,6 +3,7 @@
  * started as calls need them and end after ten idle seconds; idle ones never keep the process alive.
  */
 
+import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { MessagePort, Worker } from 'node:worker_threads'
@@ -19,7 +20,21 @@ import { inPoolThread } from './thread-place.js'
 /** A thread that has nothing to do ends after this long: another run soon after finds its modules loaded. */
 const idleTimeoutMs = 10_000
 
-const threadFile = fileURLToPath(new URL('../../workers/start.cjs', import.meta.url))
+/**
+ * The file that threads start with.
+ * @throws Error where this module was bundled: it is no longer beside that file then, nor is Piscina beside its own
+ */
+function threadFile(): string {
+  const { url } = import.meta as { readonly url?: string }
+  // A bundle in the form of CommonJS has no URL.
+  const file = url === undefined ? undefined : fileURLToPath(new URL('../../workers/start.cjs', url))
+  if (file !== undefined && existsSync(file)) return file
+  throw new Error(
+    `Expected ptq to find its files for threads, but ${file ?? 'workers/start.cjs'} does not exist: ` +
+      'it seems that ptq was bundled; keep it out of the bundle (esbuild: `--external:ptq`, others have the like) ' +
+      'and install it where the bundle runs, or run all tasks with `parallel: 0`',
+  )
+}
 
 /** Who wants to hear from the threads. */
 export interface ThreadListener extends ThreadHost {
@@ -56,7 +71,7 @@ export class ThreadPool {
 
   private constructor(maxMemoryMb: number | undefined) {
     this.#piscina = new Piscina({
-      filename: threadFile,
+      filename: threadFile(),
       // What Piscina loads before the first call: an export that isn't there would make it look for another.
       name: 'run',
       minThreads: 0,
