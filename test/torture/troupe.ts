@@ -203,6 +203,8 @@ export class Troupe {
   }
 }
 
+/** The line of the error, or the last one: below an uncaught error Node writes its version. */
 function lastLine(text: string): string {
-  return text.trimEnd().split('\n').at(-1) || 'it said nothing'
+  const lines = text.trimEnd().split('\n')
+  return lines.findLast(line => /^\w*Error\b/.test(line)) ?? (lines.at(-1) || 'it said nothing')
 }
