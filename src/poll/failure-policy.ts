@@ -22,6 +22,8 @@ const reasonLength = 1000
 export class FailurePolicy {
   readonly #parts: WorkerParts
   readonly #leaseSeconds: number
+  /** The ids of tasks that could not be marked, and were warned of. */
+  readonly #notMarked = new Set<string>()
 
   constructor(parts: WorkerParts, leaseSeconds: number) {
     this.#parts = parts
@@ -63,8 +65,23 @@ export class FailurePolicy {
     return true
   }
 
+  /**
+   * The queue refuses to record that a task runs alone. Warned of once a task.
+   * @returns how long the task is to be given back for, in seconds
+   */
+  notMarked(task: LeasedTask, error: MessageRefusedError): number {
+    const { settings, backend } = this.#parts
+    if (!this.#notMarked.has(task.id)) {
+      this.#notMarked.add(task.id)
+      const what = 'it is not run before its queue can record that it runs alone, since workers died with it'
+      this.warnOfRefusal(task, what, error)
+    }
+    const seconds = Math.min(settings.maxBackoffWindow, backend.capabilities.maxDelaySeconds)
+    return delaySeconds('maxBackoffWindow', seconds, backend.capabilities, backend.label)
+  }
+
   /** Gives tasks back as if they had not been leased; with `alone`, marked. */
-  async release(tasks: readonly LeasedTask[], options?: { alone: boolean }): Promise<void> {
+  async release(tasks: readonly LeasedTask[], options?: { alone?: boolean; delaySeconds?: number }): Promise<void> {
     if (tasks.length === 0) return
     const { backend, events, leasing } = this.#parts
     const failed = await leasing.release(backend, tasks, { delaySeconds: 0, ...options })

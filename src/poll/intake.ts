@@ -9,6 +9,7 @@ import { Backoff } from './backoff.js'
 import type { LeaseSourceOwner } from './lease-source.js'
 import { endedAttempts, mustRunAlone, PoisonGuard } from './poison-guard.js'
 import { isBackoffException } from './poll-options.js'
+import { processWorkers } from './process-workers.js'
 import { renewTasks } from './renewal.js'
 import { taskOf } from './run-listener.js'
 import type { WorkRecord } from './work-record.js'
@@ -29,6 +30,8 @@ export interface IntakeOwner {
    * them. With `alone` they are marked, see `release`. Resolves when they are given back.
    */
   onLate(tasks: readonly LeasedTask[], options?: { alone: boolean }): Promise<void>
+  /** The queue refuses to record that this one runs alone: it must not run, or its deaths would never count. */
+  onNotMarked(task: LeasedTask, error: MessageRefusedError): void
   /** The lease of this one is lost. */
   onLost(task: LeasedTask, error: Error): void
   /** Gives back what was handed on and has not begun. */
@@ -75,6 +78,9 @@ export class Intake implements LeaseSourceOwner {
     this.#guard = new PoisonGuard({
       marksByRelease: parts.backend.capabilities.releasesAlone === true,
       held: () => owner.held(),
+      workers: processWorkers,
+      changed: () => this.#roomChanged?.(),
+      withdraw: () => owner.withdraw(),
     })
     this.#pauses = new Backoff(settings.minBackoffWindow, settings.maxBackoffWindow, random)
   }
@@ -84,6 +90,11 @@ export class Intake implements LeaseSourceOwner {
     this.#stopped = true
     this.#wait.abort()
     this.#roomChanged?.()
+  }
+
+  /** The worker has ended: it holds nothing. */
+  close(): void {
+    this.#guard.close()
   }
 
   /** The last task that ran here is settled: with `untilEmpty` that may have been the last one of all. */
@@ -124,7 +135,10 @@ export class Intake implements LeaseSourceOwner {
     if (waited !== undefined) return this.#handOn([waited], tasks => this.#begin(tasks))
     this.#record.tries++
     const tasks = await this.#leaseOrMiss(this.#guard.limit(max))
-    if (tasks.length === 0) return undefined
+    if (tasks.length === 0) {
+      this.#guard.foundNothing()
+      return undefined
+    }
     this.#record.tries = 0
     this.#backoff.reset()
     // All of them are known to be ours before the first is looked at: whatever throws, none is left leased by nobody.
@@ -246,8 +260,10 @@ export class Intake implements LeaseSourceOwner {
       await leasing.runsAlone(backend, task)
       return true
     } catch (error) {
-      // Then it runs alone all the same; should it take this worker along, that is not known to have been alone.
-      if (error instanceof MessageRefusedError) return true
+      if (error instanceof MessageRefusedError) {
+        this.#owner.onNotMarked(task, error)
+        return false
+      }
       if (!(error instanceof LeaseLostError)) throw error
       this.#owner.onLost(task, error)
       return false

@@ -5,6 +5,7 @@
  * lease until the queue knows how it ended, since one whose removal is under way when the worker dies has died with it.
  */
 import type { LeasedTask } from '../queue/queued-task.js'
+import { type ProcessWorker, ProcessWorkers } from './process-workers.js'
 
 /** How many tasks a worker may hold with a task that has had 0, 1, 2 deaths; with more, that one alone. */
 const ROOM = [Number.POSITIVE_INFINITY, 64, 8] as const
@@ -40,6 +41,8 @@ export interface Choice {
 }
 
 export class PoisonGuard {
+  readonly #workers: ProcessWorkers
+  readonly #worker: ProcessWorker
   readonly #marksByRelease: boolean
   /** The number of tasks held, those of the look under way included. */
   readonly #held: () => number
@@ -57,14 +60,35 @@ export class PoisonGuard {
   /**
    * @param options.marksByRelease see `capabilities.releasesAlone`
    * @param options.held how many tasks are held, those included of whose end the queue doesn't know yet
+   * @param options.workers those of this process. Default: this is the only one
+   * @param options.changed called where {@link mustWait} may have become false by what another worker did
+   * @param options.withdraw has what was leased and has not begun given back
    */
-  constructor(options: { marksByRelease: boolean; held: () => number }) {
+  constructor(options: {
+    marksByRelease: boolean
+    held: () => number
+    workers?: ProcessWorkers
+    changed?: () => void
+    withdraw?: () => void
+  }) {
+    const { held, workers = new ProcessWorkers(), changed = () => undefined, withdraw = () => undefined } = options
     this.#marksByRelease = options.marksByRelease
-    this.#held = options.held
+    this.#held = held
+    this.#workers = workers
+    // A task that waits has not begun: two workers with one each must not wait for each other.
+    this.#worker = { active: () => held() - (this.#waiting === undefined ? 0 : 1), changed, withdraw }
+    workers.join(this.#worker)
+  }
+
+  /** The worker has ended. */
+  close(): void {
+    this.#workers.leave(this.#worker)
   }
 
   /** Whether nothing may be begun or leased until a task has ended. */
   get mustWait(): boolean {
+    if (this.#workers.isBlocked(this.#worker)) return true
+    if (this.#wantsAlone && this.#workers.othersActive(this.#worker)) return true
     if (this.#waiting !== undefined) return this.#held() > Math.min(this.#room, roomFor(this.#waiting))
     const held = this.#held()
     return this.#drains ? held > 0 : held >= this.#room
@@ -72,7 +96,7 @@ export class PoisonGuard {
 
   /** Whether a task waits until fewer are held: what was leased and has not begun is in its way. */
   get isDraining(): boolean {
-    return this.#waiting !== undefined || this.#drains
+    return this.#waiting !== undefined || this.#drains || this.#workers.isBlocked(this.#worker)
   }
 
   /** How many tasks to ask for, once nothing has to be waited for. */
@@ -87,12 +111,25 @@ export class PoisonGuard {
     if (task === undefined || this.mustWait) return undefined
     this.#waiting = undefined
     this.#add(task)
+    this.#tellOthers()
     return task
+  }
+
+  /** A look at the queue brought nothing. */
+  foundNothing(): void {
+    this.#tellOthers()
   }
 
   /** Decides on tasks that were just leased and are held now. */
   choose(tasks: readonly LeasedTask[]): Choice {
-    if (this.#room === Number.POSITIVE_INFINITY && tasks.every(({ deaths }) => deaths === 0)) {
+    const choice = this.#choose(tasks)
+    this.#tellOthers()
+    return choice
+  }
+
+  #choose(tasks: readonly LeasedTask[]): Choice {
+    const isFree = this.#room === Number.POSITIVE_INFINITY && !this.isDraining
+    if (isFree && tasks.every(({ deaths }) => deaths === 0)) {
       this.#limit *= 2
       return { run: tasks, back: [], mark: [] }
     }
@@ -105,7 +142,11 @@ export class PoisonGuard {
     for (const task of ordered) {
       if (this.#marksByRelease && mustRunAlone(task) && !task.alone) {
         mark.push(task)
-      } else if (!this.isDraining && others + run.length < Math.min(this.#room, roomFor(task))) {
+      } else if (
+        !this.isDraining &&
+        others + run.length < Math.min(this.#room, roomFor(task)) &&
+        !(mustRunAlone(task) && this.#workers.othersActive(this.#worker))
+      ) {
         this.#add(task)
         run.push(task)
       } else if (task.deaths === 0 || run.length > 0 || this.isDraining) {
@@ -122,6 +163,15 @@ export class PoisonGuard {
     return { run, back, mark }
   }
 
+  /** Whether a task runs alone, or is to do so next. */
+  get #wantsAlone(): boolean {
+    return this.#drains || this.#room === 1 || (this.#waiting !== undefined && mustRunAlone(this.#waiting))
+  }
+
+  #tellOthers(): void {
+    this.#workers.wantAlone(this.#worker, this.#wantsAlone)
+  }
+
   #add(task: LeasedTask): void {
     if (task.deaths === 0) return
     this.#suspects.add(task)
@@ -131,8 +181,11 @@ export class PoisonGuard {
   /** The queue knows how a task ended, or it is not ours any more. */
   settled(task: LeasedTask): void {
     if (this.#waiting === task) this.#waiting = undefined
-    if (!this.#suspects.delete(task)) return
-    this.#room = Number.POSITIVE_INFINITY
-    for (const suspect of this.#suspects) this.#room = Math.min(this.#room, roomFor(suspect))
+    if (this.#suspects.delete(task)) {
+      this.#room = Number.POSITIVE_INFINITY
+      for (const suspect of this.#suspects) this.#room = Math.min(this.#room, roomFor(suspect))
+    }
+    this.#tellOthers()
+    this.#workers.changed(this.#worker)
   }
 }

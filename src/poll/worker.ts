@@ -130,6 +130,7 @@ export class Worker {
           tasks.filter(task => this.#held.has(task)),
           options,
         ),
+      onNotMarked: (task, error) => this.#giveBack([task], { delaySeconds: this.#policy.notMarked(task, error) }),
       onLost: (task, error) => this.#lose(task, error),
       withdraw: () => void this.#giveBack(this.#withdraw(0)),
       held: () => this.#held.size + this.#finisher.pending + this.#settling.size,
@@ -159,6 +160,7 @@ export class Worker {
       clearInterval(hoarding)
       await this.#unlessGivenUp(this.#settle())
       this.#keeper.close()
+      this.#intake.close()
       await this.#status.close()
       triggers.dispose()
       this.#cancelGrace?.()
@@ -330,7 +332,7 @@ export class Worker {
     return [...this.#source.withdraw(olderThanMs), ...this.#run.withdraw(olderThanMs)].map(taskOf)
   }
 
-  async #giveBack(tasks: readonly LeasedTask[], options?: { alone: boolean }): Promise<void> {
+  async #giveBack(tasks: readonly LeasedTask[], options?: { alone?: boolean; delaySeconds?: number }): Promise<void> {
     if (tasks.length === 0) return
     for (const task of tasks) this.#forget(task)
     await this.#settling.add(() => this.#policy.release(tasks, options))
