@@ -1,22 +1,41 @@
-// Runs every test file (or those whose path contains one of the arguments) with Node's own test runner, two files at a
-// time, and prints its closing lines. A file is a process of its own: what a test leaves behind can't reach the next.
+/**
+ * Runs test files with Node's own test runner and prints its closing lines. A file is a process of its own: what a test
+ * leaves behind can't reach the next.
+ *
+ * Without arguments, all but those named `*.slow.test.ts`; with `--slow`, these alone; with `--all`, both. Other arguments are
+ * parts of paths: the files that contain one of them run, slow or not.
+ */
 import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
+import { parseArgs } from 'node:util'
 
-const wanted = process.argv.slice(2)
+/** A file that hangs fails after so long. Milliseconds. */
+const timeoutMs = 300_000
+
+const { values, positionals } = parseArgs({
+  options: { slow: { type: 'boolean', default: false }, all: { type: 'boolean', default: false } },
+  allowPositionals: true,
+})
+
+function isWanted(name: string): boolean {
+  if (positionals.length > 0) return positionals.some(part => name.includes(part))
+  return values.all || name.endsWith('.slow.test.js') === values.slow
+}
+
 const files = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' })
-  .filter(name => name.endsWith('.test.js') && (wanted.length === 0 || wanted.some(part => name.includes(part))))
+  .filter(name => name.endsWith('.test.js') && isWanted(name))
   .sort()
   .map(name => join(import.meta.dirname, name))
 
 if (files.length === 0) {
-  console.error(`Expected test files matching ${wanted.join(', ')}, found none in ${import.meta.dirname}`)
+  console.error(`Expected test files matching ${positionals.join(', ')}, found none in ${import.meta.dirname}`)
   process.exitCode = 1
 } else {
-  run({ files, concurrency: Math.max(2, availableParallelism()), timeout: 300_000 })
+  // Many wait for leases, servers and processes most of their time: one more than there are cores.
+  run({ files, concurrency: availableParallelism() + 1, timeout: timeoutMs })
     .on('test:fail', () => {
       process.exitCode = 1
     })
