@@ -77,7 +77,7 @@ test('an empty file that is young is passed over; an old one is handed out for q
 test('a file that can’t be read is given back, the others are leased, and the fault is raised when nothing else is free', async () => {
   let broken = ''
   const interference: Interference = {
-    blocking(call, path) {
+    either(call, path) {
       if (call === 'read' && broken !== '' && path.includes(broken)) throw systemError('EIO', path)
     },
   }
@@ -98,7 +98,7 @@ test('a file that can’t be read is given back, the others are leased, and the 
 test('a task file that this user may not read is left to others: no lease call fails, and a warning says so once', async t => {
   let broken = ''
   const interference: Interference = {
-    blocking(call, path) {
+    either(call, path) {
       if (call === 'read' && broken !== '' && path.includes(broken)) throw systemError('EACCES', path)
     },
   }
@@ -132,7 +132,7 @@ for (const code of ['EACCES', 'EROFS', 'ENOSPC', 'EIO', 'EDQUOT']) {
   test(`${code} is no lost race: every verb raises it with the path`, async () => {
     let broken = false
     const interference: Interference = {
-      blocking(call, path) {
+      either(call, path) {
         if (broken && ['rename', 'unlink', 'write', 'openFolder'].includes(call)) throw systemError(code, path)
       },
     }
@@ -167,7 +167,7 @@ for (const code of ['EACCES', 'EROFS', 'ENOSPC', 'EIO', 'EDQUOT']) {
 test('a fault in the middle of a batch of inserts is reported by place; the others are in the queue', async () => {
   let writes = 0
   const interference: Interference = {
-    blocking(call, path) {
+    either(call, path) {
       if (call === 'write' && ++writes % 3 === 0) throw systemError('ENOSPC', path)
     },
   }
@@ -209,7 +209,7 @@ test('a takeover whose record can’t be written is undone', async () => {
   const { clock, options } = settableClock()
   let isFull = false
   const interference: Interference = {
-    blocking(call, path) {
+    either(call, path) {
       if (isFull && call === 'write') throw systemError('ENOSPC', path)
     },
     clockMs: options.hostNowMs,
@@ -233,7 +233,7 @@ test('a takeover whose record can’t be written is undone', async () => {
 test('leases that were had before a fault are handed out', async () => {
   let renames = 0
   const interference: Interference = {
-    blocking(call, path, to) {
+    either(call, path, to) {
       if (call === 'rename' && !to.includes('/0--') && ++renames > 3) throw systemError('EIO', path)
     },
   }

@@ -5,7 +5,7 @@ import { interfered } from './test-files.js'
 const [root = ''] = process.argv.slice(2)
 let stopped = false
 const fileSystem = interfered({
-  blocking(call, _path, to) {
+  either(call, _path, to) {
     if (stopped || call !== 'rename' || !to.endsWith('/insertions')) return
     stopped = true
     process.kill(process.pid, 'SIGSTOP')

@@ -85,7 +85,7 @@ test('blocking work leaves the event loop its turns', () =>
 test('one reading of the folder serves thousands of leases, of many calls at once', async () => {
   let readings = 0
   const interference: Interference = {
-    blocking(call, path) {
+    either(call, path) {
       if (call === 'openFolder' && path.endsWith('/queue')) readings++
     },
   }
@@ -110,7 +110,7 @@ test('a list that is out of date costs few lost renames', async () => {
   const { options } = settableClock()
   let renames = 0
   const counting: Interference = {
-    blocking(call) {
+    either(call) {
       if (call === 'rename') renames++
     },
   }

@@ -5,13 +5,15 @@ import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
 
 /** What stands between the queue and the real filesystem: called before each call, it may throw, or take its time. */
 export interface Interference {
+  /** Before each call of either kind: which of them the queue makes depends on how fast the machine is. */
+  either?: (call: keyof FileCalls, path: string, to: string) => void
   blocking?: (call: keyof FileCalls, path: string, to: string) => void
   pooled?: (call: keyof FileCalls, path: string, to: string) => Promise<void>
   /** Instead of the filesystem's own clock. */
   clockMs?: () => number
 }
 
-function interfered({ blocking: block, pooled: pool, clockMs }: Interference): FileSystem {
+function interfered({ either, blocking: block, pooled: pool, clockMs }: Interference): FileSystem {
   const { blocking, pooled } = nodeFileSystem
   const wrap = (
     calls: FileCalls,
@@ -38,8 +40,14 @@ function interfered({ blocking: block, pooled: pool, clockMs }: Interference): F
   }
   return {
     ...nodeFileSystem,
-    blocking: wrap(blocking, (...call) => block?.(...call)),
-    pooled: wrap(pooled, async (...call) => pool?.(...call)),
+    blocking: wrap(blocking, (...call) => {
+      either?.(...call)
+      block?.(...call)
+    }),
+    pooled: wrap(pooled, async (...call) => {
+      either?.(...call)
+      await pool?.(...call)
+    }),
   }
 }
 
