@@ -50,12 +50,16 @@ const leaveMs = 5_000
 const stoppables = new Set<Stoppable>()
 const listening = new Map<NodeJS.Signals, (signal: NodeJS.Signals) => void>()
 let asked = false
-let askedAtMs = Number.NEGATIVE_INFINITY
+/** When Ctrl-C was pressed first, by `performance.now()`. */
+let interruptedAtMs = Number.NEGATIVE_INFINITY
 let crashing = false
 
 /** Listens for the signals as long as somebody runs; the exit code tells which one came (128 + its number). */
 export function onStopSignals(stoppable: Stoppable): { dispose(): void } {
-  if (stoppables.size === 0) asked = false
+  if (stoppables.size === 0) {
+    asked = false
+    interruptedAtMs = Number.NEGATIVE_INFINITY
+  }
   stoppables.add(stoppable)
   for (const signal of stoppable.signals) {
     // Not every system has every signal.
@@ -88,15 +92,15 @@ function onSignal(signal: NodeJS.Signals): void {
   // A listener that came after us.
   if (!ours.has(signal) && process.listenerCount(signal) > 1) return
   const exitCode = 128 + constants.signals[signal]
-  const isRepeat = asked && !hasty.has(signal) && performance.now() - askedAtMs < repeatMs
-  if (isRepeat) return
+  // Of Ctrl-C alone: other signals come from programs.
+  if (asked && signal === 'SIGINT' && performance.now() - interruptedAtMs < repeatMs) return
   if (asked || hasty.has(signal)) {
     asked = true
     void allWithin(stoppable => stoppable.leave?.()).then(() => process.exit(exitCode))
     return
   }
   asked = true
-  askedAtMs = performance.now()
+  if (signal === 'SIGINT') interruptedAtMs = performance.now()
   process.exitCode ??= exitCode
   for (const { stop } of [...stoppables]) stop(signal)
 }

@@ -24,7 +24,8 @@ export class PollDisplay {
   #deadLetters = 0
   #summary = ''
   #begun = false
-  #askedAtMs: number | undefined
+  #asked = false
+  #interruptedAtMs = Number.NEGATIVE_INFINITY
 
   /**
    * @param options.verbose the library prints each step by itself: only the end is shown
@@ -110,11 +111,12 @@ export class PollDisplay {
   readonly #onSignal = (name: NodeJS.Signals): void => {
     const nowMs = performance.now()
     const running = countOf(this.#running.size)
-    if (this.#askedAtMs === undefined) {
-      this.#askedAtMs = nowMs
+    if (!this.#asked) {
+      this.#asked = true
+      if (name === 'SIGINT') this.#interruptedAtMs = nowMs
       const limit = this.#graceSeconds === undefined ? '' : ` for up to ${duration(this.#graceSeconds)}`
       this.#print(`${name}: finishing ${running}${limit}, again to leave at once`)
-    } else if (nowMs - this.#askedAtMs >= repeatMs) {
+    } else if (name !== 'SIGINT' || nowMs - this.#interruptedAtMs >= repeatMs) {
       this.#print(`${name}: leaving at once, ${running} given back`)
     }
   }
