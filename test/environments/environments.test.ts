@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { type BuildOptions, build } from 'esbuild'
-import { Home } from './home.js'
+import { Home, header } from './home.js'
 
 let home: Home
 
@@ -10,8 +10,6 @@ before(() => {
   home = new Home()
 })
 after(() => home.remove())
-
-const header = `import assert from 'node:assert/strict'\nimport { runProgram } from './program.js'\n`
 
 describe('local runs and file queues', () => {
   it('in a worker thread', async () => {

@@ -35,6 +35,9 @@ export const expected: Awaited<ReturnType<typeof runProgram>> = {
   },
 }
 
+/** What files begin with that run {@link Home.check}. */
+export const header = `import assert from 'node:assert/strict'\nimport { runProgram } from './program.js'\n`
+
 export class Home {
   readonly folder = mkdtempSync(join(tmpdir(), 'ptq-environments-'))
 
@@ -64,6 +67,7 @@ export class Home {
 
   /** Runs Node to its end. Rejects with all that it printed if its exit code is not 0. */
   async node(...args: string[]): Promise<string> {
+    // A runner inside would report to the one outside.
     const { NODE_OPTIONS: _, NODE_TEST_CONTEXT: __, ...env } = process.env
     try {
       const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: this.folder, env, timeout: 120_000 })
