@@ -18,11 +18,19 @@ export class Settling {
     return this.#underWay.size
   }
 
-  /** Calls `settle`, which has to bear being called again. Resolves when that has ended. */
-  add(settle: () => Promise<void>): Promise<void> {
+  /**
+   * Calls `settle`, which has to bear being called again. Resolves when that has ended.
+   *
+   * @param otherwise called where the queue could not do that: what can be done all the same
+   */
+  add(settle: () => Promise<void>, otherwise?: () => Promise<void>): Promise<void> {
     const settled = this.#patience
       .call(settle)
-      .catch(this.#onFault)
+      .catch(async error => {
+        this.#onFault(error)
+        // The worker ends with the first error; a second one, of the same queue, would say no more.
+        await otherwise?.().catch(() => undefined)
+      })
       .finally(() => {
         this.#underWay.delete(settled)
         this.#onSettled()

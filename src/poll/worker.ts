@@ -262,8 +262,12 @@ export class Worker {
 
   #failed(task: LeasedTask, error: unknown, durationSeconds: number): void {
     this.#record.failed++
+    // Where a failure can't be written (a full disk), the task is given back: that takes no writing.
     void this.#settling
-      .add(() => this.#policy.failed(task, error, durationSeconds))
+      .add(
+        () => this.#policy.failed(task, error, durationSeconds),
+        () => this.#policy.release([task]),
+      )
       .then(() => this.#intake.settledOne(task))
     if (this.#settings.onError === 'throw') this.#fail(taskError(task, error))
   }
