@@ -310,3 +310,37 @@ test('tasks on their way to a queue that has another path by now arrive when the
     assert.deepEqual(idsIn(elsewhere), sent)
     assert.deepEqual([namesIn(here, 'moved'), namesIn(elsewhere, 'arriving')], [[], []])
   }))
+
+test('a durable move that finishes another one removes no task here before it is on the disk there', async () => {
+  await inFolder(async folder => {
+    const [here, there] = [join(folder, 'here'), join(folder, 'there')]
+    const sent: string[] = []
+    {
+      const failing = apart(folder, (call, path, to) => {
+        if (call === 'rename' && isArrival(there, path, to)) throw systemError('EIO', path)
+      })
+      await using from = await openQueue(here, failing)
+      await using to = await openQueue(there, failing)
+      sent.push(...(await insert(from.queue, 3)).map(({ id }) => id))
+      await assert.rejects(moveAll(from.queue, to.queue), /EIO/)
+    }
+    const steps: string[] = []
+    const { fileSystem } = apart(folder, (call, path, to) => {
+      if (call === 'rename' && isArrival(there, path, to)) steps.push('arrival')
+      if (call === 'unlink' && path.startsWith(join(here, 'moved/')) && path.endsWith('.json')) steps.push('removal')
+    })
+    const syncFolder = async (path: string) => {
+      await fileSystem.syncFolder(path)
+      if (path === join(there, 'queue')) steps.push('sync')
+    }
+    const durable = { fileSystem: { ...fileSystem, syncFolder }, durable: true }
+    await using from = await openQueue(here, durable)
+    await using to = await openQueue(there, durable)
+    await moveAll(from.queue, to.queue)
+    assert.deepEqual(idsIn(there), sent.sort())
+    assert.ok(steps.includes('removal'))
+    const beforeRemovals = steps.slice(0, steps.indexOf('removal'))
+    assert.ok(beforeRemovals.lastIndexOf('sync') > beforeRemovals.lastIndexOf('arrival'), steps.join(', '))
+    assert.ok(!steps.slice(steps.indexOf('removal')).includes('arrival'), steps.join(', '))
+  })
+})

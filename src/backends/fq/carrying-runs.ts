@@ -98,17 +98,18 @@ async function finishRun(from: FileQueue, to: FileQueue, name: string, arrived: 
   const layout = isHere ? to.layout : layoutOf(path)
   const renaming = isHere ? to.pace : { calls: to.pace.pooled, knowsNames: false }
   const run = { moved, arriving: inside(layout.arriving, idOf(name)) }
-  await finishTasks(from, renaming, layout, run, arrived)
+  await finishTasks(from, to, renaming, layout, run, arrived)
   if (!isSilent && !name.endsWith(CLOSED)) return
   const closed = { ...run, moved: inside(from.layout.moved, idOf(name) + CLOSED) }
   // `false`: it has ended, or another process has closed it and does the rest.
   if (moved !== closed.moved && !(await calls.rename(moved, closed.moved))) return
-  await finishTasks(from, renaming, layout, closed, arrived)
+  await finishTasks(from, to, renaming, layout, closed, arrived)
   await removeRun(from, renaming.calls, closed)
 }
 
 async function finishTasks(
   from: FileQueue,
+  to: FileQueue,
   renaming: Renaming,
   layout: Layout,
   run: Run,
@@ -121,6 +122,10 @@ async function finishTasks(
   }
   await pace.each(tasks, async id => {
     if (await arrive(from, renaming, layout, run, id)) arrived()
+  })
+  // Only what is on the disk there, also if another process listed it, may be removed here.
+  if (tasks.length > 0) await to.pace.settle(layout.queue)
+  await pace.each(tasks, async id => {
     await history.forget(id)
     await pace.calls.unlink(inside(run.moved, fileOf(id)), 'there')
   })
