@@ -3,6 +3,8 @@
  * option, with the original error as `cause`.
  */
 import { inspect } from 'node:util'
+import type { CallSite } from './call-site.js'
+import { showInstead } from './shown-errors.js'
 import { textOf } from './thrown.js'
 
 /** A task failed. `cause` is the task's own error, with its name, message, code, stack and cause. */
@@ -15,12 +17,40 @@ export class TaskError<T = unknown> extends Error {
   /** Which attempt failed, from 1. */
   readonly attempt: number
 
-  constructor(message: string, options: { task: T; id: string; attempt: number; cause: unknown }) {
+  /** @param options `caller`: where the run was started; `call`: the call with its arguments. Both are only printed. */
+  constructor(
+    message: string,
+    options: {
+      task: T
+      id: string
+      attempt: number
+      cause: unknown
+      caller?: CallSite | undefined
+      call?: (() => string) | undefined
+    },
+  ) {
     super(message, { cause: options.cause })
     this.task = options.task
     this.id = options.id
     this.attempt = options.attempt
+    const { id, attempt, caller, call } = options
+    showInstead(this, { caller, call, properties: { id, attempt } })
   }
+}
+
+/** The error of a run of which several tasks failed; it prints the first ones. */
+export function tasksFailed(
+  errors: readonly TaskError[],
+  failed: number,
+  total: number,
+  stopped: Error | undefined,
+  caller: CallSite,
+): AggregateError {
+  const kept = failed > errors.length ? `; the first ${errors.length} are in \`errors\`` : ''
+  const message = `${failed} of ${total} tasks failed${kept}`
+  const error = new AggregateError(errors, message, stopped && { cause: stopped })
+  showInstead(error, { caller })
+  return error
 }
 
 /** The lease ran out and the task is no longer ours: it may neither be renewed nor deleted. */

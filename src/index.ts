@@ -25,13 +25,15 @@ export {
   UnsupportedProtocolError,
 } from './errors.js'
 export { type JsonValue, type NanPolicy, parseJson, stringifyJson } from './json/json.js'
+export type {
+  LocalTaskQueueOptions,
+  MapOptions,
+  ResultsOptions,
+  RunCallOptions,
+  RunOneOptions,
+} from './local/local-options.js'
 export type { TaskProgress } from './local/local-run.js'
-export {
-  LocalTaskQueue,
-  type LocalTaskQueueOptions,
-  type ResultsOptions,
-  type RunCallOptions,
-} from './local/local-task-queue.js'
+export { LocalTaskQueue } from './local/local-task-queue.js'
 export { MockTaskQueue } from './local/mock-task-queue.js'
 export type { Result } from './local/results.js'
 export type { BackoffException, PollOptions, PollState } from './poll/poll-options.js'
@@ -48,6 +50,7 @@ export type { BoundFunction } from './tasks/bound-function.js'
 export { context, type TaskContext } from './tasks/context.js'
 export { type Box, type GridOptions, grid, type TaskGrid } from './tasks/grid.js'
 export type { JsonSafe, NotJson } from './tasks/json-safe.js'
+export { move } from './tasks/move.js'
 export type { ClassPayload, FunctionPayload, Payload } from './tasks/payload.js'
 export { range, type TaskRange } from './tasks/range.js'
 export {

@@ -1,9 +1,10 @@
 /** Runs the tasks of a chunk and posts their outcomes. */
 import { runInContext } from '../src/tasks/context.js'
+import { markedTransferables } from '../src/tasks/move.js'
 import { callCode } from '../src/tasks/task.js'
 import { errorToWire } from '../src/threads/error-wire.js'
 import { refuseEmptied } from '../src/threads/small-clone.js'
-import { type ChunkMessage, slot } from '../src/threads/thread-messages.js'
+import { type ChunkMessage, slot, type ThreadMessage } from '../src/threads/thread-messages.js'
 import { isPromiseLike, messageOf } from '../src/thrown.js'
 import { monotonicMs } from '../src/time/monotonic.js'
 import type { ThreadLink } from './link.js'
@@ -113,7 +114,7 @@ export class ChunkRunner {
     }
     try {
       refuseEmptied(value)
-      this.#link.post({ ...success, value })
+      this.#postValue({ ...success, value })
     } catch (cause) {
       if (values === 'required') {
         throw new Error(
@@ -123,6 +124,19 @@ export class ChunkRunner {
       }
       this.#link.post({ ...success, value: undefined })
     }
+  }
+
+  #postValue(success: Extract<ThreadMessage, { type: 'succeeded' }>): void {
+    const moved = markedTransferables(success.value)
+    if (moved !== undefined) {
+      try {
+        this.#link.post(success, moved)
+        return
+      } catch {
+        // One of them can't be moved (the memory of a WebAssembly module, say), and none was: it is copied.
+      }
+    }
+    this.#link.post(success)
   }
 
   #fail(index: number, thrown: unknown, startMs: number): void {

@@ -1,5 +1,5 @@
 /** A thread's line to the main thread. */
-import type { MessagePort } from 'node:worker_threads'
+import type { MessagePort, Transferable } from 'node:worker_threads'
 import type { Remote } from 'comlink'
 import { errorFromWire } from '../src/threads/error-wire.js'
 import type { ChunkMessage, MainMessage, ThreadHost, ThreadMessage } from '../src/threads/thread-messages.js'
@@ -33,8 +33,8 @@ export class ThreadLink {
   }
 
   /** Posts a message; it is in the main thread's queue when this returns, whatever happens to this thread then. */
-  post(message: ThreadMessage): void {
-    this.#port.postMessage(message)
+  post(message: ThreadMessage, moved: readonly Transferable[] = []): void {
+    this.#port.postMessage(message, moved)
   }
 
   /** Notes a call to the host that nobody awaits, so that {@link callsDone} does. */

@@ -1,13 +1,13 @@
 /** One run of a LocalTaskQueue: tasks, threads, progress bar, Ctrl-C and AbortSignal brought together. */
 import { AsyncResource } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
+import type { CallSite } from '../call-site.js'
 import { TaskError } from '../errors.js'
 import { startProgress } from '../progress/progress.js'
+import { shownCall } from '../shown-errors.js'
 import { onStopSignals } from '../stop-signals.js'
 import { codeName } from '../tasks/registry.js'
-import type { TaskInput } from '../tasks/task.js'
-import { type TaskIterable, TaskSource } from '../tasks/task-source.js'
-import { type Call, type Outcome, toCall } from '../threads/call.js'
+import type { Call, Outcome } from '../threads/call.js'
 import type { Gate } from '../threads/gate.js'
 import { ThreadRun } from '../threads/run-on-threads.js'
 import { warnOfStray } from '../threads/stray.js'
@@ -15,7 +15,7 @@ import { endAllThreads } from '../threads/thread-ends.js'
 import { messageOf } from '../thrown.js'
 import { onAbort } from '../time/on-abort.js'
 import { HereRun } from './run-here.js'
-import type { Run, RunListener } from './run-options.js'
+import type { Run, RunListener, Source } from './run-options.js'
 
 /** What a task says of itself while it runs, by `context().progress()`. */
 export interface TaskProgress {
@@ -43,6 +43,8 @@ export interface LocalRunSettings {
 export interface Hearing {
   /** Each task's value as it ends; otherwise successes come without value. */
   readonly postAll: boolean
+  /** `close()` ends the run instead of waiting for its end: there may be nothing left that reads its results. */
+  readonly endsOnClose: boolean
   onOutcome(call: Call, outcome: Outcome, idPrefix: string): void
   readonly mayPull?: () => boolean
 }
@@ -59,19 +61,28 @@ export interface LocalRun {
   stopFor(reason: unknown): void
   /** `mayPull` is true again. */
   resume(): void
+  /** See {@link Run.abort}. */
+  abort(call: Call, reason: Error): boolean
+  /** Takes no more tasks, and asks those that run to end. */
+  abortAll(reason: Error): void
+}
+
+/** What a run works on. */
+export interface LocalWork<T> {
+  readonly source: Source<T>
+  /** Makes a task of the source ready; what it throws ends the run. `ordinal` counts them from 0. */
+  toCall(given: T, ordinal: number): Call
+  /** How many there will be, for the progress bar. */
+  readonly total: number | undefined
+  readonly moveInputs?: boolean
 }
 
 /** Starts a run. */
-export function startLocalRun(
-  tasks: TaskIterable,
-  total: number | undefined,
-  settings: LocalRunSettings,
-  hearing: Hearing,
-): LocalRun {
+export function startLocalRun<T>(work: LocalWork<T>, settings: LocalRunSettings, hearing: Hearing): LocalRun {
+  const { source, total, moveInputs } = work
   const { parallel, gate, concurrency, timeoutSeconds, maxMemoryMb, signal, onProgress, onLog } = settings
   const idPrefix = `${randomUUID()}-`
   const idOf = (call: Call) => `${idPrefix}${call.idSuffix}`
-  const source = new TaskSource(tasks)
   const bar = startProgress({ label: 'Running', total, enabled: settings.progress })
   let callbackError: { readonly thrown: unknown } | undefined
   // A callback that throws ends the run, not the task that happened to be heard. It is called as where the run was
@@ -98,11 +109,12 @@ export function startLocalRun(
   let ordinal = 0
   const options = {
     source,
-    toCall: (task: TaskInput) => toCall(task, ordinal++, 1),
+    toCall: (given: T) => work.toCall(given, ordinal++),
     listener,
     idPrefix,
     concurrency,
     postAll: hearing.postAll,
+    ...(moveInputs !== undefined && { moveInputs }),
     ...(hearing.mayPull !== undefined && { mayPull: hearing.mayPull }),
   }
   const run: Run =
@@ -134,11 +146,22 @@ export function startLocalRun(
     })
   // Both are the caller's to await; one that awaits only `ended` must not be told of a rejection that it handles so.
   const ended = finished.then(nothing, nothing)
-  return { finished, ended, stop: () => void run.stop(), stopFor, resume: () => run.resume() }
+  return {
+    finished,
+    ended,
+    stop: () => void run.stop(),
+    stopFor,
+    resume: () => run.resume(),
+    abort: (call, reason) => run.abort(call, reason),
+    abortAll: reason => {
+      run.stop()
+      for (const { call } of run.running(Number.POSITIVE_INFINITY)) run.abort(call, reason)
+    },
+  }
 }
 
 /** The error of a task that failed; `cause` is its own. */
-export function taskError<T>(call: Call, cause: unknown, idPrefix: string): TaskError<T> {
+export function taskError<T>(call: Call, cause: unknown, idPrefix: string, caller?: CallSite): TaskError<T> {
   const reason = messageOf(cause)
   const message = `Task ${codeName(call.code)} (${idPrefix}${call.idSuffix}) failed: ${reason}`
   return new TaskError(message, {
@@ -146,15 +169,20 @@ export function taskError<T>(call: Call, cause: unknown, idPrefix: string): Task
     id: `${idPrefix}${call.idSuffix}`,
     attempt: call.attempt,
     cause,
+    caller,
+    call: () => callText(call),
   })
 }
 
+function callText({ code, input, extra }: Call): string {
+  return shownCall(codeName(code), Array.isArray(input) ? [...input, ...extra] : [input, ...extra])
+}
+
 /** The error of a run that was stopped before its end, by Ctrl-C or a signal. */
-export function abortError(stoppedBy: unknown, ran: number): Error {
+export function abortError(stoppedBy: unknown, ran?: number): Error {
   const by = stoppedBy === 'SIGINT' ? 'Ctrl-C (SIGINT)' : stoppedBy === 'close' ? 'close()' : 'its AbortSignal'
-  const error = new Error(`The run was stopped by ${by}: ${ran} tasks ran to their end, the rest was not begun`, {
-    cause: stoppedBy,
-  })
+  const what = ran === undefined ? 'the task was not begun' : `${ran} tasks ran to their end, the rest was not begun`
+  const error = new Error(`The run was stopped by ${by}: ${what}`, { cause: stoppedBy })
   error.name = 'AbortError'
   return Object.assign(error, { code: 'ABORT_ERR' })
 }

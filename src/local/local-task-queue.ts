@@ -1,87 +1,38 @@
 /** Runs tasks on this machine: on pool threads, or in the calling thread. */
 
-import {
-  checkBoolean,
-  checkFunction,
-  checkInteger,
-  checkNames,
-  checkParallel,
-  checkPositive,
-  checkSignal,
-} from '../check-options.js'
-import type { TaskError } from '../errors.js'
+import { type CallSite, callSiteOf } from '../call-site.js'
+import { checkBoolean, checkInteger, checkNames } from '../check-options.js'
+import { argumentError } from '../errors.js'
 import type { RegisteredCode } from '../tasks/registry.js'
-import type { BareTask, TaskInput, TaskResult } from '../tasks/task.js'
-import { concatenated, iterableOf, lengthOf, type TaskIterable, totalLength } from '../tasks/task-source.js'
-import { checkTask } from '../threads/call.js'
+import type { BareTask, FunctionTask, TaskInput, TaskResult } from '../tasks/task.js'
+import { concatenated, iterableOf, lengthOf, type TaskIterable, TaskSource, totalLength } from '../tasks/task-source.js'
+import { checkTask, toCall } from '../threads/call.js'
 import { refuseEntryScript } from '../threads/entry-script.js'
-import { Gate } from '../threads/gate.js'
 import { refuseInThread, ThreadPool } from '../threads/pool.js'
+import { toError } from '../thrown.js'
+import { onAbort } from '../time/on-abort.js'
+import { CallStream } from './call-stream.js'
+import { Failures } from './failures.js'
+import {
+  callSettings,
+  type LocalTaskQueueOptions,
+  localSettings,
+  type MapOptions,
+  type ResultsOptions,
+  type RunCallOptions,
+  type RunOneOptions,
+} from './local-options.js'
 import {
   abortError,
   type Hearing,
   type LocalRun,
   type LocalRunSettings,
+  type LocalWork,
   startLocalRun,
-  type TaskProgress,
   taskError,
 } from './local-run.js'
+import { mapInputs } from './map-inputs.js'
 import { type Result, ResultBuffer } from './results.js'
-
-/** Options of {@link LocalTaskQueue}. */
-export interface LocalTaskQueueOptions {
-  /** Threads. `true`: one for each core; 0: run in the calling thread. Default 1. */
-  readonly parallel?: number | true
-  /** Show a progress bar on stderr, if that is a terminal. Default true. */
-  readonly progress?: boolean
-  /**
-   * Default true: the first failure stops the run (tasks that run finish) and rejects with its TaskError.
-   * False: everything is run, then an AggregateError of TaskErrors rejects (the first 10,000 are kept).
-   */
-  readonly stopOnError?: boolean
-  /** How many asynchronous tasks run at once in each thread. Default 1. */
-  readonly concurrency?: number
-  /** A task that runs longer fails; its `signal` is aborted, and its thread stopped if it goes on. Needs threads. Default: no limit. */
-  readonly timeoutSeconds?: number
-  /**
-   * Memory of a thread, in MB of heap and of buffers: a task that swells past it fails alone. Buffers are looked at only
-   * when the task lets the event loop turn. Needs threads. Default: Node's own heap limit.
-   */
-  readonly maxMemoryMb?: number
-  /** Stops the run as Ctrl-C does: tasks that run finish, the rest isn't begun, and the call rejects with an AbortError. */
-  readonly signal?: AbortSignal
-  /** Hears `context().progress()`. Default: nobody does. */
-  readonly onProgress?: (progress: TaskProgress) => void
-  /** Hears `context().log()`, a formatted line. Default: it is printed on stderr. */
-  readonly onLog?: (line: string, task: { readonly id: string; readonly task: unknown }) => void
-}
-
-/** Options of one run. */
-export interface RunCallOptions {
-  /** How many tasks there will be, for the progress bar. Default: `length` or `size` of the tasks, where there is one. */
-  readonly total?: number | undefined
-}
-
-/** Options of {@link LocalTaskQueue.results}. */
-export interface ResultsOptions extends RunCallOptions {
-  /** In the order of the tasks rather than as they end. Default false. */
-  readonly ordered?: boolean
-}
-
-const optionNames = [
-  'parallel',
-  'progress',
-  'stopOnError',
-  'concurrency',
-  'timeoutSeconds',
-  'maxMemoryMb',
-  'signal',
-  'onProgress',
-  'onLog',
-] as const
-
-/** An AggregateError keeps this many errors: a million of them would be the memory that the run itself doesn't need. */
-const keptErrors = 10_000
 
 /** Independent tasks on all cores of this machine: `await new LocalTaskQueue({ parallel: 5 }).insertAll(tasks)`. */
 export class LocalTaskQueue implements AsyncDisposable {
@@ -90,29 +41,15 @@ export class LocalTaskQueue implements AsyncDisposable {
   #inserted: TaskIterable[] = []
   /** Runs that have not ended. */
   readonly #runs = new Map<LocalRun, Hearing>()
+  /** For single calls, by the options that a run has as a whole. */
+  readonly #streams = new Map<string, CallStream>()
   #closing: Promise<void> | undefined
 
   /** @throws TypeError for an option that isn't what its documentation says, or that is unknown */
   constructor(options: LocalTaskQueueOptions = {}) {
-    checkNames('options of LocalTaskQueue', options, optionNames)
-    this.#stopOnError = checkBoolean('stopOnError', options.stopOnError, true)
-    const parallel = checkParallel(options.parallel, 1)
-    this.#settings = {
-      parallel,
-      gate: new Gate(Math.max(1, parallel)),
-      progress: checkBoolean('progress', options.progress, true),
-      concurrency: options.concurrency === undefined ? 1 : checkInteger('concurrency', options.concurrency, 1),
-      timeoutSeconds: checkPositive('timeoutSeconds', options.timeoutSeconds),
-      maxMemoryMb: checkPositive('maxMemoryMb', options.maxMemoryMb),
-      signal: checkSignal('signal', options.signal),
-      onProgress: checkFunction('onProgress', options.onProgress),
-      onLog: checkFunction('onLog', options.onLog),
-    }
-    if (parallel === 0 && (options.timeoutSeconds ?? options.maxMemoryMb) !== undefined) {
-      throw new TypeError(
-        'Expected `parallel` of 1 or more with timeoutSeconds or maxMemoryMb: only a thread can be stopped',
-      )
-    }
+    const { stopOnError, ...settings } = localSettings(options)
+    this.#stopOnError = stopOnError
+    this.#settings = settings
   }
 
   /**
@@ -124,35 +61,21 @@ export class LocalTaskQueue implements AsyncDisposable {
    */
   async insertAll(tasks: TaskIterable | BareTask, options: RunCallOptions = {}): Promise<number> {
     this.#refuseClosed()
-    return this.#runAll(tasks, options)
+    return this.#runAll(tasks, options, callSiteOf(this.insertAll))
   }
 
-  async #runAll(tasks: TaskIterable | BareTask, options: RunCallOptions): Promise<number> {
-    const errors: TaskError[] = []
+  async #runAll(tasks: TaskIterable | BareTask, options: RunCallOptions, caller: CallSite): Promise<number> {
+    const failures = new Failures(this.#stopOnError, caller)
     let succeeded = 0
-    let failed = 0
     const run = this.#start(tasks, options, {
       postAll: false,
+      endsOnClose: false,
       onOutcome: (call, outcome, idPrefix) => {
-        if (outcome.ok) {
-          succeeded++
-          return
-        }
-        failed++
-        if (errors.length < keptErrors) errors.push(taskError(call, outcome.error, idPrefix))
-        if (this.#stopOnError) run.stop()
+        if (outcome.ok) succeeded++
+        else if (failures.add(call, outcome.error, idPrefix)) run.stop()
       },
     })
-    const stoppedBy = await run.finished
-    const stopped = stoppedBy === undefined ? undefined : abortError(stoppedBy, succeeded + failed)
-    const [first] = errors
-    if (first !== undefined) {
-      if (this.#stopOnError) throw first
-      const kept = failed > errors.length ? `; the first ${errors.length} are in \`errors\`` : ''
-      const message = `${failed} of ${failed + succeeded} tasks failed${kept}`
-      throw new AggregateError(errors, message, stopped && { cause: stopped })
-    }
-    if (stopped !== undefined) throw stopped
+    failures.throwIfAny(await run.finished, succeeded)
     return succeeded
   }
 
@@ -167,15 +90,15 @@ export class LocalTaskQueue implements AsyncDisposable {
   /** Runs what was inserted, in order; resolves with how many ran. Rejects as {@link insertAll} does. */
   async execute(options: RunCallOptions = {}): Promise<number> {
     this.#refuseClosed()
-    return this.#runInserted(options)
+    return this.#runInserted(options, callSiteOf(this.execute))
   }
 
-  #runInserted(options: RunCallOptions): Promise<number> {
+  #runInserted(options: RunCallOptions, caller: CallSite): Promise<number> {
     const inserted = this.#inserted
     this.#inserted = []
     const [only] = inserted
-    if (only !== undefined && inserted.length === 1) return this.#runAll(only, options)
-    return this.#runAll(concatenated(inserted), { total: totalLength(inserted), ...options })
+    if (only !== undefined && inserted.length === 1) return this.#runAll(only, options, caller)
+    return this.#runAll(concatenated(inserted), { total: totalLength(inserted), ...options }, caller)
   }
 
   /**
@@ -184,15 +107,24 @@ export class LocalTaskQueue implements AsyncDisposable {
    *
    * Values come from threads by structured clone; a task whose value can't be cloned failed.
    */
-  async *results<T extends TaskInput>(
+  results<T extends TaskInput>(
     tasks: TaskIterable<T>,
     options: ResultsOptions = {},
+  ): AsyncGenerator<Result<T>, void, undefined> {
+    return this.#results(tasks, options, callSiteOf(this.results))
+  }
+
+  async *#results<T extends TaskInput>(
+    tasks: TaskIterable<T>,
+    options: ResultsOptions,
+    caller: CallSite,
   ): AsyncGenerator<Result<T>, void, undefined> {
     this.#refuseClosed()
     const buffer = new ResultBuffer<Result<T>>(checkBoolean('ordered', options.ordered, false))
     let ended = 0
     const run = this.#start(tasks, options, {
       postAll: true,
+      endsOnClose: true,
       mayPull: () => buffer.hasRoom,
       onOutcome: (call, outcome, idPrefix) => {
         ended++
@@ -202,7 +134,7 @@ export class LocalTaskQueue implements AsyncDisposable {
           call.idSuffix as number,
           outcome.ok
             ? { ok: true, task, value: outcome.value as TaskResult<T> }
-            : { ok: false, task, error: taskError(call, outcome.error, idPrefix) },
+            : { ok: false, task, error: taskError(call, outcome.error, idPrefix, caller) },
         )
       },
     })
@@ -221,13 +153,102 @@ export class LocalTaskQueue implements AsyncDisposable {
     }
   }
 
+  /**
+   * Runs one task and resolves with its value. Many at once share the threads and travel in chunks, as the tasks of one
+   * run do: `await Promise.all(tasks.map(task => lq.run(task)))`. They show no progress bar.
+   *
+   * @throws TaskError; the reason of `options.signal`; an AbortError as {@link insertAll}; TypeError or
+   * UnregisteredTaskError for what is no task
+   */
+  async run<T extends TaskInput>(task: T, options: RunOneOptions = {}): Promise<TaskResult<T>> {
+    this.#refuseClosed()
+    refuseInThread()
+    const { signal, timeoutSeconds, transfer } = callSettings(options, this.#settings, [])
+    const code = checkTask(task)
+    if (this.#settings.parallel > 0) refuseEntryScript(code)
+    if (signal?.aborted === true) throw signal.reason
+    const key = `${timeoutSeconds} ${transfer}`
+    let stream = this.#streams.get(key)
+    if (stream === undefined || stream.isOver) {
+      const settings = { ...this.#settings, timeoutSeconds, progress: false }
+      stream = new CallStream((work, hearing) =>
+        this.#track(startLocalRun({ ...work, moveInputs: transfer }, settings, hearing), hearing),
+      )
+      this.#streams.set(key, stream)
+    }
+    const value = await stream.add(ordinal => toCall(task, ordinal, 1), signal, callSiteOf(this.run))
+    return value as TaskResult<T>
+  }
+
+  /**
+   * Calls a registered function with each input and resolves with what it returned, in the order of the inputs:
+   * `const hashes = await lq.map(hash, paths)`. Inputs are pulled as threads need them. They are cloned to the thread, not
+   * turned into JSON, so they may be a Date, a Map or a typed array; at `parallel: 0` they are the caller's own.
+   *
+   * @param fn a function that `queueable` registered, or `partial` of one, with one argument to come
+   * @throws the first TaskError, or an AggregateError (see `stopOnError`); the reason of `options.signal`; what `inputs`
+   * throw; otherwise as {@link insertAll}
+   */
+  async map<A, R>(
+    fn: ((input: A) => R) | FunctionTask<[A], R>,
+    inputs: Iterable<NoInfer<A>> | AsyncIterable<NoInfer<A>>,
+    options: MapOptions = {},
+  ): Promise<Awaited<R>[]> {
+    this.#refuseClosed()
+    refuseInThread()
+    const { signal, timeoutSeconds, transfer } = callSettings(options, this.#settings, ['total', 'stopOnError'])
+    if (options.total !== undefined) checkInteger('total', options.total, 0)
+    const failures = new Failures(
+      checkBoolean('stopOnError', options.stopOnError, this.#stopOnError),
+      callSiteOf(this.map),
+    )
+    const { code, toCall: callWith } = mapInputs(fn)
+    if (this.#settings.parallel > 0) refuseEntryScript(code)
+    if (
+      typeof inputs !== 'object' ||
+      inputs === null ||
+      !(Symbol.iterator in inputs || Symbol.asyncIterator in inputs)
+    ) {
+      throw argumentError('inputs', 'an iterable or async iterable', inputs)
+    }
+    if (signal?.aborted === true) throw signal.reason
+    const work = {
+      source: new TaskSource<unknown>(inputs),
+      toCall: callWith,
+      total: options.total ?? lengthOf(inputs),
+      moveInputs: transfer,
+    }
+    const values: Awaited<R>[] = []
+    let succeeded = 0
+    const hearing: Hearing = {
+      postAll: true,
+      endsOnClose: false,
+      onOutcome: (call, outcome, idPrefix) => {
+        if (outcome.ok) {
+          values[call.idSuffix as number] = outcome.value as Awaited<R>
+          succeeded++
+        } else if (failures.add(call, outcome.error, idPrefix)) run.stop()
+      },
+    }
+    const run = this.#track(startLocalRun(work, { ...this.#settings, timeoutSeconds }, hearing), hearing)
+    let aborted: { readonly reason: unknown } | undefined
+    const stopListening = onAbort(signal, () => {
+      aborted = { reason: signal?.reason }
+      run.abortAll(toError(signal?.reason))
+    })
+    const stoppedBy = await run.finished.finally(stopListening)
+    if (aborted !== undefined) throw (aborted as { readonly reason: unknown }).reason
+    failures.throwIfAny(stoppedBy, succeeded)
+    return values
+  }
+
   /** Drops what was inserted and has not run. */
   purge(): void {
     this.#inserted = []
   }
 
   /**
-   * Executes what is left, waits for the runs of {@link insertAll}, ends those of {@link results}, and stops the threads
+   * Executes what is left, waits for the runs of {@link insertAll}, {@link run} and {@link map}, ends those of {@link results}, and stops the threads
    * that nobody else uses. Further calls give the same promise.
    */
   close(): Promise<void> {
@@ -237,10 +258,10 @@ export class LocalTaskQueue implements AsyncDisposable {
 
   async #close(): Promise<void> {
     try {
-      if (this.#inserted.length > 0) await this.#runInserted({})
+      if (this.#inserted.length > 0) await this.#runInserted({}, callSiteOf(this.close))
     } finally {
       // Results that nobody reads any more would hold their run up for ever.
-      for (const [run, { postAll }] of this.#runs) if (postAll) run.stopFor('close')
+      for (const [run, { endsOnClose }] of this.#runs) if (endsOnClose) run.stopFor('close')
       await Promise.all([...this.#runs.keys()].map(run => run.ended))
       await ThreadPool.stopUnused()
     }
@@ -253,11 +274,20 @@ export class LocalTaskQueue implements AsyncDisposable {
 
   #start(given: TaskIterable | BareTask, options: ResultsOptions, hearing: Hearing): LocalRun {
     refuseInThread()
-    checkNames('options of a run', options, hearing.postAll ? ['total', 'ordered'] : ['total'])
+    checkNames('options of a run', options, hearing.endsOnClose ? ['total', 'ordered'] : ['total'])
     if (options.total !== undefined) checkInteger('total', options.total, 0)
     const tasks = iterableOf(given)
     this.#check(tasks)
-    const run = startLocalRun(tasks, options.total ?? lengthOf(tasks), this.#settings, hearing)
+    const work: LocalWork<TaskInput> = {
+      source: new TaskSource(tasks),
+      toCall: (task, ordinal) => toCall(task, ordinal, 1),
+      total: options.total ?? lengthOf(tasks),
+    }
+    return this.#track(startLocalRun(work, this.#settings, hearing), hearing)
+  }
+
+  /** Notes a run until it ends. */
+  #track(run: LocalRun, hearing: Hearing): LocalRun {
     this.#runs.set(run, hearing)
     void run.ended.then(() => this.#runs.delete(run))
     return run

@@ -56,6 +56,8 @@ export interface RunOptions<T = TaskInput> {
   readonly wantsValues?: () => boolean
   /** Tasks that a thread takes at once, at most. Default: as many as last about 50 milliseconds. */
   readonly maxChunk?: number
+  /** Move the buffers among extra arguments to the thread instead of copying them; chunks are of one task then. */
+  readonly moveInputs?: boolean
   /** Whether tasks may be pulled now; after a no, {@link Run.resume} says when. Holds back while results wait to be read. */
   readonly mayPull?: () => boolean
 }

@@ -1,7 +1,9 @@
 /** A chunk of calls on its way through a thread, seen from the main thread. */
 
+import type { Transferable } from 'node:worker_threads'
 import type { JsonValue } from '../json/json.js'
 import { SharedObjects } from '../json/shared-objects.js'
+import { transferablesIn } from '../tasks/move.js'
 import { codeName, type RegisteredCode } from '../tasks/registry.js'
 import type { Call, Outcome } from './call.js'
 import { unreadableError } from './death-causes.js'
@@ -18,6 +20,8 @@ export interface ChunkSettings {
   readonly maxMemoryMb: number | undefined
   /** Tasks that run longer are stopped; `undefined`: no limit. */
   readonly timeoutMs: number | undefined
+  /** See RunOptions. */
+  readonly moveInputs?: boolean
 }
 
 /** What became of a chunk's calls after its thread ended, however it ended. */
@@ -106,6 +110,11 @@ export class Chunk {
       concurrency,
       maxMemoryMb,
     }
+  }
+
+  /** What of its calls is moved to the thread, not copied. */
+  get moved(): readonly Transferable[] {
+    return this.#settings.moveInputs === true ? transferablesIn(this.calls.flatMap(call => call.extra)) : []
   }
 
   /** How many tasks have not begun. */

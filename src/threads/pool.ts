@@ -6,7 +6,7 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { MessagePort, Worker } from 'node:worker_threads'
+import type { MessagePort, Transferable, Worker } from 'node:worker_threads'
 import { receiveMessageOnPort } from 'node:worker_threads'
 import comlink from 'comlink'
 import { Piscina } from 'piscina'
@@ -54,6 +54,9 @@ interface ThreadPorts {
   readonly messages: MessagePort
   readonly calls: MessagePort
 }
+
+/** Piscina's type knows the items of Node's list. */
+type MovedList = NonNullable<Parameters<Piscina['run']>[1]>['transferList'] & {}
 
 const pools = new Map<string, ThreadPool>()
 
@@ -137,12 +140,21 @@ export class ThreadPool {
    * Runs an export of workers/thread.ts in a thread. An abort of `signal` stops the thread itself.
    * Rejects if the thread dies.
    */
-  async run<Message, Report>(name: 'run' | 'insert', message: Message, signal: AbortSignal): Promise<Report> {
+  async run<Message, Report>(
+    name: 'run' | 'insert',
+    message: Message,
+    signal: AbortSignal,
+    moved: readonly Transferable[] = [],
+  ): Promise<Report> {
     // How many threads there may be is decided by who calls: each keeps at most its own `parallel` calls in flight.
     const { options } = this.#piscina
     options.maxThreads = Math.max(options.maxThreads, ++this.#calls)
     try {
-      const running = this.#piscina.run(message, { name, signal })
+      const running = this.#piscina.run(message, {
+        name,
+        signal,
+        ...(moved.length > 0 && { transferList: [...moved] as MovedList }),
+      })
       watchThreads(this.#piscina.threads)
       return await running
     } finally {

@@ -53,9 +53,10 @@ export class ThreadRun<T> implements Run, ThreadListener {
   constructor(options: ThreadRunOptions<T>) {
     this.#options = options
     const timeoutMs = options.timeoutSeconds === undefined ? undefined : options.timeoutSeconds * 1000
-    const { idPrefix, postAll, wantsValues, concurrency, maxMemoryMb } = options
-    this.#settings = { idPrefix, postAll, wantsValues, concurrency, maxMemoryMb, timeoutMs }
-    this.#size = new ChunkSize(options.maxChunk)
+    const { idPrefix, postAll, wantsValues, concurrency, maxMemoryMb, moveInputs = false } = options
+    this.#settings = { idPrefix, postAll, wantsValues, concurrency, maxMemoryMb, timeoutMs, moveInputs }
+    // A task whose input was moved can't be taken back for another thread.
+    this.#size = new ChunkSize(moveInputs ? 1 : options.maxChunk)
     this.#casualties = new Casualties(maxMemoryMb)
     this.#lanes = new Lanes(this.#laneWork(), options.gate)
     this.#watch = new FlightWatch(this.#flights, timeoutMs, {
@@ -183,7 +184,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
     // Waiting lanes may take their share of it.
     this.#lanes.wake()
     try {
-      await this.#pool.run<ChunkMessage, void>('run', chunk.message(), flight.signal)
+      await this.#send(chunk, flight)
       flight.hasLanded = true
       // What was sent too late nobody has begun. The `done` of all else is on its way, by another port than the call's end.
       for (const late of [...flight.chunks.values()]) {
@@ -202,6 +203,20 @@ export class ThreadRun<T> implements Run, ThreadListener {
       if (this.#settings.concurrency > 1 && !this.#stopped) this.#options.source.take(0, this.#feedLane(lane))
       this.#lanes.wake()
     }
+  }
+
+  async #send(chunk: Chunk, flight: Flight): Promise<void> {
+    const message = chunk.message()
+    const { moved } = chunk
+    if (moved.length > 0) {
+      try {
+        return await this.#pool.run<ChunkMessage, void>('run', message, flight.signal, moved)
+      } catch (thrown) {
+        if (!isCloneError(thrown)) throw thrown
+        // One of them can't be moved (the memory of a WebAssembly module, say), and none was: they are copied.
+      }
+    }
+    await this.#pool.run<ChunkMessage, void>('run', message, flight.signal)
   }
 
   /** Sends a thread that could run more at once what there is. */

