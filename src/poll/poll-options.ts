@@ -159,8 +159,8 @@ export function pollSettings(options: PollOptions): PollSettings {
       executeArgs,
     )
   }
-  if (graceSeconds !== undefined && !(typeof graceSeconds === 'number' && graceSeconds >= 0)) {
-    throw argumentError('graceSeconds', 'a number of 0 or more', graceSeconds)
+  if (graceSeconds !== undefined && !(Number.isFinite(graceSeconds) && graceSeconds >= 0)) {
+    throw argumentError('graceSeconds', 'a finite number of 0 or more', graceSeconds)
   }
   return {
     leaseSeconds: checkPositive('leaseSeconds', options.leaseSeconds) ?? 600,

@@ -10,8 +10,8 @@ const marked: WeakSet<object> = holder[markedKey]
 
 /**
  * Marks what a task returns as to be moved: its buffers arrive without a copy, and are empty in the thread from then on.
- * That is 14 times as fast for 32 MB. Moved are an ArrayBuffer, a typed array that is all of its buffer, a MessagePort,
- * and those that an array or object has as its own items or properties; everything else is copied as usual.
+ * Forty results of 32 MB took 1.2 s instead of 2.3 s, the making of them included. Moved are an ArrayBuffer, a typed array
+ * that is all of its buffer, a MessagePort, and those that an array or object has as its own items or properties; everything else is copied as usual.
  * Where no thread is crossed (`parallel: 0`), it does nothing.
  *
  * @returns the value itself: `return move(pixels)`

@@ -13,9 +13,12 @@ export const count = queueable(function count(index: number, counts: Shared) {
   return index
 })
 
-export const add = queueable(function add(a: number, b: number) {
-  return a + b
-})
+export const add = queueable(
+  function add(a: number, b: number) {
+    return a + b
+  },
+  { minArgs: 2 },
+)
 
 export const echo = queueable(function echo(...args: unknown[]) {
   return args
