@@ -6,8 +6,15 @@ export interface CallSite {
   readonly stack?: string
 }
 
-const packageFolder = new URL('..', import.meta.url).href
-const packagePath = fileURLToPath(packageFolder)
+// In a bundle this file has no folder of its own: its frames can't be told from the caller's. As CommonJS there is no URL.
+const ownUrl: string | undefined = import.meta.url
+const folders = ownUrl?.endsWith('/src/call-site.js') ? foldersAbove(ownUrl) : []
+
+/** The package's folder, as modules and as CommonJS files are named in stacks. */
+function foldersAbove(url: string): readonly string[] {
+  const folder = new URL('..', url).href
+  return [folder, fileURLToPath(folder)]
+}
 
 /** Notes where `callee` was called. */
 export function callSiteOf(callee: (...args: never[]) => unknown): CallSite {
@@ -20,7 +27,6 @@ export function callSiteOf(callee: (...args: never[]) => unknown): CallSite {
 export function linesOf(site: CallSite | undefined): readonly string[] {
   const lines = String(site?.stack ?? '').split('\n')
   return lines.filter(
-    line =>
-      /^ +at /.test(line) && !line.includes('node:') && !line.includes(packageFolder) && !line.includes(packagePath),
+    line => /^ +at /.test(line) && !line.includes('node:') && !folders.some(folder => line.includes(folder)),
   )
 }
