@@ -140,9 +140,11 @@ export class ChunkRunner {
   }
 
   #fail(index: number, thrown: unknown, startMs: number): void {
-    const { chunk, slots, postAll } = this.#chunk
+    const { calls, chunk, slots, postAll } = this.#chunk
+    const loaded = this.#codes[calls[2 * index] as number]
+    const isNotLoaded = loaded !== undefined && 'error' in loaded && loaded.isNotLoaded
     const elapsedMs = postAll ? performance.now() - startMs : Number.NaN
-    this.#link.post({ type: 'failed', chunk, index, error: errorToWire(thrown), elapsedMs })
+    this.#link.post({ type: 'failed', chunk, index, error: errorToWire(thrown), elapsedMs, isNotLoaded })
     Atomics.store(slots, index, slot.failed)
   }
 

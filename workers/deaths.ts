@@ -4,9 +4,15 @@ import { errorToWire } from '../src/threads/error-wire.js'
 import type { ThreadLink } from './link.js'
 import { RunningTask } from './running-task.js'
 
+const exit = process.exit.bind(process)
+
+/** Ends this thread; nobody is told why. */
+export function exitThread(): never {
+  return exit(0)
+}
+
 /** Installs the reports; once a thread. */
 export function reportDeaths(link: ThreadLink): void {
-  const exit = process.exit.bind(process)
   // In a thread process.exit() ends the thread. By then nobody can tell whose call it was, so it is said before.
   process.exit = ((code?: number | string | null) => {
     const task = runningTask()

@@ -12,14 +12,19 @@ import { messageOf } from '../src/thrown.js'
 import type { ThreadLink } from './link.js'
 import { enableTypeScript } from './typescript.js'
 
-/** Code, or why there is none; the tasks that need it fail with that. */
-export type LoadedCode = { readonly code: RegisteredCode } | { readonly error: Error }
+/** Code, or why there is none; the tasks that need it fail with that. `isNotLoaded`: the import of its file failed. */
+export type LoadedCode = { readonly code: RegisteredCode } | { readonly error: Error; readonly isNotLoaded: boolean }
 
-/** One import a file and thread. A failed one is kept too: Node would not run the module a second time either. */
+/** One import a file and thread. A failed one is kept too, since Node would not run the module a second time either: the thread ends soon. */
 const imports = new Map<string, Promise<void>>()
 
 /** Files whose import threw. */
 const broken = new Set<string>()
+
+/** Whether the import of some file failed: only a new thread can try it again. */
+export function hasFailedImport(): boolean {
+  return broken.size > 0
+}
 
 /**
  * Loads the code behind references, in their order. Never rejects. One file after the other, and not without a word to the
@@ -53,13 +58,14 @@ async function load(reference: CodeReference, onLoading: (url: string) => void):
   const { url } = reference
   const known = find(reference)
   if (known !== undefined && (url === undefined || !imports.has(url))) return { code: known }
-  if (url === undefined) return { error: unregistered(reference) }
+  if (url === undefined) return { error: unregistered(reference), isNotLoaded: false }
   try {
     onLoading(url)
     await importOnce(url)
   } catch (cause) {
     broken.add(url)
-    return { error: new Error(`Expected ${url} to load in a thread, but it threw: ${shown(cause)}`, { cause }) }
+    const error = new Error(`Expected ${url} to load in a thread, but it threw: ${shown(cause)}`, { cause })
+    return { error, isNotLoaded: true }
   }
   const code = find(reference)
   if (code !== undefined) return { code }
@@ -69,6 +75,7 @@ async function load(reference: CodeReference, onLoading: (url: string) => void):
     error: new Error(`Expected ${url} to register ${nameOf(reference)} when a thread imports it; ${adviceOn(by)}`, {
       cause,
     }),
+    isNotLoaded: false,
   }
 }
 

@@ -1,8 +1,9 @@
 /** Runs a flight in this thread: a chunk of tasks, and the further ones that keep `concurrency` tasks running. */
 import type { ChunkMessage } from '../src/threads/thread-messages.js'
 import { ChunkRunner } from './chunk-runner.js'
+import { exitThread } from './deaths.js'
 import { ThreadLink } from './link.js'
-import { loadCode, loadedCode } from './load-code.js'
+import { hasFailedImport, loadCode, loadedCode } from './load-code.js'
 import { watchMemory } from './memory.js'
 
 /**
@@ -17,6 +18,8 @@ export async function runFlight(first: ChunkMessage): Promise<void> {
   } finally {
     memory?.stop()
   }
+  // All outcomes are posted. What comes next would meet the import as it failed.
+  if (hasFailedImport()) exitThread()
 }
 
 class FlightRunner {
@@ -75,7 +78,9 @@ class FlightRunner {
       } else {
         const woken = new Promise<void>(resolve => this.#free.push(resolve))
         const free = this.#free.length
-        this.#link.post({ type: 'hungry', flight: this.#flight, free, received: this.#received })
+        if (!hasFailedImport()) {
+          this.#link.post({ type: 'hungry', flight: this.#flight, free, received: this.#received })
+        }
         await woken
       }
     }

@@ -54,6 +54,11 @@ export interface RunOptions<T = TaskInput> {
    * its thread is left out then. Default: all values are wanted, and a task whose value can't be cloned fails.
    */
   readonly wantsValues?: () => boolean
+  /**
+   * How long a file that could not be loaded is left alone before the next thread tries; doubled after each failure.
+   * Meanwhile its tasks are reported as `notLoaded`. Default: one new thread tries at once, then the tasks of that file fail.
+   */
+  readonly loadBackoff?: { readonly minSeconds: number; readonly maxSeconds: number }
   /** Tasks that a thread takes at once, at most. Default: as many as last about 50 milliseconds. */
   readonly maxChunk?: number
   /** Move the buffers among extra arguments to the thread instead of copying them; chunks are of one task then. */

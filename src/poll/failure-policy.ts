@@ -18,6 +18,13 @@ import type { DeadLetters, WorkerParts } from './worker-parts.js'
 /** A reason is one line of at most this many characters: a history must stay small, and safe to print. */
 const reasonLength = 1000
 
+/** How tasks are given back. */
+export interface ReleaseOptions {
+  readonly alone?: boolean
+  /** Default: 0. Rounded up and cut to what the queue can do. */
+  readonly delaySeconds?: number
+}
+
 /** Each verb may be called again after it failed half way, with the same outcome. */
 export class FailurePolicy {
   readonly #parts: WorkerParts
@@ -70,21 +77,23 @@ export class FailurePolicy {
    * @returns how long the task is to be given back for, in seconds
    */
   notMarked(task: LeasedTask, error: MessageRefusedError): number {
-    const { settings, backend } = this.#parts
+    const { settings } = this.#parts
     if (!this.#notMarked.has(task.id)) {
       this.#notMarked.add(task.id)
       const what = 'it is not run before its queue can record that it runs alone, since workers died with it'
       this.warnOfRefusal(task, what, error)
     }
-    const seconds = Math.min(settings.maxBackoffWindow, backend.capabilities.maxDelaySeconds)
-    return delaySeconds('maxBackoffWindow', seconds, backend.capabilities, backend.label)
+    return settings.maxBackoffWindow
   }
 
-  /** Gives tasks back as if they had not been leased; with `alone`, marked. */
-  async release(tasks: readonly LeasedTask[], options?: { alone?: boolean; delaySeconds?: number }): Promise<void> {
+  /** Gives tasks back as if they had not been leased; with `alone`, marked; to be leased again after `delaySeconds`. */
+  async release(tasks: readonly LeasedTask[], { alone, delaySeconds = 0 }: ReleaseOptions = {}): Promise<void> {
     if (tasks.length === 0) return
     const { backend, events, leasing } = this.#parts
-    const failed = await leasing.release(backend, tasks, { delaySeconds: 0, ...options })
+    const failed = await leasing.release(backend, tasks, {
+      delaySeconds: this.#delay(delaySeconds),
+      ...(alone !== undefined && { alone }),
+    })
     let fault: Error | undefined
     for (const task of tasks) {
       const error = failed.get(task)
@@ -124,8 +133,12 @@ export class FailurePolicy {
   /** How long a task waits for its next attempt: longer after each, and spread, so that tasks that failed together part. */
   #retrySeconds(attempt: number): number {
     const { minBackoffWindow, maxBackoffWindow } = this.#parts.settings
+    return this.#delay(this.#parts.random() * backoffWindow(attempt - 1, minBackoffWindow, maxBackoffWindow))
+  }
+
+  /** A delay as long as the queue can hold it. Seconds. */
+  #delay(seconds: number): number {
     const { capabilities, label } = this.#parts.backend
-    const seconds = this.#parts.random() * backoffWindow(attempt - 1, minBackoffWindow, maxBackoffWindow)
     return delaySeconds('maxBackoffWindow', Math.min(seconds, capabilities.maxDelaySeconds), capabilities, label)
   }
 

@@ -6,7 +6,7 @@ import { argumentError, MessageRefusedError } from '../errors.js'
 import { HereRun } from '../local/run-here.js'
 import type { Run } from '../local/run-options.js'
 import type { LeasedTask } from '../queue/queued-task.js'
-import type { Call, Outcome } from '../threads/call.js'
+import type { Call, FailedOutcome, Outcome } from '../threads/call.js'
 import { Gate } from '../threads/gate.js'
 import { ThreadPool } from '../threads/pool.js'
 import { ThreadRun } from '../threads/run-on-threads.js'
@@ -15,12 +15,13 @@ import { isError } from '../thrown.js'
 import { leaseSeconds } from '../time/seconds.js'
 import { AfterRemoval } from './after-removal.js'
 import { callAndWait } from './awaited-functions.js'
-import { FailurePolicy, reasonOf, taskError } from './failure-policy.js'
+import { FailurePolicy, type ReleaseOptions, reasonOf, taskError } from './failure-policy.js'
 import { type Finished, Finisher } from './finisher.js'
 import { type Ending, HeldTasks } from './held-tasks.js'
 import { Intake } from './intake.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import { LeaseSource } from './lease-source.js'
+import { LoadFailures } from './load-failures.js'
 import { Patience } from './patience.js'
 import { isBackoffException, type PollSettings } from './poll-options.js'
 import { renewTasks } from './renewal.js'
@@ -58,6 +59,7 @@ export class Worker {
   readonly #policy: FailurePolicy
   readonly #status: StatusReporter
   readonly #held: HeldTasks
+  readonly #loadFailures = new LoadFailures()
   /** Aborted when the queue had its time: what it has not answered by then is left to the ends of the leases. */
   readonly #gaveUp = new AbortController()
   #cancelGivingUp: (() => void) | undefined
@@ -211,7 +213,7 @@ export class Worker {
   }
 
   #start(): Run {
-    const { parallel, timeoutSeconds, maxMemoryMb, stopFn } = this.#settings
+    const { parallel, timeoutSeconds, maxMemoryMb, minBackoffWindow, maxBackoffWindow, stopFn } = this.#settings
     const options = {
       source: this.#source,
       toCall: (call: Call) => call,
@@ -223,6 +225,7 @@ export class Worker {
       concurrency: 1,
       postAll: true,
       wantsValues: () => this.#parts.events.hears('succeeded'),
+      loadBackoff: { minSeconds: minBackoffWindow, maxSeconds: maxBackoffWindow },
       // To stop after exactly so many tasks, the next must not begin before the last was counted.
       maxChunk: stopFn === undefined ? maxChunk : 1,
       mayPull: () => (stopFn === undefined ? this.#unsettled < maxUnsettled : this.#unsettled === 0),
@@ -240,6 +243,11 @@ export class Worker {
     const counts = ending === undefined && outcome.ok
     // False: given back by somebody in a hurry.
     if (!this.#held.drop(task, { keepLease: counts })) return
+    if (ending === undefined && !outcome.ok && outcome.notLoaded !== undefined) {
+      this.#notLoaded(task, call, outcome)
+      return
+    }
+    this.#loadFailures.ran(call)
     if (ending === undefined) this.#record.took(durationSeconds)
     if (counts) {
       this.#intake.goOn()
@@ -258,6 +266,14 @@ export class Worker {
       this.#intake.goOn()
       this.#failed(task, outcome.error, durationSeconds)
     }
+  }
+
+  #notLoaded(task: LeasedTask, call: Call, outcome: FailedOutcome): void {
+    this.#intake.pause()
+    this.#giveBack([task], { delaySeconds: outcome.notLoaded?.retrySeconds ?? 0 })
+    if (this.#settings.onError === 'throw') this.#fail(taskError(task, outcome.error))
+    const error = this.#loadFailures.add(call, outcome, this.#run.running(Number.POSITIVE_INFINITY))
+    if (error !== undefined) this.#fail(error)
   }
 
   #failed(task: LeasedTask, error: unknown, durationSeconds: number): void {
@@ -336,7 +352,7 @@ export class Worker {
     return [...this.#source.withdraw(olderThanMs), ...this.#run.withdraw(olderThanMs)].map(taskOf)
   }
 
-  async #giveBack(tasks: readonly LeasedTask[], options?: { alone?: boolean; delaySeconds?: number }): Promise<void> {
+  async #giveBack(tasks: readonly LeasedTask[], options?: ReleaseOptions): Promise<void> {
     if (tasks.length === 0) return
     for (const task of tasks) this.#forget(task)
     await this.#settling.add(() => this.#policy.release(tasks, options))

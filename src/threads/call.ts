@@ -51,6 +51,11 @@ export interface FailedOutcome {
   /** What the task threw, or what ended it. */
   readonly error: unknown
   readonly elapsedMs: number
+  /**
+   * Set where the task did not run, because its file could not be loaded: in how many new threads, one after the other,
+   * and how long until the next may try.
+   */
+  readonly notLoaded?: { readonly failures: number; readonly retrySeconds: number }
 }
 
 const noExtra: readonly unknown[] = []

@@ -1,5 +1,5 @@
 /** Deaths of threads: what becomes of the tasks they had, and when a run gives up. */
-import type { Call, FailedOutcome } from './call.js'
+import type { Call } from './call.js'
 import type { Chunk } from './chunk.js'
 import { barrenThreadsError, deadlyFileError, explainDeath } from './death-causes.js'
 import type { Flight } from './flight.js'
@@ -13,6 +13,8 @@ export interface Legacy {
   readonly waiting: Call[]
   /** Begun, and ended with the thread. */
   readonly lost: readonly { readonly chunk: Chunk; readonly index: number; readonly cause: unknown }[]
+  /** The file that the thread was importing when it died, with the error of its tasks. */
+  readonly notLoaded: { readonly url: string; readonly error: Error } | undefined
   /** Set when too many threads died without running anything. */
   readonly fatal: Error | undefined
 }
@@ -21,8 +23,6 @@ export class Casualties {
   readonly #maxMemoryMb: number | undefined
   /** Different deaths since something ran; one may have hit several flights. */
   readonly #barren = new Set<unknown>()
-  /** Files that ended a thread that imported them: their tasks fail without costing another. */
-  readonly #deadlyFiles = new Map<string, Error>()
 
   constructor(maxMemoryMb: number | undefined) {
     this.#maxMemoryMb = maxMemoryMb
@@ -37,23 +37,14 @@ export class Casualties {
   bury(flight: Flight, death: unknown): Legacy {
     const [chunk] = flight.chunks.values()
     const { waiting, lost, begun, loading } = flight.wreck(() => explainDeath(death, this.#maxMemoryMb))
-    if (loading !== undefined) this.#deadlyFiles.set(loading, deadlyFileError(loading, death, this.#maxMemoryMb))
     if (begun || loading !== undefined || waiting.length === 0) this.#barren.clear()
     else this.#barren.add(death)
     const fatal =
       this.#barren.size >= barrenDeathLimit
         ? barrenThreadsError(this.#barren.size, chunk?.codeNames ?? '', death)
         : undefined
-    return { waiting, lost, fatal }
-  }
-
-  /** Passes the calls whose file is known to end threads to `report`; gives the others. */
-  withoutDeadlyFiles(calls: Call[], report: (call: Call, outcome: FailedOutcome) => void): Call[] {
-    if (this.#deadlyFiles.size === 0) return calls
-    return calls.filter(call => {
-      const error = this.#deadlyFiles.get(call.code.url ?? '')
-      if (error !== undefined) report(call, { ok: false, error, elapsedMs: Number.NaN })
-      return error === undefined
-    })
+    const notLoaded =
+      loading === undefined ? undefined : { url: loading, error: deadlyFileError(loading, death, this.#maxMemoryMb) }
+    return { waiting, lost, notLoaded, fatal }
   }
 }

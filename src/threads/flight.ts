@@ -44,6 +44,8 @@ export class Flight {
   sent = 0
   /** The thread has ended the call: it takes no further chunk, although `done` of some may not have come. */
   hasLanded = false
+  /** An import failed in the thread, which ends after what it has: it takes no further chunk. */
+  hasFailedImport = false
   /** A message of the thread could not be read: there may be tasks whose outcome was in it. */
   hasUnreadable = false
   #loading: { readonly url: string; readonly sinceMs: number } | undefined

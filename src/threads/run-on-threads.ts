@@ -12,6 +12,7 @@ import { Chunk, type ChunkSettings } from './chunk.js'
 import { ChunkSize } from './chunk-size.js'
 import { refuseEntryScript } from './entry-script.js'
 import { errorFromWire, errorToWire } from './error-wire.js'
+import { FailedImports } from './failed-imports.js'
 import { Flight } from './flight.js'
 import { FlightWatch } from './flight-watch.js'
 import { Flights } from './flights.js'
@@ -45,6 +46,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
   #returned: Call[] = []
   readonly #size: ChunkSize
   readonly #casualties: Casualties
+  readonly #failedImports: FailedImports
   #stopped = false
   readonly #report = (call: Call, outcome: Outcome): void => this.#options.listener.onOutcome(call, outcome)
   #fatal: { readonly thrown: unknown } | undefined
@@ -58,6 +60,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
     // A task whose input was moved can't be taken back for another thread.
     this.#size = new ChunkSize(moveInputs ? 1 : options.maxChunk)
     this.#casualties = new Casualties(maxMemoryMb)
+    this.#failedImports = new FailedImports(options.loadBackoff)
     this.#lanes = new Lanes(this.#laneWork(), options.gate)
     this.#watch = new FlightWatch(this.#flights, timeoutMs, {
       report: this.#report,
@@ -174,7 +177,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
   }
 
   async #fly(calls: Call[], lane: number): Promise<void> {
-    const loadable = this.#casualties.withoutDeadlyFiles(calls, this.#report)
+    const loadable = this.#failedImports.withoutFailed(calls, this.#report)
     if (loadable.length === 0) return
     const chunk = new Chunk(loadable, this.#settings)
     const flight = new Flight(chunk, lane)
@@ -224,9 +227,10 @@ export class ThreadRun<T> implements Run, ThreadListener {
     const { free, thread, lane, chunks } = flight
     // With all its chunks done it is about to land.
     if (free === 0 || thread === undefined || chunks.size === 0 || flight.hasLanded || this.#stopped) return
+    if (flight.hasFailedImport) return
     try {
       const taken = this.#take(Math.max(free, this.#size.tasks), this.#feedLane(lane), flight)
-      const calls = this.#casualties.withoutDeadlyFiles(taken, this.#report)
+      const calls = this.#failedImports.withoutFailed(taken, this.#report)
       if (calls.length === 0) {
         this.#lanes.watch()
         return
@@ -266,11 +270,21 @@ export class ThreadRun<T> implements Run, ThreadListener {
   #afterDeath(flight: Flight, death: unknown): void {
     this.#pool.receiveAll()
     if (flight.hasUnreadable) this.#settleUnreadable(flight)
-    const { waiting, lost, fatal } = this.#casualties.bury(flight, death)
+    const { waiting, lost, notLoaded, fatal } = this.#casualties.bury(flight, death)
     const nowMs = performance.now()
     for (const { chunk, index, cause } of lost) this.#settle(chunk, index, failed(cause, nowMs - chunk.sinceMs))
-    this.#giveBack(waiting)
+    for (const call of waiting) {
+      if (notLoaded !== undefined && call.code.url === notLoaded.url) this.#notLoaded(call, notLoaded.error)
+      else this.#giveBack([call])
+    }
     if (fatal !== undefined) this.#fail(fatal)
+  }
+
+  /** The file of a call that has not begun could not be loaded. */
+  #notLoaded(call: Call, error: unknown): void {
+    const outcome = this.#failedImports.outcome(call, error)
+    if (outcome === undefined) this.#giveBack([call])
+    else this.#report(call, outcome)
   }
 
   /** A chunk can't be posted: the calls to blame fail, the others go with the next one. */
@@ -285,6 +299,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
     const call = chunk.calls[index]
     if (call === undefined || !chunk.settle(index)) return
     const asked = chunk.abortedFor(index)
+    this.#failedImports.loaded(call)
     // A task whose time is up failed, even if it ends well a moment later because its signal told it to.
     this.#report(call, asked === undefined ? outcome : failed(asked.reason, outcome.elapsedMs))
   }
@@ -325,7 +340,11 @@ export class ThreadRun<T> implements Run, ThreadListener {
   #onChunkMessage(message: ChunkThreadMessage, flight: Flight, chunk: Chunk): void {
     const { type } = message
     if (type === 'loading') flight.load(message.url)
-    else if (type === 'failed')
+    else if (type === 'failed' && message.isNotLoaded) {
+      flight.hasFailedImport = true
+      const call = chunk.calls[message.index]
+      if (call !== undefined && chunk.settle(message.index)) this.#notLoaded(call, errorFromWire(message.error))
+    } else if (type === 'failed')
       this.#settle(chunk, message.index, failed(errorFromWire(message.error), message.elapsedMs))
     else if (type === 'succeeded')
       this.#settle(chunk, message.index, { ok: true, value: message.value, elapsedMs: message.elapsedMs })

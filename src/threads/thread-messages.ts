@@ -82,6 +82,8 @@ export type ThreadMessage =
       readonly index: number
       readonly error: WireError
       readonly elapsedMs: number
+      /** It did not run: its file could not be imported in this thread, which ends after its flight. */
+      readonly isNotLoaded: boolean
     }
   /** All of the chunk's tasks that this thread began have ended. */
   | ({ readonly type: 'done'; readonly chunk: number } & ChunkReport)
