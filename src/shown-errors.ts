@@ -1,7 +1,7 @@
 /** What is printed of an error of ours: by `error.stack`, `console.log` and for an uncaught one. */
 import { inspect } from 'node:util'
 import { type CallSite, linesOf } from './call-site.js'
-import { nameAndMessageOf, stackOf } from './thrown.js'
+import { isInstanceOf, nameAndMessageOf, stackOf } from './thrown.js'
 
 /** So many of an AggregateError's errors are printed. */
 const printedErrors = 3
@@ -50,14 +50,14 @@ export function showInstead(error: Error, shown: ShownError): void {
 }
 
 function causesBelow(error: Error): string {
-  const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : []
+  const errors: readonly unknown[] = isInstanceOf(error, AggregateError) ? error.errors : []
   const listed = errors.slice(0, printedErrors).map(each => `\n  - ${indented(nameAndMessageOf(each))}`)
   const cause = error.cause === undefined ? '' : `\ncaused by: ${stackOf(error.cause)}`
   return listed.join('') + andMore(errors.length) + cause
 }
 
 function printedForm(error: Error, stack: string, properties: object = {}): Error {
-  const errors: readonly unknown[] | undefined = error instanceof AggregateError ? error.errors : undefined
+  const errors: readonly unknown[] | undefined = isInstanceOf(error, AggregateError) ? error.errors : undefined
   const { cause } = error
   const options = 'cause' in error ? { cause } : undefined
   const form =
