@@ -43,8 +43,8 @@ async function drain(root: string): Promise<DrainReport> {
     parallel: 0,
     tally: true,
     untilEmpty: true,
-    minBackoffWindow: WINDOW_SECONDS,
-    maxBackoffWindow: WINDOW_SECONDS,
+    minBackoffSeconds: WINDOW_SECONDS,
+    maxBackoffSeconds: WINDOW_SECONDS,
   })
   await queue.close()
   const { user, system } = process.cpuUsage(cpuBefore)

@@ -11,6 +11,6 @@ const WINDOW_SECONDS = 0.001
 /** Works until `signal` aborts. */
 export async function poll(url: string, signal: AbortSignal): Promise<void> {
   const queue = new TaskQueue(url, { progress: false })
-  await queue.poll({ parallel: 1, minBackoffWindow: WINDOW_SECONDS, maxBackoffWindow: WINDOW_SECONDS, signal })
+  await queue.poll({ parallel: 1, minBackoffSeconds: WINDOW_SECONDS, maxBackoffSeconds: WINDOW_SECONDS, signal })
   await queue.close()
 }

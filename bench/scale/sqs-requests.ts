@@ -50,7 +50,7 @@ export async function countSqsRequests(tasks: number): Promise<SqsCount[]> {
   try {
     const options = { client, createIfMissing: true, progress: false, emptyWindowSeconds: 0 }
     await using tq = new TaskQueue('sqs://scale', options)
-    const drain = (parallel: number) => tq.poll({ parallel, untilEmpty: true, maxBackoffWindow: 1 })
+    const drain = (parallel: number) => tq.poll({ parallel, untilEmpty: true, maxBackoffSeconds: 1 })
     const few = Math.ceil(tasks / 10)
     await tq.insert(partial(nothing))
     await drain(0)

@@ -25,7 +25,7 @@ if [[ -z ${SLURM_JOB_END_TIME:-} ]] && end=$(squeue --noheader --job "$SLURM_JOB
   SLURM_JOB_END_TIME=$(date --date "$end" +%s 2>/dev/null) && export SLURM_JOB_END_TIME
 fi
 
-# exec: Slurm signals this process only, and a shell would not pass it on before the worker ends. --grace is shorter than
+# exec: Slurm signals this process only, and a shell would not pass it on before the worker ends. --grace-sec is shorter than
 # the 120 seconds above: what is not finished by then is given back.
 exec node_modules/.bin/ptq poll "$queue" --load "$tasks" --parallel "${SLURM_CPUS_PER_TASK:-1}" \
-  --until-empty --tally --grace 100
+  --until-empty --tally --grace-sec 100

@@ -63,17 +63,14 @@ function pollOptions<Args extends QueueArguments & { queue: string }>(yargs: Arg
       describe: 'Begin nothing that would not end by then: a date such as 2026-01-31T18:00, or Unix seconds',
     })
     .option('lease-sec', number('--lease-sec', 'Length of a lease; renewed while a task runs (default: 600)'))
-    .option('timeout-sec', { ...number('--timeout-sec', 'A task that runs longer fails'), alias: 'timeout' })
-    .option('grace-sec', {
-      ...number('--grace-sec', 'Time for running tasks after Ctrl-C or SIGTERM (default: as long as they need)', {
+    .option('timeout-sec', number('--timeout-sec', 'A task that runs longer fails'))
+    .option(
+      'grace-sec',
+      number('--grace-sec', 'Time for running tasks after Ctrl-C or SIGTERM (default: as long as they need)', {
         min: 0,
       }),
-      alias: 'grace',
-    })
-    .option('max-memory-mb', {
-      ...number('--max-memory-mb', 'A task whose thread needs more heap fails'),
-      alias: 'max-memory',
-    })
+    )
+    .option('max-memory-mb', number('--max-memory-mb', 'A task whose thread needs more heap fails'))
     .option(
       'max-attempts',
       number('--max-attempts', 'Failures after which a task moves to the dead letters (default: 5)', {
@@ -118,8 +115,8 @@ function toPollOptions(args: PollArguments): PollOptions {
     onError: args.onError,
     deadLetter: args.deadLetter === undefined ? undefined : queueUrl(args.deadLetter),
     backoffExceptions: args.backoffException,
-    minBackoffWindow: args.minBackoffSec,
-    maxBackoffWindow: args.maxBackoffSec,
+    minBackoffSeconds: args.minBackoffSec,
+    maxBackoffSeconds: args.maxBackoffSec,
     executeArgs: args.executeArgs,
     verbose: args.verbose,
   } satisfies { [Name in keyof PollOptions]: PollOptions[Name] | undefined }

@@ -1,12 +1,27 @@
 /**
- * Carries arguments past the parser unchanged: yargs reads a lone `-` as an empty text, and what follows `--` as no
- * argument of a command.
+ * Prepares arguments for the parser: yargs reads a lone `-` as an empty text, and what follows `--` as no argument of a
+ * command; and it would show former spellings in its help, and propose them in completions.
  */
 
 // Not a character of any argument: the system ends an argument at it.
 const MARK = '\u0000'
 
-/** Marks every lone `-`, and every argument after `--`, which is then a positional argument whatever it begins with. */
+/** Options without their unit, as they were once spelt: they go on working. */
+const formerSpellings: ReadonlyMap<string, string> = new Map([
+  ['--timeout', '--timeout-sec'],
+  ['--grace', '--grace-sec'],
+  ['--max-memory', '--max-memory-mb'],
+])
+
+function respelt(arg: string): string {
+  const [name = ''] = arg.split('=', 1)
+  return (formerSpellings.get(name) ?? name) + arg.slice(name.length)
+}
+
+/**
+ * Marks every lone `-`, and every argument after `--`, which is then a positional argument whatever it begins with; gives
+ * options their present spelling.
+ */
 export function markArguments(args: readonly string[]): readonly string[] {
   // The shell asks what may follow: what stands there is no argument yet.
   if (args[0] === '--get-yargs-completions') return args
@@ -14,7 +29,7 @@ export function markArguments(args: readonly string[]): readonly string[] {
   const options = end < 0 ? args : args.slice(0, end)
   const rest = end < 0 ? [] : args.slice(end + 1)
   return [
-    ...options.map(arg => (arg === '-' ? MARK + arg : arg)),
+    ...options.map(arg => (arg === '-' ? MARK + arg : respelt(arg))),
     ...rest.map(arg => (arg.startsWith('-') ? MARK + arg : arg)),
   ]
 }

@@ -83,7 +83,7 @@ export class FailurePolicy {
       const what = 'it is not run before its queue can record that it runs alone, since workers died with it'
       this.warnOfRefusal(task, what, error)
     }
-    return settings.maxBackoffWindow
+    return settings.maxBackoffSeconds
   }
 
   /** Gives tasks back as if they had not been leased; with `alone`, marked; to be leased again after `delaySeconds`. */
@@ -132,14 +132,14 @@ export class FailurePolicy {
 
   /** How long a task waits for its next attempt: longer after each, and spread, so that tasks that failed together part. */
   #retrySeconds(attempt: number): number {
-    const { minBackoffWindow, maxBackoffWindow } = this.#parts.settings
-    return this.#delay(this.#parts.random() * backoffWindow(attempt - 1, minBackoffWindow, maxBackoffWindow))
+    const { minBackoffSeconds, maxBackoffSeconds } = this.#parts.settings
+    return this.#delay(this.#parts.random() * backoffWindow(attempt - 1, minBackoffSeconds, maxBackoffSeconds))
   }
 
   /** A delay as long as the queue can hold it. Seconds. */
   #delay(seconds: number): number {
     const { capabilities, label } = this.#parts.backend
-    return delaySeconds('maxBackoffWindow', Math.min(seconds, capabilities.maxDelaySeconds), capabilities, label)
+    return delaySeconds('maxBackoffSeconds', Math.min(seconds, capabilities.maxDelaySeconds), capabilities, label)
   }
 
   async #release(task: LeasedTask, options: { delaySeconds: number; failure: Failure }): Promise<boolean> {

@@ -74,7 +74,7 @@ export class Intake implements LeaseSourceOwner {
     this.#leaseSeconds = leaseSeconds
     this.#record = record
     this.#owner = owner
-    this.#backoff = new Backoff(settings.minBackoffWindow, settings.maxBackoffWindow, random)
+    this.#backoff = new Backoff(settings.minBackoffSeconds, settings.maxBackoffSeconds, random)
     this.#guard = new PoisonGuard({
       marksByRelease: parts.backend.capabilities.releasesAlone === true,
       held: () => owner.held(),
@@ -82,7 +82,7 @@ export class Intake implements LeaseSourceOwner {
       changed: () => this.#roomChanged?.(),
       withdraw: () => owner.withdraw(),
     })
-    this.#pauses = new Backoff(settings.minBackoffWindow, settings.maxBackoffWindow, random)
+    this.#pauses = new Backoff(settings.minBackoffSeconds, settings.maxBackoffSeconds, random)
   }
 
   /** Leases no more; a wait ends. */

@@ -18,7 +18,7 @@ export class Patience {
    */
   async call<T>(verb: () => Promise<T>): Promise<T> {
     const { settings, random } = this.#parts
-    const backoff = new Backoff(settings.minBackoffWindow, settings.maxBackoffWindow, random)
+    const backoff = new Backoff(settings.minBackoffSeconds, settings.maxBackoffSeconds, random)
     for (;;) {
       try {
         return await verb()

@@ -54,9 +54,13 @@ export interface PollOptions {
    * worker leases no more for a random time below a window that doubles each time, as when the queue is empty.
    */
   readonly backoffExceptions?: readonly BackoffException[]
-  /** The first wait when the queue is empty is a random time below this, in seconds; the window doubles. Default 1. */
+  /** The first wait when the queue is empty is a random time below this; the window doubles. Default 1. */
+  readonly minBackoffSeconds?: number
+  /** The window grows no further than this. Default 120. */
+  readonly maxBackoffSeconds?: number
+  /** @deprecated The former name of `minBackoffSeconds`. */
   readonly minBackoffWindow?: number
-  /** The window grows no further than this, in seconds. Default 120. */
+  /** @deprecated The former name of `maxBackoffSeconds`. */
   readonly maxBackoffWindow?: number
   /** Its abort ends the worker as the first Ctrl-C does. */
   readonly signal?: AbortSignal
@@ -89,8 +93,8 @@ export interface PollSettings {
   readonly afterFn: ((task: LeasedTask) => unknown) | undefined
   readonly executeArgs: readonly unknown[]
   readonly backoffExceptions: readonly BackoffException[]
-  readonly minBackoffWindow: number
-  readonly maxBackoffWindow: number
+  readonly minBackoffSeconds: number
+  readonly maxBackoffSeconds: number
   readonly signal: AbortSignal | undefined
   readonly timeoutSeconds: number | undefined
   readonly maxMemoryMb: number | undefined
@@ -113,6 +117,8 @@ const names = [
   'afterFn',
   'executeArgs',
   'backoffExceptions',
+  'minBackoffSeconds',
+  'maxBackoffSeconds',
   'minBackoffWindow',
   'maxBackoffWindow',
   'signal',
@@ -141,10 +147,10 @@ export function pollSettings(options: PollOptions): PollSettings {
     throw argumentError('deadLetter', 'the URL of a queue', deadLetter)
   }
   if (onError !== 'retry' && onError !== 'throw') throw argumentError('onError', "'retry' or 'throw'", onError)
-  const minBackoffWindow = checkPositive('minBackoffWindow', options.minBackoffWindow) ?? 1
-  const maxBackoffWindow = checkPositive('maxBackoffWindow', options.maxBackoffWindow) ?? 120
-  if (maxBackoffWindow < minBackoffWindow) {
-    throw argumentError('maxBackoffWindow', `at least minBackoffWindow (${minBackoffWindow})`, maxBackoffWindow)
+  const minBackoffSeconds = secondsOf('minBackoffSeconds', 'minBackoffWindow', options) ?? 1
+  const maxBackoffSeconds = secondsOf('maxBackoffSeconds', 'maxBackoffWindow', options) ?? 120
+  if (maxBackoffSeconds < minBackoffSeconds) {
+    throw argumentError('maxBackoffSeconds', `at least minBackoffSeconds (${minBackoffSeconds})`, maxBackoffSeconds)
   }
   const parallel = checkParallel(options.parallel, 1)
   if (parallel === 0 && (options.timeoutSeconds ?? options.maxMemoryMb) !== undefined) {
@@ -172,8 +178,8 @@ export function pollSettings(options: PollOptions): PollSettings {
     afterFn: checkFunction('afterFn', options.afterFn),
     executeArgs,
     backoffExceptions,
-    minBackoffWindow,
-    maxBackoffWindow,
+    minBackoffSeconds,
+    maxBackoffSeconds,
     signal: checkSignal('signal', options.signal),
     timeoutSeconds: checkPositive('timeoutSeconds', options.timeoutSeconds),
     maxMemoryMb: checkPositive('maxMemoryMb', options.maxMemoryMb),
@@ -184,6 +190,17 @@ export function pollSettings(options: PollOptions): PollSettings {
     graceSeconds,
     untilMs: untilMs(options.until),
   }
+}
+
+/** A length of time under its name or its former one. @throws TypeError where both are given */
+function secondsOf(
+  name: 'minBackoffSeconds' | 'maxBackoffSeconds',
+  formerName: 'minBackoffWindow' | 'maxBackoffWindow',
+  options: PollOptions,
+): number | undefined {
+  if (options[name] === undefined) return checkPositive(formerName, options[formerName])
+  if (options[formerName] === undefined) return checkPositive(name, options[name])
+  throw new TypeError(`Expected \`${name}\` or \`${formerName}\`, its former name, got both`)
 }
 
 function untilMs(until: Date | undefined): number | undefined {

@@ -213,7 +213,7 @@ export class Worker {
   }
 
   #start(): Run {
-    const { parallel, timeoutSeconds, maxMemoryMb, minBackoffWindow, maxBackoffWindow, stopFn } = this.#settings
+    const { parallel, timeoutSeconds, maxMemoryMb, minBackoffSeconds, maxBackoffSeconds, stopFn } = this.#settings
     const options = {
       source: this.#source,
       toCall: (call: Call) => call,
@@ -225,7 +225,7 @@ export class Worker {
       concurrency: 1,
       postAll: true,
       wantsValues: () => this.#parts.events.hears('succeeded'),
-      loadBackoff: { minSeconds: minBackoffWindow, maxSeconds: maxBackoffWindow },
+      loadBackoff: { minSeconds: minBackoffSeconds, maxSeconds: maxBackoffSeconds },
       // To stop after exactly so many tasks, the next must not begin before the last was counted.
       maxChunk: stopFn === undefined ? maxChunk : 1,
       mayPull: () => (stopFn === undefined ? this.#unsettled < maxUnsettled : this.#unsettled === 0),

@@ -1,4 +1,4 @@
-/** Leasing by hand: what `lease`, `renew`, `cancel` and `delete` of a TaskQueue do. */
+/** Leasing by hand: what `lease`, `renew`, `release` and `delete` of a TaskQueue do. */
 import { checkBoolean, checkNames, checkSignal } from '../check-options.js'
 import { argumentError } from '../errors.js'
 import { leaseSeconds, requireSeconds } from '../time/seconds.js'
@@ -39,7 +39,7 @@ export async function renewLeases({ backend, leasing }: QueueConnection, tasks: 
 }
 
 /** Gives leases back. */
-export async function cancelLeases({ backend, leasing }: QueueConnection, tasks: Tasks): Promise<void> {
+export async function releaseLeases({ backend, leasing }: QueueConnection, tasks: Tasks): Promise<void> {
   const ours = leasing.require(tasks)
   await backend.use(async opened => {
     const failed = await leasing.release(opened, ours, { delaySeconds: 0 })

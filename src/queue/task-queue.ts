@@ -18,7 +18,7 @@ import { copyMessages } from './copy-messages.js'
 import { countFailures, listFailures, purgeFailures, type RetryOptions, retryFailures } from './dead-letters.js'
 import { isEmpty, untilEmpty } from './emptiness.js'
 import { insertTasks, payloadText } from './insert.js'
-import { cancelLeases, deleteTasks, leaseTasks, renewLeases } from './lease-verbs.js'
+import { deleteTasks, leaseTasks, releaseLeases, renewLeases } from './lease-verbs.js'
 import { findTask, listTasks, requireListing } from './listing.js'
 import { type MoveResult, moveMessages } from './move-messages.js'
 import type { OpenOnce } from './open-backend.js'
@@ -169,8 +169,13 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
    *
    * @throws LeaseLostError where it ended before; an AggregateError for several. The others are given back all the same.
    */
+  release(tasks: LeasedTask | Iterable<LeasedTask>): Promise<void> {
+    return releaseLeases(this.#queue, tasks)
+  }
+
+  /** @deprecated The former name of {@link release}. */
   cancel(tasks: LeasedTask | Iterable<LeasedTask>): Promise<void> {
-    return cancelLeases(this.#queue, tasks)
+    return this.release(tasks)
   }
 
   /**
@@ -195,7 +200,7 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
     return this.#backend.use(async backend => {
       if (backend.releaseAll === undefined) {
         throw new UnsupportedOperationError(
-          `${backend.label} can't release what others have leased: cancel the tasks you hold, or wait until the leases end`,
+          `${backend.label} can't release what others have leased: release() those you hold, or wait until the leases end`,
         )
       }
       return backend.releaseAll()

@@ -13,7 +13,7 @@ import { openerOf, withRenew } from './task-queues.js'
 import { type Act, double } from './worker-tasks.js'
 
 /** Looks at the queue all the time. */
-const eager = { minBackoffWindow: 0.01, maxBackoffWindow: 0.02 } as const
+const eager = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.02 } as const
 
 /** Options of a worker whose tasks are acted out by the case. */
 function acting(act: Act): PollOptions {

@@ -87,7 +87,7 @@ for (const [signal, exitCode] of [
     }))
 }
 
-test('a second Ctrl-C leaves at once, and --grace ends by itself: what ran is given back', () =>
+test('a second Ctrl-C leaves at once, and --grace-sec ends by itself: what ran is given back', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(1, 'linger'))
     await using queue = new TaskQueue(`fq://${folder}/queue`)
@@ -103,7 +103,7 @@ test('a second Ctrl-C leaves at once, and --grace ends by itself: what ran is gi
     assert.match(stdout, /Z SIGINT: leaving at once, 1 task given back\n/)
     assert.deepEqual([await queue.enqueued(), await queue.leased()], [1, 0])
 
-    const patient = poll(folder, '--grace', '0')
+    const patient = poll(folder, '--grace-sec', '0')
     const patientEnd = ended(patient)
     await until(() => log(folder).length === 2)
     patient.kill('SIGTERM')

@@ -73,7 +73,7 @@ test('cp and mv between file queues: a reconciled count, what others hold stays 
       moved.stderr,
       /^ptq: 2 tasks \(2 leased\) stayed in fq:.*here: what others hold can be moved when it is free again\n$/,
     )
-    await queue.cancel(held)
+    await queue.release(held)
     const rest = await runCli(['mv', 'here', 'there', '--json'], { cwd })
     const end = JSON.parse(rest.stdout)
     assert.deepEqual([rest.code, rest.stderr], [0, ''])

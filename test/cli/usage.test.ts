@@ -53,6 +53,9 @@ const MISUSES: readonly (readonly [args: string, sentence: RegExp])[] = [
   ['ls q --limt=3', /Unknown option: --limt\. Did you mean --limit\? See ptq ls --help/],
   ['ls q --tally', /Unknown option: --tally, which belongs to ptq poll: expected/],
   ['ls q --limit -', /Expected --limit to be an integer of 1 or more, got -:/],
+  ['poll q --load tasks.mjs --timeout 3 --timeout-sec 3', /Expected --timeout-sec once/],
+  ['poll q --load tasks.mjs --grace x', /Expected --grace-sec to be a number of 0 or more, got x/],
+  ['poll q --load tasks.mjs --max-memory=x', /Expected --max-memory-mb to be a number of more than 0, got x/],
   ['poll q --load tasks.mjs --timeout x', /Expected --timeout-sec to be a number of more than 0, got x/],
   ['status q r', /Unexpected argument: r/],
   ['status q --interval-sec 0', /Expected --interval-sec to be a number of 0.1 or more, got 0/],
@@ -149,6 +152,9 @@ test('version, license, completion', async () => {
   const options = await runCli(['--get-yargs-completions', 'ptq', 'status', 'q', '-'], { env: { SHELL: '/bin/bash' } })
   assert.match(options.stdout, /^--watch\n-w$/m)
   assert.doesNotMatch(options.stdout, /^--\w$/m)
+  const units = await runCli(['--get-yargs-completions', 'ptq', 'poll', 'q', '-'], { env: { SHELL: '/bin/bash' } })
+  assert.match(units.stdout, /^--timeout-sec$/m)
+  assert.doesNotMatch(units.stdout, /^--(?:timeout|grace|max-memory)$/m)
 })
 
 test('help of a command: its own options first, numbers as numbers, examples on one line at 80 columns', async () => {
@@ -159,6 +165,8 @@ test('help of a command: its own options first, numbers as numbers, examples on 
     'Other options:',
   ].map(heading => stdout.indexOf(`\n${heading}`))
   assert.ok(0 < own && own < queue && queue < other)
+  // The former spellings are taken, not shown.
+  assert.doesNotMatch(stdout, /--(?:timeout|grace|max-memory)\b(?!-)/)
   assert.match(stdout, /--lease-sec .*\[number\]|--lease-sec [^-]*\n *\[number\]/)
   const examples = stdout.slice(stdout.indexOf('Examples:')).trimEnd().split('\n').slice(1)
   for (const line of examples) assert.match(line, /^ {2}(?:ptq|#|echo) .{1,72}$/)

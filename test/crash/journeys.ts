@@ -14,7 +14,7 @@ export interface Journey {
   again(tq: TaskQueue, other: TaskQueue): Promise<void>
 }
 
-const POLL = { parallel: 0, untilEmpty: true, minBackoffWindow: 0.01, maxBackoffWindow: 0.01 } as const
+const POLL = { parallel: 0, untilEmpty: true, minBackoffSeconds: 0.01, maxBackoffSeconds: 0.01 } as const
 
 const UPLOAD_TASKS = 12
 

@@ -48,7 +48,7 @@ it('the Slurm script is a shell script whose signal comes before the grace time 
   assert.equal(status, 0, stderr)
   const script = text('examples/slurm/array.sh')
   const [, signalSeconds] = /^#SBATCH --signal=B:TERM@(\d+)$/m.exec(script) ?? []
-  const [, graceSeconds] = /--grace (\d+)$/m.exec(script) ?? []
+  const [, graceSeconds] = /--grace-sec (\d+)$/m.exec(script) ?? []
   assert.ok(Number(graceSeconds) < Number(signalSeconds), `${graceSeconds} < ${signalSeconds}`)
   // Slurm reads #SBATCH lines up to the first command only.
   const firstCommand = script.search(/^[^#\n]/m)
@@ -71,7 +71,7 @@ it('in Kubernetes the worker is the first process, and is killed only after its 
     assert.equal(containers.length, 1)
     for (const { command, args } of containers) {
       assert.deepEqual(command.slice(0, 2), ['node_modules/.bin/ptq', 'poll'])
-      assert.ok(Number(optionOf(args, '--grace')) < terminationGracePeriodSeconds)
+      assert.ok(Number(optionOf(args, '--grace-sec')) < terminationGracePeriodSeconds)
       // YAML's numbers are none of an argument's business: Kubernetes refuses them.
       for (const arg of [...command, ...args]) assert.equal(typeof arg, 'string')
     }

@@ -7,7 +7,7 @@ import { ManualClock } from 'ptq/testing'
 import type { Backend } from '#ptq/backend.js'
 import { event, onEach, recorded, TestQueue, task } from './queues.js'
 
-const soon = { parallel: 0, minBackoffWindow: 0.01, maxBackoffWindow: 0.02 } as const
+const soon = { parallel: 0, minBackoffSeconds: 0.01, maxBackoffSeconds: 0.02 } as const
 
 /** A backend all of whose tasks have had so many deaths. */
 function withDeaths(backend: Backend, deaths: number): Backend {

@@ -21,7 +21,7 @@ describe('the clocks of a worker', { concurrency: 3 }, () => {
         const tq = queue.open()
         const [ledger, file] = [join(queue.folder, 'ledger'), join(queue.folder, 'go')]
         await tq.insert(partial(waitForFile, ledger, file))
-        const options = { parallel: 1, leaseSeconds: 2, untilEmpty: true, maxBackoffWindow: 1 }
+        const options = { parallel: 1, leaseSeconds: 2, untilEmpty: true, maxBackoffSeconds: 1 }
         const worker = new WorkerProcess(queue.url, options, ['renewed', 'lost', 'succeeded'], shiftedClock)
         await worker.heardTimes('renewed', 1)
         worker.shiftClocks({ clockShift: 'date', seconds })
@@ -66,8 +66,8 @@ describe('the clocks of a worker', { concurrency: 3 }, () => {
       const options = {
         parallel: 0,
         until: new Date(Date.now() + 3_600_000),
-        minBackoffWindow: 1000,
-        maxBackoffWindow: 1000,
+        minBackoffSeconds: 1000,
+        maxBackoffSeconds: 1000,
       }
       const worker = new WorkerProcess(queue.url, options, ['idle'], shiftedClock)
       await worker.heard('idle')

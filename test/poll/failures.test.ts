@@ -8,7 +8,7 @@ import { event, onEach, recorded, type TestQueue, task } from './queues.js'
 import './tasks.js'
 
 /** Failed tasks are tried again after whole seconds on fq. */
-const soon = { minBackoffWindow: 0.01, maxBackoffWindow: 0.02, untilEmpty: true } as const
+const soon = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.02, untilEmpty: true } as const
 
 async function letters(tq: TaskQueue, deadLetter?: string): Promise<ListedTask[]> {
   const all: ListedTask[] = []
@@ -304,7 +304,7 @@ describe('retry', { concurrency: 4 }, () => {
     const backend = await queue.backend()
     for (const id of ids) assert.deepEqual(await backend.failures?.({ id }), [])
     assert.equal((await tq.status()).inserted, inserted, 'they were counted when they were inserted')
-    await tq.cancel(leased)
+    await tq.release(leased)
     await tq.poll({ ...soon, parallel: 0, maxAttempts: 1 })
     assert.equal((await letters(tq)).length, 5)
   })

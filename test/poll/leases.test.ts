@@ -11,7 +11,7 @@ import { event, newGate, onEach, recorded, type TestQueue, task } from './queues
 import { noop, spin } from './tasks.js'
 
 /** Looks at the queue all the time. */
-const eager = { minBackoffWindow: 0.01, maxBackoffWindow: 0.02 } as const
+const eager = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.02 } as const
 
 /** Lets another holder take what is leased now. */
 async function takeAway(queue: TestQueue): Promise<TaskQueue> {

@@ -204,7 +204,7 @@ describe('the loop', () => {
         assert.equal(previousExecutionSeconds, undefined)
         return sofar === 3
       }
-      assert.equal(await tq.poll({ stopFn, minBackoffWindow: 0.001, maxBackoffWindow: 0.001 }), 0)
+      assert.equal(await tq.poll({ stopFn, minBackoffSeconds: 0.001, maxBackoffSeconds: 0.001 }), 0)
       assert.deepEqual(tries, [1, 2, 3])
       await tq.insert(tasks(5))
       let enough = false
@@ -239,7 +239,7 @@ describe('the loop', () => {
     assert.ok(theirs)
     let ended = false
     const polling = tq
-      .poll({ parallel: 0, untilEmpty: true, minBackoffWindow: 0.01, maxBackoffWindow: 0.01 })
+      .poll({ parallel: 0, untilEmpty: true, minBackoffSeconds: 0.01, maxBackoffSeconds: 0.01 })
       .finally(() => {
         ended = true
       })
@@ -260,8 +260,8 @@ describe('the loop', () => {
       parallel: 2,
       untilEmpty: true,
       executeArgs: [gate],
-      minBackoffWindow: 3600,
-      maxBackoffWindow: 3600,
+      minBackoffSeconds: 3600,
+      maxBackoffSeconds: 3600,
     })
     await Promise.all([began, idle])
     open()

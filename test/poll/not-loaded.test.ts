@@ -17,7 +17,7 @@ const exits = join(folder, 'exits')
 
 after(() => rm(folder, { recursive: true }))
 
-const soon = { minBackoffWindow: 0.01, maxBackoffWindow: 0.02, maxAttempts: 2 } as const
+const soon = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.02, maxAttempts: 2 } as const
 
 async function deadLetters(queue: TestQueue): Promise<number> {
   let letters = 0

@@ -8,7 +8,7 @@ import type { Backend, BatchFailure, Lease } from '#ptq/backend.js'
 import { onEach, recorded, task } from './queues.js'
 import { SlowDown } from './tasks.js'
 
-const soon = { parallel: 0, untilEmpty: true, minBackoffWindow: 0.05, maxBackoffWindow: 0.1 } as const
+const soon = { parallel: 0, untilEmpty: true, minBackoffSeconds: 0.05, maxBackoffSeconds: 0.1 } as const
 
 /** A backend that deletes in another way. */
 function withDelete(
@@ -45,7 +45,7 @@ describe('a fault of one message', { concurrency: 1 }, () => {
       if (renewed < 3) throw new SlowDown('later')
       return inner.delete(leases, options)
     })
-    const options = { ...soon, maxBackoffWindow: 100, leaseSeconds: 50, backoffExceptions: [SlowDown] }
+    const options = { ...soon, maxBackoffSeconds: 100, leaseSeconds: 50, backoffExceptions: [SlowDown] }
     const { worker, events } = await queue.worker(options, { clock, random: () => 1, backend })
     events.on('renewed', () => {
       renewed++

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { type PollOptions, partial, TaskQueue } from 'ptq'
+import { pollSettings } from '#ptq/poll/poll-options.js'
 import { noop } from './tasks.js'
 
 /** What is passed, and what the error says. */
@@ -34,12 +35,21 @@ const wrong: [options: object, message: string][] = [
     { backoffExceptions: [Map] },
     'Expected `backoffExceptions` to be an array of classes of errors, or their names, got `[Function: Map]` (function)',
   ],
-  [{ minBackoffWindow: 0 }, 'Expected `minBackoffWindow` to be a number above 0, got `0` (number)'],
+  [{ minBackoffSeconds: 0 }, 'Expected `minBackoffSeconds` to be a number above 0, got `0` (number)'],
   [
-    { maxBackoffWindow: Number.POSITIVE_INFINITY },
-    'Expected `maxBackoffWindow` to be a number above 0, got `Infinity` (number)',
+    { maxBackoffSeconds: Number.POSITIVE_INFINITY },
+    'Expected `maxBackoffSeconds` to be a number above 0, got `Infinity` (number)',
   ],
-  [{ maxBackoffWindow: 0.5 }, 'Expected `maxBackoffWindow` to be at least minBackoffWindow (1), got `0.5` (number)'],
+  [{ maxBackoffSeconds: 0.5 }, 'Expected `maxBackoffSeconds` to be at least minBackoffSeconds (1), got `0.5` (number)'],
+  [
+    { minBackoffSeconds: 1, minBackoffWindow: 1 },
+    'Expected `minBackoffSeconds` or `minBackoffWindow`, its former name, got both',
+  ],
+  [
+    { maxBackoffSeconds: 9, maxBackoffWindow: 8 },
+    'Expected `maxBackoffSeconds` or `maxBackoffWindow`, its former name, got both',
+  ],
+  [{ maxBackoffWindow: 0 }, 'Expected `maxBackoffWindow` to be a number above 0, got `0` (number)'],
   [{ signal: {} }, 'Expected `signal` to be an AbortSignal, got `{}` (object)'],
   [{ timeoutSeconds: -1 }, 'Expected `timeoutSeconds` to be a number above 0, got `-1` (number)'],
   [{ maxMemoryMb: 0 }, 'Expected `maxMemoryMb` to be a number above 0, got `0` (number)'],
@@ -85,6 +95,11 @@ describe('the options of poll', () => {
       await tq.purge()
     })
   }
+
+  it('are taken under their former names', () => {
+    const { minBackoffSeconds, maxBackoffSeconds } = pollSettings({ minBackoffWindow: 3, maxBackoffWindow: 5 })
+    assert.deepEqual([minBackoffSeconds, maxBackoffSeconds], [3, 5])
+  })
 
   it('a lease that the queue cannot hold is refused too', async () => {
     await using tq = new TaskQueue('/tmp/ptq-poll-never-made', { progress: false })

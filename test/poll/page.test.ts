@@ -24,9 +24,9 @@ it('the page on workers names every option, and its default', () => {
   const names = refusal.replace(/^.* among (.*), got.*$/, '$1').split(', ') as (keyof PollOptions)[]
   assert.ok(names.length > 15)
   for (const name of names) assert.ok(page.includes(`\`${name}\``), name)
-  const { parallel, leaseSeconds, maxAttempts, minBackoffWindow, maxBackoffWindow, onError } = pollSettings({})
+  const { parallel, leaseSeconds, maxAttempts, minBackoffSeconds, maxBackoffSeconds, onError } = pollSettings({})
   assert.deepEqual(
-    [parallel, leaseSeconds, maxAttempts, minBackoffWindow, maxBackoffWindow, onError],
+    [parallel, leaseSeconds, maxAttempts, minBackoffSeconds, maxBackoffSeconds, onError],
     [1, 600, 5, 1, 120, 'retry'],
   )
 })

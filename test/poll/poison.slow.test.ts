@@ -34,7 +34,7 @@ async function poison(queue: TestQueue, mix: { healthy: number; workers: number;
   await tq.insert([...healthy, ...killers])
   const ids = new Set<string>()
   for await (const { id, name } of tq.tasks()) if (name === 'tasks.leaveLine') ids.add(id)
-  const options = { minBackoffWindow: 0.05, maxBackoffWindow: 0.1, leaseSeconds: 1, untilEmpty: true, ...mix.options }
+  const options = { minBackoffSeconds: 0.05, maxBackoffSeconds: 0.1, leaseSeconds: 1, untilEmpty: true, ...mix.options }
   const deaths = await Promise.all(Array.from({ length: mix.workers }, () => supervise(queue.url, options)))
   const letters = await lettersOf(tq)
   assert.deepEqual(

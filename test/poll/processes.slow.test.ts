@@ -9,7 +9,7 @@ import { WorkerProcess } from './processes.js'
 import { onEach as onEachKind, type TestQueue, task } from './queues.js'
 import { leaveLine, waitForFile } from './tasks.js'
 
-const eager = { minBackoffWindow: 0.05, maxBackoffWindow: 0.2 } as const
+const eager = { minBackoffSeconds: 0.05, maxBackoffSeconds: 0.2 } as const
 
 /** Processes meet in a folder only. */
 function onFiles(
@@ -86,7 +86,7 @@ describe('signals', { concurrency: 3 }, () => {
 
   onFiles('a worker that has nothing to do ends at once, and leaves no status', async queue => {
     await queue.open().insert([])
-    const worker = new WorkerProcess(queue.url, { minBackoffWindow: 3600, maxBackoffWindow: 3600 }, ['idle'])
+    const worker = new WorkerProcess(queue.url, { minBackoffSeconds: 3600, maxBackoffSeconds: 3600 }, ['idle'])
     await worker.heard('idle')
     worker.kill('SIGTERM')
     assert.equal(await worker.end, 143)

@@ -32,7 +32,7 @@ describe('the status of workers', () => {
     assert.deepEqual(await tq.workers(), [])
     const stop = new AbortController()
     const idle = event(tq.events, 'idle')
-    const polling = tq.poll({ parallel: 2, signal: stop.signal, minBackoffWindow: 3600, maxBackoffWindow: 3600 })
+    const polling = tq.poll({ parallel: 2, signal: stop.signal, minBackoffSeconds: 3600, maxBackoffSeconds: 3600 })
     await idle
     const reader = queue.open()
     let [worker] = await reader.workers()

@@ -7,7 +7,7 @@ import { event, newGate, onEach, recorded, task } from './queues.js'
 import { noop } from './tasks.js'
 
 const noops = (count: number) => Array.from({ length: count }, (_, n) => partial(noop, n))
-const eager = { minBackoffWindow: 0.01, maxBackoffWindow: 0.02 } as const
+const eager = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.02 } as const
 
 describe('the end of a worker', () => {
   for (const parallel of [0, 1, 2]) {
@@ -151,7 +151,7 @@ describe('the end of a worker', () => {
     await tq.insert(noops(1))
     const clock = new ManualClock(1_000_000)
     const { worker, events } = await queue.worker(
-      { until: new Date(1_100_000), minBackoffWindow: 3600, maxBackoffWindow: 3600 },
+      { until: new Date(1_100_000), minBackoffSeconds: 3600, maxBackoffSeconds: 3600 },
       { clock, random: () => 0.5 },
     )
     const waits: number[] = []

@@ -28,8 +28,8 @@ const countRun = queueable(function countRun() {
 const POLL = {
   parallel: 0,
   untilEmpty: true,
-  minBackoffWindow: 0.01,
-  maxBackoffWindow: 0.01,
+  minBackoffSeconds: 0.01,
+  maxBackoffSeconds: 0.01,
   maxAttempts: 1,
 } as const
 

@@ -20,7 +20,7 @@ async function insertText(path: string, payload: string): Promise<string> {
   return id
 }
 
-const POLL = { untilEmpty: true, minBackoffWindow: 0.01, maxBackoffWindow: 0.01, maxAttempts: 1 } as const
+const POLL = { untilEmpty: true, minBackoffSeconds: 0.01, maxBackoffSeconds: 0.01, maxAttempts: 1 } as const
 
 const HOSTILE = '{"__proto__": {"polluted": true}, "constructor": {"prototype": {"polluted": true}}, "a": 1}'
 

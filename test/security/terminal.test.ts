@@ -51,7 +51,13 @@ test('control characters in names, reasons and texts that are no tasks reach no 
     await insertText(path, () => `{"payl${hostile}oad": 1}`)
     const said = listen(t)
     await using tq = new TaskQueue(`fq://${path}`, { progress: false })
-    const poll = { parallel: 0, verbose: true, minBackoffWindow: 0.01, maxBackoffWindow: 0.01, maxAttempts: 1 } as const
+    const poll = {
+      parallel: 0,
+      verbose: true,
+      minBackoffSeconds: 0.01,
+      maxBackoffSeconds: 0.01,
+      maxAttempts: 1,
+    } as const
     let looks = 0
     await tq.poll({ ...poll, stopFn: ({ tries }) => tries > 0 && ++looks > 3 })
     requirePlain(said)

@@ -34,7 +34,7 @@ for (const kind of SERVER_KINDS) {
       return tq
     }
 
-    const SOON = { parallel: 0, minBackoffWindow: 0.01, maxBackoffWindow: 0.01, untilEmpty: true } as const
+    const SOON = { parallel: 0, minBackoffSeconds: 0.01, maxBackoffSeconds: 0.01, untilEmpty: true } as const
 
     test('moved out and back, twice: every task is there', async () => {
       const [here, there] = [newQueue(), newQueue()]

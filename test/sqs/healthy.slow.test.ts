@@ -34,7 +34,7 @@ const interrupted = queueable(async function interruptedOnSqs(n: number, times: 
   if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve))
 })
 
-const SOON = { minBackoffWindow: 0.01, maxBackoffWindow: 0.01 } as const
+const SOON = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.01 } as const
 
 for (const kind of SERVER_KINDS) {
   describe(`a task that never failed and killed no worker is no dead letter on ${kind}`, () => {

@@ -72,7 +72,7 @@ describe('a TaskQueue on SQS behind a bad network', () => {
 
   const timesRun = () => [...new Set(runs.values())].sort()
   // A wait of 0.01 s is a long poll of a second, the least that SQS knows.
-  const SOON = { minBackoffWindow: 0.01, maxBackoffWindow: 0.01 }
+  const SOON = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.01 }
   const drain = (tq: TaskQueue, leaseSeconds = 60) => tq.poll({ ...SOON, parallel: 0, leaseSeconds, untilEmpty: true })
 
   for (const [name, faults] of NOTHING_DONE) {

@@ -40,7 +40,7 @@ describe('a worker on SQS', () => {
   }
 
   // A failed attempt waits for a second: the least that SQS knows.
-  const SOON = { minBackoffWindow: 0.01, maxBackoffWindow: 0.01 }
+  const SOON = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.01 }
 
   test('a task whose lease ended while the machine slept is lost, and runs again', async () => {
     const tq = newQueue()
@@ -158,7 +158,7 @@ describe('a worker on SQS', () => {
     test('ends a long poll', { timeout: 20_000 }, async () => {
       const tq = newQueue()
       await tq.enqueued()
-      const poll = { minBackoffWindow: 100 }
+      const poll = { minBackoffSeconds: 100 }
       const worker = startWorker({ queue: tq.url, endpoint: proxy.endpoint, poll })
       await proxy.next('ReceiveMessage')
       proxy.rules.push({ action: 'ReceiveMessage', times: 1, kind: 'hang' })

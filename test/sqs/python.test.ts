@@ -29,7 +29,7 @@ registerTask(NoteTask)
 
 const WHO = '世 😀'
 const NUMBERS = [...Array.from({ length: 25 }, (_, n) => n), 2n ** 64n - 1n, 0.5]
-const SOON = { minBackoffWindow: 0.01, maxBackoffWindow: 0.01 }
+const SOON = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.01 }
 
 /** What stands in the ledger when one side has run all tasks of the other. */
 const ledgerOf = (side: 'ptq' | 'python', name: string) =>

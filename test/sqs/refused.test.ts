@@ -15,7 +15,7 @@ const failLong = queueable(function failWithLongReason(reason: string, _large: s
   throw new RangeError(reason.repeat(500))
 })
 
-const SOON = { parallel: 0, minBackoffWindow: 0.01, maxBackoffWindow: 0.01 } as const
+const SOON = { parallel: 0, minBackoffSeconds: 0.01, maxBackoffSeconds: 0.01 } as const
 
 describe('SQS refuses one message: the worker goes on with the others', () => {
   let server: SqsServer
