@@ -6,6 +6,7 @@ import type { Backend } from '../backend.js'
 import { type Progress, startProgress } from '../progress/progress.js'
 import { countInserted } from '../queue/count-inserted.js'
 import type { TaskSource } from '../tasks/task-source.js'
+import { messageOf } from '../thrown.js'
 import { onAbort } from '../time/on-abort.js'
 import type { UploadState, Uploads } from '../uploads.js'
 import { withFate } from './fates.js'
@@ -150,7 +151,7 @@ class Upload {
       this.#isCounted = await countInserted(backend, uncounted, note)
       if (!this.#isCounted) await this.#noteCounted(stored - uncounted)
     } catch (cause) {
-      const message = `The tasks are in ${backend.label}, but the journal of the upload could not be written`
+      const message = `The tasks were stored, but it could not be noted how many of them are counted: ${messageOf(cause)}`
       this.#tally.add(new Error(message, { cause }))
     }
   }
@@ -169,8 +170,8 @@ class Upload {
     try {
       await this.#journal?.finish(this.#begun.run)
     } catch (cause) {
-      const { label } = this.#plan.backend
-      this.#tally.add(new Error(`The journal of the upload into ${label} could not be closed`, { cause }))
+      const message = `The tasks were stored, but it could not be noted that the insert is complete: ${messageOf(cause)}`
+      this.#tally.add(new Error(message, { cause }))
     }
   }
 

@@ -28,6 +28,7 @@ import { codeOfNoFile, isMissing, isStaleHandle } from './file-system.js'
 import { inside, type Layout, renameInto, writeInto } from './layout.js'
 import { availableOf, isGivenBack, nameOf, parseName, type TaskName } from './names.js'
 import type { Pace } from './pace.js'
+import { isMarker } from './upload-marker.js'
 
 /** A line of `failures/<id>`: the failure, and until when the task waits. */
 interface FailureLine extends Failure {
@@ -239,13 +240,17 @@ export class History {
     await calls.unlink(record, 'there')
   }
 
-  /** Whether no task has a history: one look at the folder spares a look for each of many tasks. */
+  /** Whether no task has a history: one look at the folder spares a look for each of many tasks. Uploads have files there too. */
   async isEmpty(): Promise<boolean> {
     if (performance.now() < this.#recordsUntilMs) return false
     const folder = await this.#pace.calls.openFolder(this.#layout.movement)
     if (folder === undefined) return true
     try {
-      if ((await folder.read()).length === 0) return true
+      let names: readonly string[]
+      do {
+        names = await folder.read()
+        if (names.length === 0) return true
+      } while (names.every(isMarker))
     } finally {
       await folder.close()
     }

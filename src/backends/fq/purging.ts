@@ -14,23 +14,25 @@ import { guarded, namesIn, parsed, rezero } from './survey.js'
 const MOST_READINGS = 20
 
 // A delayed insert writes the record of a task before the task: one that young may belong to a task that is about to arrive, which
-// would read as leased without it. A minute: an insert takes milliseconds between the two.
+// would read as leased without it. So does an upload with its marker. A minute: milliseconds pass between the two.
 const YOUNG_SECONDS = 60
 
 /**
- * Removes all tasks, each with its history, records of tasks that are gone for a minute, what was quarantined and the journals of uploads, and sets the counters to 0. Foreign
- * files stay. Beside inserts some of their tasks may stay too; none of an upload whose journal stays is removed.
+ * Removes all tasks, each with its history, records of tasks that are gone for a minute, what was quarantined and the journals of uploads, and
+ * sets the counters to 0. Foreign files stay. Beside inserts some of their tasks may stay too; none of an upload whose journal stays is removed.
  */
 export async function purge(queue: FileQueue): Promise<void> {
   const { layout, pace } = queue
   await guarded(queue, 'Purging', async () => {
+    let youngMs = 0
     for (let readings = 1; ; readings++) {
+      // Before the last look at uploads: whatever is older belongs to none that is begun after it.
+      youngMs = (await queue.clock.ready()) ? (queue.clock.nowSeconds - YOUNG_SECONDS) * 1000 : 0
       const endedUploads = await takeAwayTree(queue, layout.uploads)
       if (readings > MOST_READINGS) break
       // The last reading has removed no task, so an upload that was begun since has all of its own.
       if ((await removeTasks(queue)) === 0 && !endedUploads) break
     }
-    const youngMs = (await queue.clock.ready()) ? (queue.clock.nowSeconds - YOUNG_SECONDS) * 1000 : 0
     for (const folder of [layout.movement, layout.failures, layout.quarantine]) {
       for await (const names of namesIn(queue, folder)) {
         await pace.each(names, async name => {

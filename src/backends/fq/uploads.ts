@@ -2,7 +2,7 @@
  * The journals of uploads, in the queue's own folder:
  *
  * ```text
- * <queue>/uploads/<name>/<run>/   upload.json   what is uploaded: seed, sequence, total
+ * <queue>/uploads/<name>/<run>/   upload.json   what is uploaded: seed, sequence, total; and its marker, see upload-marker.ts
  *                                 counted       how many tasks are in the count of inserted ones
  *                                 finished      all was stored
  *                                 writing.… staged.… done.…   see upload-parts.ts
@@ -16,12 +16,14 @@ import { randomUUID } from 'node:crypto'
 import type { BatchFailure, Message } from '../../backend.js'
 import { requireSameUpload } from '../../upload/same-upload.js'
 import type { UploadHead, UploadState, Uploads } from '../../uploads.js'
+import { breathe } from './breathe.js'
 import { errorCode } from './file-system.js'
 import { allNames, removeTree, takeAwayTree } from './folders.js'
 import { inside } from './layout.js'
 import { isId } from './names.js'
 import { pause } from './pause.js'
 import { type FileQueue, queueFault } from './queue.js'
+import { isMarkerThere, makeMarker } from './upload-marker.js'
 import { dropDone, type PartRange, settleParts, storePart, takenOver } from './upload-parts.js'
 
 /** Begins the names of uploads that nobody takes up; no name that a caller may give begins so. */
@@ -39,6 +41,14 @@ const LONGEST_PAUSE_MS = 1_000
 const FOREIGN_LOOKS = 8
 
 const EVERYTHING: PartRange = { start: 0, end: Number.POSITIVE_INFINITY }
+
+const HEAD = 'upload.json'
+
+/** What `upload.json` holds. */
+interface StoredHead extends UploadHead {
+  /** `undefined`: nobody takes the upload up, or an earlier version of this program began it. */
+  readonly marker?: string
+}
 
 export class FileUploads implements Uploads {
   readonly #queue: FileQueue
@@ -114,7 +124,8 @@ export class FileUploads implements Uploads {
     await pace.settle(layout.root)
     await pace.calls.makeFolder(staged)
     await pace.calls.makeFolder(inside(staged, run))
-    await pace.write(inside(inside(staged, run), 'upload.json'), JSON.stringify(head), 'w')
+    const marker = name.startsWith(NAMELESS) ? undefined : await makeMarker(this.#queue)
+    await pace.write(inside(inside(staged, run), HEAD), headText(head, marker), 'w')
     await pace.settle(inside(staged, run))
     await pace.settle(staged)
     try {
@@ -131,28 +142,34 @@ export class FileUploads implements Uploads {
   }
 
   /**
-   * Takes the folder by its rename. Before that, only what never changes is read: the head, and whether all was stored. The
-   * owner until then may have noted more, so the rest is read from the folder that is ours.
+   * Takes the folder by its rename. What is read before that only decides whether to take it: the owner until then may change
+   * all of it, so what counts is read from the folder that is ours.
    *
    * @returns `undefined`: another process took it up at the same time, or what was there is removed now
    */
   async #takeUp(name: string, found: string, head: UploadHead): Promise<UploadState | undefined> {
     const { pace } = this.#queue
     const path = this.#path(`${name}/${found}`)
-    const begun = await this.#head(path)
-    if (begun === undefined) {
+    const before = await this.#head(path)
+    if (before === undefined) {
       // Its head is there from the first moment, so this is the rest of a removal that was cut off.
       await takeAwayTree(this.#queue, path)
       return undefined
     }
-    requireSameUpload(name, path, begun, head)
-    if (await this.#isFinished(path)) {
-      return { run: `${name}/${found}`, head: begun, stored: [], counted: 0, finished: true }
+    if (!(await this.#isPurged(before))) {
+      requireSameUpload(name, path, before, head)
+      if (await this.#isFinished(path)) {
+        return { run: `${name}/${found}`, head: before, stored: [], counted: 0, finished: true }
+      }
     }
     const run = `${name}/${randomUUID()}`
     const owned = this.#path(run)
     if (!(await pace.calls.rename(path, owned))) return undefined
     await pace.settle(this.#path(name))
+    const begun = await this.#head(owned)
+    if (begun === undefined) return undefined
+    if (await this.#isPurged(begun)) return this.#beginAgain(run, begun, head)
+    requireSameUpload(name, owned, begun, head)
     const finished = await this.#isFinished(owned)
     const counted = Number((await pace.calls.read(inside(owned, 'counted'), 'size first')) ?? 0)
     if (finished) await dropDone(this.#queue, owned)
@@ -160,11 +177,40 @@ export class FileUploads implements Uploads {
     return { run, head: begun, stored, counted, finished }
   }
 
-  async #head(path: string): Promise<UploadHead | undefined> {
-    const file = inside(path, 'upload.json')
+  /** Whether Python purged the queue since the upload was begun. */
+  async #isPurged({ marker }: StoredHead): Promise<boolean> {
+    return marker !== undefined && !(await isMarkerThere(this.#queue, marker))
+  }
+
+  /**
+   * Begins an upload again whose tasks Python's purge has removed. The same upload keeps its seed: a task that was inserted while
+   * the purge went on, and is there still, is replaced and not doubled. The head is written last, so who dies before has changed
+   * nothing.
+   *
+   * @param run is ours
+   * @returns `undefined`: another process took it up at the same time
+   */
+  async #beginAgain(run: string, begun: StoredHead, head: UploadHead): Promise<UploadState | undefined> {
+    const owned = this.#path(run)
+    for (const name of await allNames(this.#queue, owned)) {
+      if (name !== HEAD) await removeTree(this.#queue, inside(owned, name))
+      await breathe(performance.now())
+    }
+    const isSame = begun.sequence === head.sequence && begun.total === head.total
+    const again = isSame ? { ...head, seed: begun.seed } : head
+    const marker = await makeMarker(this.#queue)
+    if (await this.#replace(owned, HEAD, headText(again, marker))) {
+      return { run, head: again, stored: [], counted: 0, finished: false }
+    }
+    await this.#queue.pace.calls.unlink(inside(this.#queue.layout.movement, marker), 'there')
+    return undefined
+  }
+
+  async #head(path: string): Promise<StoredHead | undefined> {
+    const file = inside(path, HEAD)
     const text = await this.#queue.pace.calls.read(file, 'size first')
     try {
-      return text === undefined ? undefined : (JSON.parse(text) as UploadHead)
+      return text === undefined ? undefined : (JSON.parse(text) as StoredHead)
     } catch (cause) {
       throw new Error(
         `Expected the head of an upload in ${file}, got no JSON. Remove ${path} to begin this upload again: what it inserted ` +
@@ -178,18 +224,28 @@ export class FileUploads implements Uploads {
     return (await this.#queue.pace.calls.stat(inside(path, 'finished'))) !== undefined
   }
 
-  /** Whole or not at all, as all that is renamed. */
+  /** @throws Error where the run is not ours any more, or its tasks were purged */
   async #note(run: string, name: string, text: string): Promise<void> {
-    const { pace } = this.#queue
     const path = this.#path(run)
+    if (!(await this.#replace(path, name, text))) throw takenOver(path)
+    const begun = await this.#head(path)
+    if (begun === undefined) throw takenOver(path)
+    if (await this.#isPurged(begun)) throw purged(this.#queue.label)
+  }
+
+  /** Writes a file of a run, whole or not at all, as all that is renamed. `false`: the run's folder is gone. */
+  async #replace(path: string, name: string, text: string): Promise<boolean> {
+    const { pace } = this.#queue
     const staged = inside(path, `${name}.new`)
     try {
       await pace.write(staged, text, 'w')
     } catch (error) {
-      throw errorCode(error) === 'ENOENT' ? takenOver(path) : error
+      if (errorCode(error) !== 'ENOENT') throw error
+      return false
     }
-    if (!(await pace.calls.rename(staged, inside(path, name)))) throw takenOver(path)
+    if (!(await pace.calls.rename(staged, inside(path, name)))) return false
     await pace.settle(path)
+    return true
   }
 
   async #sweep(): Promise<void> {
@@ -210,6 +266,17 @@ export class FileUploads implements Uploads {
       throw queueFault(this.#queue, verb, error)
     }
   }
+}
+
+function headText({ seed, sequence, total }: UploadHead, marker: string | undefined): string {
+  return JSON.stringify({ seed, sequence, total, marker })
+}
+
+function purged(label: string): Error {
+  return new Error(
+    `${label} was purged by Python while this insert was under way, so tasks that it stored before may be gone. With the same ` +
+      '`resume`, insert them again.',
+  )
 }
 
 function foreignNames(path: string, names: readonly string[]): Error {

@@ -1,0 +1,29 @@
+/**
+ * Tells whether the queue was purged by Python since an upload was begun.
+ *
+ * Python's purge empties `queue/` and `movement/` and knows of no `uploads/`. So each upload with a name has an empty file
+ * `movement/upload.<uuid>`, named in the upload's head: where it is gone, the tasks of that upload may be gone too.
+ */
+import { randomUUID } from 'node:crypto'
+import { inside, writeInto } from './layout.js'
+import type { FileQueue } from './queue.js'
+
+const PREFIX = 'upload.'
+
+/** Whether a name in `movement/` is that of a marker, not of a task's record. */
+export function isMarker(name: string): boolean {
+  return name.startsWith(PREFIX)
+}
+
+/** Makes a marker; resolves with its name, which is never used again. With `durable`, it is on the disk. */
+export async function makeMarker({ pace, layout }: FileQueue): Promise<string> {
+  const marker = `${PREFIX}${randomUUID()}`
+  await writeInto(pace, inside(layout.movement, marker), '', 'w')
+  await pace.settle(layout.movement)
+  return marker
+}
+
+/** Whether the marker is there. Reads it: over NFS a host asks the server when it opens a file, not when it looks at one. */
+export async function isMarkerThere({ pace, layout }: FileQueue, marker: string): Promise<boolean> {
+  return (await pace.calls.read(inside(layout.movement, marker), 'size first')) !== undefined
+}
