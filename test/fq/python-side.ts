@@ -1,18 +1,21 @@
 /**
- * What a Python worker and inserter do with a queue, by the table of the format alone: it knows none of this project's
- * code, so it may stand for the Python side where no Python is.
+ * A stand-in for Python's worker and inserter, written from the table of the format alone: it uses none of this project's code,
+ * and makes the same file operations in the same order as Python does, without its locks, which ours take no part in.
  */
 import { randomUUID } from 'node:crypto'
 import {
   appendFileSync,
+  closeSync,
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
 
@@ -22,13 +25,25 @@ export interface PythonTask {
   readonly payload: unknown
 }
 
+/** A name in `queue/` on which a Python worker ends. */
+export class GrammarError extends Error {
+  override readonly name = 'GrammarError'
+
+  constructor(name: string) {
+    super(`A Python worker crashes on ${name}`)
+  }
+}
+
 export class PythonSide {
   readonly #root: string
   readonly #nowSeconds: () => number
+  readonly #between: () => void
 
-  constructor(root: string, nowSeconds: () => number) {
+  /** @param between called between two file operations: what happens in other processes then is what Python has to live with */
+  constructor(root: string, nowSeconds: () => number, between: () => void = () => undefined) {
     this.#root = root
     this.#nowSeconds = nowSeconds
+    this.#between = between
     for (const folder of ['movement', 'queue']) mkdirSync(join(root, folder), { recursive: true })
   }
 
@@ -42,7 +57,8 @@ export class PythonSide {
 
   get inserted(): number {
     const path = join(this.#root, 'insertions')
-    return existsSync(path) ? Number.parseInt(readFileSync(path, 'utf8'), 10) : 0
+    // Python takes an empty file for 0.
+    return existsSync(path) ? Number.parseInt(readFileSync(path, 'utf8') || '0', 10) : 0
   }
 
   get completed(): number {
@@ -51,29 +67,64 @@ export class PythonSide {
   }
 
   insert(payload: unknown, delaySeconds = 0): string {
-    const id = randomUUID()
-    const name = `${delaySeconds > 0 ? this.#now() + delaySeconds : 0}--${id}.json`
-    writeFileSync(join(this.#root, 'queue', name), JSON.stringify({ payload, queueName: this.#root, id }))
-    writeFileSync(join(this.#root, 'movement', id), `${name}\n`)
-    writeFileSync(join(this.#root, 'insertions'), String(this.inserted + 1))
+    const id = this.store(payload, delaySeconds)
+    this.count(1)
     return id
   }
 
+  /** Inserts a task without counting it: Python counts once for all tasks of a call. */
+  store(payload: unknown, delaySeconds = 0): string {
+    const id = randomUUID()
+    const name = `${delaySeconds > 0 ? this.#now() + delaySeconds : 0}--${id}.json`
+    this.#write(join(this.#root, 'queue', name), JSON.stringify({ payload, queueName: this.#root, id }))
+    this.#between()
+    this.#write(join(this.#root, 'movement', id), `${name}\n`)
+    return id
+  }
+
+  count(inserted: number): void {
+    const count = this.inserted + inserted
+    this.#between()
+    this.#write(join(this.#root, 'insertions'), String(count))
+  }
+
+  /** @throws SyntaxError for a task that is still being written; it stays leased */
   lease(seconds: number): PythonTask | undefined {
-    for (const name of this.#names()) {
+    const names = this.#names()
+    this.#between()
+    for (const name of names) {
       if (timeOf(name) > this.#now()) continue
-      const leased = this.#move(name, this.#now() + seconds)
-      appendFileSync(join(this.#root, 'movement', idOf(name)), `${leased}\n`)
-      // Python parses the text at once; a body that is no JSON ends its worker.
-      return JSON.parse(readFileSync(join(this.#root, 'queue', leased), 'utf8')) as PythonTask
+      const history = openSync(join(this.#root, 'movement', idOf(name)), 'a')
+      try {
+        this.#between()
+        const leased = this.#move(name, this.#now() + seconds)
+        if (leased === undefined) continue
+        this.#between()
+        writeSync(history, `${leased}\n`)
+        return JSON.parse(readFileSync(join(this.#root, 'queue', leased), 'utf8')) as PythonTask
+      } finally {
+        closeSync(history)
+      }
     }
     return undefined
   }
 
   renew(id: string, seconds: number): void {
-    const name = this.#history(id).findLast(line => existsSync(join(this.#root, 'queue', line)))
-    if (name === undefined) return
-    appendFileSync(join(this.#root, 'movement', id), `${this.#move(name, this.#now() + seconds)}\n`)
+    const names = this.#history(id)
+    this.#between()
+    const history = openSync(join(this.#root, 'movement', id), 'w')
+    try {
+      for (const name of names.toReversed()) {
+        this.#between()
+        const renewed = this.#move(name, this.#now() + seconds)
+        if (renewed === undefined) continue
+        this.#between()
+        writeSync(history, [...names, renewed, ''].join('\n'))
+        return
+      }
+    } finally {
+      closeSync(history)
+    }
   }
 
   cancel(id: string): void {
@@ -81,17 +132,28 @@ export class PythonSide {
   }
 
   delete(id: string, { tally }: { tally: boolean }): void {
-    if (existsSync(join(this.#root, 'movement', id))) {
-      for (const name of this.#history(id)) rmSync(join(this.#root, 'queue', name), { force: true })
-      rmSync(join(this.#root, 'movement', id))
+    const path = join(this.#root, 'movement', id)
+    // Without a record Python takes the task for removed.
+    const names = existing(() => this.#history(id))
+    if (names !== undefined) {
+      this.#between()
+      writeFileSync(path, '')
+      for (const name of names) {
+        this.#between()
+        rmSync(join(this.#root, 'queue', name), { force: true })
+      }
+      this.#between()
+      rmSync(path, { force: true })
     }
+    this.#between()
     if (tally) appendFileSync(join(this.#root, 'completions'), '\0')
   }
 
   release(): void {
     for (const name of this.#names()) {
       if (timeOf(name) < this.#now()) continue
-      appendFileSync(join(this.#root, 'movement', idOf(name)), `${this.#move(name, this.#now())}\n`)
+      const released = this.#move(name, this.#now())
+      if (released !== undefined) appendFileSync(join(this.#root, 'movement', idOf(name)), `${released}\n`)
     }
   }
 
@@ -118,20 +180,42 @@ export class PythonSide {
     return lines.filter(line => line !== '')
   }
 
-  #move(name: string, time: number): string {
+  /** The file is there, and empty, before anything is in it. */
+  #write(path: string, text: string): void {
+    const file = openSync(path, 'w')
+    try {
+      this.#between()
+      writeSync(file, text)
+    } finally {
+      closeSync(file)
+    }
+  }
+
+  /** Gives the task another time; `undefined`: the name is gone. */
+  #move(name: string, time: number): string | undefined {
     const [, rest, ...more] = name.split('--')
-    if (rest === undefined || more.length > 0) throw new Error(`A Python worker crashes on ${name}`)
+    if (rest === undefined || more.length > 0) throw new GrammarError(name)
     const moved = `${time}--${rest}`
-    renameSync(join(this.#root, 'queue', name), join(this.#root, 'queue', moved))
-    return moved
+    return existing(() => {
+      renameSync(join(this.#root, 'queue', name), join(this.#root, 'queue', moved))
+      return moved
+    })
+  }
+}
+
+/** `undefined` where a file is gone. */
+function existing<T>(work: () => T): T | undefined {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
   }
 }
 
 function timeOf(name: string): number {
   const [time, rest, ...more] = name.split('--')
-  if (time === undefined || !/^\d+$/.test(time) || rest === undefined || more.length > 0) {
-    throw new Error(`A Python worker crashes on ${name}`)
-  }
+  if (time === undefined || !/^\d+$/.test(time) || rest === undefined || more.length > 0) throw new GrammarError(name)
   return Number(time)
 }
 

@@ -1,4 +1,7 @@
-/** Where a network filesystem is reached: `PTQ_NETWORK_DIRS=/mnt/a/x:/mnt/b/x` names one folder of it through two mounts. */
+/**
+ * Where a network filesystem is reached: `PTQ_NETWORK_DIRS=/mnt/a/x:/mnt/b/x` names one folder of it through two mounts, as
+ * `.ci/two-mounts` makes them. `PTQ_NETWORK_REASON` says why there are none.
+ */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { basename, delimiter, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -31,7 +34,8 @@ export async function untilSeen(isThere: () => boolean | Promise<boolean>, what:
 /** A test of two mounts. Where there are none, it says so, in the list of tests and on stderr, and shows nothing. */
 export function networkTest(name: string, work: (views: TwoViews, t: TestContext) => Promise<void>): void {
   if (here === undefined || there === undefined || more.length > 0) {
-    test(name, t => t.skip(`NOT tested: ${VARIABLE} names no two mounts of a network filesystem, see docs/scale.md`))
+    const reason = process.env.PTQ_NETWORK_REASON || `${VARIABLE} names no two mounts of a network filesystem`
+    test(name, t => t.skip(`NOT tested: ${reason}, see docs/reliability.md`))
     return
   }
   test(name, async t => {

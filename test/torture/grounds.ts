@@ -15,11 +15,25 @@ export interface Grounds extends Pick<Torture, 'queues' | 'views' | 'options' | 
 /**
  * @param paths one folder, as it is reached through each mount
  * @param elsewhere a folder on another filesystem, if there is one
+ * @param options.python Python processes insert and work, too
  */
-export function fileGrounds([first, ...others]: readonly [string, ...string[]], elsewhere: string): Grounds {
+export function fileGrounds(
+  [first, ...others]: readonly [string, ...string[]],
+  elsewhere: string,
+  { python = false } = {},
+): Grounds {
   return {
     queues: fileQueuesIn(first, elsewhere),
-    cast: { inserter: 1, uploader: 1, mover: 1, retrier: 1, copier: 1, 'purged-uploader': 1, purger: 1 },
+    cast: {
+      inserter: 1,
+      uploader: 1,
+      mover: 1,
+      retrier: 1,
+      copier: 1,
+      'purged-uploader': 1,
+      purger: 1,
+      ...(python && { 'python-inserter': 1, 'python-worker': 1 }),
+    },
     vanishing: join(elsewhere, 'depot', 'queue'),
     views: others.map(folder => fileQueuesIn(folder, elsewhere)),
     options: { progress: false },

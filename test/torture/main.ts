@@ -1,4 +1,5 @@
 // npm run torture -- --minutes M [--queue fq|sqs|sqs-fifo] [--kills N] [--every-ms MS] [--dir FOLDER] [--seed N]
+// [--python]: Python inserters and workers beside ours; real ones where PTQ_PYTHON names a Python that has `taskqueue`.
 // [--across FOLDER]: on another filesystem, for moves between the two; in memory by default.
 // Several --dir are one folder through several mounts of a network filesystem, as several hosts see it.
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     'every-ms': { type: 'string', default: '1200' },
     queue: { type: 'string', default: 'fq' },
     across: { type: 'string' },
+    python: { type: 'boolean', default: false },
     dir: { type: 'string', multiple: true, default: [tmpdir()] },
     seed: { type: 'string', default: String(date.getTime() % 1_000_000) },
   },
@@ -47,7 +49,7 @@ console.log(`Torturing queues in ${places.join(' = ')}, seed ${seed}`)
 const elsewhere = await makeElsewhere(places[0], values.across)
 const grounds =
   values.queue === 'fq'
-    ? fileGrounds(places, elsewhere)
+    ? fileGrounds(places, elsewhere, { python: values.python })
     : await sqsGrounds(places[0], join(folder, 'ledger'), seed, { fifo: values.queue === 'sqs-fifo' })
 const result = await torture({
   ...plan,

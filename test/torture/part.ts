@@ -1,7 +1,17 @@
 /** The queues of the torture, and what each of its processes is told: one argument, JSON. */
 import { TaskQueue, type TaskQueueOptions } from 'ptq'
 
-export type Role = 'inserter' | 'uploader' | 'worker' | 'mover' | 'retrier' | 'copier' | 'purged-uploader' | 'purger'
+export type Role =
+  | 'inserter'
+  | 'uploader'
+  | 'worker'
+  | 'mover'
+  | 'retrier'
+  | 'copier'
+  | 'purged-uploader'
+  | 'purger'
+  | 'python-inserter'
+  | 'python-worker'
 
 /** URLs of queues. */
 export interface Queues {

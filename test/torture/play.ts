@@ -1,5 +1,6 @@
 // One process of the torture: plays the part that it is told, and ends with the process that started it.
 import type { Part } from './part.js'
+import { insertAsPython, workAsPython } from './python-roles.js'
 import {
   copyLiveQueue,
   insertForEver,
@@ -25,10 +26,13 @@ const ROLES = {
   copier: copyLiveQueue,
   'purged-uploader': uploadBesidePurges,
   purger: purgeBesideUploads,
+  'python-inserter': insertAsPython,
+  'python-worker': workAsPython,
 }
 
 const stopping = new AbortController()
-if (part.role !== 'worker') {
+// Python has no handler of SIGTERM.
+if (part.role !== 'worker' && !part.role.startsWith('python-')) {
   process.on('SIGTERM', () => stopping.abort())
   process.send?.('ready')
 }

@@ -3,6 +3,7 @@
 import { CopyCheck } from './copies.js'
 import { TaskHistory } from './history.js'
 import type { LedgerLine } from './ledger.js'
+import { PythonCounts } from './python-counts.js'
 import { isCarried, isHanded, isHealthy, isPoison, isStored, isUploaded } from './tasks.js'
 
 /** What each queue says was inserted into it; NaN where it keeps no count. */
@@ -42,6 +43,8 @@ export interface Findings {
   readonly leasesLost: number
   readonly failedAttempts: number
   readonly retries: number
+  /** What Python processes inserted and ran, of the tasks and runs. */
+  readonly python: { readonly tasks: number; readonly runs: number }
   /** Copies of the live queue that were finished and compared. */
   readonly liveCopies: number
   readonly deadLetters: number
@@ -70,6 +73,7 @@ export class Reconciliation {
   readonly #signals = new Map<string, number>()
   readonly #faults = new Map<string, number>()
   readonly #copies = new CopyCheck()
+  readonly #python = new PythonCounts()
   readonly #isExact: boolean
   #inserted = 0
   #runs = 0
@@ -91,6 +95,8 @@ export class Reconciliation {
 
   read(lines: Iterable<LedgerLine>): void {
     for (const { verb, player, what } of lines) {
+      this.#python.read(verb, player, what)
+      if (verb === 'python' || verb === 'counting' || verb === 'counted') continue
       if (verb === 'SIGKILL' || verb === 'SIGTERM' || verb === 'SIGSTOP') {
         for (const role of what) addTo(this.#signals, `${verb} ${role}`)
         if (verb === 'SIGKILL') this.#killed.add(player)
@@ -169,6 +175,9 @@ export class Reconciliation {
     possible.main += events.moving + possible.depot
     acknowledged.main += events.copied + Math.max(0, acknowledged.depot - uncounted)
     violations.push(...this.#copies.faults)
+    // Python's counts and ours take each other back: what is sure then is less.
+    const { isAny, certain } = this.#python
+    if (isAny) Object.assign(acknowledged, certain)
     for (const place of ['main', 'intake', 'transit', 'depot'] as const) {
       const inserted = atEnd.inserted[place]
       const what = `inserted of ${place} is ${inserted}`
@@ -191,6 +200,7 @@ export class Reconciliation {
       leasesLost: events.lost,
       failedAttempts: events.failed,
       retries: events.retried,
+      python: { tasks: this.#python.tasks, runs: this.#python.runs },
       liveCopies: this.#copies.compared,
       deadLetters: atEnd.dead.length,
       signals: this.#signals,
@@ -211,10 +221,10 @@ export class Reconciliation {
     const lost = new Set(history.players('lost'))
     let excused = 0
     for (const player of history.players('run')) {
-      const left = finished.get(player) ?? 0
+      const left = this.#python.isPython(player) ? 0 : (finished.get(player) ?? 0)
       // It deleted the task that it ran: no reason to run that again.
       if (left > 0) finished.set(player, left - 1)
-      else if (this.#killed.has(player) || lost.has(player)) excused++
+      else if (this.#mayLeave(player) || lost.has(player)) excused++
     }
     const wasDead = isDead || history.count('dead') > 0 || history.count('retrying') > 0
     const buriers = wasDead ? history.players('held').filter(player => this.#killed.has(player)).length : 0
@@ -234,8 +244,13 @@ export class Reconciliation {
     return history.players('run').some(player => {
       const at = ended.indexOf(player)
       if (at >= 0) ended.splice(at, 1)
-      return at < 0 && !this.#killed.has(player)
+      return at < 0 && !this.#mayLeave(player)
     })
+  }
+
+  /** Whether a task that this process ran may still be in the queue: it was killed, or is Python, which removes what its record names. */
+  #mayLeave(player: number): boolean {
+    return this.#killed.has(player) || this.#python.isPython(player)
   }
 
   #hasRun(key: string): boolean {

@@ -35,6 +35,12 @@ export function reportOf(result: TortureResult, occasion: Occasion): string {
               ['copies of the live queue that were compared', result.liveCopies],
               ['times that the folder of the depot went away', result.vanished],
             ]),
+        ...(result.python.tasks + result.python.runs === 0
+          ? []
+          : [
+              ['tasks that Python inserted', result.python.tasks],
+              ['runs by Python workers', result.python.runs],
+            ]),
         ['leases that were lost, and told so', result.leasesLost],
         ['duplicate runs', result.duplicates],
         ['– by a worker that was killed or lost its lease', result.duplicatesByWorkers],

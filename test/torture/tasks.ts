@@ -18,7 +18,7 @@ export const RATE_LIMIT = 'RateLimitError'
 const LIMITED_RUNS = 7
 
 /** Longer than the lease, so that it has to be renewed. Milliseconds. */
-const SLOW_MS = 3_500
+export const SLOW_MS = 3_500
 
 /**
  * How a task gets into the queue: inserted there, uploaded under a name, inserted into the intake and handed over by a mover,

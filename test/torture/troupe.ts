@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Command } from './commands.js'
 import { note, PLAYER_VARIABLE, type Signal } from './ledger.js'
 import type { Part, Queues, Role } from './part.js'
@@ -11,8 +12,8 @@ import type { Part, Queues, Role } from './part.js'
 /** Whoever was asked to stop has this long: tasks take seconds at most. Milliseconds. */
 const PATIENCE_MS = 90_000
 
-/** One that fails each time it is started must not fill the report. */
-const MOST_VIOLATIONS = 20
+/** One that fails each time it is started must not fill the report, nor hide that others fail. */
+const MOST_VIOLATIONS_OF_ONE = 5
 
 const PTQ = join(dirname(createRequire(import.meta.url).resolve('ptq/package.json')), 'dist/src/cli/main.js')
 
@@ -20,6 +21,10 @@ const PTQ = join(dirname(createRequire(import.meta.url).resolve('ptq/package.jso
 const STEPPING = {
   NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=${new URL('clock-steps.js', import.meta.url)}`,
 }
+
+/** A Python that can import `taskqueue`; without it a stand-in plays the Python processes. */
+const PYTHON = process.env.PTQ_PYTHON
+const PYTHON_SCRIPT = fileURLToPath(new URL('../../../test/torture/player.py', import.meta.url))
 
 /** What all processes are told alike. */
 type Base = Omit<Part, 'role' | 'player' | 'untilEmpty' | 'queues'>
@@ -44,6 +49,7 @@ export class Troupe {
   readonly #log: number
   readonly #env: NodeJS.ProcessEnv
   readonly #players = new Set<Player>()
+  readonly #violationsOf = new Map<string, number>()
   #started = 0
 
   /**
@@ -67,14 +73,17 @@ export class Troupe {
     const player = this.#started + 1
     const part: Part = { ...this.#base, queues: this.#view(), role, player, untilEmpty }
     const script = join(import.meta.dirname, 'play.js')
+    const isPython = role === 'python-inserter' || role === 'python-worker'
     return this.#launch(
       role,
-      script,
+      isPython && PYTHON !== undefined ? PYTHON_SCRIPT : script,
       [JSON.stringify(part)],
-      (code, { wasAsked }) => {
+      (code, { wasAsked }, stderr) => {
+        // A Python worker ends with the error of its task.
+        if (isPython) return code === 1 && /^RangeError: task p-\S+ fails$/m.test(stderr)
         return code === 0 && (wasAsked || untilEmpty)
       },
-      role === 'worker',
+      { runsPoison: role.endsWith('worker'), isPython },
     )
   }
 
@@ -144,14 +153,20 @@ export class Troupe {
     script: string,
     args: readonly string[],
     endedWell: (code: number | null, player: Player, stderr: string) => boolean,
-    runsPoison = false,
+    { runsPoison = false, isPython = false } = {},
   ): Player {
     const number = ++this.#started
     // A group of its own: Ctrl-C is for the torture, which then asks everybody to stop.
     const child = fork(script, args, {
       stdio: ['ignore', this.#log, 'pipe', 'ipc'],
       detached: true,
-      env: { ...process.env, ...this.#env, [PLAYER_VARIABLE]: String(number), ...(number % 3 === 0 && STEPPING) },
+      ...(script === PYTHON_SCRIPT && PYTHON !== undefined && { execPath: PYTHON, execArgv: [] }),
+      env: {
+        ...process.env,
+        ...this.#env,
+        [PLAYER_VARIABLE]: String(number),
+        ...(number % 3 === 0 && !isPython && STEPPING),
+      },
     })
     let stderr = ''
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -162,8 +177,11 @@ export class Troupe {
       this.#players.delete(player)
       // The ledger tells of which task it died.
       if (runsPoison && signal === 'SIGKILL') return
+      // Python has no handler of SIGTERM.
+      if (isPython && signal === 'SIGTERM' && player.wasAsked) return
       if (player.wasKilled || (signal === 'SIGTERM' && player.wasAsked && !player.isReady)) return
-      if (!endedWell(code, player, stderr)) this.#violate(`a ${name} ended with ${code ?? signal}: ${lastLine(stderr)}`)
+      if (!endedWell(code, player, stderr))
+        this.#violate(name, `a ${name} ended with ${code ?? signal}: ${lastLine(stderr)}`)
     })
     const player: Player = {
       name,
@@ -182,15 +200,17 @@ export class Troupe {
     return player
   }
 
-  #violate(sentence: string): void {
-    if (this.violations.length < MOST_VIOLATIONS) this.violations.push(sentence)
+  #violate(name: string, sentence: string): void {
+    const count = (this.#violationsOf.get(name) ?? 0) + 1
+    this.#violationsOf.set(name, count)
+    if (count <= MOST_VIOLATIONS_OF_ONE) this.violations.push(sentence)
   }
 
   #ask(player: Player): void {
     player.wasAsked = true
     player.child.kill('SIGTERM')
     const late = setTimeout(() => {
-      this.#violate(`a ${player.name} was asked to stop and did not within ${PATIENCE_MS / 1000} s`)
+      this.#violate(player.name, `a ${player.name} was asked to stop and did not within ${PATIENCE_MS / 1000} s`)
       player.wasKilled = true
       player.child.kill('SIGKILL')
     }, PATIENCE_MS)

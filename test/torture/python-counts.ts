@@ -1,0 +1,113 @@
+/**
+ * What `inserted` must be at least where a Python process counts too. Python reads the count, empties the file and writes it, without
+ * the lock: what others count in that moment may be lost, and its own count too. All earlier counts are lost where it ends, or is
+ * stopped, in that moment. The rest has to be there. In the order of the ledger.
+ */
+import type { LedgerVerb } from './ledger.js'
+import { isCarried, isHanded, isStored, isUploaded } from './tasks.js'
+
+type Place = 'main' | 'transit'
+
+interface Insert {
+  readonly place: Place
+  readonly tasks: number
+  readonly isByPython: boolean
+  /** A count of another process may have taken it back. */
+  isUncertain: boolean
+}
+
+export class PythonCounts {
+  readonly #pythons = new Set<number>()
+  readonly #counting = new Map<number, Place>()
+  readonly #underWay = new Map<number, Insert>()
+  readonly #certain = { main: 0, transit: 0 }
+  #tasks = 0
+  #runs = 0
+
+  /** Whether there was a Python process at all. */
+  get isAny(): boolean {
+    return this.#pythons.size > 0
+  }
+
+  /** Tasks that Python inserted. */
+  get tasks(): number {
+    return this.#tasks
+  }
+
+  /** Tasks that Python ran. */
+  get runs(): number {
+    return this.#runs
+  }
+
+  /** So many are certainly counted. `ptq mv`, which counts at times that the ledger doesn't know, is left out. */
+  get certain(): Readonly<Record<Place, number>> {
+    return this.#certain
+  }
+
+  isPython(player: number): boolean {
+    return this.#pythons.has(player)
+  }
+
+  read(verb: LedgerVerb, player: number, what: readonly string[]): void {
+    if (verb === 'python') this.#pythons.add(player)
+    else if (verb === 'run' && this.isPython(player)) this.#runs++
+    else if (verb === 'intend' || verb === 'moving') this.#begin(player, what)
+    else if (verb === 'counting') this.#beginCount(player, what.includes('carried') ? 'transit' : 'main')
+    else if (verb === 'counted') this.#counting.delete(player)
+    else if (verb === 'inserted' || verb === 'copied') this.#end(player)
+    else if (verb === 'SIGKILL' || verb === 'SIGTERM' || verb === 'SIGSTOP') this.#interrupt(player, verb)
+  }
+
+  #begin(player: number, keys: readonly string[]): void {
+    const [key = ''] = keys
+    const place = placeOf(key)
+    if (place === undefined) return
+    const isByPython = this.isPython(player)
+    const isCounting = [...this.#counting.values()].includes(place)
+    const isTogether = isByPython && [...this.#underWay.values()].some(other => other.place === place)
+    // `ptq mv` may count in the main queue at any time.
+    const isBesideMoves = isByPython && place === 'main'
+    this.#underWay.set(player, {
+      place,
+      tasks: keys.length,
+      isByPython,
+      isUncertain: isCounting || isTogether || isBesideMoves,
+    })
+    for (const insert of this.#underWay.values())
+      if (insert.isByPython && insert.place === place && !isByPython) insert.isUncertain = true
+  }
+
+  #beginCount(player: number, place: Place): void {
+    this.#counting.set(player, place)
+    for (const [other, insert] of this.#underWay)
+      if (other !== player && insert.place === place) insert.isUncertain = true
+  }
+
+  #end(player: number): void {
+    const insert = this.#underWay.get(player)
+    this.#underWay.delete(player)
+    if (insert === undefined) return
+    if (insert.isByPython) this.#tasks += insert.tasks
+    if (!insert.isUncertain) this.#certain[insert.place] += insert.tasks
+  }
+
+  #interrupt(player: number, signal: LedgerVerb): void {
+    const place = this.#counting.get(player)
+    if (place !== undefined) {
+      this.#certain[place] = 0
+      for (const insert of this.#underWay.values()) if (insert.place === place) insert.isUncertain = true
+    }
+    if (signal === 'SIGSTOP') return
+    // Ours may hear SIGTERM and still come to the end of what they do; Python ends at once.
+    if (signal === 'SIGTERM' && !this.isPython(player)) return
+    this.#counting.delete(player)
+    this.#underWay.delete(player)
+  }
+}
+
+/** Where a task is counted first, if that can be said; an upload is counted at some time of many. */
+function placeOf(key: string): Place | undefined {
+  if (isCarried(key)) return 'transit'
+  if (isUploaded(key) || isStored(key)) return undefined
+  return isHanded(key) ? undefined : 'main'
+}
