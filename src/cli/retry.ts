@@ -6,7 +6,7 @@ import { countOf, jsonPrinter, printable, printLine } from './printing.js'
 /** `ptq retry` */
 export const retryCommand = defineCommand({
   command: 'retry <queue>',
-  describe: 'Put dead letters back into the queue: they start afresh',
+  describe: 'Put dead letters back into the queue, with attempts counted from 1',
   builder: yargs =>
     queueArgument(yargs)
       .option('match', textOption('--match', 'Only those whose id, payload or last reason contains this text'))

@@ -4,7 +4,7 @@ import type { Failure } from '../backend.js'
 import { LeaseLostError, MessageRefusedError, TaskError, UnregisteredTaskError } from '../errors.js'
 import { plainLine } from '../plain-line.js'
 import { countInserted } from '../queue/count-inserted.js'
-import type { LeasedTask } from '../queue/queued-task.js'
+import { enclosedFailures, type LeasedTask } from '../queue/queued-task.js'
 import { payloadName } from '../tasks/payload.js'
 import { isInstanceOf, messageOf, summaryOf } from '../thrown.js'
 import { delaySeconds } from '../time/seconds.js'
@@ -23,6 +23,13 @@ export interface ReleaseOptions {
   readonly alone?: boolean
   /** Default: 0. Rounded up and cut to what the queue can do. */
   readonly delaySeconds?: number
+}
+
+/** The failure that makes a task a dead letter. */
+interface LastFailure {
+  readonly failure: Failure
+  /** It is in the task's history already. */
+  readonly isRecorded: boolean
 }
 
 /** Each verb may be called again after it failed half way, with the same outcome. */
@@ -65,10 +72,9 @@ export class FailurePolicy {
   async exhausted(task: LeasedTask): Promise<boolean> {
     const dead = await this.#parts.openDeadLetters()
     if (dead === undefined) return false
-    const reason = `The attempts are over: ${await this.#endsOf(task)}`
-    if (!(await this.#buryUnlessRefused(dead, task, { ...this.#failure(task, reason, 0), attempt: task.attempt - 1 })))
-      return true
-    this.#parts.events.emit('dead-lettered', { task, reason, deadLetter: dead.url })
+    const last = await this.#lastFailure(task)
+    if (!(await this.#buryUnlessRefused(dead, task, last))) return true
+    this.#parts.events.emit('dead-lettered', { task, reason: last.failure.reason, deadLetter: dead.url })
     return true
   }
 
@@ -106,17 +112,30 @@ export class FailurePolicy {
     if (fault !== undefined) throw fault
   }
 
-  /** How the attempts that count ended, as far as the queue tells. */
-  async #endsOf(task: LeasedTask): Promise<string> {
+  /**
+   * How a task that has had all its attempts failed: with its last error, and where that is not all there is to say, with
+   * how its attempts ended, as far as the queue tells.
+   */
+  async #lastFailure(task: LeasedTask): Promise<LastFailure> {
     const died = deathsAlone(task)
     const failed = endedAttempts(task) - died
-    const recorded = (await this.#history(task)).length
+    const recorded = await this.#recorded(task)
+    const last = recorded.at(-1)
+    if (died === 0 && last !== undefined && recorded.length >= failed) return { failure: last, isRecorded: true }
     const ends: string[] = []
-    if (failed > 0) ends.push(recorded >= failed ? `${failed} failed` : `${failed} failed or ended without a word`)
+    if (failed > 0) {
+      ends.push(recorded.length >= failed ? `${failed} failed` : `${failed} failed or ended without being recorded`)
+    }
     if (died > 0) {
       ends.push(`in ${died} the worker died, or was silent until its lease ended, while it ran this task alone`)
     }
-    return ends.join(', ')
+    const end = ends.join(', ')
+    const reason =
+      last === undefined
+        ? `The attempts are over: ${end}`
+        : // The error is cut, not what follows it.
+          `${last.reason.slice(0, reasonLength / 2)}; the attempts are over: ${end}`
+    return { failure: { ...this.#failure(task, reason, 0), attempt: task.attempt - 1 }, isRecorded: false }
   }
 
   #failure(task: LeasedTask, reason: string, durationSeconds: number): Failure {
@@ -151,24 +170,25 @@ export class FailurePolicy {
    * Moves a task to the dead letters: first it is there, then it leaves the queue. Who dies between the two leaves it in
    * both, and the next worker buries it again under the same id. False if it wasn't ours any more.
    */
-  async #bury(dead: DeadLetters, task: LeasedTask, failure: Failure): Promise<boolean> {
+  async #bury(dead: DeadLetters, task: LeasedTask, { failure, isRecorded }: LastFailure): Promise<boolean> {
     // What another worker holds may succeed there: it is no dead letter.
     const lost = await renewTasks(this.#parts, [task], this.#leaseSeconds)
     if (!this.#isOurs(task, lost.get(task))) return false
-    await storeDeadLetter(dead, task, [...(await this.#history(task)), failure])
+    const history = await this.#history(task)
+    await storeDeadLetter(dead, task, isRecorded ? history : [...history, failure])
     await countInserted(dead.backend, 1)
     const error = (await this.#parts.leasing.delete(this.#parts.backend, [task], { tally: false })).get(task)
     return this.#isOurs(task, error)
   }
 
   /** As `#bury`; a task that the dead letters refuse for itself (it is too large) stays in the queue, and the worker goes on. */
-  async #buryUnlessRefused(dead: DeadLetters, task: LeasedTask, failure: Failure): Promise<boolean> {
+  async #buryUnlessRefused(dead: DeadLetters, task: LeasedTask, last: LastFailure): Promise<boolean> {
     try {
-      return await this.#bury(dead, task, failure)
+      return await this.#bury(dead, task, last)
     } catch (error) {
       if (!(error instanceof MessageRefusedError)) throw error
       this.warnOfRefusal(task, `${dead.url} doesn't take it as a dead letter`, error)
-      await this.#release(task, { delaySeconds: this.#retrySeconds(task.attempt), failure })
+      await this.#release(task, { delaySeconds: this.#retrySeconds(task.attempt), failure: last.failure })
       return false
     }
   }
@@ -176,7 +196,7 @@ export class FailurePolicy {
   /** The same; where they can't be written at all, it doesn't stay leased by a worker that ends with that error. */
   async #buryOrRelease(dead: DeadLetters, task: LeasedTask, failure: Failure): Promise<boolean> {
     try {
-      return await this.#buryUnlessRefused(dead, task, failure)
+      return await this.#buryUnlessRefused(dead, task, { failure, isRecorded: false })
     } catch (error) {
       const isRetried = isBackoffException(error, this.#parts.settings.backoffExceptions)
       if (!isRetried) await this.#release(task, { delaySeconds: this.#retrySeconds(task.attempt), failure })
@@ -199,9 +219,15 @@ export class FailurePolicy {
     return false
   }
 
-  async #history(task: LeasedTask): Promise<readonly Failure[]> {
+  /** The failures of the attempts that count. */
+  async #recorded(task: LeasedTask): Promise<readonly Failure[]> {
     // Where the engine can't look them up, the lease brings them.
-    return (await this.#parts.backend.failures?.(task)) ?? task.failures
+    return (await this.#parts.backend.failures?.(task)) ?? task.failures.slice(enclosedFailures(task).length)
+  }
+
+  /** With those of before the task was put back by `retry`. */
+  async #history(task: LeasedTask): Promise<readonly Failure[]> {
+    return [...enclosedFailures(task), ...(await this.#recorded(task))]
   }
 
   /** Says that the queue refused to do something with this one task, and what becomes of it. */

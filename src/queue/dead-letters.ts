@@ -18,6 +18,9 @@ import { isSameQueue } from './same-queue.js'
 /** Who dies while retrying leaves what it held to the next one after this time; renewed meanwhile. Seconds. */
 const heldSeconds = 120
 
+/** The newest failures that a task which is tried again keeps: it may fail and be retried any number of times. */
+const mostFailures = 20
+
 /** Dead letters that are moved in one go. */
 const batch = 1_000
 
@@ -103,7 +106,7 @@ export async function purgeFailures(queue: QueueConnection, deadLetter: string |
 }
 
 /**
- * Puts dead letters back into their queue, under their ids, without their history. First they are in the queue, then
+ * Puts dead letters back into their queue, under their ids, with their history, which counts no attempts. First they are in the queue, then
  * they leave the dead letters: who dies between the two leaves them in both, and the next retry inserts the same again.
  *
  * @returns how many were moved
@@ -242,16 +245,29 @@ class Retry {
     const size = capabilities.insertBatch
     for (let start = 0; start < letters.length; start += size) {
       const slice = letters.slice(start, start + size)
-      const messages = slice.map(letter => ({
-        id: letter.id,
-        body: write(letter.payloadText, letter.id),
-        passage: passageOf(letter),
-      }))
-      const failures = await this.#queue.insert(messages, { delaySeconds: 0 })
-      const failed = new Map(failures.map(({ index, error }) => [index, error]))
-      stored.push(...slice.filter((_, index) => !failed.has(index)))
-      this.#note(failed)
+      const refused = await this.#insert(slice, stored, ({ payloadText, id, failures }) =>
+        write(payloadText, id, failures.length === 0 ? undefined : failures.slice(-mostFailures)),
+      )
+      // What they failed of may be what makes them too large.
+      await this.#insert(refused, stored, ({ payloadText, id }) => write(payloadText, id), { isLastTry: true })
     }
+  }
+
+  /** @returns those that the queue refused for themselves, unless it is the last try */
+  async #insert(
+    letters: readonly LeasedTask[],
+    stored: LeasedTask[],
+    bodyOf: (letter: LeasedTask) => string,
+    { isLastTry = false } = {},
+  ): Promise<LeasedTask[]> {
+    if (letters.length === 0) return []
+    const messages = letters.map(letter => ({ id: letter.id, body: bodyOf(letter), passage: passageOf(letter) }))
+    const failures = await this.#queue.insert(messages, { delaySeconds: 0 })
+    const failed = new Map(failures.map(({ index, error }) => [index, error]))
+    stored.push(...letters.filter((_, index) => !failed.has(index)))
+    const isRefused = (error: Error | undefined) => error instanceof MessageRefusedError
+    this.#note(isLastTry ? failed : new Map([...failed].filter(([, error]) => !isRefused(error))))
+    return isLastTry ? [] : letters.filter((_, index) => isRefused(failed.get(index)))
   }
 
   async #remove(stored: readonly LeasedTask[]): Promise<void> {

@@ -44,8 +44,6 @@ export async function findTask(backend: Backend, id: string): Promise<ListedTask
     if (message.id === id) break
   }
   if (found === undefined) return undefined
-  const task = new ListedTask(found)
-  if (task.failures.length > 0) return task
   return new ListedTask(found, (await backend.failures?.(found)) ?? [])
 }
 

@@ -5,23 +5,34 @@ import { isClassPayload, isFunctionPayload, type Payload, payloadName } from '..
 import { type FunctionTask, type RegisteredTask, type Task, taskFromPayload } from '../tasks/task.js'
 import { openMessage } from './message.js'
 
+/** The part of a task's `failures` that stands in its envelope: of before it was put back by `retry`, or a dead letter's. */
+export let enclosedFailures: (task: QueuedTask) => readonly Failure[]
+
 /** A task that is in a queue. To insert it into a queue copies it, under a new id, also where its code is unknown here. */
 export class QueuedTask implements Task {
   /** The message's id. */
   readonly id: string
   /** The payload as JSON, as it is stored. */
   readonly payloadText: string
-  /** The history of a dead letter, or of a task that was found by its id, oldest first; otherwise empty. */
+  /**
+   * The history, oldest first: of a dead letter, of a task that was found by its id, and of one that was put back by
+   * `retry`, which counts attempts from 1 again. Otherwise empty.
+   */
   readonly failures: readonly Failure[]
+  readonly #enclosed: readonly Failure[]
   readonly #payload: Payload
   #task: FunctionTask | RegisteredTask | undefined
 
+  static {
+    enclosedFailures = task => task.#enclosed
+  }
+
   /**
    * @param message the message's id and envelope
-   * @param recorded its failures, where they are not in the envelope
+   * @param recorded the failures that its queue recorded since the envelope was written
    * @throws Error where the envelope holds no task
    */
-  constructor(message: { readonly id: string; readonly body: string }, recorded?: readonly Failure[]) {
+  constructor(message: { readonly id: string; readonly body: string }, recorded: readonly Failure[] = []) {
     const { payload, payloadText, failures } = openMessage(message.body)
     if (!isFunctionPayload(payload) && !isClassPayload(payload)) {
       throw new Error(
@@ -30,7 +41,8 @@ export class QueuedTask implements Task {
     }
     this.id = message.id
     this.payloadText = payloadText
-    this.failures = recorded ?? failures
+    this.#enclosed = failures
+    this.failures = recorded.length === 0 ? failures : [...failures, ...recorded]
     this.#payload = payload
   }
 
@@ -100,7 +112,7 @@ export class LeasedTask extends QueuedTask {
 
   /** @throws Error where the envelope holds no task */
   constructor(lease: Lease, holder: object) {
-    super(lease, lease.failures?.length ? lease.failures : undefined)
+    super(lease, lease.failures)
     this.attempt = lease.attempt
     this.deaths = lease.deaths ?? 0
     this.deathsAlone = lease.deathsAlone

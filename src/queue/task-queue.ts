@@ -369,8 +369,8 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   }
 
   /**
-   * Puts dead letters back into this queue: they start afresh, under their ids, without attempts and history. Those that
-   * fail again meanwhile are left where they are.
+   * Puts dead letters back into this queue: they start afresh, under their ids, with their history, of which no attempt is
+   * counted. Those that fail again in the meantime are left where they are.
    *
    * @returns how many were put back
    * @throws UnsupportedOperationError where there is no queue of dead letters

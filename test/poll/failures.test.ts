@@ -230,6 +230,75 @@ describe('failures', { concurrency: 6 }, () => {
     )
   })
 
+  onEach(
+    'a task that failed before workers died with it keeps its error as the reason, and as its history',
+    async queue => {
+      const backend = await queue.backend()
+      const tq = queue.open()
+      const id = await insertOne(tq, 'throwing', 'once more')
+      const [first] = await backend.lease({ seconds: 60, max: 1, waitSeconds: 0 })
+      assert.ok(first)
+      const failure = {
+        attempt: 1,
+        reason: 'RangeError: no space left',
+        host: 'h',
+        pid: 1,
+        failedAtMs: 1,
+        durationSeconds: 1,
+      }
+      assert.deepEqual(await backend.release([first], { delaySeconds: 0, failure }), [])
+      const [second] = await backend.lease({ seconds: queue.kind === 'mem' ? 0.01 : 1, max: 1, waitSeconds: 0 })
+      assert.ok(second)
+      await backend.runsAlone?.(second)
+      const dead = event(tq.events, 'dead-lettered')
+      assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 2 }), 0)
+      const reason =
+        'RangeError: no space left; the attempts are over: 1 failed, ' +
+        'in 1 the worker died, or was silent until its lease ended, while it ran this task alone'
+      assert.equal((await dead).reason, reason)
+      const told = ({ failures }: ListedTask) => failures.map(({ attempt, reason }) => [attempt, reason])
+      assert.deepEqual(told(await theLetter(tq)), [
+        [1, failure.reason],
+        [2, reason],
+      ])
+
+      assert.equal(await tq.retry({ match: 'no space left' }), 1)
+      const again = await tq.find(id)
+      assert.ok(again)
+      assert.deepEqual(told(again), [
+        [1, failure.reason],
+        [2, reason],
+      ])
+      // Fails again: each attempt is counted from 1, and none of the history is lost.
+      assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 2 }), 0)
+      assert.deepEqual(told(await theLetter(tq)), [
+        [1, failure.reason],
+        [2, reason],
+        [1, 'Error: once more'],
+        [2, 'Error: once more'],
+      ])
+    },
+  )
+
+  onEach(
+    'a task whose attempts all failed, and that another worker finds, has its last error as the reason',
+    async queue => {
+      const tq = queue.open()
+      await insertOne(tq, 'throwing', 'the same')
+      const stopFn = ({ failed }: { failed: number }) => failed === 2
+      assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 3, stopFn }), 0)
+      assert.equal(await queue.open().poll({ ...soon, parallel: 0, maxAttempts: 2 }), 0)
+      const { failures } = await theLetter(tq)
+      assert.deepEqual(
+        failures.map(({ attempt, reason }) => [attempt, reason]),
+        [
+          [1, 'Error: the same'],
+          [2, 'Error: the same'],
+        ],
+      )
+    },
+  )
+
   onEach('dead letters that cannot be written end the worker, and the task stays', async queue => {
     const tq = queue.open()
     await insertOne(tq, 'throwing', 'x')
@@ -292,7 +361,7 @@ describe('retry', { concurrency: 4 }, () => {
     return tq
   }
 
-  onEach('puts dead letters back under their ids, without attempts and history', async queue => {
+  onEach('puts dead letters back under their ids, without attempts, with their history', async queue => {
     const tq = await withLetters(queue, 5)
     const ids = (await letters(tq)).map(({ id }) => id).sort()
     const { inserted } = await tq.status()
@@ -300,7 +369,13 @@ describe('retry', { concurrency: 4 }, () => {
     assert.deepEqual(await letters(tq), [])
     const leased = await tq.lease({ numTasks: 9 })
     assert.deepEqual(leased.map(({ id }) => id).sort(), ids)
-    for (const { attempt, failures } of leased) assert.deepEqual({ attempt, failures }, { attempt: 1, failures: [] })
+    for (const { attempt, failures } of leased) {
+      assert.equal(attempt, 1)
+      assert.deepEqual(
+        failures.map(({ attempt, reason }) => [attempt, reason.replace(/\d/, 'N')]),
+        [[1, 'Error: number N.']],
+      )
+    }
     const backend = await queue.backend()
     for (const id of ids) assert.deepEqual(await backend.failures?.({ id }), [])
     assert.equal((await tq.status()).inserted, inserted, 'they were counted when they were inserted')
@@ -345,6 +420,16 @@ describe('retry', { concurrency: 4 }, () => {
     const moved = await Promise.all([tq.retry(), queue.open().retry()])
     assert.equal(moved[0] + moved[1], 40)
     assert.equal(await tq.enqueued(), 40)
+  })
+
+  onEach('a task that is retried over and over keeps its newest failures, and no more', async queue => {
+    const tq = queue.open()
+    const id = await insertOne(tq, 'throwing', 'again')
+    for (let round = 0; round < 22; round++) {
+      await tq.poll({ ...soon, parallel: 0, maxAttempts: 1 })
+      assert.equal(await tq.retry(), 1)
+    }
+    assert.equal((await tq.find(id))?.failures.length, 20)
   })
 
   onEach('a queue without dead letters has nothing to retry; wrong options are refused', async queue => {

@@ -1,6 +1,6 @@
 /// <reference lib="es2024.sharedmemory" />
 // What the workers of these tests run.
-import { appendFileSync, existsSync } from 'node:fs'
+import { appendFileSync, existsSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { context, queueable, RegisteredTask, registerTask } from 'ptq'
 
@@ -111,6 +111,16 @@ export const exitThread = queueable(function exitThread(): never {
 export const killProcess = queueable(function killProcess(): never {
   process.kill(process.pid, 'SIGKILL')
   for (;;);
+})
+
+/** Fails once; after that it kills its whole process. `mark`: a file that the first attempt makes. */
+export const failThenKill = queueable(function failThenKill(mark: string): never {
+  if (existsSync(mark)) {
+    process.kill(process.pid, 'SIGKILL')
+    for (;;);
+  }
+  writeFileSync(mark, '')
+  throw new RangeError('no space left')
 })
 
 /** Ends its whole process as a fault of native code does. */

@@ -1,5 +1,5 @@
 /** Tasks of the tests that poll: the threads of a worker process import them from here. */
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, existsSync, writeFileSync } from 'node:fs'
 import { queueable } from 'ptq'
 
 /** Writes down who ran it. A line is appended in one piece, whoever else writes. */
@@ -15,6 +15,13 @@ export const knock = queueable(async function knock(url: string): Promise<void> 
 /** Fails. */
 export const fail = queueable(function fail(reason: string): void {
   throw new RangeError(reason)
+})
+
+/** Fails once; after that it ends the worker's whole process. `mark`: a file that the first attempt makes. */
+export const failThenKill = queueable(function failThenKill(mark: string): void {
+  if (existsSync(mark)) process.kill(process.pid, 'SIGKILL')
+  writeFileSync(mark, '')
+  throw new RangeError('no space left')
 })
 
 /** Ends the worker's whole process without a word. */

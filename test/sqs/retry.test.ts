@@ -5,6 +5,7 @@ import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { partial, queueable, registerBackend, TaskQueue } from 'ptq'
 import type { Backend, Lease } from '#ptq/backend.js'
 import { opener } from '#ptq/backends/sqs/index.js'
+import { messageWriter } from '#ptq/queue/message.js'
 import { ACCESS } from './queue.js'
 import { type SqsServer, startServer } from './server.js'
 
@@ -78,6 +79,35 @@ describe('retry of dead letters on SQS', () => {
     assert.equal(await tq.enqueued(), 5)
     const { enqueued, leased } = await letters.status()
     assert.deepEqual({ enqueued, leased }, { enqueued: 500, leased: 0 })
+  })
+
+  test('one that is too large with its history is tried again without; the others keep theirs', async () => {
+    const client = new SQSClient({ ...ACCESS, endpoint: server.endpoint })
+    const QueueName = `test-${randomUUID()}`
+    await client.send(new CreateQueueCommand({ QueueName, Attributes: { MaximumMessageSize: '1024' } }))
+    client.destroy()
+    const tq = newQueue(`sqs://${QueueName}`)
+    const path = `test-${randomUUID()}`
+    const letters = await opener.open(
+      { protocol: 'sqs', path },
+      { ...ACCESS, endpoint: server.endpoint, createIfMissing: true },
+    )
+    const failure = { attempt: 1, reason: 'Error: x', host: 'h', pid: 1, failedAtMs: 1, durationSeconds: 1 }
+    const write = messageWriter('test')
+    const messages = [10, 800].map(length => {
+      const id = randomUUID()
+      const payload = `[["tasks", "noop"], ["${'x'.repeat(length)}"], {}, -1]`
+      return { id, body: write(payload, id, [failure, failure]) }
+    })
+    assert.deepEqual(await letters.insert(messages, { delaySeconds: 0 }), [])
+    await letters.close()
+    assert.equal(await tq.retry({ deadLetter: `sqs://${path}` }), 2)
+    const leased = await tq.lease({ numTasks: 10, waitSeconds: 1 })
+    const lengths = leased.map(({ payloadText, failures }) => [payloadText.length > 800, failures.length])
+    assert.deepEqual(lengths.sort(), [
+      [false, 2],
+      [true, 0],
+    ])
   })
 
   test('one that the queue refuses stays a dead letter; the others are tried again', async () => {
