@@ -4,6 +4,7 @@
  * no other file asks `instanceof` for a built-in class, or turns a thrown value into text by itself.
  */
 import { inspect, types } from 'node:util'
+import { builtins } from './builtins.js'
 
 /** A text from a thrown value is cut off here: a message may be as long as memory allows. */
 const maxTextLength = 10_000
@@ -19,7 +20,7 @@ export function isError(value: unknown): value is Error {
   if (typeof value !== 'object' || value === null) return false
   if (types.isNativeError(value)) return true
   try {
-    if (value instanceof Error) return true
+    if (value instanceof builtins.Error) return true
     const { name, message, stack } = value as { name?: unknown; message?: unknown; stack?: unknown }
     return typeof name === 'string' && typeof message === 'string' && typeof stack === 'string'
   } catch {
@@ -150,7 +151,7 @@ export function nameOf(error: Error): string {
 
 /** Something thrown as an error: itself, or an error that has its text as message and itself as cause. */
 export function toError(thrown: unknown): Error {
-  return isError(thrown) ? thrown : new Error(messageOf(thrown), { cause: thrown })
+  return isError(thrown) ? thrown : new builtins.Error(messageOf(thrown), { cause: thrown })
 }
 
 /** A property as it is; where it throws, a text that says so. */

@@ -1,4 +1,5 @@
 /** Runs the tasks of a chunk and posts their outcomes. */
+import { builtins } from '../src/builtins.js'
 import { runInContext } from '../src/tasks/context.js'
 import { markedTransferables } from '../src/tasks/move.js'
 import { callCode } from '../src/tasks/task.js'
@@ -9,6 +10,7 @@ import { isPromiseLike, messageOf } from '../src/thrown.js'
 import { monotonicMs } from '../src/time/monotonic.js'
 import type { ThreadLink } from './link.js'
 import type { LoadedCode } from './load-code.js'
+import { uncorkOutput } from './output.js'
 import { RunningTask } from './running-task.js'
 
 const noExtra: readonly unknown[] = []
@@ -19,7 +21,7 @@ export class ChunkRunner {
   readonly #link: ThreadLink
   readonly #kwargs: ReadonlyMap<number, Readonly<Record<string, unknown>>>
   readonly #extras: ReadonlyMap<number, readonly unknown[]>
-  readonly #startMs = performance.now()
+  readonly #startMs = builtins.now()
   #next = 0
   #ran = 0
   /** How many {@link drain}s are under way. */
@@ -43,19 +45,19 @@ export class ChunkRunner {
     this.#draining++
     const { slots } = this.#chunk
     for (let index = this.#next++; index < slots.length; index = this.#next++) {
-      if (Atomics.compareExchange(slots, index, slot.waiting, slot.running) !== slot.waiting) continue
+      if (builtins.compareExchange(slots, index, slot.waiting, slot.running) !== slot.waiting) continue
       const running = this.#run(index)
       // Tasks that return no promise are run in a row: an await between them would cost more than they do.
       if (running !== undefined) await running
     }
-    if (--this.#draining === 0) await this.#done()
+    if (--this.#draining === 0) this.#done()
   }
 
   /** Runs one task; a promise only if the task returns one. */
   #run(index: number): Promise<void> | undefined {
     const { startedAtMs, postAll } = this.#chunk
     if (startedAtMs !== undefined) startedAtMs[index] = monotonicMs()
-    const startMs = postAll ? performance.now() : 0
+    const startMs = postAll ? builtins.now() : 0
     const task = new RunningTask(this.#chunk, index, this.#link)
     try {
       const value = runInContext(task, () => {
@@ -90,7 +92,7 @@ export class ChunkRunner {
     const { calls } = this.#chunk
     const loaded = this.#codes[calls[2 * index] as number]
     if (loaded === undefined || 'error' in loaded)
-      throw loaded?.error ?? new Error(`Expected the code of task ${index} in the chunk`)
+      throw loaded?.error ?? new builtins.Error(`Expected the code of task ${index} in the chunk`)
     return callCode(
       loaded.code,
       calls[2 * index + 1] as readonly unknown[] | Record<string, unknown>,
@@ -101,8 +103,8 @@ export class ChunkRunner {
 
   #succeed(index: number, value: unknown, startMs: number): void {
     const { slots, postAll } = this.#chunk
-    if (postAll) this.#postSuccess(index, value, performance.now() - startMs)
-    Atomics.store(slots, index, slot.succeeded)
+    if (postAll) this.#postSuccess(index, value, builtins.now() - startMs)
+    builtins.store(slots, index, slot.succeeded)
   }
 
   #postSuccess(index: number, value: unknown, elapsedMs: number): void {
@@ -117,7 +119,7 @@ export class ChunkRunner {
       this.#postValue({ ...success, value })
     } catch (cause) {
       if (values === 'required') {
-        throw new Error(
+        throw new builtins.Error(
           `Expected the task to return a value that can be cloned to another thread: ${messageOf(cause)}`,
           { cause },
         )
@@ -143,16 +145,14 @@ export class ChunkRunner {
     const { calls, chunk, slots, postAll } = this.#chunk
     const loaded = this.#codes[calls[2 * index] as number]
     const isNotLoaded = loaded !== undefined && 'error' in loaded && loaded.isNotLoaded
-    const elapsedMs = postAll ? performance.now() - startMs : Number.NaN
+    const elapsedMs = postAll ? builtins.now() - startMs : Number.NaN
     this.#link.post({ type: 'failed', chunk, index, error: errorToWire(thrown), elapsedMs, isNotLoaded })
-    Atomics.store(slots, index, slot.failed)
+    builtins.store(slots, index, slot.failed)
   }
 
-  async #done(): Promise<void> {
-    const elapsedMs = performance.now() - this.#startMs
-    await this.#link.callsDone()
-    // What a task printed is on its way through the main thread; it must not be lost if the process ends with the run.
-    await Promise.all([drained(process.stdout), drained(process.stderr)])
+  #done(): void {
+    const elapsedMs = builtins.now() - this.#startMs
+    uncorkOutput()
     this.#link.post({ type: 'done', chunk: this.#chunk.chunk, elapsedMs, ran: this.#ran })
   }
 }
@@ -162,14 +162,10 @@ class PendingEnd {
   readonly end: Promise<unknown>
 
   constructor(task: RunningTask, returned: PromiseLike<unknown>) {
-    this.end = new Promise((resolve, reject) => {
+    this.end = new builtins.Promise((resolve, reject) => {
       // What breaks out of the task's own call makes it fail too.
       task.fail = reject
       returned.then(resolve, reject)
     })
   }
-}
-
-function drained(stream: NodeJS.WriteStream): Promise<void> | undefined {
-  return stream.writableLength > 0 ? new Promise(resolve => stream.write('', () => resolve())) : undefined
 }

@@ -1,15 +1,10 @@
 /** What ends a thread, or breaks out of a task's own call, is put down to the task that did it. */
+import process from 'node:process'
+import { builtins } from '../src/builtins.js'
 import { currentContext } from '../src/tasks/context.js'
 import { errorToWire } from '../src/threads/error-wire.js'
 import type { ThreadLink } from './link.js'
 import { RunningTask } from './running-task.js'
-
-const exit = process.exit.bind(process)
-
-/** Ends this thread; nobody is told why. */
-export function exitThread(): never {
-  return exit(0)
-}
 
 /** Installs the reports; once a thread. */
 export function reportDeaths(link: ThreadLink): void {
@@ -17,9 +12,9 @@ export function reportDeaths(link: ThreadLink): void {
   process.exit = ((code?: number | string | null) => {
     const task = runningTask()
     if (task !== undefined) {
-      sayEnding(link, task, new Error(`The task called process.exit(${code ?? ''}), which ended its thread`))
+      sayEnding(link, task, new builtins.Error(`The task called process.exit(${code ?? ''}), which ended its thread`))
     }
-    return exit(code)
+    return builtins.exit(code)
   }) as typeof process.exit
   // A throw in a timer's or a socket's callback, or a rejection that nobody awaits: async context tells whose it was.
   process.on('uncaughtException', error => blame(link, error))

@@ -1,51 +1,68 @@
-/** A thread's line to the main thread. */
+/** A thread's connection to the main thread. */
 import type { MessagePort, Transferable } from 'node:worker_threads'
 import type { Remote } from 'comlink'
-import { errorFromWire } from '../src/threads/error-wire.js'
-import type { ChunkMessage, MainMessage, ThreadHost, ThreadMessage } from '../src/threads/thread-messages.js'
+import { errorFromWire, errorToWire } from '../src/threads/error-wire.js'
+import { bytesOf, SendWindow } from '../src/threads/send-window.js'
+import type {
+  ChunkMessage,
+  MainMessage,
+  TaskOutput,
+  ThreadHost,
+  ThreadMessage,
+} from '../src/threads/thread-messages.js'
+import { exitThread } from './exit-thread.js'
 import type { RunningTask } from './running-task.js'
 
 export class ThreadLink {
   static #current: ThreadLink | undefined
-  readonly #port: MessagePort
+  readonly #post: MessagePort['postMessage']
+  readonly #window: SendWindow
   /** The main thread's functions; each call resolves when it was carried out there. */
   readonly host: Remote<ThreadHost>
   readonly #running = new Set<RunningTask>()
   /** Takes a further chunk for the flight in this thread; unset while there is none. */
   onMore: ((flight: number, chunk: ChunkMessage) => void) | undefined
-  readonly #calls = new Set<Promise<unknown>>()
 
-  private constructor(port: MessagePort, host: Remote<ThreadHost>) {
-    this.#port = port
+  private constructor(port: MessagePort, host: Remote<ThreadHost>, taken: Int32Array) {
+    this.#post = port.postMessage.bind(port)
+    this.#window = new SendWindow(taken)
     this.host = host
   }
 
-  /** Opens the line; once a thread. */
-  static open(port: MessagePort, host: Remote<ThreadHost>): ThreadLink {
-    ThreadLink.#current = new ThreadLink(port, host)
+  /** Opens the connection; once a thread. */
+  static open(port: MessagePort, host: Remote<ThreadHost>, taken: Int32Array): ThreadLink {
+    ThreadLink.#current = new ThreadLink(port, host, taken)
     return ThreadLink.#current
   }
 
-  /** This thread's line. */
+  /** This thread's connection. */
   static get current(): ThreadLink {
-    if (ThreadLink.#current === undefined) throw new Error('Expected the line to the main thread to be open')
+    if (ThreadLink.#current === undefined) throw new Error('Expected the connection to the main thread to be open')
     return ThreadLink.#current
   }
 
   /** Posts a message; it is in the main thread's queue when this returns, whatever happens to this thread then. */
   post(message: ThreadMessage, moved: readonly Transferable[] = []): void {
-    this.#port.postMessage(message, moved)
+    this.#post(message, moved)
   }
 
-  /** Notes a call to the host that nobody awaits, so that {@link callsDone} does. */
-  track(call: Promise<unknown>): void {
-    const tracked = call.finally(() => this.#calls.delete(tracked))
-    this.#calls.add(tracked)
+  /**
+   * Posts what tasks report or print, at once: lines that wait for others would be lost with a thread that is stopped. Blocks
+   * while too much is under way.
+   */
+  send(output: TaskOutput, length: number): void {
+    const bytes = bytesOf(length)
+    this.#window.add(bytes)
+    this.#post({ ...output, bytes } satisfies ThreadMessage)
   }
 
-  /** Resolves when the main thread has carried out every call: a line that a task logged is printed before it counts as done. */
-  async callsDone(): Promise<void> {
-    if (this.#calls.size > 0) await Promise.all(this.#calls)
+  /** The code that runs tasks here failed, which is no fault that a task could be blamed for: tells so and ends the thread. */
+  breakDown(thrown: unknown): never {
+    try {
+      this.post({ type: 'broken', error: errorToWire(thrown) })
+    } finally {
+      exitThread()
+    }
   }
 
   /** Notes a task that awaits something, so that it can be told to end. */

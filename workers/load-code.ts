@@ -1,4 +1,5 @@
 /** Finds the code that a chunk's tasks call, importing the files it comes from as needed. */
+import { builtins } from '../src/builtins.js'
 import {
   codeName,
   findClass,
@@ -64,7 +65,7 @@ async function load(reference: CodeReference, onLoading: (url: string) => void):
     await importOnce(url)
   } catch (cause) {
     broken.add(url)
-    const error = new Error(`Expected ${url} to load in a thread, but it threw: ${shown(cause)}`, { cause })
+    const error = new builtins.Error(`Expected ${url} to load in a thread, but it threw: ${shown(cause)}`, { cause })
     return { error, isNotLoaded: true }
   }
   const code = find(reference)
@@ -72,9 +73,12 @@ async function load(reference: CodeReference, onLoading: (url: string) => void):
   const cause = unregistered(reference)
   const by = reference.kind === 'function' ? 'queueable' : 'registerTask'
   return {
-    error: new Error(`Expected ${url} to register ${nameOf(reference)} when a thread imports it; ${adviceOn(by)}`, {
-      cause,
-    }),
+    error: new builtins.Error(
+      `Expected ${url} to register ${nameOf(reference)} when a thread imports it; ${adviceOn(by)}`,
+      {
+        cause,
+      },
+    ),
     isNotLoaded: false,
   }
 }

@@ -1,7 +1,8 @@
 /** Runs a flight in this thread: a chunk of tasks, and the further ones that keep `concurrency` tasks running. */
+import { builtins } from '../src/builtins.js'
 import type { ChunkMessage } from '../src/threads/thread-messages.js'
 import { ChunkRunner } from './chunk-runner.js'
-import { exitThread } from './deaths.js'
+import { exitThread } from './exit-thread.js'
 import { ThreadLink } from './link.js'
 import { hasFailedImport, loadCode, loadedCode } from './load-code.js'
 import { watchMemory } from './memory.js'
@@ -11,15 +12,24 @@ import { watchMemory } from './memory.js'
  * its own outcome, posted as it happens.
  */
 export async function runFlight(first: ChunkMessage): Promise<void> {
-  const flight = new FlightRunner(first, ThreadLink.current)
-  const memory = first.maxMemoryMb === undefined ? undefined : watchMemory(first.maxMemoryMb, ThreadLink.current)
+  const link = ThreadLink.current
   try {
+    const flight = new FlightRunner(first, link)
+    const memory = first.maxMemoryMb === undefined ? undefined : watchMemory(first.maxMemoryMb, link)
     await flight.run(first)
-  } finally {
     memory?.stop()
+    restoreAtomics()
+  } catch (error) {
+    link.breakDown(error)
   }
   // All outcomes are posted. What comes next would meet the import as it failed.
   if (hasFailedImport()) exitThread()
+}
+
+/** Piscina's code, which runs next, uses the global one. */
+function restoreAtomics(): void {
+  if (globalThis.Atomics === builtins.Atomics) return
+  Object.defineProperty(globalThis, 'Atomics', { value: builtins.Atomics, writable: true, configurable: true })
 }
 
 class FlightRunner {
@@ -47,10 +57,10 @@ class FlightRunner {
     this.#link.onMore = (flight, chunk) => {
       if (flight !== this.#flight) return
       this.#received++
-      void this.#add(chunk)
+      this.#add(chunk).catch((error: unknown) => this.#link.breakDown(error))
     }
     try {
-      await Promise.all(Array.from({ length: this.#concurrency }, () => this.#lane()))
+      await builtins.Promise.all(Array.from({ length: this.#concurrency }, () => this.#lane()))
     } finally {
       this.#link.onMore = undefined
     }
@@ -76,7 +86,7 @@ class FlightRunner {
         this.#wake()
         return
       } else {
-        const woken = new Promise<void>(resolve => this.#free.push(resolve))
+        const woken = new builtins.Promise<void>(resolve => this.#free.push(resolve))
         const free = this.#free.length
         if (!hasFailedImport()) {
           this.#link.post({ type: 'hungry', flight: this.#flight, free, received: this.#received })

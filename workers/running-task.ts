@@ -1,5 +1,6 @@
 /** A task that runs in this thread: its context, and how it is made to fail from outside its own call. */
-import { format } from 'node:util'
+import { builtins } from '../src/builtins.js'
+import { logLine } from '../src/progress/log-line.js'
 import { ProgressThrottle } from '../src/progress/progress-throttle.js'
 import type { TaskContext } from '../src/tasks/context.js'
 import type { ChunkMessage } from '../src/threads/thread-messages.js'
@@ -37,7 +38,7 @@ export class RunningTask implements TaskContext {
 
   // Made when asked for: most tasks never look.
   get signal(): AbortSignal {
-    this.#abort ??= new AbortController()
+    this.#abort ??= new builtins.AbortController()
     return this.#abort.signal
   }
 
@@ -46,14 +47,17 @@ export class RunningTask implements TaskContext {
   }
 
   progress(fraction: number, note?: string): void {
+    if (this.ended) return
     this.#throttle ??= new ProgressThrottle()
-    if (this.#throttle.admits(fraction, note)) {
-      this.#link.track(this.#link.host.progress(this.chunk, this.index, fraction, note))
-    }
+    const progress = this.#throttle.admit(fraction, note)
+    if (progress === undefined) return
+    const { chunk, index } = this
+    this.#link.send({ type: 'progress', chunk, index, ...progress }, progress.note?.length ?? 0)
   }
 
   log(...values: unknown[]): void {
-    this.#link.track(this.#link.host.log(this.chunk, this.index, format(...values)))
+    const text = logLine(values)
+    this.#link.send({ type: 'log', chunk: this.chunk, index: this.index, text }, text.length)
   }
 
   isFor(chunk: number, index: number): boolean {
@@ -61,7 +65,7 @@ export class RunningTask implements TaskContext {
   }
 
   abort(reason: unknown): void {
-    this.#abort ??= new AbortController()
+    this.#abort ??= new builtins.AbortController()
     this.#abort.abort(reason)
   }
 }

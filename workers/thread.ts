@@ -4,10 +4,12 @@
  */
 import { MessageChannel, parentPort, threadId } from 'node:worker_threads'
 import comlink from 'comlink'
+import { sharedCounter } from '../src/threads/send-window.js'
 import type { MainMessage, ThreadHello, ThreadHost } from '../src/threads/thread-messages.js'
 import { markPoolThread } from '../src/threads/thread-place.js'
 import { reportDeaths } from './deaths.js'
 import { ThreadLink } from './link.js'
+import { sendOutput } from './output.js'
 
 export { insert } from './insert.js'
 export { runFlight as run } from './run-flight.js'
@@ -17,12 +19,20 @@ if (parentPort === null) throw new Error('Expected workers/thread.js to be loade
 markPoolThread()
 const messages = new MessageChannel()
 const calls = new MessageChannel()
-const hello: ThreadHello = { ptqThread: threadId, messages: messages.port2, calls: calls.port2 }
+const taken = sharedCounter()
+const hello: ThreadHello = { ptqThread: threadId, taken, messages: messages.port2, calls: calls.port2 }
 parentPort.postMessage(hello, [messages.port2, calls.port2])
 
-const link = ThreadLink.open(messages.port1, comlink.wrap<ThreadHost>(calls.port1))
-messages.port1.on('message', (message: MainMessage) => link.receive(message))
+const link = ThreadLink.open(messages.port1, comlink.wrap<ThreadHost>(calls.port1), taken)
+messages.port1.on('message', (message: MainMessage) => {
+  try {
+    link.receive(message)
+  } catch (error) {
+    link.breakDown(error)
+  }
+})
 // Neither port may keep a thread alive that the pool lets go.
 messages.port1.unref()
 calls.port1.unref()
 reportDeaths(link)
+sendOutput(link)

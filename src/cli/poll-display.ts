@@ -37,7 +37,7 @@ export class PollDisplay {
     const { events } = queue
     events
       .on('started', ({ task }) => this.#running.add(task.id))
-      .on('succeeded', ({ task }) => {
+      .on('deleted', ({ task }) => {
         this.#running.delete(task.id)
         this.#executed++
       })

@@ -1,5 +1,5 @@
 /** Runs calls in the calling thread: `parallel: 0`. */
-import { format } from 'node:util'
+import { logLine } from '../progress/log-line.js'
 import { ProgressThrottle } from '../progress/progress-throttle.js'
 import { runInContext, type TaskContext } from '../tasks/context.js'
 import { callCode } from '../tasks/task.js'
@@ -87,6 +87,7 @@ export class HereRun<T> implements Run {
           const context = new HereContext(now, idPrefix, listener)
           const running = runCall(now, context)
           const outcome = isPromiseLike(running) ? await this.#await(now, context, running) : running
+          context.ended = true
           // A task that was told to end failed, whatever it made of that.
           listener.onOutcome(
             now,
@@ -191,6 +192,8 @@ class HereContext implements TaskContext {
   #givingUp: NodeJS.Timeout | undefined
   /** Milliseconds since 1970; set for a task that awaits something. */
   startedAtMs = Number.NaN
+  /** Its outcome was reported: progress after that, of something it left behind, belongs to no task. */
+  ended = false
 
   constructor(call: Call, idPrefix: string, listener: RunListener) {
     this.#call = call
@@ -240,11 +243,13 @@ class HereContext implements TaskContext {
   }
 
   progress(fraction: number, note?: string): void {
+    if (this.ended) return
     this.#throttle ??= new ProgressThrottle()
-    if (this.#throttle.admits(fraction, note)) this.#listener.onProgress(this.#call, fraction, note)
+    const progress = this.#throttle.admit(fraction, note)
+    if (progress !== undefined) this.#listener.onProgress(this.#call, progress.fraction, progress.note)
   }
 
   log(...values: unknown[]): void {
-    this.#listener.onLog(this.#call, format(...values))
+    this.#listener.onLog(this.#call, logLine(values))
   }
 }

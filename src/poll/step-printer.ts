@@ -8,16 +8,16 @@ export function printSteps(events: WorkerEvents): { dispose(): void } {
   const started = ({ task }: WorkerEventMap['started']) =>
     console.log(`INFO Running ${payloadName(task.payload())} (id: ${task.id})`)
   const deleting = ({ task }: WorkerEventMap['deleting']) => console.log(`INFO Deleting ${task.id}`)
-  const succeeded = ({ task, durationSeconds }: WorkerEventMap['succeeded']) =>
+  const deleted = ({ task, durationSeconds }: WorkerEventMap['deleted']) =>
     console.log(
       `INFO ${payloadName(task.payload())} ${task.id} successfully executed in ${durationSeconds.toFixed(2)} sec.`,
     )
   const failed = ({ task, error }: WorkerEventMap['failed']) =>
     console.log(`ERROR ${payloadName(task.payload())} ${task.id} raised ${reasonOf(error)}`)
-  events.on('started', started).on('deleting', deleting).on('succeeded', succeeded).on('failed', failed)
+  events.on('started', started).on('deleting', deleting).on('deleted', deleted).on('failed', failed)
   return {
     dispose: () => {
-      events.off('started', started).off('deleting', deleting).off('succeeded', succeeded).off('failed', failed)
+      events.off('started', started).off('deleting', deleting).off('deleted', deleted).off('failed', failed)
       console.log('Task execution loop exited.')
     },
   }

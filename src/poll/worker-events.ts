@@ -22,7 +22,9 @@ export interface WorkerEventMap {
   renewed: TaskEvent & { readonly seconds: number }
   /** Run to its end; it is being removed from the queue. */
   deleting: TaskEvent
-  /** Run to its end and removed from the queue. `value`: what it returned, where that can be cloned out of its thread. */
+  /** Run to its end and removed from the queue. */
+  deleted: TaskEvent & { readonly durationSeconds: number }
+  /** The same, with what it returned, where that can be cloned out of its thread. Where nothing listens, it stays there. */
   succeeded: TaskEvent & { readonly value: unknown; readonly durationSeconds: number }
   /** The attempt failed; the task may be leased again after `retryInSeconds` (`undefined`: it moves to the dead letters). */
   failed: TaskEvent & {

@@ -291,6 +291,7 @@ export class Worker {
   #removed({ task, value, durationSeconds }: Finished): void {
     this.#record.executed++
     this.#intake.settledOne(task)
+    this.#parts.events.emit('deleted', { task, durationSeconds })
     this.#parts.events.emit('succeeded', { task, value, durationSeconds })
     if ((this.#settings.afterFn ?? this.#settings.stopFn) !== undefined) this.#after.add(task)
   }

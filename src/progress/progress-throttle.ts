@@ -1,25 +1,37 @@
-/** Lets a task say how far it is in a tight loop, and few enough of its words through. */
-import { argumentError } from '../errors.js'
+/** Lets a task report its progress in a tight loop, and few enough of the reports through. */
+import { builtins } from '../builtins.js'
+import { textOf } from '../thrown.js'
 
-/** People read no faster, and a call to the main thread costs some 50 µs. Milliseconds. */
+/** People read no faster, and a message to the main thread costs some microseconds. Milliseconds. */
 const intervalMs = 100
+
+/** Progress as it is passed on. */
+export interface ValidProgress {
+  /** From 0 to 1. */
+  readonly fraction: number
+  readonly note: string | undefined
+}
 
 /** One a task. */
 export class ProgressThrottle {
   #lastMs = Number.NEGATIVE_INFINITY
 
   /**
-   * Whether this one should be sent.
-   * @throws TypeError if `fraction` is not from 0 to 1, or `note` no string
+   * The progress to pass on; `undefined`: it comes too soon after the last one. Never throws: a rounding error in what is only
+   * shown must not fail a task.
    */
-  admits(fraction: number, note: string | undefined): boolean {
-    if (typeof fraction !== 'number' || !(fraction >= 0 && fraction <= 1)) {
-      throw argumentError('fraction', 'a number from 0 to 1', fraction)
-    }
-    if (note !== undefined && typeof note !== 'string') throw argumentError('note', 'a string', note)
-    const nowMs = performance.now()
-    if (fraction < 1 && nowMs - this.#lastMs < intervalMs) return false
+  admit(fraction: unknown, note: unknown): ValidProgress | undefined {
+    const clamped = clamp(fraction)
+    const nowMs = builtins.now()
+    if (clamped < 1 && nowMs - this.#lastMs < intervalMs) return undefined
     this.#lastMs = nowMs
-    return true
+    return { fraction: clamped, note: note === undefined || note === null ? undefined : textOf(note) }
   }
+}
+
+/** From 0 to 1; what is no number, and NaN (0 of 0), is 0. */
+function clamp(fraction: unknown): number {
+  const value = typeof fraction === 'string' || typeof fraction === 'bigint' ? Number(fraction) : fraction
+  if (typeof value !== 'number' || !(value > 0)) return 0
+  return value < 1 ? value : 1
 }

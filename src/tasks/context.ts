@@ -1,5 +1,6 @@
 /** `context()`: what a running task can ask and say, from whichever thread it runs in. */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { builtins } from '../builtins.js'
 
 /** What a running task knows of itself and can tell the process that started it. */
 export interface TaskContext {
@@ -16,10 +17,11 @@ export interface TaskContext {
   renew(seconds: number): Promise<void>
   /**
    * Says how far the task is: `fraction` from 0 to 1, and a short note for people. At most one every 100 ms is sent;
-   * the others are dropped, and the last one (`fraction` 1) never.
+   * the others are dropped, and the last one (`fraction` 1) never. Never throws: what is below 0 or no number is taken for
+   * 0, what is above 1 for 1.
    */
   progress(fraction: number, note?: string): void
-  /** Prints a line where the run or the worker was started, formatted as by `console.log`. */
+  /** Prints a line where the run or the worker was started, formatted as by `console.log`. Never throws. */
   log(...values: unknown[]): void
 }
 
@@ -36,7 +38,7 @@ const storage: AsyncLocalStorage<TaskContext> = holder[storageKey]
 export function context(): TaskContext {
   const current = storage.getStore()
   if (current === undefined)
-    throw new Error('Expected context() to be called while a task runs; no task is running here')
+    throw new builtins.Error('Expected context() to be called while a task runs; no task is running here')
   // Free of `this`, so that it can be taken apart: `const { signal, progress } = context()`.
   return {
     id: current.id,

@@ -1,7 +1,7 @@
 /** Deaths of threads: what becomes of the tasks they had, and when a run gives up. */
 import type { Call } from './call.js'
 import type { Chunk } from './chunk.js'
-import { barrenThreadsError, deadlyFileError, explainDeath } from './death-causes.js'
+import { barrenThreadsError, brokenThreadError, deadlyFileError, explainDeath } from './death-causes.js'
 import type { Flight } from './flight.js'
 
 /** Threads that die one after the other before any task began: after so many the run gives up. */
@@ -36,12 +36,14 @@ export class Casualties {
   /** Takes apart what a flight had when its thread died, after all that the thread had posted was received. */
   bury(flight: Flight, death: unknown): Legacy {
     const [chunk] = flight.chunks.values()
-    const { waiting, lost, begun, loading } = flight.wreck(() => explainDeath(death, this.#maxMemoryMb))
+    const { waiting, lost, begun, loading } = flight.wreck(() =>
+      flight.broken === undefined ? explainDeath(death, this.#maxMemoryMb) : brokenThreadError(flight.broken.by),
+    )
     if (begun || loading !== undefined || waiting.length === 0) this.#barren.clear()
     else this.#barren.add(death)
     const fatal =
       this.#barren.size >= barrenDeathLimit
-        ? barrenThreadsError(this.#barren.size, chunk?.codeNames ?? '', death)
+        ? barrenThreadsError(this.#barren.size, chunk?.codeNames ?? '', flight.broken?.by ?? death)
         : undefined
     const notLoaded =
       loading === undefined ? undefined : { url: loading, error: deadlyFileError(loading, death, this.#maxMemoryMb) }

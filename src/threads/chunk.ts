@@ -42,6 +42,8 @@ export class Chunk {
   readonly calls: readonly Call[]
   /** When it was handed out, by `performance.now()`. */
   readonly sinceMs = performance.now()
+  /** The same moment in milliseconds since 1970: `performance.now()` stands still while the machine sleeps. */
+  readonly handedOutAtMs = Date.now()
   readonly #settings: ChunkSettings
   readonly #slots: Int32Array<SharedArrayBuffer>
   readonly #startedAtMs: Float64Array<SharedArrayBuffer> | undefined
@@ -158,6 +160,11 @@ export class Chunk {
     if (this.#settled[index] !== 0) return false
     this.#settled[index] = 1
     return true
+  }
+
+  /** Whether a task's outcome was reported. */
+  isSettled(index: number): boolean {
+    return this.#settled[index] !== 0
   }
 
   /** The tasks that are running now, with their age where a time limit makes the thread note it. */

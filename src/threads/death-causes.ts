@@ -16,6 +16,15 @@ export function explainDeath(death: unknown, maxMemoryMb: number | undefined): E
   })
 }
 
+/** The error of a task that ran when the code that runs tasks failed in its thread. */
+export function brokenThreadError(cause: unknown): Error {
+  return new Error(
+    'The code that runs tasks in a thread failed while the task ran, and the thread was stopped; tasks must not change ' +
+      'built-in objects that others need (Map.prototype, say)',
+    { cause },
+  )
+}
+
 /** The error of tasks whose file ends each thread that imports it. */
 export function deadlyFileError(url: string, death: unknown, maxMemoryMb: number | undefined): Error {
   let what = 'it ended the thread'

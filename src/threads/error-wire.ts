@@ -5,6 +5,7 @@
  * or becomes text where that is not possible.
  */
 import { types } from 'node:util'
+import { builtins } from '../builtins.js'
 import { cut, isError, messageOf, nameOf, textOf } from '../thrown.js'
 import { type Budget, smallClone } from './small-clone.js'
 
@@ -223,7 +224,7 @@ export function errorFromWire({ nodes, thrown }: WireError): unknown {
 }
 
 function newError({ name, message, stack, native, classes }: ErrorNode): Error {
-  const error = natives.get(native)?.(message) ?? new Error(message)
+  const error = natives.get(native)?.(message) ?? new builtins.Error(message)
   // Without one of its own it would have that of this function.
   define(error, 'stack', stack, false)
   if (error.name !== name) define(error, 'name', name, false)

@@ -46,6 +46,8 @@ export class Flight {
   hasLanded = false
   /** An import failed in the thread, which ends after what it has: it takes no further chunk. */
   hasFailedImport = false
+  /** The thread's own code failed, which ended the thread; what it threw. */
+  broken: { readonly by: unknown } | undefined
   /** A message of the thread could not be read: there may be tasks whose outcome was in it. */
   hasUnreadable = false
   #loading: { readonly url: string; readonly sinceMs: number } | undefined

@@ -4,7 +4,6 @@
  */
 
 import { existsSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { MessagePort, Transferable, Worker } from 'node:worker_threads'
 import { receiveMessageOnPort } from 'node:worker_threads'
@@ -12,9 +11,11 @@ import comlink from 'comlink'
 import { Piscina } from 'piscina'
 import { currentContext } from '../tasks/context.js'
 import { errorFromWire } from './error-wire.js'
+import { ReceivedBytes } from './send-window.js'
 import { warnOfStray } from './stray.js'
 import { threadsEnded, watchThreads } from './thread-ends.js'
 import type { MainMessage, ThreadHello, ThreadHost, ThreadMessage } from './thread-messages.js'
+import { outputWritten, writeOutput } from './thread-output.js'
 import { inPoolThread } from './thread-place.js'
 
 /** A thread that has nothing to do ends after this long: another run soon after finds its modules loaded. */
@@ -53,6 +54,7 @@ export interface ThreadListener extends ThreadHost {
 interface ThreadPorts {
   readonly messages: MessagePort
   readonly calls: MessagePort
+  readonly received: ReceivedBytes
 }
 
 /** Piscina's type knows the items of Node's list. */
@@ -162,18 +164,16 @@ export class ThreadPool {
     }
   }
 
-  /**
-   * Resolves when what the threads printed has gone to stdout and stderr. A thread has been told that it came here, and it
-   * may still be in the buffer between, which is lost if the process exits as soon as its run has ended.
-   */
-  async printed(): Promise<void> {
-    const outputs = this.#piscina.threads.flatMap(({ stdout, stderr }) => [
-      { from: stdout, to: process.stdout },
-      { from: stderr, to: process.stderr },
-    ])
-    // A reader that has gone takes no more.
-    const left = () => outputs.some(({ from, to }) => to.writable && (from.readableLength > 0 || to.writableLength > 0))
-    while (left()) await sleep(1)
+  /** Resolves when what the threads have printed has left this process. */
+  printed(): Promise<void> {
+    return outputWritten()
+  }
+
+  /** Stops a thread whose call was rejected; false if it has ended, which is why the call was rejected. */
+  stopThread(thread: number): boolean {
+    const alive = this.#piscina.threads.find(({ threadId }) => threadId === thread)
+    void alive?.terminate()
+    return alive !== undefined
   }
 
   /** Sends a message to a thread; one that is gone needs none. */
@@ -186,21 +186,21 @@ export class ThreadPool {
    * its tasks, and may overtake them; posting is synchronous, so what came before the end is there to be read.
    */
   receiveAll(): void {
-    for (const [thread, { messages }] of this.#ports) this.#receive(thread, messages)
+    for (const [thread, ports] of this.#ports) this.#receive(thread, ports)
   }
 
-  #receive(thread: number, port: MessagePort): void {
+  #receive(thread: number, ports: ThreadPorts): void {
     for (;;) {
       let next: { readonly message: ThreadMessage } | undefined
       try {
-        next = receiveMessageOnPort(port)
+        next = receiveMessageOnPort(ports.messages)
       } catch {
         // As the event `messageerror`: one that is lost must not keep those behind it.
         this.#unreadable(thread)
         continue
       }
       if (next === undefined) return
-      this.#dispatch(next.message, thread)
+      this.#dispatch(next.message, thread, ports.received)
     }
   }
 
@@ -208,7 +208,11 @@ export class ThreadPool {
     for (const listener of this.#listeners) listener.onUnreadable(thread)
   }
 
-  #dispatch(message: ThreadMessage, thread: number): void {
+  #dispatch(message: ThreadMessage, thread: number, received: ReceivedBytes): void {
+    if (message.type === 'printed') {
+      writeOutput(message.stream, message.text, message.encoding, () => received.take(message.bytes))
+      return
+    }
     if (message.type === 'stray') {
       // Whose it is nobody knows: one of those who use the pool hears it, or, after the end of all runs, the process.
       const [listener] = this.#listeners
@@ -217,22 +221,18 @@ export class ThreadPool {
       return
     }
     for (const listener of this.#listeners) listener.onMessage(message, thread)
+    if ('bytes' in message) received.take(message.bytes)
   }
 
-  #connect({ ptqThread, messages, calls }: ThreadHello): void {
-    this.#ports.set(ptqThread, { messages, calls })
+  #connect({ ptqThread, taken, messages, calls }: ThreadHello): void {
+    const received = new ReceivedBytes(taken)
+    this.#ports.set(ptqThread, { messages, calls, received })
     watchThreads(this.#piscina.threads)
-    messages.on('message', (message: ThreadMessage) => this.#dispatch(message, ptqThread))
+    messages.on('message', (message: ThreadMessage) => this.#dispatch(message, ptqThread, received))
     // A thread's stack is larger than that of the main thread: it can send what is nested too deeply to be read here.
     messages.on('messageerror', () => this.#unreadable(ptqThread))
     messages.on('close', () => this.#ports.delete(ptqThread))
     const host: ThreadHost = {
-      progress: (...args) => {
-        for (const listener of this.#listeners) listener.progress(...args)
-      },
-      log: (...args) => {
-        for (const listener of this.#listeners) listener.log(...args)
-      },
       renew: async (...args) => {
         for (const listener of this.#listeners) await listener.renew(...args)
       },

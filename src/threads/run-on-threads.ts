@@ -32,7 +32,10 @@ export interface ThreadRunOptions<T> extends RunOptions<T> {
   readonly maxMemoryMb: number | undefined
 }
 
-type ChunkThreadMessage = Extract<ThreadMessage, { type: 'loading' | 'failed' | 'succeeded' | 'done' }>
+type ChunkThreadMessage = Extract<
+  ThreadMessage,
+  { readonly chunk: number; readonly type: Exclude<ThreadMessage['type'], 'ending'> }
+>
 
 export class ThreadRun<T> implements Run, ThreadListener {
   readonly done: Promise<void>
@@ -100,10 +103,9 @@ export class ThreadRun<T> implements Run, ThreadListener {
   }
 
   running(max: number): RunningCall[] {
-    const sinceToDate = Date.now() - performance.now()
     const calls = [...this.#flights].flatMap(({ chunks }) =>
-      [...chunks.values()].flatMap(({ runningCalls, sinceMs }) =>
-        runningCalls.map(call => ({ call, startedAtMs: Math.round(sinceToDate + sinceMs) })),
+      [...chunks.values()].flatMap(({ runningCalls, handedOutAtMs }) =>
+        runningCalls.map(call => ({ call, startedAtMs: handedOutAtMs })),
       ),
     )
     return calls.slice(0, max)
@@ -199,13 +201,20 @@ export class ThreadRun<T> implements Run, ThreadListener {
       const neverBegan = flight.thread === undefined && !flight.signal.aborted
       // An extra argument that is nested too deeply, or whose getter throws, fails with another error.
       if (isCloneError(thrown) || (neverBegan && hasUncloneable(chunk.calls))) this.#refuseUncloneable(chunk, thrown)
-      else this.#afterDeath(flight, flight.signal.aborted ? flight.signal.reason : thrown)
+      else this.#afterDeath(flight, this.#deathOf(flight, thrown))
     } finally {
       for (const left of [...flight.chunks.values()]) this.#drop(flight, left)
       this.#flights.drop(flight)
       if (this.#settings.concurrency > 1 && !this.#stopped) this.#options.source.take(0, this.#feedLane(lane))
       this.#lanes.wake()
     }
+  }
+
+  /** Why a flight's thread died: a call that was rejected by a thread which lives means that it can't run tasks. */
+  #deathOf(flight: Flight, thrown: unknown): unknown {
+    if (flight.signal.aborted) return flight.signal.reason
+    if (flight.thread !== undefined && this.#pool.stopThread(flight.thread)) flight.broken ??= { by: thrown }
+    return thrown
   }
 
   async #send(chunk: Chunk, flight: Flight): Promise<void> {
@@ -331,7 +340,10 @@ export class ThreadRun<T> implements Run, ThreadListener {
       // A task that had ended may still do it, by a timer it left behind.
       const flight = this.#flights.carrying(message.chunk)?.flight ?? this.#flights.inThread(thread)
       flight?.end({ chunk: message.chunk, index: message.index, error: errorFromWire(message.error) })
-    } else {
+    } else if (message.type === 'broken') {
+      const flight = this.#flights.inThread(thread)
+      if (flight !== undefined) flight.broken = { by: errorFromWire(message.error) }
+    } else if (message.type !== 'printed') {
       const carried = this.#flights.carrying(message.chunk)
       if (carried !== undefined) this.#onChunkMessage(message, carried.flight, carried.chunk)
     }
@@ -340,7 +352,11 @@ export class ThreadRun<T> implements Run, ThreadListener {
   #onChunkMessage(message: ChunkThreadMessage, flight: Flight, chunk: Chunk): void {
     const { type } = message
     if (type === 'loading') flight.load(message.url)
-    else if (type === 'failed' && message.isNotLoaded) {
+    else if (type === 'progress') this.#onProgress(message, chunk)
+    else if (type === 'log') {
+      const call = chunk.calls[message.index]
+      if (call !== undefined) this.#options.listener.onLog(call, message.text)
+    } else if (type === 'failed' && message.isNotLoaded) {
       flight.hasFailedImport = true
       const call = chunk.calls[message.index]
       if (call !== undefined && chunk.settle(message.index)) this.#notLoaded(call, errorFromWire(message.error))
@@ -357,6 +373,12 @@ export class ThreadRun<T> implements Run, ThreadListener {
     }
   }
 
+  #onProgress({ index, fraction, note }: Extract<ThreadMessage, { type: 'progress' }>, chunk: Chunk): void {
+    const call = chunk.calls[index]
+    // One that was told to end may go on reporting after its outcome.
+    if (call !== undefined && !chunk.isSettled(index)) this.#options.listener.onProgress(call, fraction, note)
+  }
+
   onStillbirth(error: Error): boolean {
     const waiting = [...this.#flights].filter(flight => flight.thread === undefined)
     for (const flight of waiting) flight.kill(error)
@@ -366,16 +388,6 @@ export class ThreadRun<T> implements Run, ThreadListener {
   onUnreadable(thread: number): void {
     const flight = this.#flights.inThread(thread)
     if (flight !== undefined) flight.hasUnreadable = true
-  }
-
-  progress(chunk: number, index: number, fraction: number, note: string | undefined): void {
-    const call = this.#flights.call(chunk, index)
-    if (call !== undefined) this.#options.listener.onProgress(call, fraction, note)
-  }
-
-  log(chunk: number, index: number, text: string): void {
-    const call = this.#flights.call(chunk, index)
-    if (call !== undefined) this.#options.listener.onLog(call, text)
   }
 
   async renew(chunk: number, index: number, seconds: number): Promise<void> {

@@ -1,5 +1,6 @@
 /** Structured clones of bounded size, of values that keep something when they are cloned. */
 import { types } from 'node:util'
+import { builtins } from '../builtins.js'
 
 /** What may still be taken. Each use lowers it. */
 export interface Budget {
@@ -16,7 +17,7 @@ const maxObjects = 1000
 export function smallClone(value: object, budget: Budget): object | undefined {
   try {
     if (byteLengthOf(value) > budget.length) return undefined
-    const clone: object = structuredClone(value)
+    const clone: object = builtins.structuredClone(value)
     return isEmptied(value, clone) || !take(clone, budget) ? undefined : clone
   } catch {
     return undefined
@@ -51,9 +52,9 @@ export function refuseEmptied(value: unknown): void {
       const keys = Object.keys(part)
       if (
         keys.length === 0 &&
-        isEmptied(part, Object.getPrototypeOf(part) === Object.prototype ? part : structuredClone(part))
+        isEmptied(part, Object.getPrototypeOf(part) === Object.prototype ? part : builtins.structuredClone(part))
       ) {
-        throw new DOMException(
+        throw new builtins.DOMException(
           `nothing would be left of an object of class ${part.constructor?.name}, which has no public fields; ` +
             'use its data instead (the text of a URL, the entries of Headers)',
           'DataCloneError',

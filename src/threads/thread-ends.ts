@@ -2,7 +2,6 @@
  * Threads that were told to end. One that runs JavaScript ends at once; one in a native call that doesn't return (reading a
  * FIFO, `execSync`) can't be interrupted, and must keep neither a run nor the process.
  */
-import type { Readable } from 'node:stream'
 import type { Worker } from 'node:worker_threads'
 import { exitNow } from './exit-now.js'
 
@@ -18,15 +17,8 @@ const ending = new Map<Worker, Promise<void>>()
 /** Those that were told to end, and did not. */
 const stuck = new Set<Worker>()
 
-let discards = false
-
 /** Notes threads of a pool. */
 export function watchThreads(threads: Iterable<Worker>): void {
-  if (!discards) {
-    discards = true
-    process.stdout.on('unpipe', discard)
-    process.stderr.on('unpipe', discard)
-  }
   for (const thread of threads) {
     if (alive.has(thread)) continue
     alive.add(thread)
@@ -48,11 +40,6 @@ export async function threadsEnded(inUse: ReadonlySet<Worker>): Promise<void> {
 export async function endAllThreads(): Promise<void> {
   for (const thread of alive) void thread.terminate()
   await threadsEnded(new Set())
-}
-
-/** Where stdout can't be written (a full disk), Node ends the pipe to it: what a thread prints would pile up, unread. */
-function discard(output: Readable): void {
-  for (const { stdout, stderr } of alive) if (output === stdout || output === stderr) output.resume()
 }
 
 function endOf(thread: Worker): Promise<void> {

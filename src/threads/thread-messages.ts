@@ -14,7 +14,8 @@
  * ```
  *
  * A thread posts a task's outcome before it sets the slot: a slot that says `failed` has its error on the way. `done`
- * follows the outcomes of its chunk through the same port, so nothing overtakes them.
+ * follows the outcomes of its chunk through the same port, so nothing overtakes them. Progress, log lines and output take
+ * that port too: they come before the outcome of their task, and what was posted before a thread was stopped is not lost.
  */
 import type { MessagePort } from 'node:worker_threads'
 import type { WireError } from './error-wire.js'
@@ -96,6 +97,29 @@ export type ThreadMessage =
   | { readonly type: 'ending'; readonly chunk: number; readonly index: number; readonly error: WireError }
   /** Something was thrown that belongs to no running task. */
   | { readonly type: 'stray'; readonly taskId: string | undefined; readonly error: WireError }
+  /** The code that runs tasks in the thread failed; the thread ends. */
+  | { readonly type: 'broken'; readonly error: WireError }
+  /** What comes from tasks in any number, and is bounded as send-window.ts says. */
+  | (TaskOutput & { readonly bytes: number })
+
+/** What a task reports or prints while it runs. */
+export type TaskOutput =
+  | {
+      readonly type: 'progress'
+      readonly chunk: number
+      readonly index: number
+      readonly fraction: number
+      readonly note: string | undefined
+    }
+  /** `context().log()`: one formatted line. */
+  | { readonly type: 'log'; readonly chunk: number; readonly index: number; readonly text: string }
+  /** Written to the thread's stdout or stderr, by tasks or by anything else in it. */
+  | {
+      readonly type: 'printed'
+      readonly stream: 'stdout' | 'stderr'
+      readonly text: string | Uint8Array
+      readonly encoding: BufferEncoding
+    }
 
 /** To a thread, through the same port. */
 export type MainMessage =
@@ -106,15 +130,15 @@ export type MainMessage =
 /** The first thing a thread says (through Piscina's own channel): its two ports. */
 export interface ThreadHello {
   readonly ptqThread: number
+  /** See send-window.ts. */
+  readonly taken: Int32Array
   /** For {@link ThreadMessage} and {@link MainMessage}. */
   readonly messages: MessagePort
   /** For {@link ThreadHost}, by comlink. */
   readonly calls: MessagePort
 }
 
-/** What a task's context calls in the main thread, by comlink. */
+/** What a task's context calls in the main thread and awaits, by comlink. */
 export interface ThreadHost {
-  progress(chunk: number, index: number, fraction: number, note: string | undefined): void
-  log(chunk: number, index: number, text: string): void
   renew(chunk: number, index: number, seconds: number): Promise<void>
 }

@@ -150,9 +150,7 @@ export class ThreadSliceRunner implements SliceRunner, ThreadListener {
   // What is reported of a slice is small and flat, whatever was thrown.
   readonly onUnreadable = notHeard
 
-  // What makes tasks runs outside of any task, so it has no context to call these.
-  readonly progress = notHeard
-  readonly log = notHeard
+  // What makes tasks runs outside of any task, so it has no context to call this.
   readonly renew = () => Promise.resolve()
 }
 

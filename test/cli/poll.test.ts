@@ -43,6 +43,19 @@ test('a worker without code: runs what the module registers, counts, ends when t
     )
   }))
 
+test('values of tasks stay in their threads: no output shows them', () =>
+  inFolder(async folder => {
+    const ledger = join(folder, 'ledger')
+    const load = join(import.meta.dirname, '../poll/tasks.js')
+    for (const verbose of [[], ['--verbose']]) {
+      await fill(folder, `${JSON.stringify([['tasks', 'lookedAt'], [ledger], {}])}\n`)
+      const { code, stdout } = await ended(poll(folder, '--load', load, '--until-empty', ...verbose))
+      assert.equal(code, 0)
+      assert.match(stdout, /Ended: 1 executed, 0 failed/)
+    }
+    assert.equal(existsSync(ledger), false)
+  }))
+
 test('tasks that fail too often: a line each without control characters, exit code 1; --on-error throw ends at the first', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(2, 'fail'))

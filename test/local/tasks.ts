@@ -102,8 +102,8 @@ export const ask = queueable(async function ask(depth: number) {
   return { id, attempt, aborted: signal.aborted, same }
 })
 
-export const badProgress = queueable(function badProgress() {
-  context().progress(2)
+export const fails = queueable(function fails() {
+  throw new RangeError('not this time')
 })
 
 /** Prints so many lines of some length on stdout and stderr. */

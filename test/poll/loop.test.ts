@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { describe, it } from 'node:test'
+import { describe, it, mock } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type LeasedTask, type PollState, partial } from 'ptq'
 import { ManualClock } from 'ptq/testing'
@@ -51,7 +51,15 @@ describe('the loop', () => {
       const ledger = join(queue.folder, 'ledger')
       const options = { parallel: 1, untilEmpty: true, maxAttempts: 1 } as const
       await tq.insert([task('uncloneable'), task('lookedAt', ledger)])
-      assert.equal(await tq.poll(options), 2)
+      let deleted = 0
+      tq.events.on('deleted', () => deleted++)
+      const print = mock.method(console, 'log', () => undefined)
+      try {
+        assert.equal(await tq.poll({ ...options, verbose: true }), 2)
+      } finally {
+        print.mock.restore()
+      }
+      assert.equal(deleted, 2)
       assert.deepEqual(linesOf(ledger), [])
       await tq.insert([task('uncloneable'), task('lookedAt', ledger), task('noop', 1)])
       const values: unknown[] = []

@@ -39,6 +39,7 @@ it('the page on workers names every event', () => {
     log: true,
     renewed: true,
     deleting: true,
+    deleted: true,
     succeeded: true,
     failed: true,
     lost: true,
