@@ -4,6 +4,7 @@ import { LeaseLostError, MessageRefusedError } from '../errors.js'
 import { isEmpty } from '../queue/emptiness.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import { type Call, queuedCall } from '../threads/call.js'
+import { onAbort } from '../time/on-abort.js'
 import { callAndWait } from './awaited-functions.js'
 import { Backoff } from './backoff.js'
 import type { LeaseSourceOwner } from './lease-source.js'
@@ -39,6 +40,8 @@ export interface IntakeOwner {
   isHeld(task: LeasedTask): boolean
   /** How many tasks are held, those included of whose end the queue doesn't know yet. */
   held(): number
+  /** How many of them have not ended. */
+  notEnded(): number
   /** Whether `stopFn` says to stop. */
   askedToStop(): boolean
   /** Whether tasks of this worker are still running or being removed. */
@@ -56,11 +59,15 @@ export class Intake implements LeaseSourceOwner {
   /** Doubles with each pause that tasks asked for, until one ends otherwise. */
   readonly #pauses: Backoff
   #pauseSeconds: number | undefined
+  /** How many tasks have ended since the beginning, or since one asked for a pause. */
+  #sincePause = 0
   /** The last look failed with an error that is to be waited out. */
   #faulted = false
   /** The wait before this look was ours, so the engine is not to wait too. */
   #waitedHere = false
   #stopped = false
+  /** Whether `beforeFn` is awaited. */
+  isInBeforeFn = false
   /** Its abort ends the look or wait that is under way. */
   #wait = new AbortController()
   /** Whether that one waits, and doesn't just look. */
@@ -112,11 +119,24 @@ export class Intake implements LeaseSourceOwner {
   pause(): void {
     // Those that failed together, for one reason, count once.
     this.#pauseSeconds ??= this.#pauses.miss()
+    this.#sincePause = 0
   }
 
   /** A task ended without asking for a pause. */
   goOn(): void {
     this.#pauses.reset()
+    this.#sincePause++
+  }
+
+  /**
+   * As many may wait as have run before, since the beginning or a pause: a stop and the next pause give them back, which
+   * costs SQS two requests for ten. A rate limit that is met often must not give back more than it lets run.
+   */
+  room(): number {
+    const threads = Math.max(1, this.#parts.settings.parallel)
+    // The next look takes the task that waits, and leases nothing beside it.
+    if (this.#guard.hasWaiting) return 1
+    return threads + this.#sincePause - this.#owner.notEnded()
   }
 
   isHeld(call: Call): boolean {
@@ -134,7 +154,8 @@ export class Intake implements LeaseSourceOwner {
     const waited = this.#guard.takeWaiting()
     if (waited !== undefined) return this.#handOn([waited], tasks => this.#begin(tasks))
     this.#record.tries++
-    const tasks = await this.#leaseOrMiss(this.#guard.limit(max))
+    // There was more room before a pause.
+    const tasks = await this.#leaseOrMiss(this.#guard.limit(Math.min(max, Math.max(1, this.room()))))
     if (tasks.length === 0) {
       this.#guard.foundNothing()
       return undefined
@@ -243,7 +264,12 @@ export class Intake implements LeaseSourceOwner {
       const call = this.#callOf(task, executeArgs)
       if (call === undefined) continue
       const before = beforeFn && callAndWait(this.#parts.closing, () => beforeFn(task))
-      if (before !== undefined) await before
+      if (before !== undefined) {
+        this.isInBeforeFn = true
+        await before.finally(() => {
+          this.isInBeforeFn = false
+        })
+      }
       calls.push(call)
     }
     return calls
@@ -304,8 +330,11 @@ export class Intake implements LeaseSourceOwner {
     const signal = this.#newWait({ waits: true })
     if (signal.aborted) return Promise.resolve()
     return new Promise(resolve => {
-      const cancel = this.#parts.clock.setAlarm(seconds * 1000, resolve)
-      signal.addEventListener('abort', () => {
+      const cancel = this.#parts.clock.setAlarm(seconds * 1000, () => {
+        stopListening()
+        resolve()
+      })
+      const stopListening = onAbort(signal, () => {
         cancel()
         resolve()
       })

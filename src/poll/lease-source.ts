@@ -12,6 +12,8 @@ export interface LeaseSourceOwner {
   lease(max: number): Promise<Call[] | undefined>
   /** Nothing was found: waits; false if the worker should end instead. */
   idle(): Promise<boolean>
+  /** How many tasks may be leased beside those that are held. */
+  room(): number
   /** Whether a task that was made ready is still ours to run. */
   isHeld(call: Call): boolean
   /** Ends a wait of the two above. */
@@ -54,8 +56,8 @@ export class LeaseSource implements Source<Call> {
       if (batch.calls.length === 0) this.#batches.shift()
     }
     const ready = this.#batches.reduce((sum, { calls }) => sum + calls.length, 0)
-    // Tasks of a millisecond or less are leased a chunk ahead, so that threads never wait for the queue. Longer ones are
-    // not: a task that waits here could run elsewhere.
+    // Short tasks are leased a chunk ahead, so that threads never wait for the queue: a chunk lasts for 50 ms, so that is
+    // little to give back when the worker stops. Longer ones are not: a task that waits here could run elsewhere.
     const ahead = max > 1 ? max : 0
     this.#wanted.set(lane, Math.max(0, max + ahead - taken.length - ready))
     if (this.#wantedTasks > 0 && !this.#stopped) this.#looking ??= this.#look()
@@ -83,10 +85,11 @@ export class LeaseSource implements Source<Call> {
     return batches.flatMap(({ calls }) => calls).filter(call => this.#owner.isHeld(call))
   }
 
+  /** As many as threads ask for and there is room for: with none, a task that ends makes its thread ask again. */
   get #wantedTasks(): number {
     let tasks = 0
     for (const wanted of this.#wanted.values()) tasks += wanted
-    return tasks
+    return Math.min(tasks, this.#owner.room())
   }
 
   async #look(): Promise<void> {

@@ -105,6 +105,11 @@ export class PoisonGuard {
     return Math.min(max, this.#limit, this.#room - this.#held())
   }
 
+  /** Whether a task is held that waits until fewer are held. */
+  get hasWaiting(): boolean {
+    return this.#waiting !== undefined
+  }
+
   /** The task that had to wait, if its turn has come. */
   takeWaiting(): LeasedTask | undefined {
     const task = this.#waiting

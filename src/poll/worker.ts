@@ -12,6 +12,7 @@ import { ThreadPool } from '../threads/pool.js'
 import { ThreadRun } from '../threads/run-on-threads.js'
 import { endAllThreads } from '../threads/thread-ends.js'
 import { isError } from '../thrown.js'
+import { onAbort } from '../time/on-abort.js'
 import { leaseSeconds } from '../time/seconds.js'
 import { AfterRemoval } from './after-removal.js'
 import { callAndWait } from './awaited-functions.js'
@@ -41,6 +42,9 @@ const maxChunk = 512
 /** After `graceSeconds`, or a second signal, the queue has so long to take what is removed and given back. Seconds. */
 const partingSeconds = 10
 
+/** A worker that stops, and whose tasks have ended, waits so long for each answer of the queue. Seconds. */
+const silenceSeconds = 60
+
 /** So many tasks may have ended without the queue knowing it before no more are begun. */
 const maxUnsettled = 1_000
 
@@ -63,9 +67,11 @@ export class Worker {
   /** Aborted when the queue had its time: what it has not answered by then is left to the ends of the leases. */
   readonly #gaveUp = new AbortController()
   #cancelGivingUp: (() => void) | undefined
+  #cancelSilence: (() => void) | undefined
   #stopping = false
   #leaving = false
   #cancelGrace: (() => void) | undefined
+  #ended = false
   #fatal: { readonly thrown: unknown } | undefined
 
   constructor(parts: WorkerParts) {
@@ -136,6 +142,7 @@ export class Worker {
       onLost: (task, error) => this.#lose(task, error),
       withdraw: () => void this.#giveBack(this.#withdraw(0)),
       held: () => this.#held.size + this.#finisher.pending + this.#settling.size,
+      notEnded: () => this.#held.size,
       isHeld: task => this.#held.has(task),
       askedToStop: () => this.#askedToStop(),
       isBusy: () => this.#held.size > 0 || this.#unsettled > 0,
@@ -163,10 +170,12 @@ export class Worker {
       await this.#unlessGivenUp(this.#settle())
       this.#keeper.close()
       this.#intake.close()
-      await this.#status.close()
+      await this.#unlessGivenUp(this.#status.close())
       triggers.dispose()
+      this.#ended = true
       this.#cancelGrace?.()
       this.#cancelGivingUp?.()
+      this.#cancelSilence?.()
       if (this.#settings.parallel > 0) await ThreadPool.stopUnused()
     }
     // The process is about to exit: its program must not go on as if the worker had ended.
@@ -182,6 +191,7 @@ export class Worker {
     this.#patience.end()
     void this.#source.stop()
     this.#giveBack([...this.#source.withdraw(0), ...this.#run.stop()].map(taskOf))
+    this.#watchForSilence()
     const { graceSeconds } = this.#settings
     if (graceSeconds === undefined) return
     this.#cancelGrace = this.#parts.clock.setAlarm(graceSeconds * 1000, () => {
@@ -192,23 +202,36 @@ export class Worker {
   }
 
   #giveUpSoon(): void {
-    this.#cancelGivingUp ??= this.#parts.clock.setAlarm(partingSeconds * 1000, () => {
-      const { label } = this.#parts.backend
-      const reason =
-        `The worker stopped, and ${label} did not answer within ${partingSeconds} s: what it still held comes back when ` +
-        'its lease ends'
-      this.#fail(new Error(reason))
-      this.#gaveUp.abort()
-    })
+    this.#cancelGivingUp ??= this.#parts.clock.setAlarm(partingSeconds * 1000, () => this.#giveUp(partingSeconds))
+  }
+
+  /**
+   * Once a worker stops and its tasks and the caller's functions have ended, only answers of the queue are awaited: it gives
+   * up where none comes. Called whenever one has come, or a task has ended.
+   */
+  #watchForSilence(): void {
+    this.#cancelSilence?.()
+    this.#cancelSilence = undefined
+    if (!this.#stopping || this.#ended) return
+    if (this.#run.running(1).length > 0 || this.#intake.isInBeforeFn || this.#after.pending > 0) return
+    this.#cancelSilence = this.#parts.clock.setAlarm(silenceSeconds * 1000, () => this.#giveUp(silenceSeconds))
+  }
+
+  #giveUp(afterSeconds: number): void {
+    const { label } = this.#parts.backend
+    const reason =
+      `The worker stopped, and ${label} did not answer within ${afterSeconds} s: what it still held comes back when ` +
+      'its lease ends'
+    this.#fail(new Error(reason))
+    this.#gaveUp.abort()
   }
 
   /** Waits for what needs the queue's answers, until it is given up. */
   #unlessGivenUp(work: Promise<void>): Promise<void> {
-    const { signal } = this.#gaveUp
-    if (signal.aborted) return Promise.resolve()
     return new Promise((resolve, reject) => {
-      signal.addEventListener('abort', () => resolve(), { once: true })
-      work.then(resolve, reject)
+      const stopListening = onAbort(this.#gaveUp.signal, resolve)
+      // What is thrown after it was given up says no more: the worker ends with an error already.
+      work.then(resolve, reject).finally(stopListening)
     })
   }
 
@@ -218,7 +241,7 @@ export class Worker {
       source: this.#source,
       toCall: (call: Call) => call,
       listener: runListener(this.#parts, this.#status, {
-        onOutcome: (call, outcome) => this.#ended(call, outcome),
+        onOutcome: (call, outcome) => this.#onOutcome(call, outcome),
         onRenew: (task, seconds) => this.#renew(task, seconds),
       }),
       idPrefix: '',
@@ -234,11 +257,16 @@ export class Worker {
     return new ThreadRun({ ...options, parallel, gate: new Gate(parallel), timeoutSeconds, maxMemoryMb })
   }
 
-  #ended(call: Call, outcome: Outcome): void {
+  #onOutcome(call: Call, outcome: Outcome): void {
     const task = taskOf(call)
     // NaN: it was not even begun.
     const durationSeconds = Number.isNaN(outcome.elapsedMs) ? 0 : outcome.elapsedMs / 1000
     this.#status.end(call)
+    this.#settleOutcome(task, call, outcome, durationSeconds)
+    this.#watchForSilence()
+  }
+
+  #settleOutcome(task: LeasedTask, call: Call, outcome: Outcome, durationSeconds: number): void {
     const ending = this.#held.endingOf(task)
     const counts = ending === undefined && outcome.ok
     // False: given back by somebody in a hurry.
@@ -294,6 +322,7 @@ export class Worker {
     this.#parts.events.emit('deleted', { task, durationSeconds })
     this.#parts.events.emit('succeeded', { task, value, durationSeconds })
     if ((this.#settings.afterFn ?? this.#settings.stopFn) !== undefined) this.#after.add(task)
+    this.#watchForSilence()
   }
 
   async #afterRemoval(task: LeasedTask): Promise<void> {
@@ -356,6 +385,7 @@ export class Worker {
   async #giveBack(tasks: readonly LeasedTask[], options?: ReleaseOptions): Promise<void> {
     if (tasks.length === 0) return
     for (const task of tasks) this.#forget(task)
+    this.#watchForSilence()
     await this.#settling.add(() => this.#policy.release(tasks, options))
     for (const task of tasks) this.#intake.settledOne(task)
   }
@@ -366,6 +396,7 @@ export class Worker {
   }
 
   #settledOne(): void {
+    this.#watchForSilence()
     this.#run.resume()
     if (this.#held.size === 0 && this.#unsettled === 0) this.#intake.settled()
   }
@@ -407,7 +438,7 @@ export class Worker {
     const threads = endAllThreads()
     await this.#unlessGivenUp(Promise.all([this.#source.stop(), this.#finisher.done()]).then(() => undefined))
     await this.#unlessGivenUp(this.#settling.done())
-    await this.#status.close()
+    await this.#unlessGivenUp(this.#status.close())
     await threads
   }
 

@@ -60,9 +60,10 @@ describe('a task that has to run alone', { concurrency: 1 }, () => {
       assert.equal((await tq.status()).delayed, 1)
       // Its delay is over, and it is given back again.
       await event(events, 'released')
+      // A minute without an answer would end it.
+      clearInterval(advancing)
       stop.abort()
       assert.equal(await done, 0)
-      clearInterval(advancing)
       assert.deepEqual(started, [])
       while (texts.length === 0) await turn()
       process.off('warning', onWarning)
@@ -108,9 +109,9 @@ describe('a task that has to run alone', { concurrency: 1 }, () => {
     await next
     assert.deepEqual(order.slice(3), ['alone ended', 'healthy started'])
     wake('second')
+    clearInterval(advancing)
     stop.abort()
     assert.deepEqual(await Promise.all(working), [2, 1])
-    clearInterval(advancing)
     await other.remove()
   })
 })

@@ -397,14 +397,21 @@ describe('back-off', () => {
       })
       const tq = queue.open()
       await tq.insert([...tasks(1), task('throwing', 'x')])
+      const advancing = setInterval(() => clock.advance(200), 1)
       const { worker, events } = await queue.worker(
-        { backoffExceptions: ['ThrottlingException'], stopFn: ({ executed, failed }) => executed + failed === 2 },
+        {
+          backoffExceptions: ['ThrottlingException'],
+          stopFn: ({ executed, failed }) => {
+            const stops = executed + failed === 2
+            // A minute without an answer would end it.
+            if (stops) clearInterval(advancing)
+            return stops
+          },
+        },
         { clock, random: () => 0.5, backend },
       )
-      const advancing = setInterval(() => clock.advance(200), 1)
       const done = recorded(events, 'succeeded', 'failed')
       assert.equal(await worker.work(), 1)
-      clearInterval(advancing)
       assert.equal(done.length, 2)
       assert.ok(Object.values(broken).every(left => left <= 0))
       assert.equal((await tq.status()).leased, 0)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { partial } from 'ptq'
 import { ManualClock } from 'ptq/testing'
 import type { Backend } from '#ptq/backend.js'
@@ -8,6 +9,27 @@ import { noop } from './tasks.js'
 
 const noops = (count: number) => Array.from({ length: count }, (_, n) => partial(noop, n))
 const eager = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.02 } as const
+
+/** A backend that never answers to one verb; `called` resolves when it was asked first. */
+function neverAnswering(backend: Backend, verb: keyof Backend): { backend: Backend; called: Promise<void> } {
+  let resolve: () => void = () => undefined
+  const called = new Promise<void>(resolved => {
+    resolve = resolved
+  })
+  const changed = new Proxy(backend, {
+    get(target, key) {
+      if (key === verb) {
+        return () => {
+          resolve()
+          return new Promise(() => undefined)
+        }
+      }
+      const value: unknown = Reflect.get(target, key)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  return { backend: changed, called }
+}
 
 describe('the end of a worker', () => {
   for (const parallel of [0, 1, 2]) {
@@ -92,6 +114,71 @@ describe('the end of a worker', () => {
       assert.equal((await tq.lease({ numTasks: 5 })).filter(({ attempt }) => attempt === 1).length, 3)
     })
   }
+
+  for (const verb of ['lease', 'delete', 'release'] as const) {
+    onEach(
+      `stopped while the queue never answers to ${verb}, without graceSeconds: ends after a minute`,
+      async queue => {
+        const tq = queue.open()
+        await tq.insert([verb === 'release' ? task('throwing', 'x') : task('noop', 1)])
+        const stop = new AbortController()
+        const clock = new ManualClock()
+        const { backend, called } = neverAnswering(await queue.backend(), verb)
+        const surroundings = { clock, random: Math.random, backend }
+        const { worker } = await queue.worker({ parallel: 0, signal: stop.signal }, surroundings)
+        const working = worker.work()
+        await called
+        clock.advance(200)
+        stop.abort()
+        for (let turn = 0; turn < 20; turn++) await nextTurn()
+        clock.advance(59)
+        assert.equal(await Promise.race([working.catch(() => 'ended'), nextTurn('works')]), 'works')
+        clock.advance(1)
+        await assert.rejects(
+          working,
+          /^Error: The worker stopped, and .* did not answer within 60 s: what it still held/,
+        )
+      },
+    )
+  }
+
+  onEach('stopped without graceSeconds, it waits as long as a task and afterFn take', async queue => {
+    const tq = queue.open()
+    await tq.insert([task('waitAt', 'x')])
+    const stop = new AbortController()
+    const clock = new ManualClock()
+    const { gate, open } = newGate()
+    let goOn: () => void = () => undefined
+    const after = new Promise<void>(resolve => {
+      goOn = resolve
+    })
+    let begin: () => void = () => undefined
+    const begun = new Promise<void>(resolve => {
+      begin = resolve
+    })
+    const { worker, events } = await queue.worker(
+      {
+        parallel: 0,
+        signal: stop.signal,
+        executeArgs: [gate],
+        afterFn: () => {
+          begin()
+          return after
+        },
+      },
+      { clock, random: Math.random },
+    )
+    const running = event(events, 'log')
+    const working = worker.work()
+    await running
+    stop.abort()
+    clock.advance(200)
+    open()
+    await begun
+    clock.advance(200)
+    goOn()
+    assert.equal(await working, 1)
+  })
 
   onEach('many workers and inserts of one queue object are no leak, and end together', async queue => {
     const tq = queue.open()

@@ -5,6 +5,7 @@ import { Agent as HttpsAgent } from 'node:https'
 import type { SQSClient, SQSClientConfig } from '@aws-sdk/client-sqs'
 import { withoutUserInfo } from '../../errors.js'
 import { isAbortSignal, messageOf } from '../../thrown.js'
+import { onAbort } from '../../time/on-abort.js'
 import { FileCredentials, readSecretFile } from './credentials.js'
 import type { CheckedOptions } from './options.js'
 import type { QueuePlace } from './queue-place.js'
@@ -200,16 +201,12 @@ function keepRepliesOnAbort(client: SQSClient, closing: AbortSignal): void {
     const asked = options && 'abortSignal' in options && options.abortSignal
     const signals = isAbortSignal(asked) ? [asked, closing] : [closing]
     const untilReply = new AbortController()
-    const abort = () => untilReply.abort()
-    for (const signal of signals) {
-      if (signal.aborted) abort()
-      signal.addEventListener('abort', abort, { once: true })
-    }
+    const listening = signals.map(signal => onAbort(signal, () => untilReply.abort()))
     try {
       // Resolves with the headers; the body is read afterwards.
       return await handle(request, { ...options, abortSignal: untilReply.signal })
     } finally {
-      for (const signal of signals) signal.removeEventListener('abort', abort)
+      for (const stopListening of listening) stopListening()
     }
   }
 }

@@ -12,6 +12,7 @@ import { argumentError } from '../../errors.js'
 import { messageId } from '../../queue/message.js'
 import { isErrorNamed } from '../../thrown.js'
 import { elapsedMs } from '../../time/clock.js'
+import { onAbort } from '../../time/on-abort.js'
 import { type Carried, readCarried } from './carried.js'
 import { requestError } from './faults.js'
 import { checkLeaseSeconds, MAX_LEASE_SECONDS, type SqsHandle } from './handle.js'
@@ -55,13 +56,11 @@ export async function leaseMessages(queue: OpenQueue, options: LeaseOptions): Pr
   // One listener on the caller's signal, however many receives there are: Node takes more than 10 for a leak.
   const abort = new AbortController()
   setMaxListeners(0, abort.signal)
-  const onAbort = () => abort.abort(signal.reason)
-  if (signal.aborted) onAbort()
-  signal.addEventListener('abort', onAbort, { once: true })
+  const stopListening = onAbort(signal, () => abort.abort(signal.reason))
   try {
     return await leaseUpTo(queue, { ...options, signal: abort.signal })
   } finally {
-    signal.removeEventListener('abort', onAbort)
+    stopListening()
   }
 }
 

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, afterEach, before, describe, test } from 'node:test'
+import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { context, partial, queueable, TaskQueue } from 'ptq'
+import { FaultProxy } from './fault-proxy.js'
+import { ACCESS, newTaskQueue } from './queue.js'
+import { type SqsServer, startServer } from './server.js'
+
+const ran = new Set<number>()
+let whenRunning: () => void = () => undefined
+
+const short = queueable(function shortOnSqs(n: number): void {
+  ran.add(n)
+})
+
+/** Ends when it is asked to, unless `isOver`. */
+const long = queueable(async function longOnSqs(n: number): Promise<void> {
+  if (isOver) {
+    ran.add(n)
+    return
+  }
+  const { signal } = context()
+  whenRunning()
+  if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve))
+})
+let isOver = false
+
+const SOON = { minBackoffWindow: 0.01, maxBackoffWindow: 0.01, parallel: 0, untilEmpty: true } as const
+
+describe('what a worker leases ahead on SQS', () => {
+  let server: SqsServer
+  let proxy: FaultProxy
+  const open: TaskQueue[] = []
+  before(async () => {
+    server = await startServer('fauxqs')
+    proxy = await FaultProxy.start(server.endpoint)
+  })
+  afterEach(async () => {
+    ran.clear()
+    for (const tq of open.splice(0)) await tq.close()
+  })
+  after(async () => {
+    await proxy.close()
+    await server.close()
+  })
+
+  function newQueue(): TaskQueue {
+    const tq = newTaskQueue(proxy.endpoint)
+    open.push(tq)
+    return tq
+  }
+
+  test('short tasks cost two requests for ten', async () => {
+    const tq = newQueue()
+    await tq.insert(Array.from({ length: 1_000 }, (_, n) => partial(short, n)))
+    proxy.requests.length = 0
+    assert.equal(await tq.poll(SOON), 1_000)
+    const requests = ['ReceiveMessage', 'DeleteMessageBatch', 'SendMessageBatch', 'ChangeMessageVisibilityBatch']
+    const counts = requests.map(action => proxy.count(action))
+    const [receives = 0, deletes = 0, ...others] = counts
+    assert.deepEqual(others, [0, 0])
+    assert.ok(receives + deletes <= 240, `${receives} receives, ${deletes} deletes`)
+  })
+
+  test('five workers that are stopped give back only what they ran: no policy of the queue takes a task away', async () => {
+    const letters = newQueue()
+    assert.equal(await letters.enqueued(), 0)
+    const client = new SQSClient({ ...ACCESS, endpoint: server.endpoint })
+    const deadLetterTargetArn = `arn:aws:sqs:us-east-1:000000000000:${letters.url.slice('sqs://'.length)}`
+    const RedrivePolicy = JSON.stringify({ deadLetterTargetArn, maxReceiveCount: 3 })
+    const QueueName = `test-${randomUUID()}`
+    await client.send(new CreateQueueCommand({ QueueName, Attributes: { RedrivePolicy } }))
+    client.destroy()
+    const tq = new TaskQueue(`sqs://${QueueName}`, { ...ACCESS, endpoint: proxy.endpoint, emptyWindowSeconds: 0 })
+    open.push(tq)
+    await tq.insert(Array.from({ length: 59 }, (_, n) => partial(long, n)))
+    let leased = 0
+    tq.events.on('leased', () => leased++)
+    isOver = false
+    for (let stops = 0; stops < 5; stops++) {
+      const stop = new AbortController()
+      whenRunning = () => stop.abort()
+      await tq.poll({ ...SOON, graceSeconds: 0.01, signal: stop.signal })
+    }
+    assert.equal(leased, 5)
+    isOver = true
+    assert.equal(await tq.poll(SOON), 59)
+    assert.equal(ran.size, 59)
+    assert.equal(await letters.enqueued(), 0)
+  })
+})
