@@ -46,13 +46,17 @@ export class Leases {
     }
   }
 
-  deleted(entries: readonly Entry[]): void {
+  /** @returns the keys of what was deleted */
+  deleted(entries: readonly Entry[]): string[] {
+    const keys: string[] = []
     for (const { ReceiptHandle = '' } of entries) {
       const lease = this.#held.get(ReceiptHandle)
       if (lease === undefined) continue
       if (lease.endsAtMs <= performance.now()) this.#onLate(lease.key)
       this.#held.delete(ReceiptHandle)
+      keys.push(lease.key)
     }
+    return keys
   }
 }
 

@@ -16,6 +16,10 @@ export interface BadServerPart {
 const FAULTY = 0.05
 const FAULTY_SENDS = 0.15
 
+/** Now and then all requests are over the rate limit for a while. */
+const BURSTS = 0.001
+const LONGEST_BURST_MS = 3_000
+
 /** A batch that arrived and whose reply didn't is sent again: both are in the queue. */
 const SENDS: readonly string[] = ['SendMessageBatch', 'SendMessage']
 
@@ -23,6 +27,7 @@ const { ledger, seed }: BadServerPart = JSON.parse(process.argv[2] ?? '')
 const random = randomFrom(seed)
 const leases = new Leases(key => note(ledger, 'late', [key]))
 let isCalm = false
+let throttledUntilMs = 0
 
 function status(code: number, name: string): Fault {
   return { kind: 'status', status: code, code: name }
@@ -52,10 +57,34 @@ function partial({ body }: SeenRequest): Fault | undefined {
   return { kind: 'partial', places, code: 'InternalError', senderFault: false }
 }
 
+/** The player whose request it is, if that is a `ptq` command or a worker: these have an access key of their own. */
+function moverOf({ headers }: SeenRequest): number | undefined {
+  const [, player] = /Credential=player-(\d+)\//.exec(headers.authorization ?? '') ?? []
+  return player === undefined ? undefined : Number(player)
+}
+
 function choose(request: SeenRequest): Fault | undefined {
+  const fault = chooseFault(request)
+  const player = moverOf(request)
+  const isStopped = fault !== undefined && ['status', 'reset', 'hang'].includes(fault.kind)
+  // Before it arrives: its sender may be killed meanwhile.
+  if (player !== undefined && SENDS.includes(request.action) && !isStopped) {
+    const keys = keysIn(JSON.stringify(request.body))
+    if (keys.length > 0) note(ledger, 'sent', keys, player)
+  }
+  return fault
+}
+
+function chooseFault(request: SeenRequest): Fault | undefined {
   // It runs for hours: nobody looks at what came in.
   proxy.requests.length = 0
-  if (isCalm || random() >= (SENDS.includes(request.action) ? FAULTY_SENDS : FAULTY)) return undefined
+  if (isCalm) return undefined
+  if (random() < BURSTS) throttledUntilMs = performance.now() + random() * LONGEST_BURST_MS
+  if (performance.now() < throttledUntilMs) {
+    note(ledger, 'fault', ['400-RequestThrottled-to-all'])
+    return status(400, 'RequestThrottled')
+  }
+  if (random() >= (SENDS.includes(request.action) ? FAULTY_SENDS : FAULTY)) return undefined
   const fault = MENU[Math.floor(random() * MENU.length)]?.(request)
   if (fault === undefined) return undefined
   note(ledger, 'fault', [fault.kind === 'status' ? `${fault.status}-${fault.code}` : fault.kind])
@@ -69,11 +98,16 @@ function choose(request: SeenRequest): Fault | undefined {
 const server = await startServer('fauxqs')
 const proxy = await FaultProxy.start(server.endpoint, {
   choose,
-  replied: ({ action, body }, text) => {
+  replied: (request, text) => {
+    const { action, body } = request
     const { Entries = [], VisibilityTimeout } = body
     if (action === 'ReceiveMessage') leases.received(Number(VisibilityTimeout), JSON.parse(text) as ReceiveReply)
     else if (action === 'ChangeMessageVisibilityBatch') leases.changed(Entries)
-    else if (action === 'DeleteMessageBatch') leases.deleted(Entries)
+    else if (action === 'DeleteMessageBatch') {
+      const keys = leases.deleted(Entries)
+      const player = moverOf(request)
+      if (player !== undefined && keys.length > 0) note(ledger, 'removed', keys, player)
+    }
   },
 })
 process.on('disconnect', () => process.exit(2))

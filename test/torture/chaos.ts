@@ -69,7 +69,14 @@ export async function torture(plan: Torture): Promise<TortureResult> {
   mkdirSync(folder, { recursive: true })
   const ledger = join(folder, 'ledger')
   const base = { options, ledger, uploadNumber: join(folder, 'upload-number') }
-  const troupe = new Troupe(base, [queues, ...(plan.views ?? [])], join(folder, 'output'), plan.env ?? {})
+  let vanishing: VanishingFolder | undefined
+  const troupe = new Troupe(
+    base,
+    [queues, ...(plan.views ?? [])],
+    join(folder, 'output'),
+    plan.env ?? {},
+    sinceMs => vanishing?.wasAwaySince(sinceMs) === true,
+  )
   const reader = new LedgerReader(ledger)
   const reconciliation = new Reconciliation({ isExact: queues.endpoint === undefined })
   const random = randomFrom(plan.seed)
@@ -81,7 +88,6 @@ export async function torture(plan: Torture): Promise<TortureResult> {
   const hasPoison = queues.endpoint === undefined || plan.minutes >= 5
   let turn = 0
   let poisons = 0
-  let vanishing: VanishingFolder | undefined
   const sayHowFar = () => {
     reconciliation.read(reader.newLines())
     const minutes = ((performance.now() - startMs) / 60_000).toFixed(1)

@@ -1,4 +1,5 @@
 /** The `ptq` commands that are run beside everything else, as somebody at a shell would. */
+import { fileURLToPath } from 'node:url'
 import type { Queues } from './part.js'
 
 export interface Command {
@@ -7,6 +8,10 @@ export interface Command {
   readonly args: readonly string[]
   /** What it says on stderr where a code of 1 is no fault. */
   readonly mayFail?: RegExp
+  /** The same, if the folder of the depot was away while it ran. */
+  readonly mayMiss?: RegExp
+  /** The folder of the file queue whose tasks it moves into SQS: what it leaves there is looked at when it has ended. */
+  readonly source?: string
 }
 
 /** The next command: they take turns, so that none comes too seldom. */
@@ -70,9 +75,19 @@ function backCommand(queues: Queues): Command {
   return moveBetween(queues, queues.main, queues.depot)
 }
 
+/** Errors where `queue` in the depot's folder is missing. */
+const MISSING_DEPOT = /depot[^\n]*(without a `queue` folder|was removed|remove \S+\/to)|ENOENT[^\n]*depot/
+
 function moveBetween(queues: Queues, from: string, to: string): Command {
-  // Into SQS, a lease may be lost while it is moved. The depot's folder may be away.
-  return { name: 'ptq-mv', args: ['mv', from, to, ...serverOf(queues)], mayFail: /stayed in|may be in both|depot/ }
+  const isOnSqs = queues.endpoint !== undefined
+  return {
+    name: 'ptq-mv',
+    args: ['mv', from, to, ...serverOf(queues)],
+    // Others may hold tasks; a lease on SQS may be lost while it is moved.
+    mayFail: isOnSqs ? /stayed in|may be in both/ : /stayed in/,
+    ...(isOnSqs && from.startsWith('fq:') && { source: fileURLToPath(from.replace('fq:', 'file:')) }),
+    ...(!isOnSqs && { mayMiss: MISSING_DEPOT }),
+  }
 }
 
 function serverOf({ endpoint }: Queues): string[] {

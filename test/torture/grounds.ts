@@ -60,7 +60,6 @@ export async function sqsGrounds(
     env: {
       // For the `ptq` commands.
       AWS_REGION: region,
-      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
       AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
       // Where uploads to SQS keep their journals.
       XDG_STATE_HOME: join(folder, 'state'),

@@ -32,6 +32,11 @@ export class TaskHistory {
     return first === NOBODY ? others : [first, ...others]
   }
 
+  /** Which of these it was that this player did last. */
+  last(player: number, verbs: readonly LedgerVerb[]): LedgerVerb | undefined {
+    return this.#more?.findLast(event => event.player === player && verbs.includes(event.verb))?.verb
+  }
+
   count(verb: LedgerVerb): number {
     return this.players(verb).length
   }

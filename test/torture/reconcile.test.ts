@@ -115,14 +115,30 @@ for (const [what, more, isReason] of onSqs) {
 
 for (const [what, intended, more] of [
   ['an upload was cut off', 'upload0', 'intend 5 n-upload0-0.\n'],
-  ['a `ptq mv` was killed', 'carried1', 'SIGKILL 5 ptq-mv\n'],
-  ['a `ptq mv` out of the main queue was killed', 'inserted1', 'SIGKILL 5 ptq-mv\n'],
+  ['a `ptq mv` sent it and left it', 'carried1', 'fromFiles 5 ptq-mv\nsent 5 n-carried1-0.\nstayed 5 n-carried1-0.\n'],
+  ['a worker gave it back and did not remove it', 'inserted1', 'removed 2 n-inserted1-0.\nsent 2 n-inserted1-0.\n'],
+  ['a `ptq mv` sent it out of the main queue and did not remove it', 'inserted1', 'sent 5 n-inserted1-0.\n'],
 ] as const) {
   test(`on SQS a second run is explained where ${what}, on fq it is not`, () => {
     const twice = TWICE.replaceAll('n-a.', `n-${intended}-0.`)
     assert.equal(reconcile(linesOf(twice), ON_SQS, { isExact: false }).violations.length, 1)
     assert.equal(reconcile(linesOf(twice + more), ON_SQS, { isExact: false }).duplicatesBySending, 1)
     assert.match(violationsOf(twice + more, COMPLETED).join(), /1 tasks ran twice/)
+  })
+}
+
+for (const [what, more] of [
+  ['a worker gave it back, and ended after that', 'sent 2 n-a.\nremoved 2 n-a.\nSIGKILL 2 worker\nsent 3 n-b.\n'],
+  ['any `ptq mv` was killed', 'SIGKILL 5 ptq-mv\nsent 5 n-b.\n'],
+  ['a killed `ptq mv` had removed it', 'SIGKILL 5 ptq-mv\nsent 5 n-a.\nremoved 5 n-a.\n'],
+  [
+    'a `ptq mv` from a file queue left another one',
+    'fromFiles 5 ptq-mv\nSIGKILL 5 ptq-mv\nsent 5 n-a.\nstayed 5 n-b.\n',
+  ],
+] as const) {
+  test(`on SQS a second run is not explained where ${what}`, () => {
+    const { violations } = reconcile(linesOf(TWICE + more), ON_SQS, { isExact: false })
+    assert.deepEqual(violations, ['1 tasks ran twice without a kill or a lost lease: n-a.'])
   })
 }
 

@@ -70,6 +70,7 @@ const SHOWN = 5
 export class Reconciliation {
   readonly #histories = new Map<string, TaskHistory>()
   readonly #killed = new Set<number>()
+  readonly #fromFiles = new Set<number>()
   readonly #signals = new Map<string, number>()
   readonly #faults = new Map<string, number>()
   readonly #copies = new CopyCheck()
@@ -100,6 +101,10 @@ export class Reconciliation {
       if (verb === 'SIGKILL' || verb === 'SIGTERM' || verb === 'SIGSTOP') {
         for (const role of what) addTo(this.#signals, `${verb} ${role}`)
         if (verb === 'SIGKILL') this.#killed.add(player)
+        continue
+      }
+      if (verb === 'fromFiles') {
+        this.#fromFiles.add(player)
         continue
       }
       if (verb === 'fault') {
@@ -233,9 +238,16 @@ export class Reconciliation {
     const copies = moves + retries + buriers
     if (this.#isExact) return { excused, copies, sent: 0, late: 0 }
     const cutUploads = isUploaded(key) ? history.intended - 1 : 0
-    // Any task may be moved from the main queue to the depot and back.
-    const cutMoves = this.#signals.get('SIGKILL ptq-mv') ?? 0
-    return { excused, copies, sent: history.count('resent') + cutUploads + cutMoves, late: history.count('late') }
+    const sent = history.count('resent') + cutUploads + this.#cutMovesOf(history)
+    return { excused, copies, sent, late: history.count('late') }
+  }
+
+  /** How many `ptq mv`, and workers that gave it back, sent it and did not remove it where it was. */
+  #cutMovesOf(history: TaskHistory): number {
+    const leavers = new Set(history.players('stayed'))
+    const isCut = (player: number) =>
+      this.#fromFiles.has(player) ? leavers.has(player) : history.last(player, ['sent', 'removed']) === 'sent'
+    return [...new Set(history.players('sent'))].filter(isCut).length
   }
 
   /** Whether a worker that was not killed ran it, and was told neither that it is deleted nor that the lease was lost. */

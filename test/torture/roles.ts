@@ -78,7 +78,9 @@ export async function uploadForEver(
 
 /** Runs tasks on two threads. SIGTERM is `poll`'s own, from its first look at the queue on. */
 export async function work({ queues, options, ledger, untilEmpty }: Part): Promise<void> {
-  await using tq = open(queues.main, options)
+  // It gives tasks back by sending them once more: the access key of the environment tells the server whose request that is.
+  const { credentials: _shared, ...own } = options
+  await using tq = open(queues.main, own)
   const { events } = tq
   const sayReady = () => {
     events.off('leased', sayReady).off('idle', sayReady)
@@ -175,7 +177,7 @@ export async function uploadBesidePurges({ queues, options, ledger }: Part, sign
     try {
       await tq.insert(purgedTasks(ledger), { resume: PURGED_UPLOAD })
     } catch (error) {
-      if (!inspect(error).includes('the queue was purged')) throw error
+      if (!inspect(error, { depth: 10 }).includes('the queue was purged')) throw error
     }
     await setTimeout(PAUSE_MS / 2)
   }

@@ -1,13 +1,14 @@
 /** The processes of the torture: started, counted, hit by signals, and in the end all gone. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from './commands.js'
 import { note, PLAYER_VARIABLE, type Signal } from './ledger.js'
 import type { Part, Queues, Role } from './part.js'
+import { keysIn } from './tasks.js'
 
 /** Whoever was asked to stop has this long: tasks take seconds at most. Milliseconds. */
 const PATIENCE_MS = 90_000
@@ -48,6 +49,7 @@ export class Troupe {
   readonly #views: readonly [Queues, ...Queues[]]
   readonly #log: number
   readonly #env: NodeJS.ProcessEnv
+  readonly #wasDepotAway: (sinceMs: number) => boolean
   readonly #players = new Set<Player>()
   readonly #violationsOf = new Map<string, number>()
   #started = 0
@@ -56,8 +58,16 @@ export class Troupe {
    * @param views the queues as they are reached through each mount: processes are started on each in turn
    * @param log a file for what the processes print
    * @param env what else is in their environment
+   * @param wasDepotAway whether the folder of the depot was away at any time since then
    */
-  constructor(base: Base, views: readonly [Queues, ...Queues[]], log: string, env: NodeJS.ProcessEnv) {
+  constructor(
+    base: Base,
+    views: readonly [Queues, ...Queues[]],
+    log: string,
+    env: NodeJS.ProcessEnv,
+    wasDepotAway: (sinceMs: number) => boolean,
+  ) {
+    this.#wasDepotAway = wasDepotAway
     this.#env = env
     this.#base = base
     this.#views = views
@@ -89,11 +99,22 @@ export class Troupe {
 
   /** Runs a `ptq` command, which ends by itself. */
   run(commandOn: (queues: Queues) => Command): Player {
-    const { name, args, mayFail } = commandOn(this.#view())
-    return this.#launch(name, PTQ, args, (code, { wasAsked }, stderr) => {
+    const { name, args, mayFail, mayMiss, source } = commandOn(this.#view())
+    const startMs = performance.now()
+    const isExcused = (stderr: string) =>
+      mayFail?.test(stderr) === true || (this.#wasDepotAway(startMs) && mayMiss?.test(stderr) === true)
+    const player = this.#launch(name, PTQ, args, (code, { wasAsked }, stderr) => {
       // It is asked by SIGTERM: 143, or what it says of a work that was over already.
-      return code === 0 || (code === 143 && wasAsked) || (code === 1 && mayFail?.test(stderr) === true)
+      return code === 0 || (code === 143 && wasAsked) || (code === 1 && isExcused(stderr))
     })
+    if (source !== undefined) {
+      note(this.#base.ledger, 'fromFiles', [name], player.number)
+      player.child.once('close', () => {
+        const keys = keysInFolder(join(source, 'queue'))
+        if (keys.length > 0) note(this.#base.ledger, 'stayed', keys, player.number)
+      })
+    }
+    return player
   }
 
   /** Starts what is missing for so many of each role; one that was asked to stop still counts. */
@@ -165,6 +186,7 @@ export class Troupe {
         ...process.env,
         ...this.#env,
         [PLAYER_VARIABLE]: String(number),
+        ...accessOf(number),
         ...(number % 3 === 0 && !isPython && STEPPING),
       },
     })
@@ -221,6 +243,23 @@ export class Troupe {
     player.isStopped = false
     player.child.kill('SIGCONT')
   }
+}
+
+/** Tells the SQS server which player a `ptq` command or a worker is: only these have their access key from the environment. */
+function accessOf(player: number): NodeJS.ProcessEnv {
+  return { AWS_ACCESS_KEY_ID: `player-${player}` }
+}
+
+/** The keys of the tasks in a folder that other processes change. */
+function keysInFolder(folder: string): string[] {
+  return readdirSync(folder).flatMap(name => {
+    try {
+      return keysIn(readFileSync(join(folder, name), 'utf8'))
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+      throw error
+    }
+  })
 }
 
 /** The line of the error, or the last one: below an uncaught error Node writes its version. */

@@ -15,6 +15,8 @@ export class VanishingFolder {
   #watcher: FSWatcher | undefined
   #timer: NodeJS.Timeout | undefined
   #times = 0
+  #isAway = false
+  #backMs = Number.NEGATIVE_INFINITY
 
   constructor(path: string, random: () => number) {
     this.#path = path
@@ -27,11 +29,22 @@ export class VanishingFolder {
     return this.#times
   }
 
+  /** Whether it was away at any time since then, by `performance.now()`. */
+  wasAwaySince(ms: number): boolean {
+    return this.#isAway || this.#backMs >= ms
+  }
+
   /** It is there again, and stays. */
   stop(): void {
     this.#watcher?.close()
     clearTimeout(this.#timer)
+    this.#bringBack()
+  }
+
+  #bringBack(): void {
     bringBack(this.#path)
+    if (this.#isAway) this.#backMs = performance.now()
+    this.#isAway = false
   }
 
   #watch(): void {
@@ -40,8 +53,9 @@ export class VanishingFolder {
       this.#watcher?.close()
       renameSync(this.#path, awayOf(this.#path))
       this.#times++
+      this.#isAway = true
       this.#timer = setTimeout(() => {
-        bringBack(this.#path)
+        this.#bringBack()
         this.#watch()
       }, this.#random() * LONGEST_MS)
     })

@@ -91,6 +91,30 @@ describe('a purge beside an upload', () => {
       await assert.rejects(uploads.finish(run), gone)
     }))
 
+  it('ends an upload of another host that still believes in its folder', () =>
+    inFolder(async folder => {
+      const root = join(folder, 'queue-of-test')
+      const real = interfered({})
+      const known = new Map<string, ReturnType<typeof real.pooled.stat>>()
+      const stat = (path: string) => {
+        const answer = known.get(path) ?? real.pooled.stat(path)
+        known.set(path, answer)
+        return answer
+      }
+      await using opened = await openQueue(root, {
+        durable: true,
+        fileSystem: { ...real, pooled: { ...real.pooled, stat } },
+      })
+      const { uploads } = opened.queue
+      assert.ok(uploads !== undefined)
+      const { run } = await uploads.begin(undefined, { seed: '0'.repeat(32), sequence: 'any', total: 1 })
+      await stat(join(root, 'uploads', run))
+      await using other = await openQueue(root)
+      await other.queue.purge({ native: false })
+      const gone = /is gone: another process took this upload up, or the queue was purged/
+      await assert.rejects(uploads.insert(run, 0, [message(folder)], { delaySeconds: 0 }), gone)
+    }))
+
   it('ends, although a host that knows the folder by its old name writes into it once more', () =>
     inQueue(async (tq, root) => {
       await tq.insert(new Numbers(0, 5), { resume: 'job' })

@@ -93,7 +93,8 @@ async function writePart(
     await pace.each(messages, ({ id }) => history.begunLater(id, nameOf(available, id)))
     await pace.settle(layout.movement)
   } catch (error) {
-    if ((await pace.calls.stat(run)) === undefined) throw takenOver(run)
+    // A host that keeps names and attributes may still believe in the folder.
+    if (isMissing(error) || (await pace.calls.stat(run)) === undefined) throw takenOver(run)
     await dropWriting(queue, folder)
     throw queueFault(queue, 'Writing tasks', error)
   }
