@@ -2,8 +2,10 @@
  * The errors that a caller decides by. Everything else is a plain `Error` whose message names the file, queue or
  * option, with the original error as `cause`.
  */
+
 import { inspect } from 'node:util'
 import type { CallSite } from './call-site.js'
+import { counted } from './counted.js'
 import { showInstead } from './shown-errors.js'
 import { textOf } from './thrown.js'
 
@@ -47,7 +49,7 @@ export function tasksFailed(
   caller: CallSite,
 ): AggregateError {
   const kept = failed > errors.length ? `; the first ${errors.length} are in \`errors\`` : ''
-  const message = `${failed} of ${total} tasks failed${kept}`
+  const message = `${failed} of ${counted(total, 'task')} failed${kept}`
   const error = new AggregateError(errors, message, stopped && { cause: stopped })
   showInstead(error, { caller })
   return error

@@ -5,6 +5,7 @@
  */
 import { inspect, types } from 'node:util'
 import { builtins } from './builtins.js'
+import { counted } from './counted.js'
 
 /** A text from a thrown value is cut off here: a message may be as long as memory allows. */
 const maxTextLength = 10_000
@@ -222,5 +223,5 @@ function countEntries(value: unknown, depth: number, max: number): number {
 /** Cuts a text off at a length, and says so. */
 export function cut(text: string, maxLength = maxTextLength): string {
   if (text.length <= maxLength) return text
-  return `${text.slice(0, maxLength)}… (${text.length - maxLength} characters more)`
+  return `${text.slice(0, maxLength)}… (${counted(text.length - maxLength, 'character')} more)`
 }

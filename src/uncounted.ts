@@ -1,4 +1,5 @@
 /** Warns of tasks that a queue stored or removed, but did not count. */
+import { counted } from './counted.js'
 import { nameAndMessageOf } from './thrown.js'
 
 /** What was not counted. */
@@ -25,7 +26,7 @@ export function warnUncounted(queue: object, { label, counter, count, note }: Un
   warned[counter].add(queue)
   const what = counter === 'inserted' ? `inserted into ${label}` : `finished and removed from ${label}`
   process.emitWarning(
-    `${count} tasks were ${what}, but not counted as ${counter}: ${nameAndMessageOf(cause)}. ` +
+    `${counted(count, 'task was', 'tasks were')} ${what}, but not counted as ${counter}: ${nameAndMessageOf(cause)}. ` +
       `${note ?? 'The count is that much too low.'} Said once for each open queue; later ones may be missing too.`,
     { type: 'PtqWarning', code: 'PTQ_NOT_COUNTED' },
   )

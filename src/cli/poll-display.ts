@@ -1,5 +1,5 @@
 /** What a worker shows: on a terminal a line that is drawn anew, elsewhere plain lines, for a log. */
-import type { TaskQueue, WorkerEventMap } from '../index.js'
+import type { TaskQueue, WorkerEventMap, WorkerEvents } from '../index.js'
 import { repeatMs } from '../stop-signals.js'
 import { duration } from '../terminal/duration.js'
 import { StatusLine } from '../terminal/status-line.js'
@@ -19,6 +19,8 @@ export class PollDisplay {
   readonly #line: StatusLine | undefined
   readonly #graceSeconds: number | undefined
   readonly #timer: NodeJS.Timeout
+  readonly #events: WorkerEvents
+  #steps: { dispose(): void } | undefined
   #executed = 0
   #failed = 0
   #deadLetters = 0
@@ -28,13 +30,14 @@ export class PollDisplay {
   #interruptedAtMs = Number.NEGATIVE_INFINITY
 
   /**
-   * @param options.verbose the library prints each step by itself: only the end is shown
+   * @param options.verbose each step is printed, see {@link printSteps}: no line is drawn
    * @param options.graceSeconds how long running tasks have after a signal; `undefined`: as long as they need
    */
   constructor(queue: TaskQueue, options: { verbose: boolean; graceSeconds: number | undefined }) {
     this.#line = options.verbose ? undefined : StatusLine.open()
     this.#graceSeconds = options.graceSeconds
     const { events } = queue
+    this.#events = events
     events
       .on('started', ({ task }) => this.#running.add(task.id))
       .on('deleted', ({ task }) => {
@@ -62,6 +65,12 @@ export class PollDisplay {
     for (const name of stopSignals) process.on(name, this.#onSignal)
   }
 
+  /** Prints each step of the worker, in the words of the library's `verbose`, with the time. */
+  async printSteps(): Promise<void> {
+    const { printSteps } = await import('../poll/step-printer.js')
+    this.#steps = printSteps(this.#events, line => this.#print(line))
+  }
+
   /** How many tasks this worker moved to the dead letters. */
   get deadLetters(): number {
     return this.#deadLetters
@@ -79,6 +88,7 @@ export class PollDisplay {
     clearInterval(this.#timer)
     for (const name of stopSignals) process.off(name, this.#onSignal)
     this.#line?.close()
+    this.#steps?.dispose()
     if (this.#begun) this.#print(`Ended: ${this.#state()}`)
   }
 

@@ -27,7 +27,9 @@ export const pollCommand = defineCommand({
         console.error(`ptq: warning: the output can't be written (${error.message}): working on`),
       )
       const options = toPollOptions(args)
-      const display = new PollDisplay(queue, { verbose: options.verbose === true, graceSeconds: options.graceSeconds })
+      const isVerbose = args.verbose === true
+      const display = new PollDisplay(queue, { verbose: isVerbose, graceSeconds: options.graceSeconds })
+      if (isVerbose) await display.printSteps()
       try {
         await queue.poll({ ...options, signal: abort.signal })
         display.begin()
@@ -118,7 +120,6 @@ function toPollOptions(args: PollArguments): PollOptions {
     minBackoffSeconds: args.minBackoffSec,
     maxBackoffSeconds: args.maxBackoffSec,
     executeArgs: args.executeArgs,
-    verbose: args.verbose,
   } satisfies { [Name in keyof PollOptions]: PollOptions[Name] | undefined }
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }

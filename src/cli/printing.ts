@@ -1,4 +1,5 @@
 /** What goes to the terminal: never a control character of a payload, and no stack when a reader such as `head` ends. */
+import { counted } from '../counted.js'
 
 // Control characters, other line ends, and those that turn the direction of writing.
 const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
@@ -19,7 +20,7 @@ function printableJson(json: string): string {
 
 /** e.g. `1 task`, `2 tasks` */
 export function countOf(tasks: number): string {
-  return `${tasks} ${tasks === 1 ? 'task' : 'tasks'}`
+  return counted(tasks, 'task')
 }
 
 /** At most `width` characters, the last one `…` where some are left out. */

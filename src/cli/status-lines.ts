@@ -1,5 +1,7 @@
 /** The numbers of a queue as people read them. */
+
 import { hostname } from 'node:os'
+import { counted } from '../counted.js'
 import type { QueueStatus, WorkerStatus } from '../index.js'
 import { duration } from '../terminal/duration.js'
 import { codeOf } from '../thrown.js'
@@ -75,7 +77,7 @@ export function workerLines(workers: readonly WorkerStatus[] | undefined, nowMs:
   return [
     `Workers: ${alive.length}${silent.length > 0 ? ` (and ${silent.length} silent)` : ''}`,
     ...alive.flatMap(worker => [
-      `${printable(worker.host)} process ${worker.pid}, ${worker.threads} ${worker.threads === 1 ? 'thread' : 'threads'}, up ${since(worker.startedAtMs)}: ` +
+      `${printable(worker.host)} process ${worker.pid}, ${counted(worker.threads, 'thread')}, up ${since(worker.startedAtMs)}: ` +
         `${worker.executed} executed, ${worker.failed} failed, ${rateText(worker.tasksPerSecond)}, ${Math.round(worker.rssMb)} MB`,
       ...worker.running.map(({ id, name, startedAtMs, fraction, note }) => {
         const part = fraction === undefined ? '' : ` ${(fraction * 100).toFixed(0)}%`

@@ -1,7 +1,9 @@
 /** One run of a LocalTaskQueue: tasks, threads, progress bar, Ctrl-C and AbortSignal brought together. */
+
 import { AsyncResource } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import type { CallSite } from '../call-site.js'
+import { counted } from '../counted.js'
 import { TaskError } from '../errors.js'
 import { startProgress } from '../progress/progress.js'
 import { shownCall } from '../shown-errors.js'
@@ -181,7 +183,10 @@ function callText({ code, input, extra }: Call): string {
 /** The error of a run that was stopped before its end, by Ctrl-C or a signal. */
 export function abortError(stoppedBy: unknown, ran?: number): Error {
   const by = stoppedBy === 'SIGINT' ? 'Ctrl-C (SIGINT)' : stoppedBy === 'close' ? 'close()' : 'its AbortSignal'
-  const what = ran === undefined ? 'the task was not begun' : `${ran} tasks ran to their end, the rest was not begun`
+  const what =
+    ran === undefined
+      ? 'the task was not begun'
+      : `${counted(ran, 'task ran to its', 'tasks ran to their')} end, the rest was not begun`
   const error = new Error(`The run was stopped by ${by}: ${what}`, { cause: stoppedBy })
   error.name = 'AbortError'
   return Object.assign(error, { code: 'ABORT_ERR' })

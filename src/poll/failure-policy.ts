@@ -1,6 +1,9 @@
 /** What becomes of a task whose attempt failed: back to the queue for another one, or to the dead letters. */
+
 import { hostname } from 'node:os'
 import type { Failure } from '../backend.js'
+import type { CallSite } from '../call-site.js'
+import { counted } from '../counted.js'
 import { LeaseLostError, MessageRefusedError, TaskError, UnregisteredTaskError } from '../errors.js'
 import { plainLine } from '../plain-line.js'
 import { countInserted } from '../queue/count-inserted.js'
@@ -240,7 +243,7 @@ export class FailurePolicy {
   #warnOfNoPlace(task: LeasedTask, attempts: number, reason: string): void {
     const { label } = this.#parts.backend
     process.emitWarning(
-      `Task ${payloadName(task.payload())} (${task.id}) failed or took its worker along ${attempts} times and stays in ${label}, which has no ` +
+      `Task ${payloadName(task.payload())} (${task.id}) failed or took its worker along ${counted(attempts, 'time')} and stays in ${label}, which has no ` +
         `place for dead letters: pass the URL of a queue as \`deadLetter\`. The last time: ${reason}`,
       { code: 'PTQ_NO_DEAD_LETTERS' },
     )
@@ -256,9 +259,9 @@ function textOf(error: unknown): string {
   return isInstanceOf(error, UnregisteredTaskError) ? `not registered: ${messageOf(error)}` : summaryOf(error)
 }
 
-/** The error of a leased task that failed; `cause` is its own. */
-export function taskError(task: LeasedTask, cause: unknown): TaskError<LeasedTask> {
+/** The error of a leased task that failed; `cause` is its own. @param caller where `poll` was called */
+export function taskError(task: LeasedTask, cause: unknown, caller?: CallSite): TaskError<LeasedTask> {
   const { id, attempt } = task
   const message = `Task ${payloadName(task.payload())} (${id}) failed at attempt ${attempt}: ${reasonOf(cause)}`
-  return new TaskError(message, { task, id, attempt, cause })
+  return new TaskError(message, { task, id, attempt, cause, ...(caller && { caller }) })
 }

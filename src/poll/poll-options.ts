@@ -105,6 +105,8 @@ export interface PollSettings {
   readonly graceSeconds: number | undefined
   /** Milliseconds since 1970. */
   readonly untilMs: number | undefined
+  /** It is `SLURM_JOB_END_TIME`: nobody named it in an option. */
+  readonly isUntilSlurms: boolean
 }
 
 const names = [
@@ -189,6 +191,7 @@ export function pollSettings(options: PollOptions): PollSettings {
     untilEmpty: checkBoolean('untilEmpty', options.untilEmpty, false),
     graceSeconds,
     untilMs: untilMs(options.until),
+    isUntilSlurms: options.until === undefined,
   }
 }
 

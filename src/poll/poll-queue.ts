@@ -1,18 +1,25 @@
 /** `TaskQueue.poll`: a worker with its surroundings. */
 
+import type { CallSite } from '../call-site.js'
 import { deadLettersOf } from '../queue/dead-letters.js'
 import type { QueueConnection } from '../queue/queue-connection.js'
 import { refuseInThread } from '../threads/pool.js'
 import { systemClock } from '../time/clock.js'
-import { type PollOptions, pollSettings } from './poll-options.js'
+import { type PollOptions, type PollSettings, pollSettings } from './poll-options.js'
 import { printSteps } from './step-printer.js'
 import { Worker } from './worker.js'
 import type { WorkerEvents } from './worker-events.js'
 
 /** Works on a queue until something ends it; resolves with how many tasks were executed. */
-export async function pollQueue(queue: QueueConnection, events: WorkerEvents, options: PollOptions): Promise<number> {
+export async function pollQueue(
+  queue: QueueConnection,
+  events: WorkerEvents,
+  options: PollOptions,
+  caller: CallSite,
+): Promise<number> {
   const settings = pollSettings(options)
   refuseInThread()
+  warnOfEndedJob(settings)
   const named = settings.deadLetter === undefined ? undefined : queue.deadLetterUrl(settings.deadLetter)
   return queue.backend.use(async backend => {
     const dead = deadLettersOf(queue, backend, named)
@@ -28,6 +35,7 @@ export async function pollQueue(queue: QueueConnection, events: WorkerEvents, op
         openDeadLetters: async () => dead && { url: dead.url, backend: await dead.open() },
         clock: systemClock,
         random: Math.random,
+        caller,
         closing: queue.backend.signal,
       })
       return await worker.work()
@@ -36,4 +44,14 @@ export async function pollQueue(queue: QueueConnection, events: WorkerEvents, op
       await dead?.close()
     }
   })
+}
+
+/** A shell that outlives its Slurm job, or that was copied from one, has an end in the past: the worker ends at once. */
+function warnOfEndedJob({ untilMs, isUntilSlurms }: PollSettings): void {
+  if (!isUntilSlurms || untilMs === undefined || untilMs > systemClock.dateMs()) return
+  process.emitWarning(
+    `The worker begins no task and ends: SLURM_JOB_END_TIME says that its job was over at ${new Date(untilMs).toISOString()}. ` +
+      'Unset the variable to work outside of that job.',
+    { type: 'PtqWarning', code: 'PTQ_JOB_IS_OVER' },
+  )
 }

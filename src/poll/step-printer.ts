@@ -3,22 +3,23 @@ import { payloadName } from '../tasks/payload.js'
 import { reasonOf } from './failure-policy.js'
 import type { WorkerEventMap, WorkerEvents } from './worker-events.js'
 
-/** Prints until `dispose` is called. */
-export function printSteps(events: WorkerEvents): { dispose(): void } {
+/** Prints until `dispose` is called. @param print default: to the console */
+export function printSteps(
+  events: WorkerEvents,
+  print: (line: string) => void = line => console.log(line),
+): { dispose(): void } {
   const started = ({ task }: WorkerEventMap['started']) =>
-    console.log(`INFO Running ${payloadName(task.payload())} (id: ${task.id})`)
-  const deleting = ({ task }: WorkerEventMap['deleting']) => console.log(`INFO Deleting ${task.id}`)
+    print(`INFO Running ${payloadName(task.payload())} (id: ${task.id})`)
+  const deleting = ({ task }: WorkerEventMap['deleting']) => print(`INFO Deleting ${task.id}`)
   const deleted = ({ task, durationSeconds }: WorkerEventMap['deleted']) =>
-    console.log(
-      `INFO ${payloadName(task.payload())} ${task.id} successfully executed in ${durationSeconds.toFixed(2)} sec.`,
-    )
+    print(`INFO ${payloadName(task.payload())} ${task.id} successfully executed in ${durationSeconds.toFixed(2)} sec.`)
   const failed = ({ task, error }: WorkerEventMap['failed']) =>
-    console.log(`ERROR ${payloadName(task.payload())} ${task.id} raised ${reasonOf(error)}`)
+    print(`ERROR ${payloadName(task.payload())} ${task.id} raised ${reasonOf(error)}`)
   events.on('started', started).on('deleting', deleting).on('deleted', deleted).on('failed', failed)
   return {
     dispose: () => {
       events.off('started', started).off('deleting', deleting).off('deleted', deleted).off('failed', failed)
-      console.log('Task execution loop exited.')
+      print('Task execution loop exited.')
     },
   }
 }

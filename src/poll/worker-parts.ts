@@ -1,5 +1,6 @@
 /** What a worker works with. Types only. */
 import type { Backend } from '../backend.js'
+import type { CallSite } from '../call-site.js'
 import type { Leasing } from '../queue/leasing.js'
 import type { DatedClock } from '../time/clock.js'
 import type { PollSettings } from './poll-options.js'
@@ -21,6 +22,8 @@ export interface WorkerParts {
   readonly clock: DatedClock
   /** Uniform in [0, 1). */
   readonly random: () => number
+  /** Where `poll` was called: what a TaskError shows. */
+  readonly caller?: CallSite
   /** Aborted when the queue is closed. */
   readonly closing: AbortSignal
 }

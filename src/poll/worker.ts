@@ -299,7 +299,7 @@ export class Worker {
   #notLoaded(task: LeasedTask, call: Call, outcome: FailedOutcome): void {
     this.#intake.pause()
     this.#giveBack([task], { delaySeconds: outcome.notLoaded?.retrySeconds ?? 0 })
-    if (this.#settings.onError === 'throw') this.#fail(taskError(task, outcome.error))
+    if (this.#settings.onError === 'throw') this.#fail(taskError(task, outcome.error, this.#parts.caller))
     const error = this.#loadFailures.add(call, outcome, this.#run.running(Number.POSITIVE_INFINITY))
     if (error !== undefined) this.#fail(error)
   }
@@ -313,7 +313,7 @@ export class Worker {
         () => this.#policy.release([task]),
       )
       .then(() => this.#intake.settledOne(task))
-    if (this.#settings.onError === 'throw') this.#fail(taskError(task, error))
+    if (this.#settings.onError === 'throw') this.#fail(taskError(task, error, this.#parts.caller))
   }
 
   #removed({ task, value, durationSeconds }: Finished): void {

@@ -1,6 +1,8 @@
 /** Dead letters: looking at them, and putting them back into their queue. */
+
 import type { Backend, QueueUrl } from '../backend.js'
 import { checkNames, checkSignal } from '../check-options.js'
+import { counted } from '../counted.js'
 import { argumentError, LeaseLostError, MessageRefusedError, UnsupportedOperationError } from '../errors.js'
 import { LeaseKeeper } from '../poll/lease-keeper.js'
 import { nameAndMessageOf } from '../thrown.js'
@@ -198,9 +200,8 @@ class Retry {
     const cause = this.#refusal
     if (cause === undefined) return moved
     const { label } = this.#queue
-    throw new Error(`${moved} dead letters were put back into ${label}, others were refused: ${cause.message}`, {
-      cause,
-    })
+    const putBack = counted(moved, 'dead letter was', 'dead letters were')
+    throw new Error(`${putBack} put back into ${label}, others were refused: ${cause.message}`, { cause })
   }
 
   /** Gives back what was not moved. */

@@ -1,7 +1,9 @@
 /** Filling a queue: tasks are pulled as they can be sent, a bounded number of batches is under way. */
+
 import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Backend, BatchFailure, Message } from '../backend.js'
+import { counted } from '../counted.js'
 import { InsertError } from '../errors.js'
 import { type Progress, startProgress } from '../progress/progress.js'
 import { type BareTask, type TaskInput, taskText } from '../tasks/task.js'
@@ -11,6 +13,8 @@ import { onAbort } from '../time/on-abort.js'
 import { countInserted } from './count-inserted.js'
 import { messageWriter } from './message.js'
 import { QueuedTask } from './queued-task.js'
+
+const tasksWere = ['task was', 'tasks were'] as const
 
 /** The part of a larger insert that this one is. */
 export interface InsertPart {
@@ -126,7 +130,7 @@ class Insertion<T> {
     const total = this.#plan.total === undefined ? undefined : Math.max(this.#plan.total, this.#pulled)
     const notTried = total === undefined ? undefined : total - inserted - failed
     throw new InsertError(
-      `${inserted}${total === undefined ? '' : ` of ${total}`} tasks were inserted into ${this.#backend.label}, ` +
+      `${total === undefined ? counted(inserted, ...tasksWere) : `${inserted} of ${counted(total, ...tasksWere)}`} inserted into ${this.#backend.label}, ` +
         `${failed} failed, ${notTried ?? 'an unknown number'} not tried: ${messageOf(first)}`,
       {
         inserted,

@@ -1,6 +1,8 @@
 /** The messages of a queue that are ready into another one. */
+
 import { randomUUID } from 'node:crypto'
 import type { Backend, Lease, Message } from '../backend.js'
+import { counted } from '../counted.js'
 import { LeaseLostError } from '../errors.js'
 import { LeaseKeeper } from '../poll/lease-keeper.js'
 import { messageOf, nameAndMessageOf } from '../thrown.js'
@@ -95,7 +97,7 @@ class Moving {
     const { from, to } = this.#plan
     const reason = messageOf(cause)
     throw new Error(
-      `${this.#moved} messages were moved from ${from.label} to ${to.label}, ${this.#refused.length} refused there, ` +
+      `${counted(this.#moved, 'message was', 'messages were')} moved from ${from.label} to ${to.label}, ${this.#refused.length} refused there, ` +
         `${this.#uncertain} may be in both: ${reason}`,
       { cause },
     )

@@ -1,7 +1,9 @@
 /** What a TaskQueue holds: its backend, opened by the first use, its leases, and what it was told about both. */
+
 import { homedir } from 'node:os'
 import type { Backend, QueueUrl } from '../backend.js'
 import { checkBoolean, checkInteger } from '../check-options.js'
+import { counted } from '../counted.js'
 import { argumentError, LeaseLostError } from '../errors.js'
 import { waitNoMore } from '../poll/awaited-functions.js'
 import { checkOptionNames } from './backend-options.js'
@@ -67,7 +69,8 @@ export class QueueConnection {
       const failed = await within(answerSeconds, this.leasing.release(backend, batch, { delaySeconds: 0 }))
       if (failed === undefined) {
         throw new Error(
-          `${backend.label} was closed, and did not answer within ${answerSeconds} s: ${held.length - start} leases end by themselves`,
+          `${backend.label} was closed, and did not answer within ${answerSeconds} s: ` +
+            counted(held.length - start, 'lease ends by itself', 'leases end by themselves'),
         )
       }
       // A lease that is over needs no giving back.

@@ -1,6 +1,7 @@
 /** A queue that many processes and machines share. */
 import { setMaxListeners } from 'node:events'
 import type { WorkerStatus } from '../backend.js'
+import { callSiteOf } from '../call-site.js'
 import { checkBoolean, checkNames, checkParallel, checkSignal } from '../check-options.js'
 import { argumentError, UnsupportedOperationError } from '../errors.js'
 import type { PollOptions } from '../poll/poll-options.js'
@@ -319,7 +320,7 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
    * @throws TaskError with `onError: 'throw'`; what `beforeFn`, `afterFn` or the queue itself threw
    */
   poll(options: PollOptions = {}): Promise<number> {
-    return pollQueue(this.#queue, this.events, options)
+    return pollQueue(this.#queue, this.events, options, callSiteOf(this.poll))
   }
 
   /**

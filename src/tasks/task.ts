@@ -2,6 +2,7 @@
  * What a task is: a call to be made, of a registered function with its arguments or of a registered class with its
  * fields; and how it becomes a payload (JSON that Python reads too) and comes back.
  */
+import { counted } from '../counted.js'
 import { argumentError, UnregisteredTaskError } from '../errors.js'
 import { type JsonValue, stringifyJson, toJsonValue } from '../json/json.js'
 import type { JsonSafe, JsonSafeList, NotJson } from './json-safe.js'
@@ -305,7 +306,7 @@ export function checkArity(code: RegisteredFunction, argCount: number, hasKwargs
   const given = argCount + (hasKwargs ? 1 : 0)
   if (given < code.minArgs) {
     throw new TypeError(
-      `Expected at least ${code.minArgs} arguments for ${codeName(code)}, got ${given}: add them by partial()`,
+      `Expected at least ${counted(code.minArgs, 'argument')} for ${codeName(code)}, got ${given}: add them by partial()`,
     )
   }
 }

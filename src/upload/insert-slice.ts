@@ -1,5 +1,7 @@
 /** Inserts one slice: in a pool thread, or in the calling thread for `parallel: 0`. */
+
 import type { Backend, BatchFailure, Message } from '../backend.js'
+import { counted } from '../counted.js'
 import { InsertError } from '../errors.js'
 import { insertTasks } from '../queue/insert.js'
 import { TaskSource } from '../tasks/task-source.js'
@@ -107,7 +109,7 @@ async function* exactlyLater<T>(tasks: AsyncIterable<T>, count: number): AsyncGe
 
 function wrongCount(count: number, got: string): Error {
   return new Error(
-    `Expected a slice of ${count} tasks to give ${count} when it is iterated, got ${got}: \`length\`, \`slice\` and the ` +
+    `Expected a slice of ${counted(count, 'task')} to give ${count} when it is iterated, got ${got}: \`length\`, \`slice\` and the ` +
       'iterator have to agree, and an iterable that is inserted again has to give the same tasks',
   )
 }

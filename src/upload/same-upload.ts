@@ -1,4 +1,5 @@
 /** Whether an upload that is taken up is the one that was begun. */
+import { counted } from '../counted.js'
 import type { UploadHead } from '../uploads.js'
 
 /**
@@ -8,7 +9,8 @@ import type { UploadHead } from '../uploads.js'
  */
 export function requireSameUpload(name: string, place: string, begun: UploadHead, head: UploadHead): void {
   if (begun.sequence === head.sequence && begun.total === head.total) return
-  const shown = ({ sequence, total }: UploadHead) => `${sequence}, ${total ?? 'an unknown number of'} tasks`
+  const shown = ({ sequence, total }: UploadHead) =>
+    `${sequence}, ${total === undefined ? 'an unknown number of tasks' : counted(total, 'task')}`
   throw new Error(
     `Expected upload \`${name}\` to go on with the sequence that it began with (${shown(begun)}), got another ` +
       `(${shown(head)}). Choose another name, or remove ${place} to begin anew.`,

@@ -1,7 +1,10 @@
 /** What has become of the tasks of an upload, and the error that says so. */
+import { counted } from '../counted.js'
 import { type FailedSlice, InsertError } from '../errors.js'
 import { errorsOf, messageOf } from '../thrown.js'
 import { type Range, shownRange, sizeOf } from './ranges.js'
+
+const tasksWere = ['task was', 'tasks were'] as const
 
 export class Tally {
   /** Stored by this call. */
@@ -54,7 +57,7 @@ export class Tally {
     const errors = [...this.#failedSlices.map(({ error }) => error), ...this.#errors]
     const [first] = errors
     return new InsertError(
-      `${inserted}${missing === undefined ? '' : ` of ${missing}`} tasks were inserted into ${label}, ` +
+      `${missing === undefined ? counted(inserted, ...tasksWere) : `${inserted} of ${counted(missing, ...tasksWere)}`} inserted into ${label}, ` +
         `${failed} failed, ${notTried ?? 'an unknown number'} not tried: ${messageOf(first)}` +
         (resume === undefined ? '' : ` (the same insert with resume: '${resume}' goes on)`),
       {

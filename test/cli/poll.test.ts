@@ -56,6 +56,27 @@ test('values of tasks stay in their threads: no output shows them', () =>
     assert.equal(existsSync(ledger), false)
   }))
 
+test('--verbose prints each step with its time', () =>
+  inFolder(async folder => {
+    await fill(folder, payloadLines(1))
+    const { code, stdout, stderr } = await ended(poll(folder, '--until-empty', '--verbose'))
+    assert.deepEqual([code, stderr], [0, ''])
+    const id = '[0-9a-f-]{36}'
+    const steps = [
+      'Working on .*',
+      `INFO Running tasks\\.mark \\(id: ${id}\\)`,
+      `INFO Deleting ${id}`,
+      `INFO tasks\\.mark ${id} successfully executed in .*`,
+      'Task execution loop exited\\.',
+      'Ended: 1 executed.*',
+    ]
+    const lines = stdout.trim().split('\n')
+    assert.equal(lines.length, steps.length, stdout)
+    for (const [index, step] of steps.entries()) {
+      assert.match(lines[index] ?? '', new RegExp(`^\\d{4}-\\d\\d-\\d\\dT\\S+Z ${step}$`))
+    }
+  }))
+
 test('tasks that fail too often: a line each without control characters, exit code 1; --on-error throw ends at the first', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(2, 'fail'))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ended, inFolder, payloadLines, projectRoot, runCli, startCli } from './run-cli.js'
@@ -133,6 +133,34 @@ test('a path that is no queue is a failure and makes nothing', { concurrency }, 
     for (const name of ['q', 'copy']) assert.equal(existsSync(join(folder, name)), false)
   }),
 )
+
+test('a folder around a queue is not taken for the queue, and nothing is written into it', () =>
+  inFolder(async folder => {
+    assert.equal((await runCli(['insert', 'queue', '-'], { cwd: folder, input: payloadLines(1) })).code, 0)
+    const commands = [
+      'status .',
+      'insert . -',
+      'poll . --load ./tasks.mjs --until-empty',
+      'mv . other',
+      'mv queue .',
+      'purge . --yes',
+    ]
+    writeFileSync(join(folder, 'tasks.mjs'), '')
+    assert.equal((await runCli(['insert', 'around/queue', '-'], { cwd: folder, input: payloadLines(1) })).code, 0)
+    for (const words of commands) {
+      const { code, stdout, stderr } = await runCli(words.split(' '), { cwd: folder, input: payloadLines(1) })
+      assert.match(
+        stderr,
+        /^ptq: Expected a queue at .*, found a folder that has only `queue` .* Name the queue in it: \S+\/queue\n$/,
+        words,
+      )
+      assert.deepEqual([code, stdout], [1, ''], words)
+    }
+    assert.deepEqual(readdirSync(folder).sort(), ['around', 'queue', 'tasks.mjs'])
+    const { stderr } = await runCli(['status', 'around'], { cwd: folder })
+    assert.match(stderr, /Name the queue in it: \S+\/around\/queue\n$/)
+    assert.deepEqual(readdirSync(join(folder, 'around')), ['queue'])
+  }))
 
 test('PTQ_DEBUG=1 shows where an error came from', async () => {
   const { code, stderr } = await runCli(['status', '/nowhere/at/all'], { env: { PTQ_DEBUG: '1' } })

@@ -168,7 +168,7 @@ describe('failures', { concurrency: 6 }, () => {
     assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 1 }), 0)
     assert.match(
       (await theLetter(tq)).failures[0]?.reason ?? '',
-      /^TypeError: Expected at least 1 arguments for tasks\.leaveLine/,
+      /^TypeError: Expected at least 1 argument for tasks\.leaveLine/,
     )
   })
 
@@ -196,6 +196,7 @@ describe('failures', { concurrency: 6 }, () => {
         assert.equal(error.attempt, parallel + 1)
         assert.match(error.message, /^Task tasks\.throwing \(.*\) failed at attempt \d: Error: on purpose$/)
         assert.equal((error.cause as Error).message, 'on purpose')
+        assert.match(error.stack ?? '', /^TaskError: .*\n {4}at .*failures\.test\.[jt]s:/)
         return true
       })
       assert.equal((await tq.status()).leased, 0)

@@ -279,8 +279,10 @@ describe('the end of a worker', () => {
     await tq.insert(noops(1))
     const leased = recorded(tq.events, 'leased')
     process.env.SLURM_JOB_END_TIME = '1000'
+    const warned = new Promise<Error>(resolve => process.once('warning', resolve))
     try {
       assert.equal(await tq.poll({ ...eager }), 0)
+      assert.match((await warned).message, /SLURM_JOB_END_TIME says that its job was over at 1970-01-01T00:16:40\.000Z/)
       assert.deepEqual(leased, [])
       process.env.SLURM_JOB_END_TIME = String(Math.floor(Date.now() / 1000) + 3600)
       assert.equal(await tq.poll({ ...eager, untilEmpty: true }), 1)

@@ -85,6 +85,6 @@ describe('SQS answers nothing any more', () => {
     await tq.insert([partial(note, 1, '/dev/null')])
     assert.equal((await tq.lease()).length, 1)
     hung = new Set(['*'])
-    await assert.rejects(tq.close(), /was closed, and did not answer within 5 s: 1 leases end by themselves/)
+    await assert.rejects(tq.close(), /was closed, and did not answer within 5 s: 1 lease ends by itself/)
   })
 })

@@ -14,6 +14,7 @@
 
 import { randomUUID } from 'node:crypto'
 import type { Lease } from '../../backend.js'
+import { counted } from '../../counted.js'
 import { messageOf } from '../../thrown.js'
 import { arrive, countTasks, DESTINATION, endRun, fileOf, type Run, runOf } from './carrying-runs.js'
 import { isMissing } from './file-system.js'
@@ -126,7 +127,7 @@ export class Carrying {
     if (count === 0) return error
     const reason = messageOf(error)
     return new Error(
-      `${reason}. ${count} tasks are on their way, in ${this.#from.layout.moved}: the next move from this queue finishes them`,
+      `${reason}. ${counted(count, 'task is on its', 'tasks are on their')} way, in ${this.#from.layout.moved}: the next move from this queue finishes ${count === 1 ? 'it' : 'them'}`,
       { cause: error },
     )
   }

@@ -9,7 +9,7 @@ import { FileQueueBackend } from './backend.js'
 import { QueueClock } from './clock.js'
 import type { FileSystem } from './file-system.js'
 import { History } from './history.js'
-import { layoutOf, refuseFile } from './layout.js'
+import { layoutOf, refuseContainer, refuseFile } from './layout.js'
 import { nodeFileSystem } from './node-files.js'
 import { Pace } from './pace.js'
 
@@ -38,7 +38,8 @@ export interface FileQueueOptions extends BackendOptions {
 /**
  * Opens a file queue. Makes nothing: the first insert makes the folders; a lease waits for a queue that isn't there yet.
  *
- * Throws TypeError for an option out of range, and Error where the path is a file or may not be looked at.
+ * Throws TypeError for an option out of range, and Error where the path is a file, a folder around a queue, or may not be
+ * looked at.
  */
 export async function open(url: QueueUrl, options: FileQueueOptions = {}): Promise<Backend> {
   const { concurrency = DEFAULT_CONCURRENCY, durable = false, hostNowMs = Date.now } = options
@@ -52,6 +53,7 @@ export async function open(url: QueueUrl, options: FileQueueOptions = {}): Promi
   const layout = layoutOf(url.path)
   const pace = new Pace(fileSystem, { concurrency, durable, label })
   await refuseFile(pace, url.path)
+  await refuseContainer(pace, layout)
   const clock = new QueueClock(pace, layout, hostNowMs)
   const history = new History(pace, layout)
   return new FileQueueBackend({ label, layout, pace, clock, history })

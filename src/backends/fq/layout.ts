@@ -90,6 +90,39 @@ export async function refuseFile(pace: Pace, root: string): Promise<void> {
   }
 }
 
+/** The first names in a folder; none where there is no such folder. */
+async function firstNames(pace: Pace, path: string): Promise<readonly string[]> {
+  const folder = await pace.pooled.openFolder(path)
+  try {
+    return (await folder?.read()) ?? []
+  } finally {
+    await folder?.close()
+  }
+}
+
+/** Whether a folder has one of the parts that a queue has beside `queue`: `movement`, if nobody removed it. */
+async function hasOtherParts(pace: Pace, layout: Layout): Promise<boolean> {
+  const { root: _root, queue: _queue, ...others } = layout
+  for (const path of [...Object.values(others), join(layout.root, 'failed')]) {
+    if ((await factsOf(pace, path)) !== undefined) return true
+  }
+  return false
+}
+
+/**
+ * Refuses a folder that is no queue but has something called `queue` in it: the folder of a project in which a queue is
+ * `./queue`, say. A folder with nothing but tasks in `queue` passes: it was made by hand.
+ */
+export async function refuseContainer(pace: Pace, layout: Layout): Promise<void> {
+  const { root, queue } = layout
+  if (!(await isQueue(pace, layout)) || (await hasOtherParts(pace, layout))) return
+  const inner = layoutOf(queue)
+  const isInner = (await isQueue(pace, inner)) && (await hasOtherParts(pace, inner))
+  if (!isInner && (await firstNames(pace, root)).length === 1) return
+  const meant = isInner ? `Name the queue in it: ${queue}` : `If that is meant to be a queue, name it: ${queue}`
+  throw new Error(`Expected a queue at ${root}, found a folder that has only \`queue\` of all parts of one. ${meant}`)
+}
+
 /** Whether there is a queue: a folder `queue` in its own folder. */
 export async function isQueue(pace: Pace, layout: Layout): Promise<boolean> {
   return (await factsOf(pace, layout.queue))?.isFolder === true

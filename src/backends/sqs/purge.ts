@@ -1,5 +1,7 @@
 /** Emptying a queue. */
+
 import type { Lease } from '../../backend.js'
+import { counted } from '../../counted.js'
 import { countMessages, EMPTY_SAMPLES } from './counts.js'
 import { addressOf, requestError } from './faults.js'
 import { leaseMessages } from './lease.js'
@@ -37,7 +39,7 @@ export async function purgeByDraining(queue: OpenQueue): Promise<void> {
   }
   const { enqueued, leased, delayed } = await countMessages(queue)
   throw new Error(
-    `About ${enqueued} messages are left in ${addressOf(queue.address)} that can't be leased (${leased} leased, ` +
+    `About ${counted(enqueued, 'message is', 'messages are')} left in ${addressOf(queue.address)} that can't be leased (${leased} leased, ` +
       `${delayed} delayed): purge again when they are free, or with \`native\``,
   )
 }
