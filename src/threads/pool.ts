@@ -169,10 +169,10 @@ export class ThreadPool {
     return outputWritten()
   }
 
-  /** Stops a thread whose call was rejected; false if it has ended, which is why the call was rejected. */
-  stopThread(thread: number): boolean {
+  /** Stops a thread whose call was rejected, before it gets another one; false if it has ended, hence the rejection. */
+  async stopThread(thread: number): Promise<boolean> {
     const alive = this.#piscina.threads.find(({ threadId }) => threadId === thread)
-    void alive?.terminate()
+    await alive?.terminate()
     return alive !== undefined
   }
 

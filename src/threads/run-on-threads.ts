@@ -201,7 +201,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
       const neverBegan = flight.thread === undefined && !flight.signal.aborted
       // An extra argument that is nested too deeply, or whose getter throws, fails with another error.
       if (isCloneError(thrown) || (neverBegan && hasUncloneable(chunk.calls))) this.#refuseUncloneable(chunk, thrown)
-      else this.#afterDeath(flight, this.#deathOf(flight, thrown))
+      else this.#afterDeath(flight, await this.#deathOf(flight, thrown))
     } finally {
       for (const left of [...flight.chunks.values()]) this.#drop(flight, left)
       this.#flights.drop(flight)
@@ -210,10 +210,11 @@ export class ThreadRun<T> implements Run, ThreadListener {
     }
   }
 
-  /** Why a flight's thread died: a call that was rejected by a thread which lives means that it can't run tasks. */
-  #deathOf(flight: Flight, thrown: unknown): unknown {
+  /** Why a flight's thread died. One that rejected its call and lives can't run tasks, and is stopped. */
+  async #deathOf(flight: Flight, thrown: unknown): Promise<unknown> {
     if (flight.signal.aborted) return flight.signal.reason
-    if (flight.thread !== undefined && this.#pool.stopThread(flight.thread)) flight.broken ??= { by: thrown }
+    this.#pool.receiveAll()
+    if (flight.thread !== undefined && (await this.#pool.stopThread(flight.thread))) flight.broken ??= { by: thrown }
     return thrown
   }
 
