@@ -78,7 +78,10 @@ export async function torture(plan: Torture): Promise<TortureResult> {
     sinceMs => vanishing?.wasAwaySince(sinceMs) === true,
   )
   const reader = new LedgerReader(ledger)
-  const reconciliation = new Reconciliation({ isExact: queues.endpoint === undefined })
+  const reconciliation = new Reconciliation({
+    isExact: queues.endpoint === undefined,
+    isLocal: queues.endpoint === undefined && plan.views === undefined,
+  })
   const random = randomFrom(plan.seed)
   const startMs = performance.now()
   const endMs = startMs + plan.minutes * 60_000

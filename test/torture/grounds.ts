@@ -35,7 +35,7 @@ export function fileGrounds(
       ...(python && { 'python-inserter': 1, 'python-worker': 1 }),
     },
     vanishing: join(elsewhere, 'depot', 'queue'),
-    views: others.map(folder => fileQueuesIn(folder, elsewhere)),
+    ...(others.length > 0 && { views: others.map(folder => fileQueuesIn(folder, elsewhere)) }),
     options: { progress: false },
     close: () => Promise.resolve(),
   }

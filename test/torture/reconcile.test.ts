@@ -83,7 +83,7 @@ for (const [what, ledger, expected, atEnd] of faults) {
 
 for (const [what, ledger] of [
   ['the worker of the first run was killed', `${CUT}SIGKILL 2 worker\n`],
-  ['a worker was told that its lease was lost', `${CUT}lost 2 n-a.\n`],
+  ['a worker was told that its lease was lost', `${CUT}delayed 2 900\nlost 2 n-a.\n`],
   ['a mover was killed between its two steps', `${TWICE}moving 4 n-a.\n`],
   ['a retry was killed between its two steps', `${TWICE}retrying 4 n-a.\n`.replaceAll('n-a.', 'd-a.')],
   [

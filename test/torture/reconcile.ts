@@ -1,6 +1,7 @@
 /** Compares what the ledger says with what the queue says. Pure, so that its own tests can show that it sees each fault. */
 
 import { CopyCheck } from './copies.js'
+import { HeldLeases } from './held-leases.js'
 import { TaskHistory } from './history.js'
 import type { LedgerLine } from './ledger.js'
 import { PythonCounts } from './python-counts.js'
@@ -74,14 +75,20 @@ export class Reconciliation {
   readonly #signals = new Map<string, number>()
   readonly #faults = new Map<string, number>()
   readonly #copies = new CopyCheck()
+  readonly #leases = new HeldLeases()
   readonly #python = new PythonCounts()
   readonly #isExact: boolean
+  readonly #isLocal: boolean
   #inserted = 0
   #runs = 0
 
-  /** @param options.isExact false: the queue, as SQS, can hold a task twice that was sent twice */
-  constructor({ isExact = true } = {}) {
+  /**
+   * @param options.isExact false: the queue, as SQS, can hold a task twice that was sent twice
+   * @param options.isLocal false: the queue is reached through a network
+   */
+  constructor({ isExact = true, isLocal = isExact }: { isExact?: boolean; isLocal?: boolean } = {}) {
     this.#isExact = isExact
+    this.#isLocal = isLocal
   }
 
   /** Tasks whose insert was acknowledged, so far. */
@@ -97,6 +104,7 @@ export class Reconciliation {
   read(lines: Iterable<LedgerLine>): void {
     for (const { verb, player, what } of lines) {
       this.#python.read(verb, player, what)
+      if (this.#leases.read(verb, player, what)) continue
       if (verb === 'python' || verb === 'counting' || verb === 'counted') continue
       if (verb === 'SIGKILL' || verb === 'SIGTERM' || verb === 'SIGSTOP') {
         for (const role of what) addTo(this.#signals, `${verb} ${role}`)
@@ -183,6 +191,8 @@ export class Reconciliation {
     // Python's counts and ours take each other back: what is sure then is less.
     const { isAny, certain } = this.#python
     if (isAny) Object.assign(acknowledged, certain)
+    // Python's late workers take leases away; SQS and a network may answer too late.
+    else if (this.#isLocal) violations.push(...this.#leases.faults)
     for (const place of ['main', 'intake', 'transit', 'depot'] as const) {
       const inserted = atEnd.inserted[place]
       const what = `inserted of ${place} is ${inserted}`

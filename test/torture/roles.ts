@@ -17,6 +17,9 @@ const LEASE_SECONDS = 3
 /** Longer than the pauses of whoever retries a request. */
 const SQS_LEASE_SECONDS = 10
 
+/** A lease has half its time left when it is renewed. */
+const LONGEST_DELAY_MS = 500
+
 const BATCH = 25
 const UPLOAD_TASKS = 2_200
 const PAUSE_MS = 150
@@ -82,6 +85,7 @@ export async function work({ queues, options, ledger, untilEmpty }: Part): Promi
   const { credentials: _shared, ...own } = options
   await using tq = open(queues.main, own)
   const { events } = tq
+  noteDelays(ledger)
   const sayReady = () => {
     events.off('leased', sayReady).off('idle', sayReady)
     process.send?.('ready')
@@ -105,6 +109,17 @@ export async function work({ queues, options, ledger, untilEmpty }: Part): Promi
   })
   // Asked to stop, `poll` sets the code that tells by which signal. That it got here says that it stopped as it should.
   process.exitCode = 0
+}
+
+/** Tells when this process stood still for so long that a renewal may be late. */
+function noteDelays(ledger: string): void {
+  let lastMs = performance.now()
+  const look = () => {
+    const nowMs = performance.now()
+    if (nowMs - lastMs > LONGEST_DELAY_MS) note(ledger, 'delayed', [String(Math.round(nowMs - lastMs))])
+    lastMs = nowMs
+  }
+  setInterval(look, LONGEST_DELAY_MS / 5).unref()
 }
 
 /** Moves tasks from the intake into the queue, by hand. */

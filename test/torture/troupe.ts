@@ -107,6 +107,11 @@ export class Troupe {
       // It is asked by SIGTERM: 143, or what it says of a work that was over already.
       return code === 0 || (code === 143 && wasAsked) || (code === 1 && isExcused(stderr))
     })
+    if (name === 'ptq-release') {
+      const tell = () => note(this.#base.ledger, 'released', [name], player.number)
+      tell()
+      player.child.once('close', tell)
+    }
     if (source !== undefined) {
       note(this.#base.ledger, 'fromFiles', [name], player.number)
       player.child.once('close', () => {

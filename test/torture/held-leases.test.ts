@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { linesOf } from './ledger.js'
+import { reconcile } from './reconcile.js'
+
+const atEnd = { left: [], dead: [], inserted: { main: 1, intake: 0, transit: 0, depot: 0 }, completed: 1 }
+
+/** Worker 2 loses its lease of a task, which worker 3 then runs. */
+function violationsOf(whileHeld: string, before = ''): readonly string[] {
+  const ledger = `intend 1 s-a.\ninserted 1 s-a.\n${before}held 2 s-a.\n${whileHeld}lost 2 s-a.\nrun 3 s-a.\ndone 3 s-a.\n`
+  return reconcile(linesOf(ledger), atEnd).violations
+}
+
+const fault = ['1 leases were lost by workers that were neither stopped nor held up: s-a.']
+
+test('a lease that is lost by a worker that nothing held up is a fault', () =>
+  assert.deepEqual(violationsOf(''), fault))
+
+for (const [what, line] of [
+  ['was stopped', 'SIGSTOP 2 worker\n'],
+  ['was held up', 'delayed 2 900\n'],
+  ['held it while all leases were given back', 'released 4 ptq-release\n'],
+] as const) {
+  test(`a lease may be lost by a worker that ${what}, but not by that before it had the lease`, () => {
+    assert.deepEqual(violationsOf(line), [])
+    assert.deepEqual(violationsOf('', line), fault)
+  })
+}

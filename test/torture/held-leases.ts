@@ -1,0 +1,45 @@
+/**
+ * Looks for leases that ended although their worker renewed them in time: it was neither stopped nor held up, and nobody gave all leases
+ * back. A worker whose wall clock jumped and that waits by it for the next renewal is one. In the order of the ledger.
+ */
+import type { LedgerVerb } from './ledger.js'
+
+/** At most this many keys are named. */
+const SHOWN = 5
+
+export class HeldLeases {
+  /** When a worker said that it holds a task. */
+  readonly #held = new Map<string, number>()
+  /** When each worker was last stopped or held up. */
+  readonly #delayed = new Map<number, number>()
+  readonly #lost: string[] = []
+  #released = Number.NEGATIVE_INFINITY
+  #now = 0
+
+  get faults(): readonly string[] {
+    if (this.#lost.length === 0) return []
+    return [
+      `${this.#lost.length} leases were lost by workers that were neither stopped nor held up: ${this.#lost.slice(0, SHOWN).join(' ')}`,
+    ]
+  }
+
+  /** @returns whether the line is about leases alone */
+  read(verb: LedgerVerb, player: number, what: readonly string[]): boolean {
+    this.#now++
+    if (verb === 'released') this.#released = this.#now
+    // It may be late after the signal to go on, too: the worker says so then.
+    if (verb === 'SIGSTOP' || verb === 'delayed') this.#delayed.set(player, this.#now)
+    if (verb === 'held') for (const key of what) this.#held.set(`${player} ${key}`, this.#now)
+    if (verb === 'lost') for (const key of what) this.#lose(player, key)
+    if (verb === 'lost' || verb === 'done' || verb === 'failed' || verb === 'dead')
+      for (const key of what) this.#held.delete(`${player} ${key}`)
+    return verb === 'released' || verb === 'delayed'
+  }
+
+  #lose(player: number, key: string): void {
+    const sinceWhen = this.#held.get(`${player} ${key}`)
+    if (sinceWhen === undefined) return
+    if (this.#released > sinceWhen || (this.#delayed.get(player) ?? 0) > sinceWhen) return
+    this.#lost.push(key)
+  }
+}
