@@ -10,6 +10,7 @@ import {
 } from '@aws-sdk/client-sqs'
 import type { Backend, Failure, Lease } from '#ptq/backend.js'
 import { opener, type SqsOptions } from '#ptq/backends/sqs/index.js'
+import { shiftClocks } from '../time/shifted-clock.js'
 import { FaultProxy } from './fault-proxy.js'
 import { ACCESS, drain, insertAll, makeMessages, only } from './queue.js'
 import { SERVER_KINDS, type SqsServer, startServer } from './server.js'
@@ -260,6 +261,24 @@ for (const kind of SERVER_KINDS) {
       resume()
       assert.deepEqual(await released, [])
       assert.deepEqual(await other.delete([again], { tally: false }), [])
+    })
+
+    test('is not stored again once its lease is over, though others of the batch are held', async () => {
+      const backend = await newQueue({ maxAttempts: 1 })
+      await insertAll(backend, makeMessages(2))
+      const [short, long] = [await leaseOne(backend, 60), await leaseOne(backend, 600)]
+      proxy.rules.push({ action: 'SendMessageBatch', times: 1, kind: 'status', status: 503, code: 'Unavailable' })
+      proxy.requests.length = 0
+      const sent = proxy.next('SendMessageBatch').then(() => shiftClocks({ clockShift: 'sleep', seconds: 70 }))
+      const failures = await backend.release([short, long], { delaySeconds: 0 })
+      await sent
+      assert.deepEqual(
+        failures.map(({ index, error }) => [index, error.name]),
+        [[0, 'LeaseLostError']],
+      )
+      const stored = proxy.requests.filter(({ action }) => action === 'SendMessageBatch').slice(1)
+      const bodies = stored.flatMap(({ body }) => (body.Entries ?? []).map(entry => Reflect.get(entry, 'MessageBody')))
+      assert.deepEqual(bodies, [long.body])
     })
 
     test("one that failed as often as the queue's own redrive policy allows receives is left to that policy", async () => {

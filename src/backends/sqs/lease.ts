@@ -13,6 +13,7 @@ import { messageId } from '../../queue/message.js'
 import { isErrorNamed } from '../../thrown.js'
 import { elapsedMs } from '../../time/clock.js'
 import { onAbort } from '../../time/on-abort.js'
+import { sleep } from '../../time/sleep.js'
 import { type Carried, readCarried } from './carried.js'
 import { requestError } from './faults.js'
 import { checkLeaseSeconds, MAX_LEASE_SECONDS, type SqsHandle } from './handle.js'
@@ -29,6 +30,9 @@ const LONGEST_POLL_SECONDS = 20
 
 /** How long an answer may have been on its way, a busy event loop included, without our end of a lease being late. */
 const LONGEST_TRAVEL_MS = 2_000
+
+/** A long poll that comes back empty sooner than that is not followed by the next at once: some servers never wait. Milliseconds. */
+const SHORTEST_POLL_MS = 1_000
 
 /** What is asked of each message besides its body. */
 const ATTRIBUTES: readonly MessageSystemAttributeName[] = ['ApproximateReceiveCount', 'MessageGroupId']
@@ -74,7 +78,7 @@ async function leaseUpTo(queue: OpenQueue, options: LeaseOptions): Promise<Lease
       sizes.push(Math.min(left, RECEIVE_MESSAGES))
     }
     const replies = await Promise.allSettled(sizes.map(size => receive(queue, options, size, 0)))
-    const received = replies.flatMap(reply => (reply.status === 'fulfilled' ? reply.value : []))
+    const received = replies.flatMap(reply => (reply.status === 'fulfilled' ? reply.value.leases : []))
     leases.push(...received)
     // A receive that failed is no reason to drop what the others brought. If the fault lasts, the next lease rejects.
     if (received.length === 0 || replies.some(reply => reply.status === 'rejected')) break
@@ -98,13 +102,26 @@ async function firstReceive(queue: OpenQueue, options: LeaseOptions): Promise<Le
     if (options.signal?.aborted || queue.connection.closed) return []
     const leftSeconds = Math.max(0, endsAtMs - performance.now()) / 1000
     const pollSeconds = Math.min(LONGEST_POLL_SECONDS, Math.ceil(leftSeconds))
-    const leases = await receive(queue, options, size, pollSeconds)
-    if (leases.length > 0 || performance.now() >= endsAtMs) return leases
+    const sentAtMs = performance.now()
+    const { leases, putOff } = await receive(queue, options, size, pollSeconds)
+    const nowMs = performance.now()
+    if (leases.length > 0 || nowMs >= endsAtMs) return leases
+    // What was put off is out of the way now, and what stood behind it is not.
+    if (putOff > 0) continue
+    const pauseMs = Math.min(endsAtMs, sentAtMs + SHORTEST_POLL_MS) - nowMs
+    if (pauseMs > 0) await sleep(pauseMs, options.signal, queue.connection.closing)
   }
 }
 
-/** One receive. An abort resolves with an empty array. */
-async function receive(queue: OpenQueue, options: LeaseOptions, size: number, pollSeconds: number): Promise<Lease[]> {
+/** What one receive brought. */
+interface Reply {
+  readonly leases: Lease[]
+  /** How many messages came too early and were put off. */
+  readonly putOff: number
+}
+
+/** One receive. An abort resolves with no leases. */
+async function receive(queue: OpenQueue, options: LeaseOptions, size: number, pollSeconds: number): Promise<Reply> {
   const { connection } = queue
   const { seconds, signal } = options
   const attributes = queue.fifo ? FIFO_ATTRIBUTES : ATTRIBUTES
@@ -144,9 +161,9 @@ async function receive(queue: OpenQueue, options: LeaseOptions, size: number, po
     }
     // One that can't be put off comes when its lease ends.
     if (early.length > 0) await changeVisibility(queue, early, earlySeconds, 'put off')
-    return leases
+    return { leases, putOff: early.length }
   } catch (error) {
-    if ((signal?.aborted || connection.closed) && isErrorNamed(error, 'AbortError')) return []
+    if ((signal?.aborted || connection.closed) && isErrorNamed(error, 'AbortError')) return { leases: [], putOff: 0 }
     throw requestError(error, 'lease', queue.address)
   }
 }

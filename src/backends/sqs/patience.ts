@@ -1,5 +1,6 @@
 /** How long, and with what pauses, a request is tried again after the SDK has given up. */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { elapsedMs } from '../../time/clock.js'
+import { sleep } from '../../time/sleep.js'
 import type { Connection } from './connection.js'
 import { type FaultKind, faultKind, isKeyRefused } from './faults.js'
 
@@ -27,7 +28,8 @@ export class Patience {
    */
   constructor(connection: Line, seconds: number, signal?: AbortSignal) {
     this.#connection = connection
-    this.#endsAtMs = performance.now() + seconds * 1000
+    // With the machine's sleep: many calls end with a lease.
+    this.#endsAtMs = elapsedMs() + seconds * 1000
     this.#signal = signal
     this.#credentials = connection.fileCredentials?.version
   }
@@ -46,8 +48,8 @@ export class Patience {
   async mayRetry(error: unknown): Promise<boolean> {
     const kind = faultKind(error)
     if (kind !== 'final') return this.pause(kind)
-    const { fileCredentials } = this.#connection
-    if (fileCredentials === undefined || !isKeyRefused(error)) return false
+    const { fileCredentials, closed } = this.#connection
+    if (fileCredentials === undefined || closed || !isKeyRefused(error)) return false
     // Another request may have read them meanwhile.
     if (fileCredentials.version === this.#credentials) await fileCredentials.read()
     const haveChanged = fileCredentials.version !== this.#credentials
@@ -64,17 +66,17 @@ export class Patience {
   async pause(kind: Exclude<FaultKind, 'final'>): Promise<boolean> {
     if (kind !== 'unreachable') this.answered()
     if (!this.#connection.answered) return false
-    const leftMs = this.#endsAtMs - performance.now()
+    const leftMs = this.#endsAtMs - elapsedMs()
     if (leftMs <= 0 || this.#connection.closed) return false
     const pauseMs = Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS[kind] * 2 ** this.#pauses++)
-    const signal = this.#signal ?? this.#connection.closing
-    try {
-      await sleep(Math.min(pauseMs, leftMs), undefined, { signal })
-    } catch (error) {
-      if (this.#signal?.aborted) throw error
-    }
-    return !this.#connection.closed
+    await sleep(Math.min(pauseMs, leftMs), this.#signal, this.#connection.closing)
+    if (this.#signal?.aborted) throw abortError(this.#signal.reason)
+    return !this.#connection.closed && elapsedMs() < this.#endsAtMs
   }
+}
+
+function abortError(cause: unknown): Error {
+  return Object.assign(new Error('The request was aborted', { cause }), { name: 'AbortError' })
 }
 
 /** Sends a request until it is answered or the time is used up; then rejects with the last error. */

@@ -10,7 +10,7 @@ import { elapsedMs } from '../../time/clock.js'
 import { type Carried, withCarried } from './carried.js'
 import { addressOf, isForbidden } from './faults.js'
 import { MAX_DELAY_SECONDS, type SqsMessage, storeMessages } from './insert.js'
-import { changeVisibility, deleteLeases, type Held, renewLeases, splitHeld } from './lease-changes.js'
+import { changeVisibility, deleteLeases, type Held, leaseLost, renewLeases, splitHeld } from './lease-changes.js'
 import type { OpenQueue } from './open-queue.js'
 import { Patience } from './patience.js'
 import { maxReceives } from './redrive.js'
@@ -98,20 +98,32 @@ async function storeAgain(queue: OpenQueue, held: readonly Held[], options: Stor
     const pending = refused
     if (pending.length === 0 || queue.state.mayNotStore) break
     refused = []
-    const errors = await storeOnce(queue, pending, options, { failures })
-    for (const [place, one] of pending.entries()) {
-      const error = errors.get(place)
-      if (error === undefined) {
-        one.handle.isStoredAgain = true
-        stored.push(one)
-      } else if (error instanceof MessageRefusedError) refused.push(one)
-      else if (isForbidden(error)) {
-        forbidden(queue, error)
-        refused.push(one)
-      } else failed.push({ index: one.index, error })
+    for (const group of byTimeLeft(queue, pending)) {
+      const errors = await storeOnce(queue, group, options, { failures })
+      for (const [place, one] of group.entries()) {
+        const error = errors.get(place)
+        if (error === undefined) {
+          one.handle.isStoredAgain = true
+          stored.push(one)
+        } else if (isOver(one)) failed.push({ index: one.index, error: leaseLost(queue, one.lease, 'release', error) })
+        else if (error instanceof MessageRefusedError) refused.push(one)
+        else if (isForbidden(error)) {
+          forbidden(queue, error)
+          refused.push(one)
+        } else failed.push({ index: one.index, error })
+      }
     }
   }
   return { stored, refused, failed }
+}
+
+const isOver = ({ handle }: Held): boolean => handle.endsAtMs <= elapsedMs()
+
+/** Those whose leases end while a request may still be tried again are stored apart: they must not cut the others short. */
+function byTimeLeft({ retrySeconds }: OpenQueue, held: readonly Held[]): (readonly Held[])[] {
+  const lastTryMs = elapsedMs() + retrySeconds * 1000
+  const isLong = ({ handle }: Held) => handle.endsAtMs > lastTryMs
+  return [held.filter(one => !isLong(one)), held.filter(isLong)].filter(({ length }) => length > 0)
 }
 
 async function storeOnce(
@@ -132,9 +144,10 @@ async function storeOnce(
     const attributes = withCarried(handle.attributes, carried, { failures })
     return { id, body, passage: incarnation, group: handle.group, attributes }
   })
-  const latestEndMs = held.reduce((latest, { handle }) => Math.max(latest, handle.endsAtMs), 0)
   // Past its end a lease is another's, who may finish the task: it must not be stored again then.
-  const leftSeconds = (latestEndMs - elapsedMs()) / 1000
+  const earliestEndMs = Math.min(...held.map(({ handle }) => handle.endsAtMs))
+  const leftSeconds = (earliestEndMs - elapsedMs()) / 1000
+  if (leftSeconds <= 0) return new Map(held.map((_, place) => [place, new Error('The lease ended before')]))
   const patience = new Patience(queue.connection, Math.min(queue.retrySeconds, leftSeconds))
   const sent = { delaySeconds: queue.fifo ? 0 : delaySeconds, patience, doing: 'release' }
   const reply = await storeMessages(queue, messages, sent)
