@@ -17,6 +17,7 @@ import {
   UnsupportedOperationError,
 } from 'ptq'
 import { opener as memOpener } from '#ptq/backends/mem/mem.js'
+import type { Uploads } from '#ptq/uploads.js'
 
 const addUp = queueable(function addUp(a: number, b: number) {
   return a + b
@@ -40,6 +41,7 @@ interface Changes {
     store: () => Promise<readonly BatchFailure[]>,
   ) => Promise<readonly BatchFailure[]>
   addInserted?: (count: number) => Promise<void>
+  uploads?: (mem: Uploads) => Partial<Uploads>
   without?: keyof Backend
 }
 
@@ -65,12 +67,23 @@ const open: TaskQueue[] = []
 async function changedQueue(changes: Changes = {}, options: { concurrency?: number } = {}): Promise<TaskQueue> {
   const name = `insert${++queues}`
   const mem = await memOpener.open({ protocol: 'mem', path: name }, {})
-  const { insertBatch = 10, insert, addInserted, without } = changes
+  const { insertBatch = 10, insert, addInserted, uploads, without } = changes
   const changed: Partial<Backend> = { capabilities: { ...mem.capabilities, insertBatch } }
   if (insert !== undefined) {
     changed.insert = (messages, insertOptions) => insert(messages, () => mem.insert(messages, insertOptions))
   }
   if (addInserted !== undefined) changed.addInserted = addInserted
+  if (uploads !== undefined && mem.uploads !== undefined) {
+    const own = mem.uploads
+    const other: Partial<Uploads> = uploads(own)
+    const proxy = new Proxy(own, {
+      get(target, key) {
+        const value: unknown = Reflect.get(other, key) ?? Reflect.get(target, key)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    Object.assign(changed, { uploads: proxy })
+  }
   const backend = new Proxy(mem, {
     get(target, key) {
       if (key === without) return undefined
@@ -300,6 +313,39 @@ describe('insert', () => {
     assert.deepEqual(counts, [35])
     assert.equal(await resumed.enqueued(), 0)
   })
+
+  for (const verb of ['counted', 'finish'] as const) {
+    it(`a continued insert succeeds if only its journal can't be written: ${verb}; the next one inserts nothing again`, async () => {
+      let broken = true
+      const counts: number[] = []
+      const tq = await changedQueue({
+        async addInserted(count) {
+          counts.push(count)
+        },
+        uploads: mem => ({
+          [verb]: async (run: string, count: number) => {
+            if (broken) throw new Error('EDQUOT')
+            await mem[verb](run, count)
+          },
+        }),
+      })
+      const tasks = [...numbered(35)]
+      const said = await warningsOf(async () => {
+        assert.equal(await tq.insert(tasks, { resume: 'job' }), 35)
+      })
+      const code = verb === 'counted' ? 'PTQ_NOT_COUNTED' : 'PTQ_INSERT_NOT_CLOSED'
+      assert.deepEqual(
+        said.map(warning => warning.code),
+        [code],
+      )
+      assert.match(said[0]?.message ?? '', /EDQUOT.* The same insert with resume: 'job'/)
+      broken = false
+      assert.equal(await tq.insert(tasks, { resume: 'job' }), 0)
+      assert.equal(await tq.insert(tasks, { resume: 'job' }), 0)
+      assert.deepEqual(counts, [35])
+      assert.equal(await tq.enqueued(), 35)
+    })
+  }
 
   it('ends with the first failure and tells what became of every task', async () => {
     let calls = 0

@@ -7,7 +7,7 @@ import type { LeasedTask } from '../queue/queued-task.js'
 import { TaskQueue } from '../queue/task-queue.js'
 import { FunctionTask } from '../tasks/task.js'
 import { type ConformanceCase, noFailures, type QueueUnderTest } from './queue-under-test.js'
-import { openerOf } from './task-queues.js'
+import { openerOf, withVerb } from './task-queues.js'
 
 /** Leases exactly `count` tasks. */
 async function take(queue: QueueUnderTest, tasks: TaskQueue, count: number): Promise<LeasedTask[]> {
@@ -40,6 +40,38 @@ export const taskQueueCases: readonly ConformanceCase[] = [
       assert.equal(await tq.isEmpty(), true)
       const { inserted, completed } = await tq.status()
       if (queue.capabilities.counters) assert.deepEqual({ inserted, completed }, { inserted: 3, completed: 3 })
+      await tq.close()
+    },
+  },
+  {
+    name: 'an insert whose count fails succeeds with a warning; with a name, the next one counts',
+    leftOut: ({ capabilities }) => (capabilities.counters ? undefined : 'it has no counters, capabilities.counters'),
+    async run(queue) {
+      let isBroken = true
+      const open = openerOf(queue, backend =>
+        withVerb(backend, 'addInserted', target => async count => {
+          if (isBroken) throw new Error('the counter is broken')
+          await target.addInserted?.(count)
+        }),
+      )
+      const warnings: string[] = []
+      const { label } = queue.backend
+      const onWarning = (warning: Error & { code?: string }) => {
+        if (warning.code === 'PTQ_NOT_COUNTED' && warning.message.includes(label)) warnings.push(warning.message)
+      }
+      process.on('warning', onWarning)
+      const tq = open()
+      const tasks = (from: number) => Array.from({ length: 3 }, (_, i) => ({ class: 'Numbered', i: from + i }))
+      assert.equal(await tq.insert(tasks(0)), 3)
+      assert.equal(await tq.insert(tasks(3), { resume: 'three' }), 3)
+      await nextTurn()
+      process.off('warning', onWarning)
+      assert.equal(warnings.length, 1, 'one warning for each open queue')
+      isBroken = false
+      assert.equal((await queue.backend.counts()).inserted, 0)
+      assert.equal(await tq.insert(tasks(3), { resume: 'three' }), 0)
+      assert.equal((await queue.backend.counts()).inserted, 3)
+      await tq.delete(await take(queue, tq, 6))
       await tq.close()
     },
   },

@@ -18,9 +18,18 @@ export function openerOf(queue: QueueUnderTest, wrap: (backend: Backend) => Back
 
 /** The backend, with another `renew`: what a worker meets that was cut off from the queue for a while. */
 export function withRenew(backend: Backend, renew: (target: Backend) => Backend['renew']): Backend {
+  return withVerb(backend, 'renew', renew)
+}
+
+/** The backend, with another method of this name. */
+export function withVerb<Verb extends keyof Backend>(
+  backend: Backend,
+  verb: Verb,
+  change: (target: Backend) => Backend[Verb],
+): Backend {
   return new Proxy(backend, {
     get(target, key) {
-      if (key === 'renew') return renew(target)
+      if (key === verb) return change(target)
       const value: unknown = Reflect.get(target, key)
       return typeof value === 'function' ? value.bind(target) : value
     },

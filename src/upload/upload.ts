@@ -6,8 +6,9 @@ import type { Backend } from '../backend.js'
 import { type Progress, startProgress } from '../progress/progress.js'
 import { countInserted } from '../queue/count-inserted.js'
 import type { TaskSource } from '../tasks/task-source.js'
-import { messageOf } from '../thrown.js'
+import { nameAndMessageOf } from '../thrown.js'
 import { onAbort } from '../time/on-abort.js'
+import { warnUncounted } from '../uncounted.js'
 import type { UploadState, Uploads } from '../uploads.js'
 import { withFate } from './fates.js'
 import { journalOf } from './journal.js'
@@ -144,15 +145,19 @@ class Upload {
     const { backend, resume, skipInsertCounter } = this.#plan
     const stored = this.#storedBefore + this.#tally.inserted
     const uncounted = stored - (this.#begun?.counted ?? 0)
-    if (skipInsertCounter || uncounted === 0) return
+    if (skipInsertCounter || uncounted === 0 || backend.addInserted === undefined) return
     const note = resume === undefined ? undefined : `The same insert with resume: '${resume}' counts them.`
     try {
       await this.#noteCounted(stored)
       this.#isCounted = await countInserted(backend, uncounted, note)
       if (!this.#isCounted) await this.#noteCounted(stored - uncounted)
     } catch (cause) {
-      const message = `The tasks were stored, but it could not be noted how many of them are counted: ${messageOf(cause)}`
-      this.#tally.add(new Error(message, { cause }))
+      this.#isCounted = false
+      warnUncounted(
+        backend,
+        { label: backend.label, counter: 'inserted', count: uncounted, ...(note && { note }) },
+        cause,
+      )
     }
   }
 
@@ -169,9 +174,15 @@ class Upload {
     if (this.#begun === undefined || (this.#plan.resume !== undefined && !isComplete)) return
     try {
       await this.#journal?.finish(this.#begun.run)
-    } catch (cause) {
-      const message = `The tasks were stored, but it could not be noted that the insert is complete: ${messageOf(cause)}`
-      this.#tally.add(new Error(message, { cause }))
+    } catch (error) {
+      // No error: the tasks are there, and a caller who inserted them once more would have them twice.
+      const { backend, resume } = this.#plan
+      const name = resume === undefined ? '' : ` The same insert with resume: '${resume}' inserts none of them again.`
+      process.emitWarning(
+        `The tasks are in ${backend.label}, but it could not be noted that their insert is complete: ` +
+          `${nameAndMessageOf(error)}.${name}`,
+        { type: 'PtqWarning', code: 'PTQ_INSERT_NOT_CLOSED' },
+      )
     }
   }
 
