@@ -5,7 +5,7 @@
  * <queue>/uploads/<name>/<run>/   upload.json   what is uploaded: seed, sequence, total; and its marker, see upload-marker.ts
  *                                 counted       how many tasks are in the count of inserted ones
  *                                 finished      all was stored
- *                                 writing.… staged.… done.…   see upload-parts.ts
+ *                                 writing.… staged.… done.… free.…   see upload-parts.ts
  * ```
  *
  * `<run>` is a new UUID each time that the upload is taken up, by a rename of the folder. So it has one owner: whatever an
@@ -53,6 +53,8 @@ interface StoredHead extends UploadHead {
 export class FileUploads implements Uploads {
   readonly #queue: FileQueue
   readonly #make: () => Promise<void>
+  /** Empty folders of the run that was inserted into last, see `storePart`. */
+  #free: { run: string; folders: string[] } = { run: '', folders: [] }
 
   /** @param make makes the queue's folders */
   constructor(queue: FileQueue, make: () => Promise<void>) {
@@ -88,7 +90,8 @@ export class FileUploads implements Uploads {
     messages: readonly Message[],
     options: { delaySeconds: number },
   ): Promise<BatchFailure[]> {
-    return storePart(this.#queue, this.#path(run), start, messages, options.delaySeconds)
+    if (this.#free.run !== run) this.#free = { run, folders: [] }
+    return storePart(this.#queue, this.#path(run), this.#free.folders, start, messages, options.delaySeconds)
   }
 
   settle(run: string, range: PartRange): Promise<PartRange[]> {
@@ -159,7 +162,7 @@ export class FileUploads implements Uploads {
     if (!(await this.#isPurged(before))) {
       requireSameUpload(name, path, before, head)
       if (await this.#isFinished(path)) {
-        return { run: `${name}/${found}`, head: before, stored: [], counted: 0, finished: true }
+        return { run: `${name}/${found}`, head: headOf(before), stored: [], counted: 0, finished: true }
       }
     }
     const run = `${name}/${randomUUID()}`
@@ -174,7 +177,7 @@ export class FileUploads implements Uploads {
     const counted = Number((await pace.calls.read(inside(owned, 'counted'), 'size first')) ?? 0)
     if (finished) await dropDone(this.#queue, owned)
     const stored = finished ? [] : await settleParts(this.#queue, owned, EVERYTHING)
-    return { run, head: begun, stored, counted, finished }
+    return { run, head: headOf(begun), stored, counted, finished }
   }
 
   /** Whether Python purged the queue since the upload was begun. */
@@ -266,6 +269,10 @@ export class FileUploads implements Uploads {
       throw queueFault(this.#queue, verb, error)
     }
   }
+}
+
+function headOf({ seed, sequence, total }: StoredHead): UploadHead {
+  return { seed, sequence, total }
 }
 
 function headText({ seed, sequence, total }: UploadHead, marker: string | undefined): string {
