@@ -1,7 +1,7 @@
 // The README's example is a program: the text there is the files', and they run, as do the commands below them.
 import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -73,5 +73,44 @@ test('the example runs on SQS, by the environment alone', async () => {
   assert.equal(code, 143)
   assert.match(stdout, /Ended: 2 executed, 0 failed/)
   await server.close()
+  rmSync(folder, { recursive: true })
+})
+
+test('the blocks run as the README says: with tsx, through the command line, and by a Node that strips types', async t => {
+  // Inside the project, so that `ptq` means the package itself.
+  const folder = join(root, 'build/readme-blocks')
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder)
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  for (const [, code = ''] of readme.matchAll(/^```ts\n(.*?)^```/gms)) {
+    const name = /^\/\/ ([\w-]+\.ts)\n/.exec(code)?.[1]
+    assert.ok(name !== undefined, `a block of the README has no name: ${code}`)
+    // As many tasks as a test needs.
+    const smaller = code.replace('1_000_000', '50').replace('4096, 4096, 1000', '1024, 1024, 64')
+    writeFileSync(join(folder, name), smaller)
+  }
+  const env = { ...process.env, NODE_OPTIONS: '--import tsx' }
+  const run = async (args: string[], options: object = { env }) =>
+    (await promisify(execFile)(process.execPath, args, { cwd: folder, ...options })).stdout
+  const poll = (...args: string[]) => run([ptq, 'poll', './queue', '--tally', '--until-empty', ...args])
+  const files = await run(['main.ts'])
+  assert.equal(files.trim().split('\n').length, 6, files)
+  assert.match(await run(['values.ts']), /^\[ \d+, \d+ \] \d+\n$/)
+  assert.equal(await run(['insert.ts', './queue']), `6 tasks are in fq://${folder}/queue\n`)
+  assert.match(await poll('--load', './tasks.ts'), /Ended: 6 executed, 0 failed/)
+  await run(['insert-slices.ts'])
+  assert.match(await poll('--load', './slices.ts'), /Ended: 54 executed, 0 failed/)
+
+  await t.test('without tsx', async t => {
+    if (Number.parseInt(process.versions.node, 10) < 24) return t.skip('this Node has no `await using`')
+    for (const name of ['main.ts', 'insert.ts', 'insert-slices.ts']) {
+      const code = readFileSync(join(folder, name), 'utf8')
+      writeFileSync(join(folder, name), code.replace(/(?<=from '\.\/\w+)\.js/, '.ts'))
+    }
+    assert.equal((await run(['main.ts'], {})).trim().split('\n').length, 6)
+    await run(['insert.ts', './queue'], {})
+    const worked = await run([ptq, 'poll', './queue', '--until-empty', '--load', './tasks.ts'], {})
+    assert.match(worked, /Ended: 6 executed, 0 failed/)
+  })
   rmSync(folder, { recursive: true })
 })

@@ -1,17 +1,17 @@
 import { LocalTaskQueue } from 'ptq'
-import type { Hashed, HashTask } from './tasks.js'
+import type { Digest, Digested, DigestTask } from './tasks.js'
 
 /** Has the tasks run on all cores of this machine, and once more on one to compare. */
-export async function hashHere(tasks: readonly HashTask[]): Promise<Hashed> {
+export async function hashHere(tasks: readonly DigestTask[]): Promise<Digested> {
   await using lq = new LocalTaskQueue({ parallel: true })
-  const hashes = new Map<string, string>()
+  const digests = new Map<string, Digest>()
   const reasons = new Map<string, string>()
-  const hashed: HashTask[] = []
+  const hashed: DigestTask[] = []
   for await (const result of lq.results(tasks, { ordered: true })) {
     const path = String(result.task.args[0])
     if (result.ok) {
       hashed.push(result.task)
-      hashes.set(path, result.value)
+      digests.set(path, result.value)
     } else {
       reasons.set(path, result.error.message)
     }
@@ -21,7 +21,7 @@ export async function hashHere(tasks: readonly HashTask[]): Promise<Hashed> {
   const allCores = await filesPerSecond(hashed.length, () => lq.insertAll(hashed))
   const oneThread = await filesPerSecond(hashed.length, () => hashed.forEach(task => void task.execute()))
   const speed = `${allCores} files/s on all cores, ${oneThread} in one thread (page cache warm for both)`
-  return { hashes, reasons, speed }
+  return { digests, reasons, speed }
 }
 
 async function filesPerSecond(files: number, work: () => unknown): Promise<number> {

@@ -1,13 +1,13 @@
 import { openQueue } from './open-queue.js'
-import type { Hashed, HashTask } from './tasks.js'
+import type { Digest, Digested, DigestTask } from './tasks.js'
 
 /** Has the tasks run through a queue, as on many machines: inserted by one process, taken and run by workers. Here both are one. */
-export async function hashThroughQueue(tasks: readonly HashTask[], name: string): Promise<Hashed> {
+export async function hashThroughQueue(tasks: readonly DigestTask[], name: string): Promise<Digested> {
   const { tq, deadLetter, close } = await openQueue(name)
-  const hashes = new Map<string, string>()
+  const digests = new Map<string, Digest>()
   const reasons = new Map<string, string>()
   // What a task returns stays with its worker: others would write it to where it belongs.
-  tq.events.on('succeeded', ({ task, value }) => hashes.set(pathOf(task.payload()), String(value)))
+  tq.events.on('succeeded', ({ task, value }) => digests.set(pathOf(task.payload()), value as Digest))
   tq.events.on('dead-lettered', ({ task, reason }) => reasons.set(pathOf(task.payload()), reason))
   try {
     const startMs = performance.now()
@@ -18,7 +18,7 @@ export async function hashThroughQueue(tasks: readonly HashTask[], name: string)
     const { queue } = await tq.status()
     const inserts = perSecond(insertedMs - startMs)
     const runs = perSecond(performance.now() - insertedMs)
-    return { hashes, reasons, speed: `${queue}: ${inserts} tasks/s inserted, ${runs} files/s hashed on all cores` }
+    return { digests, reasons, speed: `${queue}: ${inserts} tasks/s inserted, ${runs} files/s hashed on all cores` }
   } finally {
     await close()
   }

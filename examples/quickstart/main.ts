@@ -1,4 +1,4 @@
-// Hashes (SHA-256) every file below a folder on all cores: npm run quickstart [-- [--queue sqs] folder]
+// Hashes (SHA-256) every file below a folder on all cores, and says how small it becomes: npm run quickstart [-- [--queue sqs] folder]
 import { statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -7,7 +7,7 @@ import { checksumLine } from './checksum-line.js'
 import { filesBelow } from './files-below.js'
 import { hashHere } from './hash-here.js'
 import { hashThroughQueue } from './hash-through-queue.js'
-import { sha256 } from './tasks.js'
+import { digest } from './tasks.js'
 
 const { queue, folder } = argumentsOf(process.argv.slice(2))
 const root = join(import.meta.dirname, '../../..')
@@ -21,19 +21,21 @@ if (paths.length === 0) {
   process.exit(1)
 }
 
-const tasks = paths.map(path => partial(sha256, path))
+const tasks = paths.map(path => partial(digest, path))
 const hashing = queue === undefined ? hashHere(tasks) : hashThroughQueue(tasks, queue)
-const { hashes, reasons, speed } = await hashing.catch(leave)
+const { digests, reasons, speed } = await hashing.catch(leave)
 for (const [path, reason] of reasons) {
   console.error(`${path}: ${reason}`)
   process.exitCode = 1
 }
 const hashed = paths.flatMap(path => {
-  const hash = hashes.get(path)
-  return hash === undefined ? [] : checksumLine(hash, path, root)
+  const found = digests.get(path)
+  return found === undefined ? [] : checksumLine(found.sha256, path, root)
 })
 writeFileSync(list, hashed.join(''))
-console.log(`${hashed.length} of ${paths.length} files are in ${list}; there, sha256sum -c checks them.`)
+const gzipMb = [...digests.values()].reduce((sum, { gzipBytes }) => sum + gzipBytes, 0) / 1e6
+const size = `gzip makes them ${gzipMb.toFixed(1)} MB`
+console.log(`${hashed.length} of ${paths.length} files are in ${list}; there, sha256sum -c checks them; ${size}.`)
 console.log(speed)
 
 function argumentsOf(args: string[]): { queue: string | undefined; folder: string | undefined } {

@@ -1,29 +1,53 @@
 // Tasks are functions of a module like this one; every thread imports it by itself.
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
 import { type FunctionTask, queueable } from 'ptq'
 
 const buffer = Buffer.allocUnsafe(2 ** 20)
 
-/** The SHA-256 of a file, in hex; read in pieces, so of any size. */
+/** What a task finds out about its file. */
+export interface Digest {
+  /** In hex. */
+  readonly sha256: string
+  readonly gzipBytes: number
+}
+
+/** The SHA-256 of a file, in hex. */
 export const sha256 = queueable(function sha256(path: string): string {
   const hash = createHash('sha256')
-  const file = openSync(path, 'r')
-  try {
-    for (let n = readSync(file, buffer); n > 0; n = readSync(file, buffer)) hash.update(buffer.subarray(0, n))
-  } finally {
-    closeSync(file)
-  }
+  for (const piece of piecesOf(path)) hash.update(piece)
   return hash.digest('hex')
 })
 
-/** One file to hash. */
-export type HashTask = FunctionTask<[], string>
+/** The SHA-256 of a file, and how small gzip makes it. */
+export const digest = queueable(function digest(path: string): Digest {
+  const hash = createHash('sha256')
+  let gzipBytes = 0
+  for (const piece of piecesOf(path)) {
+    hash.update(piece)
+    gzipBytes += gzipSync(piece).length
+  }
+  return { sha256: hash.digest('hex'), gzipBytes }
+})
+
+/** A file in pieces, so of any size; each is valid until the next. */
+function* piecesOf(path: string): Generator<Buffer> {
+  const file = openSync(path, 'r')
+  try {
+    for (let n = readSync(file, buffer); n > 0; n = readSync(file, buffer)) yield buffer.subarray(0, n)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** One file to look at. */
+export type DigestTask = FunctionTask<[], Digest>
 
 /** What came of all. */
-export interface Hashed {
+export interface Digested {
   /** By path. */
-  readonly hashes: ReadonlyMap<string, string>
+  readonly digests: ReadonlyMap<string, Digest>
   /** Why the others have none, by path. */
   readonly reasons: ReadonlyMap<string, string>
   /** How fast it was, in words. */
