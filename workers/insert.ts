@@ -14,7 +14,9 @@ import {
   type SliceMessage,
   type SliceReport,
 } from '../src/upload/slice-messages.js'
-import { adviceOn, importOnce } from './load-code.js'
+import { exitThread } from './exit-thread.js'
+import { ThreadLink } from './link.js'
+import { adviceOn, hasFailedImport, importOnce, notLoadedError } from './load-code.js'
 
 /** A queue stays open for the next slice of the same insert, which comes at once if there is one. Milliseconds. */
 const keptOpenMs = 1000
@@ -27,15 +29,21 @@ interface OpenQueue {
 
 const openQueues = new Map<number, OpenQueue>()
 
-/** Makes the tasks of a slice and inserts them. Never rejects: what went wrong is in the report. */
+/** Makes the tasks of a slice and inserts them. Never rejects: what went wrong is in the report. Ends a thread that can't import them. */
 export async function insert(message: SliceMessage): Promise<SliceReport> {
   Atomics.store(message.control, control.began, 1)
   const queue = keepOpen(message.insert, message.queue)
   try {
     const { error, ...outcome } = await insertInto(await queue.backend, message)
     return { ...outcome, error: error === undefined ? undefined : errorToWire(error) }
-  } catch (error) {
-    return { error: errorToWire(error), retriable: false, ended: false }
+  } catch (thrown) {
+    const error = errorToWire(thrown)
+    if (hasFailedImport()) {
+      // Only a new thread can try the import again.
+      ThreadLink.current.post({ type: 'slice-not-loaded', insert: message.insert, start: message.start, error })
+      exitThread()
+    }
+    return { error, retriable: false, ended: false }
   } finally {
     letGo(message.insert, queue)
   }
@@ -51,7 +59,7 @@ async function insertInto(backend: Backend, message: SliceMessage): Promise<Slic
 }
 
 async function load({ name, url, fields }: SequenceReference) {
-  if (url !== undefined) await importOnce(url)
+  if (url !== undefined) await importFile(url)
   const registered = findSliceable(name)
   if (registered !== undefined) return rebuild(registered, fields)
   throw new Error(
@@ -59,11 +67,19 @@ async function load({ name, url, fields }: SequenceReference) {
   )
 }
 
+async function importFile(url: string): Promise<void> {
+  try {
+    await importOnce(url)
+  } catch (cause) {
+    throw notLoadedError(url, cause)
+  }
+}
+
 function keepOpen(insert: number, { url, options, code }: QueueReference): OpenQueue {
   let queue = openQueues.get(insert)
   if (queue === undefined) {
     queue = { backend: openHere({ url, options, code }), uses: 0, closing: undefined }
-    // Whoever uses it hears of it; the next slice tries again.
+    // Those who use it get the error; the next slice tries again.
     queue.backend.catch(() => openQueues.delete(insert))
     openQueues.set(insert, queue)
   }
@@ -74,7 +90,7 @@ function keepOpen(insert: number, { url, options, code }: QueueReference): OpenQ
 
 async function openHere({ url, options, code }: QueueReference): Promise<Backend> {
   if (code !== undefined) {
-    await importOnce(code)
+    await importFile(code)
     if (!isProtocolKnown(url.protocol)) {
       throw new Error(
         `Expected ${code} to register ${url.protocol}:// when a thread imports it; ${adviceOn('registerBackend')}`,

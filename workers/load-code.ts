@@ -64,9 +64,7 @@ async function load(reference: CodeReference, onLoading: (url: string) => void):
     onLoading(url)
     await importOnce(url)
   } catch (cause) {
-    broken.add(url)
-    const error = new builtins.Error(`Expected ${url} to load in a thread, but it threw: ${shown(cause)}`, { cause })
-    return { error, isNotLoaded: true }
+    return { error: notLoadedError(url, cause), isNotLoaded: true }
   }
   const code = find(reference)
   if (code !== undefined) return { code }
@@ -91,7 +89,12 @@ export function adviceOn(registers: string): string {
   )
 }
 
-/** Imports a file, once a thread. */
+/** The error of what needs a file that a thread could not import. */
+export function notLoadedError(url: string, cause: unknown): Error {
+  return new builtins.Error(`Expected ${url} to load in a thread, but it threw: ${messageOf(cause)}`, { cause })
+}
+
+/** Imports a file, once a thread; where that fails, {@link hasFailedImport} is true from then on. */
 export function importOnce(url: string): Promise<void> {
   let imported = imports.get(url)
   if (imported === undefined) {
@@ -102,8 +105,13 @@ export function importOnce(url: string): Promise<void> {
 }
 
 async function importNow(url: string): Promise<void> {
-  await enableTypeScript(url)
-  await import(url)
+  try {
+    await enableTypeScript(url)
+    await import(url)
+  } catch (error) {
+    broken.add(url)
+    throw error
+  }
 }
 
 function find(reference: CodeReference): RegisteredCode | undefined {
@@ -120,8 +128,4 @@ function unregistered(reference: CodeReference): Error {
   return reference.kind === 'function'
     ? unregisteredFunction(reference.module, reference.name)
     : unregisteredClass(reference.name)
-}
-
-function shown(thrown: unknown): string {
-  return messageOf(thrown)
 }

@@ -344,7 +344,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
     } else if (message.type === 'broken') {
       const flight = this.#flights.inThread(thread)
       if (flight !== undefined) flight.broken = { by: errorFromWire(message.error) }
-    } else if (message.type !== 'printed') {
+    } else if (message.type !== 'printed' && message.type !== 'slice-not-loaded') {
       const carried = this.#flights.carrying(message.chunk)
       if (carried !== undefined) this.#onChunkMessage(message, carried.flight, carried.chunk)
     }

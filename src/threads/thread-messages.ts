@@ -95,6 +95,14 @@ export type ThreadMessage =
   | { readonly type: 'hungry'; readonly flight: number; readonly free: number; readonly received: number }
   /** This task is about to end its thread: `process.exit()`, or more memory than it may have. */
   | { readonly type: 'ending'; readonly chunk: number; readonly index: number; readonly error: WireError }
+  /** The file of a slice's tasks, or of its queue, could not be imported in this thread, which ends now. */
+  | {
+      readonly type: 'slice-not-loaded'
+      readonly insert: number
+      /** The index of its first task. */
+      readonly start: number
+      readonly error: WireError
+    }
   /** Something was thrown that belongs to no running task. */
   | { readonly type: 'stray'; readonly taskId: string | undefined; readonly error: WireError }
   /** The code that runs tasks in the thread failed; the thread ends. */

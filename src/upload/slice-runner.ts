@@ -81,6 +81,8 @@ export class ThreadSliceRunner implements SliceRunner, ThreadListener {
   readonly #sequence: SequenceReference | undefined
   readonly #settings: SliceSettings
   readonly #flying = new Map<Int32Array, AbortController>()
+  /** Why threads could not import the code of a slice, by the index of its first task; each slice is tried in others. */
+  readonly #notLoaded = new Map<number, unknown>()
   #grace: NodeJS.Timeout | undefined
 
   constructor(queue: QueueReference, sequence: SequenceReference | undefined, settings: SliceSettings) {
@@ -126,7 +128,11 @@ export class ThreadSliceRunner implements SliceRunner, ThreadListener {
       const report = await this.#pool.run<SliceMessage, SliceReport>('insert', message, kill.signal)
       return { ...report, error: report.error === undefined ? undefined : errorFromWire(report.error), died: false }
     } catch (cause) {
-      const error = new Error('The thread died while it inserted', { cause: kill.signal.reason ?? cause })
+      // Its message may be behind the news of the thread's end.
+      this.#pool.receiveAll()
+      const notLoaded = this.#notLoaded.get(start)
+      this.#notLoaded.delete(start)
+      const error = notLoaded ?? new Error('The thread died while it inserted', { cause: kill.signal.reason ?? cause })
       return { error, retriable: true, ended: false, died: true }
     } finally {
       this.#flying.delete(shared.control)
@@ -135,6 +141,9 @@ export class ThreadSliceRunner implements SliceRunner, ThreadListener {
 
   onMessage(message: ThreadMessage): void {
     if (message.type === 'stray') warnOfStray(message.taskId, errorFromWire(message.error))
+    else if (message.type === 'slice-not-loaded' && message.insert === this.#insert) {
+      this.#notLoaded.set(message.start, errorFromWire(message.error))
+    }
   }
 
   onStillbirth(error: Error): boolean {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
@@ -15,10 +15,12 @@ import {
   type TaskQueueOptions,
   UnsupportedOperationError,
 } from 'ptq'
+import { ThreadPool } from '#ptq/threads/pool.js'
 import { inFolder } from '../fq/folder.js'
 import { Breaking } from '../local/nested-tasks.js'
 import { LaterNumbers, made, Numbers, numbered, Secretive, Troubled } from './sequences.js'
 import { eventsOf, type SpyEvent, type SpyOptions } from './spy-backend.js'
+import { Unloadable } from './unloadable-sequence.js'
 
 const here = queueable(function here(i: number) {
   return i
@@ -303,6 +305,35 @@ describe('a slice that fails', () => {
       assert.deepEqual(await numbersIn(tq), upTo(3200))
       assert.equal(await tq.inserted(), 3200)
     }))
+
+  /** Threads have the environment that their process had when they were started. */
+  async function setForNewThreads(unloadable: string): Promise<void> {
+    process.env.PTQ_TEST_UNLOADABLE = unloadable
+    await ThreadPool.stopUnused()
+  }
+
+  it('because its thread could not import the file of its tasks is tried in a new thread, and given up with the reason', async () => {
+    try {
+      await inQueue(async (tq, root) => {
+        await setForNewThreads(join(root, '../failed'))
+        assert.equal(await tq.insert(new Unloadable(0, 320), { parallel: 1 }), 320)
+        assert.deepEqual(await numbersIn(tq), upTo(320))
+        assert.ok(existsSync(join(root, '../failed')))
+      })
+      await inQueue(async tq => {
+        await setForNewThreads('always')
+        const error = await insertError(tq.insert(new Unloadable(0, 10), { parallel: 1 }))
+        assert.equal(error.inserted, 0)
+        assert.match(
+          error.message,
+          /not inserted: Expected file:\S+unloadable-sequence\.js to load in a thread, but it threw: missing for a moment/,
+        )
+        assert.deepEqual(await numbersIn(tq), [])
+      })
+    } finally {
+      delete process.env.PTQ_TEST_UNLOADABLE
+    }
+  })
 
   it('because its thread dies each time is given up; the others go on', () =>
     inQueue(async tq => {
