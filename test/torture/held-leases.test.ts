@@ -16,6 +16,11 @@ const fault = ['1 leases were lost by workers that were neither stopped nor held
 test('a lease that is lost by a worker that nothing held up is a fault', () =>
   assert.deepEqual(violationsOf(''), fault))
 
+test('a worker that leases a task again before it hears of the loss lost the first lease', () => {
+  assert.deepEqual(violationsOf('released 4 ptq-release\nheld 2 s-a.\n'), [])
+  assert.deepEqual(violationsOf('held 2 s-a.\nreleased 4 ptq-release\n'), [])
+})
+
 for (const [what, line] of [
   ['was stopped', 'SIGSTOP 2 worker\n'],
   ['was held up', 'delayed 2 900\n'],

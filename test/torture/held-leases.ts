@@ -8,8 +8,8 @@ import type { LedgerVerb } from './ledger.js'
 const SHOWN = 5
 
 export class HeldLeases {
-  /** When a worker said that it holds a task. */
-  readonly #held = new Map<string, number>()
+  /** When a worker said that it holds a task: it may lease one again before it hears that the first lease is lost. */
+  readonly #held = new Map<string, number[]>()
   /** When each worker was last stopped or held up. */
   readonly #delayed = new Map<number, number>()
   readonly #lost: string[] = []
@@ -29,16 +29,24 @@ export class HeldLeases {
     if (verb === 'released') this.#released = this.#now
     // It may be late after the signal to go on, too: the worker says so then.
     if (verb === 'SIGSTOP' || verb === 'delayed') this.#delayed.set(player, this.#now)
-    if (verb === 'held') for (const key of what) this.#held.set(`${player} ${key}`, this.#now)
-    if (verb === 'lost') for (const key of what) this.#lose(player, key)
+    if (verb === 'held') for (const key of what) this.#hold(`${player} ${key}`)
     if (verb === 'lost' || verb === 'done' || verb === 'failed' || verb === 'dead')
-      for (const key of what) this.#held.delete(`${player} ${key}`)
+      for (const key of what) this.#end(verb, player, key)
     return verb === 'released' || verb === 'delayed'
   }
 
-  #lose(player: number, key: string): void {
-    const sinceWhen = this.#held.get(`${player} ${key}`)
-    if (sinceWhen === undefined) return
+  #hold(lease: string): void {
+    const times = this.#held.get(lease)
+    if (times === undefined) this.#held.set(lease, [this.#now])
+    else times.push(this.#now)
+  }
+
+  #end(verb: LedgerVerb, player: number, key: string): void {
+    const times = this.#held.get(`${player} ${key}`) ?? []
+    // The first one is lost first; what is removed is held by the last.
+    const sinceWhen = verb === 'lost' ? times.shift() : times.pop()
+    if (times.length === 0) this.#held.delete(`${player} ${key}`)
+    if (verb !== 'lost' || sinceWhen === undefined) return
     if (this.#released > sinceWhen || (this.#delayed.get(player) ?? 0) > sinceWhen) return
     this.#lost.push(key)
   }

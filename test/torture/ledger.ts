@@ -1,5 +1,5 @@
 /**
- * What happened, written down by everybody it happened to: lines `<verb> <player> <what>,<what>,…`, each appended with
+ * What happened, written down by everybody it happened to: lines `<verb> <player> <what>,<what>,… <milliseconds>`, each appended with
  * one write, so that no kill leaves half a line between two others. A player is a process of the torture: its number is
  * given once, while the system gives a pid again within the hour.
  */
@@ -62,7 +62,9 @@ export function note(
   what: readonly string[],
   player = Number(process.env[PLAYER_VARIABLE] ?? DIRECTOR),
 ): void {
-  appendFileSync(ledger, `${verb} ${player} ${what.join(',')}\n`)
+  // Not `Date.now`, which jumps in some processes.
+  const timeMs = Math.round(performance.timeOrigin + performance.now())
+  appendFileSync(ledger, `${verb} ${player} ${what.join(',')} ${timeMs}\n`)
 }
 
 export interface LedgerLine {
@@ -76,7 +78,7 @@ export interface LedgerLine {
 export function* linesOf(text: string): Generator<LedgerLine> {
   for (const line of text.split('\n')) {
     if (line === '') continue
-    const [, verb, player, what] = /^(\w+) (\d+) (\S+)$/.exec(line) ?? []
+    const [, verb, player, what] = /^(\w+) (\d+) (\S+)(?: \d+)?$/.exec(line) ?? []
     if (verb === undefined || what === undefined) throw new Error(`Expected a line of the ledger, got ${line}`)
     yield { verb: verb as LedgerVerb, player: Number(player), what: what.split(',') }
   }

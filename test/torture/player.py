@@ -23,7 +23,7 @@ parent = os.getppid()
 
 
 def note(verb, what):
-  line = "{} {} {}\n".format(verb, player, ",".join(what))
+  line = "{} {} {} {}\n".format(verb, player, ",".join(what), int(time.time() * 1000))
   file = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
   os.write(file, line.encode())
   os.close(file)
