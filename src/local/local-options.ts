@@ -28,8 +28,8 @@ export interface LocalTaskQueueOptions {
   readonly timeoutSeconds?: number
   /**
    * Memory of a thread, in MB of heap and of buffers: a task that swells past it fails alone. Buffers are looked at only
-   * when the task lets the event loop turn. One large allocation (a growing Map or Set) may end the whole process instead,
-   * and `--max-old-space-size` takes the place of this limit: see docs/tasks.md. Needs threads. Default: Node's own heap limit.
+   * when the task lets the event loop turn. One large allocation (a growing Map or Set) may end the whole process instead:
+   * see docs/tasks.md. It holds beside `--max-old-space-size` too. Needs threads. Default: the main thread's heap limit.
    */
   readonly maxMemoryMb?: number
   /** Stops the run as Ctrl-C does: tasks that run finish, the rest isn't begun, and the call rejects with an AbortError. */

@@ -11,6 +11,7 @@ import comlink from 'comlink'
 import { Piscina } from 'piscina'
 import { currentContext } from '../tasks/context.js'
 import { errorFromWire } from './error-wire.js'
+import { heapLimits } from './heap-limits.js'
 import { ReceivedBytes } from './send-window.js'
 import { warnOfStray } from './stray.js'
 import { threadsEnded, watchThreads } from './thread-ends.js'
@@ -65,7 +66,7 @@ const pools = new Map<string, ThreadPool>()
 /**
  * The threads for a run. Runs with the same memory limit share one pool: a limit is set when a thread starts.
  *
- * @param maxMemoryMb heap of each thread; `undefined`: Node's default
+ * @param maxMemoryMb heap of each thread; `undefined`: as much as the main thread's
  */
 export class ThreadPool {
   readonly #piscina: Piscina
@@ -87,7 +88,7 @@ export class ThreadPool {
       recordTiming: false,
       // A file of tasks may read its settings there.
       argv: process.argv.slice(2),
-      ...(maxMemoryMb !== undefined && { resourceLimits: { maxOldGenerationSizeMb: maxMemoryMb } }),
+      resourceLimits: heapLimits(maxMemoryMb),
     })
     this.#piscina.on('message', (hello: ThreadHello) => this.#connect(hello))
     // A thread that dies while idle (of a task's leftovers, say) harms nobody: the next call gets a new one. Without a

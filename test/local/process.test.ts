@@ -14,9 +14,10 @@ const SCRIPTS = join(import.meta.dirname, 'scripts')
 const ROOT = join(import.meta.dirname, '../../..')
 
 /** Runs a script to its end; what takes longer than a minute hangs. */
-function run(args: readonly string[], cwd = ROOT) {
+function run(args: readonly string[], cwd = ROOT, env: Readonly<Record<string, string>> = {}) {
   const { stdout, stderr, status, signal } = spawnSync(process.execPath, args, {
     cwd,
+    env: { ...process.env, ...env },
     encoding: 'utf8',
     timeout: 60_000,
   })
@@ -95,6 +96,18 @@ describe('a process', () => {
   it('ends by itself, although its queue was not closed and results were not read', () => {
     assert.deepEqual(script('no-close'), { stdout: '2\ntrue\n', stderr: '', status: 0 })
   })
+
+  for (const how of ['the command line', 'NODE_OPTIONS'] as const) {
+    it(`with --max-old-space-size in ${how}: maxMemoryMb holds, other threads and the main one keep the flag's size`, () => {
+      const flag = '--max-old-space-size=1000'
+      const file = join(SCRIPTS, 'heap-limits.js')
+      const { stdout } = how === 'NODE_OPTIONS' ? run([file], ROOT, { NODE_OPTIONS: flag }) : run([flag, file])
+      const { limited, free, main, error } = JSON.parse(stdout)
+      assert.ok(limited >= 60 && limited < 120, `${limited} MB for a thread with a limit of 60 MB`)
+      for (const limitMb of [free, main]) assert.ok(limitMb >= 1_000 && limitMb < 1_500, `${limitMb} MB by the flag`)
+      assert.match(error, /The task needed more memory than maxMemoryMb \(60 MB\); its thread was stopped/)
+    })
+  }
 
   it('gives its arguments to its threads', () => {
     assert.equal(script('arguments', '--level', '3').stdout, '--level 3\n')

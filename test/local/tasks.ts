@@ -1,4 +1,5 @@
 // Tasks for the tests of local runs. What they do is counted in shared memory, passed as an extra argument.
+import { getHeapStatistics } from 'node:v8'
 import { threadId } from 'node:worker_threads'
 import { context, queueable, RegisteredTask, registerTask } from 'ptq'
 
@@ -22,6 +23,10 @@ export const add = queueable(
 
 export const echo = queueable(function echo(...args: unknown[]) {
   return args
+})
+
+export const heapLimitMb = queueable(function heapLimitMb() {
+  return getHeapStatistics().heap_size_limit / 2 ** 20
 })
 
 export const where = queueable(function where(_index = 0) {
