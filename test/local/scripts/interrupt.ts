@@ -27,7 +27,7 @@ try {
   await lq.insertAll(tasks())
 } catch (error) {
   const { name, message } = error as Error
-  console.log(JSON.stringify({ name, ran: Number(/(\d+) tasks ran/.exec(message)?.[1]), begun: counts[1] }))
+  console.log(JSON.stringify({ name, ran: Number(/(\d+) tasks? ran/.exec(message)?.[1]), begun: counts[1] }))
 } finally {
   await lq.close()
   process.stdin.destroy()
