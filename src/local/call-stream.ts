@@ -1,19 +1,22 @@
 /** Single calls that share one run: `LocalTaskQueue.run`. */
-import type { CallSite } from '../call-site.js'
 import type { Call } from '../threads/call.js'
 import { toError } from '../thrown.js'
 import { onAbort } from '../time/on-abort.js'
-import { abortError, type Hearing, type LocalRun, type LocalWork, taskError } from './local-run.js'
+import { abortError, type Hearing, type LocalRun, type LocalWork } from './local-run.js'
 import type { Source } from './run-options.js'
 
 /** Starts the run of a stream. */
 export type StartRun = (work: LocalWork<Call>, hearing: Hearing) => LocalRun
 
+/** How a call of a stream ended. */
+export type CallEnd =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly error: unknown; readonly idPrefix: string }
+
 /** A call whose promise has not been settled. */
 interface Pending {
   readonly call: Call
-  readonly caller: CallSite | undefined
-  readonly resolve: (value: unknown) => void
+  readonly resolve: (end: CallEnd) => void
   readonly reject: (reason: unknown) => void
   readonly stopListening: () => void
   /** Set once the running task was asked to end. */
@@ -42,17 +45,17 @@ export class CallStream {
     return this.#source.ended
   }
 
-  /** @param toCall makes the call ready, with its number */
-  add(
-    toCall: (ordinal: number) => Call,
-    signal: AbortSignal | undefined,
-    caller: CallSite | undefined,
-  ): Promise<unknown> {
-    const ordinal = this.#count++
-    const call = toCall(ordinal)
+  /** A number for a call, its `idSuffix`. */
+  nextOrdinal(): number {
+    return this.#count++
+  }
+
+  /** Runs a call that has a number of this stream. Rejects if it is aborted, or not begun. */
+  add(call: Call, signal: AbortSignal | undefined): Promise<CallEnd> {
+    const ordinal = call.idSuffix as number
     return new Promise((resolve, reject) => {
       const stopListening = onAbort(signal, () => this.#abort(ordinal, signal?.reason))
-      this.#pending.set(ordinal, { call, caller, resolve, reject, stopListening })
+      this.#pending.set(ordinal, { call, resolve, reject, stopListening })
       this.#source.push(call)
       this.#run ??= this.#begin()
     })
@@ -68,8 +71,7 @@ export class CallStream {
           const pending = this.#settle(call.idSuffix as number)
           if (pending === undefined) return
           if (pending.aborted !== undefined) pending.reject(pending.aborted.reason)
-          else if (outcome.ok) pending.resolve(outcome.value)
-          else pending.reject(taskError(call, outcome.error, idPrefix, pending.caller))
+          else pending.resolve(outcome.ok ? outcome : { ok: false, error: outcome.error, idPrefix })
         },
       },
     )

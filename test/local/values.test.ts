@@ -207,6 +207,22 @@ describe('what is printed of a failure', () => {
     }
   })
 
+  it('shows where calls are awaited, also many at once and behind functions of the caller', async () => {
+    await using lq = queue()
+    const own = () => lq.run(partial(failFrom, 0, 1))
+    async function ownLater() {
+      await nextTurn()
+      return await own()
+    }
+    async function awaitAll() {
+      await Promise.all([own(), own()])
+    }
+    for (const [caller, call] of Object.entries({ ownLater, awaitAll })) {
+      const error = await errorOf(call())
+      assert.match(String(error.stack), new RegExp(`\\n +at async .*${caller}.*values\\.test`), caller)
+    }
+  })
+
   it("shows the task's own error once with its line in the task", async () => {
     await using lq = queue()
     const error = await errorOf(lq.run(partial(failFrom, 0, 1)))
