@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { inQueue } from './folder.js'
+import { insert, leaseOne } from './messages.js'
+import { interfered } from './test-files.js'
+
+/** The filesystem's clock, ahead of the monotonic one. */
+const nowMs = () => performance.now() + 1_800_000_000_000
+
+/** How late the answer of a pooled call can come on a busy machine. */
+const lateMs = 2_000
+
+test('a clock that was read on a busy machine is not late: leases last as long as was asked for', async () => {
+  let leasedMs = Number.NaN
+  const either = (call: string, _path: string, to: string) => {
+    if (call === 'rename' && !to.includes('/0--')) leasedMs = nowMs()
+  }
+  const files = interfered({ clockMs: nowMs, either })
+  const placeOf = async () => {
+    await pause(lateMs)
+    return 'local' as const
+  }
+  await inQueue(
+    async queue => {
+      await insert(queue, 1)
+      const { handle } = await leaseOne(queue, 600)
+      const lastsMs = (handle as { until: number }).until * 1000 - leasedMs
+      // Whole seconds, rounded up.
+      assert.ok(lastsMs > 600_000 - lateMs / 2, `the lease lasts ${lastsMs} ms`)
+    },
+    { hostNowMs: nowMs, fileSystem: { ...files, placeOf } },
+  )
+})
