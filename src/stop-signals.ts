@@ -95,14 +95,29 @@ function onSignal(signal: NodeJS.Signals): void {
   // Of Ctrl-C alone: other signals come from programs.
   if (asked && signal === 'SIGINT' && performance.now() - interruptedAtMs < repeatMs) return
   if (asked || hasty.has(signal)) {
-    asked = true
-    void allWithin(stoppable => stoppable.leave?.()).then(() => process.exit(exitCode))
+    leave(exitCode)
     return
   }
   asked = true
   if (signal === 'SIGINT') interruptedAtMs = performance.now()
   process.exitCode ??= exitCode
   for (const { stop } of [...stoppables]) stop(signal)
+}
+
+function leave(exitCode: number): void {
+  asked = true
+  void allWithin(stoppable => stoppable.leave?.()).then(() => process.exit(exitCode))
+}
+
+/**
+ * Acts on a signal that the parent process passes on. A terminal may have sent it here as well, so the first one changes
+ * nothing where one has come already. Before anything listens, it ends the process as the signal itself would.
+ */
+export function passOnSignal(signal: NodeJS.Signals, { isSecond }: { readonly isSecond: boolean }): void {
+  if (asked && !isSecond) return
+  if (stoppables.size === 0) process.kill(process.pid, signal)
+  else if (isSecond) leave(128 + constants.signals[signal])
+  else onSignal(signal)
 }
 
 function onUncaught(error: unknown, origin: NodeJS.UncaughtExceptionOrigin): void {

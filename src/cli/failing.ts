@@ -13,7 +13,7 @@ const noticeEveryMs = 24 * 3600 * 1000
 /** Something failed. */
 const FAILED = 1
 /** Bad use, or a queue that can't do this: nothing was changed. */
-const REFUSED = 2
+export const REFUSED = 2
 
 const REFUSALS = new Set(['UsageError', 'UnsupportedOperationError', 'UnsupportedProtocolError'])
 
@@ -23,12 +23,19 @@ function isRefusal(error: unknown): boolean {
   return REFUSALS.has(error.name) || (isErrorNamed(error, 'TypeError') && error.message.startsWith('Expected '))
 }
 
-/** Prints an error; with `PTQ_DEBUG=1` its stack and causes too. @returns the exit code */
-export function reportError(error: unknown): number {
+/** An error as `ptq` ends with it. */
+export interface EndingError {
+  readonly exitCode: number
+  /** What to print; with `PTQ_DEBUG=1` its stack and causes too. */
+  readonly lines: readonly string[]
+}
+
+/** Describes an error in lines for stderr and an exit code. */
+export function endingError(error: unknown): EndingError {
   const message = messageOf(error) || nameAndMessageOf(error)
-  console.error(`ptq: ${printable(inWordsOfCommands(message))}`)
-  if (isDebugging()) for (const line of inspect(error).split('\n')) console.error(printable(line))
-  return isRefusal(error) ? REFUSED : FAILED
+  const lines = [`ptq: ${printable(inWordsOfCommands(message))}`]
+  if (isDebugging()) lines.push(...inspect(error).split('\n').map(printable))
+  return { exitCode: isRefusal(error) ? REFUSED : FAILED, lines }
 }
 
 /** Prints warnings as errors are printed, instead of in Node's own form. */

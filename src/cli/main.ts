@@ -2,12 +2,13 @@
 import { readFileSync } from 'node:fs'
 import yargs, { type CommandModule, type FallbackCompletionFunction } from 'yargs'
 import { cpCommand } from './cp.js'
-import { printWarnings, reportError } from './failing.js'
+import { endingError, printWarnings, REFUSED } from './failing.js'
 import { failuresCommand } from './failures.js'
 import { insertCommand } from './insert.js'
 import { licenseCommand } from './license.js'
 import { lsCommand } from './ls.js'
 import { mvCommand } from './mv.js'
+import { isWorkerProcess, tellParent } from './parent-process.js'
 import { pollCommand } from './poll.js'
 import { endWithReader } from './printing.js'
 import { purgeCommand } from './purge.js'
@@ -83,13 +84,18 @@ async function main(args: readonly string[]): Promise<void> {
 
 endWithReader()
 printWarnings()
+let refused: readonly string[] | undefined
 try {
   await main(process.argv.slice(2))
 } catch (error) {
-  const exitCode = reportError(error)
+  const { exitCode, lines } = endingError(error)
+  // The other processes refuse the same: their parent says it once.
+  if (exitCode === REFUSED && isWorkerProcess()) refused = lines
+  else for (const line of lines) console.error(line)
   // What was ended by a signal says so, also where it then had something to complain of.
   process.exitCode ??= exitCode
 }
+await tellParent({ ptqExitCode: Number(process.exitCode ?? 0), refusal: refused })
 // A module of --load may hold timers or sockets: they must not keep a command that is done. First, all that was printed
 // goes out.
 process.stdout.write('', () => process.exit())

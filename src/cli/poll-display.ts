@@ -4,6 +4,7 @@ import { repeatMs } from '../stop-signals.js'
 import { duration } from '../terminal/duration.js'
 import { StatusLine } from '../terminal/status-line.js'
 import { nameAndMessageOf } from '../thrown.js'
+import { isWorkerProcess } from './parent-process.js'
 import { countOf, printable } from './printing.js'
 
 const REDRAW_MS = 250
@@ -34,7 +35,8 @@ export class PollDisplay {
    * @param options.graceSeconds how long running tasks have after a signal; `undefined`: as long as they need
    */
   constructor(queue: TaskQueue, options: { verbose: boolean; graceSeconds: number | undefined }) {
-    this.#line = options.verbose ? undefined : StatusLine.open()
+    // Several processes would draw over each other's lines.
+    this.#line = options.verbose || isWorkerProcess() ? undefined : StatusLine.open()
     this.#graceSeconds = options.graceSeconds
     const { events } = queue
     this.#events = events
@@ -62,7 +64,8 @@ export class PollDisplay {
     // Not before: what poll refuses has not begun.
     events.on('leased', begin).on('idle', begin)
     this.#timer = setInterval(() => this.#tick(), this.#line === undefined ? SUMMARY_MS : REDRAW_MS)
-    for (const name of stopSignals) process.on(name, this.#onSignal)
+    // Of several processes their parent answers.
+    if (!isWorkerProcess()) for (const name of stopSignals) process.on(name, this.#onSignal)
   }
 
   /** Prints each step of the worker, in the words of the library's `verbose`, with the time. */
@@ -132,8 +135,9 @@ export class PollDisplay {
   }
 
   #print(text: string): void {
+    const which = isWorkerProcess() ? `[${process.pid}] ` : ''
     if (this.#line !== undefined) process.stderr.write(`${printable(text)}\n`)
-    else process.stdout.write(`${new Date().toISOString()} ${printable(text)}\n`)
+    else process.stdout.write(`${new Date().toISOString()} ${which}${printable(text)}\n`)
   }
 }
 

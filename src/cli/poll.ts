@@ -3,7 +3,9 @@ import type { PollOptions } from '../index.js'
 import { nameAndMessageOf } from '../thrown.js'
 import { defineCommand, type QueueArguments, queueArgument, queueUrl, withQueue } from './command.js'
 import { numberIn, numberOption, singleText, textOption } from './option-values.js'
+import { isWorkerProcess } from './parent-process.js'
 import { PollDisplay } from './poll-display.js'
+import { pollInProcesses } from './poll-processes.js'
 import { countOf, onOutputFailure, onReaderGone } from './printing.js'
 import { UsageError } from './usage-error.js'
 
@@ -19,32 +21,33 @@ export const pollCommand = defineCommand({
       .example('# A worker on all cores\n$0 poll ./queue --load ./tasks.js --parallel all --tally', '')
       .example('$0 poll ./queue --load ./tasks.js --until-empty --timeout-sec 3600', '')
       .example('# In a container\n$0 poll sqs://tasks --load ./tasks.js --lease-sec 300 --grace-sec 60', ''),
-  handler: args =>
-    withQueue(args.queue, args, async queue => {
-      const abort = new AbortController()
-      onReaderGone(() => abort.abort())
-      onOutputFailure(error =>
-        console.error(`ptq: warning: the output can't be written (${error.message}): working on`),
-      )
-      const options = toPollOptions(args)
-      const isVerbose = args.verbose === true
-      const display = new PollDisplay(queue, { verbose: isVerbose, graceSeconds: options.graceSeconds })
-      if (isVerbose) await display.printSteps()
-      try {
-        await queue.poll({ ...options, signal: abort.signal })
-        display.begin()
-      } finally {
-        display.end()
-      }
-      const { deadLetters } = display
-      if (deadLetters > 0) {
-        const place = args.deadLetter === undefined ? '' : ` --dead-letter ${args.deadLetter}`
-        throw new Error(`${countOf(deadLetters)} failed for good: see ptq failures ${args.queue}${place}`)
-      }
-    }),
+  handler: args => (args.processes === undefined || isWorkerProcess() ? work(args) : pollInProcesses(args.processes)),
 })
 
 type PollArguments = ReturnType<typeof pollOptions> extends Argv<infer Args> ? ArgumentsCamelCase<Args> : never
+
+function work(args: PollArguments): Promise<void> {
+  return withQueue(args.queue, args, async queue => {
+    const abort = new AbortController()
+    onReaderGone(() => abort.abort())
+    onOutputFailure(error => console.error(`ptq: warning: the output can't be written (${error.message}): working on`))
+    const options = toPollOptions(args)
+    const isVerbose = args.verbose === true
+    const display = new PollDisplay(queue, { verbose: isVerbose, graceSeconds: options.graceSeconds })
+    if (isVerbose) await display.printSteps()
+    try {
+      await queue.poll({ ...options, signal: abort.signal })
+      display.begin()
+    } finally {
+      display.end()
+    }
+    const { deadLetters } = display
+    if (deadLetters > 0) {
+      const place = args.deadLetter === undefined ? '' : ` --dead-letter ${args.deadLetter}`
+      throw new Error(`${countOf(deadLetters)} failed for good: see ptq failures ${args.queue}${place}`)
+    }
+  })
+}
 
 function pollOptions<Args extends QueueArguments & { queue: string }>(yargs: Argv<Args>) {
   const number = (option: string, describe: string, limits: { integer?: boolean; min?: number } = POSITIVE) =>
@@ -56,6 +59,17 @@ function pollOptions<Args extends QueueArguments & { queue: string }>(yargs: Arg
       coerce: parallelOption,
       describe: 'Threads, each runs a task at a time; all: one a core; 0: in the main thread (default: 1)',
     })
+    .option(
+      'processes',
+      number(
+        '--processes',
+        'Start that many worker processes, each with --parallel; one that crashes is started again',
+        {
+          integer: true,
+          min: 1,
+        },
+      ),
+    )
     .option('tally', { type: 'boolean', describe: 'Count completions in the queue' })
     .option('until-empty', { type: 'boolean', describe: 'End when the queue is empty, tasks of others included' })
     .option('until', {

@@ -23,6 +23,15 @@ export const fail = queueable(
   { module: 'tasks' },
 )
 
+/** Never ends by itself: V8 can't stop what grows by one large allocation, and aborts the process. */
+export const growMap = queueable(
+  function growMap() {
+    const map = new Map<number, number>()
+    for (let n = 0; ; n++) map.set(n, n)
+  },
+  { module: 'tasks' },
+)
+
 /** Prints in both ways, and lasts for some redraws of a status line. */
 export const talk = queueable(
   async function talk(n: number) {

@@ -1,0 +1,135 @@
+/** `ptq poll --processes`: workers in processes of their own, each started again when it has crashed. */
+import { type ChildProcess, fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { endingSignals, onStopSignals } from '../stop-signals.js'
+import { duration } from '../terminal/duration.js'
+import { sleep } from '../time/sleep.js'
+import type { PassedSignal, WorkerEnd } from './parent-process.js'
+import { onOutputFailure, onReaderGone, printable } from './printing.js'
+
+/** The pause before another process starts, doubled with each crash of one that ran for less than `steadyMs`. Milliseconds. */
+const shortestPauseMs = 1_000
+const longestPauseMs = 60_000
+const steadyMs = 60_000
+
+const workerFile = fileURLToPath(new URL('./worker-process.js', import.meta.url))
+
+interface Ended {
+  readonly pid: number | undefined
+  /** What it said last; `undefined`: it crashed. */
+  readonly end: WorkerEnd | undefined
+  /** e.g. `was killed by SIGKILL` */
+  readonly how: string
+}
+
+/** Runs `count` processes until each has ended in order, or a signal ends all; sets the exit code. */
+export async function pollInProcesses(count: number): Promise<void> {
+  const workers = new WorkerProcesses()
+  onReaderGone(() => workers.stop('SIGTERM'))
+  onOutputFailure(error => console.error(`ptq: warning: the output can't be written (${error.message}): working on`))
+  await workers.run(count)
+}
+
+class WorkerProcesses {
+  readonly #children = new Set<ChildProcess>()
+  readonly #stopped = new AbortController()
+  #done: Promise<unknown> = Promise.resolve()
+  #signal: NodeJS.Signals = 'SIGTERM'
+  #isLeaving = false
+  #isRefused = false
+
+  async run(count: number): Promise<void> {
+    const signals = onStopSignals({
+      signals: endingSignals,
+      stop: signal => {
+        this.#print(`${signal}: the processes finish what runs, again to leave at once`)
+        this.stop(signal)
+      },
+      leave: () => this.#leave(),
+    })
+    try {
+      this.#done = Promise.all(Array.from({ length: count }, () => this.#keepRunning()))
+      await this.#done
+    } finally {
+      signals.dispose()
+    }
+    // The process is about to exit, with the code of the signal.
+    if (this.#isLeaving) await new Promise(() => undefined)
+  }
+
+  /** Starts no more, and lets those that run end as by `signal`. */
+  stop(signal: NodeJS.Signals): void {
+    this.#signal = signal
+    this.#stopped.abort()
+    this.#passOn({ signal, isSecond: false })
+  }
+
+  async #leave(): Promise<void> {
+    this.#isLeaving = true
+    this.#print('Leaving at once, what runs is given back')
+    this.#stopped.abort()
+    this.#passOn({ signal: this.#signal, isSecond: true })
+    await this.#done
+  }
+
+  #passOn(signal: PassedSignal): void {
+    // One that has just ended needs none.
+    for (const child of this.#children) child.send(signal, () => undefined)
+  }
+
+  /** Keeps one process running until it ends in order. */
+  async #keepRunning(): Promise<void> {
+    const { signal } = this.#stopped
+    let pauseMs = shortestPauseMs
+    while (!signal.aborted) {
+      const startedAtMs = performance.now()
+      const { pid, end, how } = await this.#runOne()
+      // One that was sent a signal of its own, by a guard of the machine's memory say, is started again too.
+      if (end !== undefined && end.ptqExitCode < 128) {
+        this.#ended(end)
+        return
+      }
+      if (signal.aborted) return
+      if (performance.now() - startedAtMs >= steadyMs) pauseMs = shortestPauseMs
+      this.#print(`Process ${pid ?? '?'} ${how}: another one starts in ${duration(pauseMs / 1000)}`)
+      await sleep(pauseMs, signal)
+      pauseMs = Math.min(2 * pauseMs, longestPauseMs)
+    }
+  }
+
+  #ended({ ptqExitCode, refusal }: WorkerEnd): void {
+    if (ptqExitCode !== 0) process.exitCode ??= ptqExitCode
+    if (refusal === undefined || this.#isRefused) return
+    this.#isRefused = true
+    for (const line of refusal) console.error(line)
+    this.stop('SIGTERM')
+  }
+
+  #runOne(): Promise<Ended> {
+    const child = fork(workerFile, process.argv.slice(2), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.#children.add(child)
+    let end: WorkerEnd | undefined
+    child.on('message', (message: unknown) => {
+      // A task may send something, too.
+      if (isWorkerEnd(message)) end = message
+    })
+    return new Promise(resolve => {
+      const finish = (how: string) => {
+        this.#children.delete(child)
+        resolve({ pid: child.pid, end, how })
+      }
+      child.once('error', error => finish(`could not be started (${error.message})`))
+      child.once('close', (code, name) =>
+        finish(name === null ? `crashed with exit code ${code}` : `was killed by ${name}`),
+      )
+    })
+  }
+
+  #print(text: string): void {
+    process.stdout.write(`${new Date().toISOString()} ${printable(text)}\n`)
+  }
+}
+
+function isWorkerEnd(message: unknown): message is WorkerEnd {
+  return typeof message === 'object' && message !== null && 'ptqExitCode' in message
+}

@@ -1,0 +1,5 @@
+/** What `ptq poll --processes` forks: `ptq` with the same arguments, as a worker of that parent. */
+import { followParent } from './parent-process.js'
+
+followParent()
+await import('./main.js')
