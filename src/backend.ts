@@ -218,6 +218,11 @@ export interface Backend {
 
   /** URL of the queue where dead letters go unless a worker is told another. Default: there is none. */
   readonly deadLetterUrl?: string
+  /**
+   * How many attempts the engine's own policy gives a task before it moves it away; `undefined` where it has none. Only for
+   * messages: see `deadLetterUrl`.
+   */
+  ownMaxAttempts?(): Promise<number | undefined>
 
   /** Stores messages. Resolves with those that could not be stored; rejects only if nothing was. */
   insert(messages: readonly Message[], options: { delaySeconds: number }): Promise<readonly BatchFailure[]>

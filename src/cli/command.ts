@@ -93,6 +93,18 @@ export function requireFittingFlags(urls: readonly string[], args: QueueArgument
   }
 }
 
+/**
+ * Refuses what SQS can't do before credentials are asked for.
+ *
+ * @throws UsageError where the queue is one on SQS
+ */
+export function requireNotSqs(queue: string, reason: string | undefined): void {
+  if (reason !== undefined && kindOf(queueUrl(queue)) === 'sqs') throw new UsageError(`${queue} ${reason}`)
+}
+
+/** Why SQS refuses commands that need dead letters, where none are named. */
+export const noDeadLetters = 'has no dead letters of its own: pass their queue as --dead-letter QUEUE'
+
 function backendOptions(url: string, args: QueueArguments): TaskQueueOptions {
   const { region, endpoint, 'create-if-missing': createIfMissing, concurrency, durable } = args
   const kind = kindOf(url)
@@ -104,13 +116,19 @@ function backendOptions(url: string, args: QueueArguments): TaskQueueOptions {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }
 
-/** Opens a queue for `work`, with the modules of `--load` imported; closes it in any case. */
+/**
+ * Opens a queue for `work`, with the modules of `--load` imported; closes it in any case.
+ *
+ * @param options.notOnSqs why SQS can't do that
+ */
 export async function withQueue<R>(
   text: string,
   args: QueueArguments,
   work: (queue: TaskQueue) => Promise<R>,
+  { notOnSqs }: { notOnSqs?: string | undefined } = {},
 ): Promise<R> {
   const url = queueUrl(text)
+  requireNotSqs(url, notOnSqs)
   requireFittingFlags([url], args)
   return withOpenQueue(url, args, work)
 }

@@ -1,5 +1,5 @@
 import type { ListedTask } from '../index.js'
-import { defineCommand, queueArgument, queueUrl, requireQueue, withQueue } from './command.js'
+import { defineCommand, noDeadLetters, queueArgument, queueUrl, requireQueue, withQueue } from './command.js'
 import { numberOption, textOption } from './option-values.js'
 import { jsonPrinter, printable, printLine } from './printing.js'
 import { groupReasons } from './reason-groups.js'
@@ -20,25 +20,30 @@ export const failuresCommand = defineCommand({
       .example('# Why do tasks fail?\n$0 failures ./queue --group', '')
       .example('# Then put back those that deserve it\n$0 retry ./queue --match ENOSPC', ''),
   handler: args =>
-    withQueue(args.queue, args, async queue => {
-      await requireQueue(queue)
-      const letters = queue.failures(args.deadLetter === undefined ? {} : { deadLetter: queueUrl(args.deadLetter) })
-      const printJson = args.json ? await jsonPrinter() : undefined
-      const limit = args.limit ?? Number.POSITIVE_INFINITY
-      if (args.group) {
-        for (const { reason, count } of groupReasons(await countReasons(letters)).slice(0, limit)) {
-          await (printJson?.({ count, reason }) ?? printLine(`${count}\t${printable(reason)}`))
+    withQueue(
+      args.queue,
+      args,
+      async queue => {
+        await requireQueue(queue)
+        const letters = queue.failures(args.deadLetter === undefined ? {} : { deadLetter: queueUrl(args.deadLetter) })
+        const printJson = args.json ? await jsonPrinter() : undefined
+        const limit = args.limit ?? Number.POSITIVE_INFINITY
+        if (args.group) {
+          for (const { reason, count } of groupReasons(await countReasons(letters)).slice(0, limit)) {
+            await (printJson?.({ count, reason }) ?? printLine(`${count}\t${printable(reason)}`))
+          }
+          return
         }
-        return
-      }
-      let left = limit
-      for await (const letter of letters) {
-        const { id, name, failures } = letter
-        await (printJson?.({ id, payload: letter.payload(), failures }) ??
-          printLine(`${id}\t${printable(name)}\t${failures.length}\t${printable(reasonOf(letter))}`))
-        if (--left === 0) break
-      }
-    }),
+        let left = limit
+        for await (const letter of letters) {
+          const { id, name, failures } = letter
+          await (printJson?.({ id, payload: letter.payload(), failures }) ??
+            printLine(`${id}\t${printable(name)}\t${failures.length}\t${printable(reasonOf(letter))}`))
+          if (--left === 0) break
+        }
+      },
+      { notOnSqs: args.deadLetter === undefined ? noDeadLetters : undefined },
+    ),
 })
 
 function reasonOf({ failures }: ListedTask): string {

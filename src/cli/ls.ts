@@ -21,16 +21,21 @@ export const lsCommand = defineCommand({
       .example('$0 ls ./queue --state leased --limit 20', '')
       .example('# Insert them again elsewhere\n$0 ls ./queue --json | ptq insert ./other -', ''),
   handler: args =>
-    withQueue(args.queue, args, async queue => {
-      await requireQueue(queue)
-      const holders = await readHolders(queue)
-      const print = args.json ? jsonLine(await jsonPrinter(), holders) : textLine(holders)
-      let left = args.limit ?? Number.POSITIVE_INFINITY
-      for await (const { task, state } of tasksOf(queue, args.state, args.deadLetter)) {
-        await print(task, state)
-        if (--left === 0) break
-      }
-    }),
+    withQueue(
+      args.queue,
+      args,
+      async queue => {
+        await requireQueue(queue)
+        const holders = await readHolders(queue)
+        const print = args.json ? jsonLine(await jsonPrinter(), holders) : textLine(holders)
+        let left = args.limit ?? Number.POSITIVE_INFINITY
+        for await (const { task, state } of tasksOf(queue, args.state, args.deadLetter)) {
+          await print(task, state)
+          if (--left === 0) break
+        }
+      },
+      { notOnSqs: "can't list its tasks: SQS shows them by leasing only" },
+    ),
 })
 
 async function* tasksOf(queue: TaskQueue, state: string | undefined, deadLetter: string | undefined) {

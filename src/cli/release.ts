@@ -10,9 +10,14 @@ export const releaseCommand = defineCommand({
       .option('json', { type: 'boolean', describe: 'Print JSON' })
       .example('# Tasks of dead workers are run again at once\n$0 release ./queue', ''),
   handler: args =>
-    withQueue(args.queue, args, async queue => {
-      const released = await queue.releaseAll()
-      if (args.json) await (await jsonPrinter())({ released })
-      else await printLine(`Released ${countOf(released)} of ${printable(queue.url)}`)
-    }),
+    withQueue(
+      args.queue,
+      args,
+      async queue => {
+        const released = await queue.releaseAll()
+        if (args.json) await (await jsonPrinter())({ released })
+        else await printLine(`Released ${countOf(released)} of ${printable(queue.url)}`)
+      },
+      { notOnSqs: "can't release what others have leased: wait until the leases end" },
+    ),
 })

@@ -1,4 +1,4 @@
-import { defineCommand, queueArgument, queueUrl, requireQueue, withQueue } from './command.js'
+import { defineCommand, noDeadLetters, queueArgument, queueUrl, requireQueue, withQueue } from './command.js'
 import { interruptible } from './interruption.js'
 import { textOption } from './option-values.js'
 import { countOf, jsonPrinter, printable, printLine } from './printing.js'
@@ -15,17 +15,21 @@ export const retryCommand = defineCommand({
       .example('# All of them\n$0 retry ./queue', '')
       .example("$0 retry ./queue --match 'No space left'", ''),
   handler: args =>
-    withQueue(args.queue, args, queue =>
-      interruptible(async signal => {
-        await requireQueue(queue)
-        const { match, deadLetter } = args
-        const retried = await queue.retry({
-          signal,
-          ...(match !== undefined && { match }),
-          ...(deadLetter !== undefined && { deadLetter: queueUrl(deadLetter) }),
-        })
-        if (args.json) await (await jsonPrinter())({ retried })
-        else await printLine(`Put ${countOf(retried)} back into ${printable(queue.url)}`)
-      }),
+    withQueue(
+      args.queue,
+      args,
+      queue =>
+        interruptible(async signal => {
+          await requireQueue(queue)
+          const { match, deadLetter } = args
+          const retried = await queue.retry({
+            signal,
+            ...(match !== undefined && { match }),
+            ...(deadLetter !== undefined && { deadLetter: queueUrl(deadLetter) }),
+          })
+          if (args.json) await (await jsonPrinter())({ retried })
+          else await printLine(`Put ${countOf(retried)} back into ${printable(queue.url)}`)
+        }),
+      { notOnSqs: args.deadLetter === undefined ? noDeadLetters : undefined },
     ),
 })

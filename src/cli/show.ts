@@ -13,23 +13,28 @@ export const showCommand = defineCommand({
       .option('json', { type: 'boolean', describe: 'Print JSON' })
       .example('$0 show ./queue 0f8fad5b-d9cb-469f-a165-70867728950e', ''),
   handler: args =>
-    withQueue(args.queue, args, async queue => {
-      const found = (await inQueue(queue, args.id)) ?? (await amongFailures(queue, args.id))
-      if (found === undefined) throw new Error(`There is no task ${args.id} in ${queue.url} or its dead letters`)
-      const { task, state } = found
-      const holders = state === 'leased' ? await readHolders(queue) : noHolders
-      if (args.json) {
-        const { id, failures } = task
-        await (await jsonPrinter())({ id, state, ...timesOf(task, holders), payload: task.payload(), failures })
-        return
-      }
-      await printLine(`Id: ${task.id}`)
-      await printLine(`State: ${stateText(task, state, holders)}`)
-      await printLine(`Task: ${printable(task.name)}`)
-      await printLine(`Payload: ${printable(task.payloadText)}`)
-      await printLine(`Failures: ${task.failures.length}`)
-      for (const failure of task.failures) await printLine(failureLine(failure))
-    }),
+    withQueue(
+      args.queue,
+      args,
+      async queue => {
+        const found = (await inQueue(queue, args.id)) ?? (await amongFailures(queue, args.id))
+        if (found === undefined) throw new Error(`There is no task ${args.id} in ${queue.url} or its dead letters`)
+        const { task, state } = found
+        const holders = state === 'leased' ? await readHolders(queue) : noHolders
+        if (args.json) {
+          const { id, failures } = task
+          await (await jsonPrinter())({ id, state, ...timesOf(task, holders), payload: task.payload(), failures })
+          return
+        }
+        await printLine(`Id: ${task.id}`)
+        await printLine(`State: ${stateText(task, state, holders)}`)
+        await printLine(`Task: ${printable(task.name)}`)
+        await printLine(`Payload: ${printable(task.payloadText)}`)
+        await printLine(`Failures: ${task.failures.length}`)
+        for (const failure of task.failures) await printLine(failureLine(failure))
+      },
+      { notOnSqs: "can't list its tasks, so it finds none by its id: SQS shows them by leasing only" },
+    ),
 })
 
 async function inQueue(queue: TaskQueue, id: string) {

@@ -7,6 +7,7 @@ import {
   queueOptions,
   queueUrl,
   requireFittingFlags,
+  requireNotSqs,
   requireQueue,
   withOpenQueue,
 } from './command.js'
@@ -34,7 +35,9 @@ export function transferArguments<Args>(
 export async function withQueues<R>(
   args: QueueArguments & { source: string; destination: string },
   work: (source: TaskQueue, destination: TaskQueue, signal: AbortSignal) => Promise<R>,
+  { notOnSqs }: { notOnSqs?: string } = {},
 ): Promise<R> {
+  requireNotSqs(args.source, notOnSqs)
   const [from, to] = [queueUrl(args.source), queueUrl(args.destination)]
   requireFittingFlags([from, to], args)
   return withOpenQueue(from, args, source =>

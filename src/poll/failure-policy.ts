@@ -3,7 +3,6 @@
 import { hostname } from 'node:os'
 import type { Failure } from '../backend.js'
 import type { CallSite } from '../call-site.js'
-import { counted } from '../counted.js'
 import { LeaseLostError, MessageRefusedError, TaskError, UnregisteredTaskError } from '../errors.js'
 import { plainLine } from '../plain-line.js'
 import { countInserted } from '../queue/count-inserted.js'
@@ -12,6 +11,7 @@ import { payloadName } from '../tasks/payload.js'
 import { isInstanceOf, messageOf, summaryOf } from '../thrown.js'
 import { delaySeconds } from '../time/seconds.js'
 import { backoffWindow } from './backoff.js'
+import { warnOfNoDeadLetters } from './no-dead-letters.js'
 import { deathsAlone, endedAttempts } from './poison-guard.js'
 import { isBackoffException } from './poll-options.js'
 import { renewTasks } from './renewal.js'
@@ -62,7 +62,7 @@ export class FailurePolicy {
       events.emit('dead-lettered', { task, reason: failure.reason, deadLetter: dead.url })
       return
     }
-    if (attempts === settings.maxAttempts) this.#warnOfNoPlace(task, attempts, failure.reason)
+    if (attempts >= settings.maxAttempts) void warnOfNoDeadLetters(this.#parts.backend, settings.maxAttempts)
     const retryInSeconds = this.#retrySeconds(task.attempt)
     if (!(await this.#release(task, { delaySeconds: retryInSeconds, failure }))) return
     events.emit('failed', { task, error, durationSeconds, retryInSeconds })
@@ -238,15 +238,6 @@ export class FailurePolicy {
     const { label } = this.#parts.backend
     const name = `Task ${payloadName(task.payload())} (${task.id}) of ${label}`
     process.emitWarning(`${name} was refused, ${what}: ${reasonOf(error)}`, { code: 'PTQ_TASK_REFUSED' })
-  }
-
-  #warnOfNoPlace(task: LeasedTask, attempts: number, reason: string): void {
-    const { label } = this.#parts.backend
-    process.emitWarning(
-      `Task ${payloadName(task.payload())} (${task.id}) failed or took its worker along ${counted(attempts, 'time')} and stays in ${label}, which has no ` +
-        `place for dead letters: pass the URL of a queue as \`deadLetter\`. The last time: ${reason}`,
-      { code: 'PTQ_NO_DEAD_LETTERS' },
-    )
   }
 }
 

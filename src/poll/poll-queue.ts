@@ -5,6 +5,7 @@ import { deadLettersOf } from '../queue/dead-letters.js'
 import type { QueueConnection } from '../queue/queue-connection.js'
 import { refuseInThread } from '../threads/pool.js'
 import { systemClock } from '../time/clock.js'
+import { warnOfNoDeadLetters } from './no-dead-letters.js'
 import { type PollOptions, type PollSettings, pollSettings } from './poll-options.js'
 import { printSteps } from './step-printer.js'
 import { Worker } from './worker.js'
@@ -27,6 +28,9 @@ export async function pollQueue(
     try {
       // One that was named is refused now, not when the first task has failed too often.
       if (named !== undefined) await dead?.open()
+      if (dead === undefined && options.maxAttempts !== undefined) {
+        void warnOfNoDeadLetters(backend, settings.maxAttempts)
+      }
       const worker = new Worker({
         backend,
         leasing: queue.leasing,

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { TaskQueue } from 'ptq'
 import { opener } from '#ptq/backends/sqs/index.js'
 import { ACCESS } from '../sqs/queue.js'
 import { type SqsServer, startServer } from '../sqs/server.js'
-import { ended, inFolder, payloadLines, runSqs, startCli, until } from './run-cli.js'
+import { ended, inFolder, payloadLines, runCli, runSqs, startCli, until } from './run-cli.js'
 
 let server: SqsServer
 let options: string[]
@@ -64,6 +65,73 @@ test('insert, status, cp, poll, purge on SQS; numbers that it does not know are 
       stdout: 'Deleted 1 task of sqs://copies\n',
       stderr: '',
     })
+  }))
+
+test('--max-attempts without dead letters: one line at the start, and none for each task', () =>
+  inFolder(async folder => {
+    await makeQueue('failing')
+    const client = new SQSClient({ ...ACCESS, endpoint: server.endpoint })
+    const deadLetterTargetArn = 'arn:aws:sqs:us-east-1:000000000000:failing'
+    const RedrivePolicy = JSON.stringify({ deadLetterTargetArn, maxReceiveCount: 7 })
+    await client.send(new CreateQueueCommand({ QueueName: 'redriven', Attributes: { RedrivePolicy } }))
+    client.destroy()
+    for (const [name, expected] of [
+      ['failing', /: a task that fails is tried again without limit\. .* pass a queue as --dead-letter QUEUE$/],
+      ['redriven', /failed 7 times is left to the queue's own policy, which moves it after as many attempts more/],
+    ] as const) {
+      const insert = await runSqs(['insert', `sqs://${name}`, '-', ...options], folder, payloadLines(2, 'notThere'))
+      assert.equal(insert.code, 0)
+      const tasks = join(import.meta.dirname, 'marking-tasks.js')
+      const flags = ['--load', tasks, '--max-attempts', '1', '--max-backoff-sec', '1', '--verbose']
+      const child = startCli(['poll', `sqs://${name}`, ...flags, ...options], { env: { PTQ_TEST_FOLDER: folder } })
+      const end = ended(child)
+      let output = ''
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (output += data))
+      await until(() => output.split(/not registered/).length > 3 && output.includes('--max-attempts'))
+      child.kill('SIGTERM')
+      const { stderr } = await end
+      const lines = stderr.split('\n').filter(line => line.includes('--max-attempts'))
+      assert.equal(lines.length, 1, stderr)
+      assert.match(lines[0] ?? '', expected)
+    }
+  }))
+
+test('what SQS can never do is refused before credentials are asked for', () =>
+  inFolder(async folder => {
+    const env = { AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '', AWS_EC2_METADATA_DISABLED: 'true', HOME: folder }
+    for (const [args, reason] of [
+      ['cp sqs://jobs there', /can't be copied: SQS can't list its tasks .*; ptq mv sqs:\/\/jobs there moves them/],
+      ['ls sqs://jobs', /can't list its tasks/],
+      ['show sqs://jobs id', /can't list its tasks/],
+      ['release sqs://jobs', /can't release what others have leased/],
+      ['rezero sqs://jobs', /keeps no counts/],
+      ['failures sqs://jobs', /--dead-letter QUEUE/],
+      ['retry sqs://jobs', /--dead-letter QUEUE/],
+    ] as const) {
+      const { code, stdout, stderr } = await runCli(args.split(' '), { cwd: folder, env })
+      assert.match(stderr, reason)
+      assert.deepEqual([code, stdout], [2, ''], args)
+    }
+  }))
+
+test('an endpoint without its protocol is refused with what is missing', () =>
+  inFolder(async folder => {
+    for (const name of ['AWS_ENDPOINT_URL_SQS', 'AWS_ENDPOINT_URL']) {
+      const env = {
+        AWS_ACCESS_KEY_ID: 'x',
+        AWS_SECRET_ACCESS_KEY: 'x',
+        AWS_REGION: 'us-east-1',
+        [name]: 'localhost:4566',
+      }
+      const { code, stderr } = await runCli(['status', 'sqs://jobs'], { cwd: folder, env })
+      assert.match(
+        stderr,
+        new RegExp(`Expected .?${name}.? to be an http\\(s\\) URL .*\\(http:// is missing\\), got .*localhost:4566`),
+      )
+      assert.equal(code, 2)
+    }
+    const { stderr } = await runCli(['status', 'sqs://jobs', '--endpoint', 'localhost:4566'], { cwd: folder })
+    assert.match(stderr, /Expected --endpoint to be an http\(s\) URL .*\(http:\/\/ is missing\)/)
   }))
 
 test('what SQS can not do is refused with the reason, exit code 2; a queue that is not there is a failure', () =>

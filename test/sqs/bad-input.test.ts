@@ -61,11 +61,11 @@ describe('bad input is one sentence', () => {
     await closeServer(nobody)
     await assert.rejects(
       open('jobs', { ...ACCESS, endpoint }),
-      /Can't open on sqs:\/\/jobs .*: no answer \(ECONNREFUSED\); check the network/,
+      /Can't open sqs:\/\/jobs .*: no answer \(ECONNREFUSED\); check the network/,
     )
     await assert.rejects(
       open('jobs', { ...ACCESS, endpoint: 'http://nowhere.invalid' }),
-      /Can't open on sqs:\/\/jobs \(us-east-1, http:\/\/nowhere\.invalid\): no answer \((ENOTFOUND|EAI_AGAIN)\)/,
+      /Can't open sqs:\/\/jobs \(us-east-1, http:\/\/nowhere\.invalid\): no answer \((ENOTFOUND|EAI_AGAIN)\)/,
     )
   })
 

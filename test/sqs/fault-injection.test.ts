@@ -148,7 +148,7 @@ describe('the SQS backend behind a bad network', () => {
     inject('SendMessageBatch', 1_000, { kind: 'status', status: 503, code: 'ServiceUnavailable' })
     await assert.rejects(
       backend.insert(makeMessages(10), { delaySeconds: 0 }),
-      /^Error: Can't insert on sqs:\/\/test-\S+ \(us-east-1, http:\/\/127\.0\.0\.1:\d+\): ServiceUnavailable \(HTTP 503\)/,
+      /^Error: Can't insert into sqs:\/\/test-\S+ \(us-east-1, http:\/\/127\.0\.0\.1:\d+\): ServiceUnavailable \(HTTP 503\)/,
     )
     proxy.rules.length = 0
     assert.equal((await backend.counts()).enqueued, 0)
@@ -176,7 +176,10 @@ describe('the SQS backend behind a bad network', () => {
     assert.equal(proxy.count('SendMessageBatch'), 2)
     inject('GetQueueAttributes', 1_000, { kind: 'hang' })
     const impatient = await openBackend({ ...ONE_ATTEMPT, requestHandler: { socketTimeout: 1_000 }, retrySeconds: 0.1 })
-    await assert.rejects(impatient.counts(), /Can't count on sqs:\/\/.*: no answer \(.*timed out after 1000 ms/)
+    await assert.rejects(
+      impatient.counts(),
+      /Can't count the tasks in sqs:\/\/.*: no answer \(.*timed out after 1000 ms/,
+    )
   })
 
   test('an abort drops a receive that waits', async () => {

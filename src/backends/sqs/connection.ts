@@ -7,7 +7,7 @@ import { withoutUserInfo } from '../../errors.js'
 import { isAbortSignal, messageOf } from '../../thrown.js'
 import { onAbort } from '../../time/on-abort.js'
 import { FileCredentials, readSecretFile } from './credentials.js'
-import type { CheckedOptions } from './options.js'
+import { type CheckedOptions, isHttpUrl, notHttpUrl } from './options.js'
 import type { QueuePlace } from './queue-place.js'
 
 /** The SDK's module. */
@@ -112,7 +112,14 @@ export async function connect(place: QueuePlace, options: CheckedOptions): Promi
 /** What the environment or the profile says, as messages show it. */
 async function configuredEndpoint(client: SQSClient): Promise<string | undefined> {
   const endpoint = await client.config.serviceConfiguredEndpoint?.()
-  return endpoint === undefined ? undefined : withoutUserInfo(endpoint)
+  if (endpoint === undefined) return undefined
+  // The SDK would take `localhost:4566` for a host of that protocol, and ask AWS.
+  if (!isHttpUrl(endpoint)) {
+    const { AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL } = process.env
+    const name = AWS_ENDPOINT_URL_SQS ? 'AWS_ENDPOINT_URL_SQS' : AWS_ENDPOINT_URL ? 'AWS_ENDPOINT_URL' : 'endpoint_url'
+    throw notHttpUrl(name, endpoint)
+  }
+  return withoutUserInfo(endpoint)
 }
 
 async function loadSdk(): Promise<Sdk> {

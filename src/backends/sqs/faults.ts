@@ -132,6 +132,17 @@ export function addressOf(queue: QueueAddress): string {
   return `sqs://${queue.name} (${queue.region}${queue.endpoint === undefined ? '' : `, ${queue.endpoint}`})`
 }
 
+/** What stands before the queue's name; others with `on`. */
+const PHRASES: Readonly<Record<string, string>> = {
+  open: 'open',
+  purge: 'purge',
+  count: 'count the tasks in',
+  insert: 'insert into',
+  lease: 'lease from',
+  renew: 'renew leases of',
+  delete: 'delete from',
+}
+
 /**
  * One sentence on a failed request, with the SDK's error as `cause` (except where that one may quote a secret).
  *
@@ -159,14 +170,16 @@ export function requestError(error: unknown, doing: string, queue: QueueAddress)
     )
   }
   if (QUOTED_REQUEST.test(message) && !SIGNATURE.test(code)) {
-    return new Error(`Can't ${doing} on ${where}: ${code}; what the server said repeats the request, and is not shown`)
+    return new Error(
+      `Can't ${PHRASES[doing] ?? `${doing} on`} ${where}: ${code}; what the server said repeats the request, and is not shown`,
+    )
   }
   if (SIGNATURE.test(code)) {
     return new Error(`SQS refused the credentials for ${where}: ${code}; check the secret key and this host's clock`)
   }
   if (REFUSED.test(code)) {
     return new Error(
-      `SQS refused to ${doing} on ${where}: ${code}; check the credentials and their rights (${message})`,
+      `SQS refused to ${PHRASES[doing] ?? `${doing} on`} ${where}: ${code}; check the credentials and their rights (${message})`,
       {
         cause: error,
       },
@@ -180,7 +193,7 @@ export function requestError(error: unknown, doing: string, queue: QueueAddress)
   if (faultKind(error) === 'unreachable') {
     const reason = codeOfError(error) ?? message
     return new Error(
-      `Can't ${doing} on ${where}: no answer (${reason}); check the network, the region and the endpoint`,
+      `Can't ${PHRASES[doing] ?? `${doing} on`} ${where}: no answer (${reason}); check the network, the region and the endpoint`,
       {
         cause: error,
       },
@@ -199,7 +212,7 @@ export function requestError(error: unknown, doing: string, queue: QueueAddress)
     )
   }
   return new Error(
-    `Can't ${doing} on ${where}: ${code}${status === undefined ? '' : ` (HTTP ${status})`}: ${message}`,
+    `Can't ${PHRASES[doing] ?? `${doing} on`} ${where}: ${code}${status === undefined ? '' : ` (HTTP ${status})`}: ${message}`,
     {
       cause: error,
     },

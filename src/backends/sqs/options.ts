@@ -69,12 +69,7 @@ export function checkOptions(options: SqsOptions): CheckedOptions {
   if (region !== undefined && (typeof region !== 'string' || !/^[a-z0-9-]+$/.test(region))) {
     throw argumentError('region', 'the name of an AWS region, e.g. `us-west-2`', region)
   }
-  if (
-    endpoint !== undefined &&
-    !(typeof endpoint === 'string' && /^https?:\/\//i.test(endpoint) && URL.canParse(endpoint))
-  ) {
-    throw argumentError('endpoint', 'an http(s) URL', endpoint)
-  }
+  if (endpoint !== undefined && !isHttpUrl(endpoint)) throw notHttpUrl('endpoint', endpoint)
   if (endpoint !== undefined && withoutUserInfo(endpoint) !== endpoint) {
     throw argumentError('endpoint', 'an http(s) URL without a user name or password: SQS takes neither', endpoint)
   }
@@ -84,6 +79,20 @@ export function checkOptions(options: SqsOptions): CheckedOptions {
     if (!Number.isFinite(value) || value < 0) throw argumentError(name, 'a number of seconds of 0 or more', value)
   }
   return { concurrency, region, endpoint, client, createIfMissing, retrySeconds, emptyWindowSeconds, settings }
+}
+
+/** Whether this can be an endpoint. */
+export function isHttpUrl(endpoint: unknown): endpoint is string {
+  return typeof endpoint === 'string' && /^https?:\/\//i.test(endpoint) && URL.canParse(endpoint)
+}
+
+/** The error for an endpoint that is none. A host and port alone is the usual slip. */
+export function notHttpUrl(name: string, endpoint: unknown): TypeError {
+  const lacks = typeof endpoint === 'string' && !endpoint.includes('://')
+  const expected = `an http(s) URL such as http://localhost:4566${lacks ? ' (http:// is missing)' : ''}`
+  // It may hold a password.
+  const hasUser = typeof endpoint === 'string' && endpoint.includes('@')
+  return argumentError(name, expected, hasUser ? 'a text that is none' : endpoint)
 }
 
 function isClient(client: unknown): client is SqsClient {

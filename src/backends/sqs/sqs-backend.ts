@@ -9,6 +9,7 @@ import { type LeaseOptions, leaseMessages } from './lease.js'
 import { changeVisibility, deleteLeases, renewLeases } from './lease-changes.js'
 import type { OpenQueue } from './open-queue.js'
 import { purgeByDraining, purgeNatively } from './purge.js'
+import { maxReceives } from './redrive.js'
 import { type ReleaseOptions, releaseLeases } from './release.js'
 
 /** Messages that may be received and not deleted at one time, of standard and FIFO queues. Source: SQS quotas. */
@@ -89,6 +90,12 @@ export class SqsBackend implements Backend {
 
   purge({ native }: { native: boolean }): Promise<void> {
     return native ? purgeNatively(this.#queue) : purgeByDraining(this.#queue)
+  }
+
+  /** The `maxReceiveCount` of the redrive policy. */
+  async ownMaxAttempts(): Promise<number | undefined> {
+    const count = await maxReceives(this.#queue)
+    return Number.isFinite(count) ? count : undefined
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,21 @@
+/** Says what becomes of tasks that fail too often, where their queue has no place for dead letters. */
+import type { Backend } from '../backend.js'
+
+const warned = new WeakSet<Backend>()
+
+/** Warns once for each open queue, and not for each task: nothing is wrong with the tasks. Never rejects. */
+export async function warnOfNoDeadLetters(backend: Backend, maxAttempts: number): Promise<void> {
+  if (warned.has(backend)) return
+  warned.add(backend)
+  // Where the engine does not say it, the worker goes on as if it had no policy.
+  const own = await backend.ownMaxAttempts?.().catch(() => undefined)
+  const what =
+    own === undefined
+      ? 'a task that fails is tried again without limit'
+      : `a task that failed ${own} times is left to the queue's own policy, which moves it after as many attempts more`
+  process.emitWarning(
+    `${backend.label} has no place for dead letters that a worker knows of, so maxAttempts (${maxAttempts}) has no effect: ` +
+      `${what}. To have such tasks moved, pass the URL of a queue as \`deadLetter\``,
+    { type: 'PtqWarning', code: 'PTQ_NO_DEAD_LETTERS' },
+  )
+}
