@@ -335,14 +335,21 @@ describe('failures', { concurrency: 6 }, () => {
     registerBackend(protocol, { open: async () => plain })
     await using tq = new TaskQueue(`${protocol}://x`, { progress: false })
     await tq.insert([task('throwing', 'x')])
-    const warned = new Promise<Error>(resolve => process.once('warning', resolve))
-    const stopFn = ({ failed }: { failed: number }) => failed === 4
+    await tq.insert([task('throwing', 'y')])
+    const warned: string[] = []
+    const onWarning = (warning: Error & { code?: string }) => {
+      if (warning.code === 'PTQ_NO_DEAD_LETTERS') warned.push(warning.message)
+    }
+    process.on('warning', onWarning)
+    const stopFn = ({ failed }: { failed: number }) => failed === 8
     assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 2, stopFn }), 0)
+    process.off('warning', onWarning)
+    assert.equal(warned.length, 1)
     assert.match(
-      (await warned).message,
-      /failed or took its worker along 2 times and stays in mem:.*pass the URL of a queue as `deadLetter`/,
+      warned[0] ?? '',
+      /^mem:\S+ has no place for .*maxAttempts \(2\) has no effect: .* tried again without limit\. .*pass the URL of a queue as `deadLetter`/,
     )
-    assert.equal(await tq.enqueued(), 1)
+    assert.equal(await tq.enqueued(), 2)
     await assert.rejects(letters(tq), {
       name: 'UnsupportedOperationError',
       message: /pass the URL of the queue as `deadLetter`/,

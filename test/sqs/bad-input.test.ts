@@ -77,7 +77,7 @@ describe('bad input is one sentence', () => {
     await closeServer(nobody)
     const url = 'https://sqs.us-east-1.amazonaws.com/000000000000/jobs'
     const backend = await open(url, { ...ACCESS, endpoint, retrySeconds: 600 })
-    const noAnswer = /on sqs:\/\/jobs .*: no answer \(ECONNREFUSED\); check the network/
+    const noAnswer = /^Error: Can't .* sqs:\/\/jobs .*: no answer \(ECONNREFUSED\); check the network/
     await assert.rejects(backend.counts(), noAnswer)
     await assert.rejects(backend.insert([{ id: '1', body: '1' }], { delaySeconds: 0 }), noAnswer)
     await assert.rejects(backend.lease({ seconds: 1, max: 1, waitSeconds: 20 }), noAnswer)
@@ -133,7 +133,7 @@ describe('bad input is one sentence', () => {
     })
     await assert.rejects(
       open('jobs', { ...ACCESS, endpoint: proxy.endpoint }),
-      /SQS refused to open on sqs:\/\/jobs .*: AccessDenied; check the credentials and their rights \(not yours\)/,
+      /SQS refused to open sqs:\/\/jobs .*: AccessDenied; check the credentials and their rights \(not yours\)/,
     )
   })
 

@@ -171,6 +171,6 @@ test('a file that is replaced while a queue is open: what SQS refuses with the o
   proxy.rules.push({ action: 'GetQueueAttributes', times: 1, kind: 'status', status: 403, code: 'ExpiredToken' })
   await assert.rejects(
     backend.counts(),
-    /SQS refused to count on sqs:\/\/rotated .*: ExpiredToken; check the credentials/,
+    /SQS refused to count the tasks in sqs:\/\/rotated .*: ExpiredToken; check the credentials/,
   )
 })

@@ -54,6 +54,18 @@ describe('waits of the SQS backend', () => {
     assert.deepEqual(await leasing, [])
   })
 
+  test('an abort while a receive that does not wait is under way: what it was given is returned, not left leased', async () => {
+    const backend = await openQueue(proxy.endpoint)
+    open.push(backend)
+    await insertAll(backend, makeMessages(3))
+    const stop = new AbortController()
+    const asked = proxy.next('ReceiveMessage')
+    const leasing = backend.lease({ seconds: 600, max: 3, waitSeconds: 0, signal: stop.signal })
+    await asked
+    stop.abort()
+    assert.equal((await leasing).length, 3)
+  })
+
   test('many receives of one signal have one listener, and none in the end', async () => {
     const backend = await openQueue(proxy.endpoint, { concurrency: 100 })
     open.push(backend)

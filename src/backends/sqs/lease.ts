@@ -139,11 +139,12 @@ async function receive(queue: OpenQueue, options: LeaseOptions, size: number, po
     ...(queue.fifo && { ReceiveRequestAttemptId: randomUUID() }),
   }
   const client = connection.receiving()
+  const abort = pollSeconds > 0 ? { signal, dispose: () => undefined } : lateAbort(signal)
   let sentAtMs = 0
   const send = () => {
     sentAtMs = elapsedMs()
     const command = new connection.sdk.ReceiveMessageCommand(request)
-    return signal === undefined ? client.send(command) : client.send(command, { abortSignal: signal })
+    return abort.signal === undefined ? client.send(command) : client.send(command, { abortSignal: abort.signal })
   }
   try {
     const reply = await sendPatiently(send, new Patience(connection, queue.retrySeconds, signal))
@@ -165,6 +166,29 @@ async function receive(queue: OpenQueue, options: LeaseOptions, size: number, po
   } catch (error) {
     if ((signal?.aborted || connection.closed) && isErrorNamed(error, 'AbortError')) return { leases: [], putOff: 0 }
     throw requestError(error, 'lease', queue.address)
+  } finally {
+    abort.dispose()
+  }
+}
+
+/**
+ * Aborted a little after `signal`. A receive that doesn't wait is answered soon: dropped, it would leave its messages leased
+ * until their leases end.
+ */
+function lateAbort(signal: AbortSignal | undefined): { signal: AbortSignal | undefined; dispose: () => void } {
+  if (signal === undefined) return { signal, dispose: () => undefined }
+  const controller = new AbortController()
+  setMaxListeners(0, controller.signal)
+  let timer: NodeJS.Timeout | undefined
+  const stopListening = onAbort(signal, () => {
+    timer = setTimeout(() => controller.abort(signal.reason), LONGEST_TRAVEL_MS)
+  })
+  return {
+    signal: controller.signal,
+    dispose: () => {
+      stopListening()
+      clearTimeout(timer)
+    },
   }
 }
 
