@@ -128,7 +128,8 @@ export class PollDisplay {
       this.#asked = true
       if (name === 'SIGINT') this.#interruptedAtMs = nowMs
       const limit = this.#graceSeconds === undefined ? '' : ` for up to ${duration(this.#graceSeconds)}`
-      this.#print(`${name}: finishing ${running}${limit}, again to leave at once`)
+      const isIdle = this.#running.size === 0
+      this.#print(isIdle ? `${name}: ending` : `${name}: finishing ${running}${limit}, again to leave at once`)
     } else if (name !== 'SIGINT' || nowMs - this.#interruptedAtMs >= repeatMs) {
       this.#print(`${name}: leaving at once, ${running} given back`)
     }

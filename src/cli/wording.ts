@@ -6,6 +6,7 @@ const wordings: readonly (readonly [RegExp, string])[] = [
   [/pass the URL of (a|the) queue as `deadLetter`/g, 'pass $1 queue as --dead-letter QUEUE'],
   [/\. Use lease\(\)/g, ''],
   [/release\(\) those you hold, or wait/g, 'wait'],
+  [/see `until`/g, 'see --until'],
   [/`?\bparallel: 0\b`?/g, '--parallel 0'],
   [/`?\bdurable: true\b`?/g, '--durable'],
 ]

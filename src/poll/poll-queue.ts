@@ -20,7 +20,7 @@ export async function pollQueue(
 ): Promise<number> {
   const settings = pollSettings(options)
   refuseInThread()
-  warnOfEndedJob(settings)
+  warnOfPastEnd(settings)
   const named = settings.deadLetter === undefined ? undefined : queue.deadLetterUrl(settings.deadLetter)
   return queue.backend.use(async backend => {
     const dead = deadLettersOf(queue, backend, named)
@@ -50,12 +50,12 @@ export async function pollQueue(
   })
 }
 
-/** A shell that outlives its Slurm job, or that was copied from one, has an end in the past: the worker ends at once. */
-function warnOfEndedJob({ untilMs, isUntilSlurms }: PollSettings): void {
-  if (!isUntilSlurms || untilMs === undefined || untilMs > systemClock.dateMs()) return
-  process.emitWarning(
-    `The worker begins no task and ends: SLURM_JOB_END_TIME says that its job was over at ${new Date(untilMs).toISOString()}. ` +
-      'Unset the variable to work outside of that job.',
-    { type: 'PtqWarning', code: 'PTQ_JOB_IS_OVER' },
-  )
+/** The end may be in the past, as in a shell that outlived its Slurm job: without a word the worker would end at once. */
+function warnOfPastEnd({ untilMs, isUntilSlurms }: PollSettings): void {
+  if (untilMs === undefined || untilMs > systemClock.dateMs()) return
+  const end = new Date(untilMs).toISOString()
+  const reason = isUntilSlurms
+    ? `SLURM_JOB_END_TIME says that its job was over at ${end}. Unset the variable to work outside of that job.`
+    : `the time that it had was over at ${end}, see \`until\`.`
+  process.emitWarning(`The worker begins no task and ends: ${reason}`, { type: 'PtqWarning', code: 'PTQ_TIME_IS_OVER' })
 }

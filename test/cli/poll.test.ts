@@ -56,6 +56,22 @@ test('values of tasks stay in their threads: no output shows them', () =>
     assert.equal(existsSync(ledger), false)
   }))
 
+test('a worker that has nothing to finish says what it does: it ends, at a signal or because its time is over', () =>
+  inFolder(async folder => {
+    await fill(folder, payloadLines(1))
+    const late = await ended(poll(folder, '--until', '2020-01-01T00:00:00Z'))
+    assert.equal(
+      late.stderr,
+      'ptq: warning: The worker begins no task and ends: the time that it had was over at 2020-01-01T00:00:00.000Z, see --until.\n',
+    )
+    assert.match(late.stdout, /Ended: 0 executed/)
+    const child = poll(folder, '--verbose')
+    const end = ended(child)
+    await outputOf(child, 'successfully executed')
+    child.kill('SIGTERM')
+    assert.match((await end).stdout, /Z SIGTERM: ending\n/)
+  }))
+
 test('--verbose prints each step with its time', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(1))
