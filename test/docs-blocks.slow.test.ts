@@ -1,0 +1,36 @@
+// The programs in docs/ that need no server and come to an end, run as they stand there; /data is a folder of the test.
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+
+const root = join(import.meta.dirname, '../..')
+
+const programs: readonly (readonly [page: string, program: string, output: RegExp])[] = [
+  ['tasks', 'main.ts', /^task \S+-0, attempt 1: gs:\/\/bucket\/layer \[ 0, 0, 0, 64, 64, 64 \] \{ mip: 2 \}$/m],
+  ['tasks', 'local.ts', /attempt 1: a \[ 0 \].*attempt 1: b \[ 1 \]/s],
+  ['tasks', 'elsewhere.ts', /^$/],
+  ['tasks', 'values.ts', /^$/],
+  ['file-queue', 'file-queue.ts', /^$/],
+  ['python', 'to-python.ts', /^$/],
+  ['workers', 'failures.ts', /^0 tasks are tried again\n$/],
+]
+
+for (const [page, program, output] of programs) {
+  test(`${program} of docs/${page}.md runs as it stands there`, async () => {
+    // Inside the project, so that `ptq` means the package itself.
+    const folder = join(root, 'build/docs-run', `${page}-${program}`)
+    rmSync(folder, { recursive: true, force: true })
+    mkdirSync(folder, { recursive: true })
+    const text = readFileSync(join(root, `docs/${page}.md`), 'utf8')
+    for (const [, code = ''] of text.matchAll(/^```ts\n(.*?)^```/gms)) {
+      const name = /^\/\/ ([\w-]+\.ts)\n/.exec(code)?.[1]
+      if (name !== undefined) writeFileSync(join(folder, name), code.replaceAll('fq:///data', `fq://${folder}/data`))
+    }
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--import', 'tsx', program], { cwd: folder })
+    assert.match(stdout + stderr, output)
+    rmSync(folder, { recursive: true })
+  })
+}
