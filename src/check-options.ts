@@ -1,6 +1,7 @@
 /** Checks of options that several calls share. Each throws a TypeError in the one form of argument errors. */
 import { availableParallelism } from 'node:os'
 import { argumentError } from './errors.js'
+import { nearest } from './nearest.js'
 import { isAbortSignal } from './thrown.js'
 
 /** `parallel` as a number of threads: `true` means all cores, 0 the calling thread. */
@@ -46,6 +47,9 @@ export function checkNames(what: string, options: object, known: readonly string
   if (typeof options !== 'object' || options === null || Array.isArray(options))
     throw argumentError(what, 'an object', options)
   for (const name of Object.keys(options)) {
-    if (!known.includes(name)) throw new TypeError(`Expected ${what} to be among ${known.join(', ')}, got \`${name}\``)
+    if (known.includes(name)) continue
+    const meant = nearest(name, known)
+    const hint = meant === undefined ? '' : `. Did you mean \`${meant}\`?`
+    throw new TypeError(`Expected ${what} to be among ${known.join(', ')}, got \`${name}\`${hint}`)
   }
 }

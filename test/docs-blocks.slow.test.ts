@@ -29,7 +29,9 @@ for (const [page, program, output] of programs) {
       const name = /^\/\/ ([\w-]+\.ts)\n/.exec(code)?.[1]
       if (name !== undefined) writeFileSync(join(folder, name), code.replaceAll('fq:///data', `fq://${folder}/data`))
     }
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--import', 'tsx', program], { cwd: folder })
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--import', 'tsx', program], {
+      cwd: folder,
+    })
     assert.match(stdout + stderr, output)
     rmSync(folder, { recursive: true })
   })

@@ -96,6 +96,15 @@ describe('the options of poll', () => {
     })
   }
 
+  it('are refused with the name that was meant, as those of other verbs are', async () => {
+    await using tq = new TaskQueue(`mem://${randomUUID()}`, { progress: false })
+    await assert.rejects(
+      tq.poll(JSON.parse('{"maxBackofSeconds": 1}')),
+      /, got `maxBackofSeconds`\. Did you mean `maxBackoffSeconds`\?$/,
+    )
+    await assert.rejects(tq.lease(JSON.parse('{"second": 1}')), /, got `second`\. Did you mean `seconds`\?$/)
+  })
+
   it('are taken under their former names', () => {
     const { minBackoffSeconds, maxBackoffSeconds } = pollSettings({ minBackoffWindow: 3, maxBackoffWindow: 5 })
     assert.deepEqual([minBackoffSeconds, maxBackoffSeconds], [3, 5])
