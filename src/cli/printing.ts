@@ -28,6 +28,12 @@ export function shortened(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`
 }
 
+/** As {@link shortened}, but of each id only the beginning is shown before anything is left out: `show` takes that too. */
+export function fitted(text: string, width: number): string {
+  const withShortIds = text.length <= width ? text : text.replace(/\b([\da-f]{8})-[\da-f]{4}-[\da-f-]{22}\b/g, '$1…')
+  return shortened(withShortIds, width)
+}
+
 /** Writes a line to stdout; waits where the reader is slower than we, and not for one that has gone. */
 export async function printLine(line: string): Promise<void> {
   const { stdout } = process

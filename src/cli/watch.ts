@@ -2,7 +2,7 @@
 import type { TaskQueue, WorkerStatus } from '../index.js'
 import { isErrorNamed } from '../thrown.js'
 import { sleep } from '../time/sleep.js'
-import { onReaderGone, printLine, shortened } from './printing.js'
+import { fitted, onReaderGone, printLine } from './printing.js'
 import { type Overview, type Speed, speedLine, statusLines, workerLines } from './status-lines.js'
 
 // The rate is that of the last minute: what the queue does now, and not jumpy.
@@ -82,7 +82,7 @@ class Screen {
     const room = rows - 1
     const more = lines.length - room + 1
     const visible = more > 1 ? [...lines.slice(0, room - 1), `… and ${more} more lines`] : lines
-    const fitting = visible.map(line => shortened(line, (columns || 80) - 1))
+    const fitting = visible.map(line => fitted(line, (columns || 80) - 1))
     const back = this.#drawn === 0 ? '' : `\u001b[${this.#drawn}A\r`
     process.stdout.write(`${back}\u001b[J${fitting.join('\n')}\n`)
     this.#drawn = fitting.length
