@@ -67,6 +67,14 @@ export class LeaseLostError extends Error {
   }
 }
 
+/**
+ * An upload is not this process's any more: another one took it up, or the queue was purged. What was stored may be gone. For
+ * backends with journals of uploads: any other error says that the journal could not be written.
+ */
+export class UploadGoneError extends Error {
+  override readonly name = 'UploadGoneError'
+}
+
 /** The queue refused this one message, e.g. because it is too large; the queue itself works. */
 export class MessageRefusedError extends Error {
   override readonly name = 'MessageRefusedError'

@@ -32,16 +32,18 @@ export interface UploadState {
 
 /**
  * The journal of a long insert, kept with the messages, so that a part of it may be tried again: whatever died in the middle of
- * it, and whether or not workers have drained the queue meanwhile, each message is stored once.
+ * it, and whether or not workers have drained the queue meanwhile, each message is stored once. An error named `UploadGoneError`
+ * says that the upload is not the caller's any more: what it stored may be gone.
  */
 export interface Uploads {
   /**
    * Begins an upload, or takes up the one of this name: what was half stored is stored wholly, or not at all.
    *
    * @param name `undefined`: nobody will take it up; it is forgotten when it ends
+   * @param signal its abort ends the wait for other processes that take up the same one
    * @throws Error where the upload of this name is of another sequence or total: nothing was changed
    */
-  begin(name: string | undefined, head: UploadHead): Promise<UploadState>
+  begin(name: string | undefined, head: UploadHead, signal?: AbortSignal): Promise<UploadState>
   /**
    * Stores the messages from index `start` on. Ranges of one run do not overlap, unless {@link settle} was called between.
    * May be called in another thread than `begin`.

@@ -114,7 +114,12 @@ export class Leasing {
 
   /** Has the queue write down that a task runs and nothing else beside it, where it can. */
   async runsAlone(backend: Backend, task: LeasedTask): Promise<void> {
-    await backend.runsAlone?.(this.#leaseOf(task, 'task'))
+    const lease = this.#leaseOf(task, 'task')
+    // The queue may change the handle, as a renewal does.
+    await this.#inTurn([task], async () => {
+      await backend.runsAlone?.(lease)
+      return new Map()
+    })
   }
 
   /** Removes finished tasks. */

@@ -26,6 +26,7 @@ import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Backend, BatchFailure, Message } from '../backend.js'
+import { UploadGoneError } from '../errors.js'
 import { codeOf, nameAndMessageOf } from '../thrown.js'
 import type { UploadHead, UploadState, Uploads } from '../uploads.js'
 import { type Range, union, without } from './ranges.js'
@@ -204,7 +205,8 @@ function append(run: string, line: Line): void {
   } catch (cause) {
     const gone = codeOf(cause) === 'ENOENT'
     const why = gone ? 'another process took this upload up, or somebody removed it' : nameAndMessageOf(cause)
-    throw new Error(`Expected to note in ${run} what was inserted, but ${why}`, { cause })
+    const message = `Expected to note in ${run} what was inserted, but ${why}`
+    throw gone ? new UploadGoneError(message, { cause }) : new Error(message, { cause })
   }
 }
 

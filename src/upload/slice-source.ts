@@ -113,6 +113,7 @@ export class BlockSource implements SliceSource {
     let chars = 0
     let start = this.#next
     while (texts.length < this.#blockTasks && chars < maxBlockChars && this.#error === undefined) {
+      if (performance.now() - this.#turnStartMs > maxTurnMs) await this.#breathe()
       if (this.#taken.length === 0) this.#taken = this.#tasks.take(this.#blockTasks - texts.length).reverse()
       const task = this.#taken.pop()
       if (task === undefined) {
@@ -136,7 +137,6 @@ export class BlockSource implements SliceSource {
       this.#next++
       texts.push(text)
       chars += text.length
-      if (performance.now() - this.#turnStartMs > maxTurnMs) await this.#breathe()
     }
     return texts.length === 0 ? undefined : { start, end: start + texts.length, texts }
   }

@@ -6,10 +6,10 @@ import type { Backend } from '../backend.js'
 import { type Progress, startProgress } from '../progress/progress.js'
 import { countInserted } from '../queue/count-inserted.js'
 import type { TaskSource } from '../tasks/task-source.js'
-import { nameAndMessageOf } from '../thrown.js'
+import { isErrorNamed, nameAndMessageOf } from '../thrown.js'
 import { onAbort } from '../time/on-abort.js'
 import { warnUncounted } from '../uncounted.js'
-import type { UploadState, Uploads } from '../uploads.js'
+import type { UploadHead, UploadState, Uploads } from '../uploads.js'
 import { withFate } from './fates.js'
 import { journalOf } from './journal.js'
 import { type Range, sizeOf, union, without } from './ranges.js'
@@ -67,13 +67,28 @@ export async function upload(plan: UploadPlan): Promise<number> {
   const journal = backend.uploads !== undefined || resume !== undefined ? journalOf(backend) : undefined
   const total = 'cuttable' in tasks ? tasks.cuttable.sequence.length : tasks.total
   const sequence = 'cuttable' in tasks ? sequenceMark(tasks.cuttable.reference) : tasks.mark
-  const begun = await journal?.begin(resume, { seed: newSeed(), sequence, total })
+  const begun = await begin(plan, journal, { seed: newSeed(), sequence, total })
   if (begun?.finished) return 0
   const running = new Upload(plan, total, journal, begun)
   await running.run()
   await running.count()
   await running.finish()
   return running.result()
+}
+
+async function begin(
+  { backend, resume, signal }: UploadPlan,
+  journal: Uploads | undefined,
+  head: UploadHead,
+): Promise<UploadState | undefined> {
+  try {
+    return await journal?.begin(resume, head, signal)
+  } catch (error) {
+    if (!signal.aborted) throw error
+    const tally = new Tally()
+    tally.add(error)
+    throw tally.failure({ label: backend.label, missing: head.total, resume })
+  }
 }
 
 class Upload {
@@ -153,6 +168,10 @@ class Upload {
       if (!this.#isCounted) await this.#noteCounted(stored - uncounted)
     } catch (cause) {
       this.#isCounted = false
+      if (isErrorNamed(cause, 'UploadGoneError')) {
+        this.#tally.add(cause)
+        return
+      }
       warnUncounted(
         backend,
         { label: backend.label, counter: 'inserted', count: uncounted, ...(note && { note }) },
@@ -175,6 +194,10 @@ class Upload {
     try {
       await this.#journal?.finish(this.#begun.run)
     } catch (error) {
+      if (isErrorNamed(error, 'UploadGoneError')) {
+        this.#tally.add(error)
+        return
+      }
       // No error: the tasks are there, and a caller who inserted them once more would have them twice.
       const { backend, resume } = this.#plan
       const name = resume === undefined ? '' : ` The same insert with resume: '${resume}' inserts none of them again.`

@@ -1,6 +1,6 @@
 // Readers of a folder whose files are renamed meanwhile: some names are left out, others are met twice.
 import assert from 'node:assert/strict'
-import { renameSync } from 'node:fs'
+import { renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { TaskQueue } from 'ptq'
@@ -99,6 +99,56 @@ test('a task that is renamed in each reading before it can be read is named by a
       new RegExp(`renamed in each of 20 readings.*${restless}`),
     )
     assert.deepEqual(ids, [second.id])
+  }))
+
+test('a list goes on for as long as each reading shows a task that was left out before', () =>
+  inFolder(async folder => {
+    const root = join(folder, 'queue-of-test')
+    const fileSystem = showing((names, opening) => {
+      // A folder that stays as it is was read once for all.
+      const other = join(root, 'queue', 'other')
+      writeFileSync(other, '')
+      rmSync(other)
+      return names.sort().slice(0, opening)
+    })
+    await using opened = await openQueue(root, { fileSystem })
+    const ids = (await insert(opened.queue, 40)).map(({ id }) => id)
+    for (const name of namesIn(root, 'queue')) utimesSync(join(root, 'queue', name), 1_700_000_000, 1_700_000_000)
+    assert.deepEqual(await idsOf(opened.queue), ids.toSorted())
+  }))
+
+test('releaseAll ends a lease that was left out, and one that was renewed before it could be ended, and no later one', () =>
+  inFolder(async folder => {
+    const root = join(folder, 'queue-of-test')
+    let order: string[] = []
+    let openings = 0
+    const path = (time: number, index: number) => join(root, 'queue', nameOf(time, order[index] ?? ''))
+    const fileSystem = showing(names => {
+      if (order.length === 0) return names
+      openings++
+      // Left out in the first reading, while it is renewed; the second one is renewed when its name was read.
+      if (openings === 1) {
+        renameSync(path(FAR, 1), path(FAR + 1, 1))
+        return names.filter(name => !name.includes(order[0] ?? ''))
+      }
+      // The third one was given back by the first reading, and another worker has leased it since.
+      if (openings === 2) {
+        const givenBack = names.find(name => name.includes(order[2] ?? '')) ?? ''
+        renameSync(join(root, 'queue', givenBack), path(FAR, 2))
+        return names.map(name => (name === givenBack ? nameOf(FAR, order[2] ?? '') : name))
+      }
+      return names
+    })
+    await using opened = await openQueue(root, { fileSystem })
+    const ids = (await insert(opened.queue, 3)).map(({ id }) => id)
+    for (const id of ids) {
+      renameSync(join(root, 'queue', nameOf(0, id)), join(root, 'queue', nameOf(FAR, id)))
+      utimesSync(join(root, 'queue', nameOf(FAR, id)), 1_700_000_000, 1_700_000_000)
+    }
+    order = ids
+    assert.equal(await opened.queue.releaseAll?.(), 3)
+    const leased = namesIn(root, 'queue').filter(name => !/^[23]--/.test(name))
+    assert.deepEqual(leased, [nameOf(FAR, ids[2] ?? '')])
   }))
 
 test('a queue whose only task was left out by four looks is not counted as empty', () =>

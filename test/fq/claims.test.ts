@@ -275,3 +275,40 @@ test('a claim whose worker died ends when it has been seen for a minute, and cou
     assert.deepEqual(await queue.delete([lease], { tally: true }), [])
     for (const part of ['queue', 'movement']) assert.deepEqual(namesIn(root, part), [])
   }))
+
+for (const place of ['local', 'unknown'] as const) {
+  test(`a late holder whose host still shows the file under its name (${place}) writes nothing of a task that runs alone`, () => {
+    const { clock, options } = settableClock()
+    return inFolder(async folder => {
+      const root = join(folder, 'queue-of-test')
+      const isHeld = (path: string) => path.startsWith(join(root, 'queue', '1'))
+      const { blocking, pooled } = options.fileSystem
+      const facts = { isFolder: false, sizeBytes: 100, modifiedMs: 0 }
+      const remembering = (calls: FileCalls): FileCalls => ({
+        ...calls,
+        stat: (path, how) => (isHeld(path) ? facts : calls.stat(path, how)),
+      })
+      const fileSystem = {
+        ...options.fileSystem,
+        blocking: remembering(blocking),
+        pooled: remembering(pooled),
+        placeOf: async () => place,
+      }
+      await using late = await openQueue(root, { ...options, fileSystem })
+      await using other = await openQueue(root, options)
+      const [sent] = await insert(late.queue, 1)
+      const stale = await leaseOne(late.queue, 10)
+      clock.seconds += 12
+      const lease = await leaseOne(other.queue, 600)
+      await assert.rejects(async () => late.queue.runsAlone?.(stale), LeaseLostError)
+      assert.deepEqual(namesIn(root, 'failures'), [])
+      const [held = ''] = namesIn(root, 'queue')
+      await other.queue.runsAlone?.(lease)
+      assert.deepEqual(namesIn(root, 'failures'), [sent?.id])
+      const [since = ''] = namesIn(root, 'queue')
+      const [before, after] = [held, since].map(name => parseName(name)?.available ?? 0)
+      assert.ok(before !== undefined && after !== undefined && after >= before && !isClaim(after), `${held}, ${since}`)
+      assert.deepEqual(await other.queue.delete([lease], { tally: true }), [])
+    })
+  })
+}

@@ -125,7 +125,7 @@ test('a task file that this user may not read is left to others: no lease call f
     ),
   )
   assert.equal(warnings.length, 1)
-  assert.match(warnings[0] ?? '', /EACCES.*Change their permissions/)
+  assert.match(warnings[0] ?? '', /EACCES.*Change the permissions of the files/)
 })
 
 for (const code of ['EACCES', 'EROFS', 'ENOSPC', 'EIO', 'EDQUOT']) {

@@ -49,6 +49,24 @@ test('a task that was leased when an earlier lease had run out, and is given bac
   }, options)
 })
 
+test('a line that an earlier version writes where it leases a task that was given back counts nothing', () =>
+  inQueue(async (queue, root) => {
+    const ids = (await insert(queue, 2)).map(({ id }) => id)
+    const [first = '', second = ''] = ids
+    // The one had a lease that ran out; `releaseAll` ended that of the other. Both were given back, leased by the earlier version,
+    // and given back again.
+    writeFileSync(join(root, 'movement', first), `0--${first}.json\n1700000001--${first}.json\n3--${first}.json\n`)
+    writeFileSync(
+      join(root, 'movement', second),
+      `0--${second}.json\n2--${second}.json\n3--${second}.json\n2--${second}.json\n`,
+    )
+    renameSync(join(root, 'queue', `0--${first}.json`), join(root, 'queue', `3--${first}.json`))
+    renameSync(join(root, 'queue', `0--${second}.json`), join(root, 'queue', `2--${second}.json`))
+    const leases = [await leaseOne(queue), await leaseOne(queue)]
+    const attempts = Object.fromEntries(leases.map(({ id, attempt }) => [id, attempt]))
+    assert.deepEqual(attempts, { [first]: 2, [second]: 1 })
+  }))
+
 test('a release without a failure counts nothing, whatever went before', () => {
   const { clock, options } = settableClock()
   const pasts: readonly [past: string, attempts: number, prepare: (queue: Backend, root: string) => Promise<void>][] = [

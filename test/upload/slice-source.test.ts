@@ -38,6 +38,28 @@ function cover(slices: readonly Range[]): Range[] {
 }
 
 describe('slices', () => {
+  it('of an iterable whose tasks are stored already are skipped in turns: the event loop runs between them', async () => {
+    let turns = 0
+    let isOver = false
+    const turn = () => {
+      turns++
+      if (!isOver) setImmediate(turn)
+    }
+    setImmediate(turn)
+    function* slow() {
+      for (let i = 0; i < 50; i++) {
+        for (const startMs = performance.now(); performance.now() - startMs < 2; );
+        yield new FunctionTask(['test', 'noop'], [i])
+      }
+    }
+    const source = new BlockSource(new TaskSource(slow()), 50, [{ start: 0, end: 50 }], 1)
+    assert.equal(await source.next(), undefined)
+    isOver = true
+    // 100 ms of tasks, a turn at least after each that began later than 8 ms after the last turn.
+    assert.ok(turns >= 5, `${turns} turns`)
+    await source.stop()
+  })
+
   it('of a sequence cover what is not stored exactly once, for any length and number of threads', async () => {
     await fc.assert(
       fc.asyncProperty(sequence, threads, async ({ total, stored }, parallel) => {

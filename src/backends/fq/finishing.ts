@@ -6,15 +6,18 @@ import { type Awaitable, isPromise } from './awaitable.js'
 import { addCompletions } from './completions.js'
 import { renameExclusively } from './exclusive-rename.js'
 import { codeOfNoFile } from './file-system.js'
-import { giveBack, prolong } from './giving-back.js'
-import { giveUp, heldOf, heldPath, moveHeld } from './held.js'
+import { giveBack, prolong, WRITING_SECONDS } from './giving-back.js'
+import { claimHeld, giveUp, heldOf, heldPath, moveHeld } from './held.js'
 import { inside } from './layout.js'
 import { endOfLease } from './leasing.js'
-import { givenBackTime, nameOf, type TaskName } from './names.js'
+import { givenBackTime, isClaim, nameOf, type TaskName } from './names.js'
 import { type FileQueue, leaseLost, queueFault } from './queue.js'
 
 // From so many deletes on it pays to look once whether any task has a history.
 const MANY_DELETES = 16
+
+// By so much a lease is prolonged for the one line that says that its task runs alone. Even, see `endOfLease`.
+const LEAST_SECONDS = 2
 
 async function eachLease(
   queue: FileQueue,
@@ -132,16 +135,24 @@ export async function endLease(queue: FileQueue, { id, name, available }: TaskNa
   return await renameExclusively(pace, layout.queue, id, inside(layout.queue, name), path)
 }
 
-/** Writes down that the task runs, and nothing else beside it. Throws LeaseLostError where the lease is over. */
+/**
+ * Writes down that the task runs, and nothing else beside it. Throws LeaseLostError where the lease is over: a rename proves that
+ * it isn't, while a look may be answered by what this host remembers. The lease ends no sooner than it did.
+ */
 export async function runsAlone(queue: FileQueue, lease: Lease): Promise<void> {
-  const { layout, pace, history } = queue
-  const { until } = heldOf(queue, lease)
-  // Only the holder may write: the name says whether that is us.
-  if ((await pace.calls.stat(inside(layout.queue, nameOf(until, lease.id)))) === undefined)
-    throw leaseLost(queue, lease.id)
+  const { pace, history, clock } = queue
+  await clock.ready()
+  const { until, from } = heldOf(queue, lease)
+  // Not much later, or the task of a holder that dies would wait for long. Even where `until` is even, see `endOfLease`.
+  const soonest = endOfLease(clock.nowSeconds + (isClaim(until) ? WRITING_SECONDS : LEAST_SECONDS), from)
+  const end = isClaim(until) ? soonest : Math.max(until + LEAST_SECONDS, soonest)
+  if (pace.knowsNames) await moveHeld(queue, lease, end)
+  else await claimHeld(queue, lease)
   try {
     await history.runsAlone(lease.id, lease.attempt)
   } catch (error) {
     throw taskFault(queue, 'Writing that nothing runs beside', lease.id, error)
+  } finally {
+    if (!pace.knowsNames) await moveHeld(queue, lease, end)
   }
 }

@@ -1,10 +1,10 @@
 /** Folders as a whole: all names in one, and the removal of one that other processes may be writing into. */
 import { randomUUID } from 'node:crypto'
+import { sleep } from '../../time/sleep.js'
 import { breathe } from './breathe.js'
 import { errorCode } from './file-system.js'
 import { inside } from './layout.js'
 import type { Pace } from './pace.js'
-import { pause } from './pause.js'
 import type { FileQueue } from './queue.js'
 
 // A host that knows the folder by its old name (NFS, for as long as `acdirmax`), or a call that was under way, may still put
@@ -48,7 +48,7 @@ export async function takeAwayTree(queue: FileQueue, path: string): Promise<bool
 export async function removeTree(queue: FileQueue, path: string): Promise<void> {
   if (!(await isFolderAfterUnlink(queue, path))) return
   for (const pauseMs of PAUSES_MS) {
-    if (pauseMs > 0) await pause(pauseMs, [])
+    if (pauseMs > 0) await sleep(pauseMs)
     await emptyFolder(queue, path)
     try {
       return await removeFolderIfThere(queue, path)

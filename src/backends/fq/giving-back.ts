@@ -12,7 +12,7 @@ import { givenBackTime, isGivenBack } from './names.js'
 import type { FileQueue } from './queue.js'
 
 // While something is written about a task its lease must not run out. Also the time that the task rests if the writer dies.
-const WRITING_SECONDS = 60
+export const WRITING_SECONDS = 60
 
 /**
  * Makes the lease last long enough to write about its task. Throws LeaseLostError where it isn't ours any more. A claim lasts

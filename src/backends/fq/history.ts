@@ -98,11 +98,15 @@ function namesOf(text: string | undefined, id: string): string[] {
 // millisecond between the two, networks some tens.
 const INSERT_MS = 100
 
-/** The lines that stand for the end of an attempt. */
+/**
+ * The lines that stand for the end of an attempt. An earlier version of this program, which may work beside this one, also writes
+ * a line where it leases a task that was given back: that is none.
+ */
 function endsIn(names: readonly string[], id: string): readonly string[] {
   const [first, second] = names
-  if (first === nameOf(0, id)) return names.slice(1)
-  return first !== undefined && first === second ? names.slice(2) : names
+  const isDelay = first !== undefined && first === second
+  const later = first === nameOf(0, id) ? names.slice(1) : isDelay ? names.slice(2) : names
+  return later.filter(name => !isGivenBack(availableOf(name) ?? 0))
 }
 
 /**

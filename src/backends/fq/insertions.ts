@@ -12,11 +12,12 @@
  * the first half of its time.
  */
 import { randomUUID } from 'node:crypto'
+import { elapsedMs } from '../../time/clock.js'
+import { sleep } from '../../time/sleep.js'
 import { rescue } from './awaitable.js'
 import { errorCode, errorMessage } from './file-system.js'
 import { inside, type Layout, writeInto } from './layout.js'
 import { nameOf, parseName } from './names.js'
-import { pause } from './pause.js'
 import { type FileQueue, queueFault } from './queue.js'
 
 // Held for about a millisecond. A holder that was stopped for longer than half of this starts over instead of writing.
@@ -39,6 +40,7 @@ const FREE = 'free.json'
 interface Lock {
   readonly name: string
   readonly holder: string
+  /** By `elapsedMs`: while the machine sleeps the lock runs out. */
   readonly sinceMs: number
 }
 
@@ -54,7 +56,7 @@ async function readWritten(queue: FileQueue): Promise<string | undefined> {
   for (const pauseMs of EMPTY_PAUSES_MS) {
     const text = await readText(queue)
     if (text !== '') return text
-    await pause(pauseMs, [])
+    await sleep(pauseMs)
   }
   return readText(queue)
 }
@@ -96,7 +98,7 @@ async function tryToChange(queue: FileQueue, change: (count: number) => number):
       throw new Error(`Expected a number in ${layout.insertions}. Put one there, or set the counters to zero (rezero).`)
     }
     await writeInto(pace, staged, String(count), 'w')
-    const isInTime = performance.now() - lock.sinceMs < (HELD_SECONDS * 1000) / 2
+    const isInTime = elapsedMs() - lock.sinceMs < (HELD_SECONDS * 1000) / 2
     changed = isInTime && (await pace.calls.rename(staged, layout.insertions))
   } finally {
     if (!changed) await pace.calls.unlink(staged, 'absent')
@@ -152,7 +154,7 @@ async function acquire(queue: FileQueue): Promise<Lock> {
   const deadlineMs = performance.now() + PATIENCE_SECONDS * 1000
   for (let pauseMs = 1; performance.now() < deadlineMs; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     await clock.ready()
-    const sinceMs = performance.now()
+    const sinceMs = elapsedMs()
     const name = nameOf(Math.ceil(clock.nowSeconds + HELD_SECONDS), holder)
     const lock = { name, holder, sinceMs }
     const take = (from: string) =>
@@ -166,7 +168,7 @@ async function acquire(queue: FileQueue): Promise<Lock> {
       await pace.calls.unlink(stagedBy(layout, stale.id), 'there')
       if (await take(stale.name)) return lock
     }
-    await pause(pauseMs * Math.random(), [])
+    await sleep(pauseMs * Math.random())
   }
   throw new Error(`The lock ${layout.insertionsLock} was held by others for ${PATIENCE_SECONDS} s`)
 }

@@ -1,5 +1,6 @@
 /** Leasing: a task's file is renamed from its listed name to `<end of the lease>--<id>.json`. One process wins. */
 import type { Lease } from '../../backend.js'
+import { sleep } from '../../time/sleep.js'
 import { type Awaitable, after, isPromise } from './awaitable.js'
 import { Candidates, LOOK_AGAIN_MS } from './candidates.js'
 import { Claims } from './claims.js'
@@ -8,7 +9,6 @@ import { codeOfNoFile, textOfNoFile } from './file-system.js'
 import type { Held } from './held.js'
 import { inside, isQueue } from './layout.js'
 import { nameOf, type TaskName } from './names.js'
-import { pause } from './pause.js'
 import { type FileQueue, queueFault } from './queue.js'
 import type { Unfit } from './unfit.js'
 
@@ -64,7 +64,7 @@ export class Leasing {
         return []
       }
       const longMs = Math.max(pauseMs, PAUSE_A_LOOK * (endMs - startMs))
-      await pause(Math.min(leftMs, longMs * (0.5 + Math.random() / 2)), signals)
+      await sleep(Math.min(leftMs, longMs * (0.5 + Math.random() / 2)), ...signals)
     }
   }
 
@@ -93,9 +93,11 @@ export class Leasing {
       return true
     }
     const filled = async (isFilled: boolean): Promise<boolean> => {
-      if (isFilled) return true
-      // Somebody else is reading. What is leased already must not wait for that.
-      if (leases.length === 0) await pause(LOOK_AGAIN_MS, signals)
+      // The folder may be long, and none of its names there any more.
+      if (signals.some(({ aborted }) => aborted)) isOver = true
+      if (isFilled || isOver) return !isOver
+      // Another worker is reading. What is leased already must not wait for that.
+      if (leases.length === 0) await sleep(LOOK_AGAIN_MS, ...signals)
       if (leases.length > 0 || signals.some(({ aborted }) => aborted)) isOver = true
       return !isOver
     }

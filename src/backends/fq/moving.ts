@@ -14,7 +14,7 @@ import { inside, requireQueue } from './layout.js'
 import type { Leasing } from './leasing.js'
 import { nameOf, type TaskName } from './names.js'
 import { type FileQueue, queueFault } from './queue.js'
-import { namesIn, parsed } from './survey.js'
+import { namesIn, parsed } from './reading.js'
 
 // From so many on it pays to look once whether any task has a history; as for deletes.
 const MANY_MOVES = 16

@@ -18,6 +18,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { sleep } from '../../time/sleep.js'
 import {
   errorCode,
   type FileCalls,
@@ -28,7 +29,6 @@ import {
   type WriteFlag,
 } from './file-system.js'
 import { isUntyped, isUntypedLater, openEntries, openEntriesSync, openWhole } from './folder-names.js'
-import { pause } from './pause.js'
 
 // Linux: a file without a name, which no listing ever shows and which leaves the folder's own times alone. Node doesn't
 // export the constant; O_DIRECTORY, which is part of it, differs between architectures.
@@ -104,7 +104,7 @@ async function lookLater<T>(call: () => Promise<T>, how?: string): Promise<T | u
       if (errorCode(error) === 'ENOENT') return undefined
       const pauseMs = STALE_PAUSES_MS[looks]
       if (errorCode(error) !== 'ESTALE' || pauseMs === undefined) throw error
-      if (pauseMs > 0) await pause(pauseMs, [])
+      if (pauseMs > 0) await sleep(pauseMs)
     }
   }
 }
@@ -148,7 +148,7 @@ async function renamePooled(from: string, to: string, how?: 'hint'): Promise<boo
         const pauseMs = STALE_PAUSES_MS[tries - 1]
         if (how === 'hint') return false
         if (pauseMs === undefined) throw error
-        if (pauseMs > 0) await pause(pauseMs, [])
+        if (pauseMs > 0) await sleep(pauseMs)
       } else {
         if (!isMissing(error)) throw error
         if (dirname(from) === dirname(to)) return false

@@ -7,7 +7,8 @@
 import { removeTree, takeAwayTree } from './folders.js'
 import { inside } from './layout.js'
 import type { FileQueue } from './queue.js'
-import { guarded, namesIn, parsed, rezero } from './survey.js'
+import { guarded, namesIn, parsed } from './reading.js'
+import { rezero } from './survey.js'
 
 // Some filesystems leave out names of a folder that changes while it is read, so it is read until nothing is found. Beside
 // inserts that would go on as long as they do.

@@ -57,8 +57,8 @@ export class Unfit {
     if (this.#saidDenied) return
     this.#saidDenied = true
     process.emitWarning(
-      `Tasks of ${this.#queue.label} are left to others, since this user may not read their files, the first: ` +
-        `${errorMessage(error)}. Change their permissions, or run workers of a user who may read them.`,
+      `This worker skips tasks of ${this.#queue.label} whose files this user may not read; the first: ${errorMessage(error)}. ` +
+        'Change the permissions of the files, or run workers as a user who may read them.',
       { type: 'PtqWarning', code: 'PTQ_TASK_NOT_READABLE' },
     )
   }

@@ -13,6 +13,7 @@
  * use, a new folder for each part took up to twice the kernel's time.
  */
 import type { BatchFailure, Message } from '../../backend.js'
+import { UploadGoneError } from '../../errors.js'
 import { rescue } from './awaitable.js'
 import { isMissing } from './file-system.js'
 import { allNames, isFolderAfterUnlink, removeFolderIfThere } from './folders.js'
@@ -40,8 +41,8 @@ function partPath(run: string, stage: Stage, { start, end }: PartRange): string 
 }
 
 /** The error for a folder that is not there any more. */
-export function takenOver(run: string): Error {
-  return new Error(
+export function takenOver(run: string): UploadGoneError {
+  return new UploadGoneError(
     `${run} is gone: another process took this upload up, or the queue was purged. What this insert stored before may be gone ` +
       'too. One process at a time continues an upload; with the same `resume`, insert again what is missing.',
   )

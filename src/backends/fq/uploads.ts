@@ -14,6 +14,9 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { BatchFailure, Message } from '../../backend.js'
+import { UploadGoneError } from '../../errors.js'
+import { isErrorNamed } from '../../thrown.js'
+import { sleep } from '../../time/sleep.js'
 import { requireSameUpload } from '../../upload/same-upload.js'
 import type { UploadHead, UploadState, Uploads } from '../../uploads.js'
 import { breathe } from './breathe.js'
@@ -21,7 +24,6 @@ import { errorCode } from './file-system.js'
 import { allNames, removeTree, takeAwayTree } from './folders.js'
 import { inside } from './layout.js'
 import { isId } from './names.js'
-import { pause } from './pause.js'
 import { type FileQueue, queueFault } from './queue.js'
 import { isMarkerThere, makeMarker } from './upload-marker.js'
 import { dropDone, type PartRange, settleParts, storePart, takenOver } from './upload-parts.js'
@@ -62,7 +64,7 @@ export class FileUploads implements Uploads {
     this.#make = make
   }
 
-  begin(name: string | undefined, head: UploadHead): Promise<UploadState> {
+  begin(name: string | undefined, head: UploadHead, signal?: AbortSignal): Promise<UploadState> {
     return this.#guarded('Beginning an upload', async () => {
       await this.#make()
       await this.#queue.clock.ready()
@@ -71,15 +73,16 @@ export class FileUploads implements Uploads {
       const deadlineMs = performance.now() + PATIENCE_MS
       let foreignLooks = 0
       for (let pauseMs = 1; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+        signal?.throwIfAborted()
         const names = await allNames(this.#queue, this.#path(folder))
         const found = names.find(isId)
         const begun = found === undefined ? await this.#create(folder, head) : await this.#takeUp(folder, found, head)
-        // Otherwise somebody else was faster.
+        // Otherwise another process was faster.
         if (begun !== undefined) return begun
         foreignLooks = found === undefined && names.length > 0 ? foreignLooks + 1 : 0
         if (foreignLooks === FOREIGN_LOOKS) throw foreignNames(this.#path(folder), names)
         if (performance.now() > deadlineMs) throw contended(this.#path(folder))
-        await pause(pauseMs * Math.random(), [])
+        await sleep(pauseMs * Math.random(), signal)
       }
     })
   }
@@ -266,7 +269,7 @@ export class FileUploads implements Uploads {
     try {
       return await work()
     } catch (error) {
-      throw queueFault(this.#queue, verb, error)
+      throw isErrorNamed(error, 'UploadGoneError') ? error : queueFault(this.#queue, verb, error)
     }
   }
 }
@@ -279,8 +282,8 @@ function headText({ seed, sequence, total }: UploadHead, marker: string | undefi
   return JSON.stringify({ seed, sequence, total, marker })
 }
 
-function purged(label: string): Error {
-  return new Error(
+function purged(label: string): UploadGoneError {
+  return new UploadGoneError(
     `${label} was purged by Python while this insert was under way, so tasks that it stored before may be gone. With the same ` +
       '`resume`, insert them again.',
   )

@@ -1,6 +1,7 @@
 /** Journals of uploads into a queue in memory: they last as long as the queue. */
 import { randomUUID } from 'node:crypto'
 import type { BatchFailure, Message } from '../../backend.js'
+import { UploadGoneError } from '../../errors.js'
 import { requireSameUpload } from '../../upload/same-upload.js'
 import type { UploadHead, UploadState, Uploads } from '../../uploads.js'
 
@@ -66,7 +67,7 @@ export class MemUploads implements Uploads {
 
   #journal(run: string): Journal {
     const journal = this.#journals.get(keyOf(run))
-    if (journal?.run !== run) throw new Error('This upload was taken up by somebody else, or the queue was purged')
+    if (journal?.run !== run) throw new UploadGoneError('Another process took this upload up, or the queue was purged')
     return journal
   }
 }

@@ -1,0 +1,144 @@
+/** Reading `queue/` while its files are renamed: the names as a stream, and each task once. */
+import { IdSet } from '../../id-set.js'
+import { breathe } from './breathe.js'
+import { inside, requireQueue } from './layout.js'
+import { parseName, type TaskName } from './names.js'
+import { type FileQueue, queueFault } from './queue.js'
+
+/** Kernels date changes by a clock that ticks every 10 ms or more often; ours follows the filesystem's within 3 ms. */
+export const TICK_MS = 25
+
+// A reading of a busy folder leaves out some names in a hundred, and a second one as many of these.
+const QUIET_READINGS = 2
+
+// So many readings in a row that met none of the tasks that are sought are enough.
+const MOST_IN_VAIN = 20
+
+/** The names in a folder, some at a time; nothing where there is no folder. */
+export async function* namesIn({ pace }: FileQueue, path: string): AsyncGenerator<readonly string[], void, undefined> {
+  const folder = await pace.calls.openFolder(path)
+  if (folder === undefined) return
+  try {
+    for (let names = await folder.read(); names.length > 0; names = await folder.read()) {
+      yield names
+      const turn = breathe(performance.now())
+      if (turn !== undefined) await turn
+    }
+  } finally {
+    await folder.close()
+  }
+}
+
+/** Those that are tasks' names. */
+export function parsed(names: readonly string[]): TaskName[] {
+  return names.flatMap(name => parseName(name) ?? [])
+}
+
+/**
+ * Does something with each task that is there at the beginning, once; those that come meanwhile may be left out. Yields the
+ * results.
+ *
+ * A file that is renamed while its folder is read can be left out, or be met under both names. So what was met is remembered, and
+ * the folder is read again until it did not change during a reading, or two readings have met nothing that was left out. Each
+ * reading but those is one that met a task of the beginning, so it ends beside whatever goes on in the queue.
+ *
+ * @param taking gets tasks, gives the function that is called for each: `undefined` where the task has another name by now
+ * @throws Error, in the end, where tasks were renamed in reading after reading before they could be taken
+ */
+export async function* eachOnce<T>(
+  queue: FileQueue,
+  verb: string,
+  wanted: (id: string) => boolean,
+  taking: (tasks: readonly TaskName[]) => Promise<(task: TaskName) => Promise<T | undefined>>,
+): AsyncGenerator<readonly T[], void, undefined> {
+  await guarded(queue, verb, async () => undefined)
+  const startSeconds = queue.clock.nowSeconds
+  const met = new IdSet()
+  /** In how many readings each of those that were not taken was renamed. */
+  const renamed = new Map<string, number>()
+  let quietReadings = 0
+  let inVain = 0
+  for (let reading = 0; quietReadings < QUIET_READINGS && inVain < MOST_IN_VAIN; reading++) {
+    const watch = new FolderWatch(queue)
+    await guarded(queue, verb, () => watch.begin())
+    let metNew = reading === 0
+    const missed = new Set<string>()
+    for await (const names of namesIn(queue, queue.layout.queue)) {
+      const tasks = parsed(names).filter(({ id }) => !met.has(id) && (wanted(id) || !met.add(id)))
+      if (tasks.length === 0) continue
+      const results: T[] = []
+      await guarded(queue, verb, async () => {
+        const take = await taking(tasks)
+        await queue.pace.each(tasks, async task => {
+          if (met.has(task.id)) return
+          const isSought = metNew || (await isOlder(queue, task, startSeconds))
+          const result = await take(task)
+          if (result === undefined) missed.add(task.id)
+          else if (met.add(task.id)) {
+            results.push(result)
+            if (isSought) metNew = true
+          }
+        })
+      })
+      yield results
+    }
+    for (const id of missed) if (met.has(id)) missed.delete(id)
+    for (const id of renamed.keys()) if (met.has(id)) renamed.delete(id)
+    for (const id of missed) renamed.set(id, (renamed.get(id) ?? 0) + 1)
+    if (missed.size === 0 && (await guarded(queue, verb, () => watch.sawNoChange()))) return
+    quietReadings = metNew || missed.size > 0 ? 0 : quietReadings + 1
+    inVain = metNew ? 0 : inVain + 1
+  }
+  // One that was finished or removed shows its old name once.
+  const left = [...renamed].filter(([, times]) => times > 1).map(([id]) => id)
+  if (inVain < MOST_IN_VAIN || left.length === 0) return
+  throw new Error(
+    `${verb} ${queue.label}: ${left.length} of its tasks were renamed in each of ${MOST_IN_VAIN} readings before they could ` +
+      `be read: ${left.slice(0, 10).join(', ')}. All others were met. Try again when its workers are less busy.`,
+  )
+}
+
+/** `false` also where it is gone. */
+async function isOlder({ pace, layout }: FileQueue, { name }: TaskName, seconds: number): Promise<boolean> {
+  const facts = await pace.calls.stat(inside(layout.queue, name))
+  return facts !== undefined && facts.modifiedMs / 1000 < seconds
+}
+
+/** Tells whether `queue/` changed while it was read. */
+export class FolderWatch {
+  readonly #queue: FileQueue
+  #changedMs: number | undefined
+
+  constructor(queue: FileQueue) {
+    this.#queue = queue
+  }
+
+  /** Before the reading. */
+  async begin(): Promise<void> {
+    const { pace, clock, layout } = this.#queue
+    // What a network filesystem says of a folder may be a minute old.
+    if (!pace.knowsNames) return
+    const nowMs = clock.nowSeconds * 1000
+    const facts = await pace.calls.stat(layout.queue)
+    // A change in the same tick of the clock as the last one would not be seen.
+    if (facts !== undefined && nowMs - facts.modifiedMs > TICK_MS) this.#changedMs = facts.modifiedMs
+  }
+
+  /** After the reading. `false`: it did, or nothing tells. */
+  async sawNoChange(): Promise<boolean> {
+    const { pace, layout } = this.#queue
+    if (this.#changedMs === undefined) return false
+    return (await pace.calls.stat(layout.queue))?.modifiedMs === this.#changedMs
+  }
+}
+
+/** Runs `work` on a queue that is there, at a time that is known. */
+export async function guarded<T>(queue: FileQueue, verb: string, work: () => Promise<T>): Promise<T> {
+  await requireQueue(queue.pace, queue.layout)
+  try {
+    await queue.clock.ready()
+    return await work()
+  } catch (error) {
+    throw queueFault(queue, verb, error)
+  }
+}

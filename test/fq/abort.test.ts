@@ -1,0 +1,98 @@
+// What waits for other processes, or for the end of a long folder, ends when its signal is aborted.
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { InsertError, TaskQueue } from 'ptq'
+import type { FileCalls } from '#ptq/backends/fq/file-system.js'
+import { nameOf } from '#ptq/backends/fq/names.js'
+import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
+import { Numbers } from '../upload/sequences.js'
+import { inFolder, openQueue } from './folder.js'
+
+/** The real filesystem with some calls of both kinds replaced. */
+function withCalls(change: (calls: FileCalls) => Partial<FileCalls>) {
+  const { blocking, pooled } = nodeFileSystem
+  return { ...nodeFileSystem, blocking: { ...blocking, ...change(blocking) }, pooled: { ...pooled, ...change(pooled) } }
+}
+
+test(
+  'a lease call in a folder that goes on and on with names that are gone ends when it is aborted',
+  { timeout: 60_000 },
+  () =>
+    inFolder(async folder => {
+      const aborting = new AbortController()
+      let reads = 0
+      const fileSystem = withCalls(calls => ({
+        openFolder(path) {
+          if (!path.endsWith('/queue')) return calls.openFolder(path)
+          const read = () => {
+            if (++reads === 200) aborting.abort()
+            return Array.from({ length: 1_024 }, () => nameOf(0, randomUUID()))
+          }
+          return { read, close: () => undefined }
+        },
+      }))
+      await using opened = await openQueue(join(folder, 'queue-of-test'), { fileSystem })
+      await opened.queue.insert([], { delaySeconds: 0 })
+      await using tq = new TaskQueue(join(folder, 'queue-of-test'), { progress: false })
+      await tq.insert(new Numbers(0, 1))
+      const { signal } = aborting
+      assert.deepEqual(await opened.queue.lease({ seconds: 60, max: 1, waitSeconds: 1_000, signal }), [])
+      assert.ok(reads < 1_000, `${reads} reads`)
+    }),
+)
+
+test(
+  'an insert that waits for other processes with its upload ends with an InsertError when its queue is closed',
+  { timeout: 60_000 },
+  () =>
+    inFolder(async folder => {
+      const root = join(folder, 'queue-of-test')
+      await using tq = new TaskQueue(root, { progress: false })
+      await tq.insert(new Numbers(0, 5), { resume: 'other' })
+      const isRun = (path: string) => /uploads.job$/.test(path)
+      let tries = 0
+      // As if another process had always just made the folder, and taken it away again.
+      const fileSystem = withCalls(calls => ({
+        rename(from, to, how) {
+          if (!isRun(to)) return calls.rename(from, to, how)
+          if (++tries === 3) void waiting.close()
+          throw Object.assign(new Error('ENOTEMPTY'), { code: 'ENOTEMPTY' })
+        },
+      }))
+      await using waiting = new TaskQueue(root, { progress: false, fileSystem })
+      await assert.rejects(waiting.insert(new Numbers(0, 5), { resume: 'job' }), (error: unknown) => {
+        assert.ok(error instanceof InsertError, String(error))
+        assert.deepEqual([error.inserted, error.failed, error.notTried], [0, 0, 5])
+        assert.match(error.message, /closed/)
+        return true
+      })
+    }),
+)
+
+test('lease calls that wait with the same signal listen to it once', () =>
+  inFolder(async folder => {
+    await using tq = new TaskQueue(join(folder, 'queue-of-test'), { progress: false })
+    await tq.insert(new Numbers(0, 1))
+    await tq.purge()
+    await using opened = await openQueue(join(folder, 'queue-of-test'))
+    const aborting = new AbortController()
+    const { signal } = aborting
+    let listeners = 0
+    let most = 0
+    const add = signal.addEventListener.bind(signal)
+    const remove = signal.removeEventListener.bind(signal)
+    signal.addEventListener = (...args: Parameters<typeof add>) => {
+      most = Math.max(most, ++listeners)
+      add(...args)
+      if (most === 1) setImmediate(() => setImmediate(() => aborting.abort()))
+    }
+    signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+      listeners--
+      remove(...args)
+    }
+    const calls = [1, 2, 3, 4].map(() => opened.queue.lease({ seconds: 60, max: 1, waitSeconds: 1_000, signal }))
+    assert.deepEqual((await Promise.all(calls)).flat(), [])
+    assert.equal(most, 1)
+  }))
