@@ -10,6 +10,9 @@ import type { ResourceLimits } from 'node:worker_threads'
  */
 const youngGenerationMb = 24
 
+/** With less V8 aborts the process before there is a thread that could be ended; none can run anything in it. */
+const leastOldGenerationMb = 4
+
 /** @param maxMemoryMb `undefined`: as much as the main thread may have */
 export function heapLimits(maxMemoryMb: number | undefined): ResourceLimits {
   if (maxMemoryMb === undefined) {
@@ -19,5 +22,8 @@ export function heapLimits(maxMemoryMb: number | undefined): ResourceLimits {
   // own heap keeps its size, and so do threads without a limit, by the line above.
   setFlagsFromString('--max-old-space-size=0')
   setFlagsFromString('--max-heap-size=0')
-  return { maxOldGenerationSizeMb: maxMemoryMb, maxYoungGenerationSizeMb: youngGenerationMb }
+  return {
+    maxOldGenerationSizeMb: Math.max(maxMemoryMb, leastOldGenerationMb),
+    maxYoungGenerationSizeMb: youngGenerationMb,
+  }
 }
