@@ -126,6 +126,8 @@ export async function torture(plan: Torture): Promise<TortureResult> {
     sayHowFar()
     plan.calm?.()
     say('all processes have ended; draining what they left')
+    // In a process of its own: what never ends must not keep this one.
+    if (plan.cast['purged-uploader'] !== undefined) await troupe.finish('purged-uploader')
     const faults =
       queues.endpoint === undefined
         ? [...(await finishCopy(queues, options, troupe)), ...(await checkPurged(queues, options, ledger))]

@@ -185,8 +185,11 @@ export async function copyLiveQueue({ player, queues, options, ledger }: Part, s
   }
 }
 
-/** Uploads the same tasks under the same name again and again, while others purge the queue. */
-export async function uploadBesidePurges({ queues, options, ledger }: Part, signal: AbortSignal): Promise<void> {
+/** Uploads the same tasks under the same name again and again, while others purge the queue; with `untilEmpty` once. */
+export async function uploadBesidePurges(
+  { queues, options, ledger, untilEmpty }: Part,
+  signal: AbortSignal,
+): Promise<void> {
   await using tq = open(queues.purged, options)
   while (!signal.aborted) {
     try {
@@ -194,6 +197,7 @@ export async function uploadBesidePurges({ queues, options, ledger }: Part, sign
     } catch (error) {
       if (!inspect(error, { depth: 10 }).includes('the queue was purged')) throw error
     }
+    if (untilEmpty) return
     await setTimeout(PAUSE_MS / 2)
   }
 }

@@ -97,6 +97,17 @@ export class Troupe {
     )
   }
 
+  /** Has a role do what is left for it; it is asked to stop where that does not end. */
+  async finish(role: Role): Promise<void> {
+    const player = this.start(role, { untilEmpty: true })
+    const late = setTimeout(() => {
+      this.#violate(role, `a ${role} did not come to its end within ${PATIENCE_MS / 1000} s`)
+      this.#ask(player)
+    }, PATIENCE_MS)
+    await player.ended
+    clearTimeout(late)
+  }
+
   /** Runs a `ptq` command, which ends by itself. */
   run(commandOn: (queues: Queues) => Command): Player {
     const { name, args, mayFail, mayMiss, source } = commandOn(this.#view())
