@@ -122,6 +122,15 @@ export class Intake implements LeaseSourceOwner {
     this.#sincePause = 0
   }
 
+  /**
+   * A task's file can't be loaded now: the next look is put off too. It counts for {@link room}, so that each look goes further
+   * into the queue: other tasks may stand behind many of that file.
+   */
+  pauseForFile(): void {
+    this.#pauseSeconds ??= this.#pauses.miss()
+    this.#sincePause++
+  }
+
   /** A task ended without asking for a pause. */
   goOn(): void {
     this.#pauses.reset()

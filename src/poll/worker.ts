@@ -297,7 +297,7 @@ export class Worker {
   }
 
   #notLoaded(task: LeasedTask, call: Call, outcome: FailedOutcome): void {
-    this.#intake.pause()
+    this.#intake.pauseForFile()
     this.#giveBack([task], { delaySeconds: outcome.notLoaded?.retrySeconds ?? 0 })
     if (this.#settings.onError === 'throw') this.#fail(taskError(task, outcome.error, this.#parts.caller))
     const error = this.#loadFailures.add(call, outcome, this.#run.running(Number.POSITIVE_INFINITY))
