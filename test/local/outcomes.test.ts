@@ -75,7 +75,9 @@ async function check(plans: readonly Plan[], parallel: number, { concurrency, or
   } else if (wrong === 0) {
     assert.equal(await run, plans.length)
   } else {
-    await assert.rejects(run, { message: `${wrong} of ${plans.length} tasks failed` })
+    await assert.rejects(run, {
+      message: `${wrong} of ${plans.length} ${plans.length === 1 ? 'task' : 'tasks'} failed`,
+    })
   }
   assert.ok(again.every(times => times <= 1))
 }
