@@ -37,6 +37,7 @@ interface Player {
   readonly ended: Promise<void>
   /** It hears SIGTERM; one that has only begun to load ends by it, as every program does. */
   isReady: boolean
+  readonly saysWhenReady: boolean
   isStopped: boolean
   wasAsked: boolean
   wasKilled: boolean
@@ -147,7 +148,11 @@ export class Troupe {
 
   /** Hits one process, chosen with `random` (from 0 to 1). `SIGCONT` follows a stop when `resumeAfterMs` are over. False: nobody was there. */
   hit(signal: Signal, random: number, resumeAfterMs: number): boolean {
-    const running = [...this.#players].filter(({ wasAsked, isStopped }) => !wasAsked && !isStopped)
+    const running = [...this.#players].filter(
+      ({ number, isReady, wasAsked, isStopped, saysWhenReady }) =>
+        // On a busy machine a process takes longer to start than others to be hit: of those that start, one in five is.
+        !wasAsked && !isStopped && (isReady || !saysWhenReady || number % 5 === 0),
+    )
     const player = running[Math.floor(random * running.length)]
     if (player === undefined) return false
     note(this.#base.ledger, signal, [player.name], player.number)
@@ -227,6 +232,7 @@ export class Troupe {
       child,
       ended,
       isReady: false,
+      saysWhenReady: script !== PTQ && !isPython,
       isStopped: false,
       wasAsked: false,
       wasKilled: false,
