@@ -173,7 +173,9 @@ export async function copyLiveQueue({ player, queues, options, ledger }: Part, s
     const url = `${queues.copies}/${name}`
     await using copy = open(url, options)
     note(ledger, 'copyBegun', [name])
-    const copied = Number(await main.copyTo(copy))
+    const copied = Number(await main.copyTo(copy, { signal }))
+    // One that was asked to stop lacks the rest.
+    if (signal.aborted) return
     note(ledger, 'copyMade', [name])
     const keys: string[] = []
     // An empty copy makes no queue.
