@@ -11,7 +11,7 @@
  *
  * A folder gives its names in an order of its own, mostly always the same. Workers that end after a few tasks would always serve
  * the first names, and the others would wait for as long as new tasks come. So the first reading of a process sometimes goes on
- * for longer, keeps a random part of what it met, and publishes that for others that start within a minute.
+ * for longer, keeps a part of what it met that begins at a random id, and publishes that for others that start within a minute.
  *
  * Many workers would read the same names at the same time, and all but one in vain. So one that has lost a race reads its next
  * list before the present one is used up, each at another point of it, and publishes what it read; those that come to
@@ -21,6 +21,7 @@ import { breathe } from './breathe.js'
 import type { FolderStream } from './file-system.js'
 import type { Layout } from './layout.js'
 import { inOrder, NameList } from './name-list.js'
+import { NameSample } from './name-sample.js'
 import { availableOf, isClaim, parseName, type TaskName } from './names.js'
 import type { Pace } from './pace.js'
 import { SharedListing } from './shared-listing.js'
@@ -30,7 +31,7 @@ import { SharedListing } from './shared-listing.js'
 const SHORT_LENGTH = 2 ** 12
 const LONG_LENGTH = 2 ** 15
 
-// A list has so many names at most: of more that were met a random part is kept.
+// The folder is read some thousand names at a time: a long list may be longer by that.
 const MOST_NAMES = LONG_LENGTH + 2 ** 11
 
 /**
@@ -220,7 +221,7 @@ export class Candidates {
   async #read(length: number, isReader: boolean, furthest: number): Promise<void> {
     // One whose stream is behind meets the names again that all are walking over.
     const present = isReader ? this.#list.toSet() : new Set<string>()
-    const found: string[] = []
+    const sample = new NameSample(MOST_NAMES)
     let met = 0
     let sawAll = false
     let publishes = isReader
@@ -241,7 +242,10 @@ export class Candidates {
           if (available === undefined) continue
           if (available <= now) {
             if (present.has(name)) this.#leftOutOf = this.#readingsBegun
-            else this.#keep(found, name, ++met)
+            else {
+              sample.add(name)
+              met++
+            }
           } else if (isClaim(available)) this.#sawClaim(name)
         }
         if (met >= most && met < furthest) {
@@ -255,22 +259,13 @@ export class Candidates {
       if (publishes) await this.#shared.end()
       throw error
     }
-    const ordered = inOrder(found)
+    const { names, isPart } = sample.take()
+    if (isPart) this.#leftOutOf = this.#readingsBegun
+    const ordered = inOrder(names)
     if (publishes) await this.#shared.publish(ordered)
     this.#add(new NameList(ordered, publishes ? 'read for all' : 'read'))
     // Not before the list is there: others ask in the meantime whether all of the folder was tried.
     if (sawAll) this.#readingsEnded = this.#readingsBegun
-  }
-
-  /** Keeps a name, or when there are enough, as many as before of those that were met, each with the same probability. */
-  #keep(found: string[], name: string, met: number): void {
-    if (met <= MOST_NAMES) {
-      found.push(name)
-      return
-    }
-    this.#leftOutOf = this.#readingsBegun
-    const place = Math.floor(Math.random() * met)
-    if (place < MOST_NAMES) found[place] = name
   }
 
   #sawClaim(name: string): void {

@@ -55,6 +55,9 @@ function idOf(name: string): string {
   return name.slice(name.length - SUFFIX.length - ID_LENGTH, -SUFFIX.length)
 }
 
+/** How many places {@link placeOf} tells apart. */
+export const PLACES = 2 ** 36
+
 /** The first 36 bits of the id (9 hexadecimal digits) in a name that is a task's: its place among the ids. */
 export function placeOf(name: string): number {
   const start = name.length - SUFFIX.length - ID_LENGTH
