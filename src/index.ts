@@ -2,17 +2,13 @@ export type {
   Backend,
   BackendOpener,
   BackendOptions,
-  BatchFailure,
   Capabilities,
   Counts,
-  Failure,
-  Lease,
-  ListedMessage,
-  Message,
-  MessageState,
   QueueUrl,
   WorkerStatus,
-} from './backend.js'
+} from './backend/backend.js'
+export type { BatchFailure, Failure, Lease, ListedMessage, Message, MessageState } from './backend/messages.js'
+export type { UploadHead, UploadState, Uploads } from './backend/uploads.js'
 export type { MemOptions } from './backends/mem/mem.js'
 export {
   type FailedSlice,
@@ -23,8 +19,9 @@ export {
   UnregisteredTaskError,
   UnsupportedOperationError,
   UnsupportedProtocolError,
-} from './errors.js'
-export { type JsonValue, type NanPolicy, parseJson, stringifyJson } from './json/json.js'
+} from './errors/errors.js'
+export { type NanPolicy, parseJson, stringifyJson } from './json/json.js'
+export type { JsonValue } from './json/json-value.js'
 export type {
   LocalTaskQueueOptions,
   MapOptions,
@@ -43,18 +40,17 @@ export type { RetryOptions } from './queue/dead-letters.js'
 export type { MoveResult } from './queue/move-messages.js'
 export { type RegisterBackendOptions, registerBackend } from './queue/open-backend.js'
 export type { LeasedTask, ListedTask, QueuedTask } from './queue/queued-task.js'
-export { TaskQueue } from './queue/task-queue.js'
 export type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './queue/task-queue-options.js'
 export type { TransferOptions } from './queue/transfer.js'
+export { TaskQueue } from './task-queue.js'
 export type { BoundFunction } from './tasks/bound-function.js'
 export { context, type TaskContext } from './tasks/context.js'
 export { type Box, type GridOptions, grid, type TaskGrid } from './tasks/grid.js'
 export type { JsonSafe, NotJson } from './tasks/json-safe.js'
 export { move } from './tasks/move.js'
-export type { ClassPayload, FunctionPayload, Payload } from './tasks/payload.js'
+export type { ClassPayload, FunctionKey, FunctionPayload, Payload } from './tasks/payload.js'
 export { range, type TaskRange } from './tasks/range.js'
 export {
-  type FunctionKey,
   type QueueableOptions,
   queueable,
   type RegisterTaskOptions,
@@ -75,4 +71,3 @@ export {
 } from './tasks/task.js'
 export type { TaskIterable } from './tasks/task-source.js'
 export type { Clock } from './time/clock.js'
-export type { UploadHead, UploadState, Uploads } from './uploads.js'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { it } from 'node:test'
 import { TaskQueue } from 'ptq'
-import { counted } from '#ptq/counted.js'
+import { counted } from '#ptq/text/counted.js'
 
 it('one is singular, none and many are plural', () => {
   assert.deepEqual(

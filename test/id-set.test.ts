@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
-import { IdSet } from '#ptq/id-set.js'
+import { IdSet } from '#ptq/backend/id-set.js'
 
 const ids = [
   '00000000-0000-0000-0000-000000000000',

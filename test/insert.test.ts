@@ -16,8 +16,8 @@ import {
   TaskQueue,
   UnsupportedOperationError,
 } from 'ptq'
+import type { Uploads } from '#ptq/backend/uploads.js'
 import { opener as memOpener } from '#ptq/backends/mem/mem.js'
-import type { Uploads } from '#ptq/uploads.js'
 
 const addUp = queueable(function addUp(a: number, b: number) {
   return a + b

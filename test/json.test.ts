@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { inspect } from 'node:util'
 import fc from 'fast-check'
-import { type JsonValue, parseJson, stringifyJson, toJsonValue } from '#ptq/json/json.js'
+import { parseJson, stringifyJson, toJsonValue } from '#ptq/json/json.js'
+import type { JsonValue } from '#ptq/json/json-value.js'
 import { JsonReader } from '#ptq/json/json-reader.js'
 
 // The tests run from build/test; fixtures are not compiled.

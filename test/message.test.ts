@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { messageId, messageWriter, openMessage } from '#ptq/backend/envelope.js'
 import { parseJson, stringifyJson } from '#ptq/json/json.js'
-import { messageId, messageWriter, openMessage } from '#ptq/queue/message.js'
 
 // The tests run from build/test; fixtures are not compiled.
 const fixtures = join(import.meta.dirname, '../../test/fixtures/python-queue/queue')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { formatQueueUrl, parseQueueUrl } from '#ptq/queue/queue-url.js'
+import { formatQueueUrl, parseQueueUrl } from '#ptq/backend/queue-url.js'
 
 const here = { cwd: '/data/work', home: '/home/ada' }
 const parse = (text: string) => parseQueueUrl(text, here)

@@ -5,8 +5,8 @@ import { describe, it } from 'node:test'
 import { runInNewContext } from 'node:vm'
 import { partial, TaskQueue } from 'ptq'
 import { faultKind, isForbidden } from '#ptq/backends/sqs/faults.js'
+import { codeOf, isAbortSignal, isError, isPromiseLike } from '#ptq/errors/thrown.js'
 import { isBackoffException } from '#ptq/poll/poll-options.js'
-import { codeOf, isAbortSignal, isError, isPromiseLike } from '#ptq/thrown.js'
 import { add } from './local/tasks.js'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -28,7 +28,7 @@ describe('the source', () => {
         }
       }
     }
-    assert.deepEqual(found, [], 'use isError, isErrorNamed, isPromiseLike, … of src/thrown.ts, or util.types')
+    assert.deepEqual(found, [], 'use isError, isErrorNamed, isPromiseLike, … of src/errors/thrown.ts, or util.types')
   })
 })
 

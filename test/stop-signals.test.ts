@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { onStopSignals } from '#ptq/stop-signals.js'
+import { onStopSignals } from '#ptq/runtime/stop-signals.js'
 
 test('a signal that is passed on to the process a second time at once, as npx does, is one signal', () => {
   const calls: string[] = []

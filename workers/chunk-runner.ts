@@ -1,12 +1,13 @@
 /** Runs the tasks of a chunk and posts their outcomes. */
-import { builtins } from '../src/builtins.js'
+
+import { isPromiseLike, messageOf } from '../src/errors/thrown.js'
+import { builtins } from '../src/runtime/builtins.js'
 import { runInContext } from '../src/tasks/context.js'
 import { markedTransferables } from '../src/tasks/move.js'
 import { callCode } from '../src/tasks/task.js'
 import { errorToWire } from '../src/threads/error-wire.js'
 import { refuseEmptied } from '../src/threads/small-clone.js'
 import { type ChunkMessage, slot, type ThreadMessage } from '../src/threads/thread-messages.js'
-import { isPromiseLike, messageOf } from '../src/thrown.js'
 import { monotonicMs } from '../src/time/monotonic.js'
 import type { ThreadLink } from './link.js'
 import type { LoadedCode } from './load-code.js'

@@ -1,9 +1,9 @@
 /** What ends a thread, or breaks out of a task's own call, is put down to the task that did it. */
 import process from 'node:process'
-import { builtins } from '../src/builtins.js'
+import { builtins } from '../src/runtime/builtins.js'
 import { currentContext } from '../src/tasks/context.js'
 import { errorToWire } from '../src/threads/error-wire.js'
-import type { ThreadLink } from './link.js'
+import type { PendingTask, ThreadLink } from './link.js'
 import { RunningTask } from './running-task.js'
 
 /** Installs the reports; once a thread. */
@@ -22,7 +22,7 @@ export function reportDeaths(link: ThreadLink): void {
 }
 
 /** Tells the main thread that this task is about to end the thread, and why. */
-export function sayEnding(link: ThreadLink, task: RunningTask, reason: Error): void {
+export function sayEnding(link: ThreadLink, task: PendingTask, reason: Error): void {
   link.post({ type: 'ending', chunk: task.chunk, index: task.index, error: errorToWire(reason) })
 }
 

@@ -1,5 +1,5 @@
 /** Ends this thread. */
-import { builtins } from '../src/builtins.js'
+import { builtins } from '../src/runtime/builtins.js'
 
 /**
  * Ends this thread, by the `process.exit` that Node gave it: a task may have replaced it, and ours would look for a task to

@@ -1,19 +1,19 @@
 /** Inserts slices in this thread. */
-import type { Backend } from '../src/backend.js'
-import { payloadText } from '../src/queue/insert.js'
-import { isProtocolKnown, openBackend } from '../src/queue/open-backend.js'
-import { findSliceable } from '../src/tasks/sliceable.js'
-import { errorToWire } from '../src/threads/error-wire.js'
-import { insertSlice, type SliceOutcome } from '../src/upload/insert-slice.js'
-import { journalOf } from '../src/upload/journal.js'
-import { rebuild } from '../src/upload/sequence.js'
+import type { Backend } from '../src/backend/backend.js'
+import { insertSlice, type SliceOutcome } from '../src/bulk-insert/insert-slice.js'
+import { journalOf } from '../src/bulk-insert/journal.js'
+import { rebuild } from '../src/bulk-insert/sequence.js'
 import {
   control,
   type QueueReference,
   type SequenceReference,
   type SliceMessage,
   type SliceReport,
-} from '../src/upload/slice-messages.js'
+} from '../src/bulk-insert/slice-messages.js'
+import { payloadText } from '../src/queue/insert.js'
+import { isProtocolKnown, openBackend } from '../src/queue/open-backend.js'
+import { findSliceable } from '../src/tasks/sliceable.js'
+import { errorToWire } from '../src/threads/error-wire.js'
 import { exitThread } from './exit-thread.js'
 import { ThreadLink } from './link.js'
 import { adviceOn, hasFailedImport, importOnce, notLoadedError } from './load-code.js'

@@ -11,7 +11,15 @@ import type {
   ThreadMessage,
 } from '../src/threads/thread-messages.js'
 import { exitThread } from './exit-thread.js'
-import type { RunningTask } from './running-task.js'
+
+/** A task that awaits something in this thread. */
+export interface PendingTask {
+  /** The number of its chunk, and its place there. */
+  readonly chunk: number
+  readonly index: number
+  /** Aborts the signal that the task sees. */
+  abort(reason: unknown): void
+}
 
 export class ThreadLink {
   static #current: ThreadLink | undefined
@@ -19,7 +27,7 @@ export class ThreadLink {
   readonly #window: SendWindow
   /** The main thread's functions; each call resolves when it was carried out there. */
   readonly host: Remote<ThreadHost>
-  readonly #running = new Set<RunningTask>()
+  readonly #running = new Set<PendingTask>()
   /** Takes a further chunk for the flight in this thread; unset while there is none. */
   onMore: ((flight: number, chunk: ChunkMessage) => void) | undefined
 
@@ -66,16 +74,16 @@ export class ThreadLink {
   }
 
   /** Notes a task that awaits something, so that it can be told to end. */
-  begin(task: RunningTask): void {
+  begin(task: PendingTask): void {
     this.#running.add(task)
   }
 
-  end(task: RunningTask): void {
+  end(task: PendingTask): void {
     this.#running.delete(task)
   }
 
   /** The tasks that await something. */
-  get running(): ReadonlySet<RunningTask> {
+  get running(): ReadonlySet<PendingTask> {
     return this.#running
   }
 
@@ -86,7 +94,7 @@ export class ThreadLink {
       return
     }
     for (const task of this.#running) {
-      if (task.isFor(message.chunk, message.index)) task.abort(errorFromWire(message.reason))
+      if (task.chunk === message.chunk && task.index === message.index) task.abort(errorFromWire(message.reason))
     }
   }
 }

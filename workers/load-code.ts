@@ -1,5 +1,7 @@
 /** Finds the code that a chunk's tasks call, importing the files it comes from as needed. */
-import { builtins } from '../src/builtins.js'
+
+import { messageOf } from '../src/errors/thrown.js'
+import { builtins } from '../src/runtime/builtins.js'
 import {
   codeName,
   findClass,
@@ -9,7 +11,6 @@ import {
   unregisteredFunction,
 } from '../src/tasks/registry.js'
 import type { CodeReference } from '../src/threads/thread-messages.js'
-import { messageOf } from '../src/thrown.js'
 import type { ThreadLink } from './link.js'
 import { enableTypeScript } from './typescript.js'
 

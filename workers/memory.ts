@@ -1,5 +1,5 @@
 /** Ends a thread whose buffers swell past its limit; V8 itself watches the heap, not what lies outside it. */
-import { builtins } from '../src/builtins.js'
+import { builtins } from '../src/runtime/builtins.js'
 import { errorToWire } from '../src/threads/error-wire.js'
 import { sayEnding } from './deaths.js'
 import { exitThread } from './exit-thread.js'

@@ -1,5 +1,5 @@
 /** Runs a flight in this thread: a chunk of tasks, and the further ones that keep `concurrency` tasks running. */
-import { builtins } from '../src/builtins.js'
+import { builtins } from '../src/runtime/builtins.js'
 import type { ChunkMessage } from '../src/threads/thread-messages.js'
 import { ChunkRunner } from './chunk-runner.js'
 import { exitThread } from './exit-thread.js'

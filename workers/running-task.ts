@@ -1,12 +1,13 @@
 /** A task that runs in this thread: its context, and how it is made to fail from outside its own call. */
-import { builtins } from '../src/builtins.js'
+
 import { logLine } from '../src/progress/log-line.js'
 import { ProgressThrottle } from '../src/progress/progress-throttle.js'
+import { builtins } from '../src/runtime/builtins.js'
 import type { TaskContext } from '../src/tasks/context.js'
 import type { ChunkMessage } from '../src/threads/thread-messages.js'
-import type { ThreadLink } from './link.js'
+import type { PendingTask, ThreadLink } from './link.js'
 
-export class RunningTask implements TaskContext {
+export class RunningTask implements TaskContext, PendingTask {
   readonly #chunk: ChunkMessage
   readonly #link: ThreadLink
   readonly index: number
@@ -58,10 +59,6 @@ export class RunningTask implements TaskContext {
   log(...values: unknown[]): void {
     const text = logLine(values)
     this.#link.send({ type: 'log', chunk: this.chunk, index: this.index, text }, text.length)
-  }
-
-  isFor(chunk: number, index: number): boolean {
-    return this.chunk === chunk && this.index === index
   }
 
   abort(reason: unknown): void {

@@ -6,7 +6,7 @@ import Module, { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { codeOf } from '../src/thrown.js'
+import { codeOf } from '../src/errors/thrown.js'
 
 let installing: Promise<void> | undefined
 

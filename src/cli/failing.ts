@@ -3,7 +3,7 @@ import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
-import { isError, isErrorNamed, messageOf, nameAndMessageOf } from '../thrown.js'
+import { isError, isErrorNamed, messageOf, nameAndMessageOf } from '../errors/thrown.js'
 import { printable } from './printing.js'
 import { inWordsOfCommands } from './wording.js'
 

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
+import { messageOf } from '../errors/thrown.js'
 import type { BareTask, JsonValue } from '../index.js'
-import { messageOf } from '../thrown.js'
 import { defineCommand, queueArgument, withQueue } from './command.js'
 import { interruptible } from './interruption.js'
 import { linesOf } from './lines.js'

@@ -1,5 +1,5 @@
 /** Ctrl-C in a command that changes a queue: it ends what is under way and says how far it came. A second one ends at once. */
-import { endingSignals, onStopSignals } from '../stop-signals.js'
+import { endingSignals, onStopSignals } from '../runtime/stop-signals.js'
 
 /**
  * Runs `work` with a signal that the first Ctrl-C aborts; the exit code tells which signal came.

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { codeOf, nameAndMessageOf } from '../thrown.js'
+import { codeOf, nameAndMessageOf } from '../errors/thrown.js'
 import { UsageError } from './usage-error.js'
 
 /** Imports each module: a file, or a package that is installed where we are. */

@@ -1,5 +1,5 @@
 /** What a worker process and its parent, `ptq poll --processes`, tell each other. */
-import { passOnSignal } from '../stop-signals.js'
+import { passOnSignal } from '../runtime/stop-signals.js'
 
 /** From the parent: a signal that it was sent. */
 export interface PassedSignal {

@@ -1,9 +1,10 @@
 /** What a worker shows: on a terminal a line that is drawn anew, elsewhere plain lines, for a log. */
+
+import { nameAndMessageOf } from '../errors/thrown.js'
 import type { TaskQueue, WorkerEventMap, WorkerEvents } from '../index.js'
-import { repeatMs } from '../stop-signals.js'
+import { repeatMs } from '../runtime/stop-signals.js'
 import { duration } from '../terminal/duration.js'
 import { StatusLine } from '../terminal/status-line.js'
-import { nameAndMessageOf } from '../thrown.js'
 import { isWorkerProcess } from './parent-process.js'
 import { countOf, printable } from './printing.js'
 

@@ -1,7 +1,7 @@
 /** `ptq poll --processes`: workers in processes of their own, each started again when it has crashed. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { endingSignals, onStopSignals } from '../stop-signals.js'
+import { endingSignals, onStopSignals } from '../runtime/stop-signals.js'
 import { duration } from '../terminal/duration.js'
 import { sleep } from '../time/sleep.js'
 import type { PassedSignal, WorkerEnd } from './parent-process.js'

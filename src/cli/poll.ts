@@ -1,6 +1,6 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs'
+import { nameAndMessageOf } from '../errors/thrown.js'
 import type { PollOptions } from '../index.js'
-import { nameAndMessageOf } from '../thrown.js'
 import { defineCommand, type QueueArguments, queueArgument, queueUrl, withQueue } from './command.js'
 import { numberIn, numberOption, singleText, textOption } from './option-values.js'
 import { isWorkerProcess } from './parent-process.js'

@@ -1,5 +1,5 @@
 /** What goes to the terminal: never a control character of a payload, and no stack when a reader such as `head` ends. */
-import { counted } from '../counted.js'
+import { counted } from '../text/counted.js'
 
 // Control characters, other line ends, and those that turn the direction of writing.
 const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu

@@ -1,6 +1,6 @@
 /** What the parser refuses, in one sentence that says what to type instead. */
 import yargs, { type CommandModule } from 'yargs'
-import { nearest } from '../nearest.js'
+import { nearest } from '../text/nearest.js'
 import { UsageError } from './usage-error.js'
 
 /** The part of yargs that tells an instance's options, which its types leave out. */

@@ -1,10 +1,10 @@
 /** The numbers of a queue as people read them. */
 
 import { hostname } from 'node:os'
-import { counted } from '../counted.js'
+import { codeOf } from '../errors/thrown.js'
 import type { QueueStatus, WorkerStatus } from '../index.js'
 import { duration } from '../terminal/duration.js'
-import { codeOf } from '../thrown.js'
+import { counted } from '../text/counted.js'
 import { countOf, printable } from './printing.js'
 
 /** All that `status` tells. */

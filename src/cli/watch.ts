@@ -1,6 +1,7 @@
 /** `ptq status --watch`: the numbers again and again, with the rate, the ETA and what the workers do. */
+
+import { isErrorNamed } from '../errors/thrown.js'
 import type { TaskQueue, WorkerStatus } from '../index.js'
-import { isErrorNamed } from '../thrown.js'
 import { sleep } from '../time/sleep.js'
 import { fitted, onReaderGone, printLine } from './printing.js'
 import { type Overview, type Speed, speedLine, statusLines, workerLines } from './status-lines.js'

@@ -3,9 +3,7 @@
  * bare words that Python writes (`NaN`, `Infinity`, `-Infinity`) are numbers. Everything else is as in `JSON.parse`. It
  * keeps its own stack, so nesting is bounded by memory alone, and it knows where it is, so errors carry a position.
  */
-import type { JsonValue } from './json.js'
-
-type JsonObject = { [key: string]: JsonValue }
+import { type JsonObject, type JsonValue, setOwn } from './json-value.js'
 
 const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y
 const ESCAPE = /\\(?:["\\/bfnrt]|u[\da-fA-F]{4})/y
@@ -160,10 +158,3 @@ export class JsonReader {
 
 const OPEN_LIST = Symbol('[')
 const OPEN_OBJECT = Symbol('{')
-
-/** Sets an own property, as JSON.parse does: a plain assignment to `__proto__` would set the prototype instead. */
-export function setOwn(object: JsonObject, key: string, value: JsonValue): void {
-  if (key === '__proto__') {
-    Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
-  } else object[key] = value
-}

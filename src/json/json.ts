@@ -4,11 +4,9 @@
  * whole number beyond 2^53 is a float there (`1e17` is `100000000000000000.0`): use `bigint` for large integers.
  */
 import { types } from 'node:util'
-import { argumentError } from '../errors.js'
-import { JsonReader, setOwn } from './json-reader.js'
-
-/** What a JSON text can hold. Integers beyond 2^53 are `bigint`; smaller ones are numbers. */
-export type JsonValue = null | boolean | number | bigint | string | JsonValue[] | { [key: string]: JsonValue }
+import { argumentError } from '../errors/errors.js'
+import { JsonReader } from './json-reader.js'
+import { type JsonValue, setOwn } from './json-value.js'
 
 /** What becomes of NaN, Infinity and -Infinity, which strict JSON doesn't have. */
 export type NanPolicy = 'bare' | 'refuse' | 'null'

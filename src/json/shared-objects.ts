@@ -2,7 +2,7 @@
  * Objects that several calls of a chunk share. Structured clone keeps what is one object one object, so that a task that
  * changes its arguments would change those of its neighbours.
  */
-import type { JsonValue } from './json.js'
+import type { JsonValue } from './json-value.js'
 
 /** Remembers the objects it has seen. */
 export class SharedObjects {

@@ -1,9 +1,10 @@
 /** Single calls that share one run: `LocalTaskQueue.run`. */
+
+import { toError } from '../errors/thrown.js'
 import type { Call } from '../threads/call.js'
-import { toError } from '../thrown.js'
+import type { Source } from '../threads/run-options.js'
 import { onAbort } from '../time/on-abort.js'
 import { abortError, type Hearing, type LocalRun, type LocalWork } from './local-run.js'
-import type { Source } from './run-options.js'
 
 /** Starts the run of a stream. */
 export type StartRun = (work: LocalWork<Call>, hearing: Hearing) => LocalRun

@@ -1,6 +1,6 @@
 /** The failures of one run, and the error that it rejects with. */
-import type { CallSite } from '../call-site.js'
-import { type TaskError, tasksFailed } from '../errors.js'
+import type { CallSite } from '../errors/call-site.js'
+import { type TaskError, tasksFailed } from '../errors/errors.js'
 import type { Call } from '../threads/call.js'
 import { abortError, taskError } from './local-run.js'
 

@@ -7,7 +7,7 @@ import {
   checkParallel,
   checkPositive,
   checkSignal,
-} from '../check-options.js'
+} from '../errors/check-options.js'
 import { Gate } from '../threads/gate.js'
 import type { LocalRunSettings, TaskProgress } from './local-run.js'
 

@@ -1,5 +1,5 @@
 /** Results on their way from a run to whoever reads them. */
-import type { TaskError } from '../errors.js'
+import type { TaskError } from '../errors/errors.js'
 import type { TaskResult } from '../tasks/task.js'
 
 /** What became of one task. */

@@ -1,5 +1,5 @@
 /** Removes finished tasks from the queue, at once and in batches: as many as end while the last batch is on its way. */
-import { LeaseLostError } from '../errors.js'
+import { LeaseLostError } from '../errors/errors.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import type { Patience } from './patience.js'
 import { isBackoffException } from './poll-options.js'

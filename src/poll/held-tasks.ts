@@ -1,8 +1,8 @@
 /** The leased tasks of a worker that have not ended: their leases are kept. */
 
+import type { LeaseKeeper } from '../queue/lease-keeper.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import type { Call } from '../threads/call.js'
-import type { LeaseKeeper } from './lease-keeper.js'
 
 /** Why a task was asked to end: its lease is lost, or the worker stops and gives it back. */
 export type Ending = 'lost' | 'ours'

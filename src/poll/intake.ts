@@ -1,11 +1,11 @@
 /** From the queue to calls that are ready to run: leases, looks at what came, and waits where nothing did. */
 
-import { LeaseLostError, MessageRefusedError } from '../errors.js'
+import { LeaseLostError, MessageRefusedError } from '../errors/errors.js'
+import { callAndWait } from '../queue/awaited-functions.js'
 import { isEmpty } from '../queue/emptiness.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import { type Call, queuedCall } from '../threads/call.js'
 import { onAbort } from '../time/on-abort.js'
-import { callAndWait } from './awaited-functions.js'
 import { Backoff } from './backoff.js'
 import type { LeaseSourceOwner } from './lease-source.js'
 import { endedAttempts, mustRunAlone, PoisonGuard } from './poison-guard.js'

@@ -1,7 +1,7 @@
 /** Where a worker's run gets its tasks: leased as idle threads ask for them, and no more than they can begin at once. */
 
-import type { Source } from '../local/run-options.js'
 import type { Call } from '../threads/call.js'
+import type { Source } from '../threads/run-options.js'
 
 /** The most that one look at the queue asks for. */
 const maxLease = 4096

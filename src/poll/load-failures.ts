@@ -1,6 +1,7 @@
 /** Tasks whose file can't be loaded in this worker's threads: the worker is to blame, or its machine, and not the task. */
-import type { RunningCall } from '../local/run-options.js'
+
 import type { Call, FailedOutcome } from '../threads/call.js'
+import type { RunningCall } from '../threads/run-options.js'
 import { reasonOf } from './failure-policy.js'
 
 /** A worker that could run nothing else ends after so many threads: with the default windows that is after a minute. */

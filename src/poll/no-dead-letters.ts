@@ -1,5 +1,5 @@
 /** Says what becomes of tasks that fail too often, where their queue has no place for dead letters. */
-import type { Backend } from '../backend.js'
+import type { Backend } from '../backend/backend.js'
 
 const warned = new WeakSet<Backend>()
 

@@ -8,12 +8,12 @@ import {
   checkParallel,
   checkPositive,
   checkSignal,
-} from '../check-options.js'
-import { argumentError } from '../errors.js'
+} from '../errors/check-options.js'
+import { argumentError } from '../errors/errors.js'
+import { isError, isInstanceOf, nameOf } from '../errors/thrown.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import { errorClasses } from '../threads/error-wire.js'
 import { refuseEmptied } from '../threads/small-clone.js'
-import { isError, isInstanceOf, nameOf } from '../thrown.js'
 
 /** What `stopFn` decides by. */
 export interface PollState {

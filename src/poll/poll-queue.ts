@@ -1,6 +1,6 @@
 /** `TaskQueue.poll`: a worker with its surroundings. */
 
-import type { CallSite } from '../call-site.js'
+import type { CallSite } from '../errors/call-site.js'
 import { deadLettersOf } from '../queue/dead-letters.js'
 import type { QueueConnection } from '../queue/queue-connection.js'
 import { refuseInThread } from '../threads/pool.js'

@@ -1,5 +1,5 @@
 /** Renewing the leases of a worker's tasks. */
-import { LeaseLostError } from '../errors.js'
+import { LeaseLostError } from '../errors/errors.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import { leaseSeconds, requireSeconds } from '../time/seconds.js'
 import type { WorkerParts } from './worker-parts.js'

@@ -1,8 +1,8 @@
 /** What a worker makes of the words of its running tasks. */
 
-import type { RunListener } from '../local/run-options.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import type { Call, Outcome } from '../threads/call.js'
+import type { RunListener } from '../threads/run-options.js'
 import { reasonOf } from './failure-policy.js'
 import type { StatusReporter } from './status-reporter.js'
 import type { WorkerParts } from './worker-parts.js'

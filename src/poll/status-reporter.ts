@@ -1,10 +1,10 @@
 /** Keeps what a worker does where others can read it, if the queue can hold that. */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import type { Backend, WorkerStatus } from '../backend.js'
-import type { Run } from '../local/run-options.js'
+import type { Backend, WorkerStatus } from '../backend/backend.js'
 import { codeName } from '../tasks/registry.js'
 import type { Call } from '../threads/call.js'
+import type { Run } from '../threads/run-options.js'
 import { reasonOf } from './failure-policy.js'
 import type { WorkRecord } from './work-record.js'
 

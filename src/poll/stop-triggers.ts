@@ -1,5 +1,5 @@
 /** What ends a worker from outside: signals of the system, an AbortSignal, the close of the queue, a moment in time. */
-import { endingSignals, onStopSignals } from '../stop-signals.js'
+import { endingSignals, onStopSignals } from '../runtime/stop-signals.js'
 import { onAbort } from '../time/on-abort.js'
 import type { WorkerParts } from './worker-parts.js'
 

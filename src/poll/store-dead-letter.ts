@@ -1,7 +1,8 @@
 /** Storing a dead letter with as much of its history as the queue for dead letters takes. */
-import type { Failure, Message } from '../backend.js'
-import { MessageRefusedError } from '../errors.js'
-import { messageWriter } from '../queue/message.js'
+
+import { messageWriter } from '../backend/envelope.js'
+import type { Failure, Message } from '../backend/messages.js'
+import { MessageRefusedError } from '../errors/errors.js'
 import { type LeasedTask, passageOf } from '../queue/queued-task.js'
 import type { DeadLetters } from './worker-parts.js'
 

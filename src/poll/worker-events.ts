@@ -1,7 +1,7 @@
 /** What a worker does, step by step, for loggers and metrics. */
 import { EventEmitter } from 'node:events'
+import { isPromiseLike, nameAndMessageOf, stackOf } from '../errors/thrown.js'
 import type { LeasedTask } from '../queue/queued-task.js'
-import { isPromiseLike, nameAndMessageOf, stackOf } from '../thrown.js'
 
 /** A step of one task. */
 export interface TaskEvent {

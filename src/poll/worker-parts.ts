@@ -1,6 +1,6 @@
 /** What a worker works with. Types only. */
-import type { Backend } from '../backend.js'
-import type { CallSite } from '../call-site.js'
+import type { Backend } from '../backend/backend.js'
+import type { CallSite } from '../errors/call-site.js'
 import type { Leasing } from '../queue/leasing.js'
 import type { DatedClock } from '../time/clock.js'
 import type { PollSettings } from './poll-options.js'

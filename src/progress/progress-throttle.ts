@@ -1,6 +1,7 @@
 /** Lets a task report its progress in a tight loop, and few enough of the reports through. */
-import { builtins } from '../builtins.js'
-import { textOf } from '../thrown.js'
+
+import { textOf } from '../errors/thrown.js'
+import { builtins } from '../runtime/builtins.js'
 
 /** People read no faster, and a message to the main thread costs some microseconds. Milliseconds. */
 const intervalMs = 100

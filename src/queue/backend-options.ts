@@ -5,7 +5,7 @@
 import type { FileQueueOptions } from '../backends/fq/index.js'
 import type { MemOptions } from '../backends/mem/mem.js'
 import type { SqsOptions } from '../backends/sqs/options.js'
-import { nearest } from '../nearest.js'
+import { nearest } from '../text/nearest.js'
 import type { TaskQueueOptions } from './task-queue-options.js'
 
 /** The declared properties of a type that also has an index signature. */

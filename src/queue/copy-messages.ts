@@ -1,7 +1,8 @@
 /** All messages of a queue into another one; none is leased, and none taken away. */
 import { randomUUID } from 'node:crypto'
-import type { Backend, Message } from '../backend.js'
-import { IdSet } from '../id-set.js'
+import type { Backend } from '../backend/backend.js'
+import { IdSet } from '../backend/id-set.js'
+import type { Message } from '../backend/messages.js'
 import { requireListing } from './listing.js'
 import { Filling, fitted, idOf, type TransferPlan } from './transfer.js'
 

@@ -1,6 +1,6 @@
 /** Counting of tasks that are in a queue already. */
-import type { Backend } from '../backend.js'
-import { warnUncounted } from '../uncounted.js'
+import type { Backend } from '../backend/backend.js'
+import { warnUncounted } from '../backend/uncounted.js'
 
 /**
  * Adds to the queue's count of inserted tasks, where it keeps one. A failure is a warning, see `warnUncounted`.

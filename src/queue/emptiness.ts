@@ -1,6 +1,6 @@
 /** When a queue counts as empty. */
-import type { Backend } from '../backend.js'
-import { UnsupportedOperationError } from '../errors.js'
+import type { Backend } from '../backend/backend.js'
+import { UnsupportedOperationError } from '../errors/errors.js'
 import { sleep } from '../time/sleep.js'
 
 /**

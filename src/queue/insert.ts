@@ -2,16 +2,17 @@
 
 import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Backend, BatchFailure, Message } from '../backend.js'
-import { counted } from '../counted.js'
-import { InsertError } from '../errors.js'
+import type { Backend } from '../backend/backend.js'
+import { messageWriter } from '../backend/envelope.js'
+import type { BatchFailure, Message } from '../backend/messages.js'
+import { InsertError } from '../errors/errors.js'
+import { messageOf } from '../errors/thrown.js'
 import { type Progress, startProgress } from '../progress/progress.js'
 import { type BareTask, type TaskInput, taskText } from '../tasks/task.js'
 import type { TaskSource } from '../tasks/task-source.js'
-import { messageOf } from '../thrown.js'
+import { counted } from '../text/counted.js'
 import { onAbort } from '../time/on-abort.js'
 import { countInserted } from './count-inserted.js'
-import { messageWriter } from './message.js'
 import { QueuedTask } from './queued-task.js'
 
 const tasksWere = ['task was', 'tasks were'] as const

@@ -1,6 +1,6 @@
 /** Leasing by hand: what `lease`, `renew`, `release` and `delete` of a TaskQueue do. */
-import { checkBoolean, checkNames, checkSignal } from '../check-options.js'
-import { argumentError } from '../errors.js'
+import { checkBoolean, checkNames, checkSignal } from '../errors/check-options.js'
+import { argumentError } from '../errors/errors.js'
 import { leaseSeconds, requireSeconds } from '../time/seconds.js'
 import { type Failed, throwFailed } from './leasing.js'
 import type { QueueConnection } from './queue-connection.js'

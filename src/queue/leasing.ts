@@ -2,9 +2,10 @@
  * The leases that one TaskQueue holds: taking them, changing them in batches, and knowing what is still to be given back
  * at the end. A task is ours to renew, release and delete through the queue that leased it, and through no other.
  */
-import type { Backend, BatchFailure, Failure, Lease } from '../backend.js'
-import { argumentError, LeaseLostError } from '../errors.js'
-import { messageOf, toError } from '../thrown.js'
+import type { Backend } from '../backend/backend.js'
+import type { BatchFailure, Failure, Lease } from '../backend/messages.js'
+import { argumentError, LeaseLostError } from '../errors/errors.js'
+import { messageOf, toError } from '../errors/thrown.js'
 import { elapsedMs } from '../time/clock.js'
 import { delaySeconds } from '../time/seconds.js'
 import { warnNoTask } from './no-task.js'

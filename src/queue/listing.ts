@@ -1,6 +1,7 @@
 /** Looking at the tasks of a queue. */
-import type { Backend, ListedMessage } from '../backend.js'
-import { UnsupportedOperationError } from '../errors.js'
+import type { Backend } from '../backend/backend.js'
+import type { ListedMessage } from '../backend/messages.js'
+import { UnsupportedOperationError } from '../errors/errors.js'
 import { warnNoTask } from './no-task.js'
 import { ListedTask } from './queued-task.js'
 

@@ -1,12 +1,13 @@
 /** The messages of a queue that are ready into another one. */
 
 import { randomUUID } from 'node:crypto'
-import type { Backend, Lease, Message } from '../backend.js'
-import { counted } from '../counted.js'
-import { LeaseLostError } from '../errors.js'
-import { LeaseKeeper } from '../poll/lease-keeper.js'
-import { messageOf, nameAndMessageOf } from '../thrown.js'
+import type { Backend } from '../backend/backend.js'
+import type { Lease, Message } from '../backend/messages.js'
+import { LeaseLostError } from '../errors/errors.js'
+import { messageOf, nameAndMessageOf } from '../errors/thrown.js'
+import { counted } from '../text/counted.js'
 import { leaseSeconds } from '../time/seconds.js'
+import { LeaseKeeper } from './lease-keeper.js'
 import { Filling, fitted, type TransferPlan } from './transfer.js'
 
 /** How a move ended. */

@@ -1,7 +1,7 @@
 /** Messages that turn out to hold no task. */
-import type { Backend } from '../backend.js'
-import { plainLine } from '../plain-line.js'
-import { messageOf } from '../thrown.js'
+import type { Backend } from '../backend/backend.js'
+import { messageOf } from '../errors/thrown.js'
+import { plainLine } from '../text/plain-line.js'
 
 /** Says aloud, as a Node warning, what was done with a message that is no task. */
 export function warnNoTask(backend: Backend, id: string, done: string, error: unknown): void {

@@ -1,11 +1,11 @@
 /** From a protocol to a backend: which code is loaded, and the life of what it opened. */
 import { setMaxListeners } from 'node:events'
-import type { Backend, BackendOpener, BackendOptions, QueueUrl } from '../backend.js'
-import { checkNames } from '../check-options.js'
-import { argumentError, UnsupportedProtocolError } from '../errors.js'
+import type { Backend, BackendOpener, BackendOptions, QueueUrl } from '../backend/backend.js'
+import { formatQueueUrl } from '../backend/queue-url.js'
+import { checkNames } from '../errors/check-options.js'
+import { argumentError, UnsupportedProtocolError } from '../errors/errors.js'
 import { callerOf } from '../tasks/caller.js'
 import { refuseEntryFile } from '../threads/entry-script.js'
-import { formatQueueUrl } from './queue-url.js'
 
 /** Ours, loaded when the first queue of their kind is opened: who uses folders never loads the AWS SDK. */
 const builtIn = new Map<string, () => Promise<BackendOpener>>([

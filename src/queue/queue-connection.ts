@@ -1,15 +1,15 @@
 /** What a TaskQueue holds: its backend, opened by the first use, its leases, and what it was told about both. */
 
 import { homedir } from 'node:os'
-import type { Backend, QueueUrl } from '../backend.js'
-import { checkBoolean, checkInteger } from '../check-options.js'
-import { counted } from '../counted.js'
-import { argumentError, LeaseLostError } from '../errors.js'
-import { waitNoMore } from '../poll/awaited-functions.js'
+import type { Backend, QueueUrl } from '../backend/backend.js'
+import { formatQueueUrl, parseQueueUrl } from '../backend/queue-url.js'
+import { checkBoolean, checkInteger } from '../errors/check-options.js'
+import { argumentError, LeaseLostError } from '../errors/errors.js'
+import { counted } from '../text/counted.js'
+import { waitNoMore } from './awaited-functions.js'
 import { checkOptionNames } from './backend-options.js'
 import { Leasing, throwFailed } from './leasing.js'
 import { OpenOnce, requireProtocol } from './open-backend.js'
-import { formatQueueUrl, parseQueueUrl } from './queue-url.js'
 import type { LeasedTask } from './queued-task.js'
 import type { TaskQueueOptions } from './task-queue-options.js'
 

@@ -1,9 +1,9 @@
 /** Tasks as a queue gives them out. */
 import { randomUUID } from 'node:crypto'
-import type { Failure, Lease, ListedMessage, MessageState } from '../backend.js'
+import { openMessage } from '../backend/envelope.js'
+import type { Failure, Lease, ListedMessage, MessageState } from '../backend/messages.js'
 import { isClassPayload, isFunctionPayload, type Payload, payloadName } from '../tasks/payload.js'
 import { type FunctionTask, type RegisteredTask, type Task, taskFromPayload } from '../tasks/task.js'
-import { openMessage } from './message.js'
 
 /** The part of a task's `failures` that stands in its envelope: of before it was put back by `retry`, or a dead letter's. */
 export let enclosedFailures: (task: QueuedTask) => readonly Failure[]

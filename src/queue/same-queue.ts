@@ -1,5 +1,5 @@
 /** Telling a queue from itself under another name: a symbolic link, a mount, a name beside an address. */
-import type { Backend } from '../backend.js'
+import type { Backend } from '../backend/backend.js'
 
 /** Whether both are one queue. */
 export async function isSameQueue(one: Backend, other: Backend): Promise<boolean> {

@@ -1,5 +1,5 @@
 /** What the verbs of a TaskQueue take and tell. Types only. */
-import type { BackendOptions, Counts } from '../backend.js'
+import type { BackendOptions, Counts } from '../backend/backend.js'
 
 /** Options of a TaskQueue; those of its backend go beside them. */
 export interface TaskQueueOptions extends BackendOptions {

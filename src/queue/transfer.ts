@@ -5,11 +5,12 @@
  * the one that the message is known by, without which a Python worker can't finish it on a file queue.
  */
 import { createHash } from 'node:crypto'
-import type { Backend, Message } from '../backend.js'
+import type { Backend } from '../backend/backend.js'
+import { asciiJson, withMessageId } from '../backend/envelope.js'
+import type { Message } from '../backend/messages.js'
 import { startProgress } from '../progress/progress.js'
 import type { Clock } from '../time/clock.js'
 import { countInserted } from './count-inserted.js'
-import { asciiJson, withMessageId } from './message.js'
 
 /** Options of `copyTo` and `moveTo`. */
 export interface TransferOptions {

@@ -1,5 +1,5 @@
 /** A registered function of which one argument is still to come, as plain data that threads can be sent. */
-import type { FunctionKey } from './registry.js'
+import type { FunctionKey } from './payload.js'
 import { FunctionTask, partial } from './task.js'
 
 /** The function's key, and the arguments that come before the last one. */

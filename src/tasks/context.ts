@@ -1,6 +1,6 @@
 /** `context()`: what a running task can ask and say, from whichever thread it runs in. */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { builtins } from '../builtins.js'
+import { builtins } from '../runtime/builtins.js'
 
 /** What a running task knows of itself and can tell the process that started it. */
 export interface TaskContext {

@@ -1,6 +1,6 @@
 /** A sequence of one task a box of a volume, of any number of dimensions. */
 
-import { argumentError } from '../errors.js'
+import { argumentError } from '../errors/errors.js'
 import { type BoundFunction, boundFunction, callWith } from './bound-function.js'
 import { type Sliceable, sliceable } from './sliceable.js'
 import type { FunctionTask } from './task.js'

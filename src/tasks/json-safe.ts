@@ -1,5 +1,5 @@
 /** Types only: what a task's arguments may be, since they travel as JSON. */
-import type { JsonValue } from '../json/json.js'
+import type { JsonValue } from '../json/json-value.js'
 
 /** Stands in an error of the compiler, and says why an argument can't travel; no value has this type. */
 export interface NotJson<Reason extends string> {

@@ -1,7 +1,7 @@
 /** `move()`: values whose buffers change threads instead of being copied. */
 import { types } from 'node:util'
 import { isMainThread, MessagePort, type Transferable } from 'node:worker_threads'
-import { isInstanceOf } from '../thrown.js'
+import { isInstanceOf } from '../errors/thrown.js'
 
 // On `globalThis` for the reason given in registry.ts: another copy of this module marks values that this one posts.
 const markedKey = Symbol.for('ptq.move.1')

@@ -1,7 +1,9 @@
 /** The payload: the JSON form of a task, the same in every language. */
-import type { JsonValue } from '../json/json.js'
-import { plainLine } from '../plain-line.js'
-import type { FunctionKey } from './registry.js'
+import type { JsonValue } from '../json/json-value.js'
+import { plainLine } from '../text/plain-line.js'
+
+/** The key of a function: the stem of its module's file and its own name, as in Python. */
+export type FunctionKey = readonly [module: string, name: string]
 
 /** A function's payload, as Python writes it: key, positional arguments, keyword arguments, and -1 for "no id yet". */
 export type FunctionPayload = [

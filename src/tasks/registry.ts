@@ -6,13 +6,10 @@
  * into CommonJS makes one, a second installed version is another. A task registered through either must be found.
  */
 
-import { argumentError, UnregisteredTaskError } from '../errors.js'
-import { plainLine } from '../plain-line.js'
+import { argumentError, UnregisteredTaskError } from '../errors/errors.js'
+import { plainLine } from '../text/plain-line.js'
 import { callerOf, moduleName } from './caller.js'
-import type { Task } from './task.js'
-
-/** The key of a function: the stem of its module's file and its own name, as in Python. */
-export type FunctionKey = readonly [module: string, name: string]
+import type { FunctionKey, Payload } from './payload.js'
 
 /** Where code came from: what a thread imports to have it too. */
 export interface CodeOrigin {
@@ -45,7 +42,7 @@ export interface RegisteredClass extends CodeOrigin {
 export type RegisteredCode = RegisteredFunction | RegisteredClass
 
 /** A class whose objects are tasks; rebuilt from a payload by `new Class(fields)`. */
-export type TaskClass = new (fields: never) => Pick<Task, 'execute' | 'payload'>
+export type TaskClass = new (fields: never) => { execute(...extra: never[]): unknown; payload(): Payload }
 
 /** Overrides of what `queueable` finds out by itself. */
 export interface QueueableOptions {

@@ -3,7 +3,7 @@
  * iterated. `insert(sequence, { parallel })` sends slices to threads, never tasks.
  */
 
-import { argumentError } from '../errors.js'
+import { argumentError } from '../errors/errors.js'
 import { callerOf } from './caller.js'
 import { refuseSecond } from './registry.js'
 import type { BareTask } from './task.js'

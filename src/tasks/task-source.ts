@@ -1,5 +1,5 @@
 /** Pulls tasks from any iterable, only as fast as they are taken. */
-import { argumentError } from '../errors.js'
+import { argumentError } from '../errors/errors.js'
 import { isClassPayload, isFunctionPayload } from './payload.js'
 import { isTask, type TaskInput } from './task.js'
 

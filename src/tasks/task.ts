@@ -2,12 +2,15 @@
  * What a task is: a call to be made, of a registered function with its arguments or of a registered class with its
  * fields; and how it becomes a payload (JSON that Python reads too) and comes back.
  */
-import { counted } from '../counted.js'
-import { argumentError, UnregisteredTaskError } from '../errors.js'
-import { type JsonValue, stringifyJson, toJsonValue } from '../json/json.js'
+
+import { argumentError, UnregisteredTaskError } from '../errors/errors.js'
+import { stringifyJson, toJsonValue } from '../json/json.js'
+import type { JsonValue } from '../json/json-value.js'
+import { counted } from '../text/counted.js'
 import type { JsonSafe, JsonSafeList, NotJson } from './json-safe.js'
 import {
   type ClassPayload,
+  type FunctionKey,
   type FunctionPayload,
   isClassPayload,
   isFunctionKey,
@@ -17,7 +20,6 @@ import {
 } from './payload.js'
 import {
   codeName,
-  type FunctionKey,
   findClass,
   findFunction,
   type RegisteredClass,

@@ -1,8 +1,9 @@
 /** What a backend has to do with leases: one holder at a time, and nobody is left believing otherwise. */
 import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Backend, Failure, Lease } from '../backend.js'
-import { LeaseLostError } from '../errors.js'
+import type { Backend } from '../backend/backend.js'
+import type { Failure, Lease } from '../backend/messages.js'
+import { LeaseLostError } from '../errors/errors.js'
 import { type ConformanceCase, ids, noFailures, onlyLost, type QueueUnderTest } from './queue-under-test.js'
 
 export const leaseCases: readonly ConformanceCase[] = [

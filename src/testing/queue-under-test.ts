@@ -1,9 +1,10 @@
 /** One queue of the conformance suite, and how the cases wait for things without waiting for time. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import type { Backend, BatchFailure, Capabilities, Lease, Message } from '../backend.js'
-import { LeaseLostError } from '../errors.js'
-import { messageWriter } from '../queue/message.js'
+import type { Backend, Capabilities } from '../backend/backend.js'
+import { messageWriter } from '../backend/envelope.js'
+import type { BatchFailure, Lease, Message } from '../backend/messages.js'
+import { LeaseLostError } from '../errors/errors.js'
 
 /** What the conformance suite needs to know of a backend. */
 export interface BackendUnderTest {

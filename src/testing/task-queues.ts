@@ -1,8 +1,8 @@
 /** TaskQueues on a queue of the suite: the core and the backend together. */
 import { randomUUID } from 'node:crypto'
-import type { Backend } from '../backend.js'
+import type { Backend } from '../backend/backend.js'
 import { registerBackend } from '../queue/open-backend.js'
-import { TaskQueue } from '../queue/task-queue.js'
+import { TaskQueue } from '../task-queue.js'
 import type { QueueUnderTest } from './queue-under-test.js'
 
 /**

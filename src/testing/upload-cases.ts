@@ -1,7 +1,7 @@
 /** What a backend has to do that keeps journals of uploads itself. */
 import assert from 'node:assert/strict'
-import type { Backend } from '../backend.js'
-import type { Uploads } from '../uploads.js'
+import type { Backend } from '../backend/backend.js'
+import type { Uploads } from '../backend/uploads.js'
 import { type ConformanceCase, ids, noFailures } from './queue-under-test.js'
 
 const leftOut = ({ uploads }: Backend): string | undefined =>

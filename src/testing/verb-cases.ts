@@ -1,6 +1,6 @@
 /** What a backend has to do with the verbs that not every engine can offer. */
 import assert from 'node:assert/strict'
-import type { Failure, ListedMessage } from '../backend.js'
+import type { Failure, ListedMessage } from '../backend/messages.js'
 import { type ConformanceCase, ids, noFailures } from './queue-under-test.js'
 
 const failure = (attempt: number): Failure => ({

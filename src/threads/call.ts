@@ -1,7 +1,7 @@
 /** A task made ready to run: its code found, its arguments in JSON form. What both the pool and the calling thread take. */
-import { argumentError, UnregisteredTaskError } from '../errors.js'
-import { type JsonValue, MAX_DEPTH, toJsonValue } from '../json/json.js'
-import type { QueuedTask } from '../queue/queued-task.js'
+import { argumentError, UnregisteredTaskError } from '../errors/errors.js'
+import { MAX_DEPTH, toJsonValue } from '../json/json.js'
+import type { JsonValue } from '../json/json-value.js'
 import { isClassPayload, isFunctionPayload } from '../tasks/payload.js'
 import {
   findClass,
@@ -21,6 +21,7 @@ import {
   hasKeys,
   isTask,
   notATask,
+  type Task,
   type TaskInput,
   toPayload,
 } from '../tasks/task.js'
@@ -85,12 +86,19 @@ export function toCall(given: TaskInput, idSuffix: string | number, attempt: num
   return { task: task ?? given, code, input, kwargs, extra, idSuffix, attempt }
 }
 
+/** A task as a queue gives it out. */
+interface QueuedPayload extends Task {
+  readonly id: string
+  /** The payload's JSON text. */
+  readonly payloadText: string
+}
+
 /**
  * Makes a task that came out of a queue ready to run. Its payload was read from JSON, so it is in that form already.
  * @param extra extra arguments for `execute`
  * @throws as {@link toCall}
  */
-export function queuedCall(task: QueuedTask, extra: readonly unknown[], attempt: number): Call {
+export function queuedCall(task: QueuedPayload, extra: readonly unknown[], attempt: number): Call {
   const payload = task.payload()
   // Each level takes two characters: in so short a text there can't be too many.
   if (task.payloadText.length >= 2 * MAX_DEPTH) toJsonValue(payload, 'payload')

@@ -1,7 +1,7 @@
 /** A chunk of calls on its way through a thread, seen from the main thread. */
 
 import type { Transferable } from 'node:worker_threads'
-import type { JsonValue } from '../json/json.js'
+import type { JsonValue } from '../json/json-value.js'
 import { SharedObjects } from '../json/shared-objects.js'
 import { transferablesIn } from '../tasks/move.js'
 import { codeName, type RegisteredCode } from '../tasks/registry.js'

@@ -1,5 +1,5 @@
 /** What is said of tasks whose thread was stopped or died. */
-import { isErrorNamed } from '../thrown.js'
+import { isErrorNamed } from '../errors/thrown.js'
 
 /** The error of a task that took longer than `timeoutSeconds`. */
 export function timeoutError(timeoutMs: number): Error {

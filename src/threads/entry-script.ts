@@ -3,8 +3,8 @@ import { readFileSync, realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { isAbsolute } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { codeOf } from '../errors/thrown.js'
 import { codeName, type RegisteredCode } from '../tasks/registry.js'
-import { codeOf } from '../thrown.js'
 
 const checked = new Map<string, string | undefined>()
 

@@ -5,8 +5,8 @@
  * or becomes text where that is not possible.
  */
 import { types } from 'node:util'
-import { builtins } from '../builtins.js'
-import { cut, isError, messageOf, nameOf, textOf } from '../thrown.js'
+import { cut, isError, messageOf, nameOf, textOf } from '../errors/thrown.js'
+import { builtins } from '../runtime/builtins.js'
 import { type Budget, smallClone } from './small-clone.js'
 
 /** A value as it is, or the number of a node. */

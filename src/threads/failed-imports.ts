@@ -2,9 +2,10 @@
  * Files that threads of a run could not load. Node keeps a failed import as long as its thread lives, so such a thread ends,
  * and the next attempt is made in a new one: the file may have been missing for a moment only, during a deployment.
  */
-import type { RunOptions } from '../local/run-options.js'
-import { isErrorNamed } from '../thrown.js'
+
+import { isErrorNamed } from '../errors/thrown.js'
 import type { Call, FailedOutcome } from './call.js'
+import type { RunOptions } from './run-options.js'
 
 interface FailedFile {
   readonly error: unknown

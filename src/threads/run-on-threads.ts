@@ -5,7 +5,6 @@
  * could run more asynchronous tasks at once than it has is sent further chunks.
  */
 
-import type { Run, RunningCall, RunOptions } from '../local/run-options.js'
 import type { Call, FailedOutcome, Outcome } from './call.js'
 import { Casualties } from './casualties.js'
 import { Chunk, type ChunkSettings } from './chunk.js'
@@ -19,6 +18,7 @@ import { Flights } from './flights.js'
 import type { Gate } from './gate.js'
 import { Lanes, type LaneWork } from './lanes.js'
 import { type ThreadListener, ThreadPool } from './pool.js'
+import type { Run, RunningCall, RunOptions } from './run-options.js'
 import type { ChunkMessage, ThreadMessage } from './thread-messages.js'
 import { hasUncloneable, isCloneError, splitUncloneable } from './uncloneable.js'
 

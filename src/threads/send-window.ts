@@ -2,7 +2,7 @@
  * Bounds what is under way from a thread to the main thread, where tasks decide how much that is. A task in a synchronous
  * loop would otherwise fill the memory with lines faster than they can be printed.
  */
-import { builtins } from '../builtins.js'
+import { builtins } from '../runtime/builtins.js'
 
 /** The thread waits while so much is under way. */
 const windowBytes = 1 << 20

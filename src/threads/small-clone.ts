@@ -1,6 +1,6 @@
 /** Structured clones of bounded size, of values that keep something when they are cloned. */
 import { types } from 'node:util'
-import { builtins } from '../builtins.js'
+import { builtins } from '../runtime/builtins.js'
 
 /** What may still be taken. Each use lowers it. */
 export interface Budget {

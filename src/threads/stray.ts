@@ -1,5 +1,5 @@
 /** Errors that no running task can be blamed for. */
-import { messageOf, stackOf } from '../thrown.js'
+import { messageOf, stackOf } from '../errors/thrown.js'
 
 /** Warns of one, by `process.emitWarning`. */
 export function warnOfStray(taskId: string | undefined, error: unknown): void {

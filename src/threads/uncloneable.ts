@@ -1,5 +1,5 @@
 /** Extra arguments that structured clone refuses: functions, sockets, objects that hold them. */
-import { isErrorNamed } from '../thrown.js'
+import { isErrorNamed } from '../errors/thrown.js'
 import type { Call } from './call.js'
 import { refuseEmptied } from './small-clone.js'
 

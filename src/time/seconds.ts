@@ -1,6 +1,5 @@
 /** Times that callers give, in seconds: checked at the door, and rounded up to what a backend can do. */
-import type { Capabilities } from '../backend.js'
-import { argumentError } from '../errors.js'
+import { argumentError } from '../errors/errors.js'
 
 /** @throws TypeError unless `seconds` is a finite number above 0, or from 0 on where `zero` is allowed */
 export function requireSeconds(name: string, seconds: unknown, options: { zero?: boolean } = {}): number {
@@ -11,13 +10,20 @@ export function requireSeconds(name: string, seconds: unknown, options: { zero?:
   return seconds
 }
 
+/** What a backend can do with times: see `Capabilities`. */
+interface TimeLimits {
+  readonly secondsStep: number
+  readonly maxLeaseSeconds: number
+  readonly maxDelaySeconds: number
+}
+
 /** A lease's length as the backend can hold it. @throws TypeError where it is longer than the backend can */
-export function leaseSeconds(name: string, seconds: number, capabilities: Capabilities, label: string): number {
+export function leaseSeconds(name: string, seconds: number, capabilities: TimeLimits, label: string): number {
   return fitted(name, seconds, capabilities.secondsStep, capabilities.maxLeaseSeconds, label)
 }
 
 /** A delay as the backend can hold it. @throws TypeError where it is longer than the backend can */
-export function delaySeconds(name: string, seconds: number, capabilities: Capabilities, label: string): number {
+export function delaySeconds(name: string, seconds: number, capabilities: TimeLimits, label: string): number {
   return fitted(name, seconds, capabilities.secondsStep, capabilities.maxDelaySeconds, label)
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Backend } from '#ptq/backend.js'
+import type { Backend } from '#ptq/backend/backend.js'
 import { insert, leaseNow, namesIn } from '../fq/messages.js'
 import { NO_WORK } from './no-work.js'
 import type { Scenario, Scene, Span } from './scenarios.js'

@@ -1,4 +1,4 @@
-import type { WorkerStatus } from '#ptq/backend.js'
+import type { WorkerStatus } from '#ptq/backend/backend.js'
 
 /** The status of a worker that has done nothing. */
 export const NO_WORK: WorkerStatus = {

@@ -1,6 +1,7 @@
 /** What a process may be doing to a queue when it dies, or when its filesystem fails it. */
 import assert from 'node:assert/strict'
-import type { Backend, BatchFailure, Lease, Message } from '#ptq/backend.js'
+import type { Backend } from '#ptq/backend/backend.js'
+import type { BatchFailure, Lease, Message } from '#ptq/backend/messages.js'
 import { failure, insert, leaseNow, messages } from '../fq/messages.js'
 import { NO_WORK } from './no-work.js'
 

@@ -7,7 +7,7 @@ import { InsertError, TaskQueue } from 'ptq'
 import type { FileCalls } from '#ptq/backends/fq/file-system.js'
 import { nameOf } from '#ptq/backends/fq/names.js'
 import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
-import { Numbers } from '../upload/sequences.js'
+import { Numbers } from '../bulk-insert/sequences.js'
 import { inFolder, openQueue } from './folder.js'
 
 /** The real filesystem with some calls of both kinds replaced. */

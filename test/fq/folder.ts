@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Backend } from '#ptq/backend.js'
+import type { Backend } from '#ptq/backend/backend.js'
 import { type FileQueueOptions, open } from '#ptq/backends/fq/index.js'
 
 // A disk in memory where there is one (Linux), for the tests with very many files: a third of the time.

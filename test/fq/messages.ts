@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { LeaseLostError } from 'ptq'
-import type { Backend, Failure, Lease, Message } from '#ptq/backend.js'
+import type { Backend } from '#ptq/backend/backend.js'
+import type { Failure, Lease, Message } from '#ptq/backend/messages.js'
 
 /** A message with an envelope as Python writes it. */
 export function message(root: string, id: string = randomUUID()): Message {

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utime
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { Backend } from '#ptq/backend.js'
+import type { Backend } from '#ptq/backend/backend.js'
 import type { FileCalls } from '#ptq/backends/fq/file-system.js'
 import { fastDisk, inFolder, openQueue } from './folder.js'
 import { insert, namesIn } from './messages.js'

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import type { Counts } from '#ptq/backend.js'
+import type { Counts } from '#ptq/backend/backend.js'
 
 /** What a test tells a process to do with its queue. */
 export type Order =

@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, rmSync, truncateSync, utimesSync } from 'no
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { LeaseLostError } from 'ptq'
-import type { Backend } from '#ptq/backend.js'
+import type { Backend } from '#ptq/backend/backend.js'
 import { inQueue } from './folder.js'
 import { failure, insert, leaseNow, leaseOne, namesIn } from './messages.js'
 import { PythonSide } from './python-side.js'

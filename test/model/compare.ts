@@ -1,7 +1,8 @@
 /** Plays a sequence of steps on a backend and on the model, and compares them after each. */
 import assert from 'node:assert/strict'
 import { LeaseLostError } from 'ptq'
-import type { Backend, BatchFailure, Lease } from '#ptq/backend.js'
+import type { Backend } from '#ptq/backend/backend.js'
+import type { BatchFailure, Lease } from '#ptq/backend/messages.js'
 import { QueueModel } from './queue-model.js'
 import type { Step } from './steps.js'
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe } from 'node:test'
 import { partial, queueable } from 'ptq'
 import { ManualClock } from 'ptq/testing'
-import type { Backend } from '#ptq/backend.js'
+import type { Backend } from '#ptq/backend/backend.js'
 import { event, onEach, recorded, TestQueue, task } from './queues.js'
 
 const soon = { parallel: 0, minBackoffSeconds: 0.01, maxBackoffSeconds: 0.02 } as const

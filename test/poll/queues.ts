@@ -14,7 +14,7 @@ import {
   type WorkerEvents,
 } from 'ptq'
 import type { ManualClock } from 'ptq/testing'
-import type { Backend } from '#ptq/backend.js'
+import type { Backend } from '#ptq/backend/backend.js'
 import { pollSettings } from '#ptq/poll/poll-options.js'
 import { Worker } from '#ptq/poll/worker.js'
 import { WorkerEvents as Events } from '#ptq/poll/worker-events.js'

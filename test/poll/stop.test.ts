@@ -3,7 +3,7 @@ import { describe } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { partial } from 'ptq'
 import { ManualClock } from 'ptq/testing'
-import type { Backend } from '#ptq/backend.js'
+import type { Backend } from '#ptq/backend/backend.js'
 import { event, newGate, onEach, recorded, task } from './queues.js'
 import { noop } from './tasks.js'
 

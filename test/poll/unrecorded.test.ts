@@ -4,7 +4,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe } from 'node:test'
 import { ManualClock } from 'ptq/testing'
-import type { Backend, Failure, Lease } from '#ptq/backend.js'
+import type { Backend } from '#ptq/backend/backend.js'
+import type { Failure, Lease } from '#ptq/backend/messages.js'
 import { onEach, type TestQueue, task } from './queues.js'
 
 const fullDisk = () => Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import type { Backend } from '#ptq/backend.js'
-import { LeaseLostError, UnsupportedOperationError } from '#ptq/errors.js'
+import type { Backend } from '#ptq/backend/backend.js'
+import { LeaseLostError, UnsupportedOperationError } from '#ptq/errors/errors.js'
 import { drain, insertAll, makeMessages, only, openQueue, sorted } from './queue.js'
 import { SERVER_KINDS, type SqsServer, startServer } from './server.js'
 

@@ -8,7 +8,8 @@ import {
   SendMessageCommand,
   SQSClient,
 } from '@aws-sdk/client-sqs'
-import type { Backend, Failure, Lease } from '#ptq/backend.js'
+import type { Backend } from '#ptq/backend/backend.js'
+import type { Failure, Lease } from '#ptq/backend/messages.js'
 import { opener, type SqsOptions } from '#ptq/backends/sqs/index.js'
 import { shiftClocks } from '../time/shifted-clock.js'
 import { FaultProxy } from './fault-proxy.js'

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { ChangeMessageVisibilityBatchCommand, type ReceiveMessageResult, SQSClient } from '@aws-sdk/client-sqs'
 import { TaskQueue } from 'ptq'
-import type { Backend, Lease, Message } from '#ptq/backend.js'
+import type { Backend } from '#ptq/backend/backend.js'
+import { messageWriter } from '#ptq/backend/envelope.js'
+import type { Lease, Message } from '#ptq/backend/messages.js'
 import { opener, type SqsOptions } from '#ptq/backends/sqs/index.js'
-import { messageWriter } from '#ptq/queue/message.js'
 import type { OnLost } from './fault-proxy.js'
 
 /** What every client of a test needs; the servers accept any key. */

@@ -1,15 +1,7 @@
 /** The file queue as the core sees it: each verb, with its arguments checked before anything is changed. */
-import type {
-  Backend,
-  BatchFailure,
-  Capabilities,
-  Counts,
-  Failure,
-  Lease,
-  Message,
-  WorkerStatus,
-} from '../../backend.js'
-import { argumentError } from '../../errors.js'
+import type { Backend, Capabilities, Counts, WorkerStatus } from '../../backend/backend.js'
+import type { BatchFailure, Failure, Lease, Message } from '../../backend/messages.js'
+import { argumentError } from '../../errors/errors.js'
 import { release, remove, renew, runsAlone } from './finishing.js'
 import { Inserting } from './inserting.js'
 import { changeInsertions } from './insertions.js'

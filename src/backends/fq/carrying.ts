@@ -13,9 +13,9 @@
  */
 
 import { randomUUID } from 'node:crypto'
-import type { Lease } from '../../backend.js'
-import { counted } from '../../counted.js'
-import { messageOf } from '../../thrown.js'
+import type { Lease } from '../../backend/messages.js'
+import { messageOf } from '../../errors/thrown.js'
+import { counted } from '../../text/counted.js'
 import { arrive, countTasks, DESTINATION, endRun, fileOf, type Run, runOf } from './carrying-runs.js'
 import { isMissing } from './file-system.js'
 import { heldPath } from './held.js'

@@ -1,5 +1,5 @@
 /** The count of completions is the size of one file, to which one zero byte a completion is appended. */
-import { warnUncounted } from '../../uncounted.js'
+import { warnUncounted } from '../../backend/uncounted.js'
 import { errorCode } from './file-system.js'
 import type { FileQueue } from './queue.js'
 

@@ -10,7 +10,7 @@
  */
 
 import { constants } from 'node:os'
-import { codeOf, messageOf } from '../../thrown.js'
+import { codeOf, messageOf } from '../../errors/thrown.js'
 import type { Awaitable } from './awaitable.js'
 
 /** What `stat` tells of a file or folder. */

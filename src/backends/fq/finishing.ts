@@ -1,7 +1,7 @@
 /** What the holder of a lease does with it: renew, release, delete. Each finds the task by the held name, or not at all. */
-import type { BatchFailure, Failure, Lease } from '../../backend.js'
-import { LeaseLostError, MessageRefusedError } from '../../errors.js'
-import { isErrorNamed } from '../../thrown.js'
+import type { BatchFailure, Failure, Lease } from '../../backend/messages.js'
+import { LeaseLostError, MessageRefusedError } from '../../errors/errors.js'
+import { isErrorNamed } from '../../errors/thrown.js'
 import { type Awaitable, isPromise } from './awaitable.js'
 import { addCompletions } from './completions.js'
 import { renameExclusively } from './exclusive-rename.js'
@@ -9,8 +9,7 @@ import { codeOfNoFile } from './file-system.js'
 import { giveBack, prolong, WRITING_SECONDS } from './giving-back.js'
 import { claimHeld, giveUp, heldOf, heldPath, moveHeld } from './held.js'
 import { inside } from './layout.js'
-import { endOfLease } from './leasing.js'
-import { givenBackTime, isClaim, nameOf, type TaskName } from './names.js'
+import { endOfLease, givenBackTime, isClaim, nameOf, type TaskName } from './names.js'
 import { type FileQueue, leaseLost, queueFault } from './queue.js'
 
 // From so many deletes on it pays to look once whether any task has a history.

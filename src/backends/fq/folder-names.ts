@@ -7,7 +7,7 @@
  * one reads the whole folder before it gives the first name, and takes about 200 bytes of memory a name.
  */
 import { type Dir, Dirent, opendirSync, promises, statSync } from 'node:fs'
-import { isError } from '../../thrown.js'
+import { isError } from '../../errors/thrown.js'
 import { type Awaitable, after, rescue } from './awaitable.js'
 import { errorCode, type FolderStream } from './file-system.js'
 

@@ -5,10 +5,9 @@
  * the end of an earlier lease: its holder, who is late and not dead, holds that very name still, and would find the task
  * under it. Such a task gets a time of 1970, at which no lease can end, and which is never taken for the end of an attempt.
  */
-import type { Lease } from '../../backend.js'
+import type { Lease } from '../../backend/messages.js'
 import { claimHeld, giveUp, heldOf, moveHeld } from './held.js'
-import { endOfLease } from './leasing.js'
-import { givenBackTime, isGivenBack } from './names.js'
+import { endOfLease, givenBackTime, isGivenBack } from './names.js'
 import type { FileQueue } from './queue.js'
 
 // While something is written about a task its lease must not run out. Also the time that the task rests if the writer dies.

@@ -1,6 +1,6 @@
 /** A lease of the file queue is the name of the task's file: who knows it holds the task. */
-import type { Lease } from '../../backend.js'
-import { argumentError } from '../../errors.js'
+import type { Lease } from '../../backend/messages.js'
+import { argumentError } from '../../errors/errors.js'
 import { inside } from './layout.js'
 import { claimTime, isClaim, isId, nameOf } from './names.js'
 import { type FileQueue, leaseLost } from './queue.js'

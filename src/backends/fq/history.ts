@@ -22,8 +22,8 @@
  * it postpones a task leaves one counted that never ran.
  */
 import { randomUUID } from 'node:crypto'
-import type { Failure, Lease } from '../../backend.js'
-import { failuresFrom } from '../../recorded-failures.js'
+import type { Failure, Lease } from '../../backend/messages.js'
+import { failuresFrom } from '../../backend/recorded-failures.js'
 import { codeOfNoFile, isMissing, isStaleHandle } from './file-system.js'
 import { inside, type Layout, renameInto, writeInto } from './layout.js'
 import { availableOf, isGivenBack, nameOf, parseName, type TaskName } from './names.js'

@@ -3,8 +3,8 @@
  * that of Python's `task-queue`, and both may work on one queue at the same time. It needs no server and no locks: rename
  * and unlink are what makes it correct.
  */
-import type { Backend, BackendOpener, BackendOptions, QueueUrl } from '../../backend.js'
-import { argumentError } from '../../errors.js'
+import type { Backend, BackendOpener, BackendOptions, QueueUrl } from '../../backend/backend.js'
+import { argumentError } from '../../errors/errors.js'
 import { FileQueueBackend } from './backend.js'
 import { QueueClock } from './clock.js'
 import type { FileSystem } from './file-system.js'

@@ -1,7 +1,7 @@
 /** Inserting: the whole file is written under `staging/` and renamed into `queue/`, so a listed task is always complete. */
 import { randomUUID } from 'node:crypto'
-import type { BatchFailure, Message } from '../../backend.js'
-import { argumentError } from '../../errors.js'
+import type { BatchFailure, Message } from '../../backend/messages.js'
+import { argumentError } from '../../errors/errors.js'
 import { type Awaitable, isPromise } from './awaitable.js'
 import { errorCode } from './file-system.js'
 import { removeTree } from './folders.js'

@@ -1,6 +1,6 @@
 /** Where the parts of a queue lie, and the folders themselves. */
 import { dirname, join } from 'node:path'
-import { nameAndMessageOf } from '../../thrown.js'
+import { nameAndMessageOf } from '../../errors/thrown.js'
 import { errorCode, type FileCalls, type FileFacts, isMissing } from './file-system.js'
 import type { Pace } from './pace.js'
 

@@ -1,5 +1,5 @@
 /** Leasing: a task's file is renamed from its listed name to `<end of the lease>--<id>.json`. One process wins. */
-import type { Lease } from '../../backend.js'
+import type { Lease } from '../../backend/messages.js'
 import { sleep } from '../../time/sleep.js'
 import { type Awaitable, after, isPromise } from './awaitable.js'
 import { Candidates, LOOK_AGAIN_MS } from './candidates.js'
@@ -8,7 +8,7 @@ import { renameExclusively } from './exclusive-rename.js'
 import { codeOfNoFile, textOfNoFile } from './file-system.js'
 import type { Held } from './held.js'
 import { inside, isQueue } from './layout.js'
-import { nameOf, type TaskName } from './names.js'
+import { endOfLease, nameOf, type TaskName } from './names.js'
 import { type FileQueue, queueFault } from './queue.js'
 import type { Unfit } from './unfit.js'
 
@@ -227,15 +227,4 @@ export class Leasing {
       code: 'PTQ_NO_QUEUE',
     })
   }
-}
-
-/**
- * The end of a lease or a delay, in whole seconds, rounded up. That of a task with a past is odd where the name it was found
- * under is even, and the other way round. `releaseAll`, a failure and a giving back put a task under a time of the past that is
- * even where the end of the lease was, or the name it was found under: so whoever held the task when `releaseAll` ended the
- * lease can't reach the next one, which may be meant to end within the same second.
- */
-export function endOfLease(endSeconds: number, foundAvailable: number): number {
-  const end = Math.ceil(endSeconds)
-  return foundAvailable !== 0 && (end - foundAvailable) % 2 === 0 ? end + 1 : end
 }

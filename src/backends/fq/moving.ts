@@ -4,7 +4,7 @@
  * needed; between two filesystems see `carrying.ts`.
  */
 import { randomUUID } from 'node:crypto'
-import { isErrorNamed } from '../../thrown.js'
+import { isErrorNamed } from '../../errors/thrown.js'
 import { Carrying } from './carrying.js'
 import { finishRuns } from './carrying-runs.js'
 import { renameExclusively } from './exclusive-rename.js'

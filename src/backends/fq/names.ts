@@ -96,6 +96,17 @@ export function isGivenBack(available: number): boolean {
   return available === GIVEN_BACK.even || available === GIVEN_BACK.odd
 }
 
+/**
+ * The end of a lease or a delay, in whole seconds, rounded up. That of a task with a past is odd where the name it was found
+ * under is even, and the other way round. `releaseAll`, a failure and a giving back put a task under a time of the past that is
+ * even where the end of the lease was, or the name it was found under: so whoever held the task when `releaseAll` ended the
+ * lease can't reach the next one, which may be meant to end within the same second.
+ */
+export function endOfLease(endSeconds: number, foundAvailable: number): number {
+  const end = Math.ceil(endSeconds)
+  return foundAvailable !== 0 && (end - foundAvailable) % 2 === 0 ? end + 1 : end
+}
+
 /** The name of a task that may be leased from `available` (whole Unix seconds). */
 export function nameOf(available: number, id: string): string {
   return `${available}--${id}.json`

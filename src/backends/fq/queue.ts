@@ -1,5 +1,5 @@
 /** What the parts of one open file queue share. */
-import { LeaseLostError } from '../../errors.js'
+import { LeaseLostError } from '../../errors/errors.js'
 import type { QueueClock } from './clock.js'
 import { errorMessage } from './file-system.js'
 import type { History } from './history.js'

@@ -1,5 +1,5 @@
 /** Reading `queue/` while its files are renamed: the names as a stream, and each task once. */
-import { IdSet } from '../../id-set.js'
+import { IdSet } from '../../backend/id-set.js'
 import { breathe } from './breathe.js'
 import { inside, requireQueue } from './layout.js'
 import { parseName, type TaskName } from './names.js'

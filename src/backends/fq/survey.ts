@@ -1,5 +1,6 @@
 /** Looking at the whole queue: counts, list, releaseAll. Each reads `queue/` as a stream. */
-import type { Counts, ListedMessage, MessageState } from '../../backend.js'
+import type { Counts } from '../../backend/backend.js'
+import type { ListedMessage, MessageState } from '../../backend/messages.js'
 import { sleep } from '../../time/sleep.js'
 import { readCompletions, zeroCompletions } from './completions.js'
 import { textOfNoFile } from './file-system.js'

@@ -2,7 +2,7 @@
  * Tasks that this process passes over for now: files that are being written (a Python inserter writes after its file is
  * listed, an editor in place), and files that can't be read.
  */
-import type { Lease } from '../../backend.js'
+import type { Lease } from '../../backend/messages.js'
 import { errorCode, errorMessage } from './file-system.js'
 import { giveBack } from './giving-back.js'
 import { giveUp, heldPath } from './held.js'

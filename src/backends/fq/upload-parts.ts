@@ -12,8 +12,8 @@
  * An empty folder is used for the next part. Ext4 spreads new folders over the disk, and the files of each with it: on a disk in
  * use, a new folder for each part took up to twice the kernel's time.
  */
-import type { BatchFailure, Message } from '../../backend.js'
-import { UploadGoneError } from '../../errors.js'
+import type { BatchFailure, Message } from '../../backend/messages.js'
+import { UploadGoneError } from '../../errors/errors.js'
 import { rescue } from './awaitable.js'
 import { isMissing } from './file-system.js'
 import { allNames, isFolderAfterUnlink, removeFolderIfThere } from './folders.js'

@@ -13,12 +13,12 @@
  * the folder by its old name for some seconds more, see `acdirmax`.)
  */
 import { randomUUID } from 'node:crypto'
-import type { BatchFailure, Message } from '../../backend.js'
-import { UploadGoneError } from '../../errors.js'
-import { isErrorNamed } from '../../thrown.js'
+import type { BatchFailure, Message } from '../../backend/messages.js'
+import { requireSameUpload } from '../../backend/same-upload.js'
+import type { UploadHead, UploadState, Uploads } from '../../backend/uploads.js'
+import { UploadGoneError } from '../../errors/errors.js'
+import { isErrorNamed } from '../../errors/thrown.js'
 import { sleep } from '../../time/sleep.js'
-import { requireSameUpload } from '../../upload/same-upload.js'
-import type { UploadHead, UploadState, Uploads } from '../../uploads.js'
 import { breathe } from './breathe.js'
 import { errorCode } from './file-system.js'
 import { allNames, removeTree, takeAwayTree } from './folders.js'
@@ -130,7 +130,7 @@ export class FileUploads implements Uploads {
     await pace.settle(layout.root)
     await pace.calls.makeFolder(staged)
     await pace.calls.makeFolder(inside(staged, run))
-    const marker = name.startsWith(NAMELESS) ? undefined : await makeMarker(this.#queue)
+    const marker = name.startsWith(NAMELESS) ? undefined : await makeMarker(this.#queue.pace, this.#queue.layout)
     await pace.write(inside(inside(staged, run), HEAD), headText(head, marker), 'w')
     await pace.settle(inside(staged, run))
     await pace.settle(staged)
@@ -185,7 +185,7 @@ export class FileUploads implements Uploads {
 
   /** Whether Python purged the queue since the upload was begun. */
   async #isPurged({ marker }: StoredHead): Promise<boolean> {
-    return marker !== undefined && !(await isMarkerThere(this.#queue, marker))
+    return marker !== undefined && !(await isMarkerThere(this.#queue.pace, this.#queue.layout, marker))
   }
 
   /**
@@ -204,7 +204,7 @@ export class FileUploads implements Uploads {
     }
     const isSame = begun.sequence === head.sequence && begun.total === head.total
     const again = isSame ? { ...head, seed: begun.seed } : head
-    const marker = await makeMarker(this.#queue)
+    const marker = await makeMarker(this.#queue.pace, this.#queue.layout)
     if (await this.#replace(owned, HEAD, headText(again, marker))) {
       return { run, head: again, stored: [], counted: 0, finished: false }
     }

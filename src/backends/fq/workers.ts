@@ -3,7 +3,7 @@
  * that it is whole. A worker removes its file when it ends; that of one that died is passed over when it is a minute old
  * by the clock of the filesystem, and removed by a worker that starts an hour later.
  */
-import type { WorkerStatus } from '../../backend.js'
+import type { WorkerStatus } from '../../backend/backend.js'
 import { textOfNoFile } from './file-system.js'
 import { inside, isQueue, renameInto, writeInto } from './layout.js'
 import { type FileQueue, queueFault } from './queue.js'

@@ -1,9 +1,9 @@
 /** Journals of uploads into a queue in memory: they last as long as the queue. */
 import { randomUUID } from 'node:crypto'
-import type { BatchFailure, Message } from '../../backend.js'
-import { UploadGoneError } from '../../errors.js'
-import { requireSameUpload } from '../../upload/same-upload.js'
-import type { UploadHead, UploadState, Uploads } from '../../uploads.js'
+import type { BatchFailure, Message } from '../../backend/messages.js'
+import { requireSameUpload } from '../../backend/same-upload.js'
+import type { UploadHead, UploadState, Uploads } from '../../backend/uploads.js'
+import { UploadGoneError } from '../../errors/errors.js'
 
 interface Journal {
   readonly head: UploadHead

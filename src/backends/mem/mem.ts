@@ -9,16 +9,12 @@ import type {
   Backend,
   BackendOpener,
   BackendOptions,
-  BatchFailure,
   Capabilities,
   Counts,
-  Failure,
-  Lease,
-  ListedMessage,
-  Message,
   WorkerStatus,
-} from '../../backend.js'
-import { argumentError, LeaseLostError } from '../../errors.js'
+} from '../../backend/backend.js'
+import type { BatchFailure, Failure, Lease, ListedMessage, Message } from '../../backend/messages.js'
+import { argumentError, LeaseLostError } from '../../errors/errors.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import { onAbort } from '../../time/on-abort.js'
 import { MemUploads } from './mem-uploads.js'

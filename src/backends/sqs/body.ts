@@ -1,5 +1,5 @@
 /** What SQS takes as a message's body. */
-import { argumentError, MessageRefusedError } from '../../errors.js'
+import { argumentError, MessageRefusedError } from '../../errors/errors.js'
 
 /** The most bytes of a message, and of a whole batch. Source: SQS quotas, 1 MiB since August 2025. */
 export const MAX_BYTES = 1_048_576

@@ -4,9 +4,9 @@
  * and runs such a message as any other.
  */
 import type { MessageAttributeValue } from '@aws-sdk/client-sqs'
-import type { Failure } from '../../backend.js'
-import { asciiJson } from '../../queue/message.js'
-import { failuresFrom } from '../../recorded-failures.js'
+import { asciiJson } from '../../backend/envelope.js'
+import type { Failure } from '../../backend/messages.js'
+import { failuresFrom } from '../../backend/recorded-failures.js'
 
 /** The attribute's name. */
 const NAME = 'ptq'

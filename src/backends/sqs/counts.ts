@@ -1,5 +1,5 @@
 /** The queue's own, approximate numbers. */
-import type { Counts } from '../../backend.js'
+import type { Counts } from '../../backend/backend.js'
 import { requestError } from './faults.js'
 import type { OpenQueue } from './open-queue.js'
 import { Patience, sendPatiently } from './patience.js'

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { codeOf } from '../../thrown.js'
+import { codeOf } from '../../errors/thrown.js'
 
 /** What an `aws-secret.json` holds. */
 export interface SecretFile {

@@ -1,5 +1,13 @@
 /** What went wrong with a request to SQS: whether another try may help, and one sentence for a person. */
-import { causeChain, codeOf as codeOfError, errorsOf, isError, isErrorNamed, messageOf, nameOf } from '../../thrown.js'
+import {
+  causeChain,
+  codeOf as codeOfError,
+  errorsOf,
+  isError,
+  isErrorNamed,
+  messageOf,
+  nameOf,
+} from '../../errors/thrown.js'
 import { SECRET_FILES_SHOWN } from './credentials.js'
 
 /** The queue, as messages name it. */

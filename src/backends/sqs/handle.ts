@@ -1,5 +1,5 @@
 /** What a lease is found by, and how long it may be. */
-import { argumentError } from '../../errors.js'
+import { argumentError } from '../../errors/errors.js'
 import type { Attributes, Carried } from './carried.js'
 
 /** The longest visibility time-out, in seconds. Source: ChangeMessageVisibility. */

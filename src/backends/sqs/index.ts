@@ -1,5 +1,5 @@
 /** Queues on Amazon SQS: `sqs://name`, `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME`, or a compatible server. */
-import type { BackendOpener } from '../../backend.js'
+import type { BackendOpener } from '../../backend/backend.js'
 import { openQueue } from './open-queue.js'
 import { checkOptions } from './options.js'
 import { parseQueuePlace } from './queue-place.js'

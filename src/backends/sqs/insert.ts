@@ -1,8 +1,8 @@
 /** Inserting: batches packed by count and by bytes. */
 import { createHash } from 'node:crypto'
 import type { SendMessageBatchRequestEntry } from '@aws-sdk/client-sqs'
-import type { BatchFailure, Message } from '../../backend.js'
-import { argumentError, MessageRefusedError, UnsupportedOperationError } from '../../errors.js'
+import type { BatchFailure, Message } from '../../backend/messages.js'
+import { argumentError, MessageRefusedError, UnsupportedOperationError } from '../../errors/errors.js'
 import { BATCH_ENTRIES, ENTRY_IDS, sendBatch } from './batch.js'
 import { MAX_BYTES, refusalOf } from './body.js'
 import { type Attributes, bytesOfAttributes } from './carried.js'

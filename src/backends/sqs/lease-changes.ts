@@ -1,6 +1,6 @@
 /** Changing the visibility of leased messages, and deleting them, in batches of 10. */
-import type { BatchFailure, Lease } from '../../backend.js'
-import { LeaseLostError, MessageRefusedError } from '../../errors.js'
+import type { BatchFailure, Lease } from '../../backend/messages.js'
+import { LeaseLostError, MessageRefusedError } from '../../errors/errors.js'
 import { elapsedMs } from '../../time/clock.js'
 import { BATCH_ENTRIES, type BatchReply, ENTRY_IDS, sendBatch } from './batch.js'
 import { addressOf } from './faults.js'

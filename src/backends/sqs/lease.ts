@@ -7,10 +7,10 @@ import type {
   ReceiveMessageRequest,
   Message as SqsMessage,
 } from '@aws-sdk/client-sqs'
-import type { Lease } from '../../backend.js'
-import { argumentError } from '../../errors.js'
-import { messageId } from '../../queue/message.js'
-import { isErrorNamed } from '../../thrown.js'
+import { messageId } from '../../backend/envelope.js'
+import type { Lease } from '../../backend/messages.js'
+import { argumentError } from '../../errors/errors.js'
+import { isErrorNamed } from '../../errors/thrown.js'
 import { elapsedMs } from '../../time/clock.js'
 import { onAbort } from '../../time/on-abort.js'
 import { sleep } from '../../time/sleep.js'

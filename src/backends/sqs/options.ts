@@ -1,7 +1,7 @@
 /** The options of an `sqs://` queue. */
 import type { SQSClientConfig } from '@aws-sdk/client-sqs'
-import type { BackendOptions } from '../../backend.js'
-import { argumentError, withoutUserInfo } from '../../errors.js'
+import type { BackendOptions } from '../../backend/backend.js'
+import { argumentError, withoutUserInfo } from '../../errors/errors.js'
 
 /** The part of an `SQSClient` that is used; any client of the AWS SDK v3 fits. */
 export interface SqsClient {

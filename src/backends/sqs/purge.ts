@@ -1,7 +1,7 @@
 /** Emptying a queue. */
 
-import type { Lease } from '../../backend.js'
-import { counted } from '../../counted.js'
+import type { Lease } from '../../backend/messages.js'
+import { counted } from '../../text/counted.js'
 import { countMessages, EMPTY_SAMPLES } from './counts.js'
 import { addressOf, requestError } from './faults.js'
 import { leaseMessages } from './lease.js'

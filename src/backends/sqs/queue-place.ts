@@ -1,5 +1,5 @@
 /** Where an SQS queue is, read from its name or URL. No I/O. */
-import { argumentError } from '../../errors.js'
+import { argumentError } from '../../errors/errors.js'
 
 /** Where a queue is, as far as its name or URL says. */
 export interface QueuePlace {

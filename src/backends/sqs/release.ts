@@ -4,8 +4,8 @@
  * storing counts only holders that ended without a word. It is in the queue all the while; who dies between the two
  * requests leaves it there twice.
  */
-import type { BatchFailure, Failure, Lease } from '../../backend.js'
-import { argumentError, LeaseLostError, MessageRefusedError } from '../../errors.js'
+import type { BatchFailure, Failure, Lease } from '../../backend/messages.js'
+import { argumentError, LeaseLostError, MessageRefusedError } from '../../errors/errors.js'
 import { elapsedMs } from '../../time/clock.js'
 import { type Carried, withCarried } from './carried.js'
 import { addressOf, isForbidden } from './faults.js'

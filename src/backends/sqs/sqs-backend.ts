@@ -1,5 +1,6 @@
 /** An SQS queue as a backend. */
-import type { Backend, BatchFailure, Capabilities, Counts, Lease, Message } from '../../backend.js'
+import type { Backend, Capabilities, Counts } from '../../backend/backend.js'
+import type { BatchFailure, Lease, Message } from '../../backend/messages.js'
 import { BATCH_ENTRIES } from './batch.js'
 import { countMessages, EMPTY_SAMPLES } from './counts.js'
 import { addressOf } from './faults.js'

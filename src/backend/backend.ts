@@ -1,0 +1,249 @@
+/**
+ * What the core asks of a kind of queue. Types only.
+ *
+ * Words: a *message* is what a backend stores; a *lease* is the right to run it until a moment in time, held by exactly
+ * one holder; *release* gives a lease back, *renew* extends it, *delete* removes the finished message, *tally* counts
+ * one completion.
+ *
+ * ```text
+ * insert ──▶ delayed ──▶ ready ──lease──▶ leased ──delete──▶ gone (+1 completed, with tally)
+ *               ▲          ▲                │ │
+ *               │          └──── expired ───┘ │
+ *               └───────── release ───────────┘
+ * ```
+ *
+ * A backend knows nothing of tasks, threads or progress bars: a message's body is opaque text to it. It keeps three
+ * promises: a message that `insert` accepted is never lost before `delete`; a lease has one holder at a time; a holder
+ * whose lease ended is told so (`LeaseLostError`) and changes nothing.
+ */
+import type { BatchFailure, Failure, Lease, ListedMessage, Message } from './messages.js'
+import type { Uploads } from './uploads.js'
+
+/** What a worker does, as it wrote down itself. */
+export interface WorkerStatus {
+  readonly host: string
+  readonly pid: number
+  readonly threads: number
+  /** Milliseconds since 1970 by the host's clock, as all times here. */
+  readonly startedAtMs: number
+  /** When this was written. A worker writes every five seconds; one that is a minute late is taken for gone. */
+  readonly writtenAtMs: number
+  readonly executed: number
+  readonly failed: number
+  readonly tasksPerSecond: number
+  readonly rssMb: number
+  /** The tasks that run now; of very many the oldest 100. */
+  readonly running: readonly {
+    readonly id: string
+    readonly name: string
+    readonly startedAtMs: number
+    readonly fraction: number | undefined
+    readonly note: string | undefined
+  }[]
+}
+
+/** Numbers of a queue. `NaN` where the backend can't know one: a number is never invented. */
+export interface Counts {
+  /** Messages in the queue, in whatever state. */
+  readonly enqueued: number
+  /** Those under a lease. */
+  readonly leased: number
+  /** Those that may not be leased yet: inserted with a delay, or waiting after a failure. */
+  readonly delayed: number
+  /** Inserted since the queue was made or rezeroed. */
+  readonly inserted: number
+  /** Tallied since the queue was made or rezeroed. */
+  readonly completed: number
+  /** Set aside because their text is not a task. */
+  readonly quarantined: number
+  /** Entries among the messages that are none: files with other names. Left out where that can't be. */
+  readonly foreign?: number
+}
+
+/** What a backend can do, as data. The core and the conformance suite ask here, never for a backend's name. */
+export interface Capabilities {
+  /** How many messages `insert` takes at most in one call. */
+  readonly insertBatch: number
+  /**
+   * How many calls of `insert` are worth having under way: more would only hold more messages in memory. Default: as many
+   * as the option `concurrency` of the queue allows.
+   */
+  readonly insertsAtOnce?: number
+  /** How many leases `renew`, `release` and `delete` take at most in one call. */
+  readonly leaseBatch: number
+  /** `counts` are exact at some moment during the call; otherwise they are approximate. */
+  readonly exactCounts: boolean
+  /** `inserted` and `completed` are known. */
+  readonly counters: boolean
+  /** `list` exists. */
+  readonly listing: boolean
+  /** `releaseAll` exists. */
+  readonly releaseAll: boolean
+  /** Failures are kept with the message (`release` with `failure`, `failures`). */
+  readonly history: boolean
+  /** A lease brings the failures that `release` recorded with the message. Default false. */
+  readonly historyInLeases?: boolean
+  /** Inserting an id that is still enqueued is recognised and adds nothing. */
+  readonly dedupesInserts: boolean
+  /** The longest delay of an insert or a release, in seconds. */
+  readonly maxDelaySeconds: number
+  /** The longest lease, in seconds. */
+  readonly maxLeaseSeconds: number
+  /** How many messages may be leased at once, by all holders together. Default: any number. */
+  readonly maxLeased?: number
+  /** The shortest step of a lease or delay, in seconds; both are rounded up to it. */
+  readonly secondsStep: number
+  /**
+   * How often, and over how many seconds, `counts` must say 0 before the queue counts as empty. Default: one look is
+   * enough.
+   */
+  readonly emptyConfirmations?: { readonly samples: number; readonly windowSeconds: number }
+  /** A release without `failure` is not counted as an attempt. Default true; false where the engine counts each lease. */
+  readonly uncountedReleases?: boolean
+  /**
+   * `release` takes `alone`. For engines that can't change a message that is held; others have `runsAlone`. Default false.
+   */
+  readonly releasesAlone?: boolean
+  /** `lease` with `waitSeconds` waits in the engine itself, for the price of one request. Default false. */
+  readonly longPolling?: boolean
+  /**
+   * Not every character can be stored as it is, so a body should be ASCII: the core writes the rest of its JSON as
+   * `\uXXXX`, as Python does. Default false.
+   */
+  readonly asciiBodies?: boolean
+  /**
+   * The queue can be opened in another thread too, and is the same queue there. Default true; false where it is in the
+   * memory of the thread that opened it.
+   */
+  readonly threads?: boolean
+}
+
+/** A queue of one engine: what the core asks of it. The required methods come first. */
+export interface Backend {
+  /** What it can do. */
+  readonly capabilities: Capabilities
+  /** The queue as a person calls it in messages: a path, a name with its region. */
+  readonly label: string
+  /** Tells the queue from every other one, e.g. its URL with the account. Default: `label`. */
+  readonly identity?: string
+  /**
+   * Whether `other` is this very queue, opened under another name: a queue is not moved, copied or inserted into itself, and isn't
+   * its own queue of dead letters. Default: both have one `identity` and one `label`.
+   */
+  isSame?(other: Backend): Promise<boolean>
+  /** The name that goes into each message's envelope (fq: the absolute path, as Python writes it). */
+  readonly queueName: string
+
+  /** URL of the queue where dead letters go unless a worker is told another. Default: there is none. */
+  readonly deadLetterUrl?: string
+  /**
+   * How many attempts the engine's own policy gives a task before it moves it away; `undefined` where it has none. Only for
+   * messages: see `deadLetterUrl`.
+   */
+  ownMaxAttempts?(): Promise<number | undefined>
+
+  /** Stores messages. Resolves with those that could not be stored; rejects only if nothing was. */
+  insert(messages: readonly Message[], options: { delaySeconds: number }): Promise<readonly BatchFailure[]>
+
+  /**
+   * Leases up to `max` messages for `seconds`. Where there is none, waits up to `waitSeconds` for the first one; then
+   * resolves with an empty array. `max` may exceed what the engine gives at once. An abort of `signal` ends the wait:
+   * the call resolves with what it holds by then, so that no lease is lost between two hands.
+   */
+  lease(options: { seconds: number; max: number; waitSeconds: number; signal?: AbortSignal }): Promise<Lease[]>
+
+  /** The lease now ends `seconds` from now. */
+  renew(leases: readonly Lease[], seconds: number): Promise<readonly BatchFailure[]>
+
+  /**
+   * Gives leases back. Without `failure` no attempt was made and none is counted; with it, the attempt counts and is
+   * kept where `capabilities.history`. The message may be leased again after `delaySeconds`. With `alone`, where
+   * `capabilities.releasesAlone`, its next leases say so until one of them fails; never passed together with `failure`.
+   */
+  release(
+    leases: readonly Lease[],
+    options: { delaySeconds: number; failure?: Failure; alone?: boolean },
+  ): Promise<readonly BatchFailure[]>
+
+  /**
+   * Records that the holder begins to run this message and holds nothing else: should the lease end without a word, it
+   * counts in `deathsAlone`. Undone by `release`, by `releaseAll` and by the next lease. Rejects with `LeaseLostError`
+   * where the lease is over.
+   */
+  runsAlone?(lease: Lease): Promise<void>
+
+  /**
+   * Removes finished messages; with `tally`, each one that was removed by this call is counted. What is removed is no failure where
+   * only the count failed: that is a warning.
+   */
+  delete(leases: readonly Lease[], options: { tally: boolean }): Promise<readonly BatchFailure[]>
+
+  /** Reads all numbers at once; changes nothing. */
+  counts(): Promise<Counts>
+
+  /** Removes everything. `native` asks for the engine's own way where there is one. */
+  purge(options: { native: boolean }): Promise<void>
+
+  /**
+   * Adds to the count of inserted messages: called once an insert, so that it is exact at the price of one write. Rejects only if
+   * nothing was added; the insert then succeeds all the same, with a warning.
+   */
+  addInserted?(count: number): Promise<void>
+  /** Sets `inserted` and `completed` to 0. */
+  rezero?(): Promise<void>
+  /** Makes every leased message ready; resolves with how many. Delayed ones stay delayed. */
+  releaseAll?(): Promise<number>
+  /**
+   * Looks at messages without leasing them, in no particular order, at some bytes of memory each. Those set aside are not shown. One
+   * that `wanted` refuses by its id need not be shown, which spares reading it. Default: all are wanted.
+   */
+  list?(options?: { wanted?: (id: string) => boolean }): AsyncIterable<ListedMessage>
+  /**
+   * Moves messages that are ready into another queue of the same kind, byte for byte and exactly: whoever dies, each is in
+   * one of the two. Yields how many were moved, as they are; an abort ends it. `undefined` where it can't for this queue;
+   * the core then leases here, inserts there and deletes here.
+   */
+  moveTo?(other: Backend, options: { signal: AbortSignal }): AsyncIterable<number> | undefined
+  /**
+   * Sets a leased message aside whose text is not a task, so that nobody is given it again soon: moves it away for good, or
+   * puts it off where it may still become a task (a file that is being written) or the engine has a policy of its own.
+   */
+  quarantine?(lease: Lease, reason: string): Promise<void>
+  /** The recorded failures of a message, oldest first. */
+  failures?(message: { readonly id: string }): Promise<readonly Failure[]>
+
+  /** Journals of long inserts. Without it, the core keeps them in a file of the machine that inserts. */
+  readonly uploads?: Uploads
+
+  /** Writes down what a worker does, for others to read; `undefined` when it ends. */
+  reportWorker?(worker: string, status: WorkerStatus | undefined): Promise<void>
+  /** What the workers of this queue wrote down last. */
+  workers?(): Promise<readonly WorkerStatus[]>
+
+  /** Whether there is such a queue, for engines where naming one is not making it. Default: there is. */
+  exists?(): Promise<boolean>
+
+  /** Gives back what the backend itself holds (sockets, timers). Leases are the core's to release. */
+  close(): Promise<void>
+}
+
+/** How a protocol's queues are opened. `url` is the part after the protocol, see `QueueUrl`. */
+export interface BackendOpener {
+  /** Opens a queue; may be called again where it failed. */
+  open(url: QueueUrl, options: BackendOptions): Promise<Backend>
+}
+
+/** A queue's URL, taken apart. */
+export interface QueueUrl {
+  /** `fq`, `sqs`, `mem`, or a registered one. */
+  readonly protocol: string
+  /** fq: the absolute path. sqs: a name or an https URL. mem: the name. */
+  readonly path: string
+}
+
+/** Options every backend gets; each reads its own besides. */
+export interface BackendOptions {
+  /** How many requests or filesystem operations may be in flight at once. Default 40. */
+  readonly concurrency?: number
+  readonly [option: string]: unknown
+}

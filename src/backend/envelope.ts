@@ -1,0 +1,113 @@
+/**
+ * The envelope: the text that a backend stores for a task, the same that Python writes.
+ *
+ * ```text
+ * {"payload": <payload>, "queueName": "<queue>", "id": "<id>"}
+ * ```
+ *
+ * The payload's text is put in and taken out as it is, so a task that is copied from queue to queue keeps every digit,
+ * also where nothing here knows its class. Python's SQS bodies have no id.
+ */
+
+import { parseJson, stringifyJson } from '../json/json.js'
+import type { JsonValue } from '../json/json-value.js'
+import type { Failure } from './messages.js'
+import { failuresFrom } from './recorded-failures.js'
+
+/** What an envelope holds. */
+export interface OpenedMessage {
+  readonly payload: JsonValue
+  /** The payload's JSON text: as it stood in the envelope where that has the usual form. */
+  readonly payloadText: string
+  /** A dead letter's history, oldest first; otherwise empty. */
+  readonly failures: readonly Failure[]
+}
+
+const head = '{"payload": '
+const noFailures: readonly Failure[] = []
+const tailStart = ', "queueName": '
+/** The tail of nearly every envelope: it has an id and no failures. To test it costs a third of what taking it apart does. */
+const commonTail = /^, "queueName": "(?:[^"\\]|\\.)*", "id": "[^"\\]*"\}$/s
+const tailPattern =
+  /^, "queueName": "(?:[^"\\]|\\.)*"(?:, "id": "(?<id>(?:[^"\\]|\\.)*)")?(?:, "failures": (?<failures>\[.*\]))?\}\s*$/s
+
+/** Puts payloads into envelopes for one queue; a dead letter's has the history of its failures as one more key. */
+export type MessageWriter = (payloadText: string, id: string, failures?: readonly Failure[]) => string
+
+/**
+ * Returns the function that puts payloads into envelopes for one queue.
+ *
+ * @param options.ascii write other characters as `\uXXXX`, as Python does: the same JSON, for engines that refuse some.
+ *   Default false
+ */
+export function messageWriter(queueName: string, options: { ascii?: boolean } = {}): MessageWriter {
+  const middle = `${tailStart}${JSON.stringify(queueName)}, "id": "`
+  const body: MessageWriter = (payloadText, id, failures) =>
+    `${head}${payloadText}${middle}${id}"${failures === undefined ? '' : `, "failures": ${JSON.stringify(failures)}`}}`
+  return options.ascii ? (...message) => asciiJson(body(...message)) : body
+}
+
+/** JSON has characters beyond ASCII inside strings only, where an escape means the same. */
+export function asciiJson(json: string): string {
+  return json.replace(/[\u0080-\uffff]/g, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/**
+ * Takes the payload out of an envelope.
+ *
+ * @throws Error where the text is not JSON, or an envelope without a payload
+ */
+export function openMessage(body: string): OpenedMessage {
+  return openUsualForm(body) ?? openAnyForm(body)
+}
+
+/** The id in an envelope of the usual form; `undefined` where there is none, as in Python's SQS bodies. */
+export function messageId(body: string): string | undefined {
+  const end = body.lastIndexOf(tailStart)
+  return end < 0 ? undefined : tailPattern.exec(body.slice(end))?.groups?.id
+}
+
+/** The envelope with an id: a usual one without, Python's on SQS, gets `id` at its end; any other is as it was. */
+export function withMessageId(body: string, id: string): string {
+  const end = body.lastIndexOf(tailStart)
+  const tail = end < 0 ? null : tailPattern.exec(body.slice(end))
+  if (tail === null || tail.groups?.id !== undefined || tail.groups?.failures !== undefined) return body
+  return `${body.trimEnd().slice(0, -1)}, "id": ${JSON.stringify(id)}}`
+}
+
+/**
+ * If what stands between a known beginning and a known end is one JSON value, then it is the payload: the text cannot
+ * be read in another way. Half the work of parsing the whole, and it keeps the payload's own text.
+ */
+function openUsualForm(body: string): OpenedMessage | undefined {
+  const end = body.lastIndexOf(tailStart)
+  if (end < head.length || !body.startsWith(head)) return undefined
+  const tail = body.slice(end)
+  const taken = commonTail.test(tail) ? undefined : tailPattern.exec(tail)
+  if (taken === null) return undefined
+  const failures = taken?.groups?.failures
+  const payloadText = body.slice(head.length, end)
+  try {
+    return {
+      payload: parseJson(payloadText),
+      payloadText,
+      failures: failures === undefined ? noFailures : failuresFrom(JSON.parse(failures)),
+    }
+  } catch {
+    // The envelope has further keys before `queueName`, or is broken: reading the whole tells, and says where.
+    return undefined
+  }
+}
+
+function openAnyForm(body: string): OpenedMessage {
+  const envelope = parseJson(body)
+  if (envelope === null || typeof envelope !== 'object' || Array.isArray(envelope)) {
+    throw new Error('Expected an envelope, an object with the key "payload", got JSON of another kind')
+  }
+  const payload = Object.hasOwn(envelope, 'payload') ? envelope.payload : undefined
+  if (payload === undefined) {
+    const keys = Object.keys(envelope).slice(0, 8).join(', ')
+    throw new Error(`Expected an envelope, an object with the key "payload", got the keys: ${keys || 'none'}`)
+  }
+  return { payload, payloadText: stringifyJson(payload), failures: failuresFrom(envelope.failures) }
+}

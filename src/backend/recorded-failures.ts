@@ -1,0 +1,21 @@
+/** Failures as they were written down, maybe by somebody else. */
+
+import { plainLine } from '../text/plain-line.js'
+import type { Failure } from './messages.js'
+
+/** Those entries that are failures: somebody else may have written the key with another meaning, or to spoil a terminal. */
+export function failuresFrom(value: unknown): readonly Failure[] {
+  if (!Array.isArray(value)) return []
+  return value.filter(isFailure).map(failure => ({
+    ...failure,
+    reason: plainLine(failure.reason),
+    host: plainLine(failure.host),
+  }))
+}
+
+function isFailure(value: unknown): value is Failure {
+  if (typeof value !== 'object' || value === null) return false
+  const { attempt, reason, host, pid, failedAtMs, durationSeconds } = value as Record<keyof Failure, unknown>
+  const numbers = [attempt, pid, failedAtMs, durationSeconds]
+  return typeof reason === 'string' && typeof host === 'string' && numbers.every(number => typeof number === 'number')
+}

@@ -1,0 +1,116 @@
+/** Inserts one slice: in a pool thread, or in the calling thread for `parallel: 0`. */
+
+import type { Backend } from '../backend/backend.js'
+import type { BatchFailure, Message } from '../backend/messages.js'
+import type { Uploads } from '../backend/uploads.js'
+import { InsertError } from '../errors/errors.js'
+import { insertTasks } from '../queue/insert.js'
+import { TaskSource } from '../tasks/task-source.js'
+import { counted } from '../text/counted.js'
+import { control, fate } from './slice-messages.js'
+import { taskIds } from './task-ids.js'
+
+/** A slice to insert. */
+export interface SlicePlan<T> {
+  readonly backend: Backend
+  /** The journal and its run; `undefined`: the upload has none. */
+  readonly journal: { readonly uploads: Uploads; readonly run: string } | undefined
+  readonly tasks: Iterable<T> | AsyncIterable<T>
+  readonly textOf: (task: T) => string
+  readonly start: number
+  readonly end: number
+  readonly seed: string
+  readonly delaySeconds: number
+  readonly concurrency: number
+  readonly fates: Uint8Array
+  readonly control: Int32Array
+}
+
+/** How it ended; see `SliceReport`. */
+export interface SliceOutcome {
+  readonly error: unknown
+  readonly retriable: boolean
+  readonly ended: boolean
+}
+
+/** Inserts the tasks of a slice under the ids of their indices, and notes in `fates` what becomes of each. Never rejects. */
+export async function insertSlice<T>(plan: SlicePlan<T>): Promise<SliceOutcome> {
+  const { backend, start, end } = plan
+  const stopping = new AbortController()
+  let queueFailed = false
+  const store = async (messages: readonly Message[], first: number): Promise<readonly BatchFailure[]> => {
+    if (Atomics.load(plan.control, control.stop) !== 0) stopping.abort(new Error('The insert was ended'))
+    stopping.signal.throwIfAborted()
+    const at = first - start
+    plan.fates.fill(fate.underWay, at, at + messages.length)
+    try {
+      const failures = await storeBatch(plan, messages, first)
+      plan.fates.fill(fate.stored, at, at + messages.length)
+      for (const { index } of failures) plan.fates[at + index] = fate.failed
+      if (failures.length > 0) queueFailed = true
+      return failures
+    } catch (error) {
+      plan.fates.fill(fate.failed, at, at + messages.length)
+      queueFailed = true
+      throw error
+    }
+  }
+  try {
+    await insertTasks(backend, new TaskSource(exactly(plan.tasks, end - start)), {
+      textOf: plan.textOf,
+      part: { first: start, idOf: taskIds(plan.seed), store },
+      delaySeconds: plan.delaySeconds,
+      total: end - start,
+      concurrency: plan.concurrency,
+      progress: false,
+      skipInsertCounter: true,
+      signal: stopping.signal,
+    })
+    return { error: undefined, retriable: false, ended: false }
+  } catch (error) {
+    return {
+      error: error instanceof InsertError ? error.cause : error,
+      retriable: queueFailed,
+      ended: stopping.signal.aborted,
+    }
+  }
+}
+
+function storeBatch<T>(
+  { backend, journal, delaySeconds }: SlicePlan<T>,
+  messages: readonly Message[],
+  first: number,
+): Promise<readonly BatchFailure[]> {
+  if (journal === undefined) return backend.insert(messages, { delaySeconds })
+  return journal.uploads.insert(journal.run, first, messages, { delaySeconds })
+}
+
+/** The same tasks; throws where there are fewer or more: their ids would be those of other slices' tasks. */
+function exactly<T>(tasks: Iterable<T> | AsyncIterable<T>, count: number): Iterable<T> | AsyncIterable<T> {
+  return Symbol.asyncIterator in tasks ? exactlyLater(tasks, count) : exactlyNow(tasks, count)
+}
+
+function* exactlyNow<T>(tasks: Iterable<T>, count: number): Generator<T, void, undefined> {
+  let given = 0
+  for (const task of tasks) {
+    if (++given > count) throw wrongCount(count, 'more')
+    yield task
+  }
+  if (given < count) throw wrongCount(count, String(given))
+}
+
+async function* exactlyLater<T>(tasks: AsyncIterable<T>, count: number): AsyncGenerator<T, void, undefined> {
+  let given = 0
+  for await (const task of tasks) {
+    if (++given > count) throw wrongCount(count, 'more')
+    yield task
+  }
+  if (given < count) throw wrongCount(count, String(given))
+}
+
+function wrongCount(count: number, got: string): Error {
+  return new Error(
+    `Expected a slice of ${counted(count, 'task')} to give ${count} when it is iterated, got ${got}: \`length\`, \`slice\` and the ` +
+      'iterator have to agree, and an iterable that is inserted again has to give the same tasks',
+  )
+}

@@ -1,0 +1,221 @@
+/**
+ * Journals of uploads in files of this machine, for queues that can't keep them: a line is added when a batch was
+ * acknowledged. What was under way when the process died is not known, and is inserted again under the same ids.
+ *
+ * ```text
+ * <state>/ptq/uploads/<queue>/<name>/<run>.journal
+ * ```
+ *
+ * `<state>` is `$XDG_STATE_HOME`, or `~/.local/state` (Windows: `%LOCALAPPDATA%`). `<run>` changes each time that the upload is
+ * taken up: an earlier owner, thought dead, finds its file gone.
+ */
+import { createHash, randomUUID } from 'node:crypto'
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Backend } from '../backend/backend.js'
+import type { BatchFailure, Message } from '../backend/messages.js'
+import { requireSameUpload } from '../backend/same-upload.js'
+import type { UploadHead, UploadState, Uploads } from '../backend/uploads.js'
+import { UploadGoneError } from '../errors/errors.js'
+import { codeOf, nameAndMessageOf } from '../errors/thrown.js'
+import { type Range, union, without } from './ranges.js'
+
+const extension = '.journal'
+
+// A try is lost to another process that was faster; each of those has the journal then.
+const PAUSES_MS = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000]
+
+// Not O_CREAT: a file that another process has taken up must not come back.
+const appending = constants.O_WRONLY | constants.O_APPEND
+
+/** A line of a journal, after the first, which is the head. */
+type Line =
+  | { readonly stored: readonly [start: number, end: number] }
+  | { readonly counted: number }
+  | { readonly finished: true }
+
+export class JournalFiles implements Uploads {
+  readonly #backend: Backend
+
+  constructor(backend: Backend) {
+    this.#backend = backend
+  }
+
+  /** @throws Error where a journal is needed and no name was given, or the upload of this name is another one */
+  async begin(name: string | undefined, head: UploadHead): Promise<UploadState> {
+    if (name === undefined)
+      throw new Error('Expected a name: only an upload that is continued needs a journal in a file')
+    const folder = join(journalFolder(this.#backend), name)
+    for (const pauseMs of PAUSES_MS) {
+      if (pauseMs > 0) await sleep(pauseMs * Math.random())
+      const found = journalsIn(folder)[0]
+      const state = found === undefined ? create(folder, head) : takeUp(name, join(folder, found), head)
+      // Otherwise another process was faster.
+      if (state !== undefined) return state
+    }
+    throw new Error(
+      `Expected a journal that can be taken up in ${folder}, or none, ${PAUSES_MS.length} times. Either other processes take ` +
+        'this upload up all the time (one at a time continues an upload: end the others), or something else is in the ' +
+        'folder: remove it to begin this upload again.',
+    )
+  }
+
+  async insert(
+    run: string,
+    start: number,
+    messages: readonly Message[],
+    options: { delaySeconds: number },
+  ): Promise<readonly BatchFailure[]> {
+    const failures = await this.#backend.insert(messages, options)
+    const failed = union(failures.map(({ index }) => ({ start: start + index, end: start + index + 1 })))
+    for (const range of without({ start, end: start + messages.length }, failed)) {
+      append(run, { stored: [range.start, range.end] })
+    }
+    return failures
+  }
+
+  async settle(run: string, range: Range): Promise<Range[]> {
+    const { stored } = parseJournal(run)
+    return stored.filter(({ start, end }) => end > range.start && start < range.end)
+  }
+
+  async counted(run: string, count: number): Promise<void> {
+    append(run, { counted: count })
+  }
+
+  async finish(run: string): Promise<void> {
+    append(run, { finished: true })
+  }
+}
+
+/**
+ * Forgets all uploads into a queue that keeps no journals itself. The folder is taken away by a rename first: an upload that is
+ * under way finds its journal gone and says so, and adds nothing to what is being removed.
+ */
+export function forgetUploads(backend: Backend): void {
+  if (backend.uploads !== undefined) return
+  const folder = journalFolder(backend)
+  const aside = `${folder}.${randomUUID()}`
+  try {
+    renameSync(folder, aside)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return
+    throw error
+  }
+  rmSync(aside, { recursive: true, force: true })
+}
+
+/** A folder for each queue: the same upload goes into several. */
+function journalFolder(backend: Backend): string {
+  const { identity = backend.label } = backend
+  const local = process.platform === 'win32' ? process.env.LOCALAPPDATA : undefined
+  const state = process.env.XDG_STATE_HOME || local || join(homedir(), '.local', 'state')
+  return join(state, 'ptq', 'uploads', createHash('sha256').update(identity).digest('hex').slice(0, 32))
+}
+
+function journalsIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter(name => name.endsWith(extension))
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return []
+    throw error
+  }
+}
+
+/** `undefined`: another process made one, or forgot all of them. The folder appears with its journal in it, by a rename. */
+function create(folder: string, head: UploadHead): UploadState | undefined {
+  const run = `${randomUUID()}${extension}`
+  const staged = join(dirname(folder), `~${randomUUID()}`)
+  try {
+    mkdirSync(staged, { recursive: true })
+    writeFileSync(join(staged, run), `${JSON.stringify(head)}\n`)
+    renameSync(staged, folder)
+  } catch (error) {
+    rmSync(staged, { recursive: true, force: true })
+    // ENOENT: all uploads were forgotten (purge) at the same time.
+    if (['ENOTEMPTY', 'EEXIST', 'EPERM', 'ENOENT'].includes(codeOf(error) ?? '')) return undefined
+    throw error
+  }
+  return { run: join(folder, run), head, stored: [], counted: 0, finished: false }
+}
+
+/** `undefined`: another process took it up. */
+function takeUp(name: string, path: string, head: UploadHead): UploadState | undefined {
+  let state: UploadState
+  try {
+    state = parseJournal(path)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+  requireSameUpload(name, path, state.head, head)
+  if (state.finished) return state
+  const run = join(dirname(path), `${randomUUID()}${extension}`)
+  try {
+    renameSync(path, run)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+  // Read again: until the rename the earlier owner may have added lines. A line that was cut off by its death ends here.
+  const { stored, counted, finished } = parseJournal(run)
+  appendText(run, '\n')
+  return { run, head: state.head, stored, counted, finished }
+}
+
+function parseJournal(path: string): UploadState {
+  const [first = '', ...lines] = readFileSync(path, 'utf8').split('\n')
+  const stored: Range[] = []
+  let counted = 0
+  let finished = false
+  for (const text of lines) {
+    const line = parseLine(text)
+    if (line === undefined) continue
+    if ('stored' in line) stored.push({ start: line.stored[0], end: line.stored[1] })
+    else if ('counted' in line) counted = line.counted
+    else finished = true
+  }
+  return { run: path, head: JSON.parse(first) as UploadHead, stored: union(stored), counted, finished }
+}
+
+/** `undefined` for the line of a process that died while it wrote. */
+function parseLine(text: string): Line | undefined {
+  try {
+    return text === '' ? undefined : (JSON.parse(text) as Line)
+  } catch {
+    return undefined
+  }
+}
+
+function append(run: string, line: Line): void {
+  try {
+    appendText(run, `${JSON.stringify(line)}\n`)
+  } catch (cause) {
+    const gone = codeOf(cause) === 'ENOENT'
+    const why = gone ? 'another process took this upload up, or somebody removed it' : nameAndMessageOf(cause)
+    const message = `Expected to note in ${run} what was inserted, but ${why}`
+    throw gone ? new UploadGoneError(message, { cause }) : new Error(message, { cause })
+  }
+}
+
+function appendText(path: string, text: string): void {
+  const file = openSync(path, appending)
+  try {
+    writeSync(file, text)
+  } finally {
+    closeSync(file)
+  }
+}

@@ -1,0 +1,64 @@
+/** What `insert` is given, as an upload takes it: everything is checked before anything is changed. */
+import { createHash } from 'node:crypto'
+import type { Backend, BackendOptions, QueueUrl } from '../backend/backend.js'
+import { argumentError, UnsupportedOperationError } from '../errors/errors.js'
+import { payloadText } from '../queue/insert.js'
+import { backendFile } from '../queue/open-backend.js'
+import { type TaskIterable, TaskSource } from '../tasks/task-source.js'
+import { refuseInThread } from '../threads/pool.js'
+import { cuttable, refuseUnimportable } from './sequence.js'
+import type { QueueReference } from './slice-messages.js'
+import { travellingOptions } from './travelling-options.js'
+import type { UploadTasks } from './upload.js'
+
+/** A name that is also the name of a folder, on every filesystem. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
+
+/** @throws TypeError unless it is a name of the form that journals can have */
+export function checkUploadName(name: unknown): string | undefined {
+  if (name === undefined || (typeof name === 'string' && NAME.test(name))) return name
+  throw argumentError(
+    'resume',
+    'a name of up to 100 letters, digits, `.`, `_` and `-`, the first a letter or digit',
+    name,
+  )
+}
+
+/**
+ * The tasks as an upload takes them.
+ *
+ * @param threads 0: the calling thread, which needs no file of the sequence's class
+ * @throws TypeError or Error where a thread couldn't have the sequence
+ */
+export function uploadTasks(tasks: TaskIterable, total: number | undefined, threads: number): UploadTasks {
+  const sequence = cuttable(tasks)
+  if (sequence === undefined) return { source: new TaskSource(tasks), total, mark: markOf(tasks) }
+  if (threads > 0) refuseUnimportable(sequence.reference)
+  return { cuttable: sequence }
+}
+
+/**
+ * How threads open a queue.
+ *
+ * @throws TypeError or Error where they can't
+ */
+export function queueReference(url: QueueUrl, options: BackendOptions): QueueReference {
+  refuseInThread()
+  return { url, options: travellingOptions(options), code: backendFile(url.protocol) }
+}
+
+/** @throws UnsupportedOperationError where the queue can't be opened in other threads */
+export function requireThreads(backend: Backend): void {
+  if (backend.capabilities.threads ?? true) return
+  throw new UnsupportedOperationError(
+    `${backend.label} is in the memory of this thread, so other threads can't insert into it: insert with \`parallel: 0\``,
+  )
+}
+
+/** Tells arrays apart by their ends, so that it costs nothing; of other iterables only the user knows what they give. */
+function markOf(tasks: TaskIterable): string {
+  if (!Array.isArray(tasks)) return 'an iterable'
+  const digest = createHash('sha256')
+  for (const task of tasks.length === 0 ? [] : [tasks[0], tasks.at(-1)]) digest.update(payloadText(task))
+  return `an array ${digest.digest('hex').slice(0, 16)}`
+}

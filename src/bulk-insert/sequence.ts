@@ -1,0 +1,84 @@
+/** Sliceable sequences on their way to a thread: taken apart here, put together there. */
+import { argumentError } from '../errors/errors.js'
+import { nameAndMessageOf } from '../errors/thrown.js'
+import {
+  type RegisteredSliceable,
+  registeredSliceable,
+  type Sliceable,
+  type SliceableClass,
+} from '../tasks/sliceable.js'
+import { refuseEntryFile } from '../threads/entry-script.js'
+import { refuseEmptied } from '../threads/small-clone.js'
+import { digestOf } from './sequence-mark.js'
+import type { SequenceReference } from './slice-messages.js'
+
+/** A sequence that can be cut, and what a thread needs to have it too. */
+export interface CuttableSequence {
+  readonly sequence: Sliceable
+  readonly reference: SequenceReference
+}
+
+/**
+ * Takes a sequence apart; `undefined` where its class was not registered by `sliceable`.
+ *
+ * @throws TypeError where it can't be put together again from its fields, or its length is none
+ */
+export function cuttable(given: object): CuttableSequence | undefined {
+  const registered = registeredSliceable(given)
+  if (registered === undefined) return undefined
+  // Registered by `sliceable`, which takes no other classes.
+  const sequence = given as Sliceable
+  const { name, url } = registered
+  const { length } = sequence
+  if (!Number.isSafeInteger(length) || length < 0) {
+    throw argumentError(`${name}.length`, 'an integer of 0 or more', length)
+  }
+  const fields = clonedFields(name, given)
+  const rebuilt = rebuild(registered, fields)
+  let found: unknown
+  try {
+    rebuilt.slice(0, 0)
+    found = rebuilt.length
+  } catch (cause) {
+    throw new TypeError(
+      `Expected a ${name} to work when it is rebuilt from its own public fields, but it threw: ${nameAndMessageOf(cause)}. ` +
+        '`#private` fields, and what only the constructor knows, do not travel to threads',
+      { cause },
+    )
+  }
+  if (found !== length) {
+    throw argumentError(`${name}.length`, `the same (${length}) when it is rebuilt from its own public fields`, found)
+  }
+  return { sequence, reference: { name, url, fields } }
+}
+
+/** @throws Error where threads can't import the class */
+export function refuseUnimportable({ name, url }: SequenceReference): void {
+  refuseEntryFile(name, url)
+}
+
+/** Puts a sequence together, without calling its constructor. */
+export function rebuild(registered: RegisteredSliceable, fields: Readonly<Record<string, unknown>>): Sliceable {
+  const Class: SliceableClass = registered.class
+  return Object.assign(Object.create(Class.prototype) as Sliceable, fields)
+}
+
+/** Says which sequence it is, for an upload that is continued: class and fields, not their file, which may move. */
+export function sequenceMark({ name, fields }: SequenceReference): string {
+  return `${name} with fields ${digestOf(fields)}`
+}
+
+function clonedFields(name: string, given: object): Record<string, unknown> {
+  const fields: Record<string, unknown> = {}
+  for (const [field, value] of Object.entries(given)) {
+    try {
+      refuseEmptied(value)
+      fields[field] = structuredClone(value)
+    } catch (cause) {
+      const error = argumentError(`${name}.${field}`, 'data that can be cloned to a thread', value)
+      error.cause = cause
+      throw error
+    }
+  }
+  return fields
+}

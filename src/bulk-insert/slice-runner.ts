@@ -1,0 +1,207 @@
+/** Has slices inserted: by pool threads, or by the calling thread. */
+import type { Backend } from '../backend/backend.js'
+import { payloadText } from '../queue/insert.js'
+import type { Sliceable } from '../tasks/sliceable.js'
+import { errorFromWire } from '../threads/error-wire.js'
+import { type ThreadListener, ThreadPool } from '../threads/pool.js'
+import { warnOfStray } from '../threads/stray.js'
+import type { ThreadMessage } from '../threads/thread-messages.js'
+import { insertSlice } from './insert-slice.js'
+import { journalOf } from './journal.js'
+import {
+  control,
+  type QueueReference,
+  type SequenceReference,
+  type SliceMessage,
+  type SliceReport,
+} from './slice-messages.js'
+import type { Slice } from './slice-source.js'
+
+/** What all slices of an insert have in common. */
+export interface SliceSettings {
+  readonly seed: string
+  readonly run: string | undefined
+  readonly delaySeconds: number
+  readonly concurrency: number
+}
+
+/** A slice that is being inserted. */
+export interface Flight {
+  readonly slice: Slice
+  /** What becomes of each of its tasks, see `fate`. */
+  readonly fates: Uint8Array
+  /** Resolves when nothing more happens to it. */
+  readonly landed: Promise<Landing>
+}
+
+export interface Landing {
+  /** `undefined`: all of it is stored. */
+  readonly error: unknown
+  /** The queue failed, not what makes the tasks. */
+  readonly retriable: boolean
+  /** It stopped because it was told to. */
+  readonly ended: boolean
+  /** The thread died: what was under way may be stored or not. */
+  readonly died: boolean
+}
+
+export interface SliceRunner {
+  run(slice: Slice): Flight
+  /** Slices stop after the batches that are under way. */
+  stop(): void
+  /** Lets go of the threads. */
+  end(): void
+}
+
+/** How long a thread may take to stop before it is ended: a batch, and its retries. Milliseconds. */
+const stopGraceMs = 5000
+
+interface Shared {
+  readonly fates: Uint8Array
+  readonly control: Int32Array
+}
+
+function sharedFor({ start, end }: Slice): Shared {
+  const bytes = Int32Array.BYTES_PER_ELEMENT * Object.keys(control).length
+  const memory = new SharedArrayBuffer(bytes + end - start)
+  return { control: new Int32Array(memory, 0, Object.keys(control).length), fates: new Uint8Array(memory, bytes) }
+}
+
+function notHeard(): void {
+  // There is nothing to do.
+}
+
+let inserts = 0
+
+/** Each slice is one call of the pool. */
+export class ThreadSliceRunner implements SliceRunner, ThreadListener {
+  readonly #pool: ThreadPool
+  readonly #insert = ++inserts
+  readonly #queue: QueueReference
+  readonly #sequence: SequenceReference | undefined
+  readonly #settings: SliceSettings
+  readonly #flying = new Map<Int32Array, AbortController>()
+  /** Why threads could not import the code of a slice, by the index of its first task; each slice is tried in others. */
+  readonly #notLoaded = new Map<number, unknown>()
+  #grace: NodeJS.Timeout | undefined
+
+  constructor(queue: QueueReference, sequence: SequenceReference | undefined, settings: SliceSettings) {
+    this.#queue = queue
+    this.#sequence = sequence
+    this.#settings = settings
+    this.#pool = ThreadPool.join(this, undefined)
+  }
+
+  run(slice: Slice): Flight {
+    const shared = sharedFor(slice)
+    return { slice, fates: shared.fates, landed: this.#fly(slice, shared) }
+  }
+
+  stop(): void {
+    for (const flying of this.#flying.keys()) Atomics.store(flying, control.stop, 1)
+    this.#grace ??= setTimeout(() => {
+      for (const kill of this.#flying.values()) kill.abort()
+    }, stopGraceMs)
+  }
+
+  end(): void {
+    clearTimeout(this.#grace)
+    this.#pool.leave(this)
+  }
+
+  async #fly(slice: Slice, shared: Shared): Promise<Landing> {
+    const { start, end, texts } = slice
+    const content = texts ?? this.#sequence
+    if (content === undefined) throw new Error('Expected a slice to have its tasks, or a sequence to cut them from')
+    const message: SliceMessage = {
+      insert: this.#insert,
+      queue: this.#queue,
+      content,
+      start,
+      end,
+      ...this.#settings,
+      ...shared,
+    }
+    const kill = new AbortController()
+    this.#flying.set(shared.control, kill)
+    try {
+      const report = await this.#pool.run<SliceMessage, SliceReport>('insert', message, kill.signal)
+      return { ...report, error: report.error === undefined ? undefined : errorFromWire(report.error), died: false }
+    } catch (cause) {
+      // Its message may be behind the news of the thread's end.
+      this.#pool.receiveAll()
+      const notLoaded = this.#notLoaded.get(start)
+      this.#notLoaded.delete(start)
+      const error = notLoaded ?? new Error('The thread died while it inserted', { cause: kill.signal.reason ?? cause })
+      return { error, retriable: true, ended: false, died: true }
+    } finally {
+      this.#flying.delete(shared.control)
+    }
+  }
+
+  onMessage(message: ThreadMessage): void {
+    if (message.type === 'stray') warnOfStray(message.taskId, errorFromWire(message.error))
+    else if (message.type === 'slice-not-loaded' && message.insert === this.#insert) {
+      this.#notLoaded.set(message.start, errorFromWire(message.error))
+    }
+  }
+
+  onStillbirth(error: Error): boolean {
+    let heard = false
+    for (const [flying, kill] of this.#flying) {
+      if (Atomics.load(flying, control.began) !== 0) continue
+      heard = true
+      kill.abort(error)
+    }
+    return heard
+  }
+
+  // What is reported of a slice is small and flat, whatever was thrown.
+  readonly onUnreadable = notHeard
+
+  // What makes tasks runs outside of any task, so it has no context to call this.
+  readonly renew = () => Promise.resolve()
+}
+
+/** Slices are inserted here, through the queue that is open. */
+export class HereSliceRunner implements SliceRunner {
+  readonly #backend: Backend
+  readonly #sequence: Sliceable | undefined
+  readonly #settings: SliceSettings
+  readonly #flying = new Set<Int32Array>()
+
+  constructor(backend: Backend, sequence: Sliceable | undefined, settings: SliceSettings) {
+    this.#backend = backend
+    this.#sequence = sequence
+    this.#settings = settings
+  }
+
+  run(slice: Slice): Flight {
+    const shared = sharedFor(slice)
+    return { slice, fates: shared.fates, landed: this.#fly(slice, shared) }
+  }
+
+  stop(): void {
+    for (const flying of this.#flying) Atomics.store(flying, control.stop, 1)
+  }
+
+  readonly end = notHeard
+
+  async #fly({ start, end, texts }: Slice, shared: Shared): Promise<Landing> {
+    const { run } = this.#settings
+    const journal = run === undefined ? undefined : { uploads: journalOf(this.#backend), run }
+    const plan = { backend: this.#backend, journal, start, end, ...this.#settings, ...shared }
+    this.#flying.add(shared.control)
+    try {
+      const outcome = texts
+        ? insertSlice({ ...plan, tasks: texts, textOf: text => text })
+        : insertSlice({ ...plan, tasks: this.#sequence?.slice(start, end) ?? [], textOf: payloadText })
+      return { ...(await outcome), died: false }
+    } catch (error) {
+      // `slice` itself threw.
+      return { error, retriable: false, ended: false, died: false }
+    } finally {
+      this.#flying.delete(shared.control)
+    }
+  }
+}

@@ -1,0 +1,14 @@
+/** The values of lossless JSON. */
+
+/** What a JSON text can hold. Integers beyond 2^53 are `bigint`; smaller ones are numbers. */
+export type JsonValue = null | boolean | number | bigint | string | JsonValue[] | JsonObject
+
+/** A JSON object. */
+export type JsonObject = { [key: string]: JsonValue }
+
+/** Sets an own property, as JSON.parse does: a plain assignment to `__proto__` would set the prototype instead. */
+export function setOwn(object: JsonObject, key: string, value: JsonValue): void {
+  if (key === '__proto__') {
+    Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
+  } else object[key] = value
+}

@@ -1,0 +1,41 @@
+/** The caller's functions that a worker waits for. One that closes the queue waits for the worker in turn. */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { isPromiseLike } from '../errors/thrown.js'
+
+interface Waiting {
+  /** Aborted when the worker's queue is closed. */
+  readonly closing: AbortSignal
+  /** Ends the wait. */
+  letGo(): void
+}
+
+const storage = new AsyncLocalStorage<Waiting>()
+
+/**
+ * Calls a function of the caller's, and waits for what it returns, unless it closes the worker's queue: that close waits
+ * for the worker, so the worker must not wait for it.
+ *
+ * @param closing aborted when the queue is closed
+ */
+export function callAndWait(closing: AbortSignal, call: () => unknown): Promise<void> | undefined {
+  let letGo: () => void = () => undefined
+  const closed = new Promise<void>(resolve => {
+    letGo = resolve
+  })
+  // A lazy thenable (a query builder, say) begins its work when it is awaited, which is part of the call.
+  const result = storage.run({ closing, letGo }, () => {
+    const returned = call()
+    // Awaiting what is no promise would cost each task a turn.
+    return isPromiseLike(returned) ? Promise.resolve(returned) : undefined
+  })
+  if (result === undefined) return undefined
+  // What it throws after the wait is nobody's to handle, and must not go unheard.
+  void closed.then(() => result)
+  return Promise.race([result.then(() => undefined), closed])
+}
+
+/** The queue is being closed: if that is done by a function that its worker waits for, the worker waits no more. */
+export function waitNoMore(closing: AbortSignal): void {
+  const waiting = storage.getStore()
+  if (waiting?.closing === closing) waiting.letGo()
+}

@@ -1,0 +1,73 @@
+/**
+ * The conformance suite: what every kind of queue has to do, ours and yours. It runs on Node's test runner.
+ *
+ * ```ts
+ * import { testBackend } from 'ptq/testing'
+ *
+ * testBackend({ name: 'redis', open: queue => openRedis(queue), remove: queue => dropRedis(queue) })
+ * ```
+ */
+import { randomUUID } from 'node:crypto'
+import { test } from 'node:test'
+import type { Backend } from '../backend/backend.js'
+import { argumentError } from '../errors/errors.js'
+import { insertCases } from './insert-cases.js'
+import { leaseCases } from './lease-cases.js'
+import { type BackendUnderTest, type ConformanceCase, QueueUnderTest } from './queue-under-test.js'
+import { taskQueueCases } from './task-queue-cases.js'
+import { uploadCases } from './upload-cases.js'
+import { verbCases } from './verb-cases.js'
+import { workerCases } from './worker-cases.js'
+
+export { type Clock, ManualClock } from '../time/clock.js'
+export type { BackendUnderTest } from './queue-under-test.js'
+
+const cases: readonly ConformanceCase[] = [
+  ...insertCases,
+  ...leaseCases,
+  ...verbCases,
+  ...uploadCases,
+  ...taskQueueCases,
+  ...workerCases,
+]
+
+/** How many cases run at once, each on a queue of its own: most of their time is waiting for leases to end. */
+const concurrency = 8
+
+/** A case that takes longer than this, in milliseconds, waits for something that does not come. */
+const timeoutMs = 120_000
+
+/**
+ * Registers the suite with `node:test`: one test, in which each case is a test with a queue of its own. The suite asks
+ * the backend what it can do (`capabilities`) and says in diagnostics what it leaves out for that reason.
+ *
+ * @returns resolves when the suite has run; need not be awaited
+ */
+export function testBackend(backend: BackendUnderTest): Promise<void> {
+  if (typeof backend?.name !== 'string') throw argumentError('name', 'the name of the backend', backend?.name)
+  if (typeof backend.open !== 'function') throw argumentError('open', 'a function that opens a queue', backend.open)
+  return test(`${backend.name} is a backend`, { concurrency }, async t => {
+    const probe = await newQueue(backend)
+    const opened = await probe.open()
+    const running = cases.flatMap(({ name, leftOut, run }) => {
+      const reason = leftOut?.(opened)
+      if (reason !== undefined) {
+        t.diagnostic(`left out: ${name} (${reason})`)
+        return []
+      }
+      return t.test(name, { timeout: timeoutMs }, async () => {
+        const queue = await newQueue(backend)
+        await run(queue)
+        await queue.end()
+      })
+    })
+    await Promise.all(running)
+    await probe.end()
+  })
+}
+
+async function newQueue(backend: BackendUnderTest): Promise<QueueUnderTest> {
+  const queue = `ptq-test-${randomUUID()}`
+  const first: Backend = await backend.open(queue)
+  return new QueueUnderTest(backend, queue, first)
+}

@@ -1,9 +1,0 @@
-/** Where the journal of an upload is kept. */
-import type { Backend } from '../backend.js'
-import type { Uploads } from '../uploads.js'
-import { JournalFiles } from './journal-files.js'
-
-/** The queue's own journals, or files of this machine where it has none. */
-export function journalOf(backend: Backend): Uploads {
-  return backend.uploads ?? new JournalFiles(backend)
-}
