@@ -5,8 +5,8 @@ import { describe, it } from 'node:test'
 import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { parseJson, stringifyJson, toJsonValue } from '#ptq/json/json.js'
-import type { JsonValue } from '#ptq/json/json-value.js'
 import { JsonReader } from '#ptq/json/json-reader.js'
+import type { JsonValue } from '#ptq/json/json-value.js'
 
 // The tests run from build/test; fixtures are not compiled.
 const FIXTURES = join(import.meta.dirname, '../../test/fixtures/python-queue/queue')
