@@ -13,6 +13,8 @@ export class HeldLeases {
   /** When each worker was last stopped or held up. */
   readonly #delayed = new Map<number, number>()
   readonly #lost: string[] = []
+  /** Each `ptq release` that is running, and when the last one ended. */
+  readonly #releasing = new Set<number>()
   #released = Number.NEGATIVE_INFINITY
   #now = 0
 
@@ -26,13 +28,17 @@ export class HeldLeases {
   /** @returns whether the line is about leases alone */
   read(verb: LedgerVerb, player: number, what: readonly string[]): boolean {
     this.#now++
-    if (verb === 'released') this.#released = this.#now
+    if (verb === 'releasing') this.#releasing.add(player)
+    if (verb === 'released') {
+      this.#releasing.delete(player)
+      this.#released = this.#now
+    }
     // It may be late after the signal to go on, too: the worker says so then.
     if (verb === 'SIGSTOP' || verb === 'delayed') this.#delayed.set(player, this.#now)
     if (verb === 'held') for (const key of what) this.#hold(`${player} ${key}`)
     if (verb === 'lost' || verb === 'done' || verb === 'failed' || verb === 'dead')
       for (const key of what) this.#end(verb, player, key)
-    return verb === 'released' || verb === 'delayed'
+    return verb === 'releasing' || verb === 'released' || verb === 'delayed'
   }
 
   #hold(lease: string): void {
@@ -47,7 +53,7 @@ export class HeldLeases {
     const sinceWhen = verb === 'lost' ? times.shift() : times.pop()
     if (times.length === 0) this.#held.delete(`${player} ${key}`)
     if (verb !== 'lost' || sinceWhen === undefined) return
-    if (this.#released > sinceWhen || (this.#delayed.get(player) ?? 0) > sinceWhen) return
+    if (this.#releasing.size > 0 || this.#released > sinceWhen || (this.#delayed.get(player) ?? 0) > sinceWhen) return
     this.#lost.push(key)
   }
 }

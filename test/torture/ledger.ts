@@ -9,7 +9,7 @@ import { appendFileSync, closeSync, openSync, readSync } from 'node:fs'
  * `intend`, `inserted`: before and after an insert. `held`, `run`, `done`, `lost`, `failed`, `dead`: by workers; `run` is
  * the task's own work, `done` comes after the task was deleted. `moving`, `copied`, `moved`: by movers. `retrying`,
  * `retried`: of dead letters. `copyBegun`, `copyMade`, `copyHas`, `copyListed`: of a copy of the live queue, see `copies.ts`. `python`: who writes this
- * is a Python process, or stands for one; `counting`, `counted`: before and after it adds to `insertions`. `released`: after `ptq release` began, and when it has ended; `delayed`: by a worker whose
+ * is a Python process, or stands for one; `counting`, `counted`: before and after it adds to `insertions`. `releasing`, `released`: around `ptq release`; `delayed`: by a worker whose
  * event loop stood still. `fromFiles`: this `ptq mv` moves from a file queue into
  * SQS; `stayed`: what is left there when it has ended. By the bad SQS server: `sent`, `removed`, what a `ptq` command or
  * a worker that gives back sends, and what it has deleted; `resent`, tasks whose insert arrived and wasn't answered; `late`, one
@@ -31,6 +31,7 @@ export type LedgerVerb =
   | 'retried'
   | CopyVerb
   | 'python'
+  | 'releasing'
   | 'released'
   | 'delayed'
   | 'fromFiles'

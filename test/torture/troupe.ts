@@ -120,9 +120,8 @@ export class Troupe {
       return code === 0 || (code === 143 && wasAsked) || (code === 1 && isExcused(stderr))
     })
     if (name === 'ptq-release') {
-      const tell = () => note(this.#base.ledger, 'released', [name], player.number)
-      tell()
-      player.child.once('close', tell)
+      note(this.#base.ledger, 'releasing', [name], player.number)
+      player.child.once('close', () => note(this.#base.ledger, 'released', [name], player.number))
     }
     if (source !== undefined) {
       note(this.#base.ledger, 'fromFiles', [name], player.number)
