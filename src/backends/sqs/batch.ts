@@ -1,5 +1,7 @@
 /** The one loop for the three batch actions of SQS: what came back in `Failed` is sent again, the rest never twice. */
+import { elapsedMs } from '../../time/clock.js'
 import { codeOf, type EntryFault, entryFault, isEntryRetryable, type QueueAddress, requestError } from './faults.js'
+import { LateAttemptError } from './late-attempts.js'
 import type { Patience } from './patience.js'
 
 /** The most entries of one batch request. */
@@ -37,26 +39,46 @@ export interface BatchOutcome {
 
 const ALL_WELL: BatchOutcome = { failures: new Map() }
 
+const LATE: EntryFailure = { error: new LateAttemptError(), fault: 'lease-lost' }
+
+/** How a batch is sent. */
+interface SendOptions<Entry> {
+  readonly patience: Patience
+  /** For messages, e.g. `insert`. */
+  readonly doing: string
+  readonly queue: QueueAddress
+  /** When an entry's lease ends, by `elapsedMs`: from then on it is in no attempt. */
+  readonly endsAtMs?: (entry: Entry) => number
+}
+
 /**
  * Sends a batch. A request whose reply was lost is sent again as a whole, since nobody can know whether it arrived:
  * on a standard queue that is where duplicates come from.
  *
  * @param entries at most 10
- * @param doing for messages, e.g. `insert`
+ * @param send is told when the first of their leases ends: no attempt may be made after that
  */
 export async function sendBatch<Entry extends { Id: string | undefined }>(
   entries: Entry[],
-  send: (entries: Entry[]) => Promise<BatchReply>,
-  { patience, doing, queue }: { patience: Patience; doing: string; queue: QueueAddress },
+  send: (entries: Entry[], deadlineMs: number | undefined) => Promise<BatchReply>,
+  { patience, doing, queue, endsAtMs }: SendOptions<Entry>,
 ): Promise<BatchOutcome> {
   const failures = new Map<string, EntryFailure>()
   let pending = entries
   for (;;) {
+    const deadlineMs = endsAtMs && Math.min(...pending.map(endsAtMs))
+    if (endsAtMs !== undefined && deadlineMs !== undefined && deadlineMs <= elapsedMs()) {
+      const nowMs = elapsedMs()
+      for (const entry of pending) if (endsAtMs(entry) <= nowMs) failures.set(entry.Id ?? '', LATE)
+      pending = pending.filter(entry => endsAtMs(entry) > nowMs)
+      if (pending.length === 0) return { failures }
+      continue
+    }
     let mayRetry = () => patience.pause('faulty')
     let failure: (entry: Entry) => EntryFailure
     let rejected: Error | undefined
     try {
-      const reply = await send(pending)
+      const reply = await send(pending, deadlineMs)
       patience.answered()
       const succeeded = reply.Successful ?? []
       if (succeeded.length === pending.length) return failures.size === 0 ? ALL_WELL : { failures }
@@ -67,6 +89,8 @@ export async function sendBatch<Entry extends { Id: string | undefined }>(
       pending = unsent.filter(entry => isEntryRetryable(failed.get(entry.Id) ?? {}))
       for (const entry of unsent) if (!pending.includes(entry)) failures.set(entry.Id ?? '', failure(entry))
     } catch (error) {
+      // Those whose leases have not ended are sent without the others.
+      if (error instanceof LateAttemptError) continue
       mayRetry = () => patience.mayRetry(error)
       const asSentence = requestError(error, doing, queue)
       failure = () => ({ error: asSentence, fault: 'queue' })

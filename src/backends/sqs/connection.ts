@@ -7,6 +7,7 @@ import { withoutUserInfo } from '../../errors/errors.js'
 import { isAbortSignal, messageOf } from '../../errors/thrown.js'
 import { onAbort } from '../../time/on-abort.js'
 import { FileCredentials, readSecretFile } from './credentials.js'
+import { refuseLateAttempts } from './late-attempts.js'
 import { type CheckedOptions, isHttpUrl, notHttpUrl } from './options.js'
 import type { QueuePlace } from './queue-place.js'
 
@@ -76,6 +77,7 @@ export async function connect(place: QueuePlace, options: CheckedOptions): Promi
     ...(endpoint !== undefined && { endpoint }),
   }
   const requests = newClient(sdk, common, options, SILENCE_TIMEOUT_MS)
+  refuseLateAttempts(requests)
   let receiving: SQSClient | undefined
   const closing = new AbortController()
   // A listener for each request under way.

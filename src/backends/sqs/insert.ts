@@ -6,6 +6,7 @@ import { argumentError, MessageRefusedError, UnsupportedOperationError } from '.
 import { BATCH_ENTRIES, ENTRY_IDS, sendBatch } from './batch.js'
 import { MAX_BYTES, refusalOf } from './body.js'
 import { type Attributes, bytesOfAttributes } from './carried.js'
+import { setDeadline } from './late-attempts.js'
 import type { OpenQueue } from './open-queue.js'
 import { Patience } from './patience.js'
 
@@ -44,22 +45,34 @@ export async function insertMessages(
   return failures
 }
 
+interface StoreOptions {
+  readonly delaySeconds: number
+  readonly patience: Patience
+  readonly doing: string
+  /** By place in the array: from then on a message is not sent. By `elapsedMs`. Default: no limit */
+  readonly endsAtMs?: (index: number) => number
+}
+
 /** Sends messages, however many batches that takes; `rejected` is the error of a request that failed as a whole. */
 export async function storeMessages(
   queue: OpenQueue,
   messages: readonly SqsMessage[],
-  options: { delaySeconds: number; patience: Patience; doing: string },
+  options: StoreOptions,
 ): Promise<{ failures: BatchFailure[]; rejected: Error | undefined }> {
-  const { delaySeconds, patience, doing } = options
+  const { delaySeconds, patience, doing, endsAtMs } = options
   const failures: BatchFailure[] = []
   const batches = pack(queue, messages, delaySeconds, failures)
   const { connection, url } = queue
   let rejected: Error | undefined
   const sendOne = async (batch: Packed): Promise<void> => {
+    const endOf = endsAtMs && (({ Id }: SendMessageBatchRequestEntry) => endsAtMs(batch.indices[Number(Id)] ?? -1))
     const outcome = await sendBatch(
       batch.entries,
-      Entries => connection.requests.send(new connection.sdk.SendMessageBatchCommand({ QueueUrl: url, Entries })),
-      { patience, doing, queue: queue.address },
+      (Entries, deadlineMs) => {
+        const command = new connection.sdk.SendMessageBatchCommand({ QueueUrl: url, Entries })
+        return connection.requests.send(command, setDeadline(connection.requests, command, deadlineMs))
+      },
+      { patience, doing, queue: queue.address, ...(endOf && { endsAtMs: endOf }) },
     )
     rejected ??= outcome.rejected
     for (const [place, { error, fault }] of outcome.failures) {

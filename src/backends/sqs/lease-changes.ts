@@ -5,6 +5,7 @@ import { elapsedMs } from '../../time/clock.js'
 import { BATCH_ENTRIES, type BatchReply, ENTRY_IDS, sendBatch } from './batch.js'
 import { addressOf } from './faults.js'
 import { checkLeaseSeconds, type SqsHandle } from './handle.js'
+import { setDeadline } from './late-attempts.js'
 import type { OpenQueue } from './open-queue.js'
 import { Patience } from './patience.js'
 
@@ -50,30 +51,31 @@ export function deleteLeases(
   { doing = 'delete', isLate = false }: { doing?: string; isLate?: boolean } = {},
 ): Promise<BatchFailure[]> {
   const { connection, url } = queue
-  const send: SendChange = held => {
-    const Entries = held.map(entryOf)
-    return connection.requests.send(new connection.sdk.DeleteMessageBatchCommand({ QueueUrl: url, Entries }))
+  const send: SendChange = (held, deadlineMs) => {
+    const command = new connection.sdk.DeleteMessageBatchCommand({ QueueUrl: url, Entries: held.map(entryOf) })
+    return connection.requests.send(command, setDeadline(connection.requests, command, deadlineMs))
   }
   return changeLeases(queue, leases, { doing, send, isLate })
 }
 
 type Entry = Held & { readonly Id: string | undefined }
 
-type SendChange = (entries: readonly Entry[]) => Promise<BatchReply>
+type SendChange = (entries: readonly Entry[], deadlineMs: number | undefined) => Promise<BatchReply>
 
 function entryOf({ Id, handle }: Entry): HandleEntry {
   return { Id, ReceiptHandle: handle.receiptHandle }
 }
 
 function visibility({ connection, url }: OpenQueue, seconds: number): SendChange {
-  return held => {
+  return (held, deadlineMs) => {
     const nowMs = elapsedMs()
     const Entries = held.map(entry => {
       // SQS refuses more than what is left of the 12 hours.
       const leftSeconds = Math.max(0, Math.floor((entry.handle.lastEndMs - nowMs) / 1000) - 1)
       return { ...entryOf(entry), VisibilityTimeout: Math.min(seconds, leftSeconds) }
     })
-    return connection.requests.send(new connection.sdk.ChangeMessageVisibilityBatchCommand({ QueueUrl: url, Entries }))
+    const command = new connection.sdk.ChangeMessageVisibilityBatchCommand({ QueueUrl: url, Entries })
+    return connection.requests.send(command, setDeadline(connection.requests, command, deadlineMs))
   }
 }
 
@@ -97,7 +99,7 @@ export function splitHeld(
 
 /**
  * SQS takes an old handle in a delete without a word (standard queues), and so do some servers in a renewal. So a lease
- * whose time is over by our own clock is lost here, before anything is sent.
+ * whose time is over by our own clock is lost here, and no attempt is made after that, not by the SDK either.
  */
 async function changeLeases(
   queue: OpenQueue,
@@ -108,10 +110,10 @@ async function changeLeases(
   const { held, lost: failures } = splitHeld(queue, leases, change)
   const changeBatch = async (batch: readonly Held[]): Promise<void> => {
     const entries = batch.map((one, place) => ({ ...one, Id: ENTRY_IDS[place] }))
-    const sendAndNote = async (pending: readonly Entry[]): Promise<BatchReply> => {
+    const sendAndNote = async (pending: readonly Entry[], deadlineMs: number | undefined): Promise<BatchReply> => {
       // Before the request, so that our end is never later than that of SQS.
       const sentAtMs = elapsedMs()
-      const reply = await send(pending)
+      const reply = await send(pending, deadlineMs)
       for (const { Id } of reply.Successful ?? []) {
         const changed = batch[Number(Id)]?.handle
         if (changed === undefined) continue
@@ -126,7 +128,12 @@ async function changeLeases(
     // Once the leases are over there is nothing left to change.
     const leftSeconds = (lastEndMs - elapsedMs()) / 1000
     const patience = new Patience(queue.connection, Math.min(queue.retrySeconds, leftSeconds))
-    const outcome = await sendBatch(entries, sendAndNote, { patience, doing, queue: queue.address })
+    const outcome = await sendBatch(entries, sendAndNote, {
+      patience,
+      doing,
+      queue: queue.address,
+      ...(!change.isLate && { endsAtMs: ({ handle }: Entry) => handle.endsAtMs }),
+    })
     for (const [place, { error, fault }] of outcome.failures) {
       const failed = batch[Number(place)]
       if (failed === undefined) continue

@@ -98,33 +98,24 @@ async function storeAgain(queue: OpenQueue, held: readonly Held[], options: Stor
     const pending = refused
     if (pending.length === 0 || queue.state.mayNotStore) break
     refused = []
-    for (const group of byTimeLeft(queue, pending)) {
-      const errors = await storeOnce(queue, group, options, { failures })
-      for (const [place, one] of group.entries()) {
-        const error = errors.get(place)
-        if (error === undefined) {
-          one.handle.isStoredAgain = true
-          stored.push(one)
-        } else if (isOver(one)) failed.push({ index: one.index, error: leaseLost(queue, one.lease, 'release', error) })
-        else if (error instanceof MessageRefusedError) refused.push(one)
-        else if (isForbidden(error)) {
-          forbidden(queue, error)
-          refused.push(one)
-        } else failed.push({ index: one.index, error })
-      }
+    const errors = await storeOnce(queue, pending, options, { failures })
+    for (const [place, one] of pending.entries()) {
+      const error = errors.get(place)
+      if (error === undefined) {
+        one.handle.isStoredAgain = true
+        stored.push(one)
+      } else if (isOver(one)) failed.push({ index: one.index, error: leaseLost(queue, one.lease, 'release', error) })
+      else if (error instanceof MessageRefusedError) refused.push(one)
+      else if (isForbidden(error)) {
+        forbidden(queue, error)
+        refused.push(one)
+      } else failed.push({ index: one.index, error })
     }
   }
   return { stored, refused, failed }
 }
 
 const isOver = ({ handle }: Held): boolean => handle.endsAtMs <= elapsedMs()
-
-/** Those whose leases end while a request may still be tried again are stored apart: they must not cut the others short. */
-function byTimeLeft({ retrySeconds }: OpenQueue, held: readonly Held[]): (readonly Held[])[] {
-  const lastTryMs = elapsedMs() + retrySeconds * 1000
-  const isLong = ({ handle }: Held) => handle.endsAtMs > lastTryMs
-  return [held.filter(one => !isLong(one)), held.filter(isLong)].filter(({ length }) => length > 0)
-}
 
 async function storeOnce(
   queue: OpenQueue,
@@ -145,11 +136,10 @@ async function storeOnce(
     return { id, body, passage: incarnation, group: handle.group, attributes }
   })
   // Past its end a lease is another's, who may finish the task: it must not be stored again then.
-  const earliestEndMs = Math.min(...held.map(({ handle }) => handle.endsAtMs))
-  const leftSeconds = (earliestEndMs - elapsedMs()) / 1000
-  if (leftSeconds <= 0) return new Map(held.map((_, place) => [place, new Error('The lease ended before')]))
+  const endsAtMs = (index: number) => held[index]?.handle.endsAtMs ?? 0
+  const leftSeconds = (Math.max(...held.map(({ handle }) => handle.endsAtMs)) - elapsedMs()) / 1000
   const patience = new Patience(queue.connection, Math.min(queue.retrySeconds, leftSeconds))
-  const sent = { delaySeconds: queue.fifo ? 0 : delaySeconds, patience, doing: 'release' }
+  const sent = { delaySeconds: queue.fifo ? 0 : delaySeconds, patience, doing: 'release', endsAtMs }
   const reply = await storeMessages(queue, messages, sent)
   return new Map(reply.failures.map(({ index, error }) => [index, error]))
 }
