@@ -9,7 +9,7 @@ export type {
 } from './backend/backend.js'
 export type { BatchFailure, Failure, Lease, ListedMessage, Message, MessageState } from './backend/messages.js'
 export type { UploadHead, UploadState, Uploads } from './backend/uploads.js'
-export type { MemOptions } from './backends/mem/mem.js'
+export type { MemOptions } from './backends/mem/index.js'
 export {
   type FailedSlice,
   InsertError,

@@ -17,7 +17,7 @@ import {
   UnsupportedOperationError,
 } from 'ptq'
 import type { Uploads } from '#ptq/backend/uploads.js'
-import { opener as memOpener } from '#ptq/backends/mem/mem.js'
+import { opener as memOpener } from '#ptq/backends/mem/index.js'
 
 const addUp = queueable(function addUp(a: number, b: number) {
   return a + b

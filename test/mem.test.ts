@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock, testBackend } from 'ptq/testing'
-import { opener } from '#ptq/backends/mem/mem.js'
+import { opener } from '#ptq/backends/mem/index.js'
 
 const clocks = new Map<string, ManualClock>()
 

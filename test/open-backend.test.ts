@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { type BackendOpener, registerBackend, TaskQueue, UnsupportedProtocolError } from 'ptq'
-import { opener as memOpener } from '#ptq/backends/mem/mem.js'
+import { opener as memOpener } from '#ptq/backends/mem/index.js'
 
 let protocols = 0
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 
-const MAIN = join(import.meta.dirname, '../bench/scale/main.js')
+const MAIN = join(import.meta.dirname, '../bench/simulation/main.js')
 
 function scale(...args: string[]): string {
   const { stdout, stderr, status } = spawnSync(process.execPath, [MAIN, '--sqs', '0', ...args], { encoding: 'utf8' })

@@ -16,7 +16,7 @@ import {
   UnsupportedOperationError,
 } from 'ptq'
 import { ManualClock } from 'ptq/testing'
-import { opener as memOpener } from '#ptq/backends/mem/mem.js'
+import { opener as memOpener } from '#ptq/backends/mem/index.js'
 import { Leasing } from '#ptq/queue/leasing.js'
 
 const addUp = queueable(function addUp(a: number, b: number) {

@@ -3,7 +3,7 @@
  * refused when the queue is made. Options of registered backends are their own business.
  */
 import type { FileQueueOptions } from '../backends/fq/index.js'
-import type { MemOptions } from '../backends/mem/mem.js'
+import type { MemOptions } from '../backends/mem/index.js'
 import type { SqsOptions } from '../backends/sqs/options.js'
 import { nearest } from '../text/nearest.js'
 import type { TaskQueueOptions } from './task-queue-options.js'

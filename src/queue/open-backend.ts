@@ -10,7 +10,7 @@ import { refuseEntryFile } from '../threads/entry-script.js'
 /** Ours, loaded when the first queue of their kind is opened: who uses folders never loads the AWS SDK. */
 const builtIn = new Map<string, () => Promise<BackendOpener>>([
   ['fq', async () => (await import('../backends/fq/index.js')).opener],
-  ['mem', async () => (await import('../backends/mem/mem.js')).opener],
+  ['mem', async () => (await import('../backends/mem/index.js')).opener],
   ['sqs', async () => (await import('../backends/sqs/index.js')).opener],
 ])
 

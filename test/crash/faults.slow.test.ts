@@ -1,8 +1,8 @@
 import { test } from 'node:test'
-import { rehearse, type TroubleKind } from './rehearsal.js'
+import { type FaultKind, injectFaults } from './inject.js'
 import { scenarios } from './scenarios.js'
 
-const faults: readonly TroubleKind[] = [
+const faults: readonly FaultKind[] = [
   { kind: 'EIO', moment: 'before' },
   { kind: 'EIO', moment: 'after' },
   { kind: 'ENOSPC', moment: 'half' },
@@ -13,6 +13,6 @@ const faults: readonly TroubleKind[] = [
 
 for (const scenario of scenarios) {
   test(`a fault at each call of ${scenario.name}`, async t => {
-    t.diagnostic(`${await rehearse(scenario, faults, {})} faults`)
+    t.diagnostic(`${await injectFaults(scenario, faults, {})} faults`)
   })
 }

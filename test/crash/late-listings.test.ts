@@ -136,18 +136,18 @@ test('names that appear and vanish late in listings lose no task, give none to t
             return { queue: await open({ protocol: 'fq', path }, { fileSystem, durable }), isCurrent, kept: undefined }
           }),
         )
-        const play = new Play(path)
+        const runWith = new Play(path)
         // Each turn is two looks at least; then all listings are current, and each turn finishes a task until none is left.
         const mostTurns = HOLDERS * (Math.max(...latenesses.map(({ length }) => length)) + TASKS)
-        for (let turn = 0; !play.isOver; turn++) {
+        for (let turn = 0; !runWith.isOver; turn++) {
           assert.ok(turn < mostTurns, 'all tasks are found')
           const holder = holders[turn % HOLDERS]
           assert.ok(holder !== undefined)
-          await play.turn(holder)
+          await runWith.turn(holder)
         }
         const [first] = holders
         assert.ok(first !== undefined)
-        await play.checkEnd(first.queue)
+        await runWith.checkEnd(first.queue)
         for (const { queue } of holders) await queue.close()
       }, fastDisk),
     ),

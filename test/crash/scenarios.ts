@@ -6,7 +6,7 @@ import { failure, insert, leaseNow, messages } from '../fq/messages.js'
 import { NO_WORK } from './no-work.js'
 
 /** A queue before the trouble. */
-export interface Scene {
+export interface Fixture {
   readonly root: string
   /** The queue as a healthy process has it open. */
   readonly queue: Backend
@@ -26,40 +26,40 @@ export type Span = readonly [number, number]
 
 export interface Scenario {
   readonly name: string
-  prepare(scene: Scene): Promise<void>
+  prepare(fixture: Fixture): Promise<void>
   /** Resolves with what could not be done. */
-  act(queue: Backend, scene: Scene): Promise<readonly BatchFailure[] | undefined>
+  act(queue: Backend, fixture: Fixture): Promise<readonly BatchFailure[] | undefined>
   /** Which messages have to be in the queue afterwards, if `act` did not resolve, or else; all others of it may be. */
-  mustStay(scene: Scene): readonly Message[]
+  mustStay(fixture: Fixture): readonly Message[]
   /** The attempt of the next lease of each. */
   readonly attempts?: Span
   /** What the counts may be if `act` did not resolve. Default 0. */
   readonly inserted?: Span
   readonly completed?: Span
   /** What has to be true if `act` resolved without failures. */
-  settled?(queue: Backend, scene: Scene): Promise<void>
+  settled?(queue: Backend, fixture: Fixture): Promise<void>
 }
 
-const all = ({ before }: Scene) => before
+const all = ({ before }: Fixture) => before
 
 /** Three tasks, never leased. */
-async function threeTasks(scene: Scene): Promise<void> {
-  scene.before = await insert(scene.queue, 3)
+async function threeTasks(fixture: Fixture): Promise<void> {
+  fixture.before = await insert(fixture.queue, 3)
 }
 
 /** Three tasks, all leased. */
-async function threeLeases(scene: Scene): Promise<void> {
-  await threeTasks(scene)
-  scene.leases = await leaseNow(scene.queue, 3, 60)
+async function threeLeases(fixture: Fixture): Promise<void> {
+  await threeTasks(fixture)
+  fixture.leases = await leaseNow(fixture.queue, 3, 60)
 }
 
 /** Three tasks with a past: failed once, leased again. */
-async function threeSecondLeases(scene: Scene): Promise<void> {
-  await threeLeases(scene)
-  assert.deepEqual(await scene.queue.release(scene.leases, { delaySeconds: 0, failure: failure(1) }), [])
-  scene.pass(100)
-  scene.leases = await leaseNow(scene.queue, 3, 60)
-  assert.equal(scene.leases.length, 3)
+async function threeSecondLeases(fixture: Fixture): Promise<void> {
+  await threeLeases(fixture)
+  assert.deepEqual(await fixture.queue.release(fixture.leases, { delaySeconds: 0, failure: failure(1) }), [])
+  fixture.pass(100)
+  fixture.leases = await leaseNow(fixture.queue, 3, 60)
+  assert.equal(fixture.leases.length, 3)
 }
 
 async function requireEnqueued(queue: Backend, expected: number): Promise<void> {
@@ -69,8 +69,8 @@ async function requireEnqueued(queue: Backend, expected: number): Promise<void> 
 export const scenarios: readonly Scenario[] = [
   {
     name: 'the first insert, which makes the queue',
-    prepare: async scene => {
-      scene.during = messages(scene.root, 3)
+    prepare: async fixture => {
+      fixture.during = messages(fixture.root, 3)
     },
     act: (queue, { during }) => queue.insert(during, { delaySeconds: 0 }),
     mustStay: () => [],
@@ -78,9 +78,9 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'insert',
-    prepare: async scene => {
-      await threeTasks(scene)
-      scene.during = messages(scene.root, 3)
+    prepare: async fixture => {
+      await threeTasks(fixture)
+      fixture.during = messages(fixture.root, 3)
     },
     act: (queue, { during }) => queue.insert(during, { delaySeconds: 0 }),
     mustStay: all,
@@ -88,9 +88,9 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'an insert with a delay',
-    prepare: async scene => {
-      await threeTasks(scene)
-      scene.during = messages(scene.root, 3)
+    prepare: async fixture => {
+      await threeTasks(fixture)
+      fixture.during = messages(fixture.root, 3)
     },
     act: (queue, { during }) => queue.insert(during, { delaySeconds: 50 }),
     mustStay: all,
@@ -99,8 +99,8 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'lease',
     prepare: threeTasks,
-    act: async (queue, scene) => {
-      scene.leases = await leaseNow(queue, 3, 60)
+    act: async (queue, fixture) => {
+      fixture.leases = await leaseNow(queue, 3, 60)
       return undefined
     },
     mustStay: all,
@@ -108,12 +108,12 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'a lease that takes over',
-    prepare: async scene => {
-      await threeLeases(scene)
-      scene.pass(100)
+    prepare: async fixture => {
+      await threeLeases(fixture)
+      fixture.pass(100)
     },
-    act: async (queue, scene) => {
-      scene.leases = await leaseNow(queue, 3, 60)
+    act: async (queue, fixture) => {
+      fixture.leases = await leaseNow(queue, 3, 60)
       return undefined
     },
     mustStay: all,
@@ -193,14 +193,14 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'a delete with a tally',
     prepare: threeLeases,
-    async act(queue, scene) {
-      scene.isUncounted = false
+    async act(queue, fixture) {
+      fixture.isUncounted = false
       const listen = (warning: Error & { code?: string }) => {
-        if (warning.code === 'PTQ_NOT_COUNTED') scene.isUncounted = true
+        if (warning.code === 'PTQ_NOT_COUNTED') fixture.isUncounted = true
       }
       process.on('warning', listen)
       try {
-        return await queue.delete(scene.leases.slice(0, 2), { tally: true })
+        return await queue.delete(fixture.leases.slice(0, 2), { tally: true })
       } finally {
         // Node gives warnings in the next tick.
         await new Promise(resolve => setImmediate(resolve))
@@ -240,8 +240,8 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'releaseAll',
     prepare: threeSecondLeases,
-    act: async (queue, scene) => {
-      scene.released = (await queue.releaseAll?.()) ?? 0
+    act: async (queue, fixture) => {
+      fixture.released = (await queue.releaseAll?.()) ?? 0
       return undefined
     },
     mustStay: all,
@@ -262,9 +262,9 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'addInserted',
-    prepare: async scene => {
-      await threeTasks(scene)
-      await scene.queue.addInserted?.(3)
+    prepare: async fixture => {
+      await threeTasks(fixture)
+      await fixture.queue.addInserted?.(3)
     },
     act: async queue => {
       await queue.addInserted?.(5)
@@ -276,11 +276,11 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'rezero',
-    prepare: async scene => {
-      await threeLeases(scene)
-      await scene.queue.addInserted?.(3)
-      await scene.queue.delete(scene.leases.slice(0, 1), { tally: true })
-      scene.before = scene.before.filter(({ id }) => id !== scene.leases[0]?.id)
+    prepare: async fixture => {
+      await threeLeases(fixture)
+      await fixture.queue.addInserted?.(3)
+      await fixture.queue.delete(fixture.leases.slice(0, 1), { tally: true })
+      fixture.before = fixture.before.filter(({ id }) => id !== fixture.leases[0]?.id)
     },
     act: async queue => {
       await queue.rezero?.()
@@ -297,12 +297,12 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'purge',
-    prepare: async scene => {
-      await threeSecondLeases(scene)
-      await insert(scene.queue, 2, 50).then(delayed => {
-        scene.before = [...scene.before, ...delayed]
+    prepare: async fixture => {
+      await threeSecondLeases(fixture)
+      await insert(fixture.queue, 2, 50).then(delayed => {
+        fixture.before = [...fixture.before, ...delayed]
       })
-      await scene.queue.addInserted?.(5)
+      await fixture.queue.addInserted?.(5)
     },
     act: async queue => {
       await queue.purge({ native: false })

@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Candidates } from '#ptq/backends/fq/candidates.js'
 import type { FileCalls } from '#ptq/backends/fq/file-system.js'
+import { IoScheduler } from '#ptq/backends/fq/io-scheduler.js'
 import { layoutOf } from '#ptq/backends/fq/layout.js'
 import { nameOf } from '#ptq/backends/fq/names.js'
 import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
-import { Pace } from '#ptq/backends/fq/pace.js'
 import { fastDisk, inFolder, openQueue } from './folder.js'
 import { insert, leaseNow, namesIn } from './messages.js'
 
@@ -39,9 +39,9 @@ test('the first tasks of processes that start one after the other come from all 
   }
   const first = [0, 0, 0, 0]
   for (let process = 0; process < PROCESSES; process++) {
-    const pace = new Pace({ ...nodeFileSystem, blocking }, { concurrency: 1, durable: false, label: 'in memory' })
+    const io = new IoScheduler({ ...nodeFileSystem, blocking }, { concurrency: 1, durable: false, label: 'in memory' })
     const candidates = new Candidates(
-      pace,
+      io,
       layoutOf('/queue-of-test'),
       () => Date.now() / 1000,
       () => undefined,

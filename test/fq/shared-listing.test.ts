@@ -20,10 +20,10 @@ import type { Lease } from '#ptq/backend/messages.js'
 import { Candidates } from '#ptq/backends/fq/candidates.js'
 import type { FileCalls } from '#ptq/backends/fq/file-system.js'
 import type { FileQueueOptions } from '#ptq/backends/fq/index.js'
+import { IoScheduler } from '#ptq/backends/fq/io-scheduler.js'
 import { layoutOf } from '#ptq/backends/fq/layout.js'
 import { nameOf, parseName } from '#ptq/backends/fq/names.js'
 import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
-import { Pace } from '#ptq/backends/fq/pace.js'
 import { fastDisk, inFolder, openQueue } from './folder.js'
 import { insert, leaseNow, namesIn } from './messages.js'
 import { interfered, settableClock, systemError } from './test-files.js'
@@ -169,16 +169,16 @@ test('names that are left out of what is read for others are read again before a
     unlink: () => true,
     rename: () => true,
   }
-  const pace = new Pace({ ...nodeFileSystem, blocking }, { concurrency: 1, durable: false, label: 'in memory' })
+  const io = new IoScheduler({ ...nodeFileSystem, blocking }, { concurrency: 1, durable: false, label: 'in memory' })
   const candidates = new Candidates(
-    pace,
+    io,
     layoutOf('/queue-of-test'),
     () => Date.now() / 1000,
     () => undefined,
   )
   assert.equal(await candidates.fill(), true)
   // All of it is gone, so this worker is in a crowd; then it is back, with far more than one list.
-  for (let task = candidates.take(); task !== undefined; task = candidates.take()) candidates.lost(candidates.walk)
+  for (let task = candidates.take(); task !== undefined; task = candidates.take()) candidates.lost(candidates.partition)
   queue.names = [...queue.names, ...names(40_000)]
   const mark = candidates.readingsBegun
   const offered = new Set<string>()

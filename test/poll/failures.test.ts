@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { describe, it } from 'node:test'
 import { type Failure, type ListedTask, registerBackend, TaskError, TaskQueue, type WorkerEventMap } from 'ptq'
-import { opener as memOpener } from '#ptq/backends/mem/mem.js'
+import { opener as memOpener } from '#ptq/backends/mem/index.js'
 import { event, onEach, recorded, type TestQueue, task } from './queues.js'
 import './tasks.js'
 

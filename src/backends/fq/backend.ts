@@ -2,17 +2,17 @@
 import type { Backend, Capabilities, Counts, WorkerStatus } from '../../backend/backend.js'
 import type { BatchFailure, Failure, Lease, Message } from '../../backend/messages.js'
 import { argumentError } from '../../errors/errors.js'
-import { release, remove, renew, runsAlone } from './finishing.js'
-import { Inserting } from './inserting.js'
+import { Inserter } from './insert.js'
 import { changeInsertions } from './insertions.js'
 import { isQueue } from './layout.js'
-import { type LeaseOptions, Leasing } from './leasing.js'
-import { moveTasks } from './moving.js'
+import { type FileLeaseOptions, Leaser } from './lease.js'
+import { release, remove, renew, runsAlone } from './lease-changes.js'
+import { moveTasks } from './move.js'
 import { isId } from './names.js'
-import { purge } from './purging.js'
+import { purge } from './purge.js'
 import type { FileQueue } from './queue.js'
-import { count, list, releaseAll, rezero } from './survey.js'
-import { Unfit } from './unfit.js'
+import { count, list, releaseAll, rezero } from './scan.js'
+import { SkippedTasks } from './skipped-tasks.js'
 import { FileUploads } from './uploads.js'
 import { WorkerFiles } from './workers.js'
 
@@ -46,7 +46,7 @@ const capabilities: Capabilities = {
   secondsStep: 1,
 }
 
-function requireSeconds(name: string, value: number, { zero }: { zero: boolean }): void {
+function requireSecondsInRange(name: string, value: number, { zero }: { zero: boolean }): void {
   const fits = Number.isFinite(value) && (zero ? value >= 0 : value > 0) && value <= LONGEST_SECONDS
   const least = zero ? '0 or more' : 'more than 0'
   if (!fits) throw argumentError(name, `a number of seconds, ${least} and at most ${LONGEST_SECONDS}`, value)
@@ -60,9 +60,9 @@ export class FileQueueBackend implements Backend {
   readonly deadLetterUrl: string
   readonly uploads: FileUploads
   readonly #queue: FileQueue
-  readonly #inserting: Inserting
-  readonly #leasing: Leasing
-  readonly #unfit: Unfit
+  readonly #inserter: Inserter
+  readonly #leaser: Leaser
+  readonly #skipped: SkippedTasks
   readonly #workers: WorkerFiles
 
   constructor(queue: FileQueue) {
@@ -70,37 +70,37 @@ export class FileQueueBackend implements Backend {
     this.queueName = queue.layout.root
     this.deadLetterUrl = `fq://${queue.layout.root}/failed`
     this.#queue = queue
-    this.#unfit = new Unfit(queue)
-    this.#inserting = new Inserting(queue)
-    this.#leasing = new Leasing(queue, this.#unfit)
-    this.uploads = new FileUploads(queue, () => this.#inserting.make())
+    this.#skipped = new SkippedTasks(queue)
+    this.#inserter = new Inserter(queue)
+    this.#leaser = new Leaser(queue, this.#skipped)
+    this.uploads = new FileUploads(queue, () => this.#inserter.make())
     this.#workers = new WorkerFiles(queue)
   }
 
   async isSame(other: Backend): Promise<boolean> {
     if (!(other instanceof FileQueueBackend)) return false
     const [here, there] = await Promise.all(
-      [this.#queue, other.#queue].map(({ pace, layout }) => pace.identityOf(layout.root)),
+      [this.#queue, other.#queue].map(({ io, layout }) => io.identityOf(layout.root)),
     )
     return here === there
   }
 
   async insert(messages: readonly Message[], options: { delaySeconds: number }): Promise<readonly BatchFailure[]> {
-    requireSeconds('delaySeconds', options.delaySeconds, { zero: true })
-    return this.#inserting.insert(messages, options)
+    requireSecondsInRange('delaySeconds', options.delaySeconds, { zero: true })
+    return this.#inserter.insert(messages, options)
   }
 
-  async lease(options: LeaseOptions): Promise<Lease[]> {
-    requireSeconds('seconds', options.seconds, { zero: false })
-    requireSeconds('waitSeconds', options.waitSeconds, { zero: true })
+  async lease(options: FileLeaseOptions): Promise<Lease[]> {
+    requireSecondsInRange('seconds', options.seconds, { zero: false })
+    requireSecondsInRange('waitSeconds', options.waitSeconds, { zero: true })
     if (!Number.isInteger(options.max) || options.max < 1) {
       throw argumentError('max', 'an integer of 1 or more', options.max)
     }
-    return this.#leasing.lease(options)
+    return this.#leaser.lease(options)
   }
 
   async renew(leases: readonly Lease[], seconds: number): Promise<readonly BatchFailure[]> {
-    requireSeconds('seconds', seconds, { zero: true })
+    requireSecondsInRange('seconds', seconds, { zero: true })
     return renew(this.#queue, leases, seconds)
   }
 
@@ -108,7 +108,7 @@ export class FileQueueBackend implements Backend {
     leases: readonly Lease[],
     options: { delaySeconds: number; failure?: Failure },
   ): Promise<readonly BatchFailure[]> {
-    requireSeconds('delaySeconds', options.delaySeconds, { zero: true })
+    requireSecondsInRange('delaySeconds', options.delaySeconds, { zero: true })
     return release(this.#queue, leases, options)
   }
 
@@ -131,7 +131,7 @@ export class FileQueueBackend implements Backend {
   async addInserted(added: number): Promise<void> {
     if (!Number.isSafeInteger(added) || added < 0) throw argumentError('count', 'an integer of 0 or more', added)
     if (added === 0) return
-    await this.#inserting.make()
+    await this.#inserter.make()
     await changeInsertions(this.#queue, inserted => inserted + added)
   }
 
@@ -149,11 +149,11 @@ export class FileQueueBackend implements Backend {
 
   moveTo(other: Backend, { signal }: { signal: AbortSignal }): AsyncIterable<number> | undefined {
     if (!(other instanceof FileQueueBackend)) return undefined
-    return moveTasks(this.#queue, this.#leasing, other.#queue, other.#inserting, signal)
+    return moveTasks(this.#queue, this.#leaser, other.#queue, other.#inserter, signal)
   }
 
   quarantine(lease: Lease, reason: string): Promise<void> {
-    return this.#unfit.quarantine(lease, reason)
+    return this.#skipped.quarantine(lease, reason)
   }
 
   async failures(message: { readonly id: string }): Promise<readonly Failure[]> {
@@ -170,10 +170,10 @@ export class FileQueueBackend implements Backend {
   }
 
   exists(): Promise<boolean> {
-    return isQueue(this.#queue.pace, this.#queue.layout)
+    return isQueue(this.#queue.io, this.#queue.layout)
   }
 
   close(): Promise<void> {
-    return this.#leasing.close()
+    return this.#leaser.close()
   }
 }

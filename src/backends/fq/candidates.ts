@@ -17,14 +17,15 @@
  * list before the present one is used up, each at another point of it, and publishes what it read; those that come to
  * their points later find that.
  */
-import { breathe } from './breathe.js'
+
 import type { FolderStream } from './file-system.js'
+import type { IoScheduler } from './io-scheduler.js'
 import type { Layout } from './layout.js'
 import { inOrder, NameList } from './name-list.js'
 import { NameSample } from './name-sample.js'
 import { availableOf, isClaim, parseName, type TaskName } from './names.js'
-import type { Pace } from './pace.js'
 import { SharedListing } from './shared-listing.js'
+import { yieldIfBusy } from './yield-if-busy.js'
 
 // A worker that has just come knows nothing of others, and one beside a reader needs names only until that one publishes: many
 // of them would read long lists in vain. 32,768 names are 2 MB. The last read may go over a length by as much as one read gives.
@@ -59,7 +60,7 @@ const LISTS_IN_VAIN = 2
 const ENOUGH_READINGS = 3
 
 export class Candidates {
-  readonly #pace: Pace
+  readonly #io: IoScheduler
   readonly #folder: string
   readonly #shared: SharedListing
   readonly #nowSeconds: () => number
@@ -75,24 +76,24 @@ export class Candidates {
   /** Lists in a row that had no name that was there. */
   #inVain = 0
   #skip = 1
-  #walk = 0
-  #breadth = Number.POSITIVE_INFINITY
+  #partition = 0
+  #parallelism = Number.POSITIVE_INFINITY
   #stream: FolderStream | undefined
   #reading: Promise<boolean> | undefined
   #readingsBegun = 0
   #readingsEnded = 0
   /** The last reading that left out names, and the last one of whose names some may have been leapt over. */
   #leftOutOf = 0
-  #leaptIn = 0
+  #skippedIn = 0
 
   /**
    * @param nowSeconds the time that decides whether a task is free
    * @param onClaim told of names that are on their way to a lease
    */
-  constructor(pace: Pace, layout: Layout, nowSeconds: () => number, onClaim: (claim: TaskName) => void) {
-    this.#pace = pace
+  constructor(io: IoScheduler, layout: Layout, nowSeconds: () => number, onClaim: (claim: TaskName) => void) {
+    this.#io = io
     this.#folder = layout.queue
-    this.#shared = new SharedListing(pace, layout, nowSeconds)
+    this.#shared = new SharedListing(io, layout, nowSeconds)
     this.#nowSeconds = nowSeconds
     this.#onClaim = onClaim
   }
@@ -111,7 +112,7 @@ export class Candidates {
   /** Whether also none of its names was leapt over. */
   readWhollySince(mark: number): boolean {
     if (!this.readSince(mark)) return false
-    return this.#readingsEnded > this.#leaptIn || this.#readingsEnded - mark >= ENOUGH_READINGS
+    return this.#readingsEnded > this.#skippedIn || this.#readingsEnded - mark >= ENOUGH_READINGS
   }
 
   /** Whether it is time to `fill`, though there are names still. */
@@ -120,16 +121,16 @@ export class Candidates {
   }
 
   /** Which stretch between two leaps the next name belongs to. */
-  get walk(): number {
-    return this.#walk
+  get partition(): number {
+    return this.#partition
   }
 
   /**
    * How many names may be tried at once. Any number, until one is lost: where another process's territory begins, all that are
    * tried at once are lost at once. From there on one, and with each that is there one more.
    */
-  get breadth(): number {
-    return this.#breadth
+  get parallelism(): number {
+    return this.#parallelism
   }
 
   /** The next name to try; `undefined`: the list is used up, `fill` it. */
@@ -138,7 +139,7 @@ export class Candidates {
       const name = this.#list.take()
       if (name === undefined) {
         if (this.#following === undefined) return undefined
-        this.#walkOver(this.#following)
+        this.#use(this.#following)
         continue
       }
       const task = parseName(name)
@@ -148,24 +149,24 @@ export class Candidates {
   }
 
   /** A name of this walk was there: the walk goes on name by name. */
-  won(walk: number): void {
+  won(partition: number): void {
     this.#list.won++
-    if (walk !== this.#walk) return
+    if (partition !== this.#partition) return
     this.#skip = 1
-    this.#breadth++
+    this.#parallelism++
   }
 
   /**
    * A name of this walk was gone: the walk leaps. Of several that were tried at once and lost, only the first makes it leap: they
    * all belong to the walk before the leap.
    */
-  lost(walk: number): void {
+  lost(partition: number): void {
     this.#list.lost++
-    if (walk !== this.#walk) return
-    this.#walk++
-    this.#breadth = 1
+    if (partition !== this.#partition) return
+    this.#partition++
+    this.#parallelism = 1
     // Of this reading, or an earlier one.
-    if (this.#list.leap(this.#skip - 1)) this.#leaptIn = this.#readingsBegun
+    if (this.#list.skip(this.#skip - 1)) this.#skippedIn = this.#readingsBegun
     this.#skip *= 2
   }
 
@@ -228,7 +229,7 @@ export class Candidates {
     try {
       if (this.#stream === undefined) {
         this.#readingsBegun++
-        this.#stream = await this.#pace.calls.openFolder(this.#folder)
+        this.#stream = await this.#io.calls.openFolder(this.#folder)
       }
       for (let most = length; met < most && !sawAll; ) {
         const names = (await this.#stream?.read()) ?? []
@@ -252,7 +253,7 @@ export class Candidates {
           publishes ||= await this.#shared.begin()
           if (publishes) most = furthest
         }
-        const turn = breathe(performance.now())
+        const turn = yieldIfBusy(performance.now())
         if (turn !== undefined) await turn
       }
     } catch (error) {
@@ -280,17 +281,17 @@ export class Candidates {
   }
 
   #add(list: NameList): void {
-    if (this.#list.isUsedUp) this.#walkOver(list)
+    if (this.#list.isUsedUp) this.#use(list)
     else this.#following = list
   }
 
-  #walkOver(list: NameList): void {
+  #use(list: NameList): void {
     if (this.#list.length > 0) this.#inVain = this.#list.won === 0 ? this.#inVain + 1 : 0
     this.#list = list
     this.#following = undefined
     this.#lookFromMs = 0
     this.#waitsSinceMs = undefined
     this.#skip = 1
-    this.#walk++
+    this.#partition++
   }
 }

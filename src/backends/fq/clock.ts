@@ -5,8 +5,8 @@
  */
 import type { Awaitable } from './awaitable.js'
 import { errorCode } from './file-system.js'
+import { type IoScheduler, SLOW_MS } from './io-scheduler.js'
 import type { Layout } from './layout.js'
-import { type Pace, SLOW_MS } from './pace.js'
 
 // Two clocks of ordinary quality drift apart by less than 0.01 % (10^-4): 3 ms in this time.
 const REFRESH_MS = 30_000
@@ -25,7 +25,7 @@ const CALLS_A_READING = 3
 const READINGS = 4
 
 export class QueueClock {
-  readonly #pace: Pace
+  readonly #io: IoScheduler
   readonly #layout: Layout
   readonly #hostNowMs: () => number
   #offsetMs = Number.NaN
@@ -34,8 +34,8 @@ export class QueueClock {
   #reading: Promise<boolean> | undefined
 
   /** @param hostNowMs the host's clock, milliseconds since 1970 */
-  constructor(pace: Pace, layout: Layout, hostNowMs: () => number) {
-    this.#pace = pace
+  constructor(io: IoScheduler, layout: Layout, hostNowMs: () => number) {
+    this.#io = io
     this.#layout = layout
     this.#hostNowMs = hostNowMs
   }
@@ -71,7 +71,7 @@ export class QueueClock {
       if (!UNWRITABLE.has(errorCode(error) ?? '')) throw error
       const newestMs = await this.#newestChangeMs()
       offsetMs = newestMs === undefined ? undefined : newestMs - performance.now()
-      if (newestMs !== undefined) await this.#pace.learnPlace(this.#layout.root)
+      if (newestMs !== undefined) await this.#io.learnPlace(this.#layout.root)
     }
     if (offsetMs === undefined) return false
     const nowMs = performance.now()
@@ -91,15 +91,15 @@ export class QueueClock {
    */
   async #readAndMeasure(): Promise<number | undefined> {
     const { root } = this.#layout
-    let fastest = await measured(() => this.#pace.pooled.clockMs(root))
-    if (fastest.offsetMs !== undefined) await this.#pace.learnPlace(root)
-    const readings = this.#pace.isSlow ? 1 : READINGS
+    let fastest = await measured(() => this.#io.pooled.clockMs(root))
+    if (fastest.offsetMs !== undefined) await this.#io.learnPlace(root)
+    const readings = this.#io.isSlow ? 1 : READINGS
     for (let reading = 0; reading < readings && fastest.callMs > SLOW_MS; reading++) {
       await new Promise(resolve => setImmediate(resolve))
-      const next = await measured(() => this.#pace.blocking.clockMs(root))
+      const next = await measured(() => this.#io.blocking.clockMs(root))
       if (next.offsetMs === undefined || next.callMs < fastest.callMs) fastest = next
     }
-    this.#pace.measured(fastest.callMs)
+    this.#io.measured(fastest.callMs)
     return fastest.offsetMs
   }
 
@@ -109,7 +109,7 @@ export class QueueClock {
    */
   async #newestChangeMs(): Promise<number | undefined> {
     const { queue, movement, completions } = this.#layout
-    const facts = await Promise.all([queue, movement, completions].map(path => this.#pace.pooled.stat(path)))
+    const facts = await Promise.all([queue, movement, completions].map(path => this.#io.pooled.stat(path)))
     const changesMs = facts.flatMap(found => (found === undefined ? [] : [found.modifiedMs]))
     return changesMs.length === 0 ? undefined : Math.max(this.#hostNowMs(), ...changesMs)
   }

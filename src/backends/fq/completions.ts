@@ -9,7 +9,7 @@ import type { FileQueue } from './queue.js'
  */
 export async function addCompletions(queue: FileQueue, count: number): Promise<void> {
   try {
-    await queue.pace.write(queue.layout.completions, '\0'.repeat(count), 'a')
+    await queue.io.write(queue.layout.completions, '\0'.repeat(count), 'a')
   } catch (error) {
     // The queue was removed (`rm -r`) since: there is nothing left to count in. ESTALE is no such answer.
     if (errorCode(error) === 'ENOENT') return
@@ -18,9 +18,9 @@ export async function addCompletions(queue: FileQueue, count: number): Promise<v
 }
 
 export async function readCompletions(queue: FileQueue): Promise<number> {
-  return (await queue.pace.calls.stat(queue.layout.completions))?.sizeBytes ?? 0
+  return (await queue.io.calls.stat(queue.layout.completions))?.sizeBytes ?? 0
 }
 
 export async function zeroCompletions(queue: FileQueue): Promise<void> {
-  await queue.pace.write(queue.layout.completions, '', 'w')
+  await queue.io.write(queue.layout.completions, '', 'w')
 }

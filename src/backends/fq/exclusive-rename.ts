@@ -5,27 +5,27 @@
  * the same file has by now is answered by Linux without asking the server: nothing happens, and it "succeeds". Others can
  * choose the same name, since names of tasks are times in whole seconds. So there a rename takes two: the first to a name
  * that no other process chooses, a claim, for which the server has to be asked; the second, which nobody else can make, to
- * the name that was meant. What becomes of the claim of a process that dies between the two is in `claims.ts`.
+ * the name that was meant. What becomes of the claim of a process that dies between the two is in `stale-claims.ts`.
  */
 import { type Awaitable, after } from './awaitable.js'
+import type { IoScheduler } from './io-scheduler.js'
 import { inside } from './layout.js'
 import { claimTime, nameOf } from './names.js'
-import type { Pace } from './pace.js'
 
 /**
  * Renames the file of task `id` from `from` to `to`, a name in `folder`. `false`: another process was faster. Errors as those
  * of `FileCalls.rename`; of a `hint`, only the first rename is one.
  */
 export function renameExclusively(
-  pace: Pick<Pace, 'calls' | 'knowsNames'>,
+  io: Pick<IoScheduler, 'calls' | 'knowsNames'>,
   folder: string,
   id: string,
   from: string,
   to: string,
   how?: 'hint',
 ): Awaitable<boolean> {
-  const { calls } = pace
-  if (pace.knowsNames) return calls.rename(from, to, how)
+  const { calls } = io
+  if (io.knowsNames) return calls.rename(from, to, how)
   const claimed = inside(folder, nameOf(claimTime(), id))
   return after(calls.rename(from, claimed, how), won => won && calls.rename(claimed, to))
 }

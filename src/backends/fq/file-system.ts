@@ -114,7 +114,7 @@ export function errorMessage(error: unknown): string {
 }
 
 /** What `read` says of what is no file (a link, a folder, a pipe, a device), or a file longer than the longest text. */
-const UNREADABLE_FOR_EVER = ['ELOOP', 'EISDIR', 'ENXIO', 'EAGAIN', 'EFBIG', 'ERR_STRING_TOO_LONG']
+const UNREADABLE = ['ELOOP', 'EISDIR', 'ENXIO', 'EAGAIN', 'EFBIG', 'ERR_STRING_TOO_LONG']
 
 /**
  * For what stands in a task's place and can't be a task: a text that says so, and is no task either. Every other error is
@@ -129,7 +129,7 @@ export function textOfNoFile(error: unknown): string {
 /** The code of an error that `textOfNoFile` has a text for; `undefined` for any other. */
 export function codeOfNoFile(error: unknown): string | undefined {
   const code = errorCode(error)
-  return code !== undefined && UNREADABLE_FOR_EVER.includes(code) ? code : undefined
+  return code !== undefined && UNREADABLE.includes(code) ? code : undefined
 }
 
 /** Whether an error says that a file, or a folder on the way to it, is not there. */

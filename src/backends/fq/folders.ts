@@ -1,11 +1,11 @@
 /** Folders as a whole: all names in one, and the removal of one that other processes may be writing into. */
 import { randomUUID } from 'node:crypto'
 import { sleep } from '../../time/sleep.js'
-import { breathe } from './breathe.js'
 import { errorCode } from './file-system.js'
+import type { IoScheduler } from './io-scheduler.js'
 import { inside } from './layout.js'
-import type { Pace } from './pace.js'
 import type { FileQueue } from './queue.js'
+import { yieldIfBusy } from './yield-if-busy.js'
 
 // A host that knows the folder by its old name (NFS, for as long as `acdirmax`), or a call that was under way, may still put
 // a file into it. Pauses add up to three seconds; what then comes back is an error, since somebody goes on writing.
@@ -15,8 +15,8 @@ const PAUSES_MS = [0, 10, 50, 200, 700, 2_000]
 const NOT_EMPTY = ['ENOTEMPTY', 'EEXIST']
 
 /** All names in a folder at once, for callers that rename or remove them; empty where there is no such folder. */
-export async function allNames({ pace }: FileQueue, path: string): Promise<string[]> {
-  const folder = await pace.calls.openFolder(path)
+export async function allNames({ io }: FileQueue, path: string): Promise<string[]> {
+  const folder = await io.calls.openFolder(path)
   if (folder === undefined) return []
   const all: string[] = []
   try {
@@ -36,10 +36,10 @@ export async function allNames({ pace }: FileQueue, path: string): Promise<strin
  * @returns false where nothing was there
  */
 export async function takeAwayTree(queue: FileQueue, path: string): Promise<boolean> {
-  const { pace, layout } = queue
-  await pace.calls.makeFolder(layout.staging)
+  const { io, layout } = queue
+  await io.calls.makeFolder(layout.staging)
   const aside = inside(layout.staging, `removed.${randomUUID()}`)
-  if (!(await pace.calls.rename(path, aside))) return false
+  if (!(await io.calls.rename(path, aside))) return false
   await removeTree(queue, aside)
   return true
 }
@@ -63,24 +63,24 @@ export async function removeTree(queue: FileQueue, path: string): Promise<void> 
 }
 
 async function emptyFolder(queue: FileQueue, path: string): Promise<void> {
-  const { calls } = queue.pace
+  const { calls } = queue.io
   const names = await allNames(queue, path)
   // None of our folders has such a name: no need to ask for each of many files.
   const isFile = (name: string) => name.endsWith('.json')
-  await queue.pace.each(names.filter(isFile), async name => {
+  await queue.io.each(names.filter(isFile), async name => {
     await calls.unlink(inside(path, name), 'there')
   })
   for (const name of names) {
     if (isFile(name)) continue
     await removeTree(queue, inside(path, name))
-    await breathe(performance.now())
+    await yieldIfBusy(performance.now())
   }
 }
 
 /** Removes an empty folder; one that is gone already is fine. */
-export async function removeFolderIfThere({ pace }: FileQueue, path: string): Promise<void> {
+export async function removeFolderIfThere({ io }: FileQueue, path: string): Promise<void> {
   try {
-    await pace.calls.removeFolder(path)
+    await io.calls.removeFolder(path)
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error
   }
@@ -91,11 +91,11 @@ export async function removeFolderIfThere({ pace }: FileQueue, path: string): Pr
  * what is in the folder that it leads to would be removed.
  */
 export async function isFolderAfterUnlink(
-  { pace }: { readonly pace: Pick<Pace, 'calls'> },
+  { io }: { readonly io: Pick<IoScheduler, 'calls'> },
   path: string,
 ): Promise<boolean> {
   try {
-    await pace.calls.unlink(path, 'there')
+    await io.calls.unlink(path, 'there')
     return false
   } catch (error) {
     // Of a folder: Linux, the others.

@@ -25,9 +25,9 @@ import { randomUUID } from 'node:crypto'
 import type { Failure, Lease } from '../../backend/messages.js'
 import { failuresFrom } from '../../backend/recorded-failures.js'
 import { codeOfNoFile, isMissing, isStaleHandle } from './file-system.js'
+import type { IoScheduler } from './io-scheduler.js'
 import { inside, type Layout, renameInto, writeInto } from './layout.js'
-import { availableOf, isGivenBack, nameOf, parseName, type TaskName } from './names.js'
-import type { Pace } from './pace.js'
+import { availableOf, isReleased, nameOf, parseName, type TaskName } from './names.js'
 import { isMarker } from './upload-marker.js'
 
 /** A line of `failures/<id>`: the failure, and until when the task waits. */
@@ -106,7 +106,7 @@ function endsIn(names: readonly string[], id: string): readonly string[] {
   const [first, second] = names
   const isDelay = first !== undefined && first === second
   const later = first === nameOf(0, id) ? names.slice(1) : isDelay ? names.slice(2) : names
-  return later.filter(name => !isGivenBack(availableOf(name) ?? 0))
+  return later.filter(name => !isReleased(availableOf(name) ?? 0))
 }
 
 /**
@@ -130,12 +130,12 @@ function endsOfPython(names: readonly string[], writtenSeconds: number): string[
 const RECORDS_STAY_MS = 10_000
 
 export class History {
-  readonly #pace: Pace
+  readonly #io: IoScheduler
   readonly #layout: Layout
   #recordsUntilMs = Number.NEGATIVE_INFINITY
 
-  constructor(pace: Pace, layout: Layout) {
-    this.#pace = pace
+  constructor(io: IoScheduler, layout: Layout) {
+    this.#io = io
     this.#layout = layout
   }
 
@@ -172,10 +172,10 @@ export class History {
 
   async #recordedEnds({ id, name, available }: TaskName, heldPath: string): Promise<number> {
     const record = inside(this.#layout.movement, id)
-    const text = (await this.#pace.calls.read(record, 'short')) ?? ''
+    const text = (await this.#io.calls.read(record, 'short')) ?? ''
     const names = namesOf(text, id)
     const ends = endsIn(names, id)
-    if (isGivenBack(available)) return ends.length
+    if (isReleased(available)) return ends.length
     const [first, second] = names
     // A record whose writer died in the middle of a line has no end of line.
     const newLine = text === '' || text.endsWith('\n') ? '' : '\n'
@@ -186,7 +186,7 @@ export class History {
     if (first === name && first === second) return ends.length
     const wasInsertedLate = first === name && (await this.#wasInsertedLate(id, names, heldPath))
     if (!wasInsertedLate && names.at(-1) === name) {
-      const writtenMs = (await this.#pace.calls.stat(record))?.modifiedMs ?? Number.NaN
+      const writtenMs = (await this.#io.calls.stat(record))?.modifiedMs ?? Number.NaN
       const kept = endsOfPython(ends, writtenMs / 1000)
       if (kept.length < ends.length) await this.#replace(id, [nameOf(0, id), ...kept])
       return kept.length
@@ -202,7 +202,7 @@ export class History {
 
   /** Records the name of a task that is inserted with a delay, before the task itself is there. */
   async begunLater(id: string, name: string): Promise<void> {
-    await writeInto(this.#pace, inside(this.#layout.movement, id), `${name}\n${name}\n`, 'w')
+    await writeInto(this.#io, inside(this.#layout.movement, id), `${name}\n${name}\n`, 'w')
   }
 
   /** Records a failure, after which the task waits until `until` (whole Unix seconds by the queue's clock). */
@@ -237,7 +237,7 @@ export class History {
    * left still says that there may be failures, to whoever finishes a task of this id again (a dead letter that was retried).
    */
   async forget(id: string): Promise<void> {
-    const { calls } = this.#pace
+    const { calls } = this.#io
     const record = inside(this.#layout.movement, id)
     if ((await calls.stat(record)) === undefined) return
     await calls.unlink(inside(this.#layout.failures, id), 'absent')
@@ -247,7 +247,7 @@ export class History {
   /** Whether no task has a history: one look at the folder spares a look for each of many tasks. Uploads have files there too. */
   async isEmpty(): Promise<boolean> {
     if (performance.now() < this.#recordsUntilMs) return false
-    const folder = await this.#pace.calls.openFolder(this.#layout.movement)
+    const folder = await this.#io.calls.openFolder(this.#layout.movement)
     if (folder === undefined) return true
     try {
       let names: readonly string[]
@@ -265,7 +265,7 @@ export class History {
   /** Whether a history of one line is that of Python's insert with a delay, and not that of Python's lease. */
   async #wasInsertedLate(id: string, names: readonly string[], taskPath: string): Promise<boolean> {
     if (names.length !== 1) return false
-    const { calls } = this.#pace
+    const { calls } = this.#io
     const record = await calls.stat(inside(this.#layout.movement, id))
     const task = await calls.stat(taskPath)
     return record !== undefined && task !== undefined && record.modifiedMs - task.modifiedMs < INSERT_MS
@@ -273,7 +273,7 @@ export class History {
 
   async #textIfRecord(path: string): Promise<string | undefined> {
     try {
-      return await this.#pace.calls.read(path, 'short')
+      return await this.#io.calls.read(path, 'short')
     } catch (error) {
       if (codeOfNoFile(error) === undefined) throw error
       return undefined
@@ -290,9 +290,8 @@ export class History {
    */
   async #put(path: string, text: string): Promise<void> {
     const staged = inside(this.#layout.staging, `${randomUUID()}.record`)
-    await writeInto(this.#pace, staged, text, 'w')
-    if (!(await renameInto(this.#pace.calls, staged, path)))
-      throw new Error(`${staged} was removed while it was written`)
+    await writeInto(this.#io, staged, text, 'w')
+    if (!(await renameInto(this.#io.calls, staged, path))) throw new Error(`${staged} was removed while it was written`)
   }
 
   async #append(id: string, lines: string): Promise<void> {
@@ -306,7 +305,7 @@ export class History {
 
   async #appendTo(path: string, lines: string): Promise<void> {
     try {
-      await writeInto(this.#pace, path, lines, 'a')
+      await writeInto(this.#io, path, lines, 'a')
     } catch (error) {
       if (!isMissing(error) && !isStaleHandle(error)) throw error
       // This host takes a name for one that is there, which another host has removed, until its memory of names is over.

@@ -9,9 +9,9 @@ import { FileQueueBackend } from './backend.js'
 import { QueueClock } from './clock.js'
 import type { FileSystem } from './file-system.js'
 import { History } from './history.js'
+import { IoScheduler } from './io-scheduler.js'
 import { layoutOf, refuseContainer, refuseFile } from './layout.js'
 import { nodeFileSystem } from './node-files.js'
-import { Pace } from './pace.js'
 
 const DEFAULT_CONCURRENCY = 40
 
@@ -51,12 +51,12 @@ export async function open(url: QueueUrl, options: FileQueueOptions = {}): Promi
 
   const label = `fq://${url.path}`
   const layout = layoutOf(url.path)
-  const pace = new Pace(fileSystem, { concurrency, durable, label })
-  await refuseFile(pace, url.path)
-  await refuseContainer(pace, layout)
-  const clock = new QueueClock(pace, layout, hostNowMs)
-  const history = new History(pace, layout)
-  return new FileQueueBackend({ label, layout, pace, clock, history })
+  const io = new IoScheduler(fileSystem, { concurrency, durable, label })
+  await refuseFile(io, url.path)
+  await refuseContainer(io, layout)
+  const clock = new QueueClock(io, layout, hostNowMs)
+  const history = new History(io, layout)
+  return new FileQueueBackend({ label, layout, io, clock, history })
 }
 
 /** What the core opens `fq://` with. */

@@ -24,7 +24,7 @@ import { type FileQueue, queueFault } from './queue.js'
 const HELD_SECONDS = 20
 
 // Many processes queue up for a lock that is held for a millisecond each; nobody waits longer for a live one.
-const PATIENCE_SECONDS = 120
+const LOCK_TIMEOUT_SECONDS = 120
 
 const LONGEST_PAUSE_MS = 50
 
@@ -61,13 +61,13 @@ async function readWritten(queue: FileQueue): Promise<string | undefined> {
   return readText(queue)
 }
 
-async function readText({ pace, layout }: FileQueue): Promise<string | undefined> {
+async function readText({ io, layout }: FileQueue): Promise<string | undefined> {
   const text = await rescue(
-    () => pace.calls.read(layout.insertions, 'size first'),
+    () => io.calls.read(layout.insertions, 'size first'),
     error => {
       // Replaced by another host: a pooled look can wait until this host knows.
       if (errorCode(error) !== 'ESTALE') throw error
-      return pace.pooled.read(layout.insertions, 'size first')
+      return io.pooled.read(layout.insertions, 'size first')
     },
   )
   return text?.trim()
@@ -88,7 +88,7 @@ export async function changeInsertions(queue: FileQueue, change: (count: number)
 
 /** `false`: the lock was lost, or nearly; nothing was changed. */
 async function tryToChange(queue: FileQueue, change: (count: number) => number): Promise<boolean> {
-  const { layout, pace } = queue
+  const { layout, io } = queue
   const lock = await acquire(queue)
   const staged = stagedBy(layout, lock.holder)
   let changed = false
@@ -97,26 +97,26 @@ async function tryToChange(queue: FileQueue, change: (count: number) => number):
     if (Number.isNaN(count)) {
       throw new Error(`Expected a number in ${layout.insertions}. Put one there, or set the counters to zero (rezero).`)
     }
-    await writeInto(pace, staged, String(count), 'w')
+    await writeInto(io, staged, String(count), 'w')
     const isInTime = elapsedMs() - lock.sinceMs < (HELD_SECONDS * 1000) / 2
-    changed = isInTime && (await pace.calls.rename(staged, layout.insertions))
+    changed = isInTime && (await io.calls.rename(staged, layout.insertions))
   } finally {
-    if (!changed) await pace.calls.unlink(staged, 'absent')
-    if (!changed) await giveLockBack(queue, lock)
+    if (!changed) await io.calls.unlink(staged, 'absent')
+    if (!changed) await releaseLock(queue, lock)
   }
   if (changed) await afterChange(queue, lock)
   return changed
 }
 
 /** `false`: another process has taken it over. */
-async function giveLockBack({ layout, pace }: FileQueue, { name }: Lock): Promise<boolean> {
-  return await pace.calls.rename(inside(layout.insertionsLock, name), inside(layout.insertionsLock, FREE))
+async function releaseLock({ layout, io }: FileQueue, { name }: Lock): Promise<boolean> {
+  return await io.calls.rename(inside(layout.insertionsLock, name), inside(layout.insertionsLock, FREE))
 }
 
 /** Never throws: the count is changed by now, and after an error it would be changed a second time. A lock that stays runs out. */
 async function afterChange(queue: FileQueue, lock: Lock): Promise<void> {
-  const { label, layout, pace } = queue
-  const steps: (() => Promise<unknown>)[] = [() => pace.settle(layout.root), () => giveLockBack(queue, lock)]
+  const { label, layout, io } = queue
+  const steps: (() => Promise<unknown>)[] = [() => io.sync(layout.root), () => releaseLock(queue, lock)]
   for (const step of steps) {
     await rescue(step, error => {
       process.emitWarning(
@@ -149,31 +149,31 @@ function stagedBy(layout: Layout, holder: string): string {
 }
 
 async function acquire(queue: FileQueue): Promise<Lock> {
-  const { layout, pace, clock } = queue
+  const { layout, io, clock } = queue
   const holder = randomUUID()
-  const deadlineMs = performance.now() + PATIENCE_SECONDS * 1000
+  const deadlineMs = performance.now() + LOCK_TIMEOUT_SECONDS * 1000
   for (let pauseMs = 1; performance.now() < deadlineMs; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     await clock.ready()
     const sinceMs = elapsedMs()
     const name = nameOf(Math.ceil(clock.nowSeconds + HELD_SECONDS), holder)
     const lock = { name, holder, sinceMs }
     const take = (from: string) =>
-      pace.calls.rename(inside(layout.insertionsLock, from), inside(layout.insertionsLock, name))
+      io.calls.rename(inside(layout.insertionsLock, from), inside(layout.insertionsLock, name))
     if (await take(FREE)) return lock
     const found = await namesInLock(queue)
     if (found.length === 0) await makeLock(queue)
     const stale = found.map(parseName).find(other => other !== undefined && other.available <= clock.nowSeconds)
     if (stale !== undefined) {
       // First, so that it is gone whichever process takes the lock over, and however soon that one dies.
-      await pace.calls.unlink(stagedBy(layout, stale.id), 'there')
+      await io.calls.unlink(stagedBy(layout, stale.id), 'there')
       if (await take(stale.name)) return lock
     }
     await sleep(pauseMs * Math.random())
   }
-  throw new Error(`The lock ${layout.insertionsLock} was held by others for ${PATIENCE_SECONDS} s`)
+  throw new Error(`The lock ${layout.insertionsLock} was held by others for ${LOCK_TIMEOUT_SECONDS} s`)
 }
-async function namesInLock({ pace, layout }: FileQueue): Promise<readonly string[]> {
-  const folder = await pace.calls.openFolder(layout.insertionsLock)
+async function namesInLock({ io, layout }: FileQueue): Promise<readonly string[]> {
+  const folder = await io.calls.openFolder(layout.insertionsLock)
   if (folder === undefined) return []
   try {
     return await folder.read()
@@ -184,16 +184,16 @@ async function namesInLock({ pace, layout }: FileQueue): Promise<readonly string
 
 // Folder and file come into being in one rename, which fails where the folder is there with a file in it: no two locks.
 async function makeLock(queue: FileQueue): Promise<void> {
-  const { pace, layout } = queue
+  const { io, layout } = queue
   const staged = inside(layout.staging, `lock.${randomUUID()}`)
-  await pace.calls.makeFolder(layout.staging)
-  await pace.calls.makeFolder(staged)
-  await pace.calls.write(inside(staged, FREE), '', 'w')
+  await io.calls.makeFolder(layout.staging)
+  await io.calls.makeFolder(staged)
+  await io.calls.write(inside(staged, FREE), '', 'w')
   try {
-    await pace.calls.rename(staged, layout.insertionsLock)
+    await io.calls.rename(staged, layout.insertionsLock)
   } catch (error) {
-    await pace.calls.unlink(inside(staged, FREE), 'there')
-    await pace.calls.removeFolder(staged)
+    await io.calls.unlink(inside(staged, FREE), 'there')
+    await io.calls.removeFolder(staged)
     // Somebody else was faster: ENOTEMPTY or EEXIST, and other codes on other systems.
     if ((await namesInLock(queue)).length === 0) throw error
   }

@@ -2,7 +2,7 @@
 import { dirname, join } from 'node:path'
 import { nameAndMessageOf } from '../../errors/thrown.js'
 import { errorCode, type FileCalls, type FileFacts, isMissing } from './file-system.js'
-import type { Pace } from './pace.js'
+import type { IoScheduler } from './io-scheduler.js'
 
 /** The paths of a queue's parts; `queue`, `movement`, `completions` and `insertions` are shared with Python. */
 export interface Layout {
@@ -63,10 +63,10 @@ export function layoutOf(root: string): Layout {
   }
 }
 
-async function factsOf(pace: Pace, path: string): Promise<FileFacts | undefined> {
+async function factsOf(io: IoScheduler, path: string): Promise<FileFacts | undefined> {
   try {
     // Not the blocking call: from Node 22 on it tells a path below a file from one where nothing is no more.
-    return await pace.pooled.stat(path)
+    return await io.pooled.stat(path)
   } catch (error) {
     throw new Error(
       `Expected the folder of a queue at ${path}, but it can't be looked at: ${nameAndMessageOf(error)}`,
@@ -81,8 +81,8 @@ async function factsOf(pace: Pace, path: string): Promise<FileFacts | undefined>
  * Refuses a path that can be no queue: a file, or one that this user may not look at. One where nothing is passes: the
  * first insert makes the queue.
  */
-export async function refuseFile(pace: Pace, root: string): Promise<void> {
-  const found = await factsOf(pace, root)
+export async function refuseFile(io: IoScheduler, root: string): Promise<void> {
+  const found = await factsOf(io, root)
   if (found !== undefined && !found.isFolder) {
     throw new Error(
       `Expected the folder of a queue at ${root}, found a file. Name another path, or move the file away.`,
@@ -91,8 +91,8 @@ export async function refuseFile(pace: Pace, root: string): Promise<void> {
 }
 
 /** The first names in a folder; none where there is no such folder. */
-async function firstNames(pace: Pace, path: string): Promise<readonly string[]> {
-  const folder = await pace.pooled.openFolder(path)
+async function firstNames(io: IoScheduler, path: string): Promise<readonly string[]> {
+  const folder = await io.pooled.openFolder(path)
   try {
     return (await folder?.read()) ?? []
   } finally {
@@ -101,10 +101,10 @@ async function firstNames(pace: Pace, path: string): Promise<readonly string[]> 
 }
 
 /** Whether a folder has one of the parts that a queue has beside `queue`: `movement`, if nobody removed it. */
-async function hasOtherParts(pace: Pace, layout: Layout): Promise<boolean> {
+async function hasOtherParts(io: IoScheduler, layout: Layout): Promise<boolean> {
   const { root: _root, queue: _queue, ...others } = layout
   for (const path of [...Object.values(others), join(layout.root, 'failed')]) {
-    if ((await factsOf(pace, path)) !== undefined) return true
+    if ((await factsOf(io, path)) !== undefined) return true
   }
   return false
 }
@@ -113,40 +113,40 @@ async function hasOtherParts(pace: Pace, layout: Layout): Promise<boolean> {
  * Refuses a folder that is no queue but has something called `queue` in it: the folder of a project in which a queue is
  * `./queue`, say. A folder with nothing but tasks in `queue` passes: it was made by hand.
  */
-export async function refuseContainer(pace: Pace, layout: Layout): Promise<void> {
+export async function refuseContainer(io: IoScheduler, layout: Layout): Promise<void> {
   const { root, queue } = layout
-  if (!(await isQueue(pace, layout)) || (await hasOtherParts(pace, layout))) return
+  if (!(await isQueue(io, layout)) || (await hasOtherParts(io, layout))) return
   const inner = layoutOf(queue)
-  const isInner = (await isQueue(pace, inner)) && (await hasOtherParts(pace, inner))
-  if (!isInner && (await firstNames(pace, root)).length === 1) return
+  const isInner = (await isQueue(io, inner)) && (await hasOtherParts(io, inner))
+  if (!isInner && (await firstNames(io, root)).length === 1) return
   const meant = isInner ? `Name the queue in it: ${queue}` : `If that is meant to be a queue, name it: ${queue}`
   throw new Error(`Expected a queue at ${root}, found a folder that has only \`queue\` of all parts of one. ${meant}`)
 }
 
 /** Whether there is a queue: a folder `queue` in its own folder. */
-export async function isQueue(pace: Pace, layout: Layout): Promise<boolean> {
-  return (await factsOf(pace, layout.queue))?.isFolder === true
+export async function isQueue(io: IoScheduler, layout: Layout): Promise<boolean> {
+  return (await factsOf(io, layout.queue))?.isFolder === true
 }
 
 /** Refuses a path that is no queue, for the verbs that only make sense on one. Makes nothing. */
-export async function requireQueue(pace: Pace, layout: Layout): Promise<void> {
-  if (await isQueue(pace, layout)) return
-  const root = await factsOf(pace, layout.root)
+export async function requireQueue(io: IoScheduler, layout: Layout): Promise<void> {
+  if (await isQueue(io, layout)) return
+  const root = await factsOf(io, layout.root)
   const found = root === undefined ? 'found nothing there' : 'found a folder without a `queue` folder in it'
   throw new Error(`Expected a queue at ${layout.root}, ${found}. Check the path; the first insert makes a queue.`)
 }
 
 /** With `durable`, on the disk too: a new folder is there once the one that it is in is synced. */
-async function makeWithParents(pace: Pace, path: string): Promise<void> {
+async function makeWithParents(io: IoScheduler, path: string): Promise<void> {
   try {
-    await pace.calls.makeFolder(path)
+    await io.calls.makeFolder(path)
   } catch (error) {
     if (errorCode(error) !== 'ENOENT' || dirname(path) === path) throw error
-    await makeWithParents(pace, dirname(path))
-    await pace.calls.makeFolder(path)
+    await makeWithParents(io, dirname(path))
+    await io.calls.makeFolder(path)
   }
   try {
-    await pace.settle(dirname(path))
+    await io.sync(dirname(path))
   } catch (error) {
     // A folder that this user may not open: whoever may, made what is in it.
     if (errorCode(error) !== 'EACCES') throw error
@@ -154,22 +154,22 @@ async function makeWithParents(pace: Pace, path: string): Promise<void> {
 }
 
 /** Makes what an insert and a Python worker need. Modes come from the umask, so that a group can share a queue. */
-export async function makeQueue(pace: Pace, layout: Layout): Promise<void> {
-  await makeWithParents(pace, layout.root)
-  for (const folder of [layout.queue, layout.movement, layout.staging]) await pace.calls.makeFolder(folder)
+export async function makeQueue(io: IoScheduler, layout: Layout): Promise<void> {
+  await makeWithParents(io, layout.root)
+  for (const folder of [layout.queue, layout.movement, layout.staging]) await io.calls.makeFolder(folder)
 }
 
 /**
  * Writes a file into a folder of the queue that may not be there yet. The folder is made, the queue's own folder isn't: who
  * removed the queue (`rm -r`) must not find parts of it afterwards.
  */
-export async function writeInto(pace: Pace, path: string, text: string, flag: 'w' | 'a'): Promise<void> {
+export async function writeInto(io: IoScheduler, path: string, text: string, flag: 'w' | 'a'): Promise<void> {
   try {
-    await pace.write(path, text, flag)
+    await io.write(path, text, flag)
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error
-    await pace.calls.makeFolder(dirname(path))
-    await pace.write(path, text, flag)
+    await io.calls.makeFolder(dirname(path))
+    await io.write(path, text, flag)
   }
 }
 

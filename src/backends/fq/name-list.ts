@@ -62,10 +62,10 @@ export class NameList {
   }
 
   /** Leaps over names. `false`: there were none. */
-  leap(names: number): boolean {
-    const leaps = names > 0 && !this.isUsedUp
+  skip(names: number): boolean {
+    const skips = names > 0 && !this.isUsedUp
     this.#next += names
-    return leaps
+    return skips
   }
 }
 

@@ -81,19 +81,19 @@ export function isClaim(available: number): boolean {
 }
 
 /** The even and the odd time of a task that was given back. Not 0 and 1: 0 is for what was never leased. */
-const GIVEN_BACK = { even: 2, odd: 3 }
+const RELEASED_TIMES = { even: 2, odd: 3 }
 
 /**
  * The time of a task that is given back, by its holder or by `releaseAll`: in 1970, when no lease ends. Even where `time`
  * is, see `endOfLease`.
  */
-export function givenBackTime(time: number): number {
-  return time % 2 === 0 ? GIVEN_BACK.even : GIVEN_BACK.odd
+export function releasedTime(time: number): number {
+  return time % 2 === 0 ? RELEASED_TIMES.even : RELEASED_TIMES.odd
 }
 
 /** Whether a time is that of a task that was given back: the name says nothing of how its last attempt ended. */
-export function isGivenBack(available: number): boolean {
-  return available === GIVEN_BACK.even || available === GIVEN_BACK.odd
+export function isReleased(available: number): boolean {
+  return available === RELEASED_TIMES.even || available === RELEASED_TIMES.odd
 }
 
 /**

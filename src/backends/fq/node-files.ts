@@ -64,7 +64,7 @@ function facts(stats: Stats): FileFacts {
 }
 
 /** What a filesystem says that knows no files without a name (NFS, SMB, macOS): the clock then needs a name. */
-function knowsNoNameless(error: unknown): boolean {
+function lacksUnnamedFiles(error: unknown): boolean {
   return ['EOPNOTSUPP', 'ENOTSUP', 'EISDIR', 'EINVAL', 'ENOSYS'].includes(errorCode(error) ?? '')
 }
 
@@ -215,7 +215,7 @@ const blocking: FileCalls = {
       try {
         return modified(folder, O_TMPFILE)
       } catch (error) {
-        if (!knowsNoNameless(error)) throw error
+        if (!lacksUnnamedFiles(error)) throw error
         const path = join(folder, `clock-${randomUUID()}`)
         const milliseconds = modified(path, 'wx')
         unlinkSync(path)
@@ -248,7 +248,7 @@ const pooled: FileCalls = {
       }
     }
     const named = async (error: unknown) => {
-      if (!knowsNoNameless(error)) throw error
+      if (!lacksUnnamedFiles(error)) throw error
       const path = join(folder, `clock-${randomUUID()}`)
       const milliseconds = await modified(path, 'wx')
       await promises.unlink(path)

@@ -3,14 +3,14 @@ import { LeaseLostError } from '../../errors/errors.js'
 import type { QueueClock } from './clock.js'
 import { errorMessage } from './file-system.js'
 import type { History } from './history.js'
+import type { IoScheduler } from './io-scheduler.js'
 import type { Layout } from './layout.js'
-import type { Pace } from './pace.js'
 
 export interface FileQueue {
   /** The queue as a person calls it: `fq://` and its path. */
   readonly label: string
   readonly layout: Layout
-  readonly pace: Pace
+  readonly io: IoScheduler
   readonly clock: QueueClock
   readonly history: History
 }

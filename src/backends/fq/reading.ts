@@ -1,9 +1,9 @@
 /** Reading `queue/` while its files are renamed: the names as a stream, and each task once. */
 import { IdSet } from '../../backend/id-set.js'
-import { breathe } from './breathe.js'
 import { inside, requireQueue } from './layout.js'
 import { parseName, type TaskName } from './names.js'
 import { type FileQueue, queueFault } from './queue.js'
+import { yieldIfBusy } from './yield-if-busy.js'
 
 /** Kernels date changes by a clock that ticks every 10 ms or more often; ours follows the filesystem's within 3 ms. */
 export const TICK_MS = 25
@@ -15,13 +15,13 @@ const QUIET_READINGS = 2
 const MOST_IN_VAIN = 20
 
 /** The names in a folder, some at a time; nothing where there is no folder. */
-export async function* namesIn({ pace }: FileQueue, path: string): AsyncGenerator<readonly string[], void, undefined> {
-  const folder = await pace.calls.openFolder(path)
+export async function* namesIn({ io }: FileQueue, path: string): AsyncGenerator<readonly string[], void, undefined> {
+  const folder = await io.calls.openFolder(path)
   if (folder === undefined) return
   try {
     for (let names = await folder.read(); names.length > 0; names = await folder.read()) {
       yield names
-      const turn = breathe(performance.now())
+      const turn = yieldIfBusy(performance.now())
       if (turn !== undefined) await turn
     }
   } finally {
@@ -69,7 +69,7 @@ export async function* eachOnce<T>(
       const results: T[] = []
       await guarded(queue, verb, async () => {
         const take = await taking(tasks)
-        await queue.pace.each(tasks, async task => {
+        await queue.io.each(tasks, async task => {
           if (met.has(task.id)) return
           const isSought = metNew || (await isOlder(queue, task, startSeconds))
           const result = await take(task)
@@ -99,8 +99,8 @@ export async function* eachOnce<T>(
 }
 
 /** `false` also where it is gone. */
-async function isOlder({ pace, layout }: FileQueue, { name }: TaskName, seconds: number): Promise<boolean> {
-  const facts = await pace.calls.stat(inside(layout.queue, name))
+async function isOlder({ io, layout }: FileQueue, { name }: TaskName, seconds: number): Promise<boolean> {
+  const facts = await io.calls.stat(inside(layout.queue, name))
   return facts !== undefined && facts.modifiedMs / 1000 < seconds
 }
 
@@ -115,26 +115,26 @@ export class FolderWatch {
 
   /** Before the reading. */
   async begin(): Promise<void> {
-    const { pace, clock, layout } = this.#queue
+    const { io, clock, layout } = this.#queue
     // What a network filesystem says of a folder may be a minute old.
-    if (!pace.knowsNames) return
+    if (!io.knowsNames) return
     const nowMs = clock.nowSeconds * 1000
-    const facts = await pace.calls.stat(layout.queue)
+    const facts = await io.calls.stat(layout.queue)
     // A change in the same tick of the clock as the last one would not be seen.
     if (facts !== undefined && nowMs - facts.modifiedMs > TICK_MS) this.#changedMs = facts.modifiedMs
   }
 
   /** After the reading. `false`: it did, or nothing tells. */
   async sawNoChange(): Promise<boolean> {
-    const { pace, layout } = this.#queue
+    const { io, layout } = this.#queue
     if (this.#changedMs === undefined) return false
-    return (await pace.calls.stat(layout.queue))?.modifiedMs === this.#changedMs
+    return (await io.calls.stat(layout.queue))?.modifiedMs === this.#changedMs
   }
 }
 
 /** Runs `work` on a queue that is there, at a time that is known. */
 export async function guarded<T>(queue: FileQueue, verb: string, work: () => Promise<T>): Promise<T> {
-  await requireQueue(queue.pace, queue.layout)
+  await requireQueue(queue.io, queue.layout)
   try {
     await queue.clock.ready()
     return await work()

@@ -11,8 +11,8 @@
 import { randomUUID } from 'node:crypto'
 import { rescue } from './awaitable.js'
 import { errorCode, type FileFacts } from './file-system.js'
+import type { IoScheduler } from './io-scheduler.js'
 import { inside, type Layout } from './layout.js'
-import type { Pace } from './pace.js'
 
 /** A list that is shorter is read in some milliseconds: there is nothing to share. */
 export const LEAST_NAMES = 1_024
@@ -27,15 +27,15 @@ const LONGEST_SECONDS = 60
 const READING_SECONDS = 5
 
 export class SharedListing {
-  readonly #pace: Pace
+  readonly #io: IoScheduler
   readonly #layout: Layout
   readonly #nowSeconds: () => number
   /** Facts of the listing that was looked at or written last: it is not taken again. */
   #known: FileFacts | undefined
 
   /** @param nowSeconds the filesystem's clock */
-  constructor(pace: Pace, layout: Layout, nowSeconds: () => number) {
-    this.#pace = pace
+  constructor(io: IoScheduler, layout: Layout, nowSeconds: () => number) {
+    this.#io = io
     this.#layout = layout
     this.#nowSeconds = nowSeconds
   }
@@ -47,11 +47,11 @@ export class SharedListing {
   async take(): Promise<string[] | undefined> {
     const { listing } = this.#layout
     try {
-      const found = await this.#pace.calls.stat(listing, 'hint')
+      const found = await this.#io.calls.stat(listing, 'hint')
       if (found === undefined || this.#isKnown(found)) return undefined
       this.#known = found
       if (this.#ageSeconds(found) > LONGEST_SECONDS || found.sizeBytes > MOST_BYTES) return undefined
-      return (await this.#pace.calls.read(listing, 'hint'))?.split('\n')
+      return (await this.#io.calls.read(listing, 'hint'))?.split('\n')
     } catch {
       // No file, not ours to read, a fault of the disk: then the folder tells, and says what is wrong with the disk.
       return undefined
@@ -65,7 +65,7 @@ export class SharedListing {
   }
 
   async #begin(): Promise<boolean> {
-    const { calls } = this.#pace
+    const { calls } = this.#io
     try {
       await calls.write(this.#marker, '', 'wx')
       return true
@@ -96,7 +96,7 @@ export class SharedListing {
 
   // Always a new file: one that is there may be a link to somebody else's.
   async #write(text: string): Promise<void> {
-    const { calls } = this.#pace
+    const { calls } = this.#io
     const { listing, staging } = this.#layout
     const staged = inside(staging, `listing.${randomUUID()}`)
     try {
@@ -111,7 +111,7 @@ export class SharedListing {
 
   async #discard(path: string): Promise<void> {
     await rescue(
-      () => this.#pace.calls.unlink(path, 'absent'),
+      () => this.#io.calls.unlink(path, 'absent'),
       () => false,
     )
   }

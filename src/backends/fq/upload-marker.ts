@@ -5,8 +5,8 @@
  * `movement/upload.<uuid>`, named in the upload's head: where it is gone, the tasks of that upload may be gone too.
  */
 import { randomUUID } from 'node:crypto'
+import type { IoScheduler } from './io-scheduler.js'
 import { inside, type Layout, writeInto } from './layout.js'
-import type { Pace } from './pace.js'
 
 const PREFIX = 'upload.'
 
@@ -16,14 +16,14 @@ export function isMarker(name: string): boolean {
 }
 
 /** Makes a marker; resolves with its name, which is never used again. With `durable`, it is on the disk. */
-export async function makeMarker(pace: Pace, layout: Layout): Promise<string> {
+export async function makeMarker(io: IoScheduler, layout: Layout): Promise<string> {
   const marker = `${PREFIX}${randomUUID()}`
-  await writeInto(pace, inside(layout.movement, marker), '', 'w')
-  await pace.settle(layout.movement)
+  await writeInto(io, inside(layout.movement, marker), '', 'w')
+  await io.sync(layout.movement)
   return marker
 }
 
 /** Whether the marker is there. Reads it: over NFS a host asks the server when it opens a file, not when it looks at one. */
-export async function isMarkerThere(pace: Pace, layout: Layout, marker: string): Promise<boolean> {
-  return (await pace.calls.read(inside(layout.movement, marker), 'size first')) !== undefined
+export async function isMarkerThere(io: IoScheduler, layout: Layout, marker: string): Promise<boolean> {
+  return (await io.calls.read(inside(layout.movement, marker), 'size first')) !== undefined
 }

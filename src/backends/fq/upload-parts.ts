@@ -61,7 +61,7 @@ export async function storePart(
   messages: readonly Message[],
   delaySeconds: number,
 ): Promise<BatchFailure[]> {
-  const { pace, clock } = queue
+  const { io, clock } = queue
   const range = { start, end: start + messages.length }
   const writing = partPath(run, 'writing', range)
   const staged = partPath(run, 'staged', range)
@@ -69,11 +69,11 @@ export async function storePart(
   const available = delaySeconds === 0 ? 0 : Math.ceil(clock.nowSeconds + delaySeconds)
   const nameAt = (index: number) => nameOf(available, messages[index]?.id ?? '')
   await writePart(queue, run, free.pop(), writing, messages, available)
-  if (!(await pace.calls.rename(writing, staged))) throw takenOver(run)
-  await pace.settle(run)
+  if (!(await io.calls.rename(writing, staged))) throw takenOver(run)
+  await io.sync(run)
 
   const failures: BatchFailure[] = []
-  await pace.each(messages, ({ id }, index) =>
+  await io.each(messages, ({ id }, index) =>
     rescue(
       () => move(queue, staged, nameAt(index)),
       error => {
@@ -93,26 +93,26 @@ async function writePart(
   messages: readonly Message[],
   available: number,
 ): Promise<void> {
-  const { pace, history, layout } = queue
+  const { io, history, layout } = queue
   try {
-    if (free === undefined || !(await pace.calls.rename(free, folder))) await pace.calls.makeFolder(folder)
-    await pace.each(messages, ({ id, body }) => pace.write(inside(folder, nameOf(available, id)), body, 'w'))
-    await pace.settle(folder)
+    if (free === undefined || !(await io.calls.rename(free, folder))) await io.calls.makeFolder(folder)
+    await io.each(messages, ({ id, body }) => io.write(inside(folder, nameOf(available, id)), body, 'w'))
+    await io.sync(folder)
     if (available === 0) return
     // Before a task is in the queue: whoever sees its name can tell that it is a delay and no lease.
-    await pace.each(messages, ({ id }) => history.begunLater(id, nameOf(available, id)))
-    await pace.settle(layout.movement)
+    await io.each(messages, ({ id }) => history.begunLater(id, nameOf(available, id)))
+    await io.sync(layout.movement)
   } catch (error) {
     // A host that keeps names and attributes may still believe in the folder.
-    if (isMissing(error) || (await pace.calls.stat(run)) === undefined) throw takenOver(run)
+    if (isMissing(error) || (await io.calls.stat(run)) === undefined) throw takenOver(run)
     await dropWriting(queue, folder)
     throw queueFault(queue, 'Writing tasks', error)
   }
 }
 
-async function move({ pace, layout }: FileQueue, staged: string, name: string): Promise<void> {
+async function move({ io, layout }: FileQueue, staged: string, name: string): Promise<void> {
   try {
-    if (await pace.calls.rename(inside(staged, name), inside(layout.queue, name))) return
+    if (await io.calls.rename(inside(staged, name), inside(layout.queue, name))) return
   } catch (error) {
     if (!isMissing(error)) throw error
     throw new Error(`${layout.queue} was removed while tasks were inserted`, { cause: error })
@@ -121,22 +121,22 @@ async function move({ pace, layout }: FileQueue, staged: string, name: string): 
 }
 
 /** Resolves with the path of the folder, which is free now. */
-async function endPart({ pace, layout }: FileQueue, run: string, range: PartRange): Promise<string> {
-  await pace.settle(layout.queue)
+async function endPart({ io, layout }: FileQueue, run: string, range: PartRange): Promise<string> {
+  await io.sync(layout.queue)
   try {
-    await pace.write(partPath(run, 'done', range), '', 'w')
+    await io.write(partPath(run, 'done', range), '', 'w')
   } catch (error) {
     throw isMissing(error) ? takenOver(run) : error
   }
   // Before the folder has another name: without both names a part would be taken for one that was never begun.
-  await pace.settle(run)
+  await io.sync(run)
   const free = partPath(run, 'free', range)
-  if (!(await pace.calls.rename(partPath(run, 'staged', range), free))) throw takenOver(run)
+  if (!(await io.calls.rename(partPath(run, 'staged', range), free))) throw takenOver(run)
   return free
 }
 
 /** Finishes or drops the parts that were cut off; those with indices in `range`. Resolves with what is done of it. */
-export async function settleParts(queue: FileQueue, run: string, range: PartRange): Promise<PartRange[]> {
+export async function finishParts(queue: FileQueue, run: string, range: PartRange): Promise<PartRange[]> {
   const done: PartRange[] = []
   for (const part of await partsIn(queue, run)) {
     if (part.stage === 'free' || part.end <= range.start || part.start >= range.end) continue
@@ -146,7 +146,7 @@ export async function settleParts(queue: FileQueue, run: string, range: PartRang
     }
     if (part.stage === 'staged') {
       const names = await allNames(queue, part.path)
-      await queue.pace.each(names, name => move(queue, part.path, name))
+      await queue.io.each(names, name => move(queue, part.path, name))
       await endPart(queue, run, part)
     }
     done.push({ start: part.start, end: part.end })
@@ -157,7 +157,7 @@ export async function settleParts(queue: FileQueue, run: string, range: PartRang
 /** Removes what tells of the parts that are done: an upload that is finished needs it no more. */
 export async function dropDone(queue: FileQueue, run: string): Promise<void> {
   const parts = (await partsIn(queue, run)).filter(({ stage }) => stage === 'done' || stage === 'free')
-  await queue.pace.each(parts, async ({ path }) => {
+  await queue.io.each(parts, async ({ path }) => {
     // Earlier versions left the folder as `done`.
     if (await isFolderAfterUnlink(queue, path)) await removeFolderIfThere(queue, path)
   })
@@ -175,13 +175,13 @@ async function partsIn(queue: FileQueue, run: string): Promise<Part[]> {
 
 /** With the records of delays, which belong to no task then. */
 async function dropWriting(queue: FileQueue, folder: string): Promise<void> {
-  const { pace, layout } = queue
-  await pace.each(await allNames(queue, folder), async name => {
+  const { io, layout } = queue
+  await io.each(await allNames(queue, folder), async name => {
     const task = parseName(name)
     if (task !== undefined && task.available > 0) {
-      await pace.calls.unlink(inside(layout.movement, task.id), 'absent')
+      await io.calls.unlink(inside(layout.movement, task.id), 'absent')
     }
-    await pace.calls.unlink(inside(folder, name), 'there')
+    await io.calls.unlink(inside(folder, name), 'there')
   })
   await removeFolderIfThere(queue, folder)
 }

@@ -19,24 +19,24 @@ import type { UploadHead, UploadState, Uploads } from '../../backend/uploads.js'
 import { UploadGoneError } from '../../errors/errors.js'
 import { isErrorNamed } from '../../errors/thrown.js'
 import { sleep } from '../../time/sleep.js'
-import { breathe } from './breathe.js'
 import { errorCode } from './file-system.js'
 import { allNames, removeTree, takeAwayTree } from './folders.js'
 import { inside } from './layout.js'
 import { isId } from './names.js'
 import { type FileQueue, queueFault } from './queue.js'
 import { isMarkerThere, makeMarker } from './upload-marker.js'
-import { dropDone, type PartRange, settleParts, storePart, takenOver } from './upload-parts.js'
+import { dropDone, finishParts, type PartRange, storePart, takenOver } from './upload-parts.js'
+import { yieldIfBusy } from './yield-if-busy.js'
 
 /** Begins the names of uploads that nobody takes up; no name that a caller may give begins so. */
-const NAMELESS = '~'
+const UNNAMED_PREFIX = '~'
 
 /** What a process that died left of a nameless upload is removed when it is older. A week: a machine may sleep. */
 const STALE_SECONDS = 7 * 24 * 3600
 
 // Each try is lost to a process that was faster, so a second is plenty; over NFS a host may list a folder for a minute as it was
 // (`acdirmax`).
-const PATIENCE_MS = 90_000
+const TAKE_OVER_TIMEOUT_MS = 90_000
 const LONGEST_PAUSE_MS = 1_000
 
 // Looks in a row that found something else than the folder of a run. One may fall between the two names of a rename.
@@ -69,8 +69,8 @@ export class FileUploads implements Uploads {
       await this.#make()
       await this.#queue.clock.ready()
       if (name === undefined) await this.#sweep()
-      const folder = name ?? `${NAMELESS}${randomUUID()}`
-      const deadlineMs = performance.now() + PATIENCE_MS
+      const folder = name ?? `${UNNAMED_PREFIX}${randomUUID()}`
+      const deadlineMs = performance.now() + TAKE_OVER_TIMEOUT_MS
       let foreignLooks = 0
       for (let pauseMs = 1; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
         signal?.throwIfAborted()
@@ -98,7 +98,7 @@ export class FileUploads implements Uploads {
   }
 
   settle(run: string, range: PartRange): Promise<PartRange[]> {
-    return this.#guarded('Continuing an upload', () => settleParts(this.#queue, this.#path(run), range))
+    return this.#guarded('Continuing an upload', () => finishParts(this.#queue, this.#path(run), range))
   }
 
   counted(run: string, count: number): Promise<void> {
@@ -107,7 +107,7 @@ export class FileUploads implements Uploads {
 
   finish(run: string): Promise<void> {
     return this.#guarded('Ending an upload', async () => {
-      if (run.startsWith(NAMELESS)) {
+      if (run.startsWith(UNNAMED_PREFIX)) {
         const path = this.#path(run.slice(0, run.indexOf('/')))
         if (!(await takeAwayTree(this.#queue, path))) throw takenOver(path)
         return
@@ -123,19 +123,19 @@ export class FileUploads implements Uploads {
 
   /** `undefined`: there is an upload of this name, or a purge removes all of them. Complete when it appears, since it appears by a rename. */
   async #create(name: string, head: UploadHead): Promise<UploadState | undefined> {
-    const { pace, layout } = this.#queue
+    const { io, layout } = this.#queue
     const run = randomUUID()
     const staged = inside(layout.staging, `upload.${run}`)
-    await pace.calls.makeFolder(layout.uploads)
-    await pace.settle(layout.root)
-    await pace.calls.makeFolder(staged)
-    await pace.calls.makeFolder(inside(staged, run))
-    const marker = name.startsWith(NAMELESS) ? undefined : await makeMarker(this.#queue.pace, this.#queue.layout)
-    await pace.write(inside(inside(staged, run), HEAD), headText(head, marker), 'w')
-    await pace.settle(inside(staged, run))
-    await pace.settle(staged)
+    await io.calls.makeFolder(layout.uploads)
+    await io.sync(layout.root)
+    await io.calls.makeFolder(staged)
+    await io.calls.makeFolder(inside(staged, run))
+    const marker = name.startsWith(UNNAMED_PREFIX) ? undefined : await makeMarker(this.#queue.io, this.#queue.layout)
+    await io.write(inside(inside(staged, run), HEAD), headText(head, marker), 'w')
+    await io.sync(inside(staged, run))
+    await io.sync(staged)
     try {
-      if (!(await pace.calls.rename(staged, this.#path(name)))) throw new Error(`${layout.root} was removed`)
+      if (!(await io.calls.rename(staged, this.#path(name)))) throw new Error(`${layout.root} was removed`)
     } catch (error) {
       await removeTree(this.#queue, staged)
       const code = errorCode(error)
@@ -143,7 +143,7 @@ export class FileUploads implements Uploads {
       if (['ENOTEMPTY', 'EEXIST', 'EPERM', 'ENOENT'].includes(code ?? '')) return undefined
       throw error
     }
-    await pace.settle(layout.uploads)
+    await io.sync(layout.uploads)
     return { run: `${name}/${run}`, head, stored: [], counted: 0, finished: false }
   }
 
@@ -154,7 +154,7 @@ export class FileUploads implements Uploads {
    * @returns `undefined`: another process took it up at the same time, or what was there is removed now
    */
   async #takeUp(name: string, found: string, head: UploadHead): Promise<UploadState | undefined> {
-    const { pace } = this.#queue
+    const { io } = this.#queue
     const path = this.#path(`${name}/${found}`)
     const before = await this.#head(path)
     if (before === undefined) {
@@ -170,22 +170,22 @@ export class FileUploads implements Uploads {
     }
     const run = `${name}/${randomUUID()}`
     const owned = this.#path(run)
-    if (!(await pace.calls.rename(path, owned))) return undefined
-    await pace.settle(this.#path(name))
+    if (!(await io.calls.rename(path, owned))) return undefined
+    await io.sync(this.#path(name))
     const begun = await this.#head(owned)
     if (begun === undefined) return undefined
     if (await this.#isPurged(begun)) return this.#beginAgain(run, begun, head)
     requireSameUpload(name, owned, begun, head)
     const finished = await this.#isFinished(owned)
-    const counted = Number((await pace.calls.read(inside(owned, 'counted'), 'size first')) ?? 0)
+    const counted = Number((await io.calls.read(inside(owned, 'counted'), 'size first')) ?? 0)
     if (finished) await dropDone(this.#queue, owned)
-    const stored = finished ? [] : await settleParts(this.#queue, owned, EVERYTHING)
+    const stored = finished ? [] : await finishParts(this.#queue, owned, EVERYTHING)
     return { run, head: headOf(begun), stored, counted, finished }
   }
 
   /** Whether Python purged the queue since the upload was begun. */
   async #isPurged({ marker }: StoredHead): Promise<boolean> {
-    return marker !== undefined && !(await isMarkerThere(this.#queue.pace, this.#queue.layout, marker))
+    return marker !== undefined && !(await isMarkerThere(this.#queue.io, this.#queue.layout, marker))
   }
 
   /**
@@ -200,21 +200,21 @@ export class FileUploads implements Uploads {
     const owned = this.#path(run)
     for (const name of await allNames(this.#queue, owned)) {
       if (name !== HEAD) await removeTree(this.#queue, inside(owned, name))
-      await breathe(performance.now())
+      await yieldIfBusy(performance.now())
     }
     const isSame = begun.sequence === head.sequence && begun.total === head.total
     const again = isSame ? { ...head, seed: begun.seed } : head
-    const marker = await makeMarker(this.#queue.pace, this.#queue.layout)
+    const marker = await makeMarker(this.#queue.io, this.#queue.layout)
     if (await this.#replace(owned, HEAD, headText(again, marker))) {
       return { run, head: again, stored: [], counted: 0, finished: false }
     }
-    await this.#queue.pace.calls.unlink(inside(this.#queue.layout.movement, marker), 'there')
+    await this.#queue.io.calls.unlink(inside(this.#queue.layout.movement, marker), 'there')
     return undefined
   }
 
   async #head(path: string): Promise<StoredHead | undefined> {
     const file = inside(path, HEAD)
-    const text = await this.#queue.pace.calls.read(file, 'size first')
+    const text = await this.#queue.io.calls.read(file, 'size first')
     try {
       return text === undefined ? undefined : (JSON.parse(text) as StoredHead)
     } catch (cause) {
@@ -227,7 +227,7 @@ export class FileUploads implements Uploads {
   }
 
   async #isFinished(path: string): Promise<boolean> {
-    return (await this.#queue.pace.calls.stat(inside(path, 'finished'))) !== undefined
+    return (await this.#queue.io.calls.stat(inside(path, 'finished'))) !== undefined
   }
 
   /** @throws Error where the run is not ours any more, or its tasks were purged */
@@ -241,25 +241,25 @@ export class FileUploads implements Uploads {
 
   /** Writes a file of a run, whole or not at all, as all that is renamed. `false`: the run's folder is gone. */
   async #replace(path: string, name: string, text: string): Promise<boolean> {
-    const { pace } = this.#queue
+    const { io } = this.#queue
     const staged = inside(path, `${name}.new`)
     try {
-      await pace.write(staged, text, 'w')
+      await io.write(staged, text, 'w')
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error
       return false
     }
-    if (!(await pace.calls.rename(staged, inside(path, name)))) return false
-    await pace.settle(path)
+    if (!(await io.calls.rename(staged, inside(path, name)))) return false
+    await io.sync(path)
     return true
   }
 
   async #sweep(): Promise<void> {
-    const { pace, layout, clock } = this.#queue
+    const { io, layout, clock } = this.#queue
     for (const name of await allNames(this.#queue, layout.uploads)) {
-      if (!name.startsWith(NAMELESS)) continue
+      if (!name.startsWith(UNNAMED_PREFIX)) continue
       const run = (await allNames(this.#queue, this.#path(name))).find(isId)
-      const facts = await pace.calls.stat(this.#path(run === undefined ? name : `${name}/${run}`))
+      const facts = await io.calls.stat(this.#path(run === undefined ? name : `${name}/${run}`))
       const isStale = facts !== undefined && clock.nowSeconds - facts.modifiedMs / 1000 > STALE_SECONDS
       if (isStale) await takeAwayTree(this.#queue, this.#path(name))
     }
@@ -298,7 +298,7 @@ function foreignNames(path: string, names: readonly string[]): Error {
 
 function contended(path: string): Error {
   return new Error(
-    `Expected to take the upload in ${path} over, but others were faster for ${PATIENCE_MS / 1000} s. One process at a time ` +
+    `Expected to take the upload in ${path} over, but others were faster for ${TAKE_OVER_TIMEOUT_MS / 1000} s. One process at a time ` +
       'continues an upload: end the others.',
   )
 }

@@ -46,9 +46,9 @@ export class WorkerFiles {
 
   /** Writes a worker's status, or with `undefined` takes it away. Where there is no queue (yet) nothing is written. */
   async report(worker: string, status: WorkerStatus | undefined): Promise<void> {
-    const { layout, pace } = this.#queue
+    const { layout, io } = this.#queue
     // Never blocking: a status is not worth a pause of the work.
-    const { pooled } = pace
+    const { pooled } = io
     const name = `${encodeURIComponent(worker)}${SUFFIX}`
     const path = inside(layout.workers, name)
     if (status === undefined) {
@@ -58,9 +58,9 @@ export class WorkerFiles {
     }
     const nowMs = performance.now()
     if (nowMs - (this.#writtenMs.get(worker) ?? Number.NEGATIVE_INFINITY) < this.#everyMs - SLACK_MS) return
-    if (!(await isQueue(pace, layout))) return
+    if (!(await isQueue(io, layout))) return
     const staged = inside(layout.staging, `worker-${name}`)
-    await writeInto(pace, staged, JSON.stringify(status), 'w')
+    await writeInto(io, staged, JSON.stringify(status), 'w')
     // `false`, removed by hand meanwhile: the next status will be there.
     await renameInto(pooled, staged, path)
     this.#writtenMs.set(worker, nowMs)
@@ -84,7 +84,7 @@ export class WorkerFiles {
   /** `undefined`: it is gone, or no file. */
   async #textOf(path: string): Promise<string | undefined> {
     try {
-      return await this.#queue.pace.pooled.read(path, 'size first')
+      return await this.#queue.io.pooled.read(path, 'size first')
     } catch (error) {
       textOfNoFile(error)
       return undefined
@@ -106,14 +106,14 @@ export class WorkerFiles {
       picked.push(...names.splice(Math.floor(Math.random() * names.length), 1))
     }
     await this.#forEach(picked, STALE_SECONDS, 'older', async path => {
-      await this.#queue.pace.pooled.unlink(path, 'there')
+      await this.#queue.io.pooled.unlink(path, 'there')
     })
   }
 
   /** The names of all workers' files. */
   async #names(): Promise<string[]> {
-    const { layout, pace } = this.#queue
-    const folder = await pace.pooled.openFolder(layout.workers)
+    const { layout, io } = this.#queue
+    const folder = await io.pooled.openFolder(layout.workers)
     if (folder === undefined) return []
     const found: string[] = []
     try {
@@ -130,11 +130,11 @@ export class WorkerFiles {
     age: 'younger' | 'older',
     work: (path: string) => Promise<void>,
   ): Promise<void> {
-    const { layout, pace, clock } = this.#queue
+    const { layout, io, clock } = this.#queue
     await clock.ready()
     for (const name of names) {
       const path = inside(layout.workers, name)
-      const facts = await pace.pooled.stat(path)
+      const facts = await io.pooled.stat(path)
       if (facts === undefined || facts.isFolder || facts.sizeBytes > LONGEST_STATUS_BYTES) continue
       const isYoung = clock.nowSeconds - facts.modifiedMs / 1000 < seconds
       if (isYoung === (age === 'younger')) await work(path)

@@ -2,7 +2,7 @@
 import { elapsedMs } from '../../time/clock.js'
 import { codeOf, type EntryFault, entryFault, isEntryRetryable, type QueueAddress, requestError } from './faults.js'
 import { LateAttemptError } from './late-attempts.js'
-import type { Patience } from './patience.js'
+import type { RetryPolicy } from './retry-policy.js'
 
 /** The most entries of one batch request. */
 export const BATCH_ENTRIES = 10
@@ -43,7 +43,7 @@ const LATE: EntryFailure = { error: new LateAttemptError(), fault: 'lease-lost' 
 
 /** How a batch is sent. */
 interface SendOptions<Entry> {
-  readonly patience: Patience
+  readonly retry: RetryPolicy
   /** For messages, e.g. `insert`. */
   readonly doing: string
   readonly queue: QueueAddress
@@ -61,7 +61,7 @@ interface SendOptions<Entry> {
 export async function sendBatch<Entry extends { Id: string | undefined }>(
   entries: Entry[],
   send: (entries: Entry[], deadlineMs: number | undefined) => Promise<BatchReply>,
-  { patience, doing, queue, endsAtMs }: SendOptions<Entry>,
+  { retry, doing, queue, endsAtMs }: SendOptions<Entry>,
 ): Promise<BatchOutcome> {
   const failures = new Map<string, EntryFailure>()
   let pending = entries
@@ -74,12 +74,12 @@ export async function sendBatch<Entry extends { Id: string | undefined }>(
       if (pending.length === 0) return { failures }
       continue
     }
-    let mayRetry = () => patience.pause('faulty')
+    let mayRetry = () => retry.pause('faulty')
     let failure: (entry: Entry) => EntryFailure
     let rejected: Error | undefined
     try {
       const reply = await send(pending, deadlineMs)
-      patience.answered()
+      retry.answered()
       const succeeded = reply.Successful ?? []
       if (succeeded.length === pending.length) return failures.size === 0 ? ALL_WELL : { failures }
       const sent = new Set(succeeded.map(entry => entry.Id))
@@ -91,7 +91,7 @@ export async function sendBatch<Entry extends { Id: string | undefined }>(
     } catch (error) {
       // Those whose leases have not ended are sent without the others.
       if (error instanceof LateAttemptError) continue
-      mayRetry = () => patience.mayRetry(error)
+      mayRetry = () => retry.mayRetry(error)
       const asSentence = requestError(error, doing, queue)
       failure = () => ({ error: asSentence, fault: 'queue' })
       if (pending.length === entries.length) rejected = asSentence

@@ -2,7 +2,7 @@
 import type { Counts } from '../../backend/backend.js'
 import { requestError } from './faults.js'
 import type { OpenQueue } from './open-queue.js'
-import { Patience, sendPatiently } from './patience.js'
+import { RetryPolicy, sendWithRetry } from './retry-policy.js'
 
 /** How many zeros in a row make a queue empty, spread over `emptyWindowSeconds`. */
 export const EMPTY_SAMPLES = 5
@@ -21,9 +21,9 @@ export async function countMessages({ connection, url, address, retrySeconds }: 
     ],
   })
   try {
-    const { Attributes } = await sendPatiently(
+    const { Attributes } = await sendWithRetry(
       () => connection.requests.send(command),
-      new Patience(connection, retrySeconds),
+      new RetryPolicy(connection, retrySeconds),
     )
     const visible = Number(Attributes?.ApproximateNumberOfMessages)
     const leased = Number(Attributes?.ApproximateNumberOfMessagesNotVisible)

@@ -1,6 +1,6 @@
 /** What a lease is found by, and how long it may be. */
 import { argumentError } from '../../errors/errors.js'
-import type { Attributes, Carried } from './carried.js'
+import type { Attributes, MessageHistory } from './message-history.js'
 
 /** The longest visibility time-out, in seconds. Source: ChangeMessageVisibility. */
 export const MAX_LEASE_SECONDS = 43_200
@@ -13,7 +13,7 @@ export interface SqsHandle {
   /** SQS renews a lease up to this moment. */
   readonly lastEndMs: number
   /** What the message would bring along if it were stored again without this lease. */
-  readonly carried: Carried
+  readonly history: MessageHistory
   /** Of all senders. */
   readonly attributes: Attributes | undefined
   readonly group: string | undefined

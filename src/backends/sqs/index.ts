@@ -1,9 +1,9 @@
 /** Queues on Amazon SQS: `sqs://name`, `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME`, or a compatible server. */
 import type { BackendOpener } from '../../backend/backend.js'
+import { SqsBackend } from './backend.js'
 import { openQueue } from './open-queue.js'
 import { checkOptions } from './options.js'
 import { parseQueuePlace } from './queue-place.js'
-import { SqsBackend } from './sqs-backend.js'
 
 export type { SqsClient, SqsOptions } from './options.js'
 

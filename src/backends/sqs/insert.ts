@@ -5,10 +5,10 @@ import type { BatchFailure, Message } from '../../backend/messages.js'
 import { argumentError, MessageRefusedError, UnsupportedOperationError } from '../../errors/errors.js'
 import { BATCH_ENTRIES, ENTRY_IDS, sendBatch } from './batch.js'
 import { MAX_BYTES, refusalOf } from './body.js'
-import { type Attributes, bytesOfAttributes } from './carried.js'
 import { setDeadline } from './late-attempts.js'
+import { type Attributes, bytesOfAttributes } from './message-history.js'
 import type { OpenQueue } from './open-queue.js'
-import { Patience } from './patience.js'
+import { RetryPolicy } from './retry-policy.js'
 
 /** The longest delay of a message, in seconds. Source: SendMessage in the SQS API reference. */
 export const MAX_DELAY_SECONDS = 900
@@ -39,15 +39,15 @@ export async function insertMessages(
   delaySeconds: number,
 ): Promise<readonly BatchFailure[]> {
   checkDelay(queue, delaySeconds)
-  const patience = new Patience(queue.connection, queue.retrySeconds)
-  const { failures, rejected } = await storeMessages(queue, messages, { delaySeconds, patience, doing: 'insert' })
+  const retry = new RetryPolicy(queue.connection, queue.retrySeconds)
+  const { failures, rejected } = await storeMessages(queue, messages, { delaySeconds, retry, doing: 'insert' })
   if (rejected !== undefined && failures.length === messages.length) throw rejected
   return failures
 }
 
 interface StoreOptions {
   readonly delaySeconds: number
-  readonly patience: Patience
+  readonly retry: RetryPolicy
   readonly doing: string
   /** By place in the array: from then on a message is not sent. By `elapsedMs`. Default: no limit */
   readonly endsAtMs?: (index: number) => number
@@ -59,7 +59,7 @@ export async function storeMessages(
   messages: readonly SqsMessage[],
   options: StoreOptions,
 ): Promise<{ failures: BatchFailure[]; rejected: Error | undefined }> {
-  const { delaySeconds, patience, doing, endsAtMs } = options
+  const { delaySeconds, retry, doing, endsAtMs } = options
   const failures: BatchFailure[] = []
   const batches = pack(queue, messages, delaySeconds, failures)
   const { connection, url } = queue
@@ -72,7 +72,7 @@ export async function storeMessages(
         const command = new connection.sdk.SendMessageBatchCommand({ QueueUrl: url, Entries })
         return connection.requests.send(command, setDeadline(connection.requests, command, deadlineMs))
       },
-      { patience, doing, queue: queue.address, ...(endOf && { endsAtMs: endOf }) },
+      { retry, doing, queue: queue.address, ...(endOf && { endsAtMs: endOf }) },
     )
     rejected ??= outcome.rejected
     for (const [place, { error, fault }] of outcome.failures) {

@@ -7,7 +7,7 @@ import { addressOf } from './faults.js'
 import { checkLeaseSeconds, type SqsHandle } from './handle.js'
 import { setDeadline } from './late-attempts.js'
 import type { OpenQueue } from './open-queue.js'
-import { Patience } from './patience.js'
+import { RetryPolicy } from './retry-policy.js'
 
 interface HandleEntry {
   readonly Id: string | undefined
@@ -15,7 +15,7 @@ interface HandleEntry {
 }
 
 /** A lease, and its place in the caller's array. */
-export interface Held {
+export interface HeldLease {
   readonly index: number
   readonly lease: Lease
   readonly handle: SqsHandle
@@ -58,7 +58,7 @@ export function deleteLeases(
   return changeLeases(queue, leases, { doing, send, isLate })
 }
 
-type Entry = Held & { readonly Id: string | undefined }
+type Entry = HeldLease & { readonly Id: string | undefined }
 
 type SendChange = (entries: readonly Entry[], deadlineMs: number | undefined) => Promise<BatchReply>
 
@@ -84,9 +84,9 @@ export function splitHeld(
   queue: OpenQueue,
   leases: readonly Lease[],
   { doing, isLate = false }: { doing: string; isLate?: boolean },
-): { held: Held[]; lost: BatchFailure[] } {
+): { held: HeldLease[]; lost: BatchFailure[] } {
   const nowMs = elapsedMs()
-  const held: Held[] = []
+  const held: HeldLease[] = []
   const lost: BatchFailure[] = []
   for (const [index, lease] of leases.entries()) {
     // Whoever holds a Lease got it from leaseMessages.
@@ -108,7 +108,7 @@ async function changeLeases(
 ): Promise<BatchFailure[]> {
   const { doing, send, endAfterSeconds } = change
   const { held, lost: failures } = splitHeld(queue, leases, change)
-  const changeBatch = async (batch: readonly Held[]): Promise<void> => {
+  const changeBatch = async (batch: readonly HeldLease[]): Promise<void> => {
     const entries = batch.map((one, place) => ({ ...one, Id: ENTRY_IDS[place] }))
     const sendAndNote = async (pending: readonly Entry[], deadlineMs: number | undefined): Promise<BatchReply> => {
       // Before the request, so that our end is never later than that of SQS.
@@ -127,9 +127,9 @@ async function changeLeases(
     const lastEndMs = batch.reduce((latest, { handle }) => Math.max(latest, handle.endsAtMs), 0)
     // Once the leases are over there is nothing left to change.
     const leftSeconds = (lastEndMs - elapsedMs()) / 1000
-    const patience = new Patience(queue.connection, Math.min(queue.retrySeconds, leftSeconds))
+    const retry = new RetryPolicy(queue.connection, Math.min(queue.retrySeconds, leftSeconds))
     const outcome = await sendBatch(entries, sendAndNote, {
-      patience,
+      retry,
       doing,
       queue: queue.address,
       ...(!change.isLate && { endsAtMs: ({ handle }: Entry) => handle.endsAtMs }),

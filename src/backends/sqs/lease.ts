@@ -14,13 +14,13 @@ import { isErrorNamed } from '../../errors/thrown.js'
 import { elapsedMs } from '../../time/clock.js'
 import { onAbort } from '../../time/on-abort.js'
 import { sleep } from '../../time/sleep.js'
-import { type Carried, readCarried } from './carried.js'
 import { requestError } from './faults.js'
 import { checkLeaseSeconds, MAX_LEASE_SECONDS, type SqsHandle } from './handle.js'
 import { idOfToken, MAX_DELAY_SECONDS } from './insert.js'
 import { changeVisibility } from './lease-changes.js'
+import { type MessageHistory, readHistory } from './message-history.js'
 import type { OpenQueue } from './open-queue.js'
-import { Patience, sendPatiently } from './patience.js'
+import { RetryPolicy, sendWithRetry } from './retry-policy.js'
 
 /** The most messages of one receive. */
 const RECEIVE_MESSAGES = 10
@@ -39,7 +39,7 @@ const ATTRIBUTES: readonly MessageSystemAttributeName[] = ['ApproximateReceiveCo
 const FIFO_ATTRIBUTES: readonly MessageSystemAttributeName[] = [...ATTRIBUTES, 'MessageDeduplicationId']
 
 /** Options of a lease, as the backend's interface has them. */
-export interface LeaseOptions {
+export interface SqsLeaseOptions {
   readonly seconds: number
   readonly max: number
   readonly waitSeconds: number
@@ -53,7 +53,7 @@ export interface LeaseOptions {
  * An abort ends the wait. What was received by then is returned, and so is an answer that has begun to come in; a
  * message that SQS hands to the dropped connection comes back when `seconds` are over.
  */
-export async function leaseMessages(queue: OpenQueue, options: LeaseOptions): Promise<Lease[]> {
+export async function leaseMessages(queue: OpenQueue, options: SqsLeaseOptions): Promise<Lease[]> {
   checkLeaseOptions(options)
   const { signal } = options
   if (signal === undefined) return leaseUpTo(queue, options)
@@ -68,7 +68,7 @@ export async function leaseMessages(queue: OpenQueue, options: LeaseOptions): Pr
   }
 }
 
-async function leaseUpTo(queue: OpenQueue, options: LeaseOptions): Promise<Lease[]> {
+async function leaseUpTo(queue: OpenQueue, options: SqsLeaseOptions): Promise<Lease[]> {
   const leases = await firstReceive(queue, options)
   let full = leases.length === RECEIVE_MESSAGES
   while (leases.length > 0 && leases.length < options.max && !options.signal?.aborted) {
@@ -87,7 +87,7 @@ async function leaseUpTo(queue: OpenQueue, options: LeaseOptions): Promise<Lease
   return leases
 }
 
-function checkLeaseOptions({ seconds, max, waitSeconds }: LeaseOptions): void {
+function checkLeaseOptions({ seconds, max, waitSeconds }: SqsLeaseOptions): void {
   checkLeaseSeconds(seconds)
   if (!Number.isInteger(max) || max < 1) throw argumentError('max', 'an integer of 1 or more', max)
   if (!Number.isFinite(waitSeconds) || waitSeconds < 0) {
@@ -95,7 +95,7 @@ function checkLeaseOptions({ seconds, max, waitSeconds }: LeaseOptions): void {
   }
 }
 
-async function firstReceive(queue: OpenQueue, options: LeaseOptions): Promise<Lease[]> {
+async function firstReceive(queue: OpenQueue, options: SqsLeaseOptions): Promise<Lease[]> {
   const size = Math.min(options.max, RECEIVE_MESSAGES)
   const endsAtMs = performance.now() + options.waitSeconds * 1000
   for (;;) {
@@ -121,7 +121,7 @@ interface Reply {
 }
 
 /** One receive. An abort resolves with no leases. */
-async function receive(queue: OpenQueue, options: LeaseOptions, size: number, pollSeconds: number): Promise<Reply> {
+async function receive(queue: OpenQueue, options: SqsLeaseOptions, size: number, pollSeconds: number): Promise<Reply> {
   const { connection } = queue
   const { seconds, signal } = options
   const attributes = queue.fifo ? FIFO_ATTRIBUTES : ATTRIBUTES
@@ -147,7 +147,7 @@ async function receive(queue: OpenQueue, options: LeaseOptions, size: number, po
     return abort.signal === undefined ? client.send(command) : client.send(command, { abortSignal: abort.signal })
   }
   try {
-    const reply = await sendPatiently(send, new Patience(connection, queue.retrySeconds, signal))
+    const reply = await sendWithRetry(send, new RetryPolicy(connection, queue.retrySeconds, signal))
     const heldSinceMs = handedOutAtMs(sentAtMs, seconds, pollSeconds)
     const leases: Lease[] = []
     const early: Lease[] = []
@@ -212,11 +212,11 @@ function leaseOf(message: SqsMessage, heldSinceMs: number, seconds: number): Rec
   const { Attributes, MessageAttributes, MessageId = '', Body = '', ReceiptHandle = '' } = message
   const token = Attributes?.MessageDeduplicationId
   const receives = Number(Attributes?.ApproximateReceiveCount ?? 1)
-  const { notBeforeMs, ...before } = readCarried(MessageAttributes)
+  const { notBeforeMs, ...before } = readHistory(MessageAttributes)
   // Each earlier holder of this storing ended without a word: who gives a message back, or fails, stores it again. Only the
   // first receive of a message with a delay, on a FIFO queue, just puts it off.
   const silent = before.isLeftToSqs ? 0 : Math.max(0, receives - (notBeforeMs === undefined ? 1 : 2))
-  const carried: Carried = {
+  const history: MessageHistory = {
     ...before,
     deaths: before.deaths + silent,
     deathsAlone: before.deathsAlone + (before.alone ? silent : 0),
@@ -225,7 +225,7 @@ function leaseOf(message: SqsMessage, heldSinceMs: number, seconds: number): Rec
     receiptHandle: ReceiptHandle,
     endsAtMs: heldSinceMs + seconds * 1000,
     lastEndMs: heldSinceMs + MAX_LEASE_SECONDS * 1000,
-    carried,
+    history,
     attributes: MessageAttributes,
     group: Attributes?.MessageGroupId,
     isStoredAgain: false,
@@ -236,12 +236,12 @@ function leaseOf(message: SqsMessage, heldSinceMs: number, seconds: number): Rec
     id: token === undefined ? (messageId(Body) ?? MessageId) : idOfToken(token),
     body: Body,
     incarnation: MessageId,
-    attempt: 1 + carried.failed + carried.deaths,
-    deaths: carried.deaths,
+    attempt: 1 + history.failed + history.deaths,
+    deaths: history.deaths,
     // SQS hands a message out a second time now and then, or to a connection that is gone: one receive is no proof of a death.
-    deathsAlone: Math.max(0, carried.deathsAlone - 1),
-    alone: carried.alone,
-    failures: carried.failures,
+    deathsAlone: Math.max(0, history.deathsAlone - 1),
+    alone: history.alone,
+    failures: history.failures,
     handle,
   }
   // Hosts whose clocks differ: no longer than a delay may be.

@@ -3,8 +3,8 @@
 import { type Connection, connect } from './connection.js'
 import { codeOf, type QueueAddress, requestError } from './faults.js'
 import type { CheckedOptions } from './options.js'
-import { Patience, sendPatiently } from './patience.js'
 import type { QueuePlace } from './queue-place.js'
+import { RetryPolicy, sendWithRetry } from './retry-policy.js'
 
 /** A queue that requests can be sent to. */
 export interface OpenQueue {
@@ -51,10 +51,10 @@ async function findQueue(connection: Connection, place: QueuePlace, options: Che
   if (place.url !== undefined && !options.createIfMissing) return place.url
   const { sdk, requests } = connection
   const owner = place.account && { QueueOwnerAWSAccountId: place.account }
-  const patience = new Patience(connection, options.retrySeconds)
+  const retry = new RetryPolicy(connection, options.retrySeconds)
   try {
     const command = new sdk.GetQueueUrlCommand({ QueueName: place.name, ...owner })
-    const { QueueUrl } = await sendPatiently(() => requests.send(command), patience)
+    const { QueueUrl } = await sendWithRetry(() => requests.send(command), retry)
     if (QueueUrl === undefined) throw new SyntaxError('The answer has no QueueUrl')
     return QueueUrl
   } catch (error) {
@@ -67,7 +67,7 @@ async function findQueue(connection: Connection, place: QueuePlace, options: Che
       Attributes: { FifoQueue: 'true', DeduplicationScope: 'messageGroup', FifoThroughputLimit: 'perMessageGroupId' },
     }),
   })
-  const { QueueUrl } = await sendPatiently(() => requests.send(command), patience)
+  const { QueueUrl } = await sendWithRetry(() => requests.send(command), retry)
   if (QueueUrl === undefined) throw new SyntaxError('The answer has no QueueUrl')
   return QueueUrl
 }

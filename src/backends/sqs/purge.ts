@@ -7,7 +7,7 @@ import { addressOf, requestError } from './faults.js'
 import { leaseMessages } from './lease.js'
 import { deleteLeases } from './lease-changes.js'
 import type { OpenQueue } from './open-queue.js'
-import { Patience, sendPatiently } from './patience.js'
+import { RetryPolicy, sendWithRetry } from './retry-policy.js'
 
 /** How long a message is held while it is being drained: a delete follows at once. */
 const DRAIN_LEASE_SECONDS = 60
@@ -19,7 +19,7 @@ const DRAIN_LANES = 8
 export async function purgeNatively({ connection, url, address, retrySeconds }: OpenQueue): Promise<void> {
   const command = new connection.sdk.PurgeQueueCommand({ QueueUrl: url })
   try {
-    await sendPatiently(() => connection.requests.send(command), new Patience(connection, retrySeconds))
+    await sendWithRetry(() => connection.requests.send(command), new RetryPolicy(connection, retrySeconds))
   } catch (error) {
     throw requestError(error, 'purge', address)
   }

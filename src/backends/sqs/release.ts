@@ -7,13 +7,13 @@
 import type { BatchFailure, Failure, Lease } from '../../backend/messages.js'
 import { argumentError, LeaseLostError, MessageRefusedError } from '../../errors/errors.js'
 import { elapsedMs } from '../../time/clock.js'
-import { type Carried, withCarried } from './carried.js'
 import { addressOf, isForbidden } from './faults.js'
 import { MAX_DELAY_SECONDS, type SqsMessage, storeMessages } from './insert.js'
-import { changeVisibility, deleteLeases, type Held, leaseLost, renewLeases, splitHeld } from './lease-changes.js'
+import { changeVisibility, deleteLeases, type HeldLease, leaseLost, renewLeases, splitHeld } from './lease-changes.js'
+import { type MessageHistory, withHistory } from './message-history.js'
 import type { OpenQueue } from './open-queue.js'
-import { Patience } from './patience.js'
 import { maxReceives } from './redrive.js'
+import { RetryPolicy } from './retry-policy.js'
 
 /**
  * A lease that ends between the two requests leaves the message twice: the next holder has the old one, and its delete is
@@ -40,12 +40,12 @@ export async function releaseLeases(
     throw argumentError('delaySeconds', `an integer from 0 to ${MAX_DELAY_SECONDS}`, delaySeconds)
   }
   const { held, lost: failures } = splitHeld(queue, leases, { doing: 'release' })
-  const add = (of: readonly Held[], failed: readonly BatchFailure[]) => {
+  const add = (of: readonly HeldLease[], failed: readonly BatchFailure[]) => {
     for (const { index, error } of failed) failures.push({ index: of[index]?.index ?? -1, error })
   }
   const leftSince = options.failure === undefined ? Number.POSITIVE_INFINITY : await maxReceives(queue)
   // SQS is to count these.
-  const left = held.filter(({ handle }) => options.failure !== undefined && handle.carried.isLeftToSqs)
+  const left = held.filter(({ handle }) => options.failure !== undefined && handle.history.isLeftToSqs)
   const pending = held.filter(one => !left.includes(one))
   const lost = await renewShort(queue, pending)
   add(pending, lost)
@@ -59,7 +59,7 @@ export async function releaseLeases(
 }
 
 /** Resolves with those that are lost; what else keeps a lease from being renewed is for the next request to find. */
-async function renewShort(queue: OpenQueue, held: readonly Held[]): Promise<BatchFailure[]> {
+async function renewShort(queue: OpenQueue, held: readonly HeldLease[]): Promise<BatchFailure[]> {
   if (queue.state.mayNotStore) return []
   const nowMs = elapsedMs()
   const short: number[] = []
@@ -76,19 +76,19 @@ async function renewShort(queue: OpenQueue, held: readonly Held[]): Promise<Batc
     .map(({ index, error }) => ({ index: short[index] ?? -1, error }))
 }
 
-const leaseIn = ({ lease }: Held): Lease => lease
+const leaseIn = ({ lease }: HeldLease): Lease => lease
 
 interface StoredAgain {
-  readonly stored: Held[]
+  readonly stored: HeldLease[]
   /** SQS doesn't take them a second time. */
-  readonly refused: Held[]
+  readonly refused: HeldLease[]
   readonly failed: BatchFailure[]
 }
 
 /** `leftSince`: after so many failures it is left to the queue's redrive policy. */
 type StoreOptions = ReleaseOptions & { readonly leftSince: number }
 
-async function storeAgain(queue: OpenQueue, held: readonly Held[], options: StoreOptions): Promise<StoredAgain> {
+async function storeAgain(queue: OpenQueue, held: readonly HeldLease[], options: StoreOptions): Promise<StoredAgain> {
   // An earlier call stored these and could not delete the old one.
   const stored = held.filter(({ handle }) => handle.isStoredAgain)
   let refused = held.filter(({ handle }) => !handle.isStoredAgain)
@@ -115,41 +115,41 @@ async function storeAgain(queue: OpenQueue, held: readonly Held[], options: Stor
   return { stored, refused, failed }
 }
 
-const isOver = ({ handle }: Held): boolean => handle.endsAtMs <= elapsedMs()
+const isOver = ({ handle }: HeldLease): boolean => handle.endsAtMs <= elapsedMs()
 
 async function storeOnce(
   queue: OpenQueue,
-  held: readonly Held[],
+  held: readonly HeldLease[],
   { delaySeconds, failure, alone, leftSince }: StoreOptions,
   { failures }: { failures: boolean },
 ): Promise<ReadonlyMap<number, Error>> {
   const notBeforeMs = queue.fifo && delaySeconds > 0 ? Date.now() + delaySeconds * 1000 : undefined
   const messages = held.map(({ lease, handle }): SqsMessage => {
-    const carried: Carried = {
+    const history: MessageHistory = {
       ...(failure === undefined
-        ? { ...handle.carried, alone: alone ?? handle.carried.alone }
-        : withFailure(handle.carried, failure, leftSince)),
+        ? { ...handle.history, alone: alone ?? handle.history.alone }
+        : withFailure(handle.history, failure, leftSince)),
       ...(notBeforeMs !== undefined && { notBeforeMs }),
     }
     const { id, body, incarnation = '' } = lease
-    const attributes = withCarried(handle.attributes, carried, { failures })
+    const attributes = withHistory(handle.attributes, history, { failures })
     return { id, body, passage: incarnation, group: handle.group, attributes }
   })
   // Past its end a lease is another's, who may finish the task: it must not be stored again then.
   const endsAtMs = (index: number) => held[index]?.handle.endsAtMs ?? 0
   const leftSeconds = (Math.max(...held.map(({ handle }) => handle.endsAtMs)) - elapsedMs()) / 1000
-  const patience = new Patience(queue.connection, Math.min(queue.retrySeconds, leftSeconds))
-  const sent = { delaySeconds: queue.fifo ? 0 : delaySeconds, patience, doing: 'release', endsAtMs }
+  const retry = new RetryPolicy(queue.connection, Math.min(queue.retrySeconds, leftSeconds))
+  const sent = { delaySeconds: queue.fifo ? 0 : delaySeconds, retry, doing: 'release', endsAtMs }
   const reply = await storeMessages(queue, messages, sent)
   return new Map(reply.failures.map(({ index, error }) => [index, error]))
 }
 
-function withFailure(carried: Carried, failure: Failure, leftSince: number): Carried {
-  const failed = carried.failed + 1
+function withFailure(history: MessageHistory, failure: Failure, leftSince: number): MessageHistory {
+  const failed = history.failed + 1
   return {
-    ...carried,
+    ...history,
     failed,
-    failures: [...carried.failures, failure],
+    failures: [...history.failures, failure],
     alone: false,
     isLeftToSqs: failed >= leftSince,
   }

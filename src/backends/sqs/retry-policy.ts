@@ -11,11 +11,11 @@ const LONGEST_PAUSE_MS = 20_000
 const FIRST_PAUSE_MS = { throttled: 400, faulty: 100, unreachable: 100 }
 
 /** What is asked of a connection, and told to it. */
-type Line = Pick<Connection, 'closed' | 'answered' | 'closing' | 'fileCredentials'>
+type ConnectionState = Pick<Connection, 'closed' | 'answered' | 'closing' | 'fileCredentials'>
 
 /** The time that is left for one call and its pauses: full jitter, doubling. */
-export class Patience {
-  readonly #connection: Line
+export class RetryPolicy {
+  readonly #connection: ConnectionState
   readonly #endsAtMs: number
   readonly #signal: AbortSignal | undefined
   /** The credentials of the file that the next try is made with. */
@@ -26,7 +26,7 @@ export class Patience {
    * @param seconds the time from now after which nothing is tried again
    * @param signal ends a pause
    */
-  constructor(connection: Line, seconds: number, signal?: AbortSignal) {
+  constructor(connection: ConnectionState, seconds: number, signal?: AbortSignal) {
     this.#connection = connection
     // With the machine's sleep: many calls end with a lease.
     this.#endsAtMs = elapsedMs() + seconds * 1000
@@ -80,14 +80,14 @@ function abortError(cause: unknown): Error {
 }
 
 /** Sends a request until it is answered or the time is used up; then rejects with the last error. */
-export async function sendPatiently<T>(send: () => Promise<T>, patience: Patience): Promise<T> {
+export async function sendWithRetry<T>(send: () => Promise<T>, retry: RetryPolicy): Promise<T> {
   for (;;) {
     try {
       const reply = await send()
-      patience.answered()
+      retry.answered()
       return reply
     } catch (error) {
-      if (!(await patience.mayRetry(error))) throw error
+      if (!(await retry.mayRetry(error))) throw error
     }
   }
 }

@@ -9,7 +9,7 @@ import { type FileQueue, leaseLost } from './queue.js'
  * The handle of a lease: plain data, which any thread or process that opens the same queue can use. Times in whole Unix
  * seconds, which with the id make names.
  */
-export interface Held {
+export interface FileLeaseHandle {
   /** The time in the name of the task's file while it is ours. `undefined`: we gave it up ourselves. */
   readonly until: number | undefined
   /** The time in the name that it was leased from. */
@@ -17,10 +17,10 @@ export interface Held {
 }
 
 /** The handle of each lease that was given up. */
-const GIVEN_UP: Held = { until: undefined, from: 0 }
+const INVALIDATED: FileLeaseHandle = { until: undefined, from: 0 }
 
 /** The names behind a lease. Throws LeaseLostError where this lease was given up, TypeError where it isn't one of ours. */
-export function heldOf(queue: FileQueue, { id, handle }: Lease): { readonly until: number; readonly from: number } {
+export function handleOf(queue: FileQueue, { id, handle }: Lease): { readonly until: number; readonly from: number } {
   if (typeof handle === 'object' && handle !== null && 'until' in handle && 'from' in handle && isId(id)) {
     const { until, from } = handle
     if (until === undefined) throw leaseLost(queue, id)
@@ -29,9 +29,9 @@ export function heldOf(queue: FileQueue, { id, handle }: Lease): { readonly unti
   throw argumentError('lease.handle', `that of a lease of task ${id} in a file queue`, handle)
 }
 
-/** The path of the file of a held task. Throws as {@link heldOf}. */
+/** The path of the file of a held task. Throws as {@link handleOf}. */
 export function heldPath(queue: FileQueue, lease: Lease): string {
-  return inside(queue.layout.queue, nameOf(heldOf(queue, lease).until, lease.id))
+  return inside(queue.layout.queue, nameOf(handleOf(queue, lease).until, lease.id))
 }
 
 function isTime(value: unknown): value is number {
@@ -43,7 +43,7 @@ function isTime(value: unknown): value is number {
  * `exclusive-rename.ts`. Throws LeaseLostError where the held name is gone.
  */
 export async function moveHeld(queue: FileQueue, lease: Lease, until: number): Promise<void> {
-  if (!queue.pace.knowsNames && !isClaim(heldOf(queue, lease).until)) await claimHeld(queue, lease)
+  if (!queue.io.knowsNames && !isClaim(handleOf(queue, lease).until)) await claimHeld(queue, lease)
   await renameHeld(queue, lease, until)
 }
 
@@ -54,16 +54,16 @@ export function claimHeld(queue: FileQueue, lease: Lease): Promise<void> {
 
 /** The handle follows each rename: one that fails leaves a lease that its holder can still release. */
 async function renameHeld(queue: FileQueue, lease: Lease, until: number): Promise<void> {
-  const { from } = heldOf(queue, lease)
+  const { from } = handleOf(queue, lease)
   const path = inside(queue.layout.queue, nameOf(until, lease.id))
-  if (!(await queue.pace.calls.rename(heldPath(queue, lease), path))) throw leaseLost(queue, lease.id)
-  lease.handle = { until, from } satisfies Held
+  if (!(await queue.io.calls.rename(heldPath(queue, lease), path))) throw leaseLost(queue, lease.id)
+  lease.handle = { until, from } satisfies FileLeaseHandle
 }
 
 /**
  * Marks a lease as given up. Another process may lease the task again under the very same name (within one second, for the
  * same time): what its former holder does afterwards must not reach it.
  */
-export function giveUp(lease: Lease): void {
-  lease.handle = GIVEN_UP
+export function invalidate(lease: Lease): void {
+  lease.handle = INVALIDATED
 }

@@ -3,14 +3,14 @@
  * A worker that sees the same claim again after a minute ends it; a process that was only stopped finds its claim gone then, as
  * any lost race. A holder that writes about its task holds it under a claim too, see `prolong`.
  */
-import { endLease } from './finishing.js'
+import { endLease } from './lease-changes.js'
 import type { TaskName } from './names.js'
 import type { FileQueue } from './queue.js'
 
 // The second rename follows the first at once, or after a few writes; a network filesystem may hang for a while.
 const CLAIM_MS = 60_000
 
-export class Claims {
+export class StaleClaims {
   readonly #seenMs = new Map<string, number>()
   #old: TaskName[] = []
 

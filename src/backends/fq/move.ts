@@ -1,17 +1,17 @@
 /**
  * Moving tasks into another file queue, exactly: whoever dies at whatever point, each task is in one of the two queues
  * and in one only, also while workers are at work on both. On one filesystem a task moves by one rename, so no lease is
- * needed; between two filesystems see `carrying.ts`.
+ * needed; between two filesystems see `move-across-filesystems.ts`.
  */
 import { randomUUID } from 'node:crypto'
 import { isErrorNamed } from '../../errors/thrown.js'
-import { Carrying } from './carrying.js'
-import { finishRuns } from './carrying-runs.js'
 import { renameExclusively } from './exclusive-rename.js'
 import { errorCode } from './file-system.js'
-import type { Inserting } from './inserting.js'
+import type { Inserter } from './insert.js'
 import { inside, requireQueue } from './layout.js'
-import type { Leasing } from './leasing.js'
+import type { Leaser } from './lease.js'
+import { CrossFilesystemMove } from './move-across-filesystems.js'
+import { finishRuns } from './move-runs.js'
 import { nameOf, type TaskName } from './names.js'
 import { type FileQueue, queueFault } from './queue.js'
 import { namesIn, parsed } from './reading.js'
@@ -25,21 +25,21 @@ const MANY_MOVES = 16
  */
 export async function* moveTasks(
   from: FileQueue,
-  leasing: Leasing,
+  leaser: Leaser,
   to: FileQueue,
-  inserting: Inserting,
+  inserter: Inserter,
   signal: AbortSignal,
 ): AsyncGenerator<number, void, undefined> {
-  await requireQueue(from.pace, from.layout)
+  await requireQueue(from.io, from.layout)
   try {
-    await inserting.make()
+    await inserter.make()
     await refuseSame(from, to)
-    yield* counted(arrived => finishRuns(from, to, arrived))
+    yield* yieldCount(arrived => finishRuns(from, to, arrived))
     try {
       yield* renameTasks(from, to, signal)
     } catch (error) {
       if (errorCode(error) !== 'EXDEV') throw error
-      yield* new Carrying(from, leasing, to).run(signal)
+      yield* new CrossFilesystemMove(from, leaser, to).run(signal)
     }
   } catch (error) {
     // The wrong argument, not a fault of the folder.
@@ -49,7 +49,7 @@ export async function* moveTasks(
 }
 
 /** Yields how often `work` calls its argument: also where it fails in the middle, since what was moved has to be counted. */
-async function* counted(work: (moved: () => void) => Promise<void>): AsyncGenerator<number, number> {
+async function* yieldCount(work: (moved: () => void) => Promise<void>): AsyncGenerator<number, number> {
   let count = 0
   try {
     await work(() => {
@@ -70,37 +70,37 @@ async function* renameTasks(from: FileQueue, to: FileQueue, signal: AbortSignal)
       await from.clock.ready()
       const now = from.clock.nowSeconds
       const free = parsed(names).filter(({ available }) => available <= now)
-      if ((yield* counted(moved => renameAll(from, to, free, moved))) > 0) found = true
+      if ((yield* yieldCount(moved => renameAll(from, to, free, moved))) > 0) found = true
     }
   }
 }
 
 async function renameAll(from: FileQueue, to: FileQueue, tasks: readonly TaskName[], moved: () => void): Promise<void> {
-  const { pace, layout, history } = from
+  const { io, layout, history } = from
   const noHistory = tasks.length >= MANY_MOVES && (await history.isEmpty())
   let some = false
-  await pace.each(tasks, async ({ name, id }) => {
+  await io.each(tasks, async ({ name, id }) => {
     const arrived = inside(to.layout.queue, nameOf(0, id))
     // Otherwise a worker was faster.
-    if (!(await renameExclusively(pace, to.layout.queue, id, inside(layout.queue, name), arrived))) return
+    if (!(await renameExclusively(io, to.layout.queue, id, inside(layout.queue, name), arrived))) return
     some = true
     moved()
     if (!noHistory) await history.forget(id)
   })
   if (!some) return
-  await to.pace.settle(to.layout.queue)
-  await pace.settle(layout.queue)
+  await to.io.sync(to.layout.queue)
+  await io.sync(layout.queue)
 }
 
 /** One folder may have two paths. A rename onto itself would seem to move the same tasks for ever. */
 async function refuseSame(from: FileQueue, to: FileQueue): Promise<void> {
   const name = `same-${randomUUID()}`
   const probe = inside(to.layout.staging, name)
-  await to.pace.write(probe, '', 'w')
+  await to.io.write(probe, '', 'w')
   try {
-    if ((await from.pace.calls.stat(inside(from.layout.staging, name))) === undefined) return
+    if ((await from.io.calls.stat(inside(from.layout.staging, name))) === undefined) return
   } finally {
-    await to.pace.calls.unlink(probe, 'there')
+    await to.io.calls.unlink(probe, 'there')
   }
   throw new TypeError(`Expected another queue to move to, got a path of the same folder: ${to.layout.root}`)
 }

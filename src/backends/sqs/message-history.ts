@@ -18,7 +18,7 @@ export type Attributes = Readonly<Record<string, MessageAttributeValue>>
 const MOST_FAILURES = 20
 const MOST_FAILURE_TEXT = 16_384
 
-export interface Carried {
+export interface MessageHistory {
   /** How many attempts failed and said so. */
   readonly failed: number
   /** The newest of these failures, oldest first. */
@@ -35,17 +35,17 @@ export interface Carried {
   readonly notBeforeMs?: number
 }
 
-const nothing: Carried = { failed: 0, failures: [], deaths: 0, deathsAlone: 0, alone: false, isLeftToSqs: false }
+const nothing: MessageHistory = { failed: 0, failures: [], deaths: 0, deathsAlone: 0, alone: false, isLeftToSqs: false }
 
 /** Reads what a message brings along; another sender may have written the attribute, in whatever form. */
-export function readCarried(attributes: Attributes | undefined): Carried {
+export function readHistory(attributes: Attributes | undefined): MessageHistory {
   const text = attributes?.[NAME]?.StringValue
   if (text === undefined) return nothing
   try {
     const value: unknown = JSON.parse(text)
     if (typeof value !== 'object' || value === null) return nothing
     const { failed, failures, deaths, deathsAlone, alone, isLeftToSqs, notBeforeMs } = value as Record<
-      keyof Carried,
+      keyof MessageHistory,
       unknown
     >
     return {
@@ -68,14 +68,14 @@ export function readCarried(attributes: Attributes | undefined): Carried {
  *
  * @param options.failures false leaves out what the failures said, and keeps how many there were
  */
-export function withCarried(
+export function withHistory(
   attributes: Attributes | undefined,
-  carried: Carried,
+  history: MessageHistory,
   { failures }: { failures: boolean },
 ): Attributes {
   const { [NAME]: _old, ...others } = attributes ?? {}
-  const { failed, deaths, deathsAlone, alone, isLeftToSqs, notBeforeMs } = carried
-  const kept = failures ? newest(carried.failures) : []
+  const { failed, deaths, deathsAlone, alone, isLeftToSqs, notBeforeMs } = history
+  const kept = failures ? newest(history.failures) : []
   if (failed === 0 && deaths === 0 && deathsAlone === 0 && !alone && notBeforeMs === undefined) return others
   const value = {
     ...(failed > 0 && { failed }),

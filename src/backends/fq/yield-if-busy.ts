@@ -14,7 +14,7 @@ let nextTurn: Promise<void> | undefined
  *
  * @param nowMs `performance.now()`
  */
-export function breathe(nowMs: number): Promise<void> | undefined {
+export function yieldIfBusy(nowMs: number): Promise<void> | undefined {
   if (nextTurn !== undefined) return nextTurn
   if (startedMs === undefined) {
     startedMs = nowMs

@@ -4,9 +4,9 @@ import type { ListedMessage, MessageState } from '../../backend/messages.js'
 import { sleep } from '../../time/sleep.js'
 import { readCompletions, zeroCompletions } from './completions.js'
 import { textOfNoFile } from './file-system.js'
-import { endLease } from './finishing.js'
 import { changeInsertions, readInsertions } from './insertions.js'
 import { inside } from './layout.js'
+import { endLease } from './lease-changes.js'
 import type { TaskName } from './names.js'
 import type { FileQueue } from './queue.js'
 import { eachOnce, FolderWatch, guarded, namesIn, parsed, TICK_MS } from './reading.js'
@@ -22,21 +22,21 @@ async function leasesAmong(queue: FileQueue, names: readonly TaskName[]): Promis
   const future = names.filter(({ available }) => available > now)
   const leases = new Set(future)
   if (future.length === 0 || (await queue.history.isEmpty())) return leases
-  await queue.pace.each(future, async name => {
+  await queue.io.each(future, async name => {
     if (await queue.history.isDelay(name)) leases.delete(name)
   })
   return leases
 }
 
-interface Tally {
+interface TaskCounts {
   enqueued: number
   leased: number
   delayed: number
   foreign: number
 }
 
-async function tallyNames(queue: FileQueue): Promise<Tally> {
-  const tally: Tally = { enqueued: 0, leased: 0, delayed: 0, foreign: 0 }
+async function countNames(queue: FileQueue): Promise<TaskCounts> {
+  const tally: TaskCounts = { enqueued: 0, leased: 0, delayed: 0, foreign: 0 }
   for await (const names of namesIn(queue, queue.layout.queue)) {
     const tasks = parsed(names)
     const leases = await leasesAmong(queue, tasks)
@@ -53,13 +53,13 @@ async function tallyNames(queue: FileQueue): Promise<Tally> {
  * The tally of `queue/`. A file that is renamed while its folder is read can be left out, and a wrong zero would end the waiting
  * for an empty queue. So a zero counts where the folder did not change while it was read, or when it was found many times.
  */
-async function tallySurely(queue: FileQueue): Promise<Tally> {
-  const { pace } = queue
-  const looks = pace.knowsNames ? MOST_EMPTY_LOOKS : EMPTY_LOOKS
+async function countReliably(queue: FileQueue): Promise<TaskCounts> {
+  const { io } = queue
+  const looks = io.knowsNames ? MOST_EMPTY_LOOKS : EMPTY_LOOKS
   for (let look = 1; ; look++) {
     const watch = new FolderWatch(queue)
     await watch.begin()
-    const tally = await tallyNames(queue)
+    const tally = await countNames(queue)
     if (tally.enqueued > 0 || look === looks || (await watch.sawNoChange())) return tally
     await sleep(TICK_MS)
   }
@@ -68,7 +68,7 @@ async function tallySurely(queue: FileQueue): Promise<Tally> {
 /** Throws where there is no queue; makes and writes nothing that stays. */
 export async function count(queue: FileQueue): Promise<Counts> {
   return guarded(queue, 'Counting', async () => {
-    const tally = await tallySurely(queue)
+    const tally = await countReliably(queue)
     let quarantined = 0
     for await (const names of namesIn(queue, queue.layout.quarantine)) {
       quarantined += names.filter(name => name.endsWith('.json')).length
@@ -80,9 +80,9 @@ export async function count(queue: FileQueue): Promise<Counts> {
 }
 
 /** `undefined`: it is gone. */
-async function readTask({ pace }: FileQueue, path: string): Promise<string | undefined> {
+async function readTask({ io }: FileQueue, path: string): Promise<string | undefined> {
   try {
-    return await pace.calls.read(path, 'size first')
+    return await io.calls.read(path, 'size first')
   } catch (error) {
     return textOfNoFile(error)
   }

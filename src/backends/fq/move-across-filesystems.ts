@@ -9,18 +9,18 @@
  *
  * A file under `moved/` holds the task's whole text. It is removed only where the rename of step 3 has succeeded, here or in
  * another process that finishes what this one began. One that is only under `arriving/` was never moved: its lease in the old
- * queue runs out. What becomes of the folders of dead processes is in `carrying-runs.ts`.
+ * queue runs out. What becomes of the folders of dead processes is in `move-runs.ts`.
  */
 
 import { randomUUID } from 'node:crypto'
 import type { Lease } from '../../backend/messages.js'
 import { messageOf } from '../../errors/thrown.js'
 import { counted } from '../../text/counted.js'
-import { arrive, countTasks, DESTINATION, endRun, fileOf, type Run, runOf } from './carrying-runs.js'
 import { isMissing } from './file-system.js'
-import { heldPath } from './held.js'
+import { heldPath } from './handle.js'
 import { inside, writeInto } from './layout.js'
-import type { Leasing } from './leasing.js'
+import type { Leaser } from './lease.js'
+import { arrive, countTasks, DESTINATION, endRun, fileOf, type Run, runOf } from './move-runs.js'
 import type { FileQueue } from './queue.js'
 
 // So many are on their way at once; each takes milliseconds even over a network.
@@ -30,16 +30,16 @@ const BATCH = 500
 // nothing but time.
 const LEASE_SECONDS = 60
 
-export class Carrying {
+export class CrossFilesystemMove {
   readonly #from: FileQueue
   readonly #to: FileQueue
-  readonly #leasing: Leasing
+  readonly #leaser: Leaser
   readonly #run: Run
 
-  constructor(from: FileQueue, leasing: Leasing, to: FileQueue) {
+  constructor(from: FileQueue, leaser: Leaser, to: FileQueue) {
     this.#from = from
     this.#to = to
-    this.#leasing = leasing
+    this.#leaser = leaser
     this.#run = runOf(from.layout, to.layout, randomUUID())
   }
 
@@ -49,9 +49,9 @@ export class Carrying {
     try {
       await this.#makeFolders()
       for (;;) {
-        const leases = await this.#leasing.lease({ seconds: LEASE_SECONDS, max: BATCH, waitSeconds: 0, signal })
+        const leases = await this.#leaser.lease({ seconds: LEASE_SECONDS, max: BATCH, waitSeconds: 0, signal })
         if (leases.length === 0) break
-        await this.#carry(leases, () => {
+        await this.#moveBatch(leases, () => {
           arrived++
         })
         yield arrived
@@ -61,26 +61,26 @@ export class Carrying {
       yield arrived
       throw await this.#withTasksOnTheirWay(error)
     } finally {
-      await endRun(this.#from, this.#to.pace.calls, this.#run)
+      await endRun(this.#from, this.#to.io.calls, this.#run)
     }
   }
 
-  async #carry(leases: readonly Lease[], arrived: () => void): Promise<void> {
-    const { pace: there, layout } = this.#to
-    const { pace: here, history } = this.#from
+  async #moveBatch(leases: readonly Lease[], arrived: () => void): Promise<void> {
+    const { io: there, layout } = this.#to
+    const { io: here, history } = this.#from
     await there.each(leases, ({ id, body }) => there.write(this.#arrived(id), body, 'w'))
-    await there.settle(this.#run.arriving)
+    await there.sync(this.#run.arriving)
     const moved: string[] = []
     await here.each(leases, async lease => {
       if (await this.#commit(lease)) moved.push(lease.id)
       else await there.calls.unlink(this.#arrived(lease.id), 'there')
     })
-    await here.settle(this.#run.moved)
+    await here.sync(this.#run.moved)
     await there.each(moved, async id => {
       // `false`, another process has finished it: what we wanted.
       if (await arrive(this.#from, there, layout, this.#run, id)) arrived()
     })
-    await there.settle(layout.queue)
+    await there.sync(layout.queue)
     await here.each(moved, async id => {
       await history.forget(id)
       await here.calls.unlink(this.#moved(id), 'there')
@@ -89,7 +89,7 @@ export class Carrying {
 
   /** `false`: the lease was lost, the task is another's. */
   async #commit(lease: Lease): Promise<boolean> {
-    const { calls } = this.#from.pace
+    const { calls } = this.#from.io
     const moved = this.#moved(lease.id)
     try {
       if (await calls.rename(heldPath(this.#from, lease), moved)) return true
@@ -114,9 +114,9 @@ export class Carrying {
   // First the one that says whose the other is.
   async #makeFolders(): Promise<void> {
     const { moved, arriving } = this.#run
-    await this.#from.pace.calls.makeFolder(this.#from.layout.moved)
-    await writeInto(this.#from.pace, inside(moved, DESTINATION), this.#to.layout.root, 'w')
-    const { calls } = this.#to.pace
+    await this.#from.io.calls.makeFolder(this.#from.layout.moved)
+    await writeInto(this.#from.io, inside(moved, DESTINATION), this.#to.layout.root, 'w')
+    const { calls } = this.#to.io
     await calls.makeFolder(this.#to.layout.arriving)
     await calls.makeFolder(arriving)
   }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { partial, queueable, TaskQueue, type TaskQueueOptions } from 'ptq'
 
 /** `other` is a second queue that the same process has open, on the same filesystem unless `separate`. */
-export interface Journey {
+export interface CoreScenario {
   readonly name: string
   /** Nothing can be renamed between the two queues. */
   readonly separate?: boolean
@@ -22,11 +22,11 @@ const SIX = 6
 
 const ran: number[] = []
 
-export const run = queueable(function runInJourney(n: number) {
+export const run = queueable(function runInScenario(n: number) {
   ran.push(n)
 })
 
-export const failing = queueable(function failInJourney(n: number) {
+export const failing = queueable(function failInScenario(n: number) {
   throw new RangeError(`task ${n} always fails`)
 })
 
@@ -86,7 +86,7 @@ async function requireUpload(tq: TaskQueue, runs: number[]): Promise<void> {
   assert.equal(await upload(tq), 0, 'it is finished')
 }
 
-export const journeys: readonly Journey[] = [
+export const coreScenarios: readonly CoreScenario[] = [
   {
     name: 'an upload that is resumed',
     prepare: async () => undefined,

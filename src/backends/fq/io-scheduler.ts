@@ -7,8 +7,8 @@
  * slow filesystem a process whose pool is smaller than `concurrency` is told so, once.
  */
 import { type Awaitable, isPromise } from './awaitable.js'
-import { breathe } from './breathe.js'
 import type { FileCalls, FileSystem, Place, WriteFlag } from './file-system.js'
+import { yieldIfBusy } from './yield-if-busy.js'
 
 // Milliseconds a call. A pooled call costs about 0.05 ms of the processor, a blocking one 0.005 ms: above half a millisecond of latency waiting
 // is what costs. Going back asks for half of that, so that a filesystem near the border doesn't flap.
@@ -24,7 +24,7 @@ const goOn = () => true
 
 let warned = false
 
-export class Pace {
+export class IoScheduler {
   readonly #files: FileSystem
   readonly #concurrency: number
   readonly #durable: boolean
@@ -91,7 +91,7 @@ export class Pace {
   }
 
   /** With `durable`: the names in `folder` are on the disk when this resolves. Once a batch. */
-  async settle(folder: string): Promise<void> {
+  async sync(folder: string): Promise<void> {
     if (this.#durable) await this.#files.syncFolder(folder)
   }
 
@@ -109,17 +109,17 @@ export class Pace {
   /**
    * Calls `step` again and again until one resolves with `false`: on a fast disk one after the other, in slices that leave
    * the event loop its turns; on a slow filesystem in up to `concurrency` lanes (over all calls of this queue), at most
-   * `lanes` for this call. A step that rejects ends all lanes; the first error is thrown when all have ended.
+   * `parallelism` for this call. A step that rejects ends all lanes; the first error is thrown when all have ended.
    */
-  async repeat(lanes: number, step: () => Awaitable<boolean>): Promise<void> {
+  async repeat(parallelism: number, step: () => Awaitable<boolean>): Promise<void> {
     const failures: unknown[] = []
     let going = true
-    const lane = async () => {
+    const worker = async () => {
       // One look at the clock a step: the end of one is the start of the next.
       let nowMs = performance.now()
       while (going && failures.length === 0) {
         const inPool = this.#slow
-        if (inPool) await this.#enter()
+        if (inPool) await this.#acquire()
         const startMs = nowMs
         try {
           const more = step()
@@ -135,17 +135,17 @@ export class Pace {
         } catch (error) {
           failures.push(error)
         } finally {
-          if (inPool) this.#leave()
+          if (inPool) this.#release()
         }
-        const turn = breathe(nowMs)
+        const turn = yieldIfBusy(nowMs)
         if (turn !== undefined) {
           await turn
           nowMs = performance.now()
         }
       }
     }
-    const width = this.#slow ? Math.min(lanes, this.#concurrency) : 1
-    await Promise.all(Array.from({ length: width }, lane))
+    const width = this.#slow ? Math.min(parallelism, this.#concurrency) : 1
+    await Promise.all(Array.from({ length: width }, worker))
     if (failures.length > 0) throw failures[0]
   }
 
@@ -179,13 +179,13 @@ export class Pace {
     )
   }
 
-  async #enter(): Promise<void> {
+  async #acquire(): Promise<void> {
     if (this.#inFlight < this.#concurrency) this.#inFlight++
     else await new Promise<void>(resolve => this.#waiting.push(resolve))
   }
 
   // The place passes to the one who waits: the count stays.
-  #leave(): void {
+  #release(): void {
     const next = this.#waiting.shift()
     if (next === undefined) this.#inFlight--
     else next()

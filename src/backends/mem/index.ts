@@ -17,7 +17,7 @@ import type { BatchFailure, Failure, Lease, ListedMessage, Message } from '../..
 import { argumentError, LeaseLostError } from '../../errors/errors.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import { onAbort } from '../../time/on-abort.js'
-import { MemUploads } from './mem-uploads.js'
+import { MemUploads } from './uploads.js'
 
 /** Options of `mem://` queues. */
 export interface MemOptions extends BackendOptions {

@@ -3,14 +3,14 @@ import type { Lease } from '../../backend/messages.js'
 import { sleep } from '../../time/sleep.js'
 import { type Awaitable, after, isPromise } from './awaitable.js'
 import { Candidates, LOOK_AGAIN_MS } from './candidates.js'
-import { Claims } from './claims.js'
 import { renameExclusively } from './exclusive-rename.js'
 import { codeOfNoFile, textOfNoFile } from './file-system.js'
-import type { Held } from './held.js'
+import type { FileLeaseHandle } from './handle.js'
 import { inside, isQueue } from './layout.js'
 import { endOfLease, nameOf, type TaskName } from './names.js'
 import { type FileQueue, queueFault } from './queue.js'
-import type { Unfit } from './unfit.js'
+import type { SkippedTasks } from './skipped-tasks.js'
+import { StaleClaims } from './stale-claims.js'
 
 // Pauses while a worker waits for tasks: from 20 ms, each 1.6 times the last, up to a second. Looking at a folder of a
 // million leased tasks takes a second itself, so at most a fifth of the time goes into looking.
@@ -22,32 +22,32 @@ const PAUSE_A_LOOK = 4
 /** The part of a lease's length that one call may spend on taking leases. */
 const COLLECTING_SHARE = 0.25
 
-export interface LeaseOptions {
+export interface FileLeaseOptions {
   readonly seconds: number
   readonly max: number
   readonly waitSeconds: number
   readonly signal?: AbortSignal
 }
 
-export class Leasing {
+export class Leaser {
   readonly #queue: FileQueue
   readonly #candidates: Candidates
-  readonly #unfit: Unfit
-  readonly #claims = new Claims()
+  readonly #skipped: SkippedTasks
+  readonly #claims = new StaleClaims()
   readonly #closing = new AbortController()
   #saidMissing = false
   /** First renames under way that don't block, and who waits for one of them to end. */
   #racing = 0
   #waiting: (() => void)[] = []
 
-  constructor(queue: FileQueue, unfit: Unfit) {
+  constructor(queue: FileQueue, skipped: SkippedTasks) {
     this.#queue = queue
-    this.#unfit = unfit
+    this.#skipped = skipped
     const nowSeconds = () => queue.clock.nowSeconds
-    this.#candidates = new Candidates(queue.pace, queue.layout, nowSeconds, claim => this.#claims.saw(claim))
+    this.#candidates = new Candidates(queue.io, queue.layout, nowSeconds, claim => this.#claims.saw(claim))
   }
 
-  async lease({ seconds, max, waitSeconds, signal }: LeaseOptions): Promise<Lease[]> {
+  async lease({ seconds, max, waitSeconds, signal }: FileLeaseOptions): Promise<Lease[]> {
     const deadlineMs = performance.now() + waitSeconds * 1000
     const signals = signal === undefined ? [this.#closing.signal] : [this.#closing.signal, signal]
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * PAUSE_GROWTH, LONGEST_PAUSE_MS)) {
@@ -60,7 +60,7 @@ export class Leasing {
       const leftMs = deadlineMs - endMs
       if (leftMs <= 0) {
         // Only now, so that one unreadable file neither hides the others nor ends the wait for new ones.
-        this.#unfit.throwUnreadable()
+        this.#skipped.throwUnreadable()
         return []
       }
       const longMs = Math.max(pauseMs, PAUSE_A_LOOK * (endMs - startMs))
@@ -103,7 +103,7 @@ export class Leasing {
     }
     const step = (): Awaitable<boolean> => {
       if (isEnough()) return false
-      if (this.#racing >= this.#candidates.breadth) return this.#raceEnds()
+      if (this.#racing >= this.#candidates.parallelism) return this.#raceEnds()
       if (this.#candidates.isLow) return this.#candidates.fill().then(filled)
       const candidate = this.#candidates.take()
       if (candidate !== undefined) {
@@ -116,7 +116,7 @@ export class Leasing {
     }
     // A lane ends when all that is wanted is being tried; what is lost then is tried for anew.
     while (!isEnough() && faults.length === 0) {
-      await this.#queue.pace.repeat(wanted, step).catch((error: unknown) => faults.push(error))
+      await this.#queue.io.repeat(wanted, step).catch((error: unknown) => faults.push(error))
     }
     // What was leased before a fault is handed out, it would be lost for the length of the lease; a fault that lasts is met
     // again by the next call.
@@ -144,29 +144,29 @@ export class Leasing {
   #try(candidate: TaskName, seconds: number): Awaitable<Lease | undefined> {
     const { id, name } = candidate
     const path = inside(this.#queue.layout.queue, name)
-    if (!this.#unfit.has(id)) return this.#take(candidate, path, seconds)
-    return after(this.#unfit.isStill(id, path), still => (still ? undefined : this.#take(candidate, path, seconds)))
+    if (!this.#skipped.has(id)) return this.#take(candidate, path, seconds)
+    return after(this.#skipped.isStill(id, path), still => (still ? undefined : this.#take(candidate, path, seconds)))
   }
 
   // The next three take turns without a promise where the calls block: no closures either, of which a task would need six.
   #take(candidate: TaskName, path: string, seconds: number): Awaitable<Lease | undefined> {
-    const { layout, pace, clock } = this.#queue
-    const { walk } = this.#candidates
+    const { layout, io, clock } = this.#queue
+    const { partition } = this.#candidates
     const until = endOfLease(clock.nowSeconds + seconds, candidate.available)
     const heldPath = inside(layout.queue, nameOf(until, candidate.id))
-    const won = renameExclusively(pace, layout.queue, candidate.id, path, heldPath, 'hint')
+    const won = renameExclusively(io, layout.queue, candidate.id, path, heldPath, 'hint')
     if (isPromise(won)) {
-      return this.#race(won, there => this.#renamed(there, walk, candidate, path, until, heldPath))
+      return this.#race(won, there => this.#renamed(there, partition, candidate, path, until, heldPath))
     }
-    return this.#renamed(won, walk, candidate, path, until, heldPath)
+    return this.#renamed(won, partition, candidate, path, until, heldPath)
   }
 
-  #renamed(won: boolean, walk: number, candidate: TaskName, path: string, until: number, heldPath: string) {
+  #renamed(won: boolean, partition: number, candidate: TaskName, path: string, until: number, heldPath: string) {
     if (!won) {
-      this.#candidates.lost(walk)
+      this.#candidates.lost(partition)
       return undefined
     }
-    this.#candidates.won(walk)
+    this.#candidates.won(partition)
     const body = this.#read(candidate, heldPath)
     if (isPromise(body)) return body.then(text => this.#leased(text, candidate, path, until, heldPath))
     return this.#leased(body, candidate, path, until, heldPath)
@@ -174,7 +174,7 @@ export class Leasing {
 
   #leased(body: string | undefined, candidate: TaskName, path: string, until: number, heldPath: string) {
     const { id, available } = candidate
-    const lease = { id, body: body ?? '', attempt: 1, handle: { until, from: available } satisfies Held }
+    const lease = { id, body: body ?? '', attempt: 1, handle: { until, from: available } satisfies FileLeaseHandle }
     return available === 0 && body ? lease : this.#begin(lease, candidate, path, heldPath, body)
   }
 
@@ -184,11 +184,11 @@ export class Leasing {
       try {
         return textOfNoFile(error)
       } catch {
-        return this.#unfit.addUnreadable(id, error)
+        return this.#skipped.addUnreadable(id, error)
       }
     }
     try {
-      const body = this.#queue.pace.calls.read(path, available === 0 ? 'at once' : 'size first')
+      const body = this.#queue.io.calls.read(path, available === 0 ? 'at once' : 'size first')
       return isPromise(body) ? body.catch(unreadable) : body
     } catch (error) {
       return unreadable(error)
@@ -197,13 +197,13 @@ export class Leasing {
 
   /** All that is not the first lease of a whole task. */
   async #begin(lease: Lease, candidate: TaskName, path: string, heldPath: string, body: string | undefined) {
-    const { pace, history } = this.#queue
+    const { io, history } = this.#queue
     const { id, available } = candidate
     // Unreadable; or moved or removed by hand, or purged, since the rename: then this rename does nothing. One that isn't given
     // back comes back when its lease ends.
-    const giveBack = () => pace.calls.rename(heldPath, path, 'hint')
-    if (body === undefined || (body === '' && (await this.#unfit.addIfYoung(id, heldPath)))) {
-      await giveBack()
+    const releaseUncounted = () => io.calls.rename(heldPath, path, 'hint')
+    if (body === undefined || (body === '' && (await this.#skipped.addIfYoung(id, heldPath)))) {
+      await releaseUncounted()
       return undefined
     }
     try {
@@ -212,7 +212,7 @@ export class Leasing {
       // Set aside: nobody would know when to give it up.
       const code = codeOfNoFile(error)
       if (code !== undefined) return { ...lease, body: `no record: ${code}` }
-      await giveBack()
+      await releaseUncounted()
       throw error
     }
   }
@@ -221,7 +221,7 @@ export class Leasing {
   async #sayMissing(): Promise<void> {
     if (this.#saidMissing) return
     this.#saidMissing = true
-    if (await isQueue(this.#queue.pace, this.#queue.layout)) return
+    if (await isQueue(this.#queue.io, this.#queue.layout)) return
     process.emitWarning(`There is no queue at ${this.#queue.layout.root} (yet): waiting for its first insert.`, {
       type: 'PtqWarning',
       code: 'PTQ_NO_QUEUE',

@@ -8,7 +8,7 @@ import { removeTree, takeAwayTree } from './folders.js'
 import { inside } from './layout.js'
 import type { FileQueue } from './queue.js'
 import { guarded, namesIn, parsed } from './reading.js'
-import { rezero } from './survey.js'
+import { rezero } from './scan.js'
 
 // Some filesystems leave out names of a folder that changes while it is read, so it is read until nothing is found. Beside
 // inserts that would go on as long as they do.
@@ -23,7 +23,7 @@ const YOUNG_SECONDS = 60
  * sets the counters to 0. Foreign files stay. Beside inserts some of their tasks may stay too; none of an upload whose journal stays is removed.
  */
 export async function purge(queue: FileQueue): Promise<void> {
-  const { layout, pace } = queue
+  const { layout, io } = queue
   await guarded(queue, 'Purging', async () => {
     let youngMs = 0
     for (let readings = 1; ; readings++) {
@@ -36,27 +36,27 @@ export async function purge(queue: FileQueue): Promise<void> {
     }
     for (const folder of [layout.movement, layout.failures, layout.quarantine]) {
       for await (const names of namesIn(queue, folder)) {
-        await pace.each(names, async name => {
+        await io.each(names, async name => {
           const path = inside(folder, name)
-          if (folder !== layout.quarantine && ((await pace.calls.stat(path))?.modifiedMs ?? 0) > youngMs) return
-          await pace.calls.unlink(path, 'there')
+          if (folder !== layout.quarantine && ((await io.calls.stat(path))?.modifiedMs ?? 0) > youngMs) return
+          await io.calls.unlink(path, 'there')
         })
       }
     }
     await removeTree(queue, layout.listing)
-    await pace.settle(layout.queue)
+    await io.sync(layout.queue)
   })
   await rezero(queue)
 }
 
 /** Removes the tasks that one reading of the folder finds; resolves with how many. */
 async function removeTasks(queue: FileQueue): Promise<number> {
-  const { layout, pace, history } = queue
+  const { layout, io, history } = queue
   let removed = 0
   for await (const names of namesIn(queue, layout.queue)) {
     const noHistory = await history.isEmpty()
-    await pace.each(parsed(names), async ({ name, id }) => {
-      if (!(await pace.calls.unlink(inside(layout.queue, name), 'there'))) return
+    await io.each(parsed(names), async ({ name, id }) => {
+      if (!(await io.calls.unlink(inside(layout.queue, name), 'there'))) return
       removed++
       if (!noHistory) await history.forget(id)
     })

@@ -5,32 +5,32 @@ import { join } from 'node:path'
 import { type FileQueueOptions, open } from '#ptq/backends/fq/index.js'
 import { fastDisk } from '../fq/folder.js'
 import { settableClock } from '../fq/test-files.js'
-import { checkAftermath } from './aftermath.js'
-import type { Scenario, Scene } from './scenarios.js'
-import { type Trouble, TroubledFiles } from './troubled-files.js'
+import { type Fault, FaultyFiles } from './faulty-files.js'
+import { checkRecovery } from './recovery.js'
+import type { Fixture, Scenario } from './scenarios.js'
 
-export type TroubleKind = Pick<Trouble, 'moment' | 'kind'>
+export type FaultKind = Pick<Fault, 'moment' | 'kind'>
 
 /**
  * Plays the scenario once for each of its calls and each kind of trouble, each time in a queue of its own.
  *
  * @returns how often
  */
-export async function rehearse(
+export async function injectFaults(
   scenario: Scenario,
-  kinds: readonly TroubleKind[],
+  kinds: readonly FaultKind[],
   options: FileQueueOptions,
 ): Promise<number> {
-  let played = 0
+  let runs = 0
   for (const kind of kinds) {
-    for (let at = 1; await play(scenario, { ...kind, at }, options); at++) played++
+    for (let at = 1; await runWith(scenario, { ...kind, at }, options); at++) runs++
   }
-  assert.ok(played > 0)
-  return played
+  assert.ok(runs > 0)
+  return runs
 }
 
 /** False: the scenario has fewer calls. */
-async function play(scenario: Scenario, trouble: Trouble, options: FileQueueOptions): Promise<boolean> {
+async function runWith(scenario: Scenario, fault: Fault, options: FileQueueOptions): Promise<boolean> {
   const folder = mkdtempSync(join(fastDisk, 'ptq-crash-'))
   const root = join(folder, 'queue-of-test')
   const url = { protocol: 'fq', path: root }
@@ -39,31 +39,31 @@ async function play(scenario: Scenario, trouble: Trouble, options: FileQueueOpti
     clock.seconds += seconds
   }
   const healthy = await open(url, { ...options, ...clockOptions })
-  const scene: Scene = { root, queue: healthy, pass, before: [], during: [], leases: [], released: 0 }
-  await scenario.prepare(scene)
+  const fixture: Fixture = { root, queue: healthy, pass, before: [], during: [], leases: [], released: 0 }
+  await scenario.prepare(fixture)
 
-  const files = new TroubledFiles(clockOptions.fileSystem, trouble)
+  const files = new FaultyFiles(clockOptions.fileSystem, fault)
   const victim = await open(url, { ...options, ...clockOptions, fileSystem: files.fileSystem })
   files.arm()
   let failed = false
   try {
-    failed = ((await scenario.act(victim, scene)) ?? []).length > 0
+    failed = ((await scenario.act(victim, fixture)) ?? []).length > 0
   } catch {
     failed = true
   }
-  const { struck } = files
+  const { wasInjected } = files
   try {
-    if (!failed) await scenario.settled?.(healthy, scene)
-    if (trouble.kind !== 'dies') await victim.close()
+    if (!failed) await scenario.settled?.(healthy, fixture)
+    if (fault.kind !== 'dies') await victim.close()
     await files.release()
     const fresh = await open(url, { ...options, ...clockOptions })
-    await checkAftermath(fresh, scenario, scene)
+    await checkRecovery(fresh, scenario, fixture)
     await fresh.close()
   } catch (cause) {
-    const where = `${trouble.kind} ${trouble.moment} call ${trouble.at}, ${files.calls[trouble.at - 1]}`
+    const where = `${fault.kind} ${fault.moment} call ${fault.at}, ${files.calls[fault.at - 1]}`
     throw new Error(`${scenario.name}: ${where}: ${String(cause)} (the queue is in ${folder})`, { cause })
   }
   await healthy.close()
   rmSync(folder, { recursive: true })
-  return struck
+  return wasInjected
 }

@@ -1,5 +1,5 @@
 /**
- * The folders of moves between two filesystems, see `carrying.ts`, and finishing what dead ones left in them:
+ * The folders of moves between two filesystems, see `move-across-filesystems.ts`, and finishing what dead ones left in them:
  *
  * ```text
  * <from>/moved/<run>/         to           the path of the other queue
@@ -57,7 +57,7 @@ export async function arrive(from: FileQueue, renaming: Renaming, to: Layout, ru
   // `moved/`.
   if ((await calls.stat(arrived)) !== undefined) throw new Error(`${arrived} could not be renamed`)
   if ((await calls.stat(run.arriving)) !== undefined) return false
-  if ((await from.pace.calls.stat(inside(run.moved, fileOf(id)))) === undefined) return false
+  if ((await from.io.calls.stat(inside(run.moved, fileOf(id)))) === undefined) return false
   throw outOfReach(run, to.root, 1)
 }
 
@@ -71,7 +71,7 @@ function outOfReach(run: Run, to: string, tasks: number): Error {
 
 /** Finishes what others left half done, to whichever queue it was; `arrived` is told of each task that arrived by that. */
 export async function finishRuns(from: FileQueue, to: FileQueue, arrived: () => void): Promise<void> {
-  for (const name of await allNames(from.pace.calls, from.layout.moved)) {
+  for (const name of await allNames(from.io.calls, from.layout.moved)) {
     if (isId(idOf(name))) await finishRun(from, to, name, arrived)
   }
 }
@@ -82,7 +82,7 @@ function idOf(name: string): string {
 }
 
 async function finishRun(from: FileQueue, to: FileQueue, name: string, arrived: () => void): Promise<void> {
-  const { calls } = from.pace
+  const { calls } = from.io
   const moved = inside(from.layout.moved, name)
   const isSilent = await wasSilent(from, moved)
   const path = await calls.read(inside(moved, DESTINATION), 'size first')
@@ -94,9 +94,9 @@ async function finishRun(from: FileQueue, to: FileQueue, name: string, arrived: 
   }
   // A queue that has another path by now is found when it is the one to move to.
   const isHere =
-    path === to.layout.root || (await to.pace.pooled.stat(inside(to.layout.arriving, idOf(name)))) !== undefined
+    path === to.layout.root || (await to.io.pooled.stat(inside(to.layout.arriving, idOf(name)))) !== undefined
   const layout = isHere ? to.layout : layoutOf(path)
-  const renaming = isHere ? to.pace : { calls: to.pace.pooled, knowsNames: false }
+  const renaming = isHere ? to.io : { calls: to.io.pooled, knowsNames: false }
   const run = { moved, arriving: inside(layout.arriving, idOf(name)) }
   await finishTasks(from, to, renaming, layout, run, arrived)
   if (!isSilent && !name.endsWith(CLOSED)) return
@@ -115,32 +115,32 @@ async function finishTasks(
   run: Run,
   arrived: () => void,
 ): Promise<void> {
-  const { pace, history } = from
-  const tasks = await tasksIn(pace.calls, run.moved)
+  const { io, history } = from
+  const tasks = await tasksIn(io.calls, run.moved)
   if (tasks.length > 0 && (await renaming.calls.stat(run.arriving)) === undefined) {
     throw outOfReach(run, layout.root, tasks.length)
   }
-  await pace.each(tasks, async id => {
+  await io.each(tasks, async id => {
     if (await arrive(from, renaming, layout, run, id)) arrived()
   })
   // Only what is on the disk there, also if another process listed it, may be removed here.
-  if (tasks.length > 0) await to.pace.settle(layout.queue)
-  await pace.each(tasks, async id => {
+  if (tasks.length > 0) await to.io.sync(layout.queue)
+  await io.each(tasks, async id => {
     await history.forget(id)
-    await pace.calls.unlink(inside(run.moved, fileOf(id)), 'there')
+    await io.calls.unlink(inside(run.moved, fileOf(id)), 'there')
   })
 }
 
 /** Puts the tasks of a run without a destination back into the queue that they came from. */
-async function putBack({ pace, layout }: FileQueue, moved: string): Promise<void> {
-  await pace.each(await tasksIn(pace.calls, moved), async id => {
-    await pace.calls.rename(inside(moved, fileOf(id)), inside(layout.queue, nameOf(0, id)))
+async function putBack({ io, layout }: FileQueue, moved: string): Promise<void> {
+  await io.each(await tasksIn(io.calls, moved), async id => {
+    await io.calls.rename(inside(moved, fileOf(id)), inside(layout.queue, nameOf(0, id)))
   })
 }
 
 /** Removes the folders of a run into which nothing is committed any more, unless tasks are still in them. */
 async function removeRun(from: FileQueue, there: FileCalls, { moved, arriving }: Run): Promise<void> {
-  const { calls } = from.pace
+  const { calls } = from.io
   // Without the folder nothing is known: somebody has moved the queue away, with the tasks that need what has arrived.
   if ((await calls.stat(moved)) === undefined || (await countTasks(from, moved)) > 0) return
   // First the one that only the other knows of.
@@ -149,13 +149,13 @@ async function removeRun(from: FileQueue, there: FileCalls, { moved, arriving }:
 
 /** Ends a run that commits nothing more: tasks that are still in it are finished by the next move. */
 export async function endRun(from: FileQueue, there: FileCalls, run: Run): Promise<void> {
-  if ((await countTasks(from, run.moved)) > 0) await from.pace.calls.rename(run.moved, run.moved + CLOSED)
+  if ((await countTasks(from, run.moved)) > 0) await from.io.calls.rename(run.moved, run.moved + CLOSED)
   else await removeRun(from, there, run)
 }
 
 /** How many tasks of a run have changed queues and are not known to have arrived. */
-export async function countTasks({ pace }: FileQueue, moved: string): Promise<number> {
-  return (await tasksIn(pace.calls, moved)).length
+export async function countTasks({ io }: FileQueue, moved: string): Promise<number> {
+  return (await tasksIn(io.calls, moved)).length
 }
 
 /** The ids of the tasks in a folder of a run. */
@@ -167,9 +167,9 @@ async function tasksIn(calls: FileCalls, folder: string): Promise<string[]> {
     .filter(isId)
 }
 
-async function wasSilent({ pace, clock }: FileQueue, path: string): Promise<boolean> {
+async function wasSilent({ io, clock }: FileQueue, path: string): Promise<boolean> {
   await clock.ready()
-  const facts = await pace.calls.stat(path)
+  const facts = await io.calls.stat(path)
   return facts !== undefined && clock.nowSeconds - facts.modifiedMs / 1000 > SILENT_SECONDS
 }
 
@@ -188,7 +188,7 @@ async function allNames(calls: FileCalls, path: string): Promise<string[]> {
 
 /** `false`: something is in it still, for the next who clears up: a late write, or what NFS keeps for a reader. */
 async function removeFolder(calls: FileCalls, path: string): Promise<boolean> {
-  if (!(await isFolderAfterUnlink({ pace: { calls } }, path))) return true
+  if (!(await isFolderAfterUnlink({ io: { calls } }, path))) return true
   for (const name of await allNames(calls, path)) await calls.unlink(inside(path, name), 'there')
   try {
     await calls.removeFolder(path)

@@ -6,7 +6,7 @@ import { countMessages, EMPTY_SAMPLES } from './counts.js'
 import { addressOf } from './faults.js'
 import { MAX_LEASE_SECONDS } from './handle.js'
 import { insertMessages, MAX_DELAY_SECONDS } from './insert.js'
-import { type LeaseOptions, leaseMessages } from './lease.js'
+import { leaseMessages, type SqsLeaseOptions } from './lease.js'
 import { changeVisibility, deleteLeases, renewLeases } from './lease-changes.js'
 import type { OpenQueue } from './open-queue.js'
 import { purgeByDraining, purgeNatively } from './purge.js'
@@ -58,7 +58,7 @@ export class SqsBackend implements Backend {
     return insertMessages(this.#queue, messages, delaySeconds)
   }
 
-  lease(options: LeaseOptions): Promise<Lease[]> {
+  lease(options: SqsLeaseOptions): Promise<Lease[]> {
     return leaseMessages(this.#queue, options)
   }
 

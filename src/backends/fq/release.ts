@@ -6,8 +6,8 @@
  * under it. Such a task gets a time of 1970, at which no lease can end, and which is never taken for the end of an attempt.
  */
 import type { Lease } from '../../backend/messages.js'
-import { claimHeld, giveUp, heldOf, moveHeld } from './held.js'
-import { endOfLease, givenBackTime, isGivenBack } from './names.js'
+import { claimHeld, handleOf, invalidate, moveHeld } from './handle.js'
+import { endOfLease, isReleased, releasedTime } from './names.js'
 import type { FileQueue } from './queue.js'
 
 // While something is written about a task its lease must not run out. Also the time that the task rests if the writer dies.
@@ -18,14 +18,14 @@ export const WRITING_SECONDS = 60
  * as long, and takes one rename less.
  */
 export async function prolong(queue: FileQueue, lease: Lease): Promise<void> {
-  if (!queue.pace.knowsNames) return claimHeld(queue, lease)
-  const { from } = heldOf(queue, lease)
+  if (!queue.io.knowsNames) return claimHeld(queue, lease)
+  const { from } = handleOf(queue, lease)
   await moveHeld(queue, lease, endOfLease(queue.clock.nowSeconds + WRITING_SECONDS, from))
 }
 
 /** Throws LeaseLostError. */
-export async function giveBack(queue: FileQueue, lease: Lease): Promise<void> {
-  const { from } = heldOf(queue, lease)
-  await moveHeld(queue, lease, from === 0 || isGivenBack(from) ? from : givenBackTime(from))
-  giveUp(lease)
+export async function releaseUncounted(queue: FileQueue, lease: Lease): Promise<void> {
+  const { from } = handleOf(queue, lease)
+  await moveHeld(queue, lease, from === 0 || isReleased(from) ? from : releasedTime(from))
+  invalidate(lease)
 }

@@ -182,7 +182,7 @@ test('a move between filesystems that meets a stale handle at any of its calls l
       }
       isOver = calls < at
       moved += await moveAgain(here, there, apart(folder))
-      // One whose second rename failed is leased for a minute, see claims.ts, in the queue that it is in.
+      // One whose second rename failed is leased for a minute, see stale-claims.ts, in the queue that it is in.
       assert.deepEqual([...idsIn(here), ...idsIn(there)].sort(), sent, `at call ${at}`)
       assert.ok(moved <= idsIn(there).length && moved >= 2, `at call ${at}: ${moved} counted`)
     })

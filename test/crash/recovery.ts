@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Backend } from '#ptq/backend/backend.js'
 import { insert, leaseNow, namesIn } from '../fq/messages.js'
 import { NO_WORK } from './no-work.js'
-import type { Scenario, Scene, Span } from './scenarios.js'
+import type { Fixture, Scenario, Span } from './scenarios.js'
 
 /** Longer than any lease or delay, and than the age at which leftovers are taken for those of a dead process. */
 const LONG_SECONDS = 7 * 3600
@@ -15,8 +15,8 @@ function within(what: string, value: number, [least, most]: Span): void {
 }
 
 /** Every message that is listed is whole and known; resolves with their ids. */
-async function listed(queue: Backend, scene: Scene): Promise<string[]> {
-  const bodies = new Map([...scene.before, ...scene.during].map(({ id, body }) => [id, body]))
+async function listed(queue: Backend, fixture: Fixture): Promise<string[]> {
+  const bodies = new Map([...fixture.before, ...fixture.during].map(({ id, body }) => [id, body]))
   const ids: string[] = []
   for await (const { id, body } of queue.list?.() ?? []) {
     assert.equal(body, bodies.get(id), `the text of ${id}`)
@@ -32,21 +32,21 @@ async function listed(queue: Backend, scene: Scene): Promise<string[]> {
  *
  * @param queue the queue as a process has it open that was started afterwards
  */
-export async function checkAftermath(queue: Backend, scenario: Scenario, scene: Scene): Promise<void> {
+export async function checkRecovery(queue: Backend, scenario: Scenario, fixture: Fixture): Promise<void> {
   // Who died while making the queue has left none: the next insert makes it.
   if (!(await queue.exists?.())) {
-    assert.deepEqual(scene.before, [])
+    assert.deepEqual(fixture.before, [])
   } else {
-    const ids = new Set(await listed(queue, scene))
-    for (const { id } of scenario.mustStay(scene)) assert.ok(ids.has(id), `${id} is lost`)
+    const ids = new Set(await listed(queue, fixture))
+    for (const { id } of scenario.mustStay(fixture)) assert.ok(ids.has(id), `${id} is lost`)
     const { inserted, completed } = await queue.counts()
     within('inserted', inserted, scenario.inserted ?? [0, 0])
     within('completed', completed, scenario.completed ?? [0, 0])
 
-    scene.pass(LONG_SECONDS)
+    fixture.pass(LONG_SECONDS)
     const leases = await leaseNow(queue, 100)
     assert.deepEqual(leases.map(({ id }) => id).sort(), [...ids].sort(), 'every message can be leased again')
-    const isBefore = new Set(scene.before.map(({ id }) => id))
+    const isBefore = new Set(fixture.before.map(({ id }) => id))
     for (const { id, attempt } of leases) {
       within(`the attempt of ${id}`, attempt, isBefore.has(id) ? (scenario.attempts ?? [1, 1]) : [1, 1])
     }
@@ -62,7 +62,7 @@ export async function checkAftermath(queue: Backend, scenario: Scenario, scene: 
     [last?.id],
   )
   await queue.purge({ native: false })
-  requireClean(scene.root)
+  requireClean(fixture.root)
 }
 
 /** Every folder of the queue is empty, but for the lock of the count, which is free. */

@@ -8,24 +8,24 @@ import { systemError } from '../fq/test-files.js'
 export type Moment = 'before' | 'half' | 'after'
 
 /** What goes wrong, at the `at`-th call from 1. */
-export interface Trouble {
+export interface Fault {
   readonly at: number
   readonly moment: Moment
   /** `dies`, or the code of a system error. */
   readonly kind: 'dies' | 'EIO' | 'ENOSPC' | 'EDQUOT' | 'ESTALE' | 'EACCES'
 }
 
-export class TroubledFiles {
+export class FaultyFiles {
   /** The calls that were made since it was armed, e.g. `rename /tmp/…`. */
   readonly calls: string[] = []
   readonly fileSystem: FileSystem
-  readonly #trouble: Trouble | undefined
+  readonly #fault: Fault | undefined
   readonly #open = new Set<FolderStream>()
   #armed = false
   #dead = false
 
-  constructor(files: FileSystem, trouble: Trouble | undefined) {
-    this.#trouble = trouble
+  constructor(files: FileSystem, fault: Fault | undefined) {
+    this.#fault = fault
     this.fileSystem = {
       blocking: this.#calls(files.blocking, (...call) => this.#make(...call)),
       pooled: this.#calls(files.pooled, async (...call) => this.#makeLater(...call)),
@@ -46,8 +46,8 @@ export class TroubledFiles {
   }
 
   /** Whether the call that was to go wrong was reached. */
-  get struck(): boolean {
-    return this.#trouble !== undefined && this.calls.length >= this.#trouble.at
+  get wasInjected(): boolean {
+    return this.#fault !== undefined && this.calls.length >= this.#fault.at
   }
 
   /** Closes the folders that a dead process has left open, as its end does. */
@@ -125,11 +125,11 @@ export class TroubledFiles {
     if (this.#dead) throw new Error(`a dead process calls ${name} ${path}`)
     if (!this.#armed) return undefined
     this.calls.push(`${name} ${path}`)
-    return this.calls.length === this.#trouble?.at ? this.#trouble.moment : undefined
+    return this.calls.length === this.#fault?.at ? this.#fault.moment : undefined
   }
 
   #goWrong(name: string, path: string, isHint: boolean): unknown {
-    const kind = this.#trouble?.kind ?? 'dies'
+    const kind = this.#fault?.kind ?? 'dies'
     if (kind === 'dies') {
       this.#dead = true
       throw new Error(`the process died at ${name} ${path}`)

@@ -5,8 +5,8 @@ import { test } from 'node:test'
 import { fastDisk } from '../fq/folder.js'
 import { namesIn } from '../fq/messages.js'
 import { interfered, settableClock, systemError } from '../fq/test-files.js'
-import { type Journey, journeys, otherPath, withQueues } from './journeys.js'
-import { type Trouble, TroubledFiles } from './troubled-files.js'
+import { type CoreScenario, coreScenarios, otherPath, withQueues } from './core-scenarios.js'
+import { type Fault, FaultyFiles } from './faulty-files.js'
 
 /** Past all leases. */
 const LONG_SECONDS = 7 * 3600
@@ -22,9 +22,9 @@ function refuseAcross(path: string) {
   }
 }
 
-async function play(
-  { separate = false, prepare, act, again }: Journey,
-  trouble: Trouble | undefined,
+async function runWith(
+  { separate = false, prepare, act, again }: CoreScenario,
+  fault: Fault | undefined,
 ): Promise<readonly string[]> {
   const folder = mkdtempSync(join(fastDisk, 'ptq-journey-'))
   const path = join(folder, 'queue-of-test')
@@ -35,14 +35,14 @@ async function play(
     options.fileSystem = interfered({ clockMs: options.hostNowMs, blocking, pooled })
   }
   await withQueues(path, options, prepare)
-  const files = new TroubledFiles(options.fileSystem, trouble)
+  const files = new FaultyFiles(options.fileSystem, fault)
   try {
     const died = withQueues(path, { ...options, fileSystem: files.fileSystem }, (tq, other) => {
       files.arm()
       return act(tq, other)
     })
     await died.catch((error: unknown) => {
-      if (trouble === undefined) throw error
+      if (fault === undefined) throw error
     })
     await files.release()
     clock.seconds += LONG_SECONDS
@@ -55,7 +55,7 @@ async function play(
       for (const part of ['moved', 'arriving', 'movement']) assert.deepEqual(namesIn(root, part), [], part)
     }
   } catch (cause) {
-    const where = trouble && `${trouble.moment} call ${trouble.at}, ${files.calls[trouble.at - 1]}`
+    const where = fault && `${fault.moment} call ${fault.at}, ${files.calls[fault.at - 1]}`
     throw new Error(`death ${where}: ${String(cause)} (the queue is in ${folder})`, { cause })
   }
   rmSync(folder, { recursive: true })
@@ -73,11 +73,11 @@ function placesOf(calls: readonly string[]): number[] {
   })
 }
 
-for (const journey of journeys) {
-  test(`a death in and after each call of ${journey.name}`, async t => {
-    const places = placesOf(await play(journey, undefined))
+for (const scenario of coreScenarios) {
+  test(`a death in and after each call of ${scenario.name}`, async t => {
+    const places = placesOf(await runWith(scenario, undefined))
     for (const at of places) {
-      for (const moment of ['half', 'after'] as const) await play(journey, { kind: 'dies', moment, at })
+      for (const moment of ['half', 'after'] as const) await runWith(scenario, { kind: 'dies', moment, at })
     }
     t.diagnostic(`${places.length * 2} deaths`)
   })

@@ -6,11 +6,11 @@ import { type Awaitable, isPromise } from './awaitable.js'
 import { addCompletions } from './completions.js'
 import { renameExclusively } from './exclusive-rename.js'
 import { codeOfNoFile } from './file-system.js'
-import { giveBack, prolong, WRITING_SECONDS } from './giving-back.js'
-import { claimHeld, giveUp, heldOf, heldPath, moveHeld } from './held.js'
+import { claimHeld, handleOf, heldPath, invalidate, moveHeld } from './handle.js'
 import { inside } from './layout.js'
-import { endOfLease, givenBackTime, isClaim, nameOf, type TaskName } from './names.js'
+import { endOfLease, isClaim, nameOf, releasedTime, type TaskName } from './names.js'
 import { type FileQueue, leaseLost, queueFault } from './queue.js'
+import { prolong, releaseUncounted, WRITING_SECONDS } from './release.js'
 
 // From so many deletes on it pays to look once whether any task has a history.
 const MANY_DELETES = 16
@@ -29,7 +29,7 @@ async function eachLease(
     const known = error instanceof LeaseLostError || isErrorNamed(error, 'TypeError')
     failures.push({ index, error: known ? error : taskFault(queue, verb, id, error) })
   }
-  await queue.pace.each(leases, (lease, index) => {
+  await queue.io.each(leases, (lease, index) => {
     try {
       const done = work(lease)
       return isPromise(done) ? done.catch((error: unknown) => failed(index, lease, error)) : done
@@ -66,7 +66,7 @@ function pastLike(nowSeconds: number, time: number): number {
 export async function renew(queue: FileQueue, leases: readonly Lease[], seconds: number): Promise<BatchFailure[]> {
   await queue.clock.ready()
   return eachLease(queue, 'Renewing', leases, async lease => {
-    const { from } = heldOf(queue, lease)
+    const { from } = handleOf(queue, lease)
     const now = queue.clock.nowSeconds
     const end = seconds > 0 ? endOfLease(now + seconds, from) : Math.floor(now)
     // A lease that ends now must not end under the name it began with: its attempt would not be seen.
@@ -75,7 +75,7 @@ export async function renew(queue: FileQueue, leases: readonly Lease[], seconds:
 }
 
 /**
- * Without a failure the task is as if it had not been leased, see `giving-back.ts`; with a delay, it has a new beginning.
+ * Without a failure the task is as if it had not been leased, see `release.ts`; with a delay, it has a new beginning.
  * With a failure the order is: prolong the lease, which proves that it is ours; write the failure down; rename. A death
  * between two steps leaves a lease that runs out, and counts the attempt once.
  */
@@ -86,8 +86,8 @@ export async function release(
 ): Promise<BatchFailure[]> {
   await queue.clock.ready()
   return eachLease(queue, 'Releasing', leases, async lease => {
-    if (failure === undefined && delaySeconds === 0) return giveBack(queue, lease)
-    const { from } = heldOf(queue, lease)
+    if (failure === undefined && delaySeconds === 0) return releaseUncounted(queue, lease)
+    const { from } = handleOf(queue, lease)
     await prolong(queue, lease)
     const now = queue.clock.nowSeconds
     const available =
@@ -97,7 +97,7 @@ export async function release(
     if (failure === undefined) await queue.history.postponed(lease.id, nameOf(available, lease.id))
     else await queue.history.failed(lease.id, failure, available)
     await moveHeld(queue, lease, available)
-    giveUp(lease)
+    invalidate(lease)
   })
 }
 
@@ -107,21 +107,21 @@ export async function remove(
   leases: readonly Lease[],
   { tally }: { tally: boolean },
 ): Promise<BatchFailure[]> {
-  const { layout, pace, history } = queue
+  const { layout, io, history } = queue
   const noHistory = leases.length >= MANY_DELETES && (await history.isEmpty())
   let removed = 0
   const removing = (lease: Lease, wasThere: boolean): Awaitable<void> => {
     if (!wasThere) throw leaseLost(queue, lease.id)
     removed++
-    giveUp(lease)
+    invalidate(lease)
     return noHistory ? undefined : history.forget(lease.id)
   }
   const failures = await eachLease(queue, 'Deleting', leases, lease => {
-    const wasThere = pace.calls.unlink(heldPath(queue, lease), 'there')
+    const wasThere = io.calls.unlink(heldPath(queue, lease), 'there')
     return isPromise(wasThere) ? wasThere.then(there => removing(lease, there)) : removing(lease, wasThere)
   })
   if (removed > 0) {
-    await pace.settle(layout.queue)
+    await io.sync(layout.queue)
     if (tally) await addCompletions(queue, removed)
   }
   return failures
@@ -129,9 +129,9 @@ export async function remove(
 
 /** Ends a lease, whoever has it: the task is given back, and no attempt is counted. `false`: it had ended by itself. */
 export async function endLease(queue: FileQueue, { id, name, available }: TaskName): Promise<boolean> {
-  const { layout, pace } = queue
-  const path = inside(layout.queue, nameOf(givenBackTime(available), id))
-  return await renameExclusively(pace, layout.queue, id, inside(layout.queue, name), path)
+  const { layout, io } = queue
+  const path = inside(layout.queue, nameOf(releasedTime(available), id))
+  return await renameExclusively(io, layout.queue, id, inside(layout.queue, name), path)
 }
 
 /**
@@ -139,19 +139,19 @@ export async function endLease(queue: FileQueue, { id, name, available }: TaskNa
  * it isn't, while a look may be answered by what this host remembers. The lease ends no sooner than it did.
  */
 export async function runsAlone(queue: FileQueue, lease: Lease): Promise<void> {
-  const { pace, history, clock } = queue
+  const { io, history, clock } = queue
   await clock.ready()
-  const { until, from } = heldOf(queue, lease)
+  const { until, from } = handleOf(queue, lease)
   // Not much later, or the task of a holder that dies would wait for long. Even where `until` is even, see `endOfLease`.
   const soonest = endOfLease(clock.nowSeconds + (isClaim(until) ? WRITING_SECONDS : LEAST_SECONDS), from)
   const end = isClaim(until) ? soonest : Math.max(until + LEAST_SECONDS, soonest)
-  if (pace.knowsNames) await moveHeld(queue, lease, end)
+  if (io.knowsNames) await moveHeld(queue, lease, end)
   else await claimHeld(queue, lease)
   try {
     await history.runsAlone(lease.id, lease.attempt)
   } catch (error) {
     throw taskFault(queue, 'Writing that nothing runs beside', lease.id, error)
   } finally {
-    if (!pace.knowsNames) await moveHeld(queue, lease, end)
+    if (!io.knowsNames) await moveHeld(queue, lease, end)
   }
 }

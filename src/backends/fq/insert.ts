@@ -12,7 +12,7 @@ import { type FileQueue, queueFault } from './queue.js'
 // A staging file that old is that of a dead process: inserts take milliseconds. Hours, because a machine may sleep.
 const STALE_SECONDS = 6 * 3600
 
-export class Inserting {
+export class Inserter {
   readonly #queue: FileQueue
   // Two processes that insert one id at once must not write into one staging file.
   readonly #mark = randomUUID().slice(0, 8)
@@ -40,11 +40,11 @@ export class Inserting {
     if (!(await this.#queue.clock.ready())) await this.#makeAgain()
 
     const failures: BatchFailure[] = []
-    const { pace, layout } = this.#queue
+    const { io, layout } = this.#queue
     const failed = (index: number, { id }: Message, error: unknown): void => {
       failures.push({ index, error: queueFault(this.#queue, `Inserting task ${id}`, error) })
     }
-    await pace.each(messages, (message, index) => {
+    await io.each(messages, (message, index) => {
       try {
         const stored = this.#store(message, delaySeconds)
         return isPromise(stored) ? stored.catch((error: unknown) => failed(index, message, error)) : stored
@@ -54,8 +54,8 @@ export class Inserting {
     })
     const [first] = failures
     if (first !== undefined && failures.length === messages.length) throw first.error
-    await pace.settle(layout.queue)
-    if (delaySeconds > 0) await pace.settle(layout.movement)
+    await io.sync(layout.queue)
+    if (delaySeconds > 0) await io.sync(layout.movement)
     return failures.sort((a, b) => a.index - b.index)
   }
 
@@ -67,15 +67,15 @@ export class Inserting {
       stored = folderGone(error)
     }
     if (stored === true) return undefined
-    return stored === false ? this.#storeAnew(message, delaySeconds) : this.#storeLater(message, delaySeconds, stored)
+    return stored === false ? this.#storeAgain(message, delaySeconds) : this.#storeLater(message, delaySeconds, stored)
   }
 
   async #storeLater(message: Message, delaySeconds: number, stored: Promise<boolean>): Promise<void> {
-    if (!(await stored.catch(folderGone))) await this.#storeAnew(message, delaySeconds)
+    if (!(await stored.catch(folderGone))) await this.#storeAgain(message, delaySeconds)
   }
 
   /** Somebody removed the queue (`rm -r`) while it was open: this insert makes it anew. */
-  async #storeAnew(message: Message, delaySeconds: number): Promise<void> {
+  async #storeAgain(message: Message, delaySeconds: number): Promise<void> {
     await this.#makeAgain()
     if (!(await this.#tryToStore(message, delaySeconds))) {
       throw new Error(`${this.#queue.layout.queue} was removed while a task was inserted`)
@@ -95,11 +95,11 @@ export class Inserting {
   }
 
   #stage(staged: string, body: string, path: string): Awaitable<boolean> {
-    const { pace } = this.#queue
+    const { io } = this.#queue
     try {
-      const written = pace.write(staged, body, 'w')
+      const written = io.write(staged, body, 'w')
       if (isPromise(written)) return this.#renameLater(written, staged, path)
-      const renamed = pace.calls.rename(staged, path)
+      const renamed = io.calls.rename(staged, path)
       return isPromise(renamed) ? renamed.catch((error: unknown) => this.#discard(staged, error)) : renamed
     } catch (error) {
       return this.#discard(staged, error)
@@ -109,14 +109,14 @@ export class Inserting {
   async #renameLater(written: Promise<void>, staged: string, path: string): Promise<boolean> {
     try {
       await written
-      return await this.#queue.pace.calls.rename(staged, path)
+      return await this.#queue.io.calls.rename(staged, path)
     } catch (error) {
       return this.#discard(staged, error)
     }
   }
 
   async #discard(staged: string, error: unknown): Promise<never> {
-    await this.#queue.pace.calls.unlink(staged, 'absent')
+    await this.#queue.io.calls.unlink(staged, 'absent')
     throw error
   }
 
@@ -126,21 +126,21 @@ export class Inserting {
   }
 
   async #make(): Promise<void> {
-    const { pace, layout, clock } = this.#queue
-    await makeQueue(pace, layout)
-    await pace.settle(layout.root)
+    const { io, layout, clock } = this.#queue
+    await makeQueue(io, layout)
+    await io.sync(layout.root)
     if (await clock.ready()) await this.#sweep()
   }
 
   /** Removes what dead processes left under `staging/`: one look a process, at the first names only. */
   async #sweep(): Promise<void> {
-    const { pace, layout, clock } = this.#queue
-    const folder = await pace.calls.openFolder(layout.staging)
+    const { io, layout, clock } = this.#queue
+    const folder = await io.calls.openFolder(layout.staging)
     const names = (await folder?.read()) ?? []
     await folder?.close()
-    await pace.each(names, async name => {
+    await io.each(names, async name => {
       const path = inside(layout.staging, name)
-      const facts = await pace.calls.stat(path)
+      const facts = await io.calls.stat(path)
       const isStale = facts !== undefined && clock.nowSeconds - facts.modifiedMs / 1000 > STALE_SECONDS
       // A folder is a lock or an upload that was not begun: nobody works in it, whoever made it is dead.
       if (isStale) await removeTree(this.#queue, path)

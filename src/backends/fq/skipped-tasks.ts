@@ -4,10 +4,10 @@
  */
 import type { Lease } from '../../backend/messages.js'
 import { errorCode, errorMessage } from './file-system.js'
-import { giveBack } from './giving-back.js'
-import { giveUp, heldPath } from './held.js'
+import { heldPath, invalidate } from './handle.js'
 import { inside } from './layout.js'
 import { type FileQueue, leaseLost, queueFault } from './queue.js'
+import { releaseUncounted } from './release.js'
 
 // A file that was changed so recently may still be written to. Python writes within milliseconds of making it; the rest is
 // for slow networks and an inserter that was stopped for a moment.
@@ -18,7 +18,7 @@ const YOUNG_SECONDS = 10
 const DENIED_MS = 60_000
 const DENIED: readonly unknown[] = ['EACCES', 'EPERM']
 
-export class Unfit {
+export class SkippedTasks {
   readonly #queue: FileQueue
   readonly #young = new Set<string>()
   /** When each task whose file this user may not read is tried again, by `performance.now()`. */
@@ -83,23 +83,23 @@ export class Unfit {
    * Throws LeaseLostError.
    */
   async quarantine(lease: Lease, reason: string): Promise<void> {
-    const { layout, pace, history } = this.#queue
+    const { layout, io, history } = this.#queue
     const { id } = lease
     const path = heldPath(this.#queue, lease)
     if (await this.addIfYoung(id, path)) {
-      await giveBack(this.#queue, lease)
+      await releaseUncounted(this.#queue, lease)
       return
     }
-    await pace.calls.makeFolder(layout.quarantine)
-    if (!(await pace.calls.rename(path, inside(layout.quarantine, `${id}.json`)))) throw leaseLost(this.#queue, id)
-    giveUp(lease)
-    await pace.write(inside(layout.quarantine, `${id}.reason`), `${reason}\n`, 'w')
+    await io.calls.makeFolder(layout.quarantine)
+    if (!(await io.calls.rename(path, inside(layout.quarantine, `${id}.json`)))) throw leaseLost(this.#queue, id)
+    invalidate(lease)
+    await io.write(inside(layout.quarantine, `${id}.reason`), `${reason}\n`, 'w')
     await history.forget(id)
   }
 
   async #isYoung(path: string): Promise<boolean> {
-    const { pace, clock } = this.#queue
-    const facts = await pace.calls.stat(path)
+    const { io, clock } = this.#queue
+    const facts = await io.calls.stat(path)
     return facts !== undefined && Math.abs(clock.nowSeconds - facts.modifiedMs / 1000) < YOUNG_SECONDS
   }
 }
