@@ -1,9 +1,9 @@
 /** A queue that many processes and machines share. */
 import { setMaxListeners } from 'node:events'
 import type { WorkerStatus } from './backend/backend.js'
-import { forgetUploads } from './bulk-insert/journal-files.js'
-import { checkUploadName, queueReference, requireThreads, uploadTasks } from './bulk-insert/plan-upload.js'
-import { upload } from './bulk-insert/upload.js'
+import { bulkInsert } from './bulk-insert/bulk-insert.js'
+import { removeJournals } from './bulk-insert/journal-files.js'
+import { bulkInsertTasks, checkResumeName, queueReference, requireThreads } from './bulk-insert/plan.js'
 import { callSiteOf } from './errors/call-site.js'
 import { checkBoolean, checkNames, checkParallel, checkSignal } from './errors/check-options.js'
 import { argumentError, UnsupportedOperationError } from './errors/errors.js'
@@ -72,14 +72,14 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
     const delay = requireSeconds('delaySeconds', options.delaySeconds ?? 0, { zero: true })
     if (total !== undefined) requireCount('total', total, 0)
     const threads = checkParallel(options.parallel, 0)
-    const resume = checkUploadName(options.resume)
+    const resume = checkResumeName(options.resume)
     if (tasks instanceof TaskQueue && resume !== undefined) {
       throw argumentError('resume', 'left out where another queue is copied, whose tasks come in no order', resume)
     }
     const given = tasks instanceof TaskQueue ? await this.#otherTasks(tasks) : iterableOf(tasks)
     const length = total ?? (tasks instanceof TaskQueue ? await tasks.enqueued() : lengthOf(given))
     const inSlices = threads > 0 || resume !== undefined
-    const source = inSlices ? uploadTasks(given, length, threads) : new TaskSource(given)
+    const source = inSlices ? bulkInsertTasks(given, length, threads) : new TaskSource(given)
     const queue =
       threads > 0
         ? queueReference(this.#queue.queueUrl, { ...this.#queue.options, concurrency: this.#queue.concurrency })
@@ -95,7 +95,7 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
       }
       return source instanceof TaskSource
         ? insertTasks(backend, source, { ...plan, textOf: payloadText, total: length })
-        : upload({ ...plan, backend, queue, tasks: source, threads, resume })
+        : bulkInsert({ ...plan, backend, queue, tasks: source, threads, resume })
     })
   }
 
@@ -234,9 +234,9 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
     const native = checkBoolean('native', options.native, false)
     await this.#backend.use(async backend => {
       // Before, so that an upload that is under way says that its tasks are gone; and after, for those that were begun since.
-      forgetUploads(backend)
+      removeJournals(backend)
       await backend.purge({ native })
-      forgetUploads(backend)
+      removeJournals(backend)
     })
   }
 

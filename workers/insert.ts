@@ -2,7 +2,7 @@
 import type { Backend } from '../src/backend/backend.js'
 import { insertSlice, type SliceOutcome } from '../src/bulk-insert/insert-slice.js'
 import { journalOf } from '../src/bulk-insert/journal.js'
-import { rebuild } from '../src/bulk-insert/sequence.js'
+import { rebuildSequence } from '../src/bulk-insert/sequence.js'
 import {
   control,
   type QueueReference,
@@ -50,9 +50,9 @@ export async function insert(message: SliceMessage): Promise<SliceReport> {
 }
 
 async function insertInto(backend: Backend, message: SliceMessage): Promise<SliceOutcome> {
-  const { content, start, end, seed, run, delaySeconds, concurrency, fates } = message
+  const { content, start, end, seed, run, delaySeconds, concurrency, states } = message
   const journal = run === undefined ? undefined : { uploads: journalOf(backend), run }
-  const plan = { backend, journal, start, end, seed, delaySeconds, concurrency, fates, control: message.control }
+  const plan = { backend, journal, start, end, seed, delaySeconds, concurrency, states, control: message.control }
   if (!('name' in content)) return insertSlice({ ...plan, tasks: content, textOf: text => text })
   const sequence = await load(content)
   return insertSlice({ ...plan, tasks: sequence.slice(start, end), textOf: payloadText })
@@ -61,7 +61,7 @@ async function insertInto(backend: Backend, message: SliceMessage): Promise<Slic
 async function load({ name, url, fields }: SequenceReference) {
   if (url !== undefined) await importFile(url)
   const registered = findSliceable(name)
-  if (registered !== undefined) return rebuild(registered, fields)
+  if (registered !== undefined) return rebuildSequence(registered, fields)
   throw new Error(
     `Expected ${url} to register ${name} by sliceable() when a thread imports it; ${adviceOn('sliceable')}`,
   )

@@ -7,7 +7,7 @@ import { InsertError } from '../errors/errors.js'
 import { insertTasks } from '../queue/insert.js'
 import { TaskSource } from '../tasks/task-source.js'
 import { counted } from '../text/counted.js'
-import { control, fate } from './slice-messages.js'
+import { control, taskState } from './slice-messages.js'
 import { taskIds } from './task-ids.js'
 
 /** A slice to insert. */
@@ -22,7 +22,7 @@ export interface SlicePlan<T> {
   readonly seed: string
   readonly delaySeconds: number
   readonly concurrency: number
-  readonly fates: Uint8Array
+  readonly states: Uint8Array
   readonly control: Int32Array
 }
 
@@ -33,7 +33,7 @@ export interface SliceOutcome {
   readonly ended: boolean
 }
 
-/** Inserts the tasks of a slice under the ids of their indices, and notes in `fates` what becomes of each. Never rejects. */
+/** Inserts the tasks of a slice under the ids of their indices, and notes in `states` what becomes of each. Never rejects. */
 export async function insertSlice<T>(plan: SlicePlan<T>): Promise<SliceOutcome> {
   const { backend, start, end } = plan
   const stopping = new AbortController()
@@ -42,15 +42,15 @@ export async function insertSlice<T>(plan: SlicePlan<T>): Promise<SliceOutcome> 
     if (Atomics.load(plan.control, control.stop) !== 0) stopping.abort(new Error('The insert was ended'))
     stopping.signal.throwIfAborted()
     const at = first - start
-    plan.fates.fill(fate.underWay, at, at + messages.length)
+    plan.states.fill(taskState.sent, at, at + messages.length)
     try {
       const failures = await storeBatch(plan, messages, first)
-      plan.fates.fill(fate.stored, at, at + messages.length)
-      for (const { index } of failures) plan.fates[at + index] = fate.failed
+      plan.states.fill(taskState.stored, at, at + messages.length)
+      for (const { index } of failures) plan.states[at + index] = taskState.failed
       if (failures.length > 0) queueFailed = true
       return failures
     } catch (error) {
-      plan.fates.fill(fate.failed, at, at + messages.length)
+      plan.states.fill(taskState.failed, at, at + messages.length)
       queueFailed = true
       throw error
     }

@@ -36,10 +36,10 @@ import { type Range, union, without } from './ranges.js'
 const extension = '.journal'
 
 // A try is lost to another process that was faster; each of those has the journal then.
-const PAUSES_MS = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000]
+const pausesMs = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000]
 
 // Not O_CREAT: a file that another process has taken up must not come back.
-const appending = constants.O_WRONLY | constants.O_APPEND
+const appendFlags = constants.O_WRONLY | constants.O_APPEND
 
 /** A line of a journal, after the first, which is the head. */
 type Line =
@@ -59,7 +59,7 @@ export class JournalFiles implements Uploads {
     if (name === undefined)
       throw new Error('Expected a name: only an upload that is continued needs a journal in a file')
     const folder = join(journalFolder(this.#backend), name)
-    for (const pauseMs of PAUSES_MS) {
+    for (const pauseMs of pausesMs) {
       if (pauseMs > 0) await sleep(pauseMs * Math.random())
       const found = journalsIn(folder)[0]
       const state = found === undefined ? create(folder, head) : takeUp(name, join(folder, found), head)
@@ -67,7 +67,7 @@ export class JournalFiles implements Uploads {
       if (state !== undefined) return state
     }
     throw new Error(
-      `Expected a journal that can be taken up in ${folder}, or none, ${PAUSES_MS.length} times. Either other processes take ` +
+      `Expected a journal that can be taken up in ${folder}, or none, ${pausesMs.length} times. Either other processes take ` +
         'this upload up all the time (one at a time continues an upload: end the others), or something else is in the ' +
         'folder: remove it to begin this upload again.',
     )
@@ -105,7 +105,7 @@ export class JournalFiles implements Uploads {
  * Forgets all uploads into a queue that keeps no journals itself. The folder is taken away by a rename first: an upload that is
  * under way finds its journal gone and says so, and adds nothing to what is being removed.
  */
-export function forgetUploads(backend: Backend): void {
+export function removeJournals(backend: Backend): void {
   if (backend.uploads !== undefined) return
   const folder = journalFolder(backend)
   const aside = `${folder}.${randomUUID()}`
@@ -212,7 +212,7 @@ function append(run: string, line: Line): void {
 }
 
 function appendText(path: string, text: string): void {
-  const file = openSync(path, appending)
+  const file = openSync(path, appendFlags)
   try {
     writeSync(file, text)
   } finally {

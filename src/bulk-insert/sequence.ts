@@ -13,7 +13,7 @@ import { digestOf } from './sequence-mark.js'
 import type { SequenceReference } from './slice-messages.js'
 
 /** A sequence that can be cut, and what a thread needs to have it too. */
-export interface CuttableSequence {
+export interface SliceableSequence {
   readonly sequence: Sliceable
   readonly reference: SequenceReference
 }
@@ -23,7 +23,7 @@ export interface CuttableSequence {
  *
  * @throws TypeError where it can't be put together again from its fields, or its length is none
  */
-export function cuttable(given: object): CuttableSequence | undefined {
+export function sliceableSequence(given: object): SliceableSequence | undefined {
   const registered = registeredSliceable(given)
   if (registered === undefined) return undefined
   // Registered by `sliceable`, which takes no other classes.
@@ -34,7 +34,7 @@ export function cuttable(given: object): CuttableSequence | undefined {
     throw argumentError(`${name}.length`, 'an integer of 0 or more', length)
   }
   const fields = clonedFields(name, given)
-  const rebuilt = rebuild(registered, fields)
+  const rebuilt = rebuildSequence(registered, fields)
   let found: unknown
   try {
     rebuilt.slice(0, 0)
@@ -53,12 +53,12 @@ export function cuttable(given: object): CuttableSequence | undefined {
 }
 
 /** @throws Error where threads can't import the class */
-export function refuseUnimportable({ name, url }: SequenceReference): void {
+export function requireImportable({ name, url }: SequenceReference): void {
   refuseEntryFile(name, url)
 }
 
 /** Puts a sequence together, without calling its constructor. */
-export function rebuild(registered: RegisteredSliceable, fields: Readonly<Record<string, unknown>>): Sliceable {
+export function rebuildSequence(registered: RegisteredSliceable, fields: Readonly<Record<string, unknown>>): Sliceable {
   const Class: SliceableClass = registered.class
   return Object.assign(Object.create(Class.prototype) as Sliceable, fields)
 }

@@ -4,7 +4,7 @@ import type { WireError } from '../threads/error-wire.js'
 import type { Seed } from './task-ids.js'
 
 /** What has become of a task of a slice: a byte each, in memory that outlives the thread. */
-export const fate = { untouched: 0, underWay: 1, stored: 2, failed: 3 } as const
+export const taskState = { untouched: 0, sent: 1, stored: 2, failed: 3 } as const
 
 /** The places of {@link SliceMessage.control}. */
 export const control = { began: 0, stop: 1 } as const
@@ -44,13 +44,13 @@ export interface SliceMessage {
   readonly run: string | undefined
   readonly delaySeconds: number
   readonly concurrency: number
-  /** One {@link fate} a task, shared. */
-  readonly fates: Uint8Array
+  /** One {@link taskState} a task, shared. */
+  readonly states: Uint8Array
   /** See {@link control}, shared: the thread has begun; the main thread wants it to stop. */
   readonly control: Int32Array
 }
 
-/** How a slice ended; which of its tasks are stored stands in its fates. */
+/** How a slice ended; which of its tasks are stored stands in its states. */
 export interface SliceReport {
   /** `undefined`: all of it is stored. */
   readonly error: WireError | undefined

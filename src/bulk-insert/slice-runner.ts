@@ -26,15 +26,15 @@ export interface SliceSettings {
 }
 
 /** A slice that is being inserted. */
-export interface Flight {
+export interface RunningSlice {
   readonly slice: Slice
-  /** What becomes of each of its tasks, see `fate`. */
-  readonly fates: Uint8Array
+  /** What becomes of each of its tasks, see `taskState`. */
+  readonly states: Uint8Array
   /** Resolves when nothing more happens to it. */
-  readonly landed: Promise<Landing>
+  readonly result: Promise<SliceResult>
 }
 
-export interface Landing {
+export interface SliceResult {
   /** `undefined`: all of it is stored. */
   readonly error: unknown
   /** The queue failed, not what makes the tasks. */
@@ -46,7 +46,7 @@ export interface Landing {
 }
 
 export interface SliceRunner {
-  run(slice: Slice): Flight
+  run(slice: Slice): RunningSlice
   /** Slices stop after the batches that are under way. */
   stop(): void
   /** Lets go of the threads. */
@@ -56,18 +56,18 @@ export interface SliceRunner {
 /** How long a thread may take to stop before it is ended: a batch, and its retries. Milliseconds. */
 const stopGraceMs = 5000
 
-interface Shared {
-  readonly fates: Uint8Array
+interface SharedMemory {
+  readonly states: Uint8Array
   readonly control: Int32Array
 }
 
-function sharedFor({ start, end }: Slice): Shared {
+function sharedFor({ start, end }: Slice): SharedMemory {
   const bytes = Int32Array.BYTES_PER_ELEMENT * Object.keys(control).length
   const memory = new SharedArrayBuffer(bytes + end - start)
-  return { control: new Int32Array(memory, 0, Object.keys(control).length), fates: new Uint8Array(memory, bytes) }
+  return { control: new Int32Array(memory, 0, Object.keys(control).length), states: new Uint8Array(memory, bytes) }
 }
 
-function notHeard(): void {
+function noop(): void {
   // There is nothing to do.
 }
 
@@ -80,7 +80,7 @@ export class ThreadSliceRunner implements SliceRunner, ThreadListener {
   readonly #queue: QueueReference
   readonly #sequence: SequenceReference | undefined
   readonly #settings: SliceSettings
-  readonly #flying = new Map<Int32Array, AbortController>()
+  readonly #running = new Map<Int32Array, AbortController>()
   /** Why threads could not import the code of a slice, by the index of its first task; each slice is tried in others. */
   readonly #notLoaded = new Map<number, unknown>()
   #grace: NodeJS.Timeout | undefined
@@ -92,15 +92,15 @@ export class ThreadSliceRunner implements SliceRunner, ThreadListener {
     this.#pool = ThreadPool.join(this, undefined)
   }
 
-  run(slice: Slice): Flight {
+  run(slice: Slice): RunningSlice {
     const shared = sharedFor(slice)
-    return { slice, fates: shared.fates, landed: this.#fly(slice, shared) }
+    return { slice, states: shared.states, result: this.#insertSlice(slice, shared) }
   }
 
   stop(): void {
-    for (const flying of this.#flying.keys()) Atomics.store(flying, control.stop, 1)
+    for (const shared of this.#running.keys()) Atomics.store(shared, control.stop, 1)
     this.#grace ??= setTimeout(() => {
-      for (const kill of this.#flying.values()) kill.abort()
+      for (const kill of this.#running.values()) kill.abort()
     }, stopGraceMs)
   }
 
@@ -109,7 +109,7 @@ export class ThreadSliceRunner implements SliceRunner, ThreadListener {
     this.#pool.leave(this)
   }
 
-  async #fly(slice: Slice, shared: Shared): Promise<Landing> {
+  async #insertSlice(slice: Slice, shared: SharedMemory): Promise<SliceResult> {
     const { start, end, texts } = slice
     const content = texts ?? this.#sequence
     if (content === undefined) throw new Error('Expected a slice to have its tasks, or a sequence to cut them from')
@@ -123,7 +123,7 @@ export class ThreadSliceRunner implements SliceRunner, ThreadListener {
       ...shared,
     }
     const kill = new AbortController()
-    this.#flying.set(shared.control, kill)
+    this.#running.set(shared.control, kill)
     try {
       const report = await this.#pool.run<SliceMessage, SliceReport>('insert', message, kill.signal)
       return { ...report, error: report.error === undefined ? undefined : errorFromWire(report.error), died: false }
@@ -135,7 +135,7 @@ export class ThreadSliceRunner implements SliceRunner, ThreadListener {
       const error = notLoaded ?? new Error('The thread died while it inserted', { cause: kill.signal.reason ?? cause })
       return { error, retriable: true, ended: false, died: true }
     } finally {
-      this.#flying.delete(shared.control)
+      this.#running.delete(shared.control)
     }
   }
 
@@ -147,28 +147,28 @@ export class ThreadSliceRunner implements SliceRunner, ThreadListener {
   }
 
   onStillbirth(error: Error): boolean {
-    let heard = false
-    for (const [flying, kill] of this.#flying) {
-      if (Atomics.load(flying, control.began) !== 0) continue
-      heard = true
+    let isReported = false
+    for (const [shared, kill] of this.#running) {
+      if (Atomics.load(shared, control.began) !== 0) continue
+      isReported = true
       kill.abort(error)
     }
-    return heard
+    return isReported
   }
 
   // What is reported of a slice is small and flat, whatever was thrown.
-  readonly onUnreadable = notHeard
+  readonly onUnreadable = noop
 
   // What makes tasks runs outside of any task, so it has no context to call this.
   readonly renew = () => Promise.resolve()
 }
 
 /** Slices are inserted here, through the queue that is open. */
-export class HereSliceRunner implements SliceRunner {
+export class InlineSliceRunner implements SliceRunner {
   readonly #backend: Backend
   readonly #sequence: Sliceable | undefined
   readonly #settings: SliceSettings
-  readonly #flying = new Set<Int32Array>()
+  readonly #running = new Set<Int32Array>()
 
   constructor(backend: Backend, sequence: Sliceable | undefined, settings: SliceSettings) {
     this.#backend = backend
@@ -176,22 +176,22 @@ export class HereSliceRunner implements SliceRunner {
     this.#settings = settings
   }
 
-  run(slice: Slice): Flight {
+  run(slice: Slice): RunningSlice {
     const shared = sharedFor(slice)
-    return { slice, fates: shared.fates, landed: this.#fly(slice, shared) }
+    return { slice, states: shared.states, result: this.#insertSlice(slice, shared) }
   }
 
   stop(): void {
-    for (const flying of this.#flying) Atomics.store(flying, control.stop, 1)
+    for (const shared of this.#running) Atomics.store(shared, control.stop, 1)
   }
 
-  readonly end = notHeard
+  readonly end = noop
 
-  async #fly({ start, end, texts }: Slice, shared: Shared): Promise<Landing> {
+  async #insertSlice({ start, end, texts }: Slice, shared: SharedMemory): Promise<SliceResult> {
     const { run } = this.#settings
     const journal = run === undefined ? undefined : { uploads: journalOf(this.#backend), run }
     const plan = { backend: this.#backend, journal, start, end, ...this.#settings, ...shared }
-    this.#flying.add(shared.control)
+    this.#running.add(shared.control)
     try {
       const outcome = texts
         ? insertSlice({ ...plan, tasks: texts, textOf: text => text })
@@ -201,7 +201,7 @@ export class HereSliceRunner implements SliceRunner {
       // `slice` itself threw.
       return { error, retriable: false, ended: false, died: false }
     } finally {
-      this.#flying.delete(shared.control)
+      this.#running.delete(shared.control)
     }
   }
 }

@@ -47,7 +47,7 @@ function sliceTasks(total: number, threads: number, max: number): number {
 }
 
 /** The slices of a sequence of `total` tasks, without those that are stored. */
-export class CutSource implements SliceSource {
+export class SequenceSource implements SliceSource {
   readonly error = undefined
   readonly #ranges: Generator<Range, void, undefined>
 
@@ -75,7 +75,7 @@ export class BlockSource implements SliceSource {
   /** Taken from the source, and in no block yet. */
   #taken: TaskInput[] = []
   #next = 0
-  #ahead: Promise<Slice | undefined> | undefined
+  #prefetched: Promise<Slice | undefined> | undefined
   #error: SourceError | undefined
   #stopped = false
   #turnStartMs = performance.now()
@@ -93,9 +93,9 @@ export class BlockSource implements SliceSource {
   }
 
   async next(): Promise<Slice | undefined> {
-    const block = this.#ahead ?? this.#make()
+    const block = this.#prefetched ?? this.#make()
     const ahead = block.then(made => (made === undefined ? undefined : this.#make()))
-    this.#ahead = ahead
+    this.#prefetched = ahead
     const made = await block
     return this.#stopped ? undefined : made
   }
@@ -113,7 +113,7 @@ export class BlockSource implements SliceSource {
     let chars = 0
     let start = this.#next
     while (texts.length < this.#blockTasks && chars < maxBlockChars && this.#error === undefined) {
-      if (performance.now() - this.#turnStartMs > maxTurnMs) await this.#breathe()
+      if (performance.now() - this.#turnStartMs > maxTurnMs) await this.#yieldTurn()
       if (this.#taken.length === 0) this.#taken = this.#tasks.take(this.#blockTasks - texts.length).reverse()
       const task = this.#taken.pop()
       if (task === undefined) {
@@ -157,7 +157,7 @@ export class BlockSource implements SliceSource {
     return this.#stored[0] !== undefined && this.#stored[0].start <= index
   }
 
-  async #breathe(): Promise<void> {
+  async #yieldTurn(): Promise<void> {
     await nextTurn()
     this.#turnStartMs = performance.now()
   }

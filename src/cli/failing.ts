@@ -11,16 +11,16 @@ import { inWordsOfCommands } from './wording.js'
 const noticeEveryMs = 24 * 3600 * 1000
 
 /** Something failed. */
-const FAILED = 1
+const failedCode = 1
 /** Bad use, or a queue that can't do this: nothing was changed. */
-export const REFUSED = 2
+export const refusedCode = 2
 
-const REFUSALS = new Set(['UsageError', 'UnsupportedOperationError', 'UnsupportedProtocolError'])
+const refusalNames = new Set(['UsageError', 'UnsupportedOperationError', 'UnsupportedProtocolError'])
 
 /** The library's argument errors have one form, by which they differ from a slip in somebody's code. */
 function isRefusal(error: unknown): boolean {
   if (!isError(error)) return false
-  return REFUSALS.has(error.name) || (isErrorNamed(error, 'TypeError') && error.message.startsWith('Expected '))
+  return refusalNames.has(error.name) || (isErrorNamed(error, 'TypeError') && error.message.startsWith('Expected '))
 }
 
 /** An error as `ptq` ends with it. */
@@ -35,7 +35,7 @@ export function endingError(error: unknown): EndingError {
   const message = messageOf(error) || nameAndMessageOf(error)
   const lines = [`ptq: ${printable(inWordsOfCommands(message))}`]
   if (isDebugging()) lines.push(...inspect(error).split('\n').map(printable))
-  return { exitCode: isRefusal(error) ? REFUSED : FAILED, lines }
+  return { exitCode: isRefusal(error) ? refusedCode : failedCode, lines }
 }
 
 /** Prints warnings as errors are printed, instead of in Node's own form. */

@@ -9,7 +9,7 @@ import { countOf, jsonPrinter, printable, printLine } from './printing.js'
 import { UsageError } from './usage-error.js'
 
 /** As a file: the standard input. */
-const STDIN = '-'
+const stdin = '-'
 
 /** `ptq insert` */
 export const insertCommand = defineCommand({
@@ -31,7 +31,7 @@ export const insertCommand = defineCommand({
     withQueue(args.queue, args, async queue => {
       const { file, delaySec, resume } = args
       let total: number | undefined
-      if (file !== STDIN) {
+      if (file !== stdin) {
         total = 0
         for await (const _ of tasksIn(file)) total++
       }
@@ -50,9 +50,9 @@ export const insertCommand = defineCommand({
 /** The tasks of a file. @throws UsageError that names the line which is no payload; Error after an abort */
 async function* tasksIn(file: string, signal?: AbortSignal): AsyncGenerator<BareTask, void, undefined> {
   const { FunctionTask, parseJson } = await import('../index.js')
-  const name = file === STDIN ? 'stdin' : file
+  const name = file === stdin ? 'stdin' : file
   let number = 0
-  for await (const line of linesOf(file === STDIN ? process.stdin : createReadStream(file), name, signal)) {
+  for await (const line of linesOf(file === stdin ? process.stdin : createReadStream(file), name, signal)) {
     // An end would look like that of the file, and `--resume` would have nothing left to do.
     if (signal?.aborted) throw new Error('interrupted')
     number++

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import yargs, { type CommandModule, type FallbackCompletionFunction } from 'yargs'
 import { cpCommand } from './cp.js'
-import { endingError, printWarnings, REFUSED } from './failing.js'
+import { endingError, printWarnings, refusedCode } from './failing.js'
 import { failuresCommand } from './failures.js'
 import { insertCommand } from './insert.js'
 import { licenseCommand } from './license.js'
@@ -90,7 +90,7 @@ try {
 } catch (error) {
   const { exitCode, lines } = endingError(error)
   // The other processes refuse the same: their parent says it once.
-  if (exitCode === REFUSED && isWorkerProcess()) refused = lines
+  if (exitCode === refusedCode && isWorkerProcess()) refused = lines
   else for (const line of lines) console.error(line)
   // What was ended by a signal says so, also where it then had something to complain of.
   process.exitCode ??= exitCode

@@ -8,8 +8,8 @@ import { StatusLine } from '../terminal/status-line.js'
 import { isWorkerProcess } from './parent-process.js'
 import { countOf, printable } from './printing.js'
 
-const REDRAW_MS = 250
-const SUMMARY_MS = 30_000
+const redrawMs = 250
+const summaryMs = 30_000
 
 /** Those that the worker listens to in any case. */
 const stopSignals = ['SIGINT', 'SIGTERM'] as const
@@ -27,8 +27,8 @@ export class PollDisplay {
   #failed = 0
   #deadLetters = 0
   #summary = ''
-  #begun = false
-  #asked = false
+  #hasBegun = false
+  #isStopping = false
   #interruptedAtMs = Number.NEGATIVE_INFINITY
 
   /**
@@ -64,7 +64,7 @@ export class PollDisplay {
     }
     // Not before: what poll refuses has not begun.
     events.on('leased', begin).on('idle', begin)
-    this.#timer = setInterval(() => this.#tick(), this.#line === undefined ? SUMMARY_MS : REDRAW_MS)
+    this.#timer = setInterval(() => this.#tick(), this.#line === undefined ? summaryMs : redrawMs)
     // Of several processes their parent answers.
     if (!isWorkerProcess()) for (const name of stopSignals) process.on(name, this.#onSignal)
   }
@@ -82,8 +82,8 @@ export class PollDisplay {
 
   /** Says, once, that the worker is at work; it may also end without having found a task. */
   begin(): void {
-    if (this.#begun) return
-    this.#begun = true
+    if (this.#hasBegun) return
+    this.#hasBegun = true
     this.#print(`Working on ${this.#url} in process ${process.pid}`)
   }
 
@@ -93,7 +93,7 @@ export class PollDisplay {
     for (const name of stopSignals) process.off(name, this.#onSignal)
     this.#line?.close()
     this.#steps?.dispose()
-    if (this.#begun) this.#print(`Ended: ${this.#state()}`)
+    if (this.#hasBegun) this.#print(`Ended: ${this.#state()}`)
   }
 
   #onFailed({ task, error, retryInSeconds }: WorkerEventMap['failed']): void {
@@ -125,8 +125,8 @@ export class PollDisplay {
   readonly #onSignal = (name: NodeJS.Signals): void => {
     const nowMs = performance.now()
     const running = countOf(this.#running.size)
-    if (!this.#asked) {
-      this.#asked = true
+    if (!this.#isStopping) {
+      this.#isStopping = true
       if (name === 'SIGINT') this.#interruptedAtMs = nowMs
       const limit = this.#graceSeconds === undefined ? '' : ` for up to ${duration(this.#graceSeconds)}`
       const isIdle = this.#running.size === 0

@@ -8,13 +8,13 @@ import type { PassedSignal, WorkerEnd } from './parent-process.js'
 import { onOutputFailure, onReaderGone, printable } from './printing.js'
 
 /** The pause before another process starts, doubled with each crash of one that ran for less than `steadyMs`. Milliseconds. */
-const shortestPauseMs = 1_000
-const longestPauseMs = 60_000
+const minPauseMs = 1_000
+const maxPauseMs = 60_000
 const steadyMs = 60_000
 
 const workerFile = fileURLToPath(new URL('./worker-process.js', import.meta.url))
 
-interface Ended {
+interface ProcessEnd {
   readonly pid: number | undefined
   /** What it said last; `undefined`: it crashed. */
   readonly end: WorkerEnd | undefined
@@ -35,7 +35,7 @@ class WorkerProcesses {
   readonly #stopped = new AbortController()
   #done: Promise<unknown> = Promise.resolve()
   #signal: NodeJS.Signals = 'SIGTERM'
-  #isLeaving = false
+  #isExiting = false
   #isRefused = false
 
   async run(count: number): Promise<void> {
@@ -45,7 +45,7 @@ class WorkerProcesses {
         this.#print(`${signal}: the processes finish what runs, again to leave at once`)
         this.stop(signal)
       },
-      leave: () => this.#leave(),
+      leave: () => this.#exitNow(),
     })
     try {
       this.#done = Promise.all(Array.from({ length: count }, () => this.#keepRunning()))
@@ -54,7 +54,7 @@ class WorkerProcesses {
       signals.dispose()
     }
     // The process is about to exit, with the code of the signal.
-    if (this.#isLeaving) await new Promise(() => undefined)
+    if (this.#isExiting) await new Promise(() => undefined)
   }
 
   /** Starts no more, and lets those that run end as by `signal`. */
@@ -64,8 +64,8 @@ class WorkerProcesses {
     this.#passOn({ signal, isSecond: false })
   }
 
-  async #leave(): Promise<void> {
-    this.#isLeaving = true
+  async #exitNow(): Promise<void> {
+    this.#isExiting = true
     this.#print('Leaving at once, what runs is given back')
     this.#stopped.abort()
     this.#passOn({ signal: this.#signal, isSecond: true })
@@ -80,7 +80,7 @@ class WorkerProcesses {
   /** Keeps one process running until it ends in order. */
   async #keepRunning(): Promise<void> {
     const { signal } = this.#stopped
-    let pauseMs = shortestPauseMs
+    let pauseMs = minPauseMs
     while (!signal.aborted) {
       const startedAtMs = performance.now()
       const { pid, end, how } = await this.#runOne()
@@ -90,10 +90,10 @@ class WorkerProcesses {
         return
       }
       if (signal.aborted) return
-      if (performance.now() - startedAtMs >= steadyMs) pauseMs = shortestPauseMs
+      if (performance.now() - startedAtMs >= steadyMs) pauseMs = minPauseMs
       this.#print(`Process ${pid ?? '?'} ${how}: another one starts in ${duration(pauseMs / 1000)}`)
       await sleep(pauseMs, signal)
-      pauseMs = Math.min(2 * pauseMs, longestPauseMs)
+      pauseMs = Math.min(2 * pauseMs, maxPauseMs)
     }
   }
 
@@ -105,7 +105,7 @@ class WorkerProcesses {
     this.stop('SIGTERM')
   }
 
-  #runOne(): Promise<Ended> {
+  #runOne(): Promise<ProcessEnd> {
     const child = fork(workerFile, process.argv.slice(2), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.#children.add(child)
     let end: WorkerEnd | undefined

@@ -10,7 +10,7 @@ import { countOf, onOutputFailure, onReaderGone } from './printing.js'
 import { UsageError } from './usage-error.js'
 
 // Above 0: the smallest number there is.
-const POSITIVE = { min: Number.MIN_VALUE }
+const positive = { min: Number.MIN_VALUE }
 
 /** `ptq poll` */
 export const pollCommand = defineCommand({
@@ -50,7 +50,7 @@ function work(args: PollArguments): Promise<void> {
 }
 
 function pollOptions<Args extends QueueArguments & { queue: string }>(yargs: Argv<Args>) {
-  const number = (option: string, describe: string, limits: { integer?: boolean; min?: number } = POSITIVE) =>
+  const number = (option: string, describe: string, limits: { integer?: boolean; min?: number } = positive) =>
     numberOption(option, describe, limits)
   return yargs
     .option('parallel', {

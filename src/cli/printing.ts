@@ -2,7 +2,7 @@
 import { counted } from '../text/counted.js'
 
 // Control characters, other line ends, and those that turn the direction of writing.
-const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
+const controlCharacters = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
 
 function escaped(char: string): string {
   return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
@@ -10,12 +10,12 @@ function escaped(char: string): string {
 
 /** Text from elsewhere on one line: control characters as `\uXXXX`, line ends as spaces. */
 export function printable(text: string): string {
-  return text.replace(/\s*[\r\n]+\s*/g, ' ').replace(CONTROL, escaped)
+  return text.replace(/\s*[\r\n]+\s*/g, ' ').replace(controlCharacters, escaped)
 }
 
 /** JSON that a terminal can show: the same value, since control characters stand inside strings only. */
 function printableJson(json: string): string {
-  return json.replace(CONTROL, escaped)
+  return json.replace(controlCharacters, escaped)
 }
 
 /** e.g. `1 task`, `2 tasks` */
@@ -29,7 +29,7 @@ export function shortened(text: string, width: number): string {
 }
 
 /** As {@link shortened}, but of each id only the beginning is shown before anything is left out: `show` takes that too. */
-export function fitted(text: string, width: number): string {
+export function fittedLine(text: string, width: number): string {
   const withShortIds = text.length <= width ? text : text.replace(/\b([\da-f]{8})-[\da-f]{4}-[\da-f-]{22}\b/g, '$1…')
   return shortened(withShortIds, width)
 }

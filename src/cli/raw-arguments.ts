@@ -4,7 +4,7 @@
  */
 
 // Not a character of any argument: the system ends an argument at it.
-const MARK = '\u0000'
+const mark = '\u0000'
 
 /** Options without their unit, as they were once spelt: they go on working. */
 const formerSpellings: ReadonlyMap<string, string> = new Map([
@@ -29,14 +29,14 @@ export function markArguments(args: readonly string[]): readonly string[] {
   const options = end < 0 ? args : args.slice(0, end)
   const rest = end < 0 ? [] : args.slice(end + 1)
   return [
-    ...options.map(arg => (arg === '-' ? MARK + arg : respelt(arg))),
-    ...rest.map(arg => (arg.startsWith('-') ? MARK + arg : arg)),
+    ...options.map(arg => (arg === '-' ? mark + arg : respelt(arg))),
+    ...rest.map(arg => (arg.startsWith('-') ? mark + arg : arg)),
   ]
 }
 
 function unmarked(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(unmarked)
-  return typeof value === 'string' && value.startsWith(MARK) ? value.slice(MARK.length) : value
+  return typeof value === 'string' && value.startsWith(mark) ? value.slice(mark.length) : value
 }
 
 /** Removes the marks, in place: the parser's result holds each value under several names. */

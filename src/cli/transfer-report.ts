@@ -16,8 +16,8 @@ import { countOf } from './printing.js'
 import { UsageError } from './usage-error.js'
 
 // How often, and how many seconds apart, counts that are approximate are read before what is left is believed.
-const LOOKS = 5
-const LOOK_SECONDS = 1
+const readings = 5
+const readingSeconds = 1
 
 /** Declares source and destination. */
 export function transferArguments<Args>(
@@ -52,8 +52,8 @@ export async function withQueues<R>(
 /** What a queue holds, after a transfer: approximate counts are read again as long as they say that something is left. */
 export async function settledStatus(queue: TaskQueue): Promise<QueueStatus> {
   let status = await queue.status()
-  for (let look = 1; look < LOOKS && status.approximate && status.enqueued > 0; look++) {
-    await sleep(LOOK_SECONDS * 1000)
+  for (let look = 1; look < readings && status.approximate && status.enqueued > 0; look++) {
+    await sleep(readingSeconds * 1000)
     status = await queue.status()
   }
   return status

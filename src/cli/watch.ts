@@ -3,11 +3,11 @@
 import { isErrorNamed } from '../errors/thrown.js'
 import type { TaskQueue, WorkerStatus } from '../index.js'
 import { sleep } from '../time/sleep.js'
-import { fitted, onReaderGone, printLine } from './printing.js'
+import { fittedLine, onReaderGone, printLine } from './printing.js'
 import { type Overview, type Speed, speedLine, statusLines, workerLines } from './status-lines.js'
 
 // The rate is that of the last minute: what the queue does now, and not jumpy.
-const WINDOW_MS = 60_000
+const windowMs = 60_000
 
 /** Looks until `signal` aborts, or the reader of stdout ends. */
 export async function watch(
@@ -15,7 +15,7 @@ export async function watch(
   options: { intervalSeconds: number; signal: AbortSignal; printJson: ((value: unknown) => Promise<void>) | undefined },
 ): Promise<void> {
   const { intervalSeconds, signal, printJson } = options
-  const speedometer = new Speedometer()
+  const rateMeter = new RateMeter()
   const show = process.stdout.isTTY ? new Screen() : undefined
   const ended = new AbortController()
   onReaderGone(() => ended.abort())
@@ -23,7 +23,7 @@ export async function watch(
   while (!end.aborted) {
     const overview = await readOverview(queue)
     const workers = await readWorkers(queue)
-    const speed = speedometer.add(overview, performance.now())
+    const speed = rateMeter.add(overview, performance.now())
     if (printJson !== undefined) {
       await printJson({ ...overview, tasksPerSecond: speed?.tasksPerSecond ?? Number.NaN, workers: workers ?? null })
     } else {
@@ -56,7 +56,7 @@ export async function readWorkers(queue: TaskQueue): Promise<readonly WorkerStat
 }
 
 /** Tells how many tasks leave the queue: finished or gone to the dead letters, whether or not completions are tallied. */
-class Speedometer {
+class RateMeter {
   readonly #samples: { readonly atMs: number; readonly left: number }[] = []
 
   /** `undefined` after the first sample. */
@@ -64,7 +64,7 @@ class Speedometer {
     const samples = this.#samples
     // Where nobody counts what is inserted, only what is in the queue can be compared.
     samples.push({ atMs, left: (Number.isNaN(inserted) ? 0 : inserted) - enqueued })
-    while (samples.length > 2 && atMs - (samples[0]?.atMs ?? atMs) > WINDOW_MS) samples.shift()
+    while (samples.length > 2 && atMs - (samples[0]?.atMs ?? atMs) > windowMs) samples.shift()
     const [first] = samples
     const last = samples.at(-1)
     if (first === undefined || last === undefined || last.atMs <= first.atMs) return undefined
@@ -83,7 +83,7 @@ class Screen {
     const room = rows - 1
     const more = lines.length - room + 1
     const visible = more > 1 ? [...lines.slice(0, room - 1), `… and ${more} more lines`] : lines
-    const fitting = visible.map(line => fitted(line, (columns || 80) - 1))
+    const fitting = visible.map(line => fittedLine(line, (columns || 80) - 1))
     const back = this.#drawn === 0 ? '' : `\u001b[${this.#drawn}A\r`
     process.stdout.write(`${back}\u001b[J${fitting.join('\n')}\n`)
     this.#drawn = fitting.length

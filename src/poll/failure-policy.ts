@@ -6,7 +6,7 @@ import type { CallSite } from '../errors/call-site.js'
 import { LeaseLostError, MessageRefusedError, TaskError, UnregisteredTaskError } from '../errors/errors.js'
 import { isInstanceOf, messageOf, summaryOf } from '../errors/thrown.js'
 import { countInserted } from '../queue/count-inserted.js'
-import { enclosedFailures, type LeasedTask } from '../queue/queued-task.js'
+import { envelopeFailures, type LeasedTask } from '../queue/queued-task.js'
 import { payloadName } from '../tasks/payload.js'
 import { plainLine } from '../text/plain-line.js'
 import { delaySeconds } from '../time/seconds.js'
@@ -57,7 +57,7 @@ export class FailurePolicy {
     const attempts = endedAttempts(task) + 1
     const dead = attempts < settings.maxAttempts ? undefined : await this.#parts.openDeadLetters()
     if (dead !== undefined) {
-      if (!(await this.#buryOrRelease(dead, task, failure))) return
+      if (!(await this.#deadLetterOrRelease(dead, task, failure))) return
       events.emit('failed', { task, error, durationSeconds, retryInSeconds: undefined })
       events.emit('dead-lettered', { task, reason: failure.reason, deadLetter: dead.url })
       return
@@ -76,7 +76,7 @@ export class FailurePolicy {
     const dead = await this.#parts.openDeadLetters()
     if (dead === undefined) return false
     const last = await this.#lastFailure(task)
-    if (!(await this.#buryUnlessRefused(dead, task, last))) return true
+    if (!(await this.#deadLetterUnlessRefused(dead, task, last))) return true
     this.#parts.events.emit('dead-lettered', { task, reason: last.failure.reason, deadLetter: dead.url })
     return true
   }
@@ -166,28 +166,28 @@ export class FailurePolicy {
 
   async #release(task: LeasedTask, options: { delaySeconds: number; failure: Failure }): Promise<boolean> {
     const error = (await this.#parts.leasing.release(this.#parts.backend, [task], options)).get(task)
-    return this.#isOurs(task, error)
+    return this.#stillHeld(task, error)
   }
 
   /**
    * Moves a task to the dead letters: first it is there, then it leaves the queue. Who dies between the two leaves it in
    * both, and the next worker buries it again under the same id. False if it wasn't ours any more.
    */
-  async #bury(dead: DeadLetters, task: LeasedTask, { failure, isRecorded }: LastFailure): Promise<boolean> {
+  async #deadLetter(dead: DeadLetters, task: LeasedTask, { failure, isRecorded }: LastFailure): Promise<boolean> {
     // What another worker holds may succeed there: it is no dead letter.
     const lost = await renewTasks(this.#parts, [task], this.#leaseSeconds)
-    if (!this.#isOurs(task, lost.get(task))) return false
+    if (!this.#stillHeld(task, lost.get(task))) return false
     const history = await this.#history(task)
     await storeDeadLetter(dead, task, isRecorded ? history : [...history, failure])
     await countInserted(dead.backend, 1)
     const error = (await this.#parts.leasing.delete(this.#parts.backend, [task], { tally: false })).get(task)
-    return this.#isOurs(task, error)
+    return this.#stillHeld(task, error)
   }
 
   /** As `#bury`; a task that the dead letters refuse for itself (it is too large) stays in the queue, and the worker goes on. */
-  async #buryUnlessRefused(dead: DeadLetters, task: LeasedTask, last: LastFailure): Promise<boolean> {
+  async #deadLetterUnlessRefused(dead: DeadLetters, task: LeasedTask, last: LastFailure): Promise<boolean> {
     try {
-      return await this.#bury(dead, task, last)
+      return await this.#deadLetter(dead, task, last)
     } catch (error) {
       if (!(error instanceof MessageRefusedError)) throw error
       this.warnOfRefusal(task, `${dead.url} doesn't take it as a dead letter`, error)
@@ -197,9 +197,9 @@ export class FailurePolicy {
   }
 
   /** The same; where they can't be written at all, it doesn't stay leased by a worker that ends with that error. */
-  async #buryOrRelease(dead: DeadLetters, task: LeasedTask, failure: Failure): Promise<boolean> {
+  async #deadLetterOrRelease(dead: DeadLetters, task: LeasedTask, failure: Failure): Promise<boolean> {
     try {
-      return await this.#buryUnlessRefused(dead, task, { failure, isRecorded: false })
+      return await this.#deadLetterUnlessRefused(dead, task, { failure, isRecorded: false })
     } catch (error) {
       const isRetried = isBackoffException(error, this.#parts.settings.backoffExceptions)
       if (!isRetried) await this.#release(task, { delaySeconds: this.#retrySeconds(task.attempt), failure })
@@ -211,7 +211,7 @@ export class FailurePolicy {
    * False, and said, if the lease is lost, or the queue refuses that of this one task: then it comes back when its lease
    * ends. @throws any other error
    */
-  #isOurs(task: LeasedTask, error: Error | undefined): boolean {
+  #stillHeld(task: LeasedTask, error: Error | undefined): boolean {
     if (error === undefined) return true
     if (error instanceof MessageRefusedError) {
       this.warnOfRefusal(task, 'it comes back when its lease ends', error)
@@ -225,12 +225,12 @@ export class FailurePolicy {
   /** The failures of the attempts that count. */
   async #recorded(task: LeasedTask): Promise<readonly Failure[]> {
     // Where the engine can't look them up, the lease brings them.
-    return (await this.#parts.backend.failures?.(task)) ?? task.failures.slice(enclosedFailures(task).length)
+    return (await this.#parts.backend.failures?.(task)) ?? task.failures.slice(envelopeFailures(task).length)
   }
 
   /** With those of before the task was put back by `retry`. */
   async #history(task: LeasedTask): Promise<readonly Failure[]> {
-    return [...enclosedFailures(task), ...(await this.#recorded(task))]
+    return [...envelopeFailures(task), ...(await this.#recorded(task))]
   }
 
   /** Says that the queue refused to do something with this one task, and what becomes of it. */

@@ -5,13 +5,13 @@ import type { LeasedTask } from '../queue/queued-task.js'
 import type { Call } from '../threads/call.js'
 
 /** Why a task was asked to end: its lease is lost, or the worker stops and gives it back. */
-export type Ending = 'lost' | 'ours'
+export type AbortCause = 'lease-lost' | 'shutdown'
 
 export class HeldTasks {
   readonly #keeper: LeaseKeeper<LeasedTask>
   /** With the call that each was made into. */
   readonly #calls = new Map<LeasedTask, Call | undefined>()
-  readonly #endings = new Map<LeasedTask, Ending>()
+  readonly #abortCauses = new Map<LeasedTask, AbortCause>()
 
   constructor(keeper: LeaseKeeper<LeasedTask>) {
     this.#keeper = keeper
@@ -53,13 +53,13 @@ export class HeldTasks {
   }
 
   /** Notes that a task was asked to end: what it still does counts for nothing. What is lost stays lost. */
-  setEnding(task: LeasedTask, ending: Ending): void {
-    if (this.#endings.get(task) !== 'lost') this.#endings.set(task, ending)
+  setAbortCause(task: LeasedTask, cause: AbortCause): void {
+    if (this.#abortCauses.get(task) !== 'lease-lost') this.#abortCauses.set(task, cause)
   }
 
   /** Why the task was asked to end, if it was. */
-  endingOf(task: LeasedTask): Ending | undefined {
-    return this.#endings.get(task)
+  abortCauseOf(task: LeasedTask): AbortCause | undefined {
+    return this.#abortCauses.get(task)
   }
 
   /**
@@ -68,7 +68,7 @@ export class HeldTasks {
    */
   drop(task: LeasedTask, { keepLease = false } = {}): boolean {
     if (!keepLease) this.#keeper.drop(task)
-    this.#endings.delete(task)
+    this.#abortCauses.delete(task)
     return this.#calls.delete(task)
   }
 }

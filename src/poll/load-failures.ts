@@ -5,7 +5,7 @@ import type { RunningCall } from '../threads/run-options.js'
 import { reasonOf } from './failure-policy.js'
 
 /** A worker that could run nothing else ends after so many threads: with the default windows that is after a minute. */
-const mostFailures = 7
+const maxFailuresInRow = 7
 
 export class LoadFailures {
   /** By file: how often it had failed to load before the last task that ran. */
@@ -31,7 +31,7 @@ export class LoadFailures {
     }
     const before = this.#before.get(url) ?? failures - 1
     this.#before.set(url, before)
-    if (failures - before < mostFailures || running.some(({ call }) => call.code.url !== url)) return undefined
+    if (failures - before < maxFailuresInRow || running.some(({ call }) => call.code.url !== url)) return undefined
     return new Error(
       `Expected to run tasks of ${url}, but ${failures - before} new threads in a row could not load it, and no other task ` +
         `ran meanwhile; they are still in the queue. Mend the file and start the worker again: ${reasonOf(error)}`,

@@ -8,11 +8,11 @@ import type { LeasedTask } from '../queue/queued-task.js'
 import { type ProcessWorker, ProcessWorkers } from './process-workers.js'
 
 /** How many tasks a worker may hold with a task that has had 0, 1, 2 deaths; with more, that one alone. */
-const ROOM = [Number.POSITIVE_INFINITY, 64, 8] as const
+const maxHeldByDeaths = [Number.POSITIVE_INFINITY, 64, 8] as const
 
 /** How many tasks may be held together with a task that has had so many deaths, itself included. */
-function roomFor({ deaths }: LeasedTask): number {
-  return ROOM[deaths] ?? 1
+function maxHeldWith({ deaths }: LeasedTask): number {
+  return maxHeldByDeaths[deaths] ?? 1
 }
 
 /** How many attempts of a task count: those that failed, and those in which its worker died while it ran nothing else. */
@@ -21,21 +21,24 @@ export function endedAttempts(task: LeasedTask): number {
 }
 
 /** How many deaths a task has had while it ran alone. */
-export function deathsAlone({ deaths, deathsAlone = Math.max(0, deaths - ROOM.length) }: LeasedTask): number {
+export function deathsAlone({
+  deaths,
+  deathsAlone = Math.max(0, deaths - maxHeldByDeaths.length),
+}: LeasedTask): number {
   return deathsAlone
 }
 
 /** Whether a task is to be run beside nothing else. */
 export function mustRunAlone(task: LeasedTask): boolean {
-  return roomFor(task) === 1
+  return maxHeldWith(task) === 1
 }
 
 /** What becomes of tasks that were just leased. */
-export interface Choice {
+export interface Decision {
   /** May be run now. */
   readonly run: readonly LeasedTask[]
   /** To be given back: there is no room for them. */
-  readonly back: readonly LeasedTask[]
+  readonly giveBack: readonly LeasedTask[]
   /** To be given back and marked: they are run once somebody has leased them with that mark. */
   readonly mark: readonly LeasedTask[]
 }
@@ -47,7 +50,7 @@ export class PoisonGuard {
   /** The number of tasks held, those of the look under way included. */
   readonly #held: () => number
   /** Held tasks that have had deaths. */
-  readonly #suspects = new Set<LeasedTask>()
+  readonly #tasksWithDeaths = new Set<LeasedTask>()
   /** Has to wait until fewer are held. */
   #waiting: LeasedTask | undefined
   /** How many tasks may be held. */
@@ -89,7 +92,7 @@ export class PoisonGuard {
   get mustWait(): boolean {
     if (this.#workers.isBlocked(this.#worker)) return true
     if (this.#wantsAlone && this.#workers.othersActive(this.#worker)) return true
-    if (this.#waiting !== undefined) return this.#held() > Math.min(this.#room, roomFor(this.#waiting))
+    if (this.#waiting !== undefined) return this.#held() > Math.min(this.#room, maxHeldWith(this.#waiting))
     const held = this.#held()
     return this.#drains ? held > 0 : held >= this.#room
   }
@@ -116,56 +119,56 @@ export class PoisonGuard {
     if (task === undefined || this.mustWait) return undefined
     this.#waiting = undefined
     this.#add(task)
-    this.#tellOthers()
+    this.#notifyOthers()
     return task
   }
 
   /** A look at the queue brought nothing. */
-  foundNothing(): void {
-    this.#tellOthers()
+  leasedNothing(): void {
+    this.#notifyOthers()
   }
 
   /** Decides on tasks that were just leased and are held now. */
-  choose(tasks: readonly LeasedTask[]): Choice {
+  choose(tasks: readonly LeasedTask[]): Decision {
     const choice = this.#choose(tasks)
-    this.#tellOthers()
+    this.#notifyOthers()
     return choice
   }
 
-  #choose(tasks: readonly LeasedTask[]): Choice {
+  #choose(tasks: readonly LeasedTask[]): Decision {
     const isFree = this.#room === Number.POSITIVE_INFINITY && !this.isDraining
     if (isFree && tasks.every(({ deaths }) => deaths === 0)) {
       this.#limit *= 2
-      return { run: tasks, back: [], mark: [] }
+      return { run: tasks, giveBack: [], mark: [] }
     }
     // First those that have had most deaths. What can't be held together with them is given back, most of all fresh tasks.
     const ordered = [...tasks].sort((one, other) => other.deaths - one.deaths)
     const others = this.#held() - tasks.length
     const run: LeasedTask[] = []
-    const back: LeasedTask[] = []
+    const giveBack: LeasedTask[] = []
     const mark: LeasedTask[] = []
     for (const task of ordered) {
       if (this.#marksByRelease && mustRunAlone(task) && !task.alone) {
         mark.push(task)
       } else if (
         !this.isDraining &&
-        others + run.length < Math.min(this.#room, roomFor(task)) &&
+        others + run.length < Math.min(this.#room, maxHeldWith(task)) &&
         !(mustRunAlone(task) && this.#workers.othersActive(this.#worker))
       ) {
         this.#add(task)
         run.push(task)
       } else if (task.deaths === 0 || run.length > 0 || this.isDraining) {
-        back.push(task)
+        giveBack.push(task)
       } else if (task.alone) {
         // Should this worker die before it is idle, that would count against the task.
-        back.push(task)
+        giveBack.push(task)
         this.#drains = true
       } else {
         this.#waiting = task
       }
     }
-    this.#limit = back.length > 0 ? Math.max(1, run.length) : this.#limit * 2
-    return { run, back, mark }
+    this.#limit = giveBack.length > 0 ? Math.max(1, run.length) : this.#limit * 2
+    return { run, giveBack, mark }
   }
 
   /** Whether a task runs alone, or is to do so next. */
@@ -173,24 +176,24 @@ export class PoisonGuard {
     return this.#drains || this.#room === 1 || (this.#waiting !== undefined && mustRunAlone(this.#waiting))
   }
 
-  #tellOthers(): void {
+  #notifyOthers(): void {
     this.#workers.wantAlone(this.#worker, this.#wantsAlone)
   }
 
   #add(task: LeasedTask): void {
     if (task.deaths === 0) return
-    this.#suspects.add(task)
-    this.#room = Math.min(this.#room, roomFor(task))
+    this.#tasksWithDeaths.add(task)
+    this.#room = Math.min(this.#room, maxHeldWith(task))
   }
 
   /** The queue knows how a task ended, or it is not ours any more. */
   settled(task: LeasedTask): void {
     if (this.#waiting === task) this.#waiting = undefined
-    if (this.#suspects.delete(task)) {
+    if (this.#tasksWithDeaths.delete(task)) {
       this.#room = Number.POSITIVE_INFINITY
-      for (const suspect of this.#suspects) this.#room = Math.min(this.#room, roomFor(suspect))
+      for (const other of this.#tasksWithDeaths) this.#room = Math.min(this.#room, maxHeldWith(other))
     }
-    this.#tellOthers()
+    this.#notifyOthers()
     this.#workers.changed(this.#worker)
   }
 }

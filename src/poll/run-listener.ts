@@ -24,7 +24,7 @@ export function runListener(
       events.emit('progress', { task: taskOf(call), fraction, note })
     },
     onLog: (call, line) => {
-      if (events.hears('log')) events.emit('log', { task: taskOf(call), line })
+      if (events.hasListeners('log')) events.emit('log', { task: taskOf(call), line })
       else console.error(line)
     },
     onRenew: (call, seconds) => worker.onRenew(taskOf(call), seconds),

@@ -4,24 +4,24 @@ import { onAbort } from '../time/on-abort.js'
 import type { WorkerParts } from './worker-parts.js'
 
 /** What to do when one of them comes. */
-export interface StopTriggersOwner {
+export interface StopActions {
   /** Called by the first one; may be called again. */
   stop(): void
   /** A second signal came: what has to be done at once. */
-  leave(): Promise<void>
+  exitNow(): Promise<void>
   /** The process dies of an uncaught exception. */
   crash(error: unknown, origin: NodeJS.UncaughtExceptionOrigin): Promise<void>
 }
 
 /** Listens until `dispose` is called. */
-export function onStopTriggers(parts: WorkerParts, owner: StopTriggersOwner): { dispose(): void } {
+export function onStopTriggers(parts: WorkerParts, owner: StopActions): { dispose(): void } {
   const { closing, clock, settings } = parts
   const { signal, untilMs } = settings
   const stop = () => owner.stop()
   const signals = onStopSignals({
     signals: endingSignals,
     stop,
-    leave: () => owner.leave(),
+    leave: () => owner.exitNow(),
     crash: (error, origin) => owner.crash(error, origin),
   })
   const aborts = [signal, closing].map(abort => onAbort(abort, stop))

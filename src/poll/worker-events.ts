@@ -59,14 +59,19 @@ export class WorkerEvents {
   }
 
   /** Whether anybody listens for this event. */
-  hears(name: keyof WorkerEventMap): boolean {
+  hasListeners(name: keyof WorkerEventMap): boolean {
     return this.#emitter.listenerCount(name) > 0
+  }
+
+  /** @deprecated The former name of {@link hasListeners}. */
+  hears(name: keyof WorkerEventMap): boolean {
+    return this.hasListeners(name)
   }
 
   /** Tells the listeners. Never throws. */
   emit<Name extends keyof WorkerEventMap>(name: Name, event: WorkerEventMap[Name]): void {
     // A million tasks go by with nobody listening: `listeners` makes an array each time.
-    if (!this.hears(name)) return
+    if (!this.hasListeners(name)) return
     for (const listener of this.#emitter.listeners(name)) {
       try {
         const result: unknown = listener(event)

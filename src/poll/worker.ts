@@ -16,31 +16,31 @@ import type { Run } from '../threads/run-options.js'
 import { endAllThreads } from '../threads/thread-ends.js'
 import { onAbort } from '../time/on-abort.js'
 import { leaseSeconds } from '../time/seconds.js'
-import { AfterRemoval } from './after-removal.js'
+import { AfterFnQueue } from './after-fn-queue.js'
+import { type Completed, Completer } from './completer.js'
 import { FailurePolicy, type ReleaseOptions, reasonOf, taskError } from './failure-policy.js'
-import { type Finished, Finisher } from './finisher.js'
-import { type Ending, HeldTasks } from './held-tasks.js'
-import { Intake } from './intake.js'
-import { LeaseSource } from './lease-source.js'
+import { Fetcher } from './fetcher.js'
+import { type AbortCause, HeldTasks } from './held-tasks.js'
+import { LeaseBuffer } from './lease-buffer.js'
 import { LoadFailures } from './load-failures.js'
-import { Patience } from './patience.js'
+import { PendingWrites } from './pending-writes.js'
 import { isBackoffException, type PollSettings } from './poll-options.js'
+import { QueueRetries } from './queue-retries.js'
 import { renewTasks } from './renewal.js'
 import { runListener, taskOf } from './run-listener.js'
-import { Settling } from './settling.js'
 import { StatusReporter } from './status-reporter.js'
 import { onStopTriggers } from './stop-triggers.js'
 import { WorkRecord } from './work-record.js'
 import type { WorkerParts } from './worker-parts.js'
 
 /** A task that was leased and has not begun for so long is given back: others may be idle. Milliseconds. */
-const hoardMs = 1_000
+const maxPrefetchMs = 1_000
 
 /** Tasks of no length: more at once would only be longer in memory, since leasing them takes far longer than handing them over. */
 const maxChunk = 512
 
 /** After `graceSeconds`, or a second signal, the queue has so long to take what is removed and given back. Seconds. */
-const partingSeconds = 10
+const shutdownSeconds = 10
 
 /** A worker that stops, and whose tasks have ended, waits so long for each answer of the queue. Seconds. */
 const silenceSeconds = 60
@@ -52,14 +52,14 @@ export class Worker {
   readonly #parts: WorkerParts
   readonly #settings: PollSettings
   readonly #record: WorkRecord
-  readonly #intake: Intake
-  readonly #source: LeaseSource
+  readonly #fetcher: Fetcher
+  readonly #buffer: LeaseBuffer
   readonly #run: Run
   readonly #keeper: LeaseKeeper<LeasedTask>
-  readonly #patience: Patience
-  readonly #settling: Settling
-  readonly #finisher: Finisher
-  readonly #after: AfterRemoval
+  readonly #retries: QueueRetries
+  readonly #pendingWrites: PendingWrites
+  readonly #completer: Completer
+  readonly #afterFns: AfterFnQueue
   readonly #policy: FailurePolicy
   readonly #status: StatusReporter
   readonly #held: HeldTasks
@@ -69,7 +69,7 @@ export class Worker {
   #cancelGivingUp: (() => void) | undefined
   #cancelSilence: (() => void) | undefined
   #stopping = false
-  #leaving = false
+  #exiting = false
   #cancelGrace: (() => void) | undefined
   #ended = false
   #fatal: { readonly thrown: unknown } | undefined
@@ -85,70 +85,70 @@ export class Worker {
     this.#keeper = new LeaseKeeper<LeasedTask>({
       leaseSeconds: seconds,
       renew: (tasks, forSeconds) => renewTasks(parts, tasks, forSeconds),
-      onLost: (task, error) => this.#lose(task, error),
+      onLost: (task, error) => this.#onLeaseLost(task, error),
       onFault: error => process.emitWarning(`Leases of ${backend.label} could not be renewed: ${reasonOf(error)}`),
       clock,
     })
     this.#held = new HeldTasks(this.#keeper)
-    this.#patience = new Patience(parts)
-    this.#settling = new Settling(this.#patience, {
+    this.#retries = new QueueRetries(parts)
+    this.#pendingWrites = new PendingWrites(this.#retries, {
       onFault: error => this.#fail(error),
       onSettled: () => {
         this.#stopIfAsked()
-        this.#settledOne()
+        this.#taskSettled()
       },
     })
-    this.#after = new AfterRemoval({
-      call: task => this.#afterRemoval(task),
+    this.#afterFns = new AfterFnQueue({
+      call: task => this.#callAfterFn(task),
       onFault: error => this.#fail(error),
-      onIdle: () => this.#settledOne(),
+      onIdle: () => this.#taskSettled(),
     })
-    this.#finisher = new Finisher(parts, this.#patience, {
+    this.#completer = new Completer(parts, this.#retries, {
       onDeleting: task => {
         this.#keeper.drop(task)
         parts.events.emit('deleting', { task })
       },
-      onRemoved: finished => this.#removed(finished),
+      onRemoved: completed => this.#removed(completed),
       onLost: (task, error) => {
         parts.events.emit('lost', { task, error })
-        this.#intake.settledOne(task)
+        this.#fetcher.taskSettled(task)
       },
       // Due at once: nobody knows how much of the lease is left. Else another worker would take it for a death of this one.
-      onPutOff: task => this.#keeper.keep(task, 0),
-      onAgain: task => this.#keeper.drop(task),
+      onRetryLater: task => this.#keeper.keep(task, 0),
+      onRetry: task => this.#keeper.drop(task),
       onFault: (task, error) => {
         this.#keeper.drop(task)
         if (error instanceof MessageRefusedError) {
           this.#policy.warnOfRefusal(task, 'it ran, and runs again when its lease ends', error)
         } else this.#fail(error)
-        this.#intake.settledOne(task)
+        this.#fetcher.taskSettled(task)
       },
-      onIdle: () => this.#settledOne(),
+      onIdle: () => this.#taskSettled(),
     })
-    this.#intake = new Intake(parts, seconds, this.#record, {
+    this.#fetcher = new Fetcher(parts, seconds, this.#record, {
       onLeased: tasks => this.#held.add(tasks),
       onCall: (task, call) => this.#held.setCall(task, call),
-      onUnfit: (task, error) => {
+      onNotRunnable: (task, error) => {
         this.#forget(task)
         this.#failed(task, error, 0)
       },
-      putAside: task => this.#putAside(task),
-      onLate: (tasks, options) =>
+      deadLetterExhausted: task => this.#deadLetterExhausted(task),
+      giveBack: (tasks, options) =>
         this.#giveBack(
           tasks.filter(task => this.#held.has(task)),
           options,
         ),
       onNotMarked: (task, error) => this.#giveBack([task], { delaySeconds: this.#policy.notMarked(task, error) }),
-      onLost: (task, error) => this.#lose(task, error),
+      onLost: (task, error) => this.#onLeaseLost(task, error),
       withdraw: () => void this.#giveBack(this.#withdraw(0)),
-      held: () => this.#held.size + this.#finisher.pending + this.#settling.size,
+      held: () => this.#held.size + this.#completer.pending + this.#pendingWrites.size,
       notEnded: () => this.#held.size,
       isHeld: task => this.#held.has(task),
       askedToStop: () => this.#askedToStop(),
       isBusy: () => this.#held.size > 0 || this.#unsettled > 0,
       onFault: error => this.#fail(error),
     })
-    this.#source = new LeaseSource(this.#intake)
+    this.#buffer = new LeaseBuffer(this.#fetcher)
     this.#run = this.#start()
     this.#status.start(this.#run)
   }
@@ -157,19 +157,19 @@ export class Worker {
   async work(): Promise<number> {
     const triggers = onStopTriggers(this.#parts, {
       stop: () => this.stop(),
-      leave: () => this.#leave(),
+      exitNow: () => this.#exitNow(),
       crash: (...what) => this.#crash(...what),
     })
-    const hoarding = setInterval(() => this.#giveBack(this.#withdraw(hoardMs)), hoardMs)
+    const prefetchTimer = setInterval(() => this.#giveBack(this.#withdraw(maxPrefetchMs)), maxPrefetchMs)
     try {
       await this.#unlessGivenUp(this.#run.done)
     } catch (error) {
       this.#fail(error)
     } finally {
-      clearInterval(hoarding)
-      await this.#unlessGivenUp(this.#settle())
+      clearInterval(prefetchTimer)
+      await this.#unlessGivenUp(this.#finishWrites())
       this.#keeper.close()
-      this.#intake.close()
+      this.#fetcher.close()
       await this.#unlessGivenUp(this.#status.close())
       triggers.dispose()
       this.#ended = true
@@ -179,7 +179,7 @@ export class Worker {
       if (this.#settings.parallel > 0) await ThreadPool.stopUnused()
     }
     // The process is about to exit: its program must not go on as if the worker had ended.
-    if (this.#leaving) await new Promise(() => undefined)
+    if (this.#exiting) await new Promise(() => undefined)
     if (this.#fatal !== undefined) throw this.#fatal.thrown
     return this.#record.executed
   }
@@ -188,21 +188,21 @@ export class Worker {
   stop(): void {
     if (this.#stopping) return
     this.#stopping = true
-    this.#patience.end()
-    void this.#source.stop()
-    this.#giveBack([...this.#source.withdraw(0), ...this.#run.stop()].map(taskOf))
+    this.#retries.end()
+    void this.#buffer.stop()
+    this.#giveBack([...this.#buffer.withdraw(0), ...this.#run.stop()].map(taskOf))
     this.#watchForSilence()
     const { graceSeconds } = this.#settings
     if (graceSeconds === undefined) return
     this.#cancelGrace = this.#parts.clock.setAlarm(graceSeconds * 1000, () => {
       const error = new Error(`The worker stopped, and the task did not end within graceSeconds (${graceSeconds} s)`)
-      for (const task of this.#held.all) this.#end(task, 'ours', error)
+      for (const task of this.#held.all) this.#abort(task, 'shutdown', error)
       this.#giveUpSoon()
     })
   }
 
   #giveUpSoon(): void {
-    this.#cancelGivingUp ??= this.#parts.clock.setAlarm(partingSeconds * 1000, () => this.#giveUp(partingSeconds))
+    this.#cancelGivingUp ??= this.#parts.clock.setAlarm(shutdownSeconds * 1000, () => this.#giveUp(shutdownSeconds))
   }
 
   /**
@@ -213,7 +213,7 @@ export class Worker {
     this.#cancelSilence?.()
     this.#cancelSilence = undefined
     if (!this.#stopping || this.#ended) return
-    if (this.#run.running(1).length > 0 || this.#intake.isInBeforeFn || this.#after.pending > 0) return
+    if (this.#run.running(1).length > 0 || this.#fetcher.isInBeforeFn || this.#afterFns.pending > 0) return
     this.#cancelSilence = this.#parts.clock.setAlarm(silenceSeconds * 1000, () => this.#giveUp(silenceSeconds))
   }
 
@@ -238,7 +238,7 @@ export class Worker {
   #start(): Run {
     const { parallel, timeoutSeconds, maxMemoryMb, minBackoffSeconds, maxBackoffSeconds, stopFn } = this.#settings
     const options = {
-      source: this.#source,
+      source: this.#buffer,
       toCall: (call: Call) => call,
       listener: runListener(this.#parts, this.#status, {
         onOutcome: (call, outcome) => this.#onOutcome(call, outcome),
@@ -247,7 +247,7 @@ export class Worker {
       idPrefix: '',
       concurrency: 1,
       postAll: true,
-      wantsValues: () => this.#parts.events.hears('succeeded'),
+      wantsValues: () => this.#parts.events.hasListeners('succeeded'),
       loadBackoff: { minSeconds: minBackoffSeconds, maxSeconds: maxBackoffSeconds },
       // To stop after exactly so many tasks, the next must not begin before the last was counted.
       maxChunk: stopFn === undefined ? maxChunk : 1,
@@ -267,37 +267,37 @@ export class Worker {
   }
 
   #settleOutcome(task: LeasedTask, call: Call, outcome: Outcome, durationSeconds: number): void {
-    const ending = this.#held.endingOf(task)
-    const counts = ending === undefined && outcome.ok
+    const abortCause = this.#held.abortCauseOf(task)
+    const counts = abortCause === undefined && outcome.ok
     // False: given back by somebody in a hurry.
     if (!this.#held.drop(task, { keepLease: counts })) return
-    if (ending === undefined && !outcome.ok && outcome.notLoaded !== undefined) {
+    if (abortCause === undefined && !outcome.ok && outcome.notLoaded !== undefined) {
       this.#notLoaded(task, call, outcome)
       return
     }
     this.#loadFailures.ran(call)
-    if (ending === undefined) this.#record.took(durationSeconds)
+    if (abortCause === undefined) this.#record.took(durationSeconds)
     if (counts) {
-      this.#intake.goOn()
-      this.#finisher.add({ task, value: outcome.value, durationSeconds })
+      this.#fetcher.taskEnded()
+      this.#completer.add({ task, value: outcome.value, durationSeconds })
       return
     }
-    if (ending === 'lost') {
-      this.#intake.settledOne(task)
-      this.#settledOne()
-    } else if (ending === 'ours' || outcome.ok) this.#giveBack([task])
+    if (abortCause === 'lease-lost') {
+      this.#fetcher.taskSettled(task)
+      this.#taskSettled()
+    } else if (abortCause === 'shutdown' || outcome.ok) this.#giveBack([task])
     else if (isBackoffException(outcome.error, this.#settings.backoffExceptions)) {
-      this.#intake.pause()
+      this.#fetcher.pause()
       // What has not begun would meet the same trouble; other workers may not.
       this.#giveBack([task, ...this.#withdraw(0)])
     } else {
-      this.#intake.goOn()
+      this.#fetcher.taskEnded()
       this.#failed(task, outcome.error, durationSeconds)
     }
   }
 
   #notLoaded(task: LeasedTask, call: Call, outcome: FailedOutcome): void {
-    this.#intake.pauseForFile()
+    this.#fetcher.pauseForFile()
     this.#giveBack([task], { delaySeconds: outcome.notLoaded?.retrySeconds ?? 0 })
     if (this.#settings.onError === 'throw') this.#fail(taskError(task, outcome.error, this.#parts.caller))
     const error = this.#loadFailures.add(call, outcome, this.#run.running(Number.POSITIVE_INFINITY))
@@ -307,35 +307,35 @@ export class Worker {
   #failed(task: LeasedTask, error: unknown, durationSeconds: number): void {
     this.#record.failed++
     // Where a failure can't be written (a full disk), the task is given back: that takes no writing.
-    void this.#settling
+    void this.#pendingWrites
       .add(
         () => this.#policy.failed(task, error, durationSeconds),
         () => this.#policy.release([task]),
       )
-      .then(() => this.#intake.settledOne(task))
+      .then(() => this.#fetcher.taskSettled(task))
     if (this.#settings.onError === 'throw') this.#fail(taskError(task, error, this.#parts.caller))
   }
 
-  #removed({ task, value, durationSeconds }: Finished): void {
+  #removed({ task, value, durationSeconds }: Completed): void {
     this.#record.executed++
-    this.#intake.settledOne(task)
+    this.#fetcher.taskSettled(task)
     this.#parts.events.emit('deleted', { task, durationSeconds })
     this.#parts.events.emit('succeeded', { task, value, durationSeconds })
-    if ((this.#settings.afterFn ?? this.#settings.stopFn) !== undefined) this.#after.add(task)
+    if ((this.#settings.afterFn ?? this.#settings.stopFn) !== undefined) this.#afterFns.add(task)
     this.#watchForSilence()
   }
 
-  async #afterRemoval(task: LeasedTask): Promise<void> {
+  async #callAfterFn(task: LeasedTask): Promise<void> {
     const { afterFn } = this.#settings
     if (afterFn !== undefined) await callAndWait(this.#parts.closing, () => afterFn(task))
     this.#stopIfAsked()
   }
 
   /** A task that has had all its attempts. Meanwhile it is not ours to run, and nobody gives it back. */
-  async #putAside(task: LeasedTask): Promise<boolean> {
+  async #deadLetterExhausted(task: LeasedTask): Promise<boolean> {
     this.#forget(task)
     try {
-      if (await this.#patience.call(() => this.#policy.exhausted(task))) return true
+      if (await this.#retries.retryWithBackoff(() => this.#policy.exhausted(task))) return true
     } catch (error) {
       this.#giveBack([task])
       throw error
@@ -347,28 +347,28 @@ export class Worker {
   async #renew(task: LeasedTask, seconds: number): Promise<void> {
     const lost = (await renewTasks(this.#parts, [task], seconds)).get(task)
     if (lost !== undefined) {
-      this.#lose(task, lost)
+      this.#onLeaseLost(task, lost)
       throw lost
     }
     this.#held.renewed(task, seconds)
   }
 
-  #lose(task: LeasedTask, error: Error): void {
+  #onLeaseLost(task: LeasedTask, error: Error): void {
     // One that has ended is removed or given back now: whoever does that is told.
     if (!this.#held.has(task)) return
     this.#parts.events.emit('lost', { task, error })
-    this.#end(task, 'lost', error)
+    this.#abort(task, 'lease-lost', error)
   }
 
   /** Ends a held task, whatever it does. */
-  #end(task: LeasedTask, ending: Ending, error: Error): void {
-    this.#held.setEnding(task, ending)
+  #abort(task: LeasedTask, cause: AbortCause, error: Error): void {
+    this.#held.setAbortCause(task, cause)
     const call = this.#held.callOf(task)
     if (call !== undefined && this.#run.abort(call, error)) return
-    if (this.#held.endingOf(task) === 'ours') this.#giveBack([task])
+    if (this.#held.abortCauseOf(task) === 'shutdown') this.#giveBack([task])
     else {
       this.#forget(task)
-      this.#intake.settledOne(task)
+      this.#fetcher.taskSettled(task)
     }
   }
 
@@ -379,35 +379,35 @@ export class Worker {
 
   /** Takes back what was handed out so long ago and has not begun. */
   #withdraw(olderThanMs: number): LeasedTask[] {
-    return [...this.#source.withdraw(olderThanMs), ...this.#run.withdraw(olderThanMs)].map(taskOf)
+    return [...this.#buffer.withdraw(olderThanMs), ...this.#run.withdraw(olderThanMs)].map(taskOf)
   }
 
   async #giveBack(tasks: readonly LeasedTask[], options?: ReleaseOptions): Promise<void> {
     if (tasks.length === 0) return
     for (const task of tasks) this.#forget(task)
     this.#watchForSilence()
-    await this.#settling.add(() => this.#policy.release(tasks, options))
-    for (const task of tasks) this.#intake.settledOne(task)
+    await this.#pendingWrites.add(() => this.#policy.release(tasks, options))
+    for (const task of tasks) this.#fetcher.taskSettled(task)
   }
 
   /** Tasks that have ended and whose end the queue doesn't know yet. */
   get #unsettled(): number {
-    return this.#finisher.pending + this.#settling.size + this.#after.pending
+    return this.#completer.pending + this.#pendingWrites.size + this.#afterFns.pending
   }
 
-  #settledOne(): void {
+  #taskSettled(): void {
     this.#watchForSilence()
     this.#run.resume()
-    if (this.#held.size === 0 && this.#unsettled === 0) this.#intake.settled()
+    if (this.#held.size === 0 && this.#unsettled === 0) this.#fetcher.allSettled()
   }
 
-  async #settle(): Promise<void> {
-    await this.#source.stop()
-    await this.#finisher.done()
-    await this.#after.done()
+  async #finishWrites(): Promise<void> {
+    await this.#buffer.stop()
+    await this.#completer.done()
+    await this.#afterFns.done()
     // Left by threads that died while the worker stopped.
     this.#giveBack(this.#held.all)
-    await this.#settling.done()
+    await this.#pendingWrites.done()
   }
 
   /**
@@ -427,17 +427,17 @@ export class Worker {
         this.#failed(task, error, Math.max(0, Date.now() - startedAtMs) / 1000)
       }
     }
-    await this.#leave()
+    await this.#exitNow()
   }
 
   /** In a hurry: what runs is given back as it is, what has run is removed. */
-  async #leave(): Promise<void> {
-    this.#leaving = true
+  async #exitNow(): Promise<void> {
+    this.#exiting = true
     this.#giveUpSoon()
     this.#giveBack(this.#held.all)
     const threads = endAllThreads()
-    await this.#unlessGivenUp(Promise.all([this.#source.stop(), this.#finisher.done()]).then(() => undefined))
-    await this.#unlessGivenUp(this.#settling.done())
+    await this.#unlessGivenUp(Promise.all([this.#buffer.stop(), this.#completer.done()]).then(() => undefined))
+    await this.#unlessGivenUp(this.#pendingWrites.done())
     await this.#unlessGivenUp(this.#status.close())
     await threads
   }

@@ -2,14 +2,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { isPromiseLike } from '../errors/thrown.js'
 
-interface Waiting {
+interface AwaitedCall {
   /** Aborted when the worker's queue is closed. */
   readonly closing: AbortSignal
   /** Ends the wait. */
-  letGo(): void
+  endWait(): void
 }
 
-const storage = new AsyncLocalStorage<Waiting>()
+const storage = new AsyncLocalStorage<AwaitedCall>()
 
 /**
  * Calls a function of the caller's, and waits for what it returns, unless it closes the worker's queue: that close waits
@@ -23,7 +23,7 @@ export function callAndWait(closing: AbortSignal, call: () => unknown): Promise<
     letGo = resolve
   })
   // A lazy thenable (a query builder, say) begins its work when it is awaited, which is part of the call.
-  const result = storage.run({ closing, letGo }, () => {
+  const result = storage.run({ closing, endWait: letGo }, () => {
     const returned = call()
     // Awaiting what is no promise would cost each task a turn.
     return isPromiseLike(returned) ? Promise.resolve(returned) : undefined
@@ -35,7 +35,7 @@ export function callAndWait(closing: AbortSignal, call: () => unknown): Promise<
 }
 
 /** The queue is being closed: if that is done by a function that its worker waits for, the worker waits no more. */
-export function waitNoMore(closing: AbortSignal): void {
+export function endWaitForCaller(closing: AbortSignal): void {
   const waiting = storage.getStore()
-  if (waiting?.closing === closing) waiting.letGo()
+  if (waiting?.closing === closing) waiting.endWait()
 }

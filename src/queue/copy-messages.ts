@@ -4,7 +4,7 @@ import type { Backend } from '../backend/backend.js'
 import { IdSet } from '../backend/id-set.js'
 import type { Message } from '../backend/messages.js'
 import { requireListing } from './listing.js'
-import { Filling, fitted, idOf, type TransferPlan } from './transfer.js'
+import { fitted, idOf, TransferInserter, type TransferPlan } from './transfer.js'
 
 /**
  * Copies all messages, leased and delayed ones too: all are ready in the copy. Those that are in the other queue already
@@ -18,24 +18,24 @@ export async function copyMessages(plan: TransferPlan): Promise<number> {
   const known = await idsIn(to)
   // Another copy of the same messages is no repeated request: those of the first one may be gone.
   const passage = randomUUID()
-  const filling = new Filling(plan, 'Copying', (await from.counts()).enqueued - known.size)
-  const lanes = new Set<Promise<void>>()
+  const inserter = new TransferInserter(plan, 'Copying', (await from.counts()).enqueued - known.size)
+  const requests = new Set<Promise<void>>()
   const failures: unknown[] = []
   let batch: Message[] = []
   const send = async () => {
     const messages = batch
     batch = []
-    const lane = filling
+    const request = inserter
       .insert(messages)
       .then(({ error }) => {
         if (error !== undefined) failures.push(error)
       })
       .catch((error: unknown) => failures.push(error))
       .then(() => {
-        lanes.delete(lane)
+        requests.delete(request)
       })
-    lanes.add(lane)
-    while (lanes.size >= plan.concurrency) await Promise.race(lanes)
+    requests.add(request)
+    while (requests.size >= plan.concurrency) await Promise.race(requests)
   }
   try {
     for await (const message of from.list({ wanted: id => !known.has(idOf(id)) })) {
@@ -47,11 +47,11 @@ export async function copyMessages(plan: TransferPlan): Promise<number> {
     }
     if (batch.length > 0 && failures.length === 0) await send()
   } finally {
-    await Promise.all(lanes)
-    await filling.end()
+    await Promise.all(requests)
+    await inserter.end()
   }
   if (failures.length > 0) throw failures[0]
-  return filling.stored
+  return inserter.stored
 }
 
 async function idsIn(to: Backend): Promise<IdSet> {

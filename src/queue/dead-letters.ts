@@ -18,16 +18,16 @@ import { type LeasedTask, type ListedTask, passageOf } from './queued-task.js'
 import { isSameQueue } from './same-queue.js'
 
 /** Who dies while retrying leaves what it held to the next one after this time; renewed meanwhile. Seconds. */
-const heldSeconds = 120
+const retryLeaseSeconds = 120
 
 /** The newest failures that a task which is tried again keeps: it may fail and be retried any number of times. */
-const mostFailures = 20
+const maxFailures = 20
 
 /** Dead letters that are moved in one go. */
 const batch = 1_000
 
 /** How long letters that don't match are out of the way, where an engine can't have all of them leased. Seconds. */
-const putOffSeconds = 900
+const excessDelaySeconds = 900
 
 /** Options of `TaskQueue.retry`. */
 export interface RetryOptions {
@@ -152,9 +152,9 @@ class Retry {
   /** Looked at in this retry: one that failed again meanwhile is not moved a second time. */
   readonly #seen = new Set<string>()
   /** Held, as far as the engine allows, so that the next look doesn't find them again. */
-  readonly #left = new Set<LeasedTask>()
-  readonly #mostHeld: number
-  #hasPutOff = false
+  readonly #kept = new Set<LeasedTask>()
+  readonly #maxHeld: number
+  #hasReleased = false
   #refusal: Error | undefined
 
   constructor(queue: Backend, dead: Backend, concurrency: number) {
@@ -162,12 +162,12 @@ class Retry {
     this.#dead = dead
     this.#leasing = new Leasing(concurrency)
     // A part of what the engine allows: others lease too.
-    this.#mostHeld = Math.max(1, Math.floor((dead.capabilities.maxLeased ?? Number.POSITIVE_INFINITY) / 10))
-    this.#seconds = leaseSeconds('seconds', heldSeconds, dead.capabilities, dead.label)
+    this.#maxHeld = Math.max(1, Math.floor((dead.capabilities.maxLeased ?? Number.POSITIVE_INFINITY) / 10))
+    this.#seconds = leaseSeconds('seconds', retryLeaseSeconds, dead.capabilities, dead.label)
     this.#keeper = new LeaseKeeper<LeasedTask>({
       leaseSeconds: this.#seconds,
       renew: async (tasks, seconds) => lostAmong(await this.#leasing.renew(dead, tasks, seconds)),
-      onLost: task => this.#left.delete(task),
+      onLost: task => this.#kept.delete(task),
       onFault: error => process.emitWarning(`Leases of ${dead.label} could not be renewed: ${nameAndMessageOf(error)}`),
       clock: systemClock,
     })
@@ -179,22 +179,22 @@ class Retry {
     for (;;) {
       const letters = await this.#leasing.lease(this.#dead, {
         seconds: this.#seconds,
-        max: Math.min(batch, this.#mostHeld),
+        max: Math.min(batch, this.#maxHeld),
         // An engine that is not exact may say "empty" too early; one that waits asks all of its servers.
         waitSeconds: this.#dead.capabilities.exactCounts ? 0 : 1,
         signal,
       })
       if (letters.length === 0) break
       for (const letter of letters) {
-        this.#left.add(letter)
+        this.#kept.add(letter)
         this.#keeper.keep(letter)
       }
       const unseen = letters.filter(letter => !this.#seen.has(letter.id))
       // Only those that were put off come again: all of them have been looked at.
-      if (unseen.length === 0 && this.#hasPutOff) break
+      if (unseen.length === 0 && this.#hasReleased) break
       for (const { id } of unseen) this.#seen.add(id)
       moved += await this.#move(unseen.filter(letter => matches(letter, match)))
-      await this.#putOff()
+      await this.#releaseExcess()
     }
     signal.throwIfAborted()
     const cause = this.#refusal
@@ -207,23 +207,23 @@ class Retry {
   /** Gives back what was not moved. */
   async end(): Promise<void> {
     this.#keeper.close()
-    this.#note(await this.#leasing.release(this.#dead, [...this.#left], { delaySeconds: 0 }))
+    this.#note(await this.#leasing.release(this.#dead, [...this.#kept], { delaySeconds: 0 }))
   }
 
   /**
    * Where an engine takes so many leases only, the oldest are given back for a while that is longer than a look at all
    * letters takes, and then come back by themselves.
    */
-  async #putOff(): Promise<void> {
-    const excess = [...this.#left].slice(0, Math.max(0, this.#left.size - this.#mostHeld))
+  async #releaseExcess(): Promise<void> {
+    const excess = [...this.#kept].slice(0, Math.max(0, this.#kept.size - this.#maxHeld))
     if (excess.length === 0) return
-    this.#hasPutOff = true
+    this.#hasReleased = true
     for (const letter of excess) {
-      this.#left.delete(letter)
+      this.#kept.delete(letter)
       this.#keeper.drop(letter)
     }
     const { capabilities, label } = this.#dead
-    const wantedSeconds = Math.min(putOffSeconds, capabilities.maxDelaySeconds)
+    const wantedSeconds = Math.min(excessDelaySeconds, capabilities.maxDelaySeconds)
     const options = { delaySeconds: delaySeconds('delaySeconds', wantedSeconds, capabilities, label) }
     this.#note(await this.#leasing.release(this.#dead, excess, options))
   }
@@ -247,7 +247,7 @@ class Retry {
     for (let start = 0; start < letters.length; start += size) {
       const slice = letters.slice(start, start + size)
       const refused = await this.#insert(slice, stored, ({ payloadText, id, failures }) =>
-        write(payloadText, id, failures.length === 0 ? undefined : failures.slice(-mostFailures)),
+        write(payloadText, id, failures.length === 0 ? undefined : failures.slice(-maxFailures)),
       )
       // What they failed of may be what makes them too large.
       await this.#insert(refused, stored, ({ payloadText, id }) => write(payloadText, id), { isLastTry: true })
@@ -276,7 +276,7 @@ class Retry {
     const failed = await this.#leasing.delete(this.#dead, stored, { tally: false })
     for (const letter of stored) {
       const error = failed.get(letter)
-      if (error === undefined || error instanceof LeaseLostError) this.#left.delete(letter)
+      if (error === undefined || error instanceof LeaseLostError) this.#kept.delete(letter)
     }
     this.#note(failed)
   }

@@ -78,12 +78,12 @@ class Insertion<T> {
   readonly #write: (payloadText: string, id: string) => string
   readonly #part: InsertPart
   readonly #progress: Progress
-  readonly #mostUnderWay: number
+  readonly #maxInFlight: number
   readonly #errors: unknown[] = []
   #batch: Message[] = []
-  #underWay = 0
+  #inFlight = 0
   /** Called when a batch has ended. */
-  #ended: (() => void) | undefined
+  #onBatchEnd: (() => void) | undefined
   #turnStartMs = performance.now()
   #pulled = 0
   #sent = 0
@@ -100,7 +100,7 @@ class Insertion<T> {
       idOf: () => randomUUID(),
       store: messages => backend.insert(messages, { delaySeconds: plan.delaySeconds }),
     }
-    this.#mostUnderWay = Math.min(plan.concurrency, backend.capabilities.insertsAtOnce ?? plan.concurrency)
+    this.#maxInFlight = Math.min(plan.concurrency, backend.capabilities.insertsAtOnce ?? plan.concurrency)
     this.#progress = startProgress({ label: 'Inserting', total: plan.total, enabled: plan.progress })
   }
 
@@ -111,7 +111,7 @@ class Insertion<T> {
       if (this.#batch.length > 0) await this.#send()
     } finally {
       stopListening()
-      while (this.#underWay > 0) await this.#end()
+      while (this.#inFlight > 0) await this.#batchEnd()
       this.#progress.stop()
     }
     if (this.#source.error !== undefined) this.#fail(this.#source.error.thrown)
@@ -173,16 +173,16 @@ class Insertion<T> {
 
   /** Sends the batch as soon as a place is free, unless the insert ends before. */
   async #send(): Promise<void> {
-    while (this.#underWay >= this.#mostUnderWay) await this.#end()
+    while (this.#inFlight >= this.#maxInFlight) await this.#batchEnd()
     if (this.#errors.length > 0) return
     const batch = this.#batch
     const first = this.#part.first + this.#sent
     this.#batch = []
     this.#sent += batch.length
-    this.#underWay += 1
+    this.#inFlight += 1
     void this.#insert(batch, first).then(() => {
-      this.#underWay -= 1
-      this.#ended?.()
+      this.#inFlight -= 1
+      this.#onBatchEnd?.()
     })
   }
 
@@ -200,9 +200,9 @@ class Insertion<T> {
     this.#progress.add(batch.length - failed)
   }
 
-  #end(): Promise<void> {
+  #batchEnd(): Promise<void> {
     return new Promise(resolve => {
-      this.#ended = resolve
+      this.#onBatchEnd = resolve
     })
   }
 

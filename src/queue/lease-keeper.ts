@@ -2,7 +2,7 @@
 import type { Clock } from '../time/clock.js'
 
 /** What is renewed together may be due this much later, as a part of the lease: fewer, fuller requests. */
-const together = 0.05
+const batchPart = 0.05
 
 /** After a renewal that failed for another reason than a lost lease, it is tried again after this part of the lease. */
 const retryPart = 0.1
@@ -70,7 +70,7 @@ export class LeaseKeeper<K> {
   }
 
   async #renewDue(): Promise<void> {
-    const untilMs = this.#clock.nowMs() + this.#leaseSeconds * 1000 * together
+    const untilMs = this.#clock.nowMs() + this.#leaseSeconds * 1000 * batchPart
     const due: K[] = []
     for (const [key, dueMs] of this.#dueMs) if (dueMs <= untilMs) due.push(key)
     this.#renewing = true

@@ -30,11 +30,11 @@ export async function leaseTasks({ backend, leasing }: QueueConnection, options:
 /** Makes leases end `seconds` from now. */
 export async function renewLeases({ backend, leasing }: QueueConnection, tasks: Tasks, seconds: number): Promise<void> {
   requireSeconds('seconds', seconds)
-  const ours = leasing.require(tasks)
+  const held = leasing.require(tasks)
   await backend.use(async opened => {
     const rounded = leaseSeconds('seconds', seconds, opened.capabilities, opened.label)
-    const failed = await leasing.renew(opened, ours, rounded)
-    throwFailed(failed, `${some(ours, failed)} leases were renewed in ${opened.label}`)
+    const failed = await leasing.renew(opened, held, rounded)
+    throwFailed(failed, `${countText(held, failed)} leases were renewed in ${opened.label}`)
   })
 }
 
@@ -43,7 +43,7 @@ export async function releaseLeases({ backend, leasing }: QueueConnection, tasks
   const ours = leasing.require(tasks)
   await backend.use(async opened => {
     const failed = await leasing.release(opened, ours, { delaySeconds: 0 })
-    throwFailed(failed, `${some(ours, failed)} leases were given back to ${opened.label}`)
+    throwFailed(failed, `${countText(ours, failed)} leases were given back to ${opened.label}`)
   })
 }
 
@@ -58,11 +58,11 @@ export async function deleteTasks(
   const ours = leasing.require(tasks)
   return backend.use(async opened => {
     const failed = await leasing.delete(opened, ours, { tally })
-    throwFailed(failed, `${some(ours, failed)} tasks were deleted from ${opened.label}`)
+    throwFailed(failed, `${countText(ours, failed)} tasks were deleted from ${opened.label}`)
     return ours.length
   })
 }
 
-function some(tasks: readonly LeasedTask[], failed: Failed): string {
+function countText(tasks: readonly LeasedTask[], failed: Failed): string {
   return `${tasks.length - failed.size} of ${tasks.length}`
 }

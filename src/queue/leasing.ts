@@ -8,7 +8,7 @@ import { argumentError, LeaseLostError } from '../errors/errors.js'
 import { messageOf, toError } from '../errors/thrown.js'
 import { elapsedMs } from '../time/clock.js'
 import { delaySeconds } from '../time/seconds.js'
-import { warnNoTask } from './no-task.js'
+import { warnOfNoTask } from './no-task.js'
 import { LeasedTask, leaseOf } from './queued-task.js'
 
 /** Below this number of held leases nobody looks which of them have run out. */
@@ -79,7 +79,7 @@ export class Leasing {
         try {
           tasks.push(this.#keep(lease, endMs))
         } catch (error) {
-          await setAside(backend, lease, error)
+          await quarantine(backend, lease, error)
           // One that comes back was not moved away: asking again could go on without end.
           if (backend.quarantine !== undefined && !refused.has(lease.id)) moved = true
           refused.add(lease.id)
@@ -218,7 +218,7 @@ async function settled(
  * Puts a message that is no task where no worker is given it again. Where the backend has no such place, or where it
  * fails, the message goes back, and its queue's own policy decides; the caller gets the other tasks all the same.
  */
-async function setAside(backend: Backend, lease: Lease, error: unknown): Promise<void> {
+async function quarantine(backend: Backend, lease: Lease, error: unknown): Promise<void> {
   const reason = messageOf(error)
   if (backend.quarantine === undefined) {
     // Later each time, or every worker would be given it again at once, for as long as that policy waits.
@@ -226,7 +226,7 @@ async function setAside(backend: Backend, lease: Lease, error: unknown): Promise
     const wantedSeconds = Math.min(2 ** Math.min(lease.attempt, 20), capabilities.maxDelaySeconds)
     const options = { delaySeconds: delaySeconds('delaySeconds', wantedSeconds, capabilities, label) }
     const [failure] = await settled([lease], leases => backend.release(leases, options))
-    warnNoTask(
+    warnOfNoTask(
       backend,
       lease.id,
       failure === undefined ? 'given back' : `not given back (${failure.error.message})`,
@@ -236,9 +236,9 @@ async function setAside(backend: Backend, lease: Lease, error: unknown): Promise
   }
   try {
     await backend.quarantine(lease, reason)
-    warnNoTask(backend, lease.id, 'set aside', error)
+    warnOfNoTask(backend, lease.id, 'set aside', error)
   } catch (cause) {
-    warnNoTask(backend, lease.id, `not set aside (${messageOf(cause)})`, error)
+    warnOfNoTask(backend, lease.id, `not set aside (${messageOf(cause)})`, error)
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Backend } from '../backend/backend.js'
 import type { ListedMessage } from '../backend/messages.js'
 import { UnsupportedOperationError } from '../errors/errors.js'
-import { warnNoTask } from './no-task.js'
+import { warnOfNoTask } from './no-task.js'
 import { ListedTask } from './queued-task.js'
 
 type Listing = Backend & Required<Pick<Backend, 'list'>>
@@ -52,7 +52,7 @@ function listed(backend: Backend, message: ListedMessage): ListedTask | undefine
   try {
     return new ListedTask(message)
   } catch (error) {
-    warnNoTask(backend, message.id, 'left out of the list', error)
+    warnOfNoTask(backend, message.id, 'left out of the list', error)
     return undefined
   }
 }

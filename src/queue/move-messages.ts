@@ -8,7 +8,7 @@ import { messageOf, nameAndMessageOf } from '../errors/thrown.js'
 import { counted } from '../text/counted.js'
 import { leaseSeconds } from '../time/seconds.js'
 import { LeaseKeeper } from './lease-keeper.js'
-import { Filling, fitted, type TransferPlan } from './transfer.js'
+import { fitted, TransferInserter, type TransferPlan } from './transfer.js'
 
 /** How a move ended. */
 export interface MoveResult {
@@ -22,7 +22,7 @@ export interface MoveResult {
 }
 
 /** Who dies while moving leaves what it held in the old queue after this time; renewed meanwhile. Seconds. */
-const heldSeconds = 60
+const moveLeaseSeconds = 60
 
 /** An engine that is not exact may say "empty" too early; one that waits asks all of its servers. Seconds. */
 const waitSeconds = 1
@@ -38,43 +38,43 @@ export async function moveMessages(plan: TransferPlan): Promise<MoveResult> {
   const { from, to, signal } = plan
   const exact = from.moveTo?.(to, { signal })
   const total = (await from.counts()).enqueued
-  const filling = new Filling(plan, 'Moving', total)
+  const inserter = new TransferInserter(plan, 'Moving', total)
   try {
     if (exact !== undefined) {
-      for await (const moved of exact) await filling.count(moved)
-      return { moved: filling.stored, uncertain: 0 }
+      for await (const moved of exact) await inserter.count(moved)
+      return { moved: inserter.stored, uncertain: 0 }
     }
-    return await new Moving(plan, filling).run()
+    return await new Mover(plan, inserter).run()
   } finally {
-    await filling.end()
+    await inserter.end()
   }
 }
 
 /** The message as the other queue takes it, on the passage that its lease names. */
-function passing(lease: Lease, to: Backend): Message {
+function messageFor(lease: Lease, to: Backend): Message {
   return { ...fitted(lease, to), passage: lease.incarnation ?? randomUUID() }
 }
 
 /** Lease here, insert there, delete here: in lanes, each with one batch. */
-class Moving {
+class Mover {
   readonly #plan: TransferPlan
-  readonly #filling: Filling
+  readonly #inserter: TransferInserter
   readonly #seconds: number
   readonly #keeper: LeaseKeeper<Lease>
   /** Those that the other queue refused: held until the end, so that nobody is given them again meanwhile. */
   readonly #refused: Lease[] = []
-  readonly #lanes = new Set<Promise<void>>()
+  readonly #loops = new Set<Promise<void>>()
   #refusal: Error | undefined
   /** What ends the move. */
   readonly #faults: unknown[] = []
   #moved = 0
   #uncertain = 0
 
-  constructor(plan: TransferPlan, filling: Filling) {
+  constructor(plan: TransferPlan, filling: TransferInserter) {
     const { from } = plan
     this.#plan = plan
-    this.#filling = filling
-    this.#seconds = leaseSeconds('seconds', heldSeconds, from.capabilities, from.label)
+    this.#inserter = filling
+    this.#seconds = leaseSeconds('seconds', moveLeaseSeconds, from.capabilities, from.label)
     this.#keeper = new LeaseKeeper<Lease>({
       leaseSeconds: this.#seconds,
       renew: async (leases, seconds) => this.#renew(leases, seconds),
@@ -87,8 +87,8 @@ class Moving {
 
   async run(): Promise<MoveResult> {
     try {
-      this.#addLane()
-      while (this.#lanes.size > 0) await Promise.race(this.#lanes)
+      this.#addLoop()
+      while (this.#loops.size > 0) await Promise.race(this.#loops)
     } finally {
       this.#keeper.close()
       await this.#giveBack(this.#refused)
@@ -104,13 +104,13 @@ class Moving {
     )
   }
 
-  #addLane(): void {
-    const lane = this.#lane().finally(() => this.#lanes.delete(lane))
-    this.#lanes.add(lane)
+  #addLoop(): void {
+    const loop = this.#loop().finally(() => this.#loops.delete(loop))
+    this.#loops.add(loop)
   }
 
   /** Never rejects. */
-  async #lane(): Promise<void> {
+  async #loop(): Promise<void> {
     const { from, to, signal } = this.#plan
     const max = Math.min(from.capabilities.leaseBatch, to.capabilities.insertBatch)
     const wait = from.capabilities.exactCounts ? 0 : waitSeconds
@@ -119,20 +119,20 @@ class Moving {
         const leases = await from.lease({ seconds: this.#seconds, max, waitSeconds: wait, signal })
         if (leases.length === 0) return
         // Another for each batch that was found: an empty queue is asked once.
-        if (this.#lanes.size < this.#plan.concurrency) this.#addLane()
-        await this.#carry(leases)
+        if (this.#loops.size < this.#plan.concurrency) this.#addLoop()
+        await this.#moveBatch(leases)
       }
     } catch (error) {
       this.#faults.push(error)
     }
   }
 
-  async #carry(leases: readonly Lease[]): Promise<void> {
+  async #moveBatch(leases: readonly Lease[]): Promise<void> {
     const { from, to } = this.#plan
     for (const lease of leases) this.#keeper.keep(lease)
     let stored: Lease[] = []
     try {
-      const { failed, error } = await this.#filling.insert(leases.map(lease => passing(lease, to)))
+      const { failed, error } = await this.#inserter.insert(leases.map(lease => messageFor(lease, to)))
       stored = leases.filter((_, index) => !failed.has(index))
       if (error !== undefined) {
         this.#refusal ??= error

@@ -4,7 +4,7 @@ import { messageOf } from '../errors/thrown.js'
 import { plainLine } from '../text/plain-line.js'
 
 /** Says aloud, as a Node warning, what was done with a message that is no task. */
-export function warnNoTask(backend: Backend, id: string, done: string, error: unknown): void {
+export function warnOfNoTask(backend: Backend, id: string, done: string, error: unknown): void {
   const reason = plainLine(messageOf(error))
   process.emitWarning(`Message ${id} of ${backend.label} is no task and was ${done}: ${reason}`, {
     type: 'PtqWarning',

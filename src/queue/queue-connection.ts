@@ -6,7 +6,7 @@ import { formatQueueUrl, parseQueueUrl } from '../backend/queue-url.js'
 import { checkBoolean, checkInteger } from '../errors/check-options.js'
 import { argumentError, LeaseLostError } from '../errors/errors.js'
 import { counted } from '../text/counted.js'
-import { waitNoMore } from './awaited-functions.js'
+import { endWaitForCaller } from './awaited-functions.js'
 import { checkOptionNames } from './backend-options.js'
 import { Leasing, throwFailed } from './leasing.js'
 import { OpenOnce, requireProtocol } from './open-backend.js'
@@ -14,7 +14,7 @@ import type { LeasedTask } from './queued-task.js'
 import type { TaskQueueOptions } from './task-queue-options.js'
 
 /** At the end, so many leases are given back at once, and the queue has so long to take them: one that hangs must not keep the process. */
-const givenBackAtOnce = 1_000
+const releaseBatch = 1_000
 const answerSeconds = 5
 
 export class QueueConnection {
@@ -57,16 +57,16 @@ export class QueueConnection {
 
   /** Ends what is under way, gives back what is leased, and lets go of the backend. */
   async close(): Promise<void> {
-    waitNoMore(this.backend.signal)
-    await this.backend.close(backend => this.#giveBack(backend))
+    endWaitForCaller(this.backend.signal)
+    await this.backend.close(backend => this.#releaseAll(backend))
   }
 
-  async #giveBack(backend: Backend): Promise<void> {
+  async #releaseAll(backend: Backend): Promise<void> {
     const { held } = this.leasing
     const kept = new Map<LeasedTask, Error>()
-    for (let start = 0; start < held.length; start += givenBackAtOnce) {
-      const batch = held.slice(start, start + givenBackAtOnce)
-      const failed = await within(answerSeconds, this.leasing.release(backend, batch, { delaySeconds: 0 }))
+    for (let start = 0; start < held.length; start += releaseBatch) {
+      const batch = held.slice(start, start + releaseBatch)
+      const failed = await orTimeout(answerSeconds, this.leasing.release(backend, batch, { delaySeconds: 0 }))
       if (failed === undefined) {
         throw new Error(
           `${backend.label} was closed, and did not answer within ${answerSeconds} s: ` +
@@ -81,7 +81,7 @@ export class QueueConnection {
 }
 
 /** What `work` resolves with; `undefined` where that takes longer. */
-async function within<T>(seconds: number, work: Promise<T>): Promise<T | undefined> {
+async function orTimeout<T>(seconds: number, work: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<undefined>(resolve => {
     timer = setTimeout(resolve, seconds * 1000, undefined)

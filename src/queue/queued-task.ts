@@ -6,7 +6,7 @@ import { isClassPayload, isFunctionPayload, type Payload, payloadName } from '..
 import { type FunctionTask, type RegisteredTask, type Task, taskFromPayload } from '../tasks/task.js'
 
 /** The part of a task's `failures` that stands in its envelope: of before it was put back by `retry`, or a dead letter's. */
-export let enclosedFailures: (task: QueuedTask) => readonly Failure[]
+export let envelopeFailures: (task: QueuedTask) => readonly Failure[]
 
 /** A task that is in a queue. To insert it into a queue copies it, under a new id, also where its code is unknown here. */
 export class QueuedTask implements Task {
@@ -19,12 +19,12 @@ export class QueuedTask implements Task {
    * `retry`, which counts attempts from 1 again. Otherwise empty.
    */
   readonly failures: readonly Failure[]
-  readonly #enclosed: readonly Failure[]
+  readonly #envelopeFailures: readonly Failure[]
   readonly #payload: Payload
   #task: FunctionTask | RegisteredTask | undefined
 
   static {
-    enclosedFailures = task => task.#enclosed
+    envelopeFailures = task => task.#envelopeFailures
   }
 
   /**
@@ -41,7 +41,7 @@ export class QueuedTask implements Task {
     }
     this.id = message.id
     this.payloadText = payloadText
-    this.#enclosed = failures
+    this.#envelopeFailures = failures
     this.failures = recorded.length === 0 ? failures : [...failures, ...recorded]
     this.#payload = payload
   }

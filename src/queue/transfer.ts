@@ -52,7 +52,7 @@ export function idOf(id: string): string {
 }
 
 /** Puts messages into the other queue, counts them there, and shows how far it is. */
-export class Filling {
+export class TransferInserter {
   readonly #to: Backend
   readonly #progress: ReturnType<typeof startProgress>
   #uncounted = 0

@@ -100,9 +100,9 @@ describe('events', () => {
     const events = new WorkerEvents()
     const seen: number[] = []
     const listener = ({ waitSeconds }: WorkerEventMap['idle']) => seen.push(waitSeconds)
-    assert.equal(events.hears('idle'), false)
+    assert.equal(events.hasListeners('idle'), false)
     events.on('idle', listener)
-    assert.equal(events.hears('idle'), true)
+    assert.equal(events.hasListeners('idle'), true)
     events.emit('idle', { waitSeconds: 1 })
     events.off('idle', listener)
     events.emit('idle', { waitSeconds: 2 })

@@ -1,7 +1,7 @@
 /** What is done after each removal (`afterFn`, `stopFn`): in order, and apart from the removals, so that a slow one delays none. */
 import type { LeasedTask } from '../queue/queued-task.js'
 
-export class AfterRemoval {
+export class AfterFnQueue {
   readonly #call: (task: LeasedTask) => Promise<void>
   readonly #onFault: (error: unknown) => void
   readonly #onIdle: () => void

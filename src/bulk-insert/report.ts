@@ -7,7 +7,7 @@ import { type Range, shownRange, sizeOf } from './ranges.js'
 
 const tasksWere = ['task was', 'tasks were'] as const
 
-export class Tally {
+export class BulkInsertReport {
   /** Stored by this call. */
   inserted = 0
   #failed = 0
@@ -16,7 +16,7 @@ export class Tally {
   readonly #errors: unknown[] = []
 
   /** Nothing went wrong. */
-  get isFlawless(): boolean {
+  get isComplete(): boolean {
     return this.#errors.length === 0 && this.#failedSlices.length === 0
   }
 
@@ -50,7 +50,7 @@ export class Tally {
     missing: number | undefined
     resume: string | undefined
   }): InsertError | undefined {
-    if (this.isFlawless) return undefined
+    if (this.isComplete) return undefined
     const { label, missing, resume } = options
     const { inserted } = this
     const failed = this.#failed

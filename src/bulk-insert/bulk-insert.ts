@@ -10,22 +10,28 @@ import { type Progress, startProgress } from '../progress/progress.js'
 import { countInserted } from '../queue/count-inserted.js'
 import type { TaskSource } from '../tasks/task-source.js'
 import { onAbort } from '../time/on-abort.js'
-import { withFate } from './fates.js'
 import { journalOf } from './journal.js'
 import { type Range, sizeOf, union, without } from './ranges.js'
-import { type CuttableSequence, sequenceMark } from './sequence.js'
-import { fate, type QueueReference } from './slice-messages.js'
-import { type Flight, HereSliceRunner, type Landing, type SliceRunner, ThreadSliceRunner } from './slice-runner.js'
-import { BlockSource, CutSource, type Slice, type SliceSource } from './slice-source.js'
-import { Tally } from './tally.js'
+import { BulkInsertReport } from './report.js'
+import { type SliceableSequence, sequenceMark } from './sequence.js'
+import { type QueueReference, taskState } from './slice-messages.js'
+import {
+  InlineSliceRunner,
+  type RunningSlice,
+  type SliceResult,
+  type SliceRunner,
+  ThreadSliceRunner,
+} from './slice-runner.js'
+import { BlockSource, SequenceSource, type Slice, type SliceSource } from './slice-source.js'
+import { rangesInState } from './slice-states.js'
 import { newSeed } from './task-ids.js'
 
 /** How to insert in slices. */
-export interface UploadPlan {
+export interface BulkInsertPlan {
   readonly backend: Backend
   /** How threads open the queue; `undefined`: the calling thread inserts. */
   readonly queue: QueueReference | undefined
-  readonly tasks: UploadTasks
+  readonly tasks: BulkInsertTasks
   /** 0: the calling thread. */
   readonly threads: number
   /** As the backend can hold it, see `seconds.ts`. */
@@ -43,18 +49,18 @@ export interface UploadPlan {
 }
 
 /** What is inserted: a sequence that can be cut, or an iterable that can't. */
-export type UploadTasks =
-  | { readonly cuttable: CuttableSequence }
+export type BulkInsertTasks =
+  | { readonly sliceable: SliceableSequence }
   | { readonly source: TaskSource; readonly total: number | undefined; readonly mark: string }
 
 /** How often a slice is tried, where that is safe. */
 const maxTries = 3
 
 /** So many slices a lane that failed one after the other, of which nothing was stored: the rest would fare no better. */
-const fruitlessSlices = 3
+const maxFailuresInRow = 3
 
 /** How often the bar is told what slices have stored so far. Milliseconds. */
-const lookMs = 100
+const progressMs = 100
 
 /**
  * Inserts tasks in slices. A slice that fails is reported with its range, and the others go on.
@@ -62,14 +68,14 @@ const lookMs = 100
  * @returns how many were inserted; of an upload that is continued, those that were missing
  * @throws InsertError with the exact counts and the ranges that failed
  */
-export async function upload(plan: UploadPlan): Promise<number> {
+export async function bulkInsert(plan: BulkInsertPlan): Promise<number> {
   const { backend, resume, tasks } = plan
   const journal = backend.uploads !== undefined || resume !== undefined ? journalOf(backend) : undefined
-  const total = 'cuttable' in tasks ? tasks.cuttable.sequence.length : tasks.total
-  const sequence = 'cuttable' in tasks ? sequenceMark(tasks.cuttable.reference) : tasks.mark
+  const total = 'sliceable' in tasks ? tasks.sliceable.sequence.length : tasks.total
+  const sequence = 'sliceable' in tasks ? sequenceMark(tasks.sliceable.reference) : tasks.mark
   const begun = await begin(plan, journal, { seed: newSeed(), sequence, total })
   if (begun?.finished) return 0
-  const running = new Upload(plan, total, journal, begun)
+  const running = new BulkInsert(plan, total, journal, begun)
   await running.run()
   await running.count()
   await running.finish()
@@ -77,7 +83,7 @@ export async function upload(plan: UploadPlan): Promise<number> {
 }
 
 async function begin(
-  { backend, resume, signal }: UploadPlan,
+  { backend, resume, signal }: BulkInsertPlan,
   journal: Uploads | undefined,
   head: UploadHead,
 ): Promise<UploadState | undefined> {
@@ -85,33 +91,33 @@ async function begin(
     return await journal?.begin(resume, head, signal)
   } catch (error) {
     if (!signal.aborted) throw error
-    const tally = new Tally()
-    tally.add(error)
-    throw tally.failure({ label: backend.label, missing: head.total, resume })
+    const report = new BulkInsertReport()
+    report.add(error)
+    throw report.failure({ label: backend.label, missing: head.total, resume })
   }
 }
 
-class Upload {
-  readonly #plan: UploadPlan
+class BulkInsert {
+  readonly #plan: BulkInsertPlan
   /** How many tasks were not stored at the beginning; `undefined` where nobody knows. */
-  readonly #missing: number | undefined
+  readonly #notStored: number | undefined
   readonly #journal: Uploads | undefined
   readonly #begun: UploadState | undefined
   readonly #storedBefore: number
   readonly #source: SliceSource
   readonly #runner: SliceRunner
-  readonly #lanes: number
+  readonly #parallelism: number
   readonly #progress: Progress
-  readonly #flights = new Set<Flight>()
-  readonly #tally = new Tally()
+  readonly #running = new Set<RunningSlice>()
+  readonly #report = new BulkInsertReport()
   #shown = 0
   /** Slices in a row of which nothing was stored. */
-  #fruitless = 0
+  #failuresInRow = 0
   #isCounted = true
   #ended = false
 
   constructor(
-    plan: UploadPlan,
+    plan: BulkInsertPlan,
     total: number | undefined,
     journal: Uploads | undefined,
     begun: UploadState | undefined,
@@ -123,42 +129,43 @@ class Upload {
     this.#journal = journal
     this.#begun = begun
     this.#storedBefore = sizeOf(stored)
-    this.#lanes = Math.max(1, threads)
-    const { sequence, reference } = 'cuttable' in tasks ? tasks.cuttable : { sequence: undefined, reference: undefined }
+    this.#parallelism = Math.max(1, threads)
+    const { sequence, reference } =
+      'sliceable' in tasks ? tasks.sliceable : { sequence: undefined, reference: undefined }
     this.#source =
-      'cuttable' in tasks
-        ? new CutSource(tasks.cuttable.sequence.length, stored, threads)
+      'sliceable' in tasks
+        ? new SequenceSource(tasks.sliceable.sequence.length, stored, threads)
         : new BlockSource(tasks.source, total, stored, threads)
     this.#runner =
       queue === undefined
-        ? new HereSliceRunner(backend, sequence, settings)
+        ? new InlineSliceRunner(backend, sequence, settings)
         : new ThreadSliceRunner(queue, reference, settings)
-    this.#missing = total === undefined ? undefined : total - this.#storedBefore
-    this.#progress = startProgress({ label: 'Inserting', total: this.#missing, enabled: plan.progress })
+    this.#notStored = total === undefined ? undefined : total - this.#storedBefore
+    this.#progress = startProgress({ label: 'Inserting', total: this.#notStored, enabled: plan.progress })
   }
 
   async run(): Promise<void> {
     const { signal } = this.#plan
     const stopListening = onAbort(signal, () => this.#end(signal.reason))
-    const look = setInterval(() => this.#show(), lookMs)
+    const progressTimer = setInterval(() => this.#updateProgress(), progressMs)
     try {
-      await Promise.all(Array.from({ length: this.#lanes }, () => this.#lane()))
+      await Promise.all(Array.from({ length: this.#parallelism }, () => this.#insertSlices()))
     } finally {
-      clearInterval(look)
+      clearInterval(progressTimer)
       stopListening()
       this.#runner.end()
       await this.#source.stop()
-      this.#show()
+      this.#updateProgress()
       this.#progress.stop()
     }
     const { error } = this.#source
-    if (error !== undefined) this.#tally.add(error.thrown, error.failed)
+    if (error !== undefined) this.#report.add(error.thrown, error.failed)
   }
 
   /** One write an insert, so that the counter is exact whatever else is inserting. */
   async count(): Promise<void> {
     const { backend, resume, skipInsertCounter } = this.#plan
-    const stored = this.#storedBefore + this.#tally.inserted
+    const stored = this.#storedBefore + this.#report.inserted
     const uncounted = stored - (this.#begun?.counted ?? 0)
     if (skipInsertCounter || uncounted === 0 || backend.addInserted === undefined) return
     const note = resume === undefined ? undefined : `The same insert with resume: '${resume}' counts them.`
@@ -169,7 +176,7 @@ class Upload {
     } catch (cause) {
       this.#isCounted = false
       if (isErrorNamed(cause, 'UploadGoneError')) {
-        this.#tally.add(cause)
+        this.#report.add(cause)
         return
       }
       warnUncounted(
@@ -189,13 +196,13 @@ class Upload {
   }
 
   async finish(): Promise<void> {
-    const isComplete = this.#tally.isFlawless && this.#isCounted
+    const isComplete = this.#report.isComplete && this.#isCounted
     if (this.#begun === undefined || (this.#plan.resume !== undefined && !isComplete)) return
     try {
       await this.#journal?.finish(this.#begun.run)
     } catch (error) {
       if (isErrorNamed(error, 'UploadGoneError')) {
-        this.#tally.add(error)
+        this.#report.add(error)
         return
       }
       // No error: the tasks are there, and a caller who inserted them once more would have them twice.
@@ -211,12 +218,12 @@ class Upload {
 
   result(): number {
     const { backend, resume } = this.#plan
-    const failure = this.#tally.failure({ label: backend.label, missing: this.#missing, resume })
+    const failure = this.#report.failure({ label: backend.label, missing: this.#notStored, resume })
     if (failure !== undefined) throw failure
-    return this.#tally.inserted
+    return this.#report.inserted
   }
 
-  async #lane(): Promise<void> {
+  async #insertSlices(): Promise<void> {
     while (!this.#ended) {
       const slice = await this.#source.next()
       if (slice === undefined || this.#ended) return
@@ -225,36 +232,36 @@ class Upload {
   }
 
   async #insert(slice: Slice, attempt: number): Promise<void> {
-    const flight = this.#runner.run(slice)
-    this.#flights.add(flight)
-    const landing = await flight.landed
-    this.#flights.delete(flight)
-    if (landing.error === undefined) {
+    const running = this.#runner.run(slice)
+    this.#running.add(running)
+    const result = await running.result
+    this.#running.delete(running)
+    if (result.error === undefined) {
       this.#stored(sizeOf([slice]))
       return
     }
-    const { stored, retriable, lost } = await this.#aftermath(flight, landing)
+    const { stored, retriable, lost } = await this.#examineFailure(running, result)
     this.#stored(sizeOf(stored))
-    for (const range of lost) this.#tally.fail(range, landing.error, !landing.died)
+    for (const range of lost) this.#report.fail(range, result.error, !result.died)
     // The rest was not tried.
-    if (landing.ended) return
+    if (result.ended) return
     const rest = without(slice, union([...stored, ...lost]))
     // A slice that gave too many tasks, or threw after its last one, is wrong although none of its own is missing.
-    if (rest.length === 0 && lost.length === 0 && !landing.died && !landing.retriable) this.#tally.add(landing.error)
+    if (rest.length === 0 && lost.length === 0 && !result.died && !result.retriable) this.#report.add(result.error)
     for (const range of rest) {
       const again = retriable && attempt < maxTries && !this.#ended
       if (again) await this.#insert(part(slice, range), attempt + 1)
-      else this.#tally.fail(range, landing.error, true)
+      else this.#report.fail(range, result.error, true)
     }
     if (sizeOf(stored) > 0) return
-    this.#fruitless += 1
-    if (this.#fruitless >= fruitlessSlices * this.#lanes) this.#end(undefined)
+    this.#failuresInRow += 1
+    if (this.#failuresInRow >= maxFailuresInRow * this.#parallelism) this.#end(undefined)
   }
 
   /** Of a slice that failed: what is stored, what nobody can tell of, and whether the rest may be tried again. */
-  async #aftermath(
-    { slice, fates }: Flight,
-    { retriable, ended, died }: Landing,
+  async #examineFailure(
+    { slice, states }: RunningSlice,
+    { retriable, ended, died }: SliceResult,
   ): Promise<{ stored: Range[]; lost: Range[]; retriable: boolean }> {
     const { uploads } = this.#plan.backend
     if (uploads !== undefined && this.#begun !== undefined && !ended && (died || retriable)) {
@@ -262,33 +269,33 @@ class Upload {
         const stored = union(await uploads.settle(this.#begun.run, slice))
         return { stored, lost: [], retriable: true }
       } catch (error) {
-        this.#tally.add(error)
-        return { stored: withFate(slice, fates, [fate.stored]), lost: [], retriable: false }
+        this.#report.add(error)
+        return { stored: rangesInState(slice, states, [taskState.stored]), lost: [], retriable: false }
       }
     }
-    const stored = withFate(slice, fates, [fate.stored])
-    if (ended) return { stored, lost: withFate(slice, fates, [fate.failed]), retriable: false }
+    const stored = rangesInState(slice, states, [taskState.stored])
+    if (ended) return { stored, lost: rangesInState(slice, states, [taskState.failed]), retriable: false }
     // Without a journal of the queue's own, what was sent may be there or not; what was never sent is safe to try.
-    const lost = died ? withFate(slice, fates, [fate.underWay, fate.failed]) : []
+    const lost = died ? rangesInState(slice, states, [taskState.sent, taskState.failed]) : []
     return { stored, lost, retriable: died }
   }
 
   #stored(count: number): void {
-    this.#tally.inserted += count
-    if (count > 0) this.#fruitless = 0
+    this.#report.inserted += count
+    if (count > 0) this.#failuresInRow = 0
   }
 
   /** Ends the insert; with a reason, if it is not one of the slices'. */
   #end(reason: unknown): void {
-    if (reason !== undefined) this.#tally.add(reason)
+    if (reason !== undefined) this.#report.add(reason)
     this.#ended = true
     this.#runner.stop()
     void this.#source.stop()
   }
 
-  #show(): void {
-    let done = this.#tally.inserted
-    for (const { fates } of this.#flights) for (const one of fates) if (one === fate.stored) done++
+  #updateProgress(): void {
+    let done = this.#report.inserted
+    for (const { states } of this.#running) for (const one of states) if (one === taskState.stored) done++
     this.#progress.add(Math.max(0, done - this.#shown))
     this.#shown = Math.max(done, this.#shown)
   }

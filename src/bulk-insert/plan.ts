@@ -6,17 +6,17 @@ import { payloadText } from '../queue/insert.js'
 import { backendFile } from '../queue/open-backend.js'
 import { type TaskIterable, TaskSource } from '../tasks/task-source.js'
 import { refuseInThread } from '../threads/pool.js'
-import { cuttable, refuseUnimportable } from './sequence.js'
+import type { BulkInsertTasks } from './bulk-insert.js'
+import { cloneableOptions } from './cloneable-options.js'
+import { requireImportable, sliceableSequence } from './sequence.js'
 import type { QueueReference } from './slice-messages.js'
-import { travellingOptions } from './travelling-options.js'
-import type { UploadTasks } from './upload.js'
 
 /** A name that is also the name of a folder, on every filesystem. */
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
 
 /** @throws TypeError unless it is a name of the form that journals can have */
-export function checkUploadName(name: unknown): string | undefined {
-  if (name === undefined || (typeof name === 'string' && NAME.test(name))) return name
+export function checkResumeName(name: unknown): string | undefined {
+  if (name === undefined || (typeof name === 'string' && namePattern.test(name))) return name
   throw argumentError(
     'resume',
     'a name of up to 100 letters, digits, `.`, `_` and `-`, the first a letter or digit',
@@ -30,11 +30,11 @@ export function checkUploadName(name: unknown): string | undefined {
  * @param threads 0: the calling thread, which needs no file of the sequence's class
  * @throws TypeError or Error where a thread couldn't have the sequence
  */
-export function uploadTasks(tasks: TaskIterable, total: number | undefined, threads: number): UploadTasks {
-  const sequence = cuttable(tasks)
+export function bulkInsertTasks(tasks: TaskIterable, total: number | undefined, threads: number): BulkInsertTasks {
+  const sequence = sliceableSequence(tasks)
   if (sequence === undefined) return { source: new TaskSource(tasks), total, mark: markOf(tasks) }
-  if (threads > 0) refuseUnimportable(sequence.reference)
-  return { cuttable: sequence }
+  if (threads > 0) requireImportable(sequence.reference)
+  return { sliceable: sequence }
 }
 
 /**
@@ -44,7 +44,7 @@ export function uploadTasks(tasks: TaskIterable, total: number | undefined, thre
  */
 export function queueReference(url: QueueUrl, options: BackendOptions): QueueReference {
   refuseInThread()
-  return { url, options: travellingOptions(options), code: backendFile(url.protocol) }
+  return { url, options: cloneableOptions(options), code: backendFile(url.protocol) }
 }
 
 /** @throws UnsupportedOperationError where the queue can't be opened in other threads */

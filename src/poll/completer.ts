@@ -1,29 +1,29 @@
 /** Removes finished tasks from the queue, at once and in batches: as many as end while the last batch is on its way. */
 import { LeaseLostError } from '../errors/errors.js'
 import type { LeasedTask } from '../queue/queued-task.js'
-import type { Patience } from './patience.js'
 import { isBackoffException } from './poll-options.js'
+import type { QueueRetries } from './queue-retries.js'
 import type { WorkerParts } from './worker-parts.js'
 
 /** Completions are counted once a batch: who is killed between a removal and its count leaves so many uncounted at most. */
-const talliedBatch = 100
+const maxTallyBatch = 100
 
 /** A task that ran to its end. */
-export interface Finished {
+export interface Completed {
   readonly task: LeasedTask
   readonly value: unknown
   readonly durationSeconds: number
 }
 
-/** What a {@link Finisher} tells its worker. None of it may throw. */
-export interface FinisherOwner {
+/** What a {@link Completer} tells its worker. None of it may throw. */
+export interface CompleterCallbacks {
   /** It is being removed; until then its lease is kept. */
   onDeleting(task: LeasedTask): void
   /** It could not be removed yet: its lease is kept until that is tried again. */
-  onPutOff(task: LeasedTask): void
+  onRetryLater(task: LeasedTask): void
   /** That is tried again. */
-  onAgain(task: LeasedTask): void
-  onRemoved(finished: Finished): void
+  onRetry(task: LeasedTask): void
+  onRemoved(completed: Completed): void
   onLost(task: LeasedTask, error: LeaseLostError): void
   /** The queue could not remove it. */
   onFault(task: LeasedTask, error: unknown): void
@@ -31,28 +31,28 @@ export interface FinisherOwner {
   onIdle(): void
 }
 
-export class Finisher {
+export class Completer {
   readonly #parts: WorkerParts
-  readonly #patience: Patience
-  readonly #owner: FinisherOwner
+  readonly #retries: QueueRetries
+  readonly #callbacks: CompleterCallbacks
   readonly #batchSize: number
-  readonly #finished: Finished[] = []
+  readonly #completed: Completed[] = []
   /** Those that could not be removed yet. */
-  readonly #putOff = new Set<LeasedTask>()
+  readonly #retrying = new Set<LeasedTask>()
   /** How many tasks are finished and not yet removed. */
   pending = 0
   #working: Promise<void> | undefined
 
-  constructor(parts: WorkerParts, patience: Patience, owner: FinisherOwner) {
+  constructor(parts: WorkerParts, retries: QueueRetries, callbacks: CompleterCallbacks) {
     this.#parts = parts
     const isCounted = parts.settings.tally && parts.backend.capabilities.counters
-    this.#batchSize = isCounted ? talliedBatch : Number.POSITIVE_INFINITY
-    this.#patience = patience
-    this.#owner = owner
+    this.#batchSize = isCounted ? maxTallyBatch : Number.POSITIVE_INFINITY
+    this.#retries = retries
+    this.#callbacks = callbacks
   }
 
-  add(finished: Finished): void {
-    this.#finished.push(finished)
+  add(completed: Completed): void {
+    this.#completed.push(completed)
     this.pending++
     this.#working ??= this.#work()
   }
@@ -65,45 +65,45 @@ export class Finisher {
   async #work(): Promise<void> {
     // In a later turn: what ends in this one goes in the same batch.
     await new Promise<void>(resolve => setImmediate(resolve))
-    while (this.#finished.length > 0) {
-      const batch = { left: this.#finished.splice(0, this.#batchSize) }
-      for (const { task } of batch.left) this.#owner.onDeleting(task)
+    while (this.#completed.length > 0) {
+      const batch = { left: this.#completed.splice(0, this.#batchSize) }
+      for (const { task } of batch.left) this.#callbacks.onDeleting(task)
       try {
-        await this.#patience.call(() => this.#remove(batch))
+        await this.#retries.retryWithBackoff(() => this.#remove(batch))
       } catch (error) {
         for (const { task } of batch.left) {
           this.pending--
-          this.#putOff.delete(task)
-          this.#owner.onFault(task, error)
+          this.#retrying.delete(task)
+          this.#callbacks.onFault(task, error)
         }
       }
     }
     this.#working = undefined
-    this.#owner.onIdle()
+    this.#callbacks.onIdle()
   }
 
   /** Removes what is left of a batch. @throws an error that is to be waited out */
-  async #remove(batch: { left: readonly Finished[] }): Promise<void> {
+  async #remove(batch: { left: readonly Completed[] }): Promise<void> {
     const { backend, leasing, settings } = this.#parts
     const entries = batch.left
-    for (const { task } of entries) if (this.#putOff.delete(task)) this.#owner.onAgain(task)
+    for (const { task } of entries) if (this.#retrying.delete(task)) this.#callbacks.onRetry(task)
     const tasks = entries.map(({ task }) => task)
     const failed = await leasing.delete(backend, tasks, { tally: settings.tally })
-    const left: Finished[] = []
+    const left: Completed[] = []
     let later: Error | undefined
-    for (const finished of entries) {
-      const error = failed.get(finished.task)
+    for (const completed of entries) {
+      const error = failed.get(completed.task)
       if (error !== undefined && isBackoffException(error, settings.backoffExceptions)) {
         later = error
-        left.push(finished)
-        this.#putOff.add(finished.task)
-        this.#owner.onPutOff(finished.task)
+        left.push(completed)
+        this.#retrying.add(completed.task)
+        this.#callbacks.onRetryLater(completed.task)
         continue
       }
       this.pending--
-      if (error === undefined) this.#owner.onRemoved(finished)
-      else if (error instanceof LeaseLostError) this.#owner.onLost(finished.task, error)
-      else this.#owner.onFault(finished.task, error)
+      if (error === undefined) this.#callbacks.onRemoved(completed)
+      else if (error instanceof LeaseLostError) this.#callbacks.onLost(completed.task, error)
+      else this.#callbacks.onFault(completed.task, error)
     }
     batch.left = left
     if (later !== undefined) throw later

@@ -1,10 +1,10 @@
 /** What has become of the tasks of a slice, read from the memory that outlives its thread. */
 import type { Range } from './ranges.js'
 
-/** The indices of a slice's tasks with one of these fates, as ranges. */
-export function withFate({ start }: Range, fates: Uint8Array, wanted: readonly number[]): Range[] {
+/** The indices of a slice's tasks with one of these states, as ranges. */
+export function rangesInState({ start }: Range, states: Uint8Array, wanted: readonly number[]): Range[] {
   const ranges: { start: number; end: number }[] = []
-  fates.forEach((one, at) => {
+  states.forEach((one, at) => {
     if (!wanted.includes(one)) return
     const last = ranges.at(-1)
     if (last?.end === start + at) last.end += 1

@@ -3,9 +3,9 @@ import { Backoff } from './backoff.js'
 import { isBackoffException } from './poll-options.js'
 import type { WorkerParts } from './worker-parts.js'
 
-export class Patience {
+export class QueueRetries {
   readonly #parts: Pick<WorkerParts, 'settings' | 'clock' | 'random'>
-  readonly #wakers = new Set<() => void>()
+  readonly #endWaits = new Set<() => void>()
   #ended = false
 
   constructor(parts: Pick<WorkerParts, 'settings' | 'clock' | 'random'>) {
@@ -16,7 +16,7 @@ export class Patience {
    * Calls `verb` until it fails with none of `backoffExceptions`; it has to bear being called again.
    * @throws what `verb` throws otherwise, or after {@link end}
    */
-  async call<T>(verb: () => Promise<T>): Promise<T> {
+  async retryWithBackoff<T>(verb: () => Promise<T>): Promise<T> {
     const { settings, random } = this.#parts
     const backoff = new Backoff(settings.minBackoffSeconds, settings.maxBackoffSeconds, random)
     for (;;) {
@@ -32,18 +32,18 @@ export class Patience {
   /** The worker ends: each call is tried once more at most. */
   end(): void {
     this.#ended = true
-    for (const wake of [...this.#wakers]) wake()
+    for (const wake of [...this.#endWaits]) wake()
   }
 
   #wait(seconds: number): Promise<void> {
     return new Promise(resolve => {
       const wake = () => {
         cancel()
-        this.#wakers.delete(wake)
+        this.#endWaits.delete(wake)
         resolve()
       }
       const cancel = this.#parts.clock.setAlarm(seconds * 1000, wake)
-      this.#wakers.add(wake)
+      this.#endWaits.add(wake)
     })
   }
 }

@@ -8,7 +8,7 @@ import { refuseEmptied } from '../threads/small-clone.js'
  *
  * @throws TypeError for one that can't travel (a ready client, a function)
  */
-export function travellingOptions(options: BackendOptions): BackendOptions {
+export function cloneableOptions(options: BackendOptions): BackendOptions {
   const copy: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(options)) {
     try {

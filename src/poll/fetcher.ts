@@ -7,7 +7,6 @@ import type { LeasedTask } from '../queue/queued-task.js'
 import { type Call, queuedCall } from '../threads/call.js'
 import { onAbort } from '../time/on-abort.js'
 import { Backoff } from './backoff.js'
-import type { LeaseSourceOwner } from './lease-source.js'
 import { endedAttempts, mustRunAlone, PoisonGuard } from './poison-guard.js'
 import { isBackoffException } from './poll-options.js'
 import { processWorkers } from './process-workers.js'
@@ -16,21 +15,21 @@ import { taskOf } from './run-listener.js'
 import type { WorkRecord } from './work-record.js'
 import type { WorkerParts } from './worker-parts.js'
 
-/** What an {@link Intake} asks of its worker, and tells it. */
-export interface IntakeOwner {
+/** What an {@link Fetcher} asks of its worker, and tells it. */
+export interface FetcherCallbacks {
   /** These are ours now: their leases are kept. */
   onLeased(tasks: readonly LeasedTask[]): void
   /** What a task is to be called as; it may be run as soon as `beforeFn` has seen it. */
   onCall(task: LeasedTask, call: Call): void
   /** The task can't be run here. */
-  onUnfit(task: LeasedTask, error: unknown): void
+  onNotRunnable(task: LeasedTask, error: unknown): void
   /** The task has had all its attempts; true if it was put aside for that. */
-  putAside(task: LeasedTask): Promise<boolean>
+  deadLetterExhausted(task: LeasedTask): Promise<boolean>
   /**
    * These will not be handed on: the worker stopped while they were on their way, something broke, or there is no room for
    * them. With `alone` they are marked, see `release`. Resolves when they are given back.
    */
-  onLate(tasks: readonly LeasedTask[], options?: { alone: boolean }): Promise<void>
+  giveBack(tasks: readonly LeasedTask[], options?: { alone: boolean }): Promise<void>
   /** The queue refuses to record that this one runs alone: it must not run, or its deaths would never count. */
   onNotMarked(task: LeasedTask, error: MessageRefusedError): void
   /** The lease of this one is lost. */
@@ -49,11 +48,11 @@ export interface IntakeOwner {
   onFault(error: unknown): void
 }
 
-export class Intake implements LeaseSourceOwner {
+export class Fetcher {
   readonly #parts: WorkerParts
   readonly #leaseSeconds: number
   readonly #record: WorkRecord
-  readonly #owner: IntakeOwner
+  readonly #callbacks: FetcherCallbacks
   readonly #backoff: Backoff
   readonly #guard: PoisonGuard
   /** Doubles with each pause that tasks asked for, until one ends otherwise. */
@@ -62,9 +61,9 @@ export class Intake implements LeaseSourceOwner {
   /** How many tasks have ended since the beginning, or since one asked for a pause. */
   #sincePause = 0
   /** The last look failed with an error that is to be waited out. */
-  #faulted = false
+  #lastLeaseFailed = false
   /** The wait before this look was ours, so the engine is not to wait too. */
-  #waitedHere = false
+  #waitedInWorker = false
   #stopped = false
   /** Whether `beforeFn` is awaited. */
   isInBeforeFn = false
@@ -75,19 +74,19 @@ export class Intake implements LeaseSourceOwner {
   /** Ends the wait for room. */
   #roomChanged: (() => void) | undefined
 
-  constructor(parts: WorkerParts, leaseSeconds: number, record: WorkRecord, owner: IntakeOwner) {
+  constructor(parts: WorkerParts, leaseSeconds: number, record: WorkRecord, callbacks: FetcherCallbacks) {
     const { settings, random } = parts
     this.#parts = parts
     this.#leaseSeconds = leaseSeconds
     this.#record = record
-    this.#owner = owner
+    this.#callbacks = callbacks
     this.#backoff = new Backoff(settings.minBackoffSeconds, settings.maxBackoffSeconds, random)
     this.#guard = new PoisonGuard({
       marksByRelease: parts.backend.capabilities.releasesAlone === true,
-      held: () => owner.held(),
+      held: () => callbacks.held(),
       workers: processWorkers,
       changed: () => this.#roomChanged?.(),
-      withdraw: () => owner.withdraw(),
+      withdraw: () => callbacks.withdraw(),
     })
     this.#pauses = new Backoff(settings.minBackoffSeconds, settings.maxBackoffSeconds, random)
   }
@@ -105,12 +104,12 @@ export class Intake implements LeaseSourceOwner {
   }
 
   /** The last task that ran here is settled: with `untilEmpty` that may have been the last one of all. */
-  settled(): void {
+  allSettled(): void {
     if (this.#parts.settings.untilEmpty && this.#isWaiting) this.#wait.abort()
   }
 
   /** The queue knows how a task ended, or it is not ours any more. */
-  settledOne(task: LeasedTask): void {
+  taskSettled(task: LeasedTask): void {
     this.#guard.settled(task)
     this.#roomChanged?.()
   }
@@ -132,7 +131,7 @@ export class Intake implements LeaseSourceOwner {
   }
 
   /** A task ended without asking for a pause. */
-  goOn(): void {
+  taskEnded(): void {
     this.#pauses.reset()
     this.#sincePause++
   }
@@ -145,54 +144,58 @@ export class Intake implements LeaseSourceOwner {
     const threads = Math.max(1, this.#parts.settings.parallel)
     // The next look takes the task that waits, and leases nothing beside it.
     if (this.#guard.hasWaiting) return 1
-    return threads + this.#sincePause - this.#owner.notEnded()
+    return threads + this.#sincePause - this.#callbacks.notEnded()
   }
 
+  /** Whether a task that was made ready to run is still held. */
   isHeld(call: Call): boolean {
-    return this.#owner.isHeld(taskOf(call))
+    return this.#callbacks.isHeld(taskOf(call))
   }
 
+  /** An error that ends fetching. */
   onFault(error: unknown): void {
-    this.#owner.onFault(error)
+    this.#callbacks.onFault(error)
   }
 
+  /** Leases up to `max` tasks and makes them ready to run. `undefined`: none was found. */
   async lease(max: number): Promise<Call[] | undefined> {
     await this.#pauseIfAsked()
-    await this.#room()
-    if (this.#over) return undefined
+    await this.#untilRoom()
+    if (this.#mayNotLease) return undefined
     const waited = this.#guard.takeWaiting()
-    if (waited !== undefined) return this.#handOn([waited], tasks => this.#begin(tasks))
+    if (waited !== undefined) return this.#prepare([waited], tasks => this.#begin(tasks))
     this.#record.tries++
     // There was more room before a pause.
     const tasks = await this.#leaseOrMiss(this.#guard.limit(Math.min(max, Math.max(1, this.room()))))
     if (tasks.length === 0) {
-      this.#guard.foundNothing()
+      this.#guard.leasedNothing()
       return undefined
     }
     this.#record.tries = 0
     this.#backoff.reset()
     // All of them are known to be ours before the first is looked at: whatever throws, none is left leased by nobody.
-    this.#owner.onLeased(tasks)
-    if (this.#parts.events.hears('leased')) for (const task of tasks) this.#parts.events.emit('leased', { task })
-    return this.#handOn(tasks, async () => this.#begin(await this.#choose(tasks)))
+    this.#callbacks.onLeased(tasks)
+    if (this.#parts.events.hasListeners('leased')) for (const task of tasks) this.#parts.events.emit('leased', { task })
+    return this.#prepare(tasks, async () => this.#begin(await this.#choose(tasks)))
   }
 
+  /** Waits after a lease that found nothing; false if the worker should end instead. */
   async idle(): Promise<boolean> {
     const { backend, events, settings } = this.#parts
-    if (this.#over || this.#owner.askedToStop()) return false
-    const mayEndSoon = settings.untilEmpty && this.#owner.isBusy()
+    if (this.#mayNotLease || this.#callbacks.askedToStop()) return false
+    const mayEndSoon = settings.untilEmpty && this.#callbacks.isBusy()
     if (settings.untilEmpty && !mayEndSoon && (await this.#foundEmpty())) return false
     const waitSeconds = this.#backoff.miss()
     events.emit('idle', { waitSeconds })
     // Where the engine can wait by itself, the next look does. One that failed came back at once, and would again. A wait
     // that the end of our last task cuts short is none for the engine, which may not notice and hand a task to nobody.
-    this.#waitedHere = mayEndSoon
-    if (!backend.capabilities.longPolling || this.#faulted || mayEndSoon) await this.#sleep(waitSeconds)
-    return !this.#over
+    this.#waitedInWorker = mayEndSoon
+    if (!backend.capabilities.longPolling || this.#lastLeaseFailed || mayEndSoon) await this.#sleep(waitSeconds)
+    return !this.#mayNotLease
   }
 
   /** Stopped, or too late to begin a task that takes as long as the longest one did. */
-  get #over(): boolean {
+  get #mayNotLease(): boolean {
     const { untilMs } = this.#parts.settings
     if (this.#stopped) return true
     return untilMs !== undefined && this.#parts.clock.dateMs() + this.#record.longestSeconds * 1000 >= untilMs
@@ -209,21 +212,21 @@ export class Intake implements LeaseSourceOwner {
   async #leaseOrMiss(max: number): Promise<LeasedTask[]> {
     const { backend, leasing, settings } = this.#parts
     // The first look wants an answer at once; the wait after a miss is the engine's where it can wait by itself.
-    const inEngine = backend.capabilities.longPolling === true && this.#record.tries > 1 && !this.#waitedHere
+    const inEngine = backend.capabilities.longPolling === true && this.#record.tries > 1 && !this.#waitedInWorker
     const waitSeconds = inEngine ? this.#backoff.windowSeconds : 0
     const signal = this.#newWait({ waits: waitSeconds > 0 })
-    this.#faulted = false
+    this.#lastLeaseFailed = false
     try {
       return await leasing.lease(backend, { seconds: this.#leaseSeconds, max, waitSeconds, signal })
     } catch (error) {
       if (!isBackoffException(error, settings.backoffExceptions)) throw error
-      this.#faulted = true
+      this.#lastLeaseFailed = true
       return []
     }
   }
 
   /** Waits until a task may be begun or leased beside those that are held. */
-  async #room(): Promise<void> {
+  async #untilRoom(): Promise<void> {
     while (this.#guard.mustWait && !this.#stopped) {
       await new Promise<void>(resolve => {
         this.#roomChanged = resolve
@@ -233,7 +236,7 @@ export class Intake implements LeaseSourceOwner {
   }
 
   /** What `prepare` makes of tasks that are held; none of them is kept if the worker has stopped by then. */
-  async #handOn(
+  async #prepare(
     tasks: readonly LeasedTask[],
     prepare: (tasks: readonly LeasedTask[]) => Promise<Call[]>,
   ): Promise<Call[]> {
@@ -241,10 +244,10 @@ export class Intake implements LeaseSourceOwner {
       const calls = await prepare(tasks)
       if (!this.#stopped) return calls
     } catch (error) {
-      void this.#owner.onLate(tasks)
+      void this.#callbacks.giveBack(tasks)
       throw error
     }
-    void this.#owner.onLate(tasks)
+    void this.#callbacks.giveBack(tasks)
     return []
   }
 
@@ -253,13 +256,13 @@ export class Intake implements LeaseSourceOwner {
     const { maxAttempts } = this.#parts.settings
     for (const task of tasks) {
       if (this.#stopped) return []
-      if (task.attempt > 1 && endedAttempts(task) >= maxAttempts) await this.#owner.putAside(task)
+      if (task.attempt > 1 && endedAttempts(task) >= maxAttempts) await this.#callbacks.deadLetterExhausted(task)
     }
-    const { run, back, mark } = this.#guard.choose(tasks.filter(task => this.#owner.isHeld(task)))
+    const { run, giveBack, mark } = this.#guard.choose(tasks.filter(task => this.#callbacks.isHeld(task)))
     // Before any of the others begins: should one kill this worker, those that were given back are not to be suspected.
-    if (back.length > 0) await this.#owner.onLate(back)
-    if (mark.length > 0) await this.#owner.onLate(mark, { alone: true })
-    if (this.#guard.isDraining) this.#owner.withdraw()
+    if (giveBack.length > 0) await this.#callbacks.giveBack(giveBack)
+    if (mark.length > 0) await this.#callbacks.giveBack(mark, { alone: true })
+    if (this.#guard.isDraining) this.#callbacks.withdraw()
     return run
   }
 
@@ -296,11 +299,11 @@ export class Intake implements LeaseSourceOwner {
       return true
     } catch (error) {
       if (error instanceof MessageRefusedError) {
-        this.#owner.onNotMarked(task, error)
+        this.#callbacks.onNotMarked(task, error)
         return false
       }
       if (!(error instanceof LeaseLostError)) throw error
-      this.#owner.onLost(task, error)
+      this.#callbacks.onLost(task, error)
       return false
     }
   }
@@ -308,11 +311,11 @@ export class Intake implements LeaseSourceOwner {
   #callOf(task: LeasedTask, executeArgs: readonly unknown[]): Call | undefined {
     try {
       const call = queuedCall(task, executeArgs, task.attempt)
-      this.#owner.onCall(task, call)
+      this.#callbacks.onCall(task, call)
       return call
     } catch (error) {
       // Not registered here, or called with too few arguments: other workers may have the code that this one lacks.
-      this.#owner.onUnfit(task, error)
+      this.#callbacks.onNotRunnable(task, error)
       return undefined
     }
   }
