@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { InsertError, partial, TaskQueue, type TaskQueueOptions } from 'ptq'
@@ -93,6 +93,27 @@ describe('a purge beside an upload', () => {
       await assert.rejects(uploads.insert(run, 1, [message(folder)], { delaySeconds: 0 }), gone)
       await assert.rejects(uploads.counted(run, 1), gone)
       await assert.rejects(uploads.finish(run), gone)
+    }))
+
+  it('takes the new folder of an upload along, as over a network: it is made again', () =>
+    inQueue(async (tq, root) => {
+      let taken = 0
+      await using uploading = pooledQueue(root, async (call, path, to) => {
+        if (call !== 'rename' || !to.startsWith(join(root, 'uploads')) || !path.includes('upload.') || taken > 0) return
+        taken++
+        rmSync(path, { recursive: true })
+      })
+      assert.equal(await uploading.insert(new Numbers(0, 5), { resume: 'job' }), 5)
+      assert.equal(taken, 1)
+      assert.equal((await numbersIn(tq)).length, 5)
+    }))
+
+  it('of a queue that is removed beside it ends the insert with an error', () =>
+    inQueue(async (_tq, root) => {
+      await using uploading = pooledQueue(root, async (call, path) => {
+        if (call === 'rename' && path.includes('upload.')) rmSync(root, { recursive: true, force: true })
+      })
+      await assert.rejects(uploading.insert(new Numbers(0, 5), { resume: 'job' }), /Beginning an upload failed/)
     }))
 
   it('ends an upload of another host that still believes in its folder', () =>

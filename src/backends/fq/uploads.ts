@@ -135,7 +135,9 @@ export class FileUploads implements Uploads {
     await io.sync(inside(staged, run))
     await io.sync(staged)
     try {
-      if (!(await io.calls.rename(staged, this.#path(name)))) throw new Error(`${layout.root} was removed`)
+      // `false`: on a network filesystem it can go into a folder that another host's purge has just moved, and is gone with that. Where
+      // the queue itself was removed, the next try fails to make its folder.
+      if (!(await io.calls.rename(staged, this.#path(name)))) return undefined
     } catch (error) {
       await removeTree(this.#queue, staged)
       const code = errorCode(error)
