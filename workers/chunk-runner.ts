@@ -25,7 +25,7 @@ export class ChunkRunner {
   readonly #startMs = builtins.now()
   #next = 0
   #ran = 0
-  /** How many {@link drain}s are under way. */
+  /** How many {@link drain}s are running. */
   #draining = 0
 
   constructor(chunk: ChunkMessage, codes: readonly LoadedCode[], link: ThreadLink) {
@@ -36,19 +36,19 @@ export class ChunkRunner {
     this.#extras = new Map(chunk.extras)
   }
 
-  /** No task of it is left to be begun. */
+  /** True if all tasks have been taken. */
   get isTaken(): boolean {
     return this.#next >= this.#chunk.slots.length
   }
 
-  /** Runs tasks one after the other until none is left; several of these share the chunk, the last says that it is done. */
+  /** Runs tasks one after the other until none is left; several drains share the chunk, the last posts `done`. */
   async drain(): Promise<void> {
     this.#draining++
     const { slots } = this.#chunk
     for (let index = this.#next++; index < slots.length; index = this.#next++) {
       if (builtins.compareExchange(slots, index, slot.waiting, slot.running) !== slot.waiting) continue
       const running = this.#run(index)
-      // Tasks that return no promise are run in a row: an await between them would cost more than they do.
+      // Tasks that return no promise run without an await between them, which would cost more than they do.
       if (running !== undefined) await running
     }
     if (--this.#draining === 0) this.#done()
@@ -77,7 +77,7 @@ export class ChunkRunner {
   }
 
   async #settle(task: RunningTask, end: Promise<unknown>, startMs: number): Promise<void> {
-    // Only now: while a task runs without awaiting, nothing can come in that concerns it.
+    // Only now: while a task runs without awaiting, no message about it can be received.
     this.#link.begin(task)
     try {
       this.#succeed(task.index, await end, startMs)
@@ -136,7 +136,7 @@ export class ChunkRunner {
         this.#link.post(success, moved)
         return
       } catch {
-        // One of them can't be moved (the memory of a WebAssembly module, say), and none was: it is copied.
+        // One of them can't be moved (the memory of a WebAssembly module, say), so none was: they are copied.
       }
     }
     this.#link.post(success)
@@ -158,13 +158,13 @@ export class ChunkRunner {
   }
 }
 
-/** What a task returned and is awaited; made in the task's context, where a thenable's `then` has to be called. */
+/** A promise or thenable that a task returned; made in the task's context, where a thenable's `then` has to be called. */
 class PendingEnd {
   readonly end: Promise<unknown>
 
   constructor(task: RunningTask, returned: PromiseLike<unknown>) {
     this.end = new builtins.Promise((resolve, reject) => {
-      // What breaks out of the task's own call makes it fail too.
+      // An error thrown outside the task's own call makes it fail too.
       task.fail = reject
       returned.then(resolve, reject)
     })

@@ -2,14 +2,14 @@
 import { builtins } from '../src/runtime/builtins.js'
 
 /**
- * Ends this thread, by the `process.exit` that Node gave it: a task may have replaced it, and ours would look for a task to
- * blame. The status says nothing in a thread.
+ * Ends this thread by Node's own `process.exit`: a task may have replaced it, and the replacement in crash-reports.ts would
+ * report a task. The exit code has no meaning in a thread.
  */
 export function exitThread(): never {
   try {
     return builtins.exit(0)
   } catch {
-    // A listener of the event `exit` threw. The second call calls none.
+    // A listener of the event `exit` threw. The second call calls no listeners.
     return builtins.exit(0)
   }
 }

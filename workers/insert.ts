@@ -18,7 +18,7 @@ import { exitThread } from './exit-thread.js'
 import { ThreadLink } from './link.js'
 import { adviceOn, hasFailedImport, importOnce, notLoadedError } from './load-code.js'
 
-/** A queue stays open for the next slice of the same insert, which comes at once if there is one. Milliseconds. */
+/** Keeps a queue open for the next slice of the same insert, which comes at once if there is one. Milliseconds. */
 const keptOpenMs = 1000
 
 interface OpenQueue {
@@ -29,7 +29,7 @@ interface OpenQueue {
 
 const openQueues = new Map<number, OpenQueue>()
 
-/** Makes the tasks of a slice and inserts them. Never rejects: what went wrong is in the report. Ends a thread that can't import them. */
+/** Makes the tasks of a slice and inserts them. Never rejects: an error is in the report. Ends the thread if it can't import them. */
 export async function insert(message: SliceMessage): Promise<SliceReport> {
   Atomics.store(message.control, control.began, 1)
   const queue = keepOpen(message.insert, message.queue)
@@ -45,7 +45,7 @@ export async function insert(message: SliceMessage): Promise<SliceReport> {
     }
     return { error, retriable: false, ended: false }
   } finally {
-    letGo(message.insert, queue)
+    release(message.insert, queue)
   }
 }
 
@@ -78,8 +78,8 @@ async function importFile(url: string): Promise<void> {
 function keepOpen(insert: number, { url, options, code }: QueueReference): OpenQueue {
   let queue = openQueues.get(insert)
   if (queue === undefined) {
-    queue = { backend: openHere({ url, options, code }), uses: 0, closing: undefined }
-    // Those who use it get the error; the next slice tries again.
+    queue = { backend: openInThread({ url, options, code }), uses: 0, closing: undefined }
+    // The slices that use it get the error; the next slice tries again.
     queue.backend.catch(() => openQueues.delete(insert))
     openQueues.set(insert, queue)
   }
@@ -88,7 +88,7 @@ function keepOpen(insert: number, { url, options, code }: QueueReference): OpenQ
   return queue
 }
 
-async function openHere({ url, options, code }: QueueReference): Promise<Backend> {
+async function openInThread({ url, options, code }: QueueReference): Promise<Backend> {
   if (code !== undefined) {
     await importFile(code)
     if (!isProtocolKnown(url.protocol)) {
@@ -100,11 +100,11 @@ async function openHere({ url, options, code }: QueueReference): Promise<Backend
   return openBackend(url, options)
 }
 
-function letGo(insert: number, queue: OpenQueue): void {
+function release(insert: number, queue: OpenQueue): void {
   if (--queue.uses > 0) return
   queue.closing = setTimeout(() => {
     openQueues.delete(insert)
-    // One that could not be opened was told to whoever wanted it; one that can't be closed is reported as a stray error.
+    // A failure to open was reported by the slices; a failure to close becomes an unhandled error.
     void queue.backend.then(
       backend => backend.close(),
       () => undefined,

@@ -1,4 +1,4 @@
-/** A thread's connection to the main thread. */
+/** A pool thread's connection to the main thread. */
 import type { MessagePort, Transferable } from 'node:worker_threads'
 import type { Remote } from 'comlink'
 import { errorFromWire, errorToWire } from '../src/threads/error-wire.js'
@@ -25,11 +25,11 @@ export class ThreadLink {
   static #current: ThreadLink | undefined
   readonly #post: MessagePort['postMessage']
   readonly #window: SendWindow
-  /** The main thread's functions; each call resolves when it was carried out there. */
+  /** The main thread's functions; a call resolves when it has ended there. */
   readonly host: Remote<ThreadHost>
   readonly #running = new Set<PendingTask>()
-  /** Takes a further chunk for the flight in this thread; unset while there is none. */
-  onMore: ((flight: number, chunk: ChunkMessage) => void) | undefined
+  /** Takes a further chunk for the run in this thread; unset while there is none. */
+  onMore: ((firstChunk: number, chunk: ChunkMessage) => void) | undefined
 
   private constructor(port: MessagePort, host: Remote<ThreadHost>, taken: Int32Array) {
     this.#post = port.postMessage.bind(port)
@@ -55,8 +55,8 @@ export class ThreadLink {
   }
 
   /**
-   * Posts what tasks report or print, at once: lines that wait for others would be lost with a thread that is stopped. Blocks
-   * while too much is under way.
+   * Posts progress, log lines and output of tasks at once: lines kept back would be lost with a thread that is stopped.
+   * Blocks while too much is posted and not taken.
    */
   send(output: TaskOutput, length: number): void {
     const bytes = bytesOf(length)
@@ -64,8 +64,8 @@ export class ThreadLink {
     this.#post({ ...output, bytes } satisfies ThreadMessage)
   }
 
-  /** The code that runs tasks here failed, which is no fault that a task could be blamed for: tells so and ends the thread. */
-  breakDown(thrown: unknown): never {
+  /** Reports an error of the code that runs tasks, which is no task's error, and ends the thread. */
+  crash(thrown: unknown): never {
     try {
       this.post({ type: 'broken', error: errorToWire(thrown) })
     } finally {
@@ -73,7 +73,7 @@ export class ThreadLink {
     }
   }
 
-  /** Notes a task that awaits something, so that it can be told to end. */
+  /** Notes a task that awaits something, so that it can be asked to end. */
   begin(task: PendingTask): void {
     this.#running.add(task)
   }
@@ -87,10 +87,10 @@ export class ThreadLink {
     return this.#running
   }
 
-  /** Carries out what the main thread says. */
+  /** Handles a message of the main thread. */
   receive(message: MainMessage): void {
     if (message.type === 'more') {
-      this.onMore?.(message.flight, message.chunk)
+      this.onMore?.(message.firstChunk, message.chunk)
       return
     }
     for (const task of this.#running) {

@@ -14,23 +14,23 @@ import type { CodeReference } from '../src/threads/thread-messages.js'
 import type { ThreadLink } from './link.js'
 import { enableTypeScript } from './typescript.js'
 
-/** Code, or why there is none; the tasks that need it fail with that. `isNotLoaded`: the import of its file failed. */
+/** Code, or the error that the tasks which need it fail with. `isNotLoaded`: the import of its file failed. */
 export type LoadedCode = { readonly code: RegisteredCode } | { readonly error: Error; readonly isNotLoaded: boolean }
 
-/** One import a file and thread. A failed one is kept too, since Node would not run the module a second time either: the thread ends soon. */
+/** Imports by file. A failed one is kept too: Node would not run the module a second time, and the thread ends soon. */
 const imports = new Map<string, Promise<void>>()
 
 /** Files whose import threw. */
 const broken = new Set<string>()
 
-/** Whether the import of some file failed: only a new thread can try it again. */
+/** True if the import of some file failed: only a new thread can try it again. */
 export function hasFailedImport(): boolean {
   return broken.size > 0
 }
 
 /**
- * Loads the code behind references, in their order. Never rejects. One file after the other, and not without a word to the
- * main thread: should a file end the thread or never finish, that says which one.
+ * Loads the code behind references, one file after the other. Never rejects. Posts the file before each import: should it
+ * end the thread or never finish, the main thread knows which one.
  */
 export async function loadCode(
   references: readonly CodeReference[],
@@ -44,7 +44,7 @@ export async function loadCode(
   return loaded
 }
 
-/** The code behind references if all of it is loaded already, without a turn of the event loop. */
+/** The code behind references if all of it is loaded already; synchronous. */
 export function loadedCode(references: readonly CodeReference[]): LoadedCode[] | undefined {
   const loaded: LoadedCode[] = []
   for (const reference of references) {
@@ -82,7 +82,7 @@ async function load(reference: CodeReference, onLoading: (url: string) => void):
   }
 }
 
-/** What to do where a file that a thread imported did not register what was registered in the main thread. */
+/** The advice for a file that registers something in the main thread, but not in a thread that imports it. */
 export function adviceOn(registers: string): string {
   return (
     'register it at the top level of that file, in every thread alike; should another file do that, name it: ' +
@@ -90,12 +90,12 @@ export function adviceOn(registers: string): string {
   )
 }
 
-/** The error of what needs a file that a thread could not import. */
+/** The error of tasks whose file a thread could not import. */
 export function notLoadedError(url: string, cause: unknown): Error {
   return new builtins.Error(`Expected ${url} to load in a thread, but it threw: ${messageOf(cause)}`, { cause })
 }
 
-/** Imports a file, once a thread; where that fails, {@link hasFailedImport} is true from then on. */
+/** Imports a file, once a thread; after a failure {@link hasFailedImport} is true. */
 export function importOnce(url: string): Promise<void> {
   let imported = imports.get(url)
   if (imported === undefined) {

@@ -1,4 +1,4 @@
-/** What is printed in a thread goes to the main thread by the port of the outcomes, so that it comes before them. */
+/** Sends printed text to the main thread by the port of the outcomes, so that it comes before them. */
 import process from 'node:process'
 import type { Writable } from 'node:stream'
 import type { ThreadLink } from './link.js'
@@ -9,8 +9,8 @@ type Written = Parameters<NonNullable<Writable['_writev']>>[0][number]
 const streams = { stdout: process.stdout, stderr: process.stderr }
 
 /**
- * Replaces how this thread's stdout and stderr write; once a thread. Node's own way holds back all but the first line until
- * the main thread has taken it: a task that never returns to the event loop, and is stopped, would have printed nothing.
+ * Replaces the write functions of this thread's stdout and stderr; called once a thread. Node's own hold back all but the
+ * first line until the main thread has taken it: the output of a task that is stopped in a synchronous loop would be lost.
  */
 export function sendOutput(link: ThreadLink): void {
   for (const stream of ['stdout', 'stderr'] as const) {
@@ -26,7 +26,7 @@ export function sendOutput(link: ThreadLink): void {
   }
 }
 
-/** Writes what a task left in a stream that it corked: nothing else would, and the task has printed it. */
+/** Writes what a task left in a stream that it corked and did not uncork. */
 export function uncorkOutput(): void {
   const { stdout, stderr } = streams
   while (stdout.writableCorked > 0) stdout.uncork()
@@ -34,7 +34,7 @@ export function uncorkOutput(): void {
 }
 
 function send(link: ThreadLink, stream: Name, chunk: string | Uint8Array, encoding: BufferEncoding): void {
-  // A Buffer may be a part of a pool that is cloned as a whole.
+  // A Buffer may be part of a shared pool, which would be cloned as a whole.
   const text = typeof chunk === 'string' ? chunk : new Uint8Array(chunk)
   link.send({ type: 'printed', stream, text, encoding }, chunk.length)
 }

@@ -1,4 +1,4 @@
-/** A task that runs in this thread: its context, and how it is made to fail from outside its own call. */
+/** A task that runs in this thread: its context, and the means to make it fail from outside its own call. */
 
 import { logLine } from '../src/progress/log-line.js'
 import { ProgressThrottle } from '../src/progress/progress-throttle.js'
@@ -13,7 +13,7 @@ export class RunningTask implements TaskContext, PendingTask {
   readonly index: number
   #abort: AbortController | undefined
   #throttle: ProgressThrottle | undefined
-  /** Set while the task awaits something: makes it fail at once, whatever becomes of its own promise. */
+  /** Set while the task awaits something: makes it fail at once, whatever its own promise does. */
   fail: ((error: unknown) => void) | undefined
   ended = false
 

@@ -1,18 +1,18 @@
 /**
- * The code of a pool thread, loaded once by start.cts. `run` runs a flight of tasks, `insert` inserts a slice; what ends or breaks the thread
- * meanwhile is reported for the task that did it.
+ * The code of a pool thread, loaded once by start.cts. `run` runs chunks of tasks, `insert` inserts a slice; what ends or
+ * breaks the thread during that is reported for the task that did it.
  */
 import { MessageChannel, parentPort, threadId } from 'node:worker_threads'
 import comlink from 'comlink'
 import { sharedCounter } from '../src/threads/send-window.js'
 import type { MainMessage, ThreadHello, ThreadHost } from '../src/threads/thread-messages.js'
 import { markPoolThread } from '../src/threads/thread-place.js'
-import { reportDeaths } from './deaths.js'
+import { reportCrashes } from './crash-reports.js'
 import { ThreadLink } from './link.js'
 import { sendOutput } from './output.js'
 
 export { insert } from './insert.js'
-export { runFlight as run } from './run-flight.js'
+export { runChunks as run } from './run-chunks.js'
 
 if (parentPort === null) throw new Error('Expected workers/thread.js to be loaded by the pool, in a thread')
 
@@ -28,11 +28,11 @@ messages.port1.on('message', (message: MainMessage) => {
   try {
     link.receive(message)
   } catch (error) {
-    link.breakDown(error)
+    link.crash(error)
   }
 })
-// Neither port may keep a thread alive that the pool lets go.
+// Neither port may keep a thread alive that the pool ends.
 messages.port1.unref()
 calls.port1.unref()
-reportDeaths(link)
+reportCrashes(link)
 sendOutput(link)

@@ -20,7 +20,7 @@ export function enableTypeScript(url: string): Promise<void> | undefined {
   return installing
 }
 
-/** From where to look for the tsx that the process was started with. */
+/** The file to resolve tsx from, if the process was started with it. */
 function preloadedTsx(): string | undefined {
   for (const module of preloads()) {
     // Node looks for a bare name from the working directory.
@@ -53,7 +53,7 @@ async function install(from: NodeJS.Require): Promise<void> {
   try {
     home = from.resolve('tsx/package.json')
   } catch (error) {
-    // Without tsx the import that follows says what is wrong, or another loader knows the file.
+    // Without tsx the import that follows throws a clear error, or another loader handles the file.
     if (codeOf(error) === 'MODULE_NOT_FOUND') return
     throw error
   }

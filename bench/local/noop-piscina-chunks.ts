@@ -21,9 +21,9 @@ await runCase(
     return {
       async run(n) {
         const source = tasks(n)
-        const lane = async () => {
+        const loop = async () => {
           for (;;) {
-            // Not `for…of`: leaving it would close the generator for the other lanes.
+            // Not `for…of`: leaving it would close the generator for the other loops.
             const chunk: number[][] = []
             for (let next = source.next(); !next.done; next = source.next()) {
               if (chunk.push(next.value) === CHUNK) break
@@ -32,7 +32,7 @@ await runCase(
             await pool.run(chunk, { name: 'many' })
           }
         }
-        await Promise.all(Array.from({ length: threads * AHEAD }, lane))
+        await Promise.all(Array.from({ length: threads * AHEAD }, loop))
       },
       close: () => pool.destroy(),
     }

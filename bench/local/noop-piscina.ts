@@ -14,10 +14,10 @@ await runCase(
     return {
       async run(n) {
         let next = 0
-        const lane = async () => {
+        const loop = async () => {
           while (next < n) await pool.run(next++, { name: 'one' })
         }
-        await Promise.all(Array.from({ length: IN_FLIGHT }, lane))
+        await Promise.all(Array.from({ length: IN_FLIGHT }, loop))
       },
       close: () => pool.destroy(),
     }

@@ -4,8 +4,8 @@ import { payloadText } from '../queue/insert.js'
 import type { Sliceable } from '../tasks/sliceable.js'
 import { errorFromWire } from '../threads/error-wire.js'
 import { type ThreadListener, ThreadPool } from '../threads/pool.js'
-import { warnOfStray } from '../threads/stray.js'
 import type { ThreadMessage } from '../threads/thread-messages.js'
+import { warnOfUnhandledError } from '../threads/unhandled-error.js'
 import { insertSlice } from './insert-slice.js'
 import { journalOf } from './journal.js'
 import {
@@ -140,13 +140,13 @@ export class ThreadSliceRunner implements SliceRunner, ThreadListener {
   }
 
   onMessage(message: ThreadMessage): void {
-    if (message.type === 'stray') warnOfStray(message.taskId, errorFromWire(message.error))
+    if (message.type === 'unhandled-error') warnOfUnhandledError(message.taskId, errorFromWire(message.error))
     else if (message.type === 'slice-not-loaded' && message.insert === this.#insert) {
       this.#notLoaded.set(message.start, errorFromWire(message.error))
     }
   }
 
-  onStillbirth(error: Error): boolean {
+  onSpawnError(error: Error): boolean {
     let isReported = false
     for (const [shared, kill] of this.#running) {
       if (Atomics.load(shared, control.began) !== 0) continue

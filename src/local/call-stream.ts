@@ -4,10 +4,10 @@ import { toError } from '../errors/thrown.js'
 import type { Call } from '../threads/call.js'
 import type { Source } from '../threads/run-options.js'
 import { onAbort } from '../time/on-abort.js'
-import { abortError, type Hearing, type LocalRun, type LocalWork } from './local-run.js'
+import { abortError, type LocalRun, type LocalWork, type RunCallbacks } from './local-run.js'
 
 /** Starts the run of a stream. */
-export type StartRun = (work: LocalWork<Call>, hearing: Hearing) => LocalRun
+export type StartRun = (work: LocalWork<Call>, callbacks: RunCallbacks) => LocalRun
 
 /** How a call of a stream ended. */
 export type CallEnd =

@@ -8,7 +8,7 @@ import {
   checkPositive,
   checkSignal,
 } from '../errors/check-options.js'
-import { Gate } from '../threads/gate.js'
+import { Semaphore } from '../threads/semaphore.js'
 import type { LocalRunSettings, TaskProgress } from './local-run.js'
 
 /** Options of a LocalTaskQueue. */
@@ -92,7 +92,7 @@ export function localSettings(options: LocalTaskQueueOptions): LocalRunSettings 
   const settings = {
     stopOnError: checkBoolean('stopOnError', options.stopOnError, true),
     parallel,
-    gate: new Gate(Math.max(1, parallel)),
+    semaphore: new Semaphore(Math.max(1, parallel)),
     progress: checkBoolean('progress', options.progress, true),
     concurrency: options.concurrency === undefined ? 1 : checkInteger('concurrency', options.concurrency, 1),
     timeoutSeconds: checkPositive('timeoutSeconds', options.timeoutSeconds),

@@ -11,12 +11,12 @@ import { onStopSignals } from '../runtime/stop-signals.js'
 import { codeName } from '../tasks/registry.js'
 import { counted } from '../text/counted.js'
 import type { Call, Outcome } from '../threads/call.js'
-import type { Gate } from '../threads/gate.js'
-import { HereRun } from '../threads/inline-run.js'
+import { InlineRun } from '../threads/inline-run.js'
 import { ThreadRun } from '../threads/run-on-threads.js'
 import type { Run, RunListener, Source } from '../threads/run-options.js'
-import { warnOfStray } from '../threads/stray.js'
+import type { Semaphore } from '../threads/semaphore.js'
 import { endAllThreads } from '../threads/thread-ends.js'
+import { warnOfUnhandledError } from '../threads/unhandled-error.js'
 import { onAbort } from '../time/on-abort.js'
 
 /** What a task says of itself while it runs, by `context().progress()`. */
@@ -31,7 +31,7 @@ export interface TaskProgress {
 /** The options of a LocalTaskQueue, checked. */
 export interface LocalRunSettings {
   readonly parallel: number
-  readonly gate: Gate
+  readonly semaphore: Semaphore
   readonly progress: boolean
   readonly concurrency: number
   readonly timeoutSeconds: number | undefined
@@ -42,7 +42,7 @@ export interface LocalRunSettings {
 }
 
 /** What the caller of a run wants to hear. */
-export interface Hearing {
+export interface RunCallbacks {
   /** Each task's value as it ends; otherwise successes come without value. */
   readonly postAll: boolean
   /** `close()` ends the run instead of waiting for its end: there may be nothing left that reads its results. */
@@ -80,16 +80,16 @@ export interface LocalWork<T> {
 }
 
 /** Starts a run. */
-export function startLocalRun<T>(work: LocalWork<T>, settings: LocalRunSettings, hearing: Hearing): LocalRun {
+export function startLocalRun<T>(work: LocalWork<T>, settings: LocalRunSettings, callbacks: RunCallbacks): LocalRun {
   const { source, total, moveInputs } = work
-  const { parallel, gate, concurrency, timeoutSeconds, maxMemoryMb, signal, onProgress, onLog } = settings
+  const { parallel, semaphore, concurrency, timeoutSeconds, maxMemoryMb, signal, onProgress, onLog } = settings
   const idPrefix = `${randomUUID()}-`
   const idOf = (call: Call) => `${idPrefix}${call.idSuffix}`
   const bar = startProgress({ label: 'Running', total, enabled: settings.progress })
   let callbackError: { readonly thrown: unknown } | undefined
   // A callback that throws ends the run, not the task that happened to be heard. It is called as where the run was
   // started: threads' messages come in the async context of whoever started the thread.
-  const tell = AsyncResource.bind((call: () => void) => {
+  const notify = AsyncResource.bind((call: () => void) => {
     try {
       call()
     } catch (thrown) {
@@ -100,13 +100,15 @@ export function startLocalRun<T>(work: LocalWork<T>, settings: LocalRunSettings,
   const listener: RunListener = {
     onOutcome: (call, outcome) => {
       bar.add(1)
-      hearing.onOutcome(call, outcome, idPrefix)
+      callbacks.onOutcome(call, outcome, idPrefix)
     },
-    onProgress: (call, fraction, note) => tell(() => onProgress?.({ id: idOf(call), task: call.task, fraction, note })),
-    onLog: (call, line) => tell(() => (onLog ? onLog(line, { id: idOf(call), task: call.task }) : console.error(line))),
+    onProgress: (call, fraction, note) =>
+      notify(() => onProgress?.({ id: idOf(call), task: call.task, fraction, note })),
+    onLog: (call, line) =>
+      notify(() => (onLog ? onLog(line, { id: idOf(call), task: call.task }) : console.error(line))),
     // A local task has no lease that could run out.
     onRenew: () => Promise.resolve(),
-    onStray: warnOfStray,
+    onUnhandledError: warnOfUnhandledError,
   }
   let ordinal = 0
   const options = {
@@ -115,21 +117,23 @@ export function startLocalRun<T>(work: LocalWork<T>, settings: LocalRunSettings,
     listener,
     idPrefix,
     concurrency,
-    postAll: hearing.postAll,
+    postAll: callbacks.postAll,
     ...(moveInputs !== undefined && { moveInputs }),
-    ...(hearing.mayPull !== undefined && { mayPull: hearing.mayPull }),
+    ...(callbacks.mayPull !== undefined && { mayPull: callbacks.mayPull }),
   }
   const run: Run =
-    parallel === 0 ? new HereRun(options) : new ThreadRun({ ...options, parallel, gate, timeoutSeconds, maxMemoryMb })
+    parallel === 0
+      ? new InlineRun(options)
+      : new ThreadRun({ ...options, parallel, semaphore, timeoutSeconds, maxMemoryMb })
 
   let stoppedBy: unknown
   const stopFor = (reason: unknown) => {
     stoppedBy ??= reason
     run.stop()
   }
-  let leaving = false
+  let exiting = false
   const leave = () => {
-    leaving = true
+    exiting = true
     return endAllThreads()
   }
   const interrupt = onStopSignals({ signals: ['SIGINT'], stop: stopFor, leave })
@@ -137,7 +141,7 @@ export function startLocalRun<T>(work: LocalWork<T>, settings: LocalRunSettings,
   const finished = run.done
     .finally(async () => {
       // The process is about to exit: its program must not go on as if the run had ended.
-      if (leaving) await new Promise(() => undefined)
+      if (exiting) await new Promise(() => undefined)
       interrupt.dispose()
       stopListening()
       bar.stop()
@@ -147,7 +151,7 @@ export function startLocalRun<T>(work: LocalWork<T>, settings: LocalRunSettings,
       return stoppedBy
     })
   // Both are the caller's to await; one that awaits only `ended` must not be told of a rejection that it handles so.
-  const ended = finished.then(nothing, nothing)
+  const ended = finished.then(ignore, ignore)
   return {
     finished,
     ended,
@@ -192,6 +196,6 @@ export function abortError(stoppedBy: unknown, ran?: number): Error {
   return Object.assign(error, { code: 'ABORT_ERR' })
 }
 
-function nothing(): void {
+function ignore(): void {
   // Settled either way: that is all the caller asked.
 }

@@ -25,10 +25,10 @@ import {
 } from './local-options.js'
 import {
   abortError,
-  type Hearing,
   type LocalRun,
   type LocalRunSettings,
   type LocalWork,
+  type RunCallbacks,
   startLocalRun,
   taskError,
 } from './local-run.js'
@@ -43,7 +43,7 @@ export class LocalTaskQueue implements AsyncDisposable {
   readonly #stopOnError: boolean
   #inserted: TaskIterable[] = []
   /** Runs that have not ended. */
-  readonly #runs = new Map<LocalRun, Hearing>()
+  readonly #runs = new Map<LocalRun, RunCallbacks>()
   /** Of a single call without options of its own. */
   readonly #callSettings: CallSettings
   /** For single calls, by the options that a run has as a whole. */
@@ -187,8 +187,8 @@ export class LocalTaskQueue implements AsyncDisposable {
     let stream = this.#streams.get(key)
     if (stream === undefined || stream.isOver) {
       const settings = { ...this.#settings, timeoutSeconds, progress: false }
-      stream = new CallStream((work, hearing) =>
-        this.#track(startLocalRun({ ...work, moveInputs: transfer }, settings, hearing), hearing),
+      stream = new CallStream((work, callbacks) =>
+        this.#track(startLocalRun({ ...work, moveInputs: transfer }, settings, callbacks), callbacks),
       )
       this.#streams.set(key, stream)
     }
@@ -235,7 +235,7 @@ export class LocalTaskQueue implements AsyncDisposable {
     }
     const values: Awaited<R>[] = []
     let succeeded = 0
-    const hearing: Hearing = {
+    const callbacks: RunCallbacks = {
       postAll: true,
       endsOnClose: false,
       onOutcome: (call, outcome, idPrefix) => {
@@ -245,7 +245,7 @@ export class LocalTaskQueue implements AsyncDisposable {
         } else if (failures.add(call, outcome.error, idPrefix)) run.stop()
       },
     }
-    const run = this.#track(startLocalRun(work, { ...this.#settings, timeoutSeconds }, hearing), hearing)
+    const run = this.#track(startLocalRun(work, { ...this.#settings, timeoutSeconds }, callbacks), callbacks)
     let aborted: { readonly reason: unknown } | undefined
     const stopListening = onAbort(signal, () => {
       aborted = { reason: signal?.reason }
@@ -287,9 +287,9 @@ export class LocalTaskQueue implements AsyncDisposable {
     await this.close()
   }
 
-  #start(given: TaskIterable | BareTask, options: ResultsOptions, hearing: Hearing): LocalRun {
+  #start(given: TaskIterable | BareTask, options: ResultsOptions, callbacks: RunCallbacks): LocalRun {
     refuseInThread()
-    checkNames('options of a run', options, hearing.endsOnClose ? ['total', 'ordered'] : ['total'])
+    checkNames('options of a run', options, callbacks.endsOnClose ? ['total', 'ordered'] : ['total'])
     if (options.total !== undefined) checkInteger('total', options.total, 0)
     const tasks = iterableOf(given)
     this.#check(tasks)
@@ -298,12 +298,12 @@ export class LocalTaskQueue implements AsyncDisposable {
       toCall: (task, ordinal) => toCall(task, ordinal, 1),
       total: options.total ?? lengthOf(tasks),
     }
-    return this.#track(startLocalRun(work, this.#settings, hearing), hearing)
+    return this.#track(startLocalRun(work, this.#settings, callbacks), callbacks)
   }
 
   /** Notes a run until it ends. */
-  #track(run: LocalRun, hearing: Hearing): LocalRun {
-    this.#runs.set(run, hearing)
+  #track(run: LocalRun, callbacks: RunCallbacks): LocalRun {
+    this.#runs.set(run, callbacks)
     void run.ended.then(() => this.#runs.delete(run))
     return run
   }

@@ -28,7 +28,7 @@ export function runListener(
       else console.error(line)
     },
     onRenew: (call, seconds) => worker.onRenew(taskOf(call), seconds),
-    onStray: (taskId, error) =>
+    onUnhandledError: (taskId, error) =>
       process.emitWarning(`Task ${taskId ?? '(unknown)'} threw after its end: ${reasonOf(error)}`),
   }
 }

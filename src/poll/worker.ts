@@ -8,11 +8,11 @@ import { callAndWait } from '../queue/awaited-functions.js'
 import { LeaseKeeper } from '../queue/lease-keeper.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import type { Call, FailedOutcome, Outcome } from '../threads/call.js'
-import { Gate } from '../threads/gate.js'
-import { HereRun } from '../threads/inline-run.js'
+import { InlineRun } from '../threads/inline-run.js'
 import { ThreadPool } from '../threads/pool.js'
 import { ThreadRun } from '../threads/run-on-threads.js'
 import type { Run } from '../threads/run-options.js'
+import { Semaphore } from '../threads/semaphore.js'
 import { endAllThreads } from '../threads/thread-ends.js'
 import { onAbort } from '../time/on-abort.js'
 import { leaseSeconds } from '../time/seconds.js'
@@ -253,8 +253,8 @@ export class Worker {
       maxChunk: stopFn === undefined ? maxChunk : 1,
       mayPull: () => (stopFn === undefined ? this.#unsettled < maxUnsettled : this.#unsettled === 0),
     }
-    if (parallel === 0) return new HereRun(options)
-    return new ThreadRun({ ...options, parallel, gate: new Gate(parallel), timeoutSeconds, maxMemoryMb })
+    if (parallel === 0) return new InlineRun(options)
+    return new ThreadRun({ ...options, parallel, semaphore: new Semaphore(parallel), timeoutSeconds, maxMemoryMb })
   }
 
   #onOutcome(call: Call, outcome: Outcome): void {

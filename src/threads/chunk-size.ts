@@ -1,23 +1,23 @@
-/** How many tasks go to a thread at once. */
+/** The number of tasks that are sent to a thread at once. */
 import type { ChunkReport } from './thread-messages.js'
 
 /**
- * A crossing costs about 0.5 ms of CPU, the waking of both threads included: with tasks of 5 ms, chunks of 10 ms cost 5.05
- * to 5.15 ms of CPU a task, chunks of 50 ms 4.85 to 4.9, a plain loop 4.75. An idle thread takes tasks out of others'
- * chunks, so a longer one keeps nobody waiting; it only delays the word of successes. Milliseconds.
+ * Sending a chunk costs about 0.5 ms of CPU, the waking of both threads included: with tasks of 5 ms, chunks of 10 ms cost
+ * 5.05 to 5.15 ms of CPU a task, chunks of 50 ms 4.85 to 4.9, a plain loop 4.75. An idle thread takes tasks out of others'
+ * chunks, so a longer chunk keeps no thread waiting; it only delays the report of successes. Milliseconds.
  */
 const chunkMs = 50
 
 /**
- * Bounds the memory of a chunk (its tasks outlive a turn of the garbage collector: 4,096 cost 10 MB more, 1,024 save
- * nothing), and the time that the main thread needs to make one.
+ * Bounds the memory of a chunk (its tasks survive a minor garbage collection: 4,096 cost 10 MB more, 1,024 save nothing),
+ * and the time that the main thread needs to make one.
  */
 const maxTasks = 2048
 
-/** A chunk is at most so many times larger than the one before: the first tasks may not be like the rest. */
+/** Bounds the growth from one chunk to the next: the first tasks may not be like the rest. */
 const growth = 8
 
-/** Learns the length of tasks from finished chunks: believes slow ones at once, fast ones by and by. */
+/** Learns the duration of tasks from finished chunks. Adapts at once to slower tasks, gradually to faster ones. */
 export class ChunkSize {
   readonly #max: number
   #tasks = 1
@@ -28,7 +28,7 @@ export class ChunkSize {
     this.#max = Math.min(max, maxTasks)
   }
 
-  /** How many tasks the next chunk should have. */
+  /** The number of tasks for the next chunk. */
   get tasks(): number {
     return this.#tasks
   }

@@ -1,4 +1,4 @@
-/** A chunk of calls on its way through a thread, seen from the main thread. */
+/** A chunk of calls that a thread runs, seen from the main thread. */
 
 import type { Transferable } from 'node:worker_threads'
 import type { JsonValue } from '../json/json-value.js'
@@ -6,11 +6,11 @@ import { SharedObjects } from '../json/shared-objects.js'
 import { transferablesIn } from '../tasks/move.js'
 import { codeName, type RegisteredCode } from '../tasks/registry.js'
 import type { Call, Outcome } from './call.js'
-import { unreadableError } from './death-causes.js'
 import { refuseEmptied } from './small-clone.js'
+import { unreadableError } from './thread-errors.js'
 import { type ChunkMessage, type CodeReference, slot } from './thread-messages.js'
 
-/** What the calls of a run share. */
+/** Settings that the calls of a run share. */
 export interface ChunkSettings {
   readonly idPrefix: string
   readonly postAll: boolean
@@ -24,17 +24,9 @@ export interface ChunkSettings {
   readonly moveInputs?: boolean
 }
 
-/** What became of a chunk's calls after its thread ended, however it ended. */
-export interface ChunkAftermath {
-  /** Never begun: to be run elsewhere. */
-  readonly waiting: Call[]
-  /** Begun, and nobody will say how they ended; by index. */
-  readonly running: readonly number[]
-}
-
 let lastChunk = 0
 
-/** One for all: there are millions. */
+/** Shared by all: there are millions. */
 const silentSuccess: Outcome = Object.freeze({ ok: true, value: undefined, elapsedMs: Number.NaN })
 
 export class Chunk {
@@ -47,10 +39,10 @@ export class Chunk {
   readonly #settings: ChunkSettings
   readonly #slots: Int32Array<SharedArrayBuffer>
   readonly #startedAtMs: Float64Array<SharedArrayBuffer> | undefined
-  /** 1: the outcome was reported. Each is reported once, whatever the thread says later. */
+  /** 1: the outcome was reported. Each is reported once, whatever the thread posts later. */
   readonly #settled: Uint8Array
   #values: ChunkMessage['values'] = 'required'
-  /** Why the main thread asked a task to end, by index. */
+  /** Reasons of tasks that the main thread asked to end, by index. */
   readonly #aborted = new Map<number, { readonly reason: unknown; readonly atMs: number }>()
 
   constructor(calls: readonly Call[], settings: ChunkSettings) {
@@ -63,7 +55,7 @@ export class Chunk {
     }
   }
 
-  /** The form that crosses to the thread. @throws DOMException DataCloneError if extra arguments would arrive empty */
+  /** The message for the thread. @throws DOMException DataCloneError if extra arguments would arrive empty */
   message(): ChunkMessage {
     const { length } = this.calls
     const codes: CodeReference[] = []
@@ -114,19 +106,19 @@ export class Chunk {
     }
   }
 
-  /** What of its calls is moved to the thread, not copied. */
+  /** Buffers of its calls that are moved to the thread, not copied. */
   get moved(): readonly Transferable[] {
     return this.#settings.moveInputs === true ? transferablesIn(this.calls.flatMap(call => call.extra)) : []
   }
 
-  /** How many tasks have not begun. */
+  /** The number of tasks that have not begun. */
   get waitingCount(): number {
     let count = 0
     for (let index = 0; index < this.calls.length; index++) if (this.#state(index) === slot.waiting) count++
     return count
   }
 
-  /** Whether the thread has begun a task of it. */
+  /** True if the thread has begun a task of it. */
   get hasBegun(): boolean {
     for (let index = 0; index < this.calls.length; index++) {
       const state = this.#state(index)
@@ -150,19 +142,19 @@ export class Chunk {
     return Atomics.compareExchange(this.#slots, index, slot.waiting, slot.withdrawn) === slot.waiting
   }
 
-  /** Whether a task was taken back. */
+  /** True if a task was taken back. */
   isWithdrawn(index: number): boolean {
     return Atomics.load(this.#slots, index) === slot.withdrawn
   }
 
-  /** Notes that a task's outcome is being reported; false if one was before (its time was up, say). */
+  /** Claims the report of a task's outcome; false if it was reported before (as timed out, say). */
   settle(index: number): boolean {
     if (this.#settled[index] !== 0) return false
     this.#settled[index] = 1
     return true
   }
 
-  /** Whether a task's outcome was reported. */
+  /** True if a task's outcome was reported. */
   isSettled(index: number): boolean {
     return this.#settled[index] !== 0
   }
@@ -173,7 +165,7 @@ export class Chunk {
     for (let index = 0; index < this.calls.length; index++) {
       if (this.#state(index) === slot.running) {
         const startedAtMs = this.#startedAtMs?.[index] ?? 0
-        // The thread notes the time just after it took the slot: for a moment there is none.
+        // The thread sets the time just after it took the slot: for a moment it is 0.
         running.push({ index, ageMs: startedAtMs === 0 ? 0 : nowMs - startedAtMs })
       }
     }
@@ -185,24 +177,24 @@ export class Chunk {
     return this.calls.filter((_, index) => this.#state(index) === slot.running)
   }
 
-  /** Remembers that a task was asked to end, and why; false if it was asked before. */
+  /** Notes that a task was asked to end, and why; false if it was asked before. */
   abort(index: number, reason: unknown, nowMs: number): boolean {
     if (this.#aborted.has(index)) return false
     this.#aborted.set(index, { reason, atMs: nowMs })
     return true
   }
 
-  /** Why and when a task was asked to end. */
+  /** The reason and time of the request to end; `undefined`: none was made. */
   abortedFor(index: number): { readonly reason: unknown; readonly atMs: number } | undefined {
     return this.#aborted.get(index)
   }
 
-  /** The index of a call, for whoever wants it aborted; -1 if it is not one of these. */
+  /** The index of a call; -1 if it is not one of these. */
   indexOf(call: Call): number {
     return this.calls.indexOf(call)
   }
 
-  /** Calls that succeeded without saying so (only failures are posted then), passed to `report` once each. */
+  /** Passes calls that succeeded without a message (only failures are posted then) to `report`, once each. */
   reportSilentSuccesses(report: (call: Call, outcome: Outcome) => void): void {
     if (this.#settings.postAll) return
     for (let index = 0; index < this.calls.length; index++) {
@@ -215,8 +207,8 @@ export class Chunk {
     }
   }
 
-  /** Tasks that have ended, by their slots, and whose outcome was posted and has not been handled. */
-  get unheard(): number[] {
+  /** Tasks that have ended by their slots, and whose outcome was posted but not received. */
+  get unreported(): number[] {
     const indexes: number[] = []
     for (let index = 0; index < this.calls.length; index++) {
       const state = this.#state(index)
@@ -226,7 +218,7 @@ export class Chunk {
     return indexes
   }
 
-  /** The outcome of a task that has ended, where what was posted about it can't be read. */
+  /** The outcome of a task that has ended, where the message about it can't be read. */
   unreadableOutcome(index: number): Outcome {
     const elapsedMs = performance.now() - this.sinceMs
     if (this.#state(index) === slot.failed) return { ok: false, error: unreadableError('throw'), elapsedMs }
@@ -234,18 +226,16 @@ export class Chunk {
     return { ok: false, error: unreadableError('return'), elapsedMs }
   }
 
-  /** What is left after the thread died and all that it had posted was received. */
-  aftermath(): ChunkAftermath {
-    // Taken back rather than looked at: a thread that is being stopped may still run for a moment.
-    const waiting = this.withdraw(Number.POSITIVE_INFINITY)
-    const running: number[] = []
+  /** Tasks that ended with their thread; all that it had posted must have been received, and what waited withdrawn. */
+  get unfinished(): number[] {
+    const indexes: number[] = []
     for (let index = 0; index < this.calls.length; index++) {
-      // `failed` or, where values are posted, `succeeded` without a message: the thread set it after we had looked.
+      // Also `failed` or, where values are posted, `succeeded` without a message: the thread set it after the last receive.
       const state = this.#state(index)
-      const silent = state === slot.succeeded && !this.#settings.postAll
-      if (state !== slot.withdrawn && !silent && this.#settled[index] === 0) running.push(index)
+      const isSilent = state === slot.succeeded && !this.#settings.postAll
+      if (state !== slot.withdrawn && !isSilent && this.#settled[index] === 0) indexes.push(index)
     }
-    return { waiting, running }
+    return indexes
   }
 
   /** The names of the chunk's code, for messages. */

@@ -15,7 +15,7 @@ const turnMs = 10
 /** How long a task that was asked to end by its `signal` may take to do so; what it still does counts for nothing. Milliseconds. */
 const abortGraceMs = 250
 
-export class HereRun<T> implements Run {
+export class InlineRun<T> implements Run {
   readonly done: Promise<void>
   readonly #options: RunOptions<T>
   readonly #size: ChunkSize
@@ -24,7 +24,7 @@ export class HereRun<T> implements Run {
   /** When the calls at hand were taken, by `performance.now()`. */
   #takenMs = 0
   /** Calls that await something. Nothing else can happen while a task runs without that. */
-  readonly #running = new Map<Call, HereContext>()
+  readonly #running = new Map<Call, InlineContext>()
   #stopped = false
   #fatal: { readonly thrown: unknown } | undefined
   #lastTurnMs = performance.now()
@@ -85,7 +85,7 @@ export class HereRun<T> implements Run {
         // Tasks that return no promise are run in a row: an await between them would cost more than they do.
         for (let now = this.#nextNow(); now !== undefined; now = this.#nextNow()) {
           listener.onStart?.(now)
-          const context = new HereContext(now, idPrefix, listener)
+          const context = new InlineContext(now, idPrefix, listener)
           const running = runCall(now, context)
           const outcome = isPromiseLike(running) ? await this.#await(now, context, running) : running
           context.ended = true
@@ -103,7 +103,7 @@ export class HereRun<T> implements Run {
     }
   }
 
-  async #await(call: Call, context: HereContext, running: Promise<Outcome>): Promise<Outcome> {
+  async #await(call: Call, context: InlineContext, running: Promise<Outcome>): Promise<Outcome> {
     this.#running.set(call, context)
     const outcome = await context.endOf(running)
     this.#running.delete(call)
@@ -155,7 +155,7 @@ export class HereRun<T> implements Run {
 }
 
 /** Runs one call; a promise only if the task returns one. */
-function runCall(call: Call, context: HereContext): Outcome | Promise<Outcome> {
+function runCall(call: Call, context: InlineContext): Outcome | Promise<Outcome> {
   const startMs = performance.now()
   try {
     return runInContext<Outcome | Promise<Outcome>>(context, () => {
@@ -183,7 +183,7 @@ function isObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null
 }
 
-class HereContext implements TaskContext {
+class InlineContext implements TaskContext {
   readonly #call: Call
   readonly #idPrefix: string
   readonly #listener: RunListener

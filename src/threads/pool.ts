@@ -13,11 +13,11 @@ import { currentContext } from '../tasks/context.js'
 import { errorFromWire } from './error-wire.js'
 import { heapLimits } from './heap-limits.js'
 import { ReceivedBytes } from './send-window.js'
-import { warnOfStray } from './stray.js'
 import { threadsEnded, watchThreads } from './thread-ends.js'
 import type { MainMessage, ThreadHello, ThreadHost, ThreadMessage } from './thread-messages.js'
 import { outputWritten, writeOutput } from './thread-output.js'
 import { inPoolThread } from './thread-place.js'
+import { warnOfUnhandledError } from './unhandled-error.js'
 
 /** A thread that has nothing to do ends after this long: another run soon after finds its modules loaded. */
 const idleTimeoutMs = 10_000
@@ -46,7 +46,7 @@ export interface ThreadListener extends ThreadHost {
    * A thread died before it took a call, which then waits for a thread that never comes: calls that have not begun are to
    * be aborted. Returns whether there were any.
    */
-  onStillbirth(error: Error): boolean
+  onSpawnError(error: Error): boolean
   /** A message from the thread with this number can't be deserialized here; what was in it is lost. */
   onUnreadable(thread: number): void
 }
@@ -94,8 +94,8 @@ export class ThreadPool {
     // A thread that dies while idle (of a task's leftovers, say) harms nobody: the next call gets a new one. Without a
     // listener the event would end the process.
     this.#piscina.on('error', (error: Error) => {
-      const heard = [...this.#listeners].map(listener => listener.onStillbirth(error))
-      if (heard.includes(true)) return
+      const handled = [...this.#listeners].map(listener => listener.onSpawnError(error))
+      if (handled.includes(true)) return
       process.emitWarning(`A pool thread died while it had nothing to do: ${error.message}`, {
         detail: error.stack ?? '',
       })
@@ -214,10 +214,10 @@ export class ThreadPool {
       writeOutput(message.stream, message.text, message.encoding, () => received.take(message.bytes))
       return
     }
-    if (message.type === 'stray') {
+    if (message.type === 'unhandled-error') {
       // Whose it is nobody knows: one of those who use the pool hears it, or, after the end of all runs, the process.
       const [listener] = this.#listeners
-      if (listener === undefined) warnOfStray(message.taskId, errorFromWire(message.error))
+      if (listener === undefined) warnOfUnhandledError(message.taskId, errorFromWire(message.error))
       else listener.onMessage(message, thread)
       return
     }

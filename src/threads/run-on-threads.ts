@@ -1,33 +1,33 @@
 /**
- * Runs calls on pool threads: `parallel` lanes, each of which takes a chunk from the source, has one thread run it, and
- * takes the next. Chunks grow until one lasts about 50 milliseconds. A lane that finds the source empty takes tasks that
+ * Runs calls on pool threads: `parallel` loops, each of which takes a chunk from the source, has one thread run it, and
+ * takes the next. Chunks grow until one lasts about 50 milliseconds. A loop that finds the source empty takes tasks that
  * have not begun from the others' chunks, so that no task waits behind a slow one while a thread is idle. A thread that
  * could run more asynchronous tasks at once than it has is sent further chunks.
  */
 
+import { BusyThread } from './busy-thread.js'
+import { BusyThreads } from './busy-threads.js'
 import type { Call, FailedOutcome, Outcome } from './call.js'
-import { Casualties } from './casualties.js'
 import { Chunk, type ChunkSettings } from './chunk.js'
 import { ChunkSize } from './chunk-size.js'
+import { CrashReports } from './crash-reports.js'
 import { refuseEntryScript } from './entry-script.js'
 import { errorFromWire, errorToWire } from './error-wire.js'
 import { FailedImports } from './failed-imports.js'
-import { Flight } from './flight.js'
-import { FlightWatch } from './flight-watch.js'
-import { Flights } from './flights.js'
-import type { Gate } from './gate.js'
-import { Lanes, type LaneWork } from './lanes.js'
+import { Loops, type LoopWork } from './loops.js'
 import { type ThreadListener, ThreadPool } from './pool.js'
 import type { Run, RunningCall, RunOptions } from './run-options.js'
+import type { Semaphore } from './semaphore.js'
 import type { ChunkMessage, ThreadMessage } from './thread-messages.js'
 import { hasUncloneable, isCloneError, splitUncloneable } from './uncloneable.js'
+import { Watchdog } from './watchdog.js'
 
 /** Settings of a run on threads. */
 export interface ThreadRunOptions<T> extends RunOptions<T> {
-  /** Lanes, and so threads, at most. */
+  /** Loops, and so threads, at most. */
   readonly parallel: number
   /** Shared by all runs of one queue, so that they keep to `parallel` threads together. */
-  readonly gate: Gate
+  readonly semaphore: Semaphore
   readonly timeoutSeconds: number | undefined
   readonly maxMemoryMb: number | undefined
 }
@@ -42,18 +42,18 @@ export class ThreadRun<T> implements Run, ThreadListener {
   readonly #options: ThreadRunOptions<T>
   readonly #settings: ChunkSettings
   readonly #pool: ThreadPool
-  readonly #flights = new Flights()
-  readonly #lanes: Lanes
-  readonly #watch: FlightWatch
+  readonly #threads = new BusyThreads()
+  readonly #loops: Loops
+  readonly #watchdog: Watchdog
   /** Calls to be run again elsewhere: taken from a slow thread or left by a dead one. */
   #returned: Call[] = []
   readonly #size: ChunkSize
-  readonly #casualties: Casualties
+  readonly #crashReports: CrashReports
   readonly #failedImports: FailedImports
   #stopped = false
   readonly #report = (call: Call, outcome: Outcome): void => this.#options.listener.onOutcome(call, outcome)
   #fatal: { readonly thrown: unknown } | undefined
-  #feed: NodeJS.Immediate | undefined
+  #sendMoreTimer: NodeJS.Immediate | undefined
 
   constructor(options: ThreadRunOptions<T>) {
     this.#options = options
@@ -62,14 +62,14 @@ export class ThreadRun<T> implements Run, ThreadListener {
     this.#settings = { idPrefix, postAll, wantsValues, concurrency, maxMemoryMb, timeoutMs, moveInputs }
     // A task whose input was moved can't be taken back for another thread.
     this.#size = new ChunkSize(moveInputs ? 1 : options.maxChunk)
-    this.#casualties = new Casualties(maxMemoryMb)
+    this.#crashReports = new CrashReports(maxMemoryMb)
     this.#failedImports = new FailedImports(options.loadBackoff)
-    this.#lanes = new Lanes(this.#laneWork(), options.gate)
-    this.#watch = new FlightWatch(this.#flights, timeoutMs, {
+    this.#loops = new Loops(this.#work(), options.semaphore)
+    this.#watchdog = new Watchdog(this.#threads, timeoutMs, {
       report: this.#report,
-      abort: (thread, { id }, index, reason) =>
-        this.#pool.send(thread, { type: 'abort', chunk: id, index, reason: errorToWire(reason) }),
-      settleUnreadable: flight => this.#settleUnreadable(flight),
+      abort: (threadId, { id }, index, reason) =>
+        this.#pool.send(threadId, { type: 'abort', chunk: id, index, reason: errorToWire(reason) }),
+      settleUnreadable: thread => this.#settleUnreadable(thread),
     })
     this.#pool = ThreadPool.join(this, maxMemoryMb)
     this.done = this.#run()
@@ -80,18 +80,18 @@ export class ThreadRun<T> implements Run, ThreadListener {
     this.#stopped = true
     const withdrawn = this.#returned.concat(this.withdraw(0))
     this.#returned = []
-    this.#lanes.wake()
+    this.#loops.wake()
     return withdrawn
   }
 
   withdraw(olderThanMs: number): Call[] {
-    return this.#flights.withdraw(performance.now() - olderThanMs, olderThanMs > 0)
+    return this.#threads.withdraw(performance.now() - olderThanMs, olderThanMs > 0)
   }
 
   abort(call: Call, reason: Error): boolean {
-    const found = this.#flights.find(call)
+    const found = this.#threads.find(call)
     if (found !== undefined && !found.chunk.withdrawAt(found.index)) {
-      this.#watch.abort(found.flight, found.chunk, found.index, reason)
+      this.#watchdog.abort(found.thread, found.chunk, found.index, reason)
       return true
     }
     this.#returned = this.#returned.filter(returned => returned !== call)
@@ -99,11 +99,11 @@ export class ThreadRun<T> implements Run, ThreadListener {
   }
 
   resume(): void {
-    this.#lanes.wake()
+    this.#loops.wake()
   }
 
   running(max: number): RunningCall[] {
-    const calls = [...this.#flights].flatMap(({ chunks }) =>
+    const calls = [...this.#threads].flatMap(({ chunks }) =>
       [...chunks.values()].flatMap(({ runningCalls, handedOutAtMs }) =>
         runningCalls.map(call => ({ call, startedAtMs: handedOutAtMs })),
       ),
@@ -114,10 +114,10 @@ export class ThreadRun<T> implements Run, ThreadListener {
   async #run(): Promise<void> {
     const { source, parallel } = this.#options
     try {
-      await this.#lanes.run(parallel)
+      await this.#loops.run(parallel)
     } finally {
-      this.#watch.stop()
-      clearImmediate(this.#feed)
+      this.#watchdog.stop()
+      clearImmediate(this.#sendMoreTimer)
       await source.stop()
       await this.#pool.printed()
       this.#pool.leave(this)
@@ -126,50 +126,50 @@ export class ThreadRun<T> implements Run, ThreadListener {
     if (failure !== undefined) throw failure.thrown
   }
 
-  #laneWork(): LaneWork {
+  #work(): LoopWork {
     const run = this
     const { source, mayPull } = this.#options
     return {
       get isOver() {
-        return run.#stopped || (source.ended && run.#flights.size === 0 && run.#returned.length === 0)
+        return run.#stopped || (source.ended && run.#threads.size === 0 && run.#returned.length === 0)
       },
       get hasWaiting() {
-        return run.#flights.hasWaiting
+        return run.#threads.hasWaiting
       },
-      take: lane => this.#take(this.#size.tasks, lane),
+      take: loop => this.#take(this.#size.tasks, loop),
       peek: () => {
         if (mayPull?.() ?? true) source.peek?.()
       },
-      fly: (calls, lane) => this.#fly(calls, lane),
+      run: (calls, loop) => this.#runChunk(calls, loop),
       fail: thrown => this.#fail(thrown),
-      woken: () => this.#feedSoon(),
+      onWake: () => this.#sendMoreSoon(),
       sourceReady: () => (source.ended || mayPull?.() === false ? undefined : source.ready()),
     }
   }
 
   /**
    * Up to `max` calls for a thread: returned ones first, then the source's, then what other threads have not begun.
-   * @param feeding the flight that they are for, if it is in the air
+   * @param busy the thread that they are for, if it is running others
    */
-  #take(max: number, lane: number, feeding?: Flight): Call[] {
+  #take(max: number, loop: number, busy?: BusyThread): Call[] {
     if (this.#stopped) return []
     if (this.#returned.length > 0) return this.#returned.splice(0, max)
     const { source, toCall, mayPull } = this.#options
-    const calls = (mayPull?.() ?? true) ? source.take(max, lane).map(toCall) : []
-    // Checked before any of them is on its way, so that nothing has run when the message is about all of them.
+    const calls = (mayPull?.() ?? true) ? source.take(max, loop).map(toCall) : []
+    // Checked before any of them is sent, so that nothing has run when the error is about all of them.
     for (const { code } of calls) refuseEntryScript(code)
     if (calls.length > 0) return calls
-    const stolen = this.#flights.steal(feeding === undefined ? Number.POSITIVE_INFINITY : max, feeding)
-    if (stolen.length > 0) source.take(0, lane)
+    const stolen = this.#threads.steal(busy === undefined ? Number.POSITIVE_INFINITY : max, busy)
+    if (stolen.length > 0) source.take(0, loop)
     return stolen
   }
 
   /** Sends further tasks to threads that could run more at once; later, so that idle threads come before them. */
-  #feedSoon(): void {
+  #sendMoreSoon(): void {
     if (this.#settings.concurrency === 1) return
-    this.#feed ??= setImmediate(() => {
-      this.#feed = undefined
-      for (const flight of [...this.#flights]) this.#feedFlight(flight)
+    this.#sendMoreTimer ??= setImmediate(() => {
+      this.#sendMoreTimer = undefined
+      for (const thread of [...this.#threads]) this.#sendMore(thread)
     })
   }
 
@@ -178,130 +178,131 @@ export class ThreadRun<T> implements Run, ThreadListener {
     this.stop()
   }
 
-  async #fly(calls: Call[], lane: number): Promise<void> {
+  async #runChunk(calls: Call[], loop: number): Promise<void> {
     const loadable = this.#failedImports.withoutFailed(calls, this.#report)
     if (loadable.length === 0) return
     const chunk = new Chunk(loadable, this.#settings)
-    const flight = new Flight(chunk, lane)
-    this.#flights.add(flight)
-    this.#watch.start()
+    const thread = new BusyThread(chunk, loop)
+    this.#threads.add(thread)
+    this.#watchdog.start()
     for (const call of loadable) this.#options.listener.onStart?.(call)
-    // Waiting lanes may take their share of it.
-    this.#lanes.wake()
+    // Idle loops may steal from it.
+    this.#loops.wake()
     try {
-      await this.#send(chunk, flight)
-      flight.hasLanded = true
-      // What was sent too late nobody has begun. The `done` of all else is on its way, by another port than the call's end.
-      for (const late of [...flight.chunks.values()]) {
-        this.#giveBack(late.withdraw(Number.POSITIVE_INFINITY))
-        if (!late.hasBegun) this.#drop(flight, late)
+      await this.#send(chunk, thread)
+      thread.hasEnded = true
+      // Chunks that were sent too late were not begun. The `done` of all others still comes, by another port than the call's end.
+      for (const late of [...thread.chunks.values()]) {
+        this.#requeue(late.withdraw(Number.POSITIVE_INFINITY))
+        if (!late.hasBegun) this.#remove(thread, late)
       }
-      await flight.empty()
+      await thread.empty()
     } catch (thrown) {
-      const neverBegan = flight.thread === undefined && !flight.signal.aborted
+      const neverBegan = thread.threadId === undefined && !thread.signal.aborted
       // An extra argument that is nested too deeply, or whose getter throws, fails with another error.
       if (isCloneError(thrown) || (neverBegan && hasUncloneable(chunk.calls))) this.#refuseUncloneable(chunk, thrown)
-      else this.#afterDeath(flight, await this.#deathOf(flight, thrown))
+      else this.#afterCrash(thread, await this.#causeOfCrash(thread, thrown))
     } finally {
-      for (const left of [...flight.chunks.values()]) this.#drop(flight, left)
-      this.#flights.drop(flight)
-      if (this.#settings.concurrency > 1 && !this.#stopped) this.#options.source.take(0, this.#feedLane(lane))
-      this.#lanes.wake()
+      for (const left of [...thread.chunks.values()]) this.#remove(thread, left)
+      this.#threads.remove(thread)
+      if (this.#settings.concurrency > 1 && !this.#stopped) this.#options.source.take(0, this.#extraLoop(loop))
+      this.#loops.wake()
     }
   }
 
-  /** Why a flight's thread died. One that rejected its call and lives can't run tasks, and is stopped. */
-  async #deathOf(flight: Flight, thrown: unknown): Promise<unknown> {
-    if (flight.signal.aborted) return flight.signal.reason
+  /** The cause of a crash. A thread that rejected its call but did not end can't run tasks, and is stopped. */
+  async #causeOfCrash(thread: BusyThread, thrown: unknown): Promise<unknown> {
+    if (thread.signal.aborted) return thread.signal.reason
     this.#pool.receiveAll()
-    if (flight.thread !== undefined && (await this.#pool.stopThread(flight.thread))) flight.broken ??= { by: thrown }
+    if (thread.threadId !== undefined && (await this.#pool.stopThread(thread.threadId)))
+      thread.broken ??= { by: thrown }
     return thrown
   }
 
-  async #send(chunk: Chunk, flight: Flight): Promise<void> {
+  async #send(chunk: Chunk, thread: BusyThread): Promise<void> {
     const message = chunk.message()
     const { moved } = chunk
     if (moved.length > 0) {
       try {
-        return await this.#pool.run<ChunkMessage, void>('run', message, flight.signal, moved)
+        return await this.#pool.run<ChunkMessage, void>('run', message, thread.signal, moved)
       } catch (thrown) {
         if (!isCloneError(thrown)) throw thrown
         // One of them can't be moved (the memory of a WebAssembly module, say), and none was: they are copied.
       }
     }
-    await this.#pool.run<ChunkMessage, void>('run', message, flight.signal)
+    await this.#pool.run<ChunkMessage, void>('run', message, thread.signal)
   }
 
-  /** Sends a thread that could run more at once what there is. */
-  #feedFlight(flight: Flight): void {
-    const { free, thread, lane, chunks } = flight
-    // With all its chunks done it is about to land.
-    if (free === 0 || thread === undefined || chunks.size === 0 || flight.hasLanded || this.#stopped) return
-    if (flight.hasFailedImport) return
+  /** Sends further tasks to a thread that could run more at once. */
+  #sendMore(thread: BusyThread): void {
+    const { freeSlots, threadId, loop, chunks } = thread
+    // With all its chunks done its call is about to end.
+    if (freeSlots === 0 || threadId === undefined || chunks.size === 0 || thread.hasEnded || this.#stopped) return
+    if (thread.hasFailedImport) return
     try {
-      const taken = this.#take(Math.max(free, this.#size.tasks), this.#feedLane(lane), flight)
+      const taken = this.#take(Math.max(freeSlots, this.#size.tasks), this.#extraLoop(loop), thread)
       const calls = this.#failedImports.withoutFailed(taken, this.#report)
       if (calls.length === 0) {
-        this.#lanes.watch()
+        this.#loops.watch()
         return
       }
       const chunk = new Chunk(calls, this.#settings)
-      this.#flights.addChunk(flight, chunk)
+      this.#threads.addChunk(thread, chunk)
       for (const call of calls) this.#options.listener.onStart?.(call)
       try {
-        this.#pool.send(thread, { type: 'more', flight: flight.id, chunk: chunk.message() })
-        flight.free = 0
-        flight.sent++
+        this.#pool.send(threadId, { type: 'more', firstChunk: thread.firstChunk, chunk: chunk.message() })
+        thread.freeSlots = 0
+        thread.sent++
       } catch (thrown) {
         this.#refuseUncloneable(chunk, thrown)
-        this.#drop(flight, chunk)
+        this.#remove(thread, chunk)
       }
     } catch (thrown) {
       this.#fail(thrown)
     }
   }
 
-  /** What a flight asks for besides its first chunk is asked for under a number of its own. */
-  #feedLane(lane: number): number {
-    return this.#options.parallel + lane
+  /** The number under which a thread asks the source for tasks besides those of its first chunk. */
+  #extraLoop(loop: number): number {
+    return this.#options.parallel + loop
   }
 
-  #drop(flight: Flight, chunk: Chunk): void {
+  #remove(thread: BusyThread, chunk: Chunk): void {
     chunk.reportSilentSuccesses(this.#report)
-    this.#flights.dropChunk(flight, chunk)
+    this.#threads.removeChunk(thread, chunk)
   }
 
-  #giveBack(calls: readonly Call[]): void {
+  #requeue(calls: readonly Call[]): void {
     if (this.#stopped) return
     for (const call of calls) this.#returned.push(call)
   }
 
-  /** A thread died: tasks that ran in it failed, those that had not begun are run elsewhere. */
-  #afterDeath(flight: Flight, death: unknown): void {
+  /** Handles a crash: tasks that ran in the thread failed, those that had not begun are run elsewhere. */
+  #afterCrash(thread: BusyThread, crash: unknown): void {
     this.#pool.receiveAll()
-    if (flight.hasUnreadable) this.#settleUnreadable(flight)
-    const { waiting, lost, notLoaded, fatal } = this.#casualties.bury(flight, death)
+    if (thread.hasUnreadable) this.#settleUnreadable(thread)
+    const { waiting, lost, notLoaded, fatal } = this.#crashReports.report(thread, crash)
     const nowMs = performance.now()
     for (const { chunk, index, cause } of lost) this.#settle(chunk, index, failed(cause, nowMs - chunk.sinceMs))
     for (const call of waiting) {
       if (notLoaded !== undefined && call.code.url === notLoaded.url) this.#notLoaded(call, notLoaded.error)
-      else this.#giveBack([call])
+      else this.#requeue([call])
     }
     if (fatal !== undefined) this.#fail(fatal)
   }
 
-  /** The file of a call that has not begun could not be loaded. */
+  /** Handles a call that has not begun, because its file could not be loaded. */
   #notLoaded(call: Call, error: unknown): void {
     const outcome = this.#failedImports.outcome(call, error)
-    if (outcome === undefined) this.#giveBack([call])
+    if (outcome === undefined) this.#requeue([call])
     else this.#report(call, outcome)
   }
 
-  /** A chunk can't be posted: the calls to blame fail, the others go with the next one. */
+  /** Handles a chunk that can't be posted: the calls that are the cause fail, the others are sent with the next one. */
   #refuseUncloneable(chunk: Chunk, thrown: unknown): void {
     const { cloneable, refused } = splitUncloneable(chunk.withdraw(Number.POSITIVE_INFINITY))
     if (refused.length === 0) this.#fail(thrown)
-    this.#giveBack(cloneable)
+    this.#requeue(cloneable)
     for (const { call, error } of refused) this.#report(call, failed(error))
   }
 
@@ -310,55 +311,55 @@ export class ThreadRun<T> implements Run, ThreadListener {
     if (call === undefined || !chunk.settle(index)) return
     const asked = chunk.abortedFor(index)
     this.#failedImports.loaded(call)
-    // A task whose time is up failed, even if it ends well a moment later because its signal told it to.
+    // A task that was asked to end failed, even if it then ends without an error.
     this.#report(call, asked === undefined ? outcome : failed(asked.reason, outcome.elapsedMs))
   }
 
   /**
-   * Tasks that have ended by their slots and whose outcome, posted before, is not among all that was received since: it
-   * was in a message that can't be read.
+   * Reports tasks that have ended by their slots, and whose outcome, posted before, is not among the messages received
+   * since: it was in one that can't be read.
    */
-  #settleUnreadable(flight: Flight): void {
-    const unheard = [...flight.chunks.values()].map(chunk => ({ chunk, indexes: chunk.unheard }))
+  #settleUnreadable(thread: BusyThread): void {
+    const unreported = [...thread.chunks.values()].map(chunk => ({ chunk, indexes: chunk.unreported }))
     this.#pool.receiveAll()
-    for (const { chunk, indexes } of unheard) {
+    for (const { chunk, indexes } of unreported) {
       for (const index of indexes) this.#settle(chunk, index, chunk.unreadableOutcome(index))
     }
   }
 
-  onMessage(message: ThreadMessage, thread: number): void {
-    if (message.type === 'stray') {
-      this.#options.listener.onStray(message.taskId, errorFromWire(message.error))
+  onMessage(message: ThreadMessage, threadId: number): void {
+    if (message.type === 'unhandled-error') {
+      this.#options.listener.onUnhandledError(message.taskId, errorFromWire(message.error))
     } else if (message.type === 'began') {
-      const flight = this.#flights.withId(message.flight)
-      if (flight !== undefined) flight.thread = thread
-    } else if (message.type === 'hungry') {
-      const flight = this.#flights.withId(message.flight)
-      if (flight === undefined || flight.sent !== message.received) return
-      flight.free = message.free
-      this.#feedSoon()
+      const thread = this.#threads.withFirstChunk(message.firstChunk)
+      if (thread !== undefined) thread.threadId = threadId
+    } else if (message.type === 'free-slots') {
+      const thread = this.#threads.withFirstChunk(message.firstChunk)
+      if (thread === undefined || thread.sent !== message.received) return
+      thread.freeSlots = message.free
+      this.#sendMoreSoon()
     } else if (message.type === 'ending') {
-      // A task that had ended may still do it, by a timer it left behind.
-      const flight = this.#flights.carrying(message.chunk)?.flight ?? this.#flights.inThread(thread)
-      flight?.end({ chunk: message.chunk, index: message.index, error: errorFromWire(message.error) })
+      // A task that had ended may still do so, by a timer that it left running.
+      const thread = this.#threads.withChunk(message.chunk)?.thread ?? this.#threads.withNumber(threadId)
+      thread?.noteEnding({ chunk: message.chunk, index: message.index, error: errorFromWire(message.error) })
     } else if (message.type === 'broken') {
-      const flight = this.#flights.inThread(thread)
-      if (flight !== undefined) flight.broken = { by: errorFromWire(message.error) }
+      const thread = this.#threads.withNumber(threadId)
+      if (thread !== undefined) thread.broken = { by: errorFromWire(message.error) }
     } else if (message.type !== 'printed' && message.type !== 'slice-not-loaded') {
-      const carried = this.#flights.carrying(message.chunk)
-      if (carried !== undefined) this.#onChunkMessage(message, carried.flight, carried.chunk)
+      const found = this.#threads.withChunk(message.chunk)
+      if (found !== undefined) this.#onChunkMessage(message, found.thread, found.chunk)
     }
   }
 
-  #onChunkMessage(message: ChunkThreadMessage, flight: Flight, chunk: Chunk): void {
+  #onChunkMessage(message: ChunkThreadMessage, thread: BusyThread, chunk: Chunk): void {
     const { type } = message
-    if (type === 'loading') flight.load(message.url)
+    if (type === 'loading') thread.load(message.url)
     else if (type === 'progress') this.#onProgress(message, chunk)
     else if (type === 'log') {
       const call = chunk.calls[message.index]
       if (call !== undefined) this.#options.listener.onLog(call, message.text)
     } else if (type === 'failed' && message.isNotLoaded) {
-      flight.hasFailedImport = true
+      thread.hasFailedImport = true
       const call = chunk.calls[message.index]
       if (call !== undefined && chunk.settle(message.index)) this.#notLoaded(call, errorFromWire(message.error))
     } else if (type === 'failed')
@@ -366,33 +367,33 @@ export class ThreadRun<T> implements Run, ThreadListener {
     else if (type === 'succeeded')
       this.#settle(chunk, message.index, { ok: true, value: message.value, elapsedMs: message.elapsedMs })
     else {
-      if (message.ran > 0) this.#casualties.somethingRan()
+      if (message.ran > 0) this.#crashReports.reset()
       this.#size.learn(message)
       // Everything before `done` was received: an outcome that is missing was in a message that can't be read.
-      for (const index of chunk.unheard) this.#settle(chunk, index, chunk.unreadableOutcome(index))
-      this.#drop(flight, chunk)
+      for (const index of chunk.unreported) this.#settle(chunk, index, chunk.unreadableOutcome(index))
+      this.#remove(thread, chunk)
     }
   }
 
   #onProgress({ index, fraction, note }: Extract<ThreadMessage, { type: 'progress' }>, chunk: Chunk): void {
     const call = chunk.calls[index]
-    // One that was told to end may go on reporting after its outcome.
+    // A task that was asked to end may go on reporting after its outcome.
     if (call !== undefined && !chunk.isSettled(index)) this.#options.listener.onProgress(call, fraction, note)
   }
 
-  onStillbirth(error: Error): boolean {
-    const waiting = [...this.#flights].filter(flight => flight.thread === undefined)
-    for (const flight of waiting) flight.kill(error)
+  onSpawnError(error: Error): boolean {
+    const waiting = [...this.#threads].filter(thread => thread.threadId === undefined)
+    for (const thread of waiting) thread.kill(error)
     return waiting.length > 0
   }
 
-  onUnreadable(thread: number): void {
-    const flight = this.#flights.inThread(thread)
-    if (flight !== undefined) flight.hasUnreadable = true
+  onUnreadable(threadId: number): void {
+    const thread = this.#threads.withNumber(threadId)
+    if (thread !== undefined) thread.hasUnreadable = true
   }
 
   async renew(chunk: number, index: number, seconds: number): Promise<void> {
-    const call = this.#flights.call(chunk, index)
+    const call = this.#threads.call(chunk, index)
     if (call !== undefined) await this.#options.listener.onRenew(call, seconds)
   }
 }

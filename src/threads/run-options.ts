@@ -16,7 +16,7 @@ export interface RunListener {
   /** `context().renew()`. */
   onRenew(call: Call, seconds: number): Promise<void>
   /** Something was thrown that no running task can be blamed for. */
-  onStray(taskId: string | undefined, error: unknown): void
+  onUnhandledError(taskId: string | undefined, error: unknown): void
 }
 
 /** Where a run's tasks come from: pulled only as they are needed. */
@@ -27,9 +27,9 @@ export interface Source<T> {
   readonly error: { readonly thrown: unknown } | undefined
   /**
    * Up to `max` that are there now. Empty: wait with {@link ready}, or the source has ended.
-   * @param lane who asks; a lane that found other work asks for 0
+   * @param loop the number of the asking loop; one that found other work asks for 0
    */
-  take(max: number, lane: number): T[]
+  take(max: number, loop: number): T[]
   /** Finds out whether it has ended, pulling one task ahead at most. */
   peek?(): void
   /** Resolves when {@link take} may give something, or the source has ended. */

@@ -11,7 +11,7 @@ const windowBytes = 1 << 20
 const messageBytes = 512
 
 /** A main thread that takes nothing for so long may wait for this thread itself. Milliseconds. */
-const patienceMs = 1_000
+const stallMs = 1_000
 
 /** The main thread says how much it has taken in steps of this: to wake the thread for each message would cost more. */
 const stepBytes = windowBytes / 4
@@ -46,7 +46,7 @@ export class SendWindow {
       const underWay = (this.#sent - taken) | 0
       if (underWay < windowBytes) this.#windowBytes = windowBytes
       if (underWay < this.#windowBytes) break
-      if (builtins.wait(this.#taken, 0, taken, patienceMs) === 'timed-out') this.#windowBytes += windowBytes
+      if (builtins.wait(this.#taken, 0, taken, stallMs) === 'timed-out') this.#windowBytes += windowBytes
     }
     this.#sent = (this.#sent + bytes) | 0
   }

@@ -6,7 +6,7 @@ import type { Worker } from 'node:worker_threads'
 import { exitNow } from './exit-now.js'
 
 /** A thread that has not ended for so long is in a native call. Milliseconds. */
-const patienceMs = 1_000
+const giveUpMs = 1_000
 
 /** Those that have not ended. */
 const alive = new Set<Worker>()
@@ -32,8 +32,8 @@ export function watchThreads(threads: Iterable<Worker>): void {
 
 /** Resolves when all threads but those of `inUse`, which were told to end, have ended or are given up. */
 export async function threadsEnded(inUse: ReadonlySet<Worker>): Promise<void> {
-  const told = [...alive].filter(thread => !inUse.has(thread))
-  await Promise.all(told.map(endOf))
+  const toEnd = [...alive].filter(thread => !inUse.has(thread))
+  await Promise.all(toEnd.map(endOf))
 }
 
 /** Ends all threads, whatever they do: the process is about to exit. Resolves as {@link threadsEnded}. */
@@ -49,7 +49,7 @@ function endOf(thread: Worker): Promise<void> {
       const timer = setTimeout(() => {
         giveUp(thread)
         resolve()
-      }, patienceMs)
+      }, giveUpMs)
       thread.once('exit', () => {
         clearTimeout(timer)
         resolve()

@@ -1,34 +1,34 @@
 /**
- * What the main thread and a pool thread say to each other. Types and numbers only.
+ * Messages between the main thread and a pool thread. Types and numbers only.
  *
- * A *flight* is one call of the pool: a thread runs a chunk of tasks, and, while it could run more of them at once than it
- * has (`concurrency`), asks for further chunks until there are none. A flight has the number of its first chunk.
+ * Tasks are sent in *chunks*. In one call of the pool a thread runs a chunk and, while it could run more tasks at once than
+ * it has (`concurrency`), asks for further chunks until there are none. Such a call has the number of its first chunk.
  *
- * Tasks travel in *chunks*. Each task of a chunk has a slot in shared memory that says where it stands; whoever changes a
- * slot by compare-and-swap owns that step. So the main thread can take back tasks that have not begun, for an idle
- * thread, and after the death of a thread it knows of each task whether it ran.
+ * Each task of a chunk has a slot in shared memory with its state; the thread that changes a slot by compare-and-swap owns
+ * that step. So the main thread can take back tasks that have not begun, for an idle thread, and after the crash of a
+ * thread it knows of each task whether it ran.
  *
  * ```text
  * waiting ──thread──▶ running ──thread──▶ succeeded | failed
  *    └──main thread──▶ withdrawn
  * ```
  *
- * A thread posts a task's outcome before it sets the slot: a slot that says `failed` has its error on the way. `done`
+ * A thread posts a task's outcome before it sets the slot: where a slot is `failed`, the error was posted. `done`
  * follows the outcomes of its chunk through the same port, so nothing overtakes them. Progress, log lines and output take
  * that port too: they come before the outcome of their task, and what was posted before a thread was stopped is not lost.
  */
 import type { MessagePort } from 'node:worker_threads'
 import type { WireError } from './error-wire.js'
 
-/** Where a task of a chunk stands. */
+/** States of a task of a chunk. */
 export const slot = { waiting: 0, running: 1, succeeded: 2, failed: 3, withdrawn: 4 } as const
 
-/** Code that a chunk's tasks call: how a thread finds it, and which file to import first. */
+/** Code that a chunk's tasks call: its registered name, and the file to import first. */
 export type CodeReference =
   | { readonly kind: 'function'; readonly module: string; readonly name: string; readonly url: string | undefined }
   | { readonly kind: 'class'; readonly name: string; readonly url: string | undefined }
 
-/** A chunk of tasks on its way to a thread. Arrays are parallel and flat: a chunk is cloned at each crossing. */
+/** A chunk of tasks for a thread. Arrays are parallel and flat, which makes the structured clone cheap. */
 export interface ChunkMessage {
   readonly chunk: number
   readonly codes: readonly CodeReference[]
@@ -45,11 +45,11 @@ export interface ChunkMessage {
   readonly attempts: readonly number[] | number
   /** One {@link slot} a task (Int32). */
   readonly slots: Int32Array
-  /** When each task began, by the clock of monotonic.ts; `undefined` where nobody looks. */
+  /** When each task began, by the clock of monotonic.ts; `undefined` without a time limit. */
   readonly startedAtMs: Float64Array | undefined
   /** Post the outcome of each task, with its value; otherwise only failures are posted. */
   readonly postAll: boolean
-  /** Where `postAll`: what a task returns has to come along, may come along if it can be cloned, or is wanted by nobody. */
+  /** Where `postAll`: the value of a task has to be posted, is posted if it can be cloned, or is left out. */
   readonly values: 'required' | 'offered' | 'unwanted'
   /** How many asynchronous tasks run at once in this thread. */
   readonly concurrency: number
@@ -57,7 +57,7 @@ export interface ChunkMessage {
   readonly maxMemoryMb: number | undefined
 }
 
-/** How long a chunk took. */
+/** Duration of a chunk. */
 export interface ChunkReport {
   /** Time from the first task's beginning to the last one's end. */
   readonly elapsedMs: number
@@ -65,9 +65,9 @@ export interface ChunkReport {
   readonly ran: number
 }
 
-/** From a thread, through its own port. */
+/** A message from a thread, through its own port. */
 export type ThreadMessage =
-  | { readonly type: 'began'; readonly flight: number }
+  | { readonly type: 'began'; readonly firstChunk: number }
   /** The thread imports this file now; without `url`: it has ended importing. */
   | { readonly type: 'loading'; readonly chunk: number; readonly url: string | undefined }
   | {
@@ -83,16 +83,16 @@ export type ThreadMessage =
       readonly index: number
       readonly error: WireError
       readonly elapsedMs: number
-      /** It did not run: its file could not be imported in this thread, which ends after its flight. */
+      /** It did not run: its file could not be imported in this thread, which ends after its chunks. */
       readonly isNotLoaded: boolean
     }
   /** All of the chunk's tasks that this thread began have ended. */
   | ({ readonly type: 'done'; readonly chunk: number } & ChunkReport)
   /**
-   * The flight has no task left that it has not begun, and could run `free` more at once. `received`: how many further
+   * The thread has no task left that it has not begun, and could run `free` more at once. `received`: how many further
    * chunks it had got by then; the main thread may have sent another since.
    */
-  | { readonly type: 'hungry'; readonly flight: number; readonly free: number; readonly received: number }
+  | { readonly type: 'free-slots'; readonly firstChunk: number; readonly free: number; readonly received: number }
   /** This task is about to end its thread: `process.exit()`, or more memory than it may have. */
   | { readonly type: 'ending'; readonly chunk: number; readonly index: number; readonly error: WireError }
   /** The file of a slice's tasks, or of its queue, could not be imported in this thread, which ends now. */
@@ -103,14 +103,14 @@ export type ThreadMessage =
       readonly start: number
       readonly error: WireError
     }
-  /** Something was thrown that belongs to no running task. */
-  | { readonly type: 'stray'; readonly taskId: string | undefined; readonly error: WireError }
+  /** An error that belongs to no running task. */
+  | { readonly type: 'unhandled-error'; readonly taskId: string | undefined; readonly error: WireError }
   /** The code that runs tasks in the thread failed; the thread ends. */
   | { readonly type: 'broken'; readonly error: WireError }
-  /** What comes from tasks in any number, and is bounded as send-window.ts says. */
+  /** Output of tasks, in any number; bounded as send-window.ts says. */
   | (TaskOutput & { readonly bytes: number })
 
-/** What a task reports or prints while it runs. */
+/** Progress, log lines and printed output of a running task. */
 export type TaskOutput =
   | {
       readonly type: 'progress'
@@ -129,13 +129,13 @@ export type TaskOutput =
       readonly encoding: BufferEncoding
     }
 
-/** To a thread, through the same port. */
+/** A message to a thread, through the same port. */
 export type MainMessage =
   | { readonly type: 'abort'; readonly chunk: number; readonly index: number; readonly reason: WireError }
-  /** A further chunk for a flight that asked for one; a thread that has landed it meanwhile drops it. */
-  | { readonly type: 'more'; readonly flight: number; readonly chunk: ChunkMessage }
+  /** A further chunk for a thread that asked for one; dropped if the call of the pool has ended by then. */
+  | { readonly type: 'more'; readonly firstChunk: number; readonly chunk: ChunkMessage }
 
-/** The first thing a thread says (through Piscina's own channel): its two ports. */
+/** The first message of a thread (through Piscina's own channel): its two ports. */
 export interface ThreadHello {
   readonly ptqThread: number
   /** See send-window.ts. */
@@ -146,7 +146,7 @@ export interface ThreadHello {
   readonly calls: MessagePort
 }
 
-/** What a task's context calls in the main thread and awaits, by comlink. */
+/** Functions of the main thread that a task's context calls and awaits, by comlink. */
 export interface ThreadHost {
   renew(chunk: number, index: number, seconds: number): Promise<void>
 }

@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LocalTaskQueue, type LocalTaskQueueOptions, partial, type Result, type TaskError, type TaskInput } from 'ptq'
+import { BusyThread } from '#ptq/threads/busy-thread.js'
 import type { Call } from '#ptq/threads/call.js'
 import { Chunk } from '#ptq/threads/chunk.js'
-import { Flight } from '#ptq/threads/flight.js'
+import { CrashReports } from '#ptq/threads/crash-reports.js'
 import { monotonicMs } from '#ptq/time/monotonic.js'
 import { fail, heed, leaveBehind, type Way } from './bad-tasks.js'
 import { exits } from './files/exits.js'
@@ -314,22 +315,23 @@ describe('a file that never finishes loading', () => {
       [100, 30_000],
       [60_000, 60_000],
     ] as const) {
-      const flight = new Flight(new Chunk([call], settings), 0)
-      assert.equal(flight.isHopeless(timeoutMs, monotonicMs() + 2 * limitMs), false)
-      flight.load('file:///x.js')
-      assert.equal(flight.isHopeless(timeoutMs, monotonicMs() + limitMs - 1_000), false)
-      assert.equal(flight.isHopeless(timeoutMs, monotonicMs() + limitMs), true)
+      const thread = new BusyThread(new Chunk([call], settings), 0)
+      assert.equal(thread.isStuck(timeoutMs, monotonicMs() + 2 * limitMs), false)
+      thread.load('file:///x.js')
+      assert.equal(thread.isStuck(timeoutMs, monotonicMs() + limitMs - 1_000), false)
+      assert.equal(thread.isStuck(timeoutMs, monotonicMs() + limitMs), true)
+      const { waiting, lost, notLoaded, fatal } = new CrashReports(undefined).report(thread, new Error('ended'))
       assert.deepEqual(
-        flight.wreck(() => undefined),
+        { waiting, lost, url: notLoaded?.url, fatal },
         {
           waiting: [call],
           lost: [],
-          begun: false,
-          loading: 'file:///x.js',
+          url: 'file:///x.js',
+          fatal: undefined,
         },
       )
-      flight.load(undefined)
-      assert.equal(flight.isHopeless(timeoutMs, monotonicMs() + 2 * limitMs), false)
+      thread.load(undefined)
+      assert.equal(thread.isStuck(timeoutMs, monotonicMs() + 2 * limitMs), false)
     }
   })
 })

@@ -7,11 +7,11 @@ import { LocalTaskQueue, type LocalTaskQueueOptions, partial } from 'ptq'
 import { ProgressThrottle } from '#ptq/progress/progress-throttle.js'
 import { TaskSource } from '#ptq/tasks/task-source.js'
 import { toCall } from '#ptq/threads/call.js'
-import { Gate } from '#ptq/threads/gate.js'
-import { HereRun } from '#ptq/threads/inline-run.js'
+import { InlineRun } from '#ptq/threads/inline-run.js'
 import { ThreadPool } from '#ptq/threads/pool.js'
 import { ThreadRun } from '#ptq/threads/run-on-threads.js'
 import type { RunListener } from '#ptq/threads/run-options.js'
+import { Semaphore } from '#ptq/threads/semaphore.js'
 import { checkThatNothingIsLeft } from './nothing-left.js'
 import { logMany, report, reportLater, reportOddly } from './output-tasks.js'
 import { countLater, type Shared, shared } from './tasks.js'
@@ -28,7 +28,7 @@ async function stepsOf(parallel: number, tasks: Iterable<Parameters<typeof toCal
     onLog: ({ idSuffix }, line) => steps.push(`${idSuffix} log ${line}`),
     onOutcome: ({ idSuffix }, { ok }) => steps.push(`${idSuffix} ${ok ? 'succeeded' : 'failed'}`),
     onRenew: () => Promise.resolve(),
-    onStray: (_, error) => assert.fail(error as Error),
+    onUnhandledError: (_, error) => assert.fail(error as Error),
   }
   let ordinal = 0
   const options = {
@@ -41,11 +41,11 @@ async function stepsOf(parallel: number, tasks: Iterable<Parameters<typeof toCal
   }
   const run =
     parallel === 0
-      ? new HereRun(options)
+      ? new InlineRun(options)
       : new ThreadRun({
           ...options,
           parallel,
-          gate: new Gate(parallel),
+          semaphore: new Semaphore(parallel),
           timeoutSeconds: undefined,
           maxMemoryMb: undefined,
         })

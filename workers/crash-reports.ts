@@ -1,4 +1,4 @@
-/** What ends a thread, or breaks out of a task's own call, is put down to the task that did it. */
+/** Attributes what ends a thread, or is thrown outside a task's own call, to the task that did it. */
 import process from 'node:process'
 import { builtins } from '../src/runtime/builtins.js'
 import { currentContext } from '../src/tasks/context.js'
@@ -6,30 +6,30 @@ import { errorToWire } from '../src/threads/error-wire.js'
 import type { PendingTask, ThreadLink } from './link.js'
 import { RunningTask } from './running-task.js'
 
-/** Installs the reports; once a thread. */
-export function reportDeaths(link: ThreadLink): void {
-  // In a thread process.exit() ends the thread. By then nobody can tell whose call it was, so it is said before.
+/** Installs the reports; called once a thread. */
+export function reportCrashes(link: ThreadLink): void {
+  // In a thread process.exit() ends the thread; the task that called it is known only before.
   process.exit = ((code?: number | string | null) => {
     const task = runningTask()
     if (task !== undefined) {
-      sayEnding(link, task, new builtins.Error(`The task called process.exit(${code ?? ''}), which ended its thread`))
+      postEnding(link, task, new builtins.Error(`The task called process.exit(${code ?? ''}), which ended its thread`))
     }
     return builtins.exit(code)
   }) as typeof process.exit
-  // A throw in a timer's or a socket's callback, or a rejection that nobody awaits: async context tells whose it was.
+  // A throw in a timer's or a socket's callback, or an unawaited rejection: the async context says which task's it was.
   process.on('uncaughtException', error => blame(link, error))
   process.on('unhandledRejection', reason => blame(link, reason))
 }
 
-/** Tells the main thread that this task is about to end the thread, and why. */
-export function sayEnding(link: ThreadLink, task: PendingTask, reason: Error): void {
+/** Posts that this task is about to end the thread, and why. */
+export function postEnding(link: ThreadLink, task: PendingTask, reason: Error): void {
   link.post({ type: 'ending', chunk: task.chunk, index: task.index, error: errorToWire(reason) })
 }
 
 function blame(link: ThreadLink, thrown: unknown): void {
   const task = runningTask()
   if (task?.fail !== undefined && !task.ended) task.fail(thrown)
-  else link.post({ type: 'stray', taskId: task?.id, error: errorToWire(thrown) })
+  else link.post({ type: 'unhandled-error', taskId: task?.id, error: errorToWire(thrown) })
 }
 
 function runningTask(): RunningTask | undefined {

@@ -1,4 +1,4 @@
-/** What is said of tasks whose thread was stopped or died. */
+/** Errors of tasks whose thread was stopped or crashed. */
 import { isErrorNamed } from '../errors/thrown.js'
 
 /** The error of a task that took longer than `timeoutSeconds`. */
@@ -8,11 +8,11 @@ export function timeoutError(timeoutMs: number): Error {
   return error
 }
 
-/** The error of a task that ran when its thread died without a word. */
-export function explainDeath(death: unknown, maxMemoryMb: number | undefined): Error {
-  if (!isOutOfMemory(death)) return new Error('The thread died while the task ran', { cause: death })
+/** The error of a task that ran when its thread crashed without giving a reason. */
+export function crashError(cause: unknown, maxMemoryMb: number | undefined): Error {
+  if (!isOutOfMemory(cause)) return new Error('The thread died while the task ran', { cause })
   return new Error(`The task needed more memory than ${memoryLimit(maxMemoryMb)}; its thread was stopped`, {
-    cause: death,
+    cause,
   })
 }
 
@@ -26,24 +26,24 @@ export function brokenThreadError(cause: unknown): Error {
 }
 
 /** The error of tasks whose file ends each thread that imports it. */
-export function deadlyFileError(url: string, death: unknown, maxMemoryMb: number | undefined): Error {
+export function crashingModuleError(url: string, cause: unknown, maxMemoryMb: number | undefined): Error {
   let what = 'it ended the thread'
-  if (isOutOfMemory(death)) what = `it needed more memory than ${memoryLimit(maxMemoryMb)}`
-  else if (isErrorNamed(death, 'TimeoutError')) what = 'that did not come to an end'
-  return new Error(`Expected ${url} to load in a thread, but ${what}`, { cause: death })
+  if (isOutOfMemory(cause)) what = `it needed more memory than ${memoryLimit(maxMemoryMb)}`
+  else if (isErrorNamed(cause, 'TimeoutError')) what = 'that did not come to an end'
+  return new Error(`Expected ${url} to load in a thread, but ${what}`, { cause })
 }
 
-/** The error of a run whose threads die before they can run anything. */
-export function barrenThreadsError(deaths: number, codeNames: string, death: unknown): Error {
+/** The error of a run whose threads crash before they can run anything. */
+export function failedStartUpsError(crashes: number, codeNames: string, cause: unknown): Error {
   return new Error(
-    `Expected threads to run ${codeNames}, but ${deaths} in a row died before any task began` +
-      (isOutOfMemory(death) ? '; a thread needs some 10 MB before it runs anything: raise maxMemoryMb' : ''),
-    { cause: death },
+    `Expected threads to run ${codeNames}, but ${crashes} in a row died before any task began` +
+      (isOutOfMemory(cause) ? '; a thread needs some 10 MB before it runs anything: raise maxMemoryMb' : ''),
+    { cause },
   )
 }
 
-function isOutOfMemory(death: unknown): boolean {
-  return (death as { code?: unknown } | undefined)?.code === 'ERR_WORKER_OUT_OF_MEMORY'
+function isOutOfMemory(cause: unknown): boolean {
+  return (cause as { code?: unknown } | undefined)?.code === 'ERR_WORKER_OUT_OF_MEMORY'
 }
 
 function memoryLimit(maxMemoryMb: number | undefined): string {

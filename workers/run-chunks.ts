@@ -1,4 +1,4 @@
-/** Runs a flight in this thread: a chunk of tasks, and the further ones that keep `concurrency` tasks running. */
+/** Runs a chunk of tasks in this thread, and the further ones that keep `concurrency` tasks running. */
 import { builtins } from '../src/runtime/builtins.js'
 import type { ChunkMessage } from '../src/threads/thread-messages.js'
 import { ChunkRunner } from './chunk-runner.js'
@@ -8,59 +8,59 @@ import { hasFailedImport, loadCode, loadedCode } from './load-code.js'
 import { watchMemory } from './memory.js'
 
 /**
- * Runs the tasks of a chunk, and of those sent on request, that nobody withdraws before they begin. What a task throws is
- * its own outcome, posted as it happens.
+ * Runs the tasks of a chunk, and of those sent on request, except those withdrawn before they begin. An error of a task is
+ * its outcome, posted at once.
  */
-export async function runFlight(first: ChunkMessage): Promise<void> {
+export async function runChunks(first: ChunkMessage): Promise<void> {
   const link = ThreadLink.current
   try {
-    const flight = new FlightRunner(first, link)
+    const runner = new ThreadRunner(first, link)
     const memory = first.maxMemoryMb === undefined ? undefined : watchMemory(first.maxMemoryMb, link)
-    await flight.run(first)
+    await runner.run(first)
     memory?.stop()
     restoreAtomics()
   } catch (error) {
-    link.breakDown(error)
+    link.crash(error)
   }
-  // All outcomes are posted. What comes next would meet the import as it failed.
+  // All outcomes are posted. Node keeps a failed import as long as the thread lives.
   if (hasFailedImport()) exitThread()
 }
 
-/** Piscina's code, which runs next, uses the global one. */
+/** Restores the global `Atomics`, which Piscina's code uses next. */
 function restoreAtomics(): void {
   if (globalThis.Atomics === builtins.Atomics) return
   Object.defineProperty(globalThis, 'Atomics', { value: builtins.Atomics, writable: true, configurable: true })
 }
 
-class FlightRunner {
-  readonly #flight: number
+class ThreadRunner {
+  readonly #firstChunk: number
   readonly #link: ThreadLink
   readonly #concurrency: number
-  /** Chunks with tasks that nobody took yet, oldest first. */
+  /** Chunks with tasks that no loop has taken, oldest first. */
   readonly #chunks: ChunkRunner[] = []
-  /** Lanes at work, and chunks whose code is being loaded: the flight goes on while there are some. */
+  /** Loops that run tasks, and chunks whose code is being loaded: the run goes on while there are some. */
   #busy = 0
-  /** Lanes that found nothing to do. */
-  #free: (() => void)[] = []
+  /** Wake-ups of loops that found no task. */
+  #idle: (() => void)[] = []
   #received = 0
 
   constructor(first: ChunkMessage, link: ThreadLink) {
-    this.#flight = first.chunk
+    this.#firstChunk = first.chunk
     this.#link = link
     this.#concurrency = first.concurrency
   }
 
   async run(first: ChunkMessage): Promise<void> {
-    this.#link.post({ type: 'began', flight: this.#flight })
+    this.#link.post({ type: 'began', firstChunk: this.#firstChunk })
     await this.#add(first)
-    if (this.#concurrency === 1) return this.#lane()
-    this.#link.onMore = (flight, chunk) => {
-      if (flight !== this.#flight) return
+    if (this.#concurrency === 1) return this.#loop()
+    this.#link.onMore = (firstChunk, chunk) => {
+      if (firstChunk !== this.#firstChunk) return
       this.#received++
-      this.#add(chunk).catch((error: unknown) => this.#link.breakDown(error))
+      this.#add(chunk).catch((error: unknown) => this.#link.crash(error))
     }
     try {
-      await builtins.Promise.all(Array.from({ length: this.#concurrency }, () => this.#lane()))
+      await builtins.Promise.all(Array.from({ length: this.#concurrency }, () => this.#loop()))
     } finally {
       this.#link.onMore = undefined
     }
@@ -74,8 +74,8 @@ class FlightRunner {
     this.#wake()
   }
 
-  /** Runs one task at a time; as many of these as `concurrency` share the chunks. */
-  async #lane(): Promise<void> {
+  /** Runs one task at a time; `concurrency` loops share the chunks. */
+  async #loop(): Promise<void> {
     for (;;) {
       const chunk = this.#nextChunk()
       if (chunk !== undefined) {
@@ -86,12 +86,12 @@ class FlightRunner {
         this.#wake()
         return
       } else {
-        const woken = new builtins.Promise<void>(resolve => this.#free.push(resolve))
-        const free = this.#free.length
+        const added = new builtins.Promise<void>(resolve => this.#idle.push(resolve))
+        const free = this.#idle.length
         if (!hasFailedImport()) {
-          this.#link.post({ type: 'hungry', flight: this.#flight, free, received: this.#received })
+          this.#link.post({ type: 'free-slots', firstChunk: this.#firstChunk, free, received: this.#received })
         }
-        await woken
+        await added
       }
     }
   }
@@ -102,8 +102,8 @@ class FlightRunner {
   }
 
   #wake(): void {
-    const free = this.#free
-    this.#free = []
+    const free = this.#idle
+    this.#idle = []
     for (const wake of free) wake()
   }
 }
