@@ -1,5 +1,5 @@
 /**
- * What the core asks of a kind of queue. Types only.
+ * The contract of a kind of queue. Types only.
  *
  * Words: a *message* is what a backend stores; a *lease* is the right to run it until a moment in time, held by exactly
  * one holder; *release* gives a lease back, *renew* extends it, *delete* removes the finished message, *tally* counts
@@ -19,7 +19,7 @@
 import type { BatchFailure, Failure, Lease, ListedMessage, Message } from './messages.js'
 import type { Uploads } from './uploads.js'
 
-/** What a worker does, as it wrote down itself. */
+/** The status of a worker, as it reported it. */
 export interface WorkerStatus {
   readonly host: string
   readonly pid: number
@@ -60,16 +60,16 @@ export interface Counts {
   readonly foreign?: number
 }
 
-/** What a backend can do, as data. The core and the conformance suite ask here, never for a backend's name. */
+/** The abilities of a backend, as data. The core and the conformance suite ask here, never for a backend's name. */
 export interface Capabilities {
-  /** How many messages `insert` takes at most in one call. */
+  /** The most messages of one call of `insert`. */
   readonly insertBatch: number
   /**
-   * How many calls of `insert` are worth having under way: more would only hold more messages in memory. Default: as many
+   * The most calls of `insert` that are worth running at once: more only hold more messages in memory. Default: as many
    * as the option `concurrency` of the queue allows.
    */
   readonly insertsAtOnce?: number
-  /** How many leases `renew`, `release` and `delete` take at most in one call. */
+  /** The most leases of one call of `renew`, `release` or `delete`. */
   readonly leaseBatch: number
   /** `counts` are exact at some moment during the call; otherwise they are approximate. */
   readonly exactCounts: boolean
@@ -89,12 +89,12 @@ export interface Capabilities {
   readonly maxDelaySeconds: number
   /** The longest lease, in seconds. */
   readonly maxLeaseSeconds: number
-  /** How many messages may be leased at once, by all holders together. Default: any number. */
+  /** The most messages that may be leased at once, by all holders together. Default: any number. */
   readonly maxLeased?: number
   /** The shortest step of a lease or delay, in seconds; both are rounded up to it. */
   readonly secondsStep: number
   /**
-   * How often, and over how many seconds, `counts` must say 0 before the queue counts as empty. Default: one look is
+   * The number of zeros, and the seconds they span, that `counts` must give before the queue counts as empty. Default: one is
    * enough.
    */
   readonly emptyConfirmations?: { readonly samples: number; readonly windowSeconds: number }
@@ -120,14 +120,14 @@ export interface Capabilities {
 
 /** A queue of one engine: what the core asks of it. The required methods come first. */
 export interface Backend {
-  /** What it can do. */
+  /** Its abilities. */
   readonly capabilities: Capabilities
   /** The queue as a person calls it in messages: a path, a name with its region. */
   readonly label: string
   /** Tells the queue from every other one, e.g. its URL with the account. Default: `label`. */
   readonly identity?: string
   /**
-   * Whether `other` is this very queue, opened under another name: a queue is not moved, copied or inserted into itself, and isn't
+   * True where `other` is this same queue, opened under another name: a queue is not moved, copied or inserted into itself, and isn't
    * its own queue of dead letters. Default: both have one `identity` and one `label`.
    */
   isSame?(other: Backend): Promise<boolean>
@@ -137,7 +137,7 @@ export interface Backend {
   /** URL of the queue where dead letters go unless a worker is told another. Default: there is none. */
   readonly deadLetterUrl?: string
   /**
-   * How many attempts the engine's own policy gives a task before it moves it away; `undefined` where it has none. Only for
+   * The attempts that the engine's own policy gives a task before it moves it away; `undefined` where it has none. Only for
    * messages: see `deadLetterUrl`.
    */
   ownMaxAttempts?(): Promise<number | undefined>
@@ -156,7 +156,7 @@ export interface Backend {
   renew(leases: readonly Lease[], seconds: number): Promise<readonly BatchFailure[]>
 
   /**
-   * Gives leases back. Without `failure` no attempt was made and none is counted; with it, the attempt counts and is
+   * Releases leases. Without `failure` no attempt was made and none is counted; with it, the attempt counts and is
    * kept where `capabilities.history`. The message may be leased again after `delaySeconds`. With `alone`, where
    * `capabilities.releasesAlone`, its next leases say so until one of them fails; never passed together with `failure`.
    */
@@ -166,7 +166,7 @@ export interface Backend {
   ): Promise<readonly BatchFailure[]>
 
   /**
-   * Records that the holder begins to run this message and holds nothing else: should the lease end without a word, it
+   * Records that the holder begins to run this message and holds nothing else: should the lease run out, it
    * counts in `deathsAlone`. Undone by `release`, by `releaseAll` and by the next lease. Rejects with `LeaseLostError`
    * where the lease is over.
    */
@@ -199,13 +199,13 @@ export interface Backend {
    */
   list?(options?: { wanted?: (id: string) => boolean }): AsyncIterable<ListedMessage>
   /**
-   * Moves messages that are ready into another queue of the same kind, byte for byte and exactly: whoever dies, each is in
+   * Moves messages that are ready into another queue of the same kind, byte for byte and exactly: whichever process dies, each is in
    * one of the two. Yields how many were moved, as they are; an abort ends it. `undefined` where it can't for this queue;
    * the core then leases here, inserts there and deletes here.
    */
   moveTo?(other: Backend, options: { signal: AbortSignal }): AsyncIterable<number> | undefined
   /**
-   * Sets a leased message aside whose text is not a task, so that nobody is given it again soon: moves it away for good, or
+   * Sets a leased message aside whose text is not a task, so that it is not leased again soon: moves it away for good, or
    * puts it off where it may still become a task (a file that is being written) or the engine has a policy of its own.
    */
   quarantine?(lease: Lease, reason: string): Promise<void>
@@ -215,19 +215,19 @@ export interface Backend {
   /** Journals of long inserts. Without it, the core keeps them in a file of the machine that inserts. */
   readonly uploads?: Uploads
 
-  /** Writes down what a worker does, for others to read; `undefined` when it ends. */
+  /** Stores the status of a worker, for others to read; `undefined` when it ends. */
   reportWorker?(worker: string, status: WorkerStatus | undefined): Promise<void>
-  /** What the workers of this queue wrote down last. */
+  /** The last status of each worker of this queue. */
   workers?(): Promise<readonly WorkerStatus[]>
 
-  /** Whether there is such a queue, for engines where naming one is not making it. Default: there is. */
+  /** True where the queue exists, for engines where opening one does not create it. Default: true. */
   exists?(): Promise<boolean>
 
-  /** Gives back what the backend itself holds (sockets, timers). Leases are the core's to release. */
+  /** Frees sockets and timers of the backend. Leases are released by the core. */
   close(): Promise<void>
 }
 
-/** How a protocol's queues are opened. `url` is the part after the protocol, see `QueueUrl`. */
+/** Opens the queues of a protocol. `url` is the part after the protocol, see `QueueUrl`. */
 export interface BackendOpener {
   /** Opens a queue; may be called again where it failed. */
   open(url: QueueUrl, options: BackendOptions): Promise<Backend>
@@ -243,7 +243,7 @@ export interface QueueUrl {
 
 /** Options every backend gets; each reads its own besides. */
 export interface BackendOptions {
-  /** How many requests or filesystem operations may be in flight at once. Default 40. */
+  /** The most requests or filesystem operations in flight at once. Default 40. */
   readonly concurrency?: number
   readonly [option: string]: unknown
 }

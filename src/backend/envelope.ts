@@ -14,7 +14,7 @@ import type { JsonValue } from '../json/json-value.js'
 import type { Failure } from './messages.js'
 import { failuresFrom } from './recorded-failures.js'
 
-/** What an envelope holds. */
+/** The content of an envelope. */
 export interface OpenedMessage {
   readonly payload: JsonValue
   /** The payload's JSON text: as it stood in the envelope where that has the usual form. */

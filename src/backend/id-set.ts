@@ -54,7 +54,7 @@ export class IdSet {
     this.#table = table
   }
 
-  /** Where the parsed id is, or would be; `undefined` for the one that is all zeros. */
+  /** The slot of the parsed id, or the free one for it; `undefined` for the one that is all zeros. */
   #find(table: Uint32Array): number | undefined {
     const [first = 0, second = 0, third = 0, fourth = 0] = this.#words
     if ((first | second | third | fourth) === 0) return undefined

@@ -22,15 +22,15 @@ export interface Message {
  * released and deleted: both are safe. Once another holder took it, every verb on it fails with `LeaseLostError`.
  */
 export interface Lease extends Message {
-  /** How many attempts this message has had, this one included: 1 the first time. */
+  /** The number of attempts of this message, this one included: 1 the first time. */
   readonly attempt: number
   /**
-   * How many of the earlier attempts ended without a word, because the holder died or was silent until its lease ran out.
+   * The number of earlier attempts that ended without a result, because the holder died or its lease ran out.
    * The other ones failed and said so. Default 0: all of them did.
    */
   readonly deaths?: number
   /**
-   * How many of the `deaths` happened while the message ran alone: see `runsAlone` and `alone`. For backends that know
+   * The number of `deaths` that happened while the message ran alone: see `runsAlone` and `alone`. For backends that know
    * neither, the default is those after the third, since workers run a message alone from then on.
    */
   readonly deathsAlone?: number
@@ -46,7 +46,7 @@ export interface Lease extends Message {
    * `passage`. Absent where the engine has no such name.
    */
   readonly incarnation?: string
-  /** What the backend finds the message by (a file's name, a receipt handle). Its own; changed by a renewal. */
+  /** Identifies the message to the backend (a file's name, a receipt handle); changed by a renewal. */
   handle: unknown
 }
 

@@ -14,7 +14,7 @@ import { isAbsolute, resolve } from 'node:path'
 import { argumentError } from '../errors/errors.js'
 import type { QueueUrl } from './backend.js'
 
-/** What relative paths are relative to. */
+/** The base of relative paths. */
 export interface UrlSurroundings {
   /** The absolute path that `./` stands for. */
   readonly cwd: string

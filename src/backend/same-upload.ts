@@ -1,4 +1,4 @@
-/** Whether an upload that is taken up is the one that was begun. */
+/** Checks that an upload that is continued is the one that was begun. */
 import { counted } from '../text/counted.js'
 import type { UploadHead } from './uploads.js'
 

@@ -3,7 +3,7 @@
 import { nameAndMessageOf } from '../errors/thrown.js'
 import { counted } from '../text/counted.js'
 
-/** What was not counted. */
+/** The count that is missing. */
 interface Uncounted {
   /** The queue as a person calls it. */
   readonly label: string

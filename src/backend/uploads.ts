@@ -1,30 +1,30 @@
 /**
- * What the core asks of a backend that keeps journals of uploads. Types only.
+ * The contract of a backend that keeps journals of uploads. Types only.
  *
  * An *upload* is a long insert of which a part may be tried again: the id of each task is a function of the upload's seed
  * and of the task's index, so it is the same task whoever inserts it, and however often.
  */
 import type { BatchFailure, Message } from './messages.js'
 
-/** What makes an upload the same upload. */
+/** Identifies an upload. */
 export interface UploadHead {
   /** From it and a task's index comes the task's id. */
   readonly seed: string
   /** Says which sequence of tasks it is; one that differs is another upload. */
   readonly sequence: string
-  /** How many tasks there are; `undefined` where nobody knows. */
+  /** The number of tasks; `undefined` where it is not known. */
   readonly total: number | undefined
 }
 
 /** An upload as it was found. */
 export interface UploadState {
-  /** What the other methods are told: a new one each time the upload is taken up, and the older ones are refused. */
+  /** Argument of the other methods: a new one each time the upload is continued; the older ones are refused. */
   readonly run: string
   /** That of whoever began the upload. */
   readonly head: UploadHead
   /** `[start, end)` of the tasks that were stored, in any order. */
   readonly stored: readonly { readonly start: number; readonly end: number }[]
-  /** How many of them are in the count of inserted tasks. */
+  /** The number of them that the count of inserted tasks has. */
   readonly counted: number
   /** All of it was stored. */
   readonly finished: boolean

@@ -18,6 +18,7 @@ import { taskQueueCases } from './task-queue-cases.js'
 import { uploadCases } from './upload-cases.js'
 import { verbCases } from './verb-cases.js'
 import { workerCases } from './worker-cases.js'
+import { workerLeaseCases } from './worker-lease-cases.js'
 
 export { type Clock, ManualClock } from '../time/clock.js'
 export type { BackendUnderTest } from './queue-under-test.js'
@@ -29,9 +30,10 @@ const cases: readonly ConformanceCase[] = [
   ...uploadCases,
   ...taskQueueCases,
   ...workerCases,
+  ...workerLeaseCases,
 ]
 
-/** How many cases run at once, each on a queue of its own: most of their time is waiting for leases to end. */
+/** Cases that run at once, each on a queue of its own: most of their time is waiting for leases to end. */
 const concurrency = 8
 
 /** A case that takes longer than this, in milliseconds, waits for something that does not come. */

@@ -1,4 +1,4 @@
-/** What a backend has to do with messages that are put in. */
+/** Cases of inserting. */
 import assert from 'node:assert/strict'
 import { type ConformanceCase, ids, noFailures } from './queue-under-test.js'
 

@@ -1,4 +1,4 @@
-/** What a backend has to do with leases: one holder at a time, and nobody is left believing otherwise. */
+/** Cases of leases: one holder at a time, and a former holder gets LeaseLostError. */
 import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Backend } from '../backend/backend.js'
@@ -30,7 +30,7 @@ export const leaseCases: readonly ConformanceCase[] = [
           [1, 3, 10].map(async max => {
             while (taken.length < messages.length) {
               const leases = await backend.lease({ seconds: queue.longSeconds, max, waitSeconds: 0 })
-              // An engine may overlook some for a moment; what nobody was given comes in the next round.
+              // An engine may overlook some for a moment; messages that were left come in the next round.
               taken.push(...leases)
               await nextTurn()
             }
@@ -124,7 +124,7 @@ export const leaseCases: readonly ConformanceCase[] = [
       const lease = await queue.takeOne({ seconds: shortSeconds })
       noFailures(await backend.renew([lease], shortSeconds))
       noFailures(await backend.renew([lease], queue.longSeconds))
-      // Free only after the first lease would have been over: whoever is given this one has waited long enough.
+      // Free only after the first lease would have been over: the holder of this one has waited long enough.
       const [marker] = await queue.fill(1, shortSeconds)
       await queue.pass(shortSeconds)
       assert.equal((await queue.takeOne()).id, marker?.id)
@@ -236,7 +236,7 @@ function cannotMark(backend: Backend): string | undefined {
   return backend.runsAlone === undefined ? "it can't write down that a message runs alone: no `runsAlone`" : undefined
 }
 
-/** A holder does `act` with the one free message and is never heard of again. */
+/** A holder does `act` with the one free message and dies. */
 async function dies(queue: QueueUnderTest, act?: (lease: Lease) => Promise<void>): Promise<void> {
   const lease = await queue.takeOne({ seconds: queue.shortSeconds })
   await act?.(lease)

@@ -6,9 +6,9 @@ import { messageWriter } from '../backend/envelope.js'
 import type { BatchFailure, Lease, Message } from '../backend/messages.js'
 import { LeaseLostError } from '../errors/errors.js'
 
-/** What the conformance suite needs to know of a backend. */
+/** A backend under test. */
 export interface BackendUnderTest {
-  /** How the backend is called in the names of the tests. */
+  /** The backend's name in the names of the tests. */
   readonly name: string
   /**
    * Opens a queue, which is made if there is none of that name. The same name again opens the same queue, as another
@@ -27,12 +27,12 @@ export interface BackendUnderTest {
 /** One thing that a backend has to do. */
 export interface ConformanceCase {
   readonly name: string
-  /** Why the case doesn't apply to a backend. */
+  /** The reason for which the case doesn't apply to a backend. */
   readonly leftOut?: (backend: Backend) => string | undefined
   readonly run: (queue: QueueUnderTest) => Promise<void>
 }
 
-/** In real time: how long a case waits for something that has to come, in seconds. Nothing waits so long in vain. */
+/** In real time: the longest wait of a case for something that has to come, in seconds. */
 const patienceSeconds = 30
 
 export class QueueUnderTest {
@@ -123,12 +123,12 @@ export class QueueUnderTest {
     )
   }
 
-  /** Lets time pass where the clock can be set; in real time, whoever takes what becomes free waits for it. */
+  /** Lets time pass where the clock can be set; in real time, a lease of what becomes free waits for it. */
   async pass(seconds: number): Promise<void> {
     await this.#under.advance?.(this.name, seconds)
   }
 
-  /** Whether time has to be waited for. */
+  /** True where time has to be waited for. */
   get realTime(): boolean {
     return this.#under.advance === undefined
   }

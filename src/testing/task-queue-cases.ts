@@ -1,4 +1,4 @@
-/** What a TaskQueue on this backend has to do: the core and the backend together. */
+/** Cases of a TaskQueue on this backend: the core and the backend together. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'

@@ -16,7 +16,7 @@ export function openerOf(queue: QueueUnderTest, wrap: (backend: Backend) => Back
   return () => new TaskQueue(`${protocol}://${queue.name}`, { progress: false })
 }
 
-/** The backend, with another `renew`: what a worker meets that was cut off from the queue for a while. */
+/** The backend, with another `renew`: as for a worker that was cut off from the queue for a while. */
 export function withRenew(backend: Backend, renew: (target: Backend) => Backend['renew']): Backend {
   return withVerb(backend, 'renew', renew)
 }

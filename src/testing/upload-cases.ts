@@ -1,4 +1,4 @@
-/** What a backend has to do that keeps journals of uploads itself. */
+/** Cases of backends that keep journals of uploads. */
 import assert from 'node:assert/strict'
 import type { Backend } from '../backend/backend.js'
 import type { Uploads } from '../backend/uploads.js'

@@ -1,4 +1,4 @@
-/** What a backend has to do with the verbs that not every engine can offer. */
+/** Cases of the verbs that not every engine can offer. */
 import assert from 'node:assert/strict'
 import type { Failure, ListedMessage } from '../backend/messages.js'
 import { type ConformanceCase, ids, noFailures } from './queue-under-test.js'

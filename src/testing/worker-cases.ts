@@ -1,75 +1,22 @@
-/** What workers (`poll`) on this backend have to do: tasks run, fail, outlast their lease, and none is lost. */
+/** Cases of workers (`poll`): tasks run, fail, and are left at a stop; none is lost. */
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Lease } from '../backend/messages.js'
-import type { PollOptions } from '../poll/poll-options.js'
-import type { WorkerEventMap } from '../poll/worker-events.js'
-import type { ListedTask } from '../queue/queued-task.js'
-import { TaskQueue } from '../task-queue.js'
 import { FunctionTask } from '../tasks/task.js'
 import { type ConformanceCase, noFailures, type QueueUnderTest } from './queue-under-test.js'
-import { openerOf, withRenew } from './task-queues.js'
+import { openerOf } from './task-queues.js'
+import {
+  acting,
+  eager,
+  isDrained,
+  Letters,
+  numbered,
+  once,
+  passWhenIdle,
+  tasksNamed,
+  untilEmptyCounted,
+} from './worker-setup.js'
 import { type Act, double } from './worker-tasks.js'
-
-/** Looks at the queue all the time. */
-const eager = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.02 } as const
-
-/** Options of a worker whose tasks are acted out by the case. */
-function acting(act: Act): PollOptions {
-  return { ...eager, parallel: 0, executeArgs: [act] }
-}
-
-function performances(...names: string[]): FunctionTask[] {
-  return names.map(name => new FunctionTask(['ptq-testing', 'perform'], [name]))
-}
-
-function numbered(count: number): string[] {
-  return Array.from({ length: count }, (_, n) => `task ${n}`)
-}
-
-/** The lease of a worker, in seconds. It is renewed by the machine's clock, whatever the queue's own is. */
-function workerLease({ capabilities, realTime, shortSeconds }: QueueUnderTest): number {
-  return realTime ? Math.max(shortSeconds, 1) : Math.max(capabilities.secondsStep, 0.2)
-}
-
-/** Whenever the worker finds nothing, the queue's clock goes on, if it has one: what waits becomes free. */
-function passWhenIdle(queue: QueueUnderTest, tq: TaskQueue): void {
-  tq.events.on('idle', async () => queue.pass(Math.max(1, queue.capabilities.secondsStep)))
-}
-
-function once<Name extends keyof WorkerEventMap>(tq: TaskQueue, name: Name): Promise<WorkerEventMap[Name]> {
-  return new Promise(resolve => {
-    const listener = (event: WorkerEventMap[Name]) => {
-      tq.events.off(name, listener)
-      resolve(event)
-    }
-    tq.events.on(name, listener)
-  })
-}
-
-/** A place for dead letters of the case's own, whatever the backend has. */
-class Letters {
-  readonly url = `mem://ptq-test-${randomUUID()}`
-  readonly #tq = new TaskQueue(this.url, { progress: false })
-
-  list(): Promise<ListedTask[]> {
-    return this.#tq.list()
-  }
-
-  async remove(): Promise<void> {
-    await this.#tq.purge()
-    await this.#tq.close()
-  }
-}
-
-/** Nothing is in the queue; `completed` tasks were counted, where it can count. */
-async function isDrained(queue: QueueUnderTest, tq: TaskQueue, completed: number): Promise<void> {
-  assert.equal(await tq.isEmpty(), true)
-  if (queue.capabilities.counters) assert.equal(await tq.completed(), completed)
-}
-
-const counted = { tally: true, untilEmpty: true } as const
 
 export const workerCases: readonly ConformanceCase[] = [
   {
@@ -78,15 +25,15 @@ export const workerCases: readonly ConformanceCase[] = [
       const open = openerOf(queue)
       const [one, two] = [open(), open()]
       const names = numbered(60)
-      await one.insert(performances(...names))
+      await one.insert(tasksNamed(...names))
       const ran: string[] = []
-      const options = { ...acting(name => ran.push(name)), ...counted }
+      const options = { ...acting(name => ran.push(name)), ...untilEmptyCounted }
       const executed = await Promise.all([one.poll(options), two.poll(options)])
       assert.equal(executed[0] + executed[1], names.length)
       assert.deepEqual(ran.sort(), names.sort())
       await isDrained(queue, one, names.length)
 
-      await one.insert(performances('not counted'))
+      await one.insert(tasksNamed('not counted'))
       assert.equal(await two.poll({ ...options, tally: false }), 1)
       await isDrained(queue, one, names.length)
       await Promise.all([one.close(), two.close()])
@@ -100,7 +47,7 @@ export const workerCases: readonly ConformanceCase[] = [
       await tq.insert(Array.from({ length: count }, (_, n) => new FunctionTask(['ptq-testing', double.name], [n])))
       const values: unknown[] = []
       tq.events.on('succeeded', ({ value }) => values.push(value))
-      assert.equal(await tq.poll({ ...eager, ...counted, parallel: 2 }), count)
+      assert.equal(await tq.poll({ ...eager, ...untilEmptyCounted, parallel: 2 }), count)
       assert.deepEqual(
         values.map(Number).sort((a, b) => a - b),
         Array.from({ length: count }, (_, n) => 2 * n),
@@ -132,7 +79,7 @@ export const workerCases: readonly ConformanceCase[] = [
       const tq = openerOf(queue)()
       const letters = new Letters()
       passWhenIdle(queue, tq)
-      await tq.insert(performances('fails always', 'fails once'))
+      await tq.insert(tasksNamed('fails always', 'fails once'))
       const failed: string[] = []
       tq.events.on('failed', ({ task, error, retryInSeconds }) => {
         failed.push(`${task.attempt}: ${error}, ${retryInSeconds === undefined ? 'for good' : 'again'}`)
@@ -140,7 +87,7 @@ export const workerCases: readonly ConformanceCase[] = [
       const act: Act = (name, { attempt }) => {
         if (name === 'fails always' || attempt === 1) throw new RangeError(`attempt ${attempt} of ${name}`)
       }
-      const ran = await tq.poll({ ...acting(act), ...counted, maxAttempts: 3, deadLetter: letters.url })
+      const ran = await tq.poll({ ...acting(act), ...untilEmptyCounted, maxAttempts: 3, deadLetter: letters.url })
       assert.equal(ran, 1)
       assert.deepEqual(failed.sort(), [
         '1: RangeError: attempt 1 of fails always, again',
@@ -169,11 +116,11 @@ export const workerCases: readonly ConformanceCase[] = [
     async run(queue) {
       const tq = openerOf(queue)()
       const letters = new Letters()
-      await tq.insert(performances('poison'))
+      await tq.insert(tasksNamed('poison'))
       const { id } = await dieAlone(queue)
       const began: string[] = []
       const options = { ...acting(name => began.push(name)), maxAttempts: 1, deadLetter: letters.url }
-      assert.equal(await tq.poll({ ...options, ...counted }), 0)
+      assert.equal(await tq.poll({ ...options, ...untilEmptyCounted }), 0)
       assert.deepEqual(began, [])
       const [letter] = await letters.list()
       assert.equal(letter?.id, id)
@@ -192,9 +139,9 @@ export const workerCases: readonly ConformanceCase[] = [
     async run(queue) {
       const tq = openerOf(queue)()
       const letters = new Letters()
-      await tq.insert(performances('neighbour'))
+      await tq.insert(tasksNamed('neighbour'))
       for (let deaths = 1; deaths <= 3; deaths++) await dieWith(queue)
-      await tq.insert(performances('fresh', 'another'))
+      await tq.insert(tasksNamed('fresh', 'another'))
       passWhenIdle(queue, tq)
       let running = 0
       const began: string[] = []
@@ -206,7 +153,7 @@ export const workerCases: readonly ConformanceCase[] = [
         if (name === 'neighbour') assert.equal(beside, 1)
       }
       const options = { ...acting(act), maxAttempts: 1, deadLetter: letters.url }
-      assert.equal(await tq.poll({ ...options, ...counted }), 3)
+      assert.equal(await tq.poll({ ...options, ...untilEmptyCounted }), 3)
       assert.deepEqual(began.sort(), ['another', 'fresh', 'neighbour'])
       assert.deepEqual(await letters.list(), [])
       await isDrained(queue, tq, 3)
@@ -228,7 +175,7 @@ export const workerCases: readonly ConformanceCase[] = [
       const lease = await queue.takeOne()
       assert.equal(lease.attempt, 2, 'another worker may have it now')
       noFailures(await queue.backend.release([lease], { delaySeconds: 0 }))
-      assert.equal(await tq.poll({ ...options, ...counted }), 0)
+      assert.equal(await tq.poll({ ...options, ...untilEmptyCounted }), 0)
       const [letter] = await letters.list()
       assert.deepEqual(letter?.payload(), { class: 'NowhereToBeFound', n: 1 })
       const last = letter.failures.at(-1)?.reason ?? ''
@@ -240,62 +187,10 @@ export const workerCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a task that outlasts its lease keeps it, and runs once',
-    async run(queue) {
-      const tq = openerOf(queue)()
-      const other = await queue.open()
-      const leaseSeconds = workerLease(queue)
-      await tq.insert(performances('long'))
-      let runs = 0
-      const act: Act = async () => {
-        runs++
-        // Each is at half a lease: the first one was over long ago.
-        for (let renewals = 0; renewals < 3; renewals++) {
-          await once(tq, 'renewed')
-          await queue.pass(0.6 * leaseSeconds)
-        }
-        await queue.nothingFree(other)
-      }
-      assert.equal(await tq.poll({ ...acting(act), ...counted, leaseSeconds, onError: 'throw' }), 1)
-      assert.equal(runs, 1)
-      await isDrained(queue, tq, 1)
-      await tq.close()
-    },
-  },
-  {
-    name: 'a task whose lease was lost while it ran is aborted, and neither removed nor counted',
-    async run(queue) {
-      let reconnect: () => void = () => undefined
-      const connected = new Promise<void>(resolve => {
-        reconnect = resolve
-      })
-      // Cut off until somebody else has it.
-      const cutOff = openerOf(queue, backend =>
-        withRenew(backend, target => async (leases, seconds) => {
-          await connected
-          return target.renew(leases, seconds)
-        }),
-      )
-      await lose(queue, cutOff(), async ({ signal }, take) => {
-        await take()
-        reconnect()
-        if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve))
-      })
-    },
-  },
-  {
-    name: 'a task that ended after its lease did is neither removed nor counted',
-    async run(queue) {
-      // It believes that it renews.
-      const cutOff = openerOf(queue, backend => withRenew(backend, () => async () => []))
-      await lose(queue, cutOff(), (_, take) => take())
-    },
-  },
-  {
     name: 'a worker that is told to stop ends its task and gives back the rest, no attempt counted',
     async run(queue) {
       const tq = openerOf(queue)()
-      await tq.insert(performances(...numbered(30)))
+      await tq.insert(tasksNamed(...numbered(30)))
       let begun = 0
       const stop = new AbortController()
       const act: Act = () => {
@@ -303,7 +198,7 @@ export const workerCases: readonly ConformanceCase[] = [
       }
       assert.equal(await tq.poll({ ...acting(act), tally: true, signal: stop.signal }), 10)
       assert.equal(begun, 10)
-      // None is begun here: each is leased when the worker is told.
+      // None is begun here: each is leased when the worker is stopped.
       const leased = new AbortController()
       const beforeFn = () => leased.abort()
       assert.equal(await tq.poll({ ...acting(act), tally: true, signal: leased.signal, beforeFn }), 0)
@@ -322,7 +217,7 @@ export const workerCases: readonly ConformanceCase[] = [
   },
 ]
 
-/** A holder leases the one free message and is never heard of again. */
+/** A holder leases the one free message and dies. */
 async function dieWith(queue: QueueUnderTest): Promise<Lease> {
   const lease = await queue.takeOne({ seconds: queue.shortSeconds, backend: await queue.open() })
   await queue.pass(queue.shortSeconds)
@@ -347,34 +242,4 @@ async function dieAlone(queue: QueueUnderTest): Promise<Lease> {
     }
     await queue.pass(shortSeconds)
   }
-}
-
-/** A task of `tq` ends by `act`, in which another holder takes it away: `take`. */
-async function lose(
-  queue: QueueUnderTest,
-  tq: TaskQueue,
-  act: (running: Parameters<Act>[1], take: () => Promise<void>) => Promise<void>,
-): Promise<void> {
-  const next = await queue.open()
-  const leaseSeconds = workerLease(queue)
-  await tq.insert(performances('lost'))
-  const stop = new AbortController()
-  const taken: Awaited<ReturnType<typeof queue.take>> = []
-  const take = async () => {
-    await queue.pass(leaseSeconds)
-    taken.push(...(await queue.take(1, { backend: next })))
-  }
-  const lost = once(tq, 'lost').then(() => stop.abort())
-  const polling = tq.poll({
-    ...acting((_, running) => act(running, take)),
-    tally: true,
-    leaseSeconds,
-    signal: stop.signal,
-  })
-  await lost
-  assert.equal(await polling, 0)
-  if (queue.capabilities.counters) assert.equal(await tq.completed(), 0)
-  noFailures(await next.delete(taken, { tally: true }))
-  await isDrained(queue, tq, 1)
-  await tq.close()
 }

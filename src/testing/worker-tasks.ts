@@ -1,8 +1,8 @@
-/** What the workers of the suite run. Threads import this file. */
+/** The tasks of the suite's workers. Threads import this file. */
 import { context, type TaskContext } from '../tasks/context.js'
 import { queueable } from '../tasks/registry.js'
 
-/** What a case does as the task of that name. */
+/** Runs as the task of that name. */
 export type Act = (name: string, running: TaskContext) => unknown
 
 /** Lets the case act: in the calling thread, where `executeArgs` may hold a function. */

@@ -6,7 +6,7 @@
  */
 export type Awaitable<T> = T | Promise<T>
 
-/** Whether a value comes later. Not by its class: in a context of its own (Jest, `node:vm`) Node's promises have another. */
+/** True for a promise. Not by its class: in a context of its own (Jest, `node:vm`) Node's promises have another. */
 export function isPromise<T>(value: Awaitable<T>): value is Promise<T> {
   return typeof value === 'object' && value !== null && 'then' in value
 }

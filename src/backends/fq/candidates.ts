@@ -2,9 +2,9 @@
  * The tasks that could be leased next: a bounded list, filled from one stream over the folder and shared by all leases of
  * this process.
  *
- * The list is ordered by the (uniformly random) ids and walked from a random point, so each process walks a territory of its
- * own. A name that is gone means that another process's territory begins: the walk skips 1, 2, 4, … names until one is there
- * again. What is skipped wrongly is found by a later reading.
+ * The list is ordered by the (uniformly random) ids and used from a random point, so each process takes a partition of its own.
+ * A missing file means that another process drains this range: skip 1, 2, 4, … names until one is there again. Names that are
+ * skipped wrongly are found by a later reading.
  *
  * The stream over the folder stays open when the list is full and is read on when the list is used up, so a folder with
  * a million tasks is read once, not once for each list.
@@ -13,7 +13,7 @@
  * the first names, and the others would wait for as long as new tasks come. So the first reading of a process sometimes goes on
  * for longer, keeps a part of what it met that begins at a random id, and publishes that for others that start within a minute.
  *
- * Many workers would read the same names at the same time, and all but one in vain. So one that has lost a race reads its next
+ * Many workers would read the same names at the same time, and only one would gain. So one that has lost a race reads its next
  * list before the present one is used up, each at another point of it, and publishes what it read; those that come to
  * their points later find that.
  */
@@ -27,8 +27,8 @@ import { availableOf, isClaim, parseName, type TaskName } from './names.js'
 import { SharedListing } from './shared-listing.js'
 import { yieldIfBusy } from './yield-if-busy.js'
 
-// A worker that has just come knows nothing of others, and one beside a reader needs names only until that one publishes: many
-// of them would read long lists in vain. 32,768 names are 2 MB. The last read may go over a length by as much as one read gives.
+// A new worker knows nothing of others, and one that waits for a reader needs names only until that one publishes: many of
+// them would read long lists for nothing. 32,768 names are 2 MB. The last read may go over a length by as much as one read gives.
 const SHORT_LENGTH = 2 ** 12
 const LONG_LENGTH = 2 ** 15
 
@@ -36,26 +36,26 @@ const LONG_LENGTH = 2 ** 15
 const MOST_NAMES = LONG_LENGTH + 2 ** 11
 
 /**
- * How many names the first reading of a process goes through: at least k short lists with the probability 1/√k. So it reads 2√k short
+ * The number of names that the first reading of a process covers: at least k short lists with the probability 1/√k. So it reads 2√k short
  * lists of a folder of k on average, and goes to its end once in √k times, whatever the folder's length.
  */
 function firstLength(): number {
   return SHORT_LENGTH * Math.floor((1 - Math.random()) ** -2)
 }
 
-/** A list that somebody else is reading is looked for again after so long, and one after a fault. */
+/** Pause before a list that another worker is reading, or one that met a fault, is looked for again. */
 export const LOOK_AGAIN_MS = 10
 const AFTER_FAULT_MS = 1_000
 
-/** For so long one that has used up its list looks for what somebody else is reading. */
+/** Longest wait for a list that another worker is reading. */
 const LONGEST_WAIT_MS = 250
 
-/** Who found nothing in so many lists of others reads for itself: they may always be faster with what they publish. */
+/** After so many lists of others without one free task a worker reads for itself: others may always be faster. */
 const LISTS_IN_VAIN = 2
 
 /**
- * So many readings of the whole folder are enough for one call, whatever was leapt over: a listing of a network filesystem may
- * show for a minute what is gone.
+ * Readings of the whole folder that are enough for one call, also where names were skipped: a listing of a network filesystem may
+ * show removed names for a minute.
  */
 const ENOUGH_READINGS = 3
 
@@ -65,13 +65,13 @@ export class Candidates {
   readonly #shared: SharedListing
   readonly #nowSeconds: () => number
   readonly #onClaim: (claim: TaskName) => void
-  /** Each name is taken apart when it is its turn: most of a list's names are gone by then. */
+  /** Names are parsed one by one: most of a list's names are gone when it is their turn. */
   #list = new NameList([], 'read')
   /** The list after this one, if it is there already. */
   #following: NameList | undefined
-  /** Not before then is the next list looked for while there is one, by `performance.now()`. */
+  /** Earliest time to look for the next list while there is one, by `performance.now()`. */
   #lookFromMs = 0
-  /** Since when there is nothing but what somebody else is reading, by `performance.now()`. */
+  /** Start of the wait for a list that another worker is reading, by `performance.now()`. */
   #waitsSinceMs: number | undefined
   /** Lists in a row that had no name that was there. */
   #inVain = 0
@@ -82,13 +82,13 @@ export class Candidates {
   #reading: Promise<boolean> | undefined
   #readingsBegun = 0
   #readingsEnded = 0
-  /** The last reading that left out names, and the last one of whose names some may have been leapt over. */
+  /** The last reading that left out names, and the last one of whose names some may have been skipped. */
   #leftOutOf = 0
   #skippedIn = 0
 
   /**
    * @param nowSeconds the time that decides whether a task is free
-   * @param onClaim told of names that are on their way to a lease
+   * @param onClaim called for names that are about to become a lease
    */
   constructor(io: IoScheduler, layout: Layout, nowSeconds: () => number, onClaim: (claim: TaskName) => void) {
     this.#io = io
@@ -98,36 +98,36 @@ export class Candidates {
     this.#onClaim = onClaim
   }
 
-  /** How many readings of the folder have begun; a mark for `readSince`. */
+  /** The number of readings of the folder that began; a mark for `readSince`. */
   get readingsBegun(): number {
     return this.#readingsBegun
   }
 
-  /** Whether the last list is used up, and a reading that began after `mark` has seen the whole folder and left out nothing. */
+  /** True once the last list is used up, and a reading that began after `mark` has seen the whole folder and left out nothing. */
   readSince(mark: number): boolean {
     if (!this.#list.isUsedUp || this.#readingsEnded <= mark) return false
     return this.#readingsEnded > this.#leftOutOf || this.#readingsEnded - mark >= ENOUGH_READINGS
   }
 
-  /** Whether also none of its names was leapt over. */
+  /** The same, and none of its names was skipped. */
   readWhollySince(mark: number): boolean {
     if (!this.readSince(mark)) return false
     return this.#readingsEnded > this.#skippedIn || this.#readingsEnded - mark >= ENOUGH_READINGS
   }
 
-  /** Whether it is time to `fill`, though there are names still. */
+  /** True when it is time to `fill`, though names are left. */
   get isLow(): boolean {
     return this.#list.isLow && this.#following === undefined && performance.now() > this.#lookFromMs
   }
 
-  /** Which stretch between two leaps the next name belongs to. */
+  /** The number of the partition (the names between two skips) of the next name. */
   get partition(): number {
     return this.#partition
   }
 
   /**
-   * How many names may be tried at once. Any number, until one is lost: where another process's territory begins, all that are
-   * tried at once are lost at once. From there on one, and with each that is there one more.
+   * The number of names that may be tried at once: any, until one is lost, since at the border of another process's partition
+   * all of them are lost. From there on one, and one more with each that is there.
    */
   get parallelism(): number {
     return this.#parallelism
@@ -148,7 +148,7 @@ export class Candidates {
     }
   }
 
-  /** A name of this walk was there: the walk goes on name by name. */
+  /** A name of this partition was there: continue name by name. */
   won(partition: number): void {
     this.#list.won++
     if (partition !== this.#partition) return
@@ -157,8 +157,8 @@ export class Candidates {
   }
 
   /**
-   * A name of this walk was gone: the walk leaps. Of several that were tried at once and lost, only the first makes it leap: they
-   * all belong to the walk before the leap.
+   * A name of this partition was gone: skip. Of several that were tried at once and lost, only the first causes a skip: they all
+   * belong to the partition before it.
    */
   lost(partition: number): void {
     this.#list.lost++
@@ -171,7 +171,7 @@ export class Candidates {
   }
 
   /**
-   * Gets the next list. One reading at a time: callers share it. `false`: somebody else is reading it, and there is no other; look
+   * Gets the next list. One reading at a time: callers share it. `false`: another worker is reading it, and there is no other; look
    * again in some milliseconds.
    */
   fill(): Promise<boolean> {
@@ -209,18 +209,18 @@ export class Candidates {
     try {
       await this.#read(isReader ? LONG_LENGTH : long, isReader, isFirst ? firstLength() : 0)
     } catch (error) {
-      // What this reading had found is lost: the next one begins anew.
+      // The names of this reading are lost: the next one starts over.
       await this.#closeStream().catch(() => undefined)
-      // One that lasts is met again by whoever has used up the list.
+      // A lasting fault is thrown once the list is used up.
       if (this.#list.isUsedUp) throw error
       this.#lookFromMs = performance.now() + AFTER_FAULT_MS
     }
     return true
   }
 
-  /** @param furthest so many names are read, for all, where that is more than `length` and nobody else is reading for all */
+  /** @param furthest so many names are read, for all, where that is more than `length` and no other worker reads for all */
   async #read(length: number, isReader: boolean, furthest: number): Promise<void> {
-    // One whose stream is behind meets the names again that all are walking over.
+    // A stream that is behind gives names again that all workers are trying.
     const present = isReader ? this.#list.toSet() : new Set<string>()
     const sample = new NameSample(MOST_NAMES)
     let met = 0

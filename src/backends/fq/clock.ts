@@ -1,7 +1,7 @@
 /**
- * The time of a queue is the clock of its filesystem, not the host's: an hour of skew between hosts must neither steal a
- * live lease nor strand a task. It is read from a file that is made for the purpose, and carried on by the process's
- * monotonic clock until the next reading.
+ * The time of a queue is the clock of its filesystem, not the host's: an hour of skew between hosts must neither end a
+ * live lease nor delay a task. It is read from a file that is made for this, and continued by the process's monotonic clock
+ * until the next reading.
  */
 import type { Awaitable } from './awaitable.js'
 import { errorCode } from './file-system.js'

@@ -4,7 +4,7 @@
  * cost more than it gives, and `pooled` for a network filesystem, where many calls are in flight at once.
  *
  * An answer of `false` or `undefined` means one thing: what the call was for is not there, another process was faster.
- * Whatever else may be behind an error is thrown as it came, with its path: ENOENT of a rename whose source is there still, or
+ * Any other error is thrown as it came, with its path: ENOENT of a rename whose source is there still, or
  * ESTALE, an old handle of NFS. A call that meets an old handle is made again first: a count that another host has just
  * replaced must not read as none, and a task must not be taken for lost.
  */
@@ -13,7 +13,7 @@ import { constants } from 'node:os'
 import { codeOf, messageOf } from '../../errors/thrown.js'
 import type { Awaitable } from './awaitable.js'
 
-/** What `stat` tells of a file or folder. */
+/** The result of `stat`. */
 export interface FileFacts {
   readonly isFolder: boolean
   readonly sizeBytes: number
@@ -29,12 +29,12 @@ export interface FolderStream {
 }
 
 /**
- * Whether the caller expects the file to be there. A blocking call for a file that probably isn't asks first: a call that
+ * The caller's expectation of the file. A blocking call for a file that probably isn't asks first: a call that
  * fails builds an Error, which costs several times what the question does.
  */
 export type Likelihood = 'there' | 'absent'
 
-/** How `write` opens its file: made new or emptied, appended to, or refused (EEXIST) when it is there. */
+/** The way `write` opens its file: made new or emptied, appended to, or refused (EEXIST) when it is there. */
 export type WriteFlag = 'w' | 'a' | 'wx'
 
 /**
@@ -56,7 +56,7 @@ export interface FileCalls {
   read(path: string, how: Reading): Awaitable<string | undefined>
   /** Writes the whole text. Throws ENOENT without a folder. */
   write(path: string, text: string, flag: WriteFlag): Awaitable<void>
-  /** `undefined`: there is nothing. Of a `hint` an old handle (ESTALE) is an error: nobody waits for it. */
+  /** `undefined`: there is nothing. Of a `hint` an old handle (ESTALE) is an error at once. */
   stat(path: string, how?: 'hint'): Awaitable<FileFacts | undefined>
   /** Makes one folder; it may exist. Throws ENOENT without its parent. */
   makeFolder(path: string): Awaitable<void>
@@ -78,8 +78,8 @@ export interface FileSystem {
   readonly blocking: FileCalls
   readonly pooled: FileCalls
   /**
-   * Where the files in `folder` are. On a local disk this host always knows what names stand for. Elsewhere it may believe for
-   * a while in a name that another host has changed, and then a rename onto what is the same file by now "succeeds" and does
+   * The place of the files in `folder`. On a local disk this host always knows what names stand for. Elsewhere it may keep for
+   * a while a name that another host has changed, and then a rename onto what is the same file by now "succeeds" and does
    * nothing: Linux asks the server only where the two names are different files (`vfs_rename`). Default: on a local disk.
    */
   placeOf?(folder: string): Promise<Place>
@@ -113,7 +113,7 @@ export function errorMessage(error: unknown): string {
   return named(messageOf(error))
 }
 
-/** What `read` says of what is no file (a link, a folder, a pipe, a device), or a file longer than the longest text. */
+/** Codes of `read` for something that is no file (a link, a folder, a pipe, a device), or a file longer than the longest text. */
 const UNREADABLE = ['ELOOP', 'EISDIR', 'ENXIO', 'EAGAIN', 'EFBIG', 'ERR_STRING_TOO_LONG']
 
 /**
@@ -132,12 +132,12 @@ export function codeOfNoFile(error: unknown): string | undefined {
   return code !== undefined && UNREADABLE.includes(code) ? code : undefined
 }
 
-/** Whether an error says that a file, or a folder on the way to it, is not there. */
+/** True for an error that says that a file, or a folder on the way to it, is not there. */
 export function isMissing(error: unknown): boolean {
   return errorCode(error) === 'ENOENT'
 }
 
-/** Whether an error says that a server no longer knows what a path stood for (ESTALE): nothing is known of the file. */
+/** True for ESTALE: the server no longer knows what a path stood for, and nothing is known of the file. */
 export function isStaleHandle(error: unknown): boolean {
   return errorCode(error) === 'ESTALE'
 }

@@ -25,16 +25,16 @@ const REMEMBERED = 2 ** 14
 /** Filesystems that told no types, by their device numbers. */
 const untypedDevices = new Set<number>()
 
-/** What is used of Node's `Dir`. */
+/** The used part of Node's `Dir`. */
 type Entries = Pick<Dir, 'close' | 'closeSync' | 'read' | 'readSync'>
 
-/** How an open folder is read: its next names, or `undefined` where the filesystem did not tell the type of one. */
+/** Reads an open folder: its next names, or `undefined` where the filesystem did not tell the type of one. */
 interface Source {
   slice(): Awaitable<readonly string[] | undefined>
   close(): Awaitable<void>
 }
 
-/** Whether the folder is on a filesystem that was seen to tell no types; `openWhole` reads it. Asks the disk only where there is one. */
+/** True on a filesystem that was seen to tell no types; `openWhole` reads it. Asks the disk only where there is one. */
 export function isUntyped(path: string): boolean {
   const dev = untypedDevices.size > 0 ? statSync(path, { throwIfNoEntry: false })?.dev : undefined
   return dev !== undefined && untypedDevices.has(dev)
@@ -132,12 +132,12 @@ function openDir(path: string): Promise<Dir> {
   return promises.opendir(path, { bufferSize: NAMES_A_POOLED_CALL })
 }
 
-/** Whether Node had to ask for the type of this entry: those are of a class of their own. */
+/** True where Node had to ask for the type of this entry: those are of a class of their own. */
 function wasAskedFor(entry: Dirent): boolean {
   return Object.getPrototypeOf(entry) !== Dirent.prototype
 }
 
-/** Whether Node failed to ask for a type: the entry is gone, or nothing in this folder may be looked at. */
+/** True where Node failed to ask for a type: the entry is gone, or nothing in this folder may be looked at. */
 function failedToAsk(error: unknown): boolean {
   return isError(error) && 'syscall' in error && error.syscall === 'lstat'
 }

@@ -8,7 +8,7 @@ import type { FileQueue } from './queue.js'
 import { yieldIfBusy } from './yield-if-busy.js'
 
 // A host that knows the folder by its old name (NFS, for as long as `acdirmax`), or a call that was under way, may still put
-// a file into it. Pauses add up to three seconds; what then comes back is an error, since somebody goes on writing.
+// a file into it. Pauses add up to three seconds; what then comes back is an error, since another process goes on writing.
 const PAUSES_MS = [0, 10, 50, 200, 700, 2_000]
 
 /** The codes of a folder that is not empty, on Linux and elsewhere. */
@@ -44,7 +44,7 @@ export async function takeAwayTree(queue: FileQueue, path: string): Promise<bool
   return true
 }
 
-/** Removes a folder with all that is in it; what others remove at the same time is gone all the same. */
+/** Removes a folder with all that is in it; files that others remove at the same time are no error. */
 export async function removeTree(queue: FileQueue, path: string): Promise<void> {
   if (!(await isFolderAfterUnlink(queue, path))) return
   for (const pauseMs of PAUSES_MS) {

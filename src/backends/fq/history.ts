@@ -1,5 +1,5 @@
 /**
- * What is known of a task beside its name.
+ * Attempts and failures of a task.
  *
  * `movement/<id>` holds names that the task's file has had, one a line. It begins with the name that the task began with,
  * which is twice there where that was a delay of ours; each further line is the end of an attempt: a lease that ran out or a
@@ -14,7 +14,7 @@
  * `failures/<id>` holds one line of JSON for each failure, and one for each attempt in which the task ran alone. It exists
  * only beside a `movement/<id>`. The attempts that ended and did not fail are the deaths of their workers.
  *
- * Where one of them can't be a record (a link, a folder, more than 16 MiB), somebody else has put it there. It says nothing
+ * Where one of them can't be a record (a link, a folder, more than 16 MiB), it is not ours. It says nothing
  * then, except to the process that takes the task over: attempts that can't be counted would never be too many.
  *
  * Only the holder of a lease writes here (and a Python inserter, which writes its one line late). A process that dies
@@ -23,110 +23,21 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { Failure, Lease } from '../../backend/messages.js'
-import { failuresFrom } from '../../backend/recorded-failures.js'
 import { codeOfNoFile, isMissing, isStaleHandle } from './file-system.js'
+import { type AloneLine, endsIn, endsOfPython, type FailureLine, namesOf, recordOf } from './history-records.js'
 import type { IoScheduler } from './io-scheduler.js'
 import { inside, type Layout, renameInto, writeInto } from './layout.js'
-import { availableOf, isReleased, nameOf, parseName, type TaskName } from './names.js'
+import { isReleased, nameOf, type TaskName } from './names.js'
 import { isMarker } from './upload-marker.js'
 
-/** A line of `failures/<id>`: the failure, and until when the task waits. */
-interface FailureLine extends Failure {
-  /** Whole Unix seconds by the queue's clock: the task may be leased from then on. */
-  readonly until: number
-}
-
-/** A line of `failures/<id>`: in this attempt the task runs alone; with `over`, that attempt was given back. */
-interface AloneLine {
-  readonly alone: number
-  readonly over?: true
-}
-
-/** What `failures/<id>` says. */
-interface FailureRecord {
-  readonly failures: readonly FailureLine[]
-  /** The attempts in which the task ran alone. */
-  readonly alone: ReadonlySet<number>
-}
-
-/** What is known of the attempts of a task when it is leased: this one, and how many of the earlier ones were deaths. */
+/** The attempts of a task when it is leased: this one, and the number of earlier ones that were deaths. */
 export type Past = Required<Pick<Lease, 'attempt' | 'deaths' | 'deathsAlone'>>
-
-/** Lines that are neither are those of a process that died while it wrote, or somebody else's. The task's name counts its attempt all the same. */
-function recordOf(text: string | undefined): FailureRecord {
-  const failures: FailureLine[] = []
-  const alone = new Set<number>()
-  for (const line of linesOf(text)) {
-    const value = jsonOf(line)
-    if (isAlone(value)) {
-      if (value.over) alone.delete(value.alone)
-      else alone.add(value.alone)
-      continue
-    }
-    const [failure] = failuresFrom([value])
-    if (failure === undefined || !('until' in failure) || typeof failure.until !== 'number') continue
-    failures.push({ ...failure, until: failure.until })
-  }
-  return { failures, alone }
-}
-
-function jsonOf(line: string): unknown {
-  try {
-    return JSON.parse(line)
-  } catch {
-    return undefined
-  }
-}
-
-function isAlone(value: unknown): value is AloneLine {
-  return typeof value === 'object' && value !== null && 'alone' in value && typeof value.alone === 'number'
-}
-
-function linesOf(text: string | undefined): string[] {
-  return text === undefined ? [] : text.split('\n').filter(line => line !== '')
-}
-
-/**
- * The names in a record. A line that is none was cut off by the death of its writer: it stands for the end of an attempt, as
- * it was meant to, unless it is the first, which is what the task began with.
- */
-function namesOf(text: string | undefined, id: string): string[] {
-  return linesOf(text).filter((line, index) => index > 0 || parseName(line)?.id === id)
-}
 
 // Python's insert writes the history right after the task, its lease at any time later. Local disks take less than a
 // millisecond between the two, networks some tens.
 const INSERT_MS = 100
 
-/**
- * The lines that stand for the end of an attempt. An earlier version of this program, which may work beside this one, also writes
- * a line where it leases a task that was given back: that is none.
- */
-function endsIn(names: readonly string[], id: string): readonly string[] {
-  const [first, second] = names
-  const isDelay = first !== undefined && first === second
-  const later = first === nameOf(0, id) ? names.slice(1) : isDelay ? names.slice(2) : names
-  return later.filter(name => !isReleased(availableOf(name) ?? 0))
-}
-
-/**
- * The ends of attempts among lines of which Python wrote the last one, at `writtenSeconds`. That was a lease or its renewal,
- * so the time in it tells for how long Python leases; or a release, which has a time before that of the lease that it ended,
- * and so tells how long that lease was at least. A name that is followed by one that lies less than a lease later did not end
- * by itself: the lease was renewed or released. A release is no end of an attempt either.
- */
-function endsOfPython(names: readonly string[], writtenSeconds: number): string[] {
-  const times = names.map(name => availableOf(name) ?? Number.NaN)
-  const [before = 0, last = 0] = times.slice(-2)
-  const wasReleased = names.length > 1 && last < before
-  const leaseSeconds = wasReleased ? before - last + 1 : last - writtenSeconds
-  return names.filter((_, index) => {
-    const laterSeconds = (times[index + 1] ?? Number.POSITIVE_INFINITY) - (times[index] ?? Number.NaN)
-    return !(laterSeconds < leaseSeconds || laterSeconds < 0) && !(wasReleased && index === names.length - 1)
-  })
-}
-
-// How long a folder that was found with records in it is taken to have some. Looking costs a read of up to a thousand names.
+// Time that a folder that had records is taken to have some. Looking costs a read of up to a thousand names.
 const RECORDS_STAY_MS = 10_000
 
 export class History {
@@ -219,7 +130,7 @@ export class History {
   }
 
   /**
-   * Whether a name in the future is a delay, and not a lease: the name of a delayed insert, or of a failure's back-off. A
+   * True where a name in the future is a delay, and not a lease: the name of a delayed insert, or of a failure's back-off. A
    * task that was moved by hand (`mv`) to a time in the future looks like a lease.
    */
   async isDelay({ name, id, available }: TaskName): Promise<boolean> {
@@ -244,7 +155,7 @@ export class History {
     await calls.unlink(record, 'there')
   }
 
-  /** Whether no task has a history: one look at the folder spares a look for each of many tasks. Uploads have files there too. */
+  /** True where no task has a history: one look at the folder spares a look for each of many tasks. Uploads have files there too. */
   async isEmpty(): Promise<boolean> {
     if (performance.now() < this.#recordsUntilMs) return false
     const folder = await this.#io.calls.openFolder(this.#layout.movement)
@@ -262,7 +173,7 @@ export class History {
     return false
   }
 
-  /** Whether a history of one line is that of Python's insert with a delay, and not that of Python's lease. */
+  /** True where a history of one line is that of Python's insert with a delay, and not that of Python's lease. */
   async #wasInsertedLate(id: string, names: readonly string[], taskPath: string): Promise<boolean> {
     if (names.length !== 1) return false
     const { calls } = this.#io

@@ -18,7 +18,7 @@ const DEFAULT_CONCURRENCY = 40
 /** The options of a file queue. */
 export interface FileQueueOptions extends BackendOptions {
   /**
-   * How many files are worked on at once where the filesystem is slow (a call takes more than 0.5 ms, as over a network).
+   * The number of files that are worked on at once where the filesystem is slow (a call takes more than 0.5 ms, as over a network).
    * An integer of 1 or more, default 40. Node runs as many calls at once as `UV_THREADPOOL_SIZE` said when it started, 4
    * without it. A fast local disk is worked on with blocking calls, one after the other, in slices of at most 10 ms.
    */
@@ -59,5 +59,5 @@ export async function open(url: QueueUrl, options: FileQueueOptions = {}): Promi
   return new FileQueueBackend({ label, layout, io, clock, history })
 }
 
-/** What the core opens `fq://` with. */
+/** The opener of `fq://`. */
 export const opener: BackendOpener = { open }

@@ -74,7 +74,7 @@ export class Inserter {
     if (!(await stored.catch(folderGone))) await this.#storeAgain(message, delaySeconds)
   }
 
-  /** Somebody removed the queue (`rm -r`) while it was open: this insert makes it anew. */
+  /** The queue was removed (`rm -r`) while it was open: this insert makes it again. */
   async #storeAgain(message: Message, delaySeconds: number): Promise<void> {
     await this.#makeAgain()
     if (!(await this.#tryToStore(message, delaySeconds))) {
@@ -90,7 +90,7 @@ export class Inserter {
     const staged = inside(layout.staging, `${id}.${this.#mark}`)
     const path = inside(layout.queue, name)
     if (available === 0) return this.#stage(staged, body, path)
-    // The record first: whoever sees the name of the task can tell that it is a delay and no lease.
+    // The record first: a process that sees the task's name can tell that it is a delay and no lease.
     return history.begunLater(id, name).then(() => this.#stage(staged, body, path))
   }
 
@@ -142,7 +142,7 @@ export class Inserter {
       const path = inside(layout.staging, name)
       const facts = await io.calls.stat(path)
       const isStale = facts !== undefined && clock.nowSeconds - facts.modifiedMs / 1000 > STALE_SECONDS
-      // A folder is a lock or an upload that was not begun: nobody works in it, whoever made it is dead.
+      // A folder is a lock or an upload that was not begun: its maker is dead.
       if (isStale) await removeTree(this.#queue, path)
     })
   }

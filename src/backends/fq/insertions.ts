@@ -23,7 +23,7 @@ import { type FileQueue, queueFault } from './queue.js'
 // Held for about a millisecond. A holder that was stopped for longer than half of this starts over instead of writing.
 const HELD_SECONDS = 20
 
-// Many processes queue up for a lock that is held for a millisecond each; nobody waits longer for a live one.
+// Many processes queue up for a lock that is held for a millisecond each: with live holders no wait is longer.
 const LOCK_TIMEOUT_SECONDS = 120
 
 const LONGEST_PAUSE_MS = 50
@@ -194,7 +194,7 @@ async function makeLock(queue: FileQueue): Promise<void> {
   } catch (error) {
     await io.calls.unlink(inside(staged, FREE), 'there')
     await io.calls.removeFolder(staged)
-    // Somebody else was faster: ENOTEMPTY or EEXIST, and other codes on other systems.
+    // Another process was faster: ENOTEMPTY or EEXIST, and other codes on other systems.
     if ((await namesInLock(queue)).length === 0) throw error
   }
 }

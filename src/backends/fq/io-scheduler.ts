@@ -1,10 +1,10 @@
 /**
- * How fast the filesystem answers, and what follows: blocking calls in short slices on a fast local disk, many pooled
+ * Schedules filesystem calls by how fast they are answered: blocking calls in short slices on a fast local disk, many pooled
  * calls in flight at once on a slow (network) filesystem.
  *
  * Node runs pooled calls on `UV_THREADPOOL_SIZE` threads, 4 unless the variable was set when the process started. It can't
  * be raised from inside: the loader of ES modules has started the pool before the first line of a program runs. So on a
- * slow filesystem a process whose pool is smaller than `concurrency` is told so, once.
+ * slow filesystem a process whose pool is smaller than `concurrency` gets one warning.
  */
 import { type Awaitable, isPromise } from './awaitable.js'
 import type { FileCalls, FileSystem, Place, WriteFlag } from './file-system.js'
@@ -15,7 +15,7 @@ import { yieldIfBusy } from './yield-if-busy.js'
 export const SLOW_MS = 0.5
 const FAST_MS = 0.25
 
-// So many blocking items in a row, each slower than SLOW_MS: one pause of the garbage collector is not a slow disk.
+// Blocking items in a row that are slower than SLOW_MS: one pause of the garbage collector is not a slow disk.
 const SLOW_ITEMS = 16
 
 const DEFAULT_POOL_THREADS = 4
@@ -52,12 +52,12 @@ export class IoScheduler {
     return this.#slow ? this.#files.pooled : this.#files.blocking
   }
 
-  /** The calls that never block, whatever the pace. */
+  /** The calls that never block, on any filesystem. */
   get pooled(): FileCalls {
     return this.#files.pooled
   }
 
-  /** The calls that block, whatever the pace. */
+  /** The calls that block, on any filesystem. */
   get blocking(): FileCalls {
     return this.#files.blocking
   }
@@ -76,7 +76,7 @@ export class IoScheduler {
     return (await this.#files.identityOf?.(folder)) ?? folder
   }
 
-  /** Whether a rename may be trusted where another host works in the folder, see `FileSystem.placeOf`. */
+  /** True where a rename may be trusted though another host works in the folder, see `FileSystem.placeOf`. */
   get knowsNames(): boolean {
     return this.#place === 'local'
   }
@@ -95,7 +95,7 @@ export class IoScheduler {
     if (this.#durable) await this.#files.syncFolder(folder)
   }
 
-  /** Tells how long one pooled call took while it was measured. */
+  /** Switches between blocking and pooled calls, by the time that one call took. */
   measured(milliseconds: number): void {
     if (this.#durable) return
     if (milliseconds > SLOW_MS) {
@@ -108,8 +108,8 @@ export class IoScheduler {
 
   /**
    * Calls `step` again and again until one resolves with `false`: on a fast disk one after the other, in slices that leave
-   * the event loop its turns; on a slow filesystem in up to `concurrency` lanes (over all calls of this queue), at most
-   * `parallelism` for this call. A step that rejects ends all lanes; the first error is thrown when all have ended.
+   * the event loop its turns; on a slow filesystem up to `concurrency` at once (over all calls of this queue), at most
+   * `parallelism` for this call. A step that rejects ends the loops; the first error is thrown when all have ended.
    */
   async repeat(parallelism: number, step: () => Awaitable<boolean>): Promise<void> {
     const failures: unknown[] = []
@@ -129,7 +129,7 @@ export class IoScheduler {
           } else {
             if (!more) going = false
             nowMs = performance.now()
-            // Only a step that blocked all the time: one that waited has waited for others too.
+            // Only a step that blocked: the time of one that waited includes other work.
             if (!inPool) this.#blockedFor(nowMs - startMs)
           }
         } catch (error) {
@@ -184,7 +184,7 @@ export class IoScheduler {
     else await new Promise<void>(resolve => this.#waiting.push(resolve))
   }
 
-  // The place passes to the one who waits: the count stays.
+  // The permit passes to the next in line: the count stays.
   #release(): void {
     const next = this.#waiting.shift()
     if (next === undefined) this.#inFlight--

@@ -1,4 +1,4 @@
-/** Where the parts of a queue lie, and the folders themselves. */
+/** The paths of a queue's parts, and the making and checking of its folders. */
 import { dirname, join } from 'node:path'
 import { nameAndMessageOf } from '../../errors/thrown.js'
 import { errorCode, type FileCalls, type FileFacts, isMissing } from './file-system.js'
@@ -37,8 +37,8 @@ export interface Layout {
 }
 
 /**
- * The path of `name` in a folder of the queue. A plain joining: `path.join` takes a path apart and builds it anew, which is
- * a tenth of the time that a task takes.
+ * The path of `name` in a folder of the queue. A plain joining: `path.join` parses and rebuilds a path, which is a
+ * tenth of the time that a task takes.
  */
 export function inside(folder: string, name: string): string {
   return `${folder}/${name}`
@@ -100,7 +100,7 @@ async function firstNames(io: IoScheduler, path: string): Promise<readonly strin
   }
 }
 
-/** Whether a folder has one of the parts that a queue has beside `queue`: `movement`, if nobody removed it. */
+/** True where a folder has one of the parts that a queue has beside `queue`: `movement`, unless it was removed. */
 async function hasOtherParts(io: IoScheduler, layout: Layout): Promise<boolean> {
   const { root: _root, queue: _queue, ...others } = layout
   for (const path of [...Object.values(others), join(layout.root, 'failed')]) {
@@ -123,7 +123,7 @@ export async function refuseContainer(io: IoScheduler, layout: Layout): Promise<
   throw new Error(`Expected a queue at ${root}, found a folder that has only \`queue\` of all parts of one. ${meant}`)
 }
 
-/** Whether there is a queue: a folder `queue` in its own folder. */
+/** True where there is a queue: a folder `queue` in its own folder. */
 export async function isQueue(io: IoScheduler, layout: Layout): Promise<boolean> {
   return (await factsOf(io, layout.queue))?.isFolder === true
 }
@@ -148,7 +148,7 @@ async function makeWithParents(io: IoScheduler, path: string): Promise<void> {
   try {
     await io.sync(dirname(path))
   } catch (error) {
-    // A folder that this user may not open: whoever may, made what is in it.
+    // A folder that this user may not open: its owner made what is in it.
     if (errorCode(error) !== 'EACCES') throw error
   }
 }

@@ -1,4 +1,4 @@
-/** What the holder of a lease does with it: renew, release, delete. Each finds the task by the held name, or not at all. */
+/** Renew, release and delete of leased tasks. Each finds the task by the held name, or not at all. */
 import type { BatchFailure, Failure, Lease } from '../../backend/messages.js'
 import { LeaseLostError, MessageRefusedError } from '../../errors/errors.js'
 import { isErrorNamed } from '../../errors/thrown.js'
@@ -40,7 +40,7 @@ async function eachLease(
   return failures.sort((a, b) => a.index - b.index)
 }
 
-/** What can't be a file or record of this one task is no fault of the queue. */
+/** The error of one task: something that can't be its file or record is no fault of the queue. */
 function taskFault(queue: FileQueue, verb: string, id: string, cause: unknown): Error {
   const fault = queueFault(queue, `${verb} task ${id}`, cause)
   return codeOfNoFile(cause) === undefined ? fault : new MessageRefusedError(fault.message, { id, cause })
@@ -127,7 +127,7 @@ export async function remove(
   return failures
 }
 
-/** Ends a lease, whoever has it: the task is given back, and no attempt is counted. `false`: it had ended by itself. */
+/** Ends a lease of any holder: the task is released, and no attempt is counted. `false`: it had ended by itself. */
 export async function endLease(queue: FileQueue, { id, name, available }: TaskName): Promise<boolean> {
   const { layout, io } = queue
   const path = inside(layout.queue, nameOf(releasedTime(available), id))
@@ -135,7 +135,7 @@ export async function endLease(queue: FileQueue, { id, name, available }: TaskNa
 }
 
 /**
- * Writes down that the task runs, and nothing else beside it. Throws LeaseLostError where the lease is over: a rename proves that
+ * Records that the task runs alone. Throws LeaseLostError where the lease is over: a rename proves that
  * it isn't, while a look may be answered by what this host remembers. The lease ends no sooner than it did.
  */
 export async function runsAlone(queue: FileQueue, lease: Lease): Promise<void> {

@@ -110,16 +110,16 @@ export class Leaser {
         wanted--
         return after(this.#try(candidate, seconds), tried)
       }
-      // The folder, as it was during this call, has no free task; or has given some, and what was leapt over is for the next call.
+      // The folder, as it was during this call, has no free task; or has given some, and the skipped names are for the next call.
       if (leases.length > 0 ? this.#candidates.readSince(mark) : this.#candidates.readWhollySince(mark)) isOver = true
       return isOver ? false : this.#candidates.fill().then(filled)
     }
-    // A lane ends when all that is wanted is being tried; what is lost then is tried for anew.
+    // The loops end when as many as wanted are being tried; for those that are lost, they start again.
     while (!isEnough() && faults.length === 0) {
       await this.#queue.io.repeat(wanted, step).catch((error: unknown) => faults.push(error))
     }
-    // What was leased before a fault is handed out, it would be lost for the length of the lease; a fault that lasts is met
-    // again by the next call.
+    // Leases taken before a fault are returned, or they would be lost until they run out; a lasting fault is met again by the
+    // next call.
     if (leases.length === 0 && faults.length > 0) throw queueFault(this.#queue, 'Leasing', faults[0])
     return leases
   }
@@ -128,7 +128,7 @@ export class Leaser {
     return new Promise(resolve => this.#waiting.push(() => resolve(true)))
   }
 
-  /** Waits for a rename, and lets others try when it is known what became of it. */
+  /** Waits for a rename, and lets others try when its outcome is known. */
   async #race<T>(rename: Promise<boolean>, renamed: (won: boolean) => T): Promise<Awaited<T>> {
     this.#racing++
     let found: T
@@ -209,7 +209,7 @@ export class Leaser {
     try {
       return available === 0 ? lease : { ...lease, ...(await history.takenOver(candidate, heldPath)) }
     } catch (error) {
-      // Set aside: nobody would know when to give it up.
+      // Set aside: its attempts can't be counted, so it would be retried without end.
       const code = codeOfNoFile(error)
       if (code !== undefined) return { ...lease, body: `no record: ${code}` }
       await releaseUncounted()
@@ -217,7 +217,7 @@ export class Leaser {
     }
   }
 
-  // A worker may be started before the first insert, so a path that is no queue is waited for; a mistyped one is said.
+  // A worker may be started before the first insert, so a path that is no queue is waited for, with a warning in case it is mistyped.
   async #sayMissing(): Promise<void> {
     if (this.#saidMissing) return
     this.#saidMissing = true

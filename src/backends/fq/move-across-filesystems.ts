@@ -9,7 +9,7 @@
  *
  * A file under `moved/` holds the task's whole text. It is removed only where the rename of step 3 has succeeded, here or in
  * another process that finishes what this one began. One that is only under `arriving/` was never moved: its lease in the old
- * queue runs out. What becomes of the folders of dead processes is in `move-runs.ts`.
+ * queue runs out. For the folders of dead processes see `move-runs.ts`.
  */
 
 import { randomUUID } from 'node:crypto'
@@ -23,11 +23,10 @@ import type { Leaser } from './lease.js'
 import { arrive, countTasks, DESTINATION, endRun, fileOf, type Run, runOf } from './move-runs.js'
 import type { FileQueue } from './queue.js'
 
-// So many are on their way at once; each takes milliseconds even over a network.
+// Tasks that are moved at once; each takes milliseconds even over a network.
 const BATCH = 500
 
-// A process that dies while it carries leaves tasks leased for so long. Longer than a batch takes; one that is slower loses
-// nothing but time.
+// Time that tasks stay leased when the moving process dies. Longer than a batch takes; a slower one loses only time.
 const LEASE_SECONDS = 60
 
 export class CrossFilesystemMove {

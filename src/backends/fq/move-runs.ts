@@ -19,7 +19,7 @@ import { inside, type Layout, layoutOf } from './layout.js'
 import { isId, nameOf } from './names.js'
 import type { FileQueue } from './queue.js'
 
-// A run that changed nothing for so long is taken for dead. One that isn't is told when it goes on, and loses nothing: the age
+// A run without a change for this long is taken for dead. One that isn't fails when it goes on, and loses nothing: the age
 // only keeps several moves at a time from closing each other's.
 const SILENT_SECONDS = 6 * 3600
 
@@ -33,7 +33,7 @@ export interface Run {
   readonly arriving: string
 }
 
-/** How a queue's files are renamed. */
+/** The calls with which a queue's files are renamed. */
 type Renaming = Parameters<typeof renameExclusively>[0]
 
 export function runOf(from: Layout, to: Layout, run: string): Run {
@@ -69,7 +69,7 @@ function outOfReach(run: Run, to: string, tasks: number): Error {
   )
 }
 
-/** Finishes what others left half done, to whichever queue it was; `arrived` is told of each task that arrived by that. */
+/** Finishes unfinished moves of other processes, to any queue; calls `arrived` for each task that arrives by that. */
 export async function finishRuns(from: FileQueue, to: FileQueue, arrived: () => void): Promise<void> {
   for (const name of await allNames(from.io.calls, from.layout.moved)) {
     if (isId(idOf(name))) await finishRun(from, to, name, arrived)
@@ -141,7 +141,7 @@ async function putBack({ io, layout }: FileQueue, moved: string): Promise<void> 
 /** Removes the folders of a run into which nothing is committed any more, unless tasks are still in them. */
 async function removeRun(from: FileQueue, there: FileCalls, { moved, arriving }: Run): Promise<void> {
   const { calls } = from.io
-  // Without the folder nothing is known: somebody has moved the queue away, with the tasks that need what has arrived.
+  // Without the folder nothing is known: the queue was moved away, with the tasks that need what has arrived.
   if ((await calls.stat(moved)) === undefined || (await countTasks(from, moved)) > 0) return
   // First the one that only the other knows of.
   if (await removeFolder(there, arriving)) await removeFolder(calls, moved)
@@ -153,7 +153,7 @@ export async function endRun(from: FileQueue, there: FileCalls, run: Run): Promi
   else await removeRun(from, there, run)
 }
 
-/** How many tasks of a run have changed queues and are not known to have arrived. */
+/** The number of tasks of a run that have changed queues and are not known to have arrived. */
 export async function countTasks({ io }: FileQueue, moved: string): Promise<number> {
   return (await tasksIn(io.calls, moved)).length
 }

@@ -1,6 +1,6 @@
 /**
- * Moving tasks into another file queue, exactly: whoever dies at whatever point, each task is in one of the two queues
- * and in one only, also while workers are at work on both. On one filesystem a task moves by one rename, so no lease is
+ * Moving tasks into another file queue, exactly: whichever process dies, at any point, each task is in exactly one of the two
+ * queues, also while workers are at work on both. On one filesystem a task moves by one rename, so no lease is
  * needed; between two filesystems see `move-across-filesystems.ts`.
  */
 import { randomUUID } from 'node:crypto'
@@ -21,7 +21,7 @@ const MANY_MOVES = 16
 
 /**
  * Moves tasks that are free until none is left; yields how many, some at a time. Leased and delayed ones stay. A moved
- * task begins anew: its attempts are not counted on.
+ * task starts over: its attempts are not kept.
  */
 export async function* moveTasks(
   from: FileQueue,
@@ -92,7 +92,7 @@ async function renameAll(from: FileQueue, to: FileQueue, tasks: readonly TaskNam
   await io.sync(layout.queue)
 }
 
-/** One folder may have two paths. A rename onto itself would seem to move the same tasks for ever. */
+/** One folder may have two paths. A rename onto itself would seem to move the same tasks without end. */
 async function refuseSame(from: FileQueue, to: FileQueue): Promise<void> {
   const name = `same-${randomUUID()}`
   const probe = inside(to.layout.staging, name)

@@ -1,8 +1,8 @@
-/** A list of names in the order of the (uniformly random) ids, walked from a random point: each process has a territory of its own. */
+/** A list of names in the order of the (uniformly random) ids, used from a random point: each process has its own partition. */
 import { placeOf } from './names.js'
 import { LEAST_NAMES } from './shared-listing.js'
 
-// The part of a list after which the next one is looked for. A fifth: its territories are walked through, and leaps begin; sooner,
+// The part of a list after which the next one is looked for. A fifth: its partitions are used up, and skips begin; sooner,
 // the next list would have the same names as this one. Who has read the present list comes first, since its stream is past these
 // names; the others are there in case that it is slow, or dead.
 const READER_LOOKS_FROM = 0.2
@@ -12,7 +12,7 @@ const OTHERS_LOOK_UNTIL = 0.75
 // A sort key is an exact double, of 53 bits: 36 for the place of an id, beside 16 for the index in the list.
 const INDEXES = 2 ** 16
 
-/** Where names come from: the folder, read for this process or for all; or what another process has published. */
+/** The source of names: the folder, read for this process or for all; or what another process has published. */
 export type ListSource = 'read' | 'read for all' | 'published'
 
 export class NameList {
@@ -23,7 +23,7 @@ export class NameList {
   #next = 0
   /** Names of this list that were there. */
   won = 0
-  /** Names of this list that were gone: other workers walk here too. */
+  /** Names of this list that were gone: other workers use it too. */
   lost = 0
 
   /** @param ordered names, as {@link inOrder} gives them */
@@ -40,12 +40,12 @@ export class NameList {
     return this.#next >= this.length
   }
 
-  /** Whether others walk here too, who may want what this process reads next. */
+  /** True where other workers use these names too, and may want what this process reads next. */
   get isCrowded(): boolean {
     return this.lost > 0 && this.length >= LEAST_NAMES
   }
 
-  /** Whether what is left will be gone soon. */
+  /** True where the remaining names will be gone soon. */
   get isLow(): boolean {
     return this.isCrowded && this.#next >= this.#lookFrom && !this.isUsedUp
   }
@@ -61,7 +61,7 @@ export class NameList {
     return new Set(this.#names)
   }
 
-  /** Leaps over names. `false`: there were none. */
+  /** Skips names. `false`: there were none. */
   skip(names: number): boolean {
     const skips = names > 0 && !this.isUsedUp
     this.#next += names

@@ -17,7 +17,7 @@ const MAX_DIGITS = 15
 const SEPARATOR = '--'
 const SUFFIX = '.json'
 const ID_LENGTH = 36
-/** What follows the time. */
+/** Length of the part after the time. */
 const TAIL_LENGTH = SEPARATOR.length + ID_LENGTH + SUFFIX.length
 
 const ZERO = '0'.charCodeAt(0)
@@ -55,7 +55,7 @@ function idOf(name: string): string {
   return name.slice(name.length - SUFFIX.length - ID_LENGTH, -SUFFIX.length)
 }
 
-/** How many places {@link placeOf} tells apart. */
+/** The number of places that {@link placeOf} tells apart. */
 export const PLACES = 2 ** 36
 
 /** The first 36 bits of the id (9 hexadecimal digits) in a name that is a task's: its place among the ids. */
@@ -75,32 +75,31 @@ export function claimTime(): number {
   return FIRST_CLAIM + randomInt(CLAIMS)
 }
 
-/** Whether the time in a name is that of a claim: a lease by whoever is just naming it. */
+/** True for the time of a claim: a process is about to give the task its final name. */
 export function isClaim(available: number): boolean {
   return available >= FIRST_CLAIM
 }
 
-/** The even and the odd time of a task that was given back. Not 0 and 1: 0 is for what was never leased. */
+/** The even and the odd time of a task that was released uncounted. Not 0 and 1: 0 is for what was never leased. */
 const RELEASED_TIMES = { even: 2, odd: 3 }
 
 /**
- * The time of a task that is given back, by its holder or by `releaseAll`: in 1970, when no lease ends. Even where `time`
+ * The time of a task that is released uncounted, by its holder or by `releaseAll`: in 1970, when no lease ends. Even where `time`
  * is, see `endOfLease`.
  */
 export function releasedTime(time: number): number {
   return time % 2 === 0 ? RELEASED_TIMES.even : RELEASED_TIMES.odd
 }
 
-/** Whether a time is that of a task that was given back: the name says nothing of how its last attempt ended. */
+/** True for the time of a task that was released uncounted: the name says nothing of how its last attempt ended. */
 export function isReleased(available: number): boolean {
   return available === RELEASED_TIMES.even || available === RELEASED_TIMES.odd
 }
 
 /**
  * The end of a lease or a delay, in whole seconds, rounded up. That of a task with a past is odd where the name it was found
- * under is even, and the other way round. `releaseAll`, a failure and a giving back put a task under a time of the past that is
- * even where the end of the lease was, or the name it was found under: so whoever held the task when `releaseAll` ended the
- * lease can't reach the next one, which may be meant to end within the same second.
+ * under is even, and the other way round. `releaseAll`, a failure and a release give a task a time of the past that is even
+ * where the end of the lease was, or the name it was found under: so the holder whose lease `releaseAll` ended can't reach the next one, which may be meant to end within the same second.
  */
 export function endOfLease(endSeconds: number, foundAvailable: number): number {
   const end = Math.ceil(endSeconds)
@@ -112,12 +111,12 @@ export function nameOf(available: number, id: string): string {
   return `${available}--${id}.json`
 }
 
-/** Whether `id` is a UUID in lower case. */
+/** True for a UUID in lower case. */
 export function isId(id: unknown): id is string {
   return typeof id === 'string' && id.length === ID_LENGTH && hasId(id, 0)
 }
 
-/** Whether the 36 characters from `start` are a UUID in lower case. */
+/** True where the 36 characters from `start` are a UUID in lower case. */
 function hasId(text: string, start: number): boolean {
   return (
     text.charCodeAt(start + 8) === DASH &&

@@ -34,8 +34,8 @@ import { isUntyped, isUntypedLater, openEntries, openEntriesSync, openWhole } fr
 // export the constant; O_DIRECTORY, which is part of it, differs between architectures.
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY | constants.O_WRONLY
 
-// Whoever can write into the queue's folder may put links there: what is written or read through one would be a file that
-// is none of ours. And a pipe without a writer would hold up who opens it for ever. Windows has neither flag.
+// Any user who can write into the queue's folder may put links there, to files outside the queue; and opening a pipe without
+// a writer would never return. Windows has neither flag.
 const { O_RDONLY, O_WRONLY, O_CREAT, O_TRUNC, O_APPEND, O_EXCL, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants
 const OURS = O_NOFOLLOW | O_NONBLOCK
 const FLAGS: Record<WriteFlag, number> = {
@@ -63,7 +63,7 @@ function facts(stats: Stats): FileFacts {
   return { isFolder: stats.isDirectory(), sizeBytes: stats.size, modifiedMs: stats.mtimeMs }
 }
 
-/** What a filesystem says that knows no files without a name (NFS, SMB, macOS): the clock then needs a name. */
+/** True for the errors of filesystems without unnamed files (NFS, SMB, macOS): the clock then needs a name. */
 function lacksUnnamedFiles(error: unknown): boolean {
   return ['EOPNOTSUPP', 'ENOTSUP', 'EISDIR', 'EINVAL', 'ENOSYS'].includes(errorCode(error) ?? '')
 }
@@ -78,7 +78,7 @@ function requireReadable(path: string, how: keyof typeof LONGEST_BYTES, { size }
 }
 
 // A handle of a folder or file that another host has replaced says nothing about what is there now. Linux itself looks the
-// path up anew once; a third look is for a file that is replaced all the time.
+// path up again once; a third look is for a file that is replaced all the time.
 const STALE_LOOKS = 3
 
 /** Runs `call`, which may be made twice, again while it meets an old handle; `undefined` where there is nothing. */
@@ -115,7 +115,7 @@ const RENAME_TRIES = 3
 
 /**
  * Which of the two is not there after a rename within one folder has failed with ENOENT is clear: the source. Otherwise both
- * are looked for, the source first: whatever became of the folder, a source that is gone is another's.
+ * are looked for, the source first: a source that is gone is another's, also where the folder is gone too.
  */
 function renameBlocking(from: string, to: string, how?: 'hint'): boolean {
   for (let tries = 1; ; tries++) {
@@ -160,7 +160,7 @@ async function renamePooled(from: string, to: string, how?: 'hint'): Promise<boo
   }
 }
 
-/** What `look` and `lookLater` run to remove a file. */
+/** Removes a file, for `look` and `lookLater`. */
 function removedSync(path: string): true {
   unlinkSync(path)
   return true
@@ -258,7 +258,7 @@ const pooled: FileCalls = {
   },
 }
 
-// What Linux calls the filesystems of local disks, statfs(2): ext2 to ext4, XFS, Btrfs, tmpfs, overlay, ZFS, F2FS, bcachefs.
+// Linux's numbers for filesystems of local disks, statfs(2): ext2 to ext4, XFS, Btrfs, tmpfs, overlay, ZFS, F2FS, bcachefs.
 const LOCAL_DISKS = new Set([
   0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0x2fc12fc1, 0xf2f52010, 0xca451a4e,
 ])

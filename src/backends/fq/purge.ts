@@ -1,7 +1,7 @@
 /**
  * Removal of everything in a queue, beside inserts that are under way.
  *
- * The journals of uploads go first, by a rename: from then on whatever an upload still tries fails, and it says so. If the
+ * The journals of uploads go first, by a rename: from then on every call of a running upload fails, with an error that says so. If the
  * tasks went first, an upload whose tasks were removed would go on and report that all of them are stored.
  */
 import { removeTree, takeAwayTree } from './folders.js'
@@ -27,7 +27,7 @@ export async function purge(queue: FileQueue): Promise<void> {
   await guarded(queue, 'Purging', async () => {
     let youngMs = 0
     for (let readings = 1; ; readings++) {
-      // Before the last look at uploads: whatever is older belongs to none that is begun after it.
+      // Before the last look at uploads: older records belong to none that begins after it.
       youngMs = (await queue.clock.ready()) ? (queue.clock.nowSeconds - YOUNG_SECONDS) * 1000 : 0
       const endedUploads = await takeAwayTree(queue, layout.uploads)
       if (readings > MOST_READINGS) break

@@ -1,4 +1,4 @@
-/** What the parts of one open file queue share. */
+/** The state that the parts of one open file queue share. */
 import { LeaseLostError } from '../../errors/errors.js'
 import type { QueueClock } from './clock.js'
 import { errorMessage } from './file-system.js'

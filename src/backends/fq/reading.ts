@@ -11,7 +11,7 @@ export const TICK_MS = 25
 // A reading of a busy folder leaves out some names in a hundred, and a second one as many of these.
 const QUIET_READINGS = 2
 
-// So many readings in a row that met none of the tasks that are sought are enough.
+// Readings in a row without any of the wanted tasks that are enough.
 const MOST_IN_VAIN = 20
 
 /** The names in a folder, some at a time; nothing where there is no folder. */
@@ -35,12 +35,12 @@ export function parsed(names: readonly string[]): TaskName[] {
 }
 
 /**
- * Does something with each task that is there at the beginning, once; those that come meanwhile may be left out. Yields the
+ * Does something with each task that is there at the beginning, once; those that come during the reading may be left out. Yields the
  * results.
  *
  * A file that is renamed while its folder is read can be left out, or be met under both names. So what was met is remembered, and
  * the folder is read again until it did not change during a reading, or two readings have met nothing that was left out. Each
- * reading but those is one that met a task of the beginning, so it ends beside whatever goes on in the queue.
+ * reading but those is one that met a task of the beginning, so it ends also in a busy queue.
  *
  * @param taking gets tasks, gives the function that is called for each: `undefined` where the task has another name by now
  * @throws Error, in the end, where tasks were renamed in reading after reading before they could be taken
@@ -104,7 +104,7 @@ async function isOlder({ io, layout }: FileQueue, { name }: TaskName, seconds: n
   return facts !== undefined && facts.modifiedMs / 1000 < seconds
 }
 
-/** Tells whether `queue/` changed while it was read. */
+/** Detects changes of `queue/` during a reading. */
 export class FolderWatch {
   readonly #queue: FileQueue
   #changedMs: number | undefined
@@ -116,7 +116,7 @@ export class FolderWatch {
   /** Before the reading. */
   async begin(): Promise<void> {
     const { io, clock, layout } = this.#queue
-    // What a network filesystem says of a folder may be a minute old.
+    // The facts of a folder on a network filesystem may be a minute old.
     if (!io.knowsNames) return
     const nowMs = clock.nowSeconds * 1000
     const facts = await io.calls.stat(layout.queue)

@@ -1,5 +1,5 @@
 /**
- * Giving a task back as if it had not been leased: nothing is counted, and nothing is written but the name.
+ * Releases a task as if it had not been leased: nothing is counted, and nothing is written but the name.
  *
  * A task that was leased under the name `0--<id>` gets that name back. One with a past was found under a time, which may be
  * the end of an earlier lease: its holder, who is late and not dead, holds that very name still, and would find the task

@@ -107,7 +107,7 @@ export async function* list(
   for await (const some of messages) yield* some
 }
 
-/** Ends the leases that are there at the beginning; resolves with how many. Those that end meanwhile are not counted; delays stay. */
+/** Ends the leases that are there at the beginning; resolves with how many. Those that end during the call are not counted; delays stay. */
 export async function releaseAll(queue: FileQueue): Promise<number> {
   const outcomes = eachOnce(
     queue,

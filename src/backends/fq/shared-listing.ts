@@ -1,12 +1,11 @@
 /**
- * A listing of `queue/` that one worker has read and others may walk: the file `listing`, a name a line, in the order of the ids.
+ * A listing of `queue/` that one worker has read and others may use: the file `listing`, a name a line, in the order of the ids.
  *
- * Without it each worker reads each name of the folder, and one of those costs ten times what a line of a file does. Whoever
- * begins to read for the others makes the empty file `staging/listing`; others go on with what they have, unless that file is
+ * Without it each worker reads each name of the folder, and one of those costs ten times what a line of a file does. A worker
+ * that begins to read for the others makes the empty file `staging/listing`; others go on with what they have, unless that file is
  * so old that its maker is dead.
  *
- * A listing is a hint, as any list of names is by the time it is walked: a rename decides. So it may be old or gone, and
- * whatever is wrong with it, the folder itself is read instead.
+ * The listing is a hint; the rename decides. It may be old, gone or unreadable: then the folder itself is read.
  */
 import { randomUUID } from 'node:crypto'
 import { rescue } from './awaitable.js'
@@ -58,9 +57,9 @@ export class SharedListing {
     }
   }
 
-  /** Before reading: tells the others that this worker will publish. `false`: another one reads for them already. */
+  /** Before reading: announces that this worker will publish. `false`: another one reads already. */
   begin(): Promise<boolean> {
-    // Where nothing can be written, nobody waits for anything.
+    // Where nothing can be written, no worker waits for another.
     return this.#begin().catch(() => true)
   }
 
@@ -94,7 +93,7 @@ export class SharedListing {
     await this.#discard(this.#marker)
   }
 
-  // Always a new file: one that is there may be a link to somebody else's.
+  // Always a new file: one that is there may be a link to another user's.
   async #write(text: string): Promise<void> {
     const { calls } = this.#io
     const { listing, staging } = this.#layout
@@ -120,7 +119,7 @@ export class SharedListing {
     return inside(this.#layout.staging, 'listing')
   }
 
-  /** A time in the future is as far off as one in the past: somebody's clock was wrong. */
+  /** A time in the future is as far off as one in the past: a clock was wrong. */
   #ageSeconds({ modifiedMs }: FileFacts): number {
     return Math.abs(this.#nowSeconds() - modifiedMs / 1000)
   }

@@ -1,5 +1,5 @@
 /**
- * Tasks that this process passes over for now: files that are being written (a Python inserter writes after its file is
+ * Tasks that this process skips for now: files that are being written (a Python inserter writes after its file is
  * listed, an editor in place), and files that can't be read.
  */
 import type { Lease } from '../../backend/messages.js'
@@ -30,12 +30,12 @@ export class SkippedTasks {
     this.#queue = queue
   }
 
-  /** Whether the task was passed over before. */
+  /** True where the task was skipped before. */
   has(id: string): boolean {
     return this.#young.has(id) || this.#unreadable.has(id) || this.#denied.has(id)
   }
 
-  /** Whether a task that was passed over still has to be. */
+  /** True where a task that was skipped still has to be. */
   async isStill(id: string, path: string): Promise<boolean> {
     if (this.#unreadable.has(id)) return true
     if (performance.now() < (this.#denied.get(id) ?? 0)) return true
@@ -63,7 +63,7 @@ export class SkippedTasks {
     )
   }
 
-  /** Passes the task over if its file is young; `false` if it isn't. */
+  /** Skips the task if its file is young; `false` if it isn't. */
   async addIfYoung(id: string, path: string): Promise<boolean> {
     if (!(await this.#isYoung(path))) return false
     this.#young.add(id)
@@ -79,7 +79,7 @@ export class SkippedTasks {
   }
 
   /**
-   * Moves the file of a held task to `quarantine/`, with the reason beside it; gives it back for later if the file is young.
+   * Moves the file of a held task to `quarantine/`, with the reason in a second file; releases it if the file is young.
    * Throws LeaseLostError.
    */
   async quarantine(lease: Lease, reason: string): Promise<void> {

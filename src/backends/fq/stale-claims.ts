@@ -14,7 +14,7 @@ export class StaleClaims {
   readonly #seenMs = new Map<string, number>()
   #old: TaskName[] = []
 
-  /** Tells of a claim in a listing. */
+  /** Notes a claim that a listing has. */
   saw(claim: TaskName): void {
     const nowMs = performance.now()
     const sinceMs = this.#seenMs.get(claim.name)
@@ -25,7 +25,7 @@ export class StaleClaims {
     }
   }
 
-  /** Ends claims of the dead: their tasks may be leased again. */
+  /** Ends claims of dead processes: their tasks may be leased again. */
   async endOld(queue: FileQueue): Promise<void> {
     const old = this.#old
     this.#old = []

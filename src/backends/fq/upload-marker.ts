@@ -1,5 +1,5 @@
 /**
- * Tells whether the queue was purged by Python since an upload was begun.
+ * Detects that Python purged the queue since an upload was begun.
  *
  * Python's purge empties `queue/` and `movement/` and knows of no `uploads/`. So each upload with a name has an empty file
  * `movement/upload.<uuid>`, named in the upload's head: where it is gone, the tasks of that upload may be gone too.
@@ -10,7 +10,7 @@ import { inside, type Layout, writeInto } from './layout.js'
 
 const PREFIX = 'upload.'
 
-/** Whether a name in `movement/` is that of a marker, not of a task's record. */
+/** True for a name in `movement/` that is a marker's, not that of a task's record. */
 export function isMarker(name: string): boolean {
   return name.startsWith(PREFIX)
 }
@@ -23,7 +23,7 @@ export async function makeMarker(io: IoScheduler, layout: Layout): Promise<strin
   return marker
 }
 
-/** Whether the marker is there. Reads it: over NFS a host asks the server when it opens a file, not when it looks at one. */
+/** True where the marker is there. Reads it: over NFS a host asks the server when it opens a file, not when it looks at one. */
 export async function isMarkerThere(io: IoScheduler, layout: Layout, marker: string): Promise<boolean> {
   return (await io.calls.read(inside(layout.movement, marker), 'size first')) !== undefined
 }

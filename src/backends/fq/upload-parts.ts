@@ -6,8 +6,8 @@
  * ```
  *
  * Each arrow is one rename of the folder; before the second one the file `done.0-1000` is made. In `writing` no task is in the
- * queue; in `staged` a file that is there is not in the queue, and one that is not there was in it, whatever workers have done
- * with it since. So each process that finds a part knows what is missing, and nothing is inserted twice.
+ * queue; in `staged` a file that is there is not in the queue, and one that is not there was in it, also if workers have taken
+ * it since. So each process that finds a part knows what is missing, and nothing is inserted twice.
  *
  * An empty folder is used for the next part. Ext4 spreads new folders over the disk, and the files of each with it: on a disk in
  * use, a new folder for each part took up to twice the kernel's time.
@@ -99,11 +99,11 @@ async function writePart(
     await io.each(messages, ({ id, body }) => io.write(inside(folder, nameOf(available, id)), body, 'w'))
     await io.sync(folder)
     if (available === 0) return
-    // Before a task is in the queue: whoever sees its name can tell that it is a delay and no lease.
+    // Before a task is in the queue: a process that sees its name can tell that it is a delay and no lease.
     await io.each(messages, ({ id }) => history.begunLater(id, nameOf(available, id)))
     await io.sync(layout.movement)
   } catch (error) {
-    // A host that keeps names and attributes may still believe in the folder.
+    // A host that caches names and attributes may still show the folder.
     if (isMissing(error) || (await io.calls.stat(run)) === undefined) throw takenOver(run)
     await dropWriting(queue, folder)
     throw queueFault(queue, 'Writing tasks', error)
@@ -154,7 +154,7 @@ export async function finishParts(queue: FileQueue, run: string, range: PartRang
   return done
 }
 
-/** Removes what tells of the parts that are done: an upload that is finished needs it no more. */
+/** Removes the marks of parts that are done: a finished upload needs them no more. */
 export async function dropDone(queue: FileQueue, run: string): Promise<void> {
   const parts = (await partsIn(queue, run)).filter(({ stage }) => stage === 'done' || stage === 'free')
   await queue.io.each(parts, async ({ path }) => {

@@ -8,8 +8,8 @@
  *                                 writing.… staged.… done.… free.…   see upload-parts.ts
  * ```
  *
- * `<run>` is a new UUID each time that the upload is taken up, by a rename of the folder. So it has one owner: whatever an
- * earlier one, thought dead, still tries in the folder by its old name fails and changes nothing. (Over NFS a host may know
+ * `<run>` is a new UUID each time that the upload is taken up, by a rename of the folder. So it has one owner: an
+ * earlier one that was thought dead uses the old name, so its calls fail and change nothing. (Over NFS a host may know
  * the folder by its old name for some seconds more, see `acdirmax`.)
  */
 import { randomUUID } from 'node:crypto'
@@ -28,10 +28,10 @@ import { isMarkerThere, makeMarker } from './upload-marker.js'
 import { dropDone, finishParts, type PartRange, storePart, takenOver } from './upload-parts.js'
 import { yieldIfBusy } from './yield-if-busy.js'
 
-/** Begins the names of uploads that nobody takes up; no name that a caller may give begins so. */
+/** Prefix of uploads that are never continued; no name that a caller may give begins so. */
 const UNNAMED_PREFIX = '~'
 
-/** What a process that died left of a nameless upload is removed when it is older. A week: a machine may sleep. */
+/** Age at which the remains of an unnamed upload of a dead process are removed. A week: a machine may sleep. */
 const STALE_SECONDS = 7 * 24 * 3600
 
 // Each try is lost to a process that was faster, so a second is plenty; over NFS a host may list a folder for a minute as it was
@@ -46,9 +46,9 @@ const EVERYTHING: PartRange = { start: 0, end: Number.POSITIVE_INFINITY }
 
 const HEAD = 'upload.json'
 
-/** What `upload.json` holds. */
+/** The content of `upload.json`. */
 interface StoredHead extends UploadHead {
-  /** `undefined`: nobody takes the upload up, or an earlier version of this program began it. */
+  /** `undefined`: the upload is never continued, or an earlier version of this program began it. */
   readonly marker?: string
 }
 
@@ -185,7 +185,7 @@ export class FileUploads implements Uploads {
     return { run, head: headOf(begun), stored, counted, finished }
   }
 
-  /** Whether Python purged the queue since the upload was begun. */
+  /** True where Python purged the queue since the upload was begun. */
   async #isPurged({ marker }: StoredHead): Promise<boolean> {
     return marker !== undefined && !(await isMarkerThere(this.#queue.io, this.#queue.layout, marker))
   }

@@ -1,6 +1,6 @@
 /**
- * What the workers of a queue do, for people who watch: `workers/` holds one small file a worker, staged and renamed, so
- * that it is whole. A worker removes its file when it ends; that of one that died is passed over when it is a minute old
+ * Status files of the workers of a queue, for people who watch: `workers/` holds one small file a worker, staged and renamed, so
+ * that it is whole. A worker removes its file when it ends; that of one that died is ignored when it is a minute old
  * by the clock of the filesystem, and removed by a worker that starts an hour later.
  */
 import type { WorkerStatus } from '../../backend/backend.js'
@@ -11,21 +11,21 @@ import { type FileQueue, queueFault } from './queue.js'
 /** Workers write every five seconds; one may be held up by a slow network for a while. */
 const SILENT_SECONDS = 60
 
-/** A laptop that slept writes anew when it wakes; an hour is for people who ask which machine is gone. */
+/** A laptop that slept writes again when it wakes; an hour is for people who ask which machine is gone. */
 const STALE_SECONDS = 3600
 
 /** A worker that starts looks at so many files of others, picked by chance: a thousand that start together ask for a million otherwise. */
 const SWEPT_FILES = 16
 
-/** A worker names 100 tasks at most, each with a note. What is longer, somebody else put there. */
+/** A worker names 100 tasks at most, each with a note. A longer file is not a worker's. */
 const LONGEST_STATUS_BYTES = 1 << 20
 
-/** So many statuses a second are written by all workers together: of more than 250 workers each writes more rarely than it is told to. */
+/** Statuses a second that all workers together write: with more than 250 workers each writes less often. */
 const STATUSES_A_SECOND = 50
 const OFTEN_MS = 5_000
 /** Well below the time after which a worker counts as silent. */
 const RARELY_MS = 20_000
-/** How often a worker counts the others. */
+/** Interval at which a worker counts the others. */
 const COUNT_MS = 60_000
 /** Reports come every five seconds, more or less. */
 const SLACK_MS = 1_000
@@ -61,13 +61,13 @@ export class WorkerFiles {
     if (!(await isQueue(io, layout))) return
     const staged = inside(layout.staging, `worker-${name}`)
     await writeInto(io, staged, JSON.stringify(status), 'w')
-    // `false`, removed by hand meanwhile: the next status will be there.
+    // `false`: removed by hand since; the next status will be there.
     await renameInto(pooled, staged, path)
     this.#writtenMs.set(worker, nowMs)
     if (nowMs - this.#countedMs >= COUNT_MS) await this.#countOthers(nowMs)
   }
 
-  /** What the living workers wrote last. */
+  /** The last status of each live worker. */
   async all(): Promise<WorkerStatus[]> {
     try {
       const found: WorkerStatus[] = []
@@ -142,7 +142,7 @@ export class WorkerFiles {
   }
 }
 
-/** `undefined` for a file that is gone, or that somebody else put there. */
+/** `undefined` for a file that is gone, or not a worker's. */
 function statusFrom(text: string | undefined): WorkerStatus | undefined {
   if (text === undefined) return undefined
   let status: unknown

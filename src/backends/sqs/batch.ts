@@ -29,7 +29,7 @@ export interface EntryFailure {
   readonly fault: EntryFault
 }
 
-/** What became of a batch. */
+/** The outcome of a batch. */
 export interface BatchOutcome {
   /** By the entry's `Id`; empty where all went through. */
   readonly failures: ReadonlyMap<string, EntryFailure>
@@ -41,7 +41,7 @@ const ALL_WELL: BatchOutcome = { failures: new Map() }
 
 const LATE: EntryFailure = { error: new LateAttemptError(), fault: 'lease-lost' }
 
-/** How a batch is sent. */
+/** Options of sending a batch. */
 interface SendOptions<Entry> {
   readonly retry: RetryPolicy
   /** For messages, e.g. `insert`. */
@@ -52,11 +52,11 @@ interface SendOptions<Entry> {
 }
 
 /**
- * Sends a batch. A request whose reply was lost is sent again as a whole, since nobody can know whether it arrived:
+ * Sends a batch. A request whose reply was lost is sent again as a whole, since it may or may not have arrived:
  * on a standard queue that is where duplicates come from.
  *
  * @param entries at most 10
- * @param send is told when the first of their leases ends: no attempt may be made after that
+ * @param send gets the time at which the first of their leases ends: no attempt may be made after that
  */
 export async function sendBatch<Entry extends { Id: string | undefined }>(
   entries: Entry[],

@@ -1,4 +1,4 @@
-/** What SQS takes as a message's body. */
+/** The limits of a message's body on SQS. */
 import { argumentError, MessageRefusedError } from '../../errors/errors.js'
 
 /** The most bytes of a message, and of a whole batch. Source: SQS quotas, 1 MiB since August 2025. */
@@ -7,7 +7,7 @@ export const MAX_BYTES = 1_048_576
 /** The characters of XML 1.0, which are all that SQS stores; lone surrogates are none. Source: SendMessage. */
 const REFUSED_CHARACTER = /[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/u
 
-/** Why SQS would refuse a message, or `undefined` where it wouldn't. `bytes`: of the body and its attributes. */
+/** The reason for which SQS would refuse a message; `undefined` where it wouldn't. `bytes`: of the body and its attributes. */
 export function refusalOf(body: string, bytes: number, id: string): MessageRefusedError | undefined {
   const cause = wrongIn(body, bytes, id)
   return cause && new MessageRefusedError(cause.message, { id, cause })

@@ -27,22 +27,22 @@ export interface Connection {
    * them, a longer time-out, and can be aborted.
    */
   receiving(): SQSClient
-  /** Whether the server has ever answered: from then on a dead network is waited out. */
+  /** True once the server has answered: from then on a dead network is waited out. */
   answered: boolean
   /** Those of an aws-secret.json, where it is used. */
   readonly fileCredentials?: FileCredentials | undefined
   /** Aborted by `close`: receives end without messages, other requests fail, and nothing is tried again. */
   readonly closing: AbortSignal
-  /** Whether `closing` was aborted. */
+  /** True once `closing` was aborted. */
   readonly closed: boolean
   /** Ends the requests under way and closes the sockets of our own clients. */
   close(): void
 }
 
-/** How long a connection may take to open. */
+/** Time-out of opening a connection. */
 const CONNECTION_TIMEOUT_MS = 5_000
 
-/** How long a server may be silent. */
+/** Time-out of a silent server. */
 const SILENCE_TIMEOUT_MS = 15_000
 
 /** SQS holds a receive back for up to 20 seconds on its own account. */
@@ -111,7 +111,7 @@ export async function connect(place: QueuePlace, options: CheckedOptions): Promi
   }
 }
 
-/** What the environment or the profile says, as messages show it. */
+/** The value of the environment or the profile, as messages show it. */
 async function configuredEndpoint(client: SQSClient): Promise<string | undefined> {
   const endpoint = await client.config.serviceConfiguredEndpoint?.()
   if (endpoint === undefined) return undefined
@@ -147,7 +147,7 @@ async function useClient(sdk: Sdk, client: SQSClient): Promise<Connection> {
       return closing.signal.aborted
     },
     close() {
-      // The client belongs to whoever made it.
+      // The client belongs to its maker.
       closing.abort()
     },
   }

@@ -4,7 +4,7 @@ import { requestError } from './faults.js'
 import type { OpenQueue } from './open-queue.js'
 import { RetryPolicy, sendWithRetry } from './retry-policy.js'
 
-/** How many zeros in a row make a queue empty, spread over `emptyWindowSeconds`. */
+/** The number of zeros in a row that make a queue empty, spread over `emptyWindowSeconds`. */
 export const EMPTY_SAMPLES = 5
 
 /**

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { codeOf } from '../../errors/thrown.js'
 
-/** What an `aws-secret.json` holds. */
+/** The content of an `aws-secret.json`. */
 export interface SecretFile {
   readonly credentials: {
     readonly accessKeyId: string
@@ -18,7 +18,7 @@ export interface SecretFile {
 /** In the order in which they are tried, under the home directory. */
 const SECRET_FILES = ['.cloudvolume/secrets/aws-secret.json', '.cloudfiles/secrets/aws-secret.json'] as const
 
-/** How the places are named in messages. */
+/** The names of the places in messages. */
 export const SECRET_FILES_SHOWN = SECRET_FILES.map(file => `~/${file}`).join(', ')
 
 /**

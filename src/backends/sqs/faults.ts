@@ -1,4 +1,4 @@
-/** What went wrong with a request to SQS: whether another try may help, and one sentence for a person. */
+/** Classifies failed requests to SQS (retry or not), and says in one sentence what failed. */
 import {
   causeChain,
   codeOf as codeOfError,
@@ -52,7 +52,7 @@ const REFUSED =
 /** Entries that fail so fail for each message: the queue is gone, its key can't be used, it lacks the action. */
 const OF_ALL_MESSAGES = /^(?:QueueDoesNotExist|QueueDeletedRecently|Kms\w*|KMS\..*|UnsupportedOperation)$/
 
-/** What only a request's own headers hold; whoever repeats them in an error repeats the session token. */
+/** Headers of a request that must not be repeated in an error: they hold the session token. */
 const QUOTED_REQUEST = /x-amz-security-token|AWS4-HMAC-SHA256/i
 
 /** Names in the old protocol carry a prefix, and some servers send it in the new one too. */
@@ -61,7 +61,7 @@ export function codeOf(error: unknown): string {
   return name.replace(/^AWS\.SimpleQueueService\./, '').replace(/^NonExistentQueue$/, 'QueueDoesNotExist')
 }
 
-/** What the SDK adds to its errors. */
+/** The SDK's additions to its errors. */
 interface SdkError extends Error {
   readonly code?: unknown
   readonly $metadata?: {
@@ -72,7 +72,7 @@ interface SdkError extends Error {
   readonly $retryable?: { readonly throttling?: boolean }
 }
 
-/** Whether another try may help. */
+/** Tells whether another try may help. */
 export function faultKind(error: unknown): FaultKind {
   return kindOf(error, new Set())
 }
@@ -93,13 +93,13 @@ function kindOf(error: unknown, seen: Set<unknown>): FaultKind {
   return kindOf(errors === undefined ? error.cause : errors[0], seen)
 }
 
-/** Whether an entry of a batch may be sent again: the server's fault, or throttling whoever's fault they call it. */
+/** True where an entry of a batch may be sent again: a fault of the server, or throttling. */
 export function isEntryRetryable(failed: { SenderFault?: boolean | undefined; Code?: string | undefined }): boolean {
   return failed.SenderFault !== true || THROTTLING.test(codeOf(failed.Code ?? ''))
 }
 
 /**
- * What an entry of a batch failed of: `lease-lost`, its lease is no longer ours; `message`, SQS refuses this one message;
+ * The cause of a failed entry of a batch: `lease-lost`, its lease is no longer ours; `message`, SQS refuses this one message;
  * `queue`, it would refuse any other as well.
  */
 export type EntryFault = 'lease-lost' | 'message' | 'queue'
@@ -125,22 +125,22 @@ export function entryFault(failed: {
 const KEY_REFUSED =
   /^(?:InvalidClientTokenId|UnrecognizedClientException|ExpiredToken(?:Exception)?|InvalidSecurity|AuthFailure|InvalidAccessKeyId)$/
 
-/** Whether SQS refused the credentials themselves, and not what was done with them. */
+/** True where SQS refused the credentials themselves, and not what was done with them. */
 export function isKeyRefused(error: unknown): boolean {
   return KEY_REFUSED.test(codeOf(error)) || SIGNATURE.test(codeOf(error))
 }
 
-/** Whether SQS refused a request or an entry because the credentials lack the right to it. */
+/** True where SQS refused a request or an entry because the credentials lack the right to it. */
 export function isForbidden(error: unknown): boolean {
   return causeChain(error).some(each => REFUSED.test(codeOf(each)))
 }
 
-/** How a queue is called in messages: `sqs://jobs (us-east-1)`. */
+/** The name of a queue in messages: `sqs://jobs (us-east-1)`. */
 export function addressOf(queue: QueueAddress): string {
   return `sqs://${queue.name} (${queue.region}${queue.endpoint === undefined ? '' : `, ${queue.endpoint}`})`
 }
 
-/** What stands before the queue's name; others with `on`. */
+/** The preposition before the queue's name; others with `on`. */
 const PHRASES: Readonly<Record<string, string>> = {
   open: 'open',
   purge: 'purge',

@@ -1,18 +1,18 @@
-/** What a lease is found by, and how long it may be. */
+/** The handle of a lease, and the limits of its length. */
 import { argumentError } from '../../errors/errors.js'
 import type { Attributes, MessageHistory } from './message-history.js'
 
 /** The longest visibility time-out, in seconds. Source: ChangeMessageVisibility. */
 export const MAX_LEASE_SECONDS = 43_200
 
-/** What a lease is found by. */
+/** The handle of a lease. */
 export interface SqsHandle {
   readonly receiptHandle: string
-  /** When the lease ends, by `elapsedMs` (the machine's sleep counts); `-Infinity` once it was given back or deleted. */
+  /** When the lease ends, by `elapsedMs` (the machine's sleep counts); `-Infinity` once it was released or deleted. */
   endsAtMs: number
   /** SQS renews a lease up to this moment. */
   readonly lastEndMs: number
-  /** What the message would bring along if it were stored again without this lease. */
+  /** The history that the message would keep if it were stored again without this lease. */
   readonly history: MessageHistory
   /** Of all senders. */
   readonly attributes: Attributes | undefined

@@ -89,7 +89,7 @@ export function splitHeld(
   const held: HeldLease[] = []
   const lost: BatchFailure[] = []
   for (const [index, lease] of leases.entries()) {
-    // Whoever holds a Lease got it from leaseMessages.
+    // Every Lease comes from leaseMessages.
     const handle = lease.handle as SqsHandle
     if (isLate || handle.endsAtMs > nowMs) held.push({ index, lease, handle })
     else lost.push({ index, error: leaseLost(queue, lease, doing) })

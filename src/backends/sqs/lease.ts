@@ -34,7 +34,7 @@ const LONGEST_TRAVEL_MS = 2_000
 /** A long poll that comes back empty sooner than that is not followed by the next at once: some servers never wait. Milliseconds. */
 const SHORTEST_POLL_MS = 1_000
 
-/** What is asked of each message besides its body. */
+/** The attributes that are asked for with each message. */
 const ATTRIBUTES: readonly MessageSystemAttributeName[] = ['ApproximateReceiveCount', 'MessageGroupId']
 const FIFO_ATTRIBUTES: readonly MessageSystemAttributeName[] = [...ATTRIBUTES, 'MessageDeduplicationId']
 

@@ -1,6 +1,6 @@
 /**
- * What a message brings along from its earlier storings in this queue. SQS can't change a message, so one that is given back
- * is stored again, with this in the message attribute `ptq`, and its receive count begins at 1. Python reads no attributes,
+ * The history of a message: attempts and failures before it was stored again. SQS can't change a message, so one that is
+ * released is stored again, with this in the message attribute `ptq`, and its receive count begins at 1. Python reads no attributes,
  * and runs such a message as any other.
  */
 import type { MessageAttributeValue } from '@aws-sdk/client-sqs'
@@ -14,30 +14,30 @@ const NAME = 'ptq'
 /** A message's attributes, other senders' included. */
 export type Attributes = Readonly<Record<string, MessageAttributeValue>>
 
-/** The newest failures that are kept: so many, and in all of so many characters. More would cost more requests than it tells. */
+/** Limits of the newest failures that are kept, in number and in characters. More would cost more requests. */
 const MOST_FAILURES = 20
 const MOST_FAILURE_TEXT = 16_384
 
 export interface MessageHistory {
-  /** How many attempts failed and said so. */
+  /** The number of attempts that failed and said so. */
   readonly failed: number
   /** The newest of these failures, oldest first. */
   readonly failures: readonly Failure[]
-  /** How many holders of earlier storings ended without a word. */
+  /** The number of earlier holders that died. */
   readonly deaths: number
-  /** Of these, how many after it was marked to run alone. */
+  /** The number of these after it was marked to run alone. */
   readonly deathsAlone: number
   /** It is run only by a worker that holds nothing else. */
   readonly alone: boolean
   /** It failed so often that the queue's own redrive policy may have it: from then on SQS counts its receives. */
   readonly isLeftToSqs: boolean
-  /** FIFO queues have no delay of a message: whoever gets it before that time puts it off. Milliseconds since 1970. */
+  /** FIFO queues have no delay of a message: a holder that gets it before that time puts it off. Milliseconds since 1970. */
   readonly notBeforeMs?: number
 }
 
 const nothing: MessageHistory = { failed: 0, failures: [], deaths: 0, deathsAlone: 0, alone: false, isLeftToSqs: false }
 
-/** Reads what a message brings along; another sender may have written the attribute, in whatever form. */
+/** Reads the history of a message; another sender may have written the attribute, in any form. */
 export function readHistory(attributes: Attributes | undefined): MessageHistory {
   const text = attributes?.[NAME]?.StringValue
   if (text === undefined) return nothing
@@ -89,7 +89,7 @@ export function withHistory(
   return { ...others, [NAME]: { DataType: 'String', StringValue: asciiJson(JSON.stringify(value)) } }
 }
 
-/** How many bytes attributes add to a message. Source: SQS quotas, "message attributes". */
+/** The bytes that attributes add to a message. Source: SQS quotas, "message attributes". */
 export function bytesOfAttributes(attributes: Attributes): number {
   let bytes = 0
   for (const [name, { DataType = '', StringValue = '', BinaryValue }] of Object.entries(attributes)) {

@@ -3,7 +3,7 @@ import { isForbidden } from './faults.js'
 import type { OpenQueue } from './open-queue.js'
 
 /**
- * How many receives the policy allows; `Infinity` where there is none, or the credentials may not ask. Asked once a process, by
+ * The number of receives that the policy allows; `Infinity` where there is none, or the credentials may not ask. Asked once a process, by
  * the first failure.
  */
 export function maxReceives(queue: OpenQueue): Promise<number> {

@@ -1,8 +1,8 @@
 /**
- * Giving leases back. SQS counts each receive, and knows no reason for one. So a message that is given back, or whose
- * attempt failed, is stored again with what is known of it, and then the old one is deleted: the receive count of each
- * storing counts only holders that ended without a word. It is in the queue all the while; who dies between the two
- * requests leaves it there twice.
+ * Releases leases. SQS counts each receive, and knows no reason for one. So a message that is released, or whose
+ * attempt failed, is stored again with what is known of it, and then the old one is deleted: the receive count of
+ * each storing counts only holders that died. It is in the queue all the time; a process that dies between the two requests
+ * leaves it there twice.
  */
 import type { BatchFailure, Failure, Lease } from '../../backend/messages.js'
 import { argumentError, LeaseLostError, MessageRefusedError } from '../../errors/errors.js'
@@ -29,7 +29,7 @@ export interface ReleaseOptions {
   readonly alone?: boolean
 }
 
-/** Gives leases back; the messages may be leased again after `delaySeconds`. */
+/** Releases leases; the messages may be leased again after `delaySeconds`. */
 export async function releaseLeases(
   queue: OpenQueue,
   leases: readonly Lease[],

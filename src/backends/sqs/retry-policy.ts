@@ -1,4 +1,4 @@
-/** How long, and with what pauses, a request is tried again after the SDK has given up. */
+/** The retries of a request after the SDK has given up: their pauses, and when they end. */
 import { elapsedMs } from '../../time/clock.js'
 import { sleep } from '../../time/sleep.js'
 import type { Connection } from './connection.js'
@@ -10,7 +10,7 @@ const LONGEST_PAUSE_MS = 20_000
 /** First pause at most; throttling wants a longer one, as more requests would only prolong it. */
 const FIRST_PAUSE_MS = { throttled: 400, faulty: 100, unreachable: 100 }
 
-/** What is asked of a connection, and told to it. */
+/** The used part of a connection. */
 type ConnectionState = Pick<Connection, 'closed' | 'answered' | 'closing' | 'fileCredentials'>
 
 /** The time that is left for one call and its pauses: full jitter, doubling. */
@@ -40,7 +40,7 @@ export class RetryPolicy {
   }
 
   /**
-   * Whether a request that failed is to be sent again: after a pause, or at once where the file has other credentials now
+   * Resolves with true where a failed request is to be sent again: after a pause, or at once where the file has other credentials now
    * than those that SQS refused.
    *
    * @throws AbortError when the signal is aborted
@@ -50,7 +50,7 @@ export class RetryPolicy {
     if (kind !== 'final') return this.pause(kind)
     const { fileCredentials, closed } = this.#connection
     if (fileCredentials === undefined || closed || !isKeyRefused(error)) return false
-    // Another request may have read them meanwhile.
+    // Another request may have read them since.
     if (fileCredentials.version === this.#credentials) await fileCredentials.read()
     const haveChanged = fileCredentials.version !== this.#credentials
     this.#credentials = fileCredentials.version
