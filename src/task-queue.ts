@@ -30,14 +30,14 @@ import { systemClock } from './time/clock.js'
 import { delaySeconds, requireSeconds } from './time/seconds.js'
 
 /**
- * A queue of tasks, named by a URL. Each verb opens it where that has not happened yet, so naming a queue costs and
- * changes nothing. Whoever is done calls `close`, or declares it with `await using`.
+ * A queue of tasks, named by a URL. The first method call opens it, so the constructor costs and changes nothing. Call
+ * `close` at the end, or declare it with `await using`.
  */
 // Only the constructor's types use `Url`: the options that a queue takes depend on its kind.
 export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   /** The queue's URL in its one form, e.g. `fq:///data/queue`. */
   readonly url: string
-  /** What the workers of this queue object do, step by step, see {@link poll}. */
+  /** Events of the workers of this object, see {@link poll}. */
   readonly events = new WorkerEvents()
   readonly #queue: QueueConnection
   readonly #backend: OpenOnce
@@ -59,9 +59,9 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   /**
    * Inserts tasks: one, those of an iterable or async iterable, or copies of those in another queue. They are pulled as
    * they can be sent, so that memory stays flat; the first failure ends the insert. With `parallel`, threads insert slices,
-   * and the others go on where one fails; with `resume`, an interrupted insert goes on.
+   * and a failed slice does not stop the others; with `resume`, an interrupted insert is continued.
    *
-   * @returns how many were inserted; of an upload that goes on, those that were missing
+   * @returns how many were inserted; of a resumed insert, those that were missing
    * @throws InsertError with how many were inserted, failed and not tried
    * @throws UnsupportedOperationError with `parallel`, where the queue can't be opened in other threads
    */
@@ -119,19 +119,19 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
     return (await this.status()).completed
   }
 
-  /** How many tasks are leased now, by whomever. */
+  /** How many tasks are leased now, by any process. */
   async leased(): Promise<number> {
     return (await this.status()).leased
   }
 
-  /** Whether there is such a queue; the first insert makes a folder into one. */
+  /** True if the queue exists; the first insert creates a file queue. */
   exists(): Promise<boolean> {
     return this.#backend.use(async backend => (await backend.exists?.()) ?? true)
   }
 
   /**
-   * Whether no task is in the queue, leased and delayed ones included. Where the numbers are approximate this takes
-   * several looks, and seconds.
+   * True if no task is in the queue, including leased and delayed ones. If the counts are approximate, this takes several
+   * reads, and seconds.
    */
   isEmpty(): Promise<boolean> {
     return this.#backend.use(backend => isEmpty(backend, this.#backend.signal))
@@ -147,9 +147,9 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   }
 
   /**
-   * Leases tasks: until the lease ends nobody else is given them. Finish one with {@link delete}.
+   * Leases tasks: until the lease ends no other process gets them. Finish one with {@link delete}.
    *
-   * @returns up to `numTasks` tasks; an empty array when nothing is free
+   * @returns up to `numTasks` tasks; an empty array when none is ready
    */
   lease(options: LeaseOptions = {}): Promise<LeasedTask[]> {
     return leaseTasks(this.#queue, options)
@@ -165,10 +165,9 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   }
 
   /**
-   * Gives the lease of a task back, or of several: others may lease it at once, and no attempt is counted where the queue
-   * can tell.
+   * Releases a leased task, or several: others may lease it at once, and no attempt is counted where the queue can tell.
    *
-   * @throws LeaseLostError where it ended before; an AggregateError for several. The others are given back all the same.
+   * @throws LeaseLostError if the lease ended before; an AggregateError for several. The others are released nevertheless.
    */
   release(tasks: LeasedTask | Iterable<LeasedTask>): Promise<void> {
     return releaseLeases(this.#queue, tasks)
@@ -184,15 +183,15 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
    *
    * @param options.tally count each as completed. Default false
    * @returns how many were removed: all of them
-   * @throws LeaseLostError where the lease ended before: someone else may be running the task; an AggregateError for
-   *   several. The others are removed all the same.
+   * @throws LeaseLostError where the lease ended before: another worker may be running the task; an AggregateError for
+   *   several. The others are removed nevertheless.
    */
   delete(tasks: LeasedTask | Iterable<LeasedTask>, options: { tally?: boolean } = {}): Promise<number> {
     return deleteTasks(this.#queue, tasks, options)
   }
 
   /**
-   * Makes every leased task free, whoever holds it; delayed ones stay delayed. For when all workers are known to be dead.
+   * Releases every leased task of all processes; delayed ones stay delayed. For when all workers are known to be dead.
    *
    * @returns how many were leased
    * @throws UnsupportedOperationError where the queue doesn't know who holds its tasks
@@ -225,7 +224,7 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   }
 
   /**
-   * Removes every task, also leased ones, sets the counts to 0 and forgets all uploads. Dead letters stay.
+   * Removes every task, also leased ones, sets the counts to 0 and removes the journals of named inserts. Dead letters stay.
    *
    * @param options.native the engine's own way where there is one (SQS: PurgeQueue, which takes up to 60 s). Default false
    */
@@ -233,7 +232,7 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
     checkNames('options of purge', options, ['native'])
     const native = checkBoolean('native', options.native, false)
     await this.#backend.use(async backend => {
-      // Before, so that an upload that is under way says that its tasks are gone; and after, for those that were begun since.
+      // Before, so that a running insert fails because its tasks are gone; and after, for inserts that started since.
       removeJournals(backend)
       await backend.purge({ native })
       removeJournals(backend)
@@ -241,8 +240,8 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   }
 
   /**
-   * Looks at the tasks in the queue, in no particular order, each once. None is leased; those that come or go meanwhile may
-   * be missed. A message that is no task is left out with a warning.
+   * Lists the tasks in the queue, in no particular order, each once, without leasing them. Tasks that come or go during the
+   * listing may be missed. A message that is no task is left out with a warning.
    *
    * @throws UnsupportedOperationError where looking would mean leasing
    */
@@ -254,7 +253,7 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   }
 
   /**
-   * Looks at one task, with the failures that were recorded so far.
+   * Returns one task, with the failures that were recorded so far.
    *
    * @param id the task's id, or as much of its beginning as no other task's id has
    * @returns `undefined` where no task of this id is in the queue
@@ -275,8 +274,8 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
 
   /**
    * Copies all messages into another queue, byte for byte, under their ids: leased and delayed ones too, which are ready
-   * in the copy. Those that are there already are passed over, so a copy that was interrupted is finished by another one.
-   * To insert tasks anew, under new ids, see {@link insert}.
+   * in the copy. Those that are there already are skipped, so an interrupted copy is completed by another one. To
+   * insert tasks under new ids, see {@link insert}.
    *
    * @returns how many were copied
    * @throws UnsupportedOperationError where looking at this queue would mean leasing
@@ -287,11 +286,11 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
 
   /**
    * Moves the messages that are ready into another queue, byte for byte, under their ids, until none is left; safe beside
-   * workers on both queues. Leased and delayed ones stay. Whoever dies while moving, nothing is lost; between file queues
-   * nothing is doubled either, in whatever moment. Where one of them is SQS, what was under way at the death can be in both
-   * queues, and moving again inserts it again: a file queue recognises it by its id as long as nobody has leased it.
+   * workers on both queues. Leased and delayed ones stay. A crash loses nothing; between file queues it duplicates nothing
+   * either. If one of them is SQS, messages that were in flight at a crash can be in both queues, and moving again inserts
+   * them again: a file queue recognises them by id as long as they were not leased.
    *
-   * A moved task begins anew: its attempts are not counted on.
+   * The attempts of a moved task are counted from 1 again.
    */
   moveTo(destination: TaskQueue, options: TransferOptions = {}): Promise<MoveResult> {
     return this.#transfer(destination, options, moveMessages)
@@ -300,7 +299,7 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   /**
    * Resolves when the queue {@link isEmpty}.
    *
-   * @param options.intervalSeconds how long to wait between two looks. Default 2
+   * @param options.intervalSeconds time between two reads. Default 2
    * @param options.signal its abort rejects with its reason
    */
   async blockUntilEmpty(options: { intervalSeconds?: number; signal?: AbortSignal } = {}): Promise<void> {
@@ -313,18 +312,18 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   }
 
   /**
-   * Works: leases tasks, runs them, removes them, until something ends it: a signal (SIGINT, SIGTERM), `stopFn`,
-   * `untilEmpty`, `until`, `close`. Running tasks finish then, and what was leased and not begun is given back.
+   * Runs a worker: leases tasks, runs them, deletes them, until it is stopped: by a signal (SIGINT, SIGTERM), `stopFn`,
+   * `untilEmpty`, `until`, `close`. Running tasks finish then, and leased tasks that have not started are released.
    *
-   * @returns how many tasks were executed: run to their end and removed
-   * @throws TaskError with `onError: 'throw'`; what `beforeFn`, `afterFn` or the queue itself threw
+   * @returns how many tasks were executed: run to their end and deleted
+   * @throws TaskError with `onError: 'throw'`; any error of `beforeFn`, `afterFn` or the queue
    */
   poll(options: PollOptions = {}): Promise<number> {
     return pollQueue(this.#queue, this.events, options, callSiteOf(this.poll))
   }
 
   /**
-   * What the workers of this queue wrote down last, wherever they run. One that has been silent for a minute is left out.
+   * Returns the last status of each worker of this queue, on any machine. One that was silent for a minute is left out.
    *
    * @throws UnsupportedOperationError where the queue can't hold that
    */
@@ -359,7 +358,7 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   }
 
   /**
-   * Removes every dead letter of this queue, which {@link purge} leaves where they are.
+   * Removes every dead letter of this queue, which {@link purge} keeps.
    *
    * @param options.deadLetter URL of the queue where they are. Default: the queue's own
    * @throws UnsupportedOperationError where there is no queue of dead letters
@@ -370,8 +369,8 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   }
 
   /**
-   * Puts dead letters back into this queue: they start afresh, under their ids, with their history, of which no attempt is
-   * counted. Those that fail again in the meantime are left where they are.
+   * Puts dead letters back into this queue: under their ids, with attempts counted from 1 and their history. Those
+   * that fail again during the call stay dead letters.
    *
    * @returns how many were put back
    * @throws UnsupportedOperationError where there is no queue of dead letters
@@ -381,8 +380,8 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   }
 
   /**
-   * Ends what is under way, gives back what is leased, and lets go of the backend: the process may exit. Verbs after it
-   * are refused; closing again does nothing.
+   * Ends pending calls, releases leased tasks, and closes the backend, so that the process may exit. Later calls are
+   * refused; closing again does nothing.
    */
   close(): Promise<void> {
     return this.#queue.close()
@@ -404,11 +403,11 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
     if (destination.url === this.url) throw argumentError('destination', 'another queue than the one itself', this.url)
     const ends = [this.#backend.signal, destination.#backend.signal, ...(given === undefined ? [] : [given])]
     const signal = AbortSignal.any(ends)
-    // As many listen as there are requests in flight; Node takes more than 10 for a leak.
+    // One listener per request in flight; Node warns of a leak at more than 10.
     setMaxListeners(0, signal)
     return this.#backend.use(from =>
       destination.#backend.use(async to => {
-        // It would be moved into itself without end.
+        // A queue moved into itself would never be empty.
         if (await isSameQueue(from, to)) {
           throw argumentError('destination', `another queue than ${this.url}`, destination.url)
         }
@@ -424,7 +423,7 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
     )
   }
 
-  /** Refused before anything is inserted: a queue into itself, which could go on without end, and one without a listing. */
+  /** Lists another queue. Refuses before anything is inserted: the same queue (endless), and one without a listing. */
   async #otherTasks(other: TaskQueue): Promise<AsyncIterable<ListedTask>> {
     if (other.url === this.url) throw argumentError('tasks', 'another queue than the one inserted into', other.url)
     const backend = await other.#backend.open()

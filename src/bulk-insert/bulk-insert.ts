@@ -1,6 +1,6 @@
 /**
- * Inserts in slices: lanes, one a thread, each of which has one slice inserted at a time. Ids are fixed by a seed and the
- * task's index, so that a slice can be tried again, and an upload with a name be continued.
+ * Inserts in slices: one loop per thread, each with one slice at a time. Ids are determined by a seed and the task's index,
+ * so that a slice can be retried and a named insert resumed.
  */
 import type { Backend } from '../backend/backend.js'
 import { warnUncounted } from '../backend/uncounted.js'
@@ -26,46 +26,46 @@ import { BlockSource, SequenceSource, type Slice, type SliceSource } from './sli
 import { rangesInState } from './slice-states.js'
 import { newSeed } from './task-ids.js'
 
-/** How to insert in slices. */
+/** Parameters of a bulk insert. */
 export interface BulkInsertPlan {
   readonly backend: Backend
-  /** How threads open the queue; `undefined`: the calling thread inserts. */
+  /** For threads to open the queue; `undefined`: the calling thread inserts. */
   readonly queue: QueueReference | undefined
   readonly tasks: BulkInsertTasks
   /** 0: the calling thread. */
   readonly threads: number
-  /** As the backend can hold it, see `seconds.ts`. */
+  /** Rounded for the backend, see `seconds.ts`. */
   readonly delaySeconds: number
-  /** How many batches a thread may have under way at once. */
+  /** Concurrent batches per thread. */
   readonly concurrency: number
-  /** Show a bar. */
+  /** Show a progress bar. */
   readonly progress: boolean
   /** Leave the count of inserted tasks as it is. */
   readonly skipInsertCounter: boolean
-  /** The name under which an interrupted upload goes on. */
+  /** The name for resuming an interrupted insert. */
   readonly resume: string | undefined
   /** Its abort ends the insert with an `InsertError`. */
   readonly signal: AbortSignal
 }
 
-/** What is inserted: a sequence that can be cut, or an iterable that can't. */
+/** The tasks to insert: a sliceable sequence, or any other iterable. */
 export type BulkInsertTasks =
   | { readonly sliceable: SliceableSequence }
   | { readonly source: TaskSource; readonly total: number | undefined; readonly mark: string }
 
-/** How often a slice is tried, where that is safe. */
+/** Most attempts of a slice, where a retry is safe. */
 const maxTries = 3
 
-/** So many slices a lane that failed one after the other, of which nothing was stored: the rest would fare no better. */
+/** Failed slices in a row per loop, with nothing stored, after which the insert ends. */
 const maxFailuresInRow = 3
 
-/** How often the bar is told what slices have stored so far. Milliseconds. */
+/** Interval of progress bar updates. */
 const progressMs = 100
 
 /**
  * Inserts tasks in slices. A slice that fails is reported with its range, and the others go on.
  *
- * @returns how many were inserted; of an upload that is continued, those that were missing
+ * @returns how many were inserted; of a resumed insert, those that were missing
  * @throws InsertError with the exact counts and the ranges that failed
  */
 export async function bulkInsert(plan: BulkInsertPlan): Promise<number> {
@@ -99,7 +99,7 @@ async function begin(
 
 class BulkInsert {
   readonly #plan: BulkInsertPlan
-  /** How many tasks were not stored at the beginning; `undefined` where nobody knows. */
+  /** Number of tasks that were not stored at the start; `undefined` if unknown. */
   readonly #notStored: number | undefined
   readonly #journal: Uploads | undefined
   readonly #begun: UploadState | undefined
@@ -111,7 +111,7 @@ class BulkInsert {
   readonly #running = new Set<RunningSlice>()
   readonly #report = new BulkInsertReport()
   #shown = 0
-  /** Slices in a row of which nothing was stored. */
+  /** Failed slices in a row, with nothing stored. */
   #failuresInRow = 0
   #isCounted = true
   #ended = false
@@ -162,7 +162,7 @@ class BulkInsert {
     if (error !== undefined) this.#report.add(error.thrown, error.failed)
   }
 
-  /** One write an insert, so that the counter is exact whatever else is inserting. */
+  /** Updates the counter with one write per insert, so that it is exact beside other inserts. */
   async count(): Promise<void> {
     const { backend, resume, skipInsertCounter } = this.#plan
     const stored = this.#storedBefore + this.#report.inserted
@@ -188,8 +188,8 @@ class BulkInsert {
   }
 
   /**
-   * Noted before it is counted: whoever took the upload over meanwhile, so that this fails, counts all of it. If the process
-   * dies between the two, which takes milliseconds, the count is too low.
+   * Recorded before it is counted: if another process has taken the insert over, this fails, and that one counts all of it.
+   * If the process dies between the two, which takes milliseconds, the count is too low.
    */
   async #noteCounted(stored: number): Promise<void> {
     if (this.#begun !== undefined) await this.#journal?.counted(this.#begun.run, stored)
@@ -205,11 +205,11 @@ class BulkInsert {
         this.#report.add(error)
         return
       }
-      // No error: the tasks are there, and a caller who inserted them once more would have them twice.
+      // A warning only: the tasks are stored, and a caller who retried after an error would insert them twice.
       const { backend, resume } = this.#plan
       const name = resume === undefined ? '' : ` The same insert with resume: '${resume}' inserts none of them again.`
       process.emitWarning(
-        `The tasks are in ${backend.label}, but it could not be noted that their insert is complete: ` +
+        `The tasks are in ${backend.label}, but it could not be recorded that their insert is complete: ` +
           `${nameAndMessageOf(error)}.${name}`,
         { type: 'PtqWarning', code: 'PTQ_INSERT_NOT_CLOSED' },
       )
@@ -258,7 +258,7 @@ class BulkInsert {
     if (this.#failuresInRow >= maxFailuresInRow * this.#parallelism) this.#end(undefined)
   }
 
-  /** Of a slice that failed: what is stored, what nobody can tell of, and whether the rest may be tried again. */
+  /** Splits a failed slice: stored, lost (unknown or not to be retried), and whether the rest may be retried. */
   async #examineFailure(
     { slice, states }: RunningSlice,
     { retriable, ended, died }: SliceResult,
@@ -275,7 +275,7 @@ class BulkInsert {
     }
     const stored = rangesInState(slice, states, [taskState.stored])
     if (ended) return { stored, lost: rangesInState(slice, states, [taskState.failed]), retriable: false }
-    // Without a journal of the queue's own, what was sent may be there or not; what was never sent is safe to try.
+    // Without a journal in the queue, tasks that were sent may be stored or not; the others are safe to retry.
     const lost = died ? rangesInState(slice, states, [taskState.sent, taskState.failed]) : []
     return { stored, lost, retriable: died }
   }
@@ -285,7 +285,7 @@ class BulkInsert {
     if (count > 0) this.#failuresInRow = 0
   }
 
-  /** Ends the insert; with a reason, if it is not one of the slices'. */
+  /** Ends the insert; a reason is recorded unless it came from a slice. */
   #end(reason: unknown): void {
     if (reason !== undefined) this.#report.add(reason)
     this.#ended = true

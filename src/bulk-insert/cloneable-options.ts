@@ -1,12 +1,12 @@
-/** The options of a queue that threads open too. */
+/** Clones the options of a queue for threads. */
 import type { BackendOptions } from '../backend/backend.js'
 import { argumentError } from '../errors/errors.js'
 import { refuseEmptied } from '../threads/small-clone.js'
 
 /**
- * A copy of the options as threads get them.
+ * Clones the options for threads.
  *
- * @throws TypeError for one that can't travel (a ready client, a function)
+ * @throws TypeError for one that can't be cloned (a client object, a function)
  */
 export function cloneableOptions(options: BackendOptions): BackendOptions {
   const copy: Record<string, unknown> = {}
@@ -17,7 +17,7 @@ export function cloneableOptions(options: BackendOptions): BackendOptions {
     } catch (cause) {
       const error = argumentError(
         name,
-        'data that can be cloned to a thread, since with `parallel` each thread opens the queue anew (insert with `parallel: 0`, or leave it out)',
+        'data that can be cloned to a thread, since with `parallel` each thread opens the queue itself (insert with `parallel: 0`, or leave it out)',
         value,
       )
       error.cause = cause

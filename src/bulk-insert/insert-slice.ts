@@ -13,7 +13,7 @@ import { taskIds } from './task-ids.js'
 /** A slice to insert. */
 export interface SlicePlan<T> {
   readonly backend: Backend
-  /** The journal and its run; `undefined`: the upload has none. */
+  /** The journal and its run; `undefined`: there is none. */
   readonly journal: { readonly uploads: Uploads; readonly run: string } | undefined
   readonly tasks: Iterable<T> | AsyncIterable<T>
   readonly textOf: (task: T) => string
@@ -26,14 +26,14 @@ export interface SlicePlan<T> {
   readonly control: Int32Array
 }
 
-/** How it ended; see `SliceReport`. */
+/** The result of a slice; see `SliceReport`. */
 export interface SliceOutcome {
   readonly error: unknown
   readonly retriable: boolean
   readonly ended: boolean
 }
 
-/** Inserts the tasks of a slice under the ids of their indices, and notes in `states` what becomes of each. Never rejects. */
+/** Inserts the tasks of a slice under the ids of their indices, and records the state of each in `states`. Never rejects. */
 export async function insertSlice<T>(plan: SlicePlan<T>): Promise<SliceOutcome> {
   const { backend, start, end } = plan
   const stopping = new AbortController()
@@ -85,7 +85,7 @@ function storeBatch<T>(
   return journal.uploads.insert(journal.run, first, messages, { delaySeconds })
 }
 
-/** The same tasks; throws where there are fewer or more: their ids would be those of other slices' tasks. */
+/** Yields the same tasks; throws if there are fewer or more, since their ids would be those of other slices. */
 function exactly<T>(tasks: Iterable<T> | AsyncIterable<T>, count: number): Iterable<T> | AsyncIterable<T> {
   return Symbol.asyncIterator in tasks ? exactlyLater(tasks, count) : exactlyNow(tasks, count)
 }

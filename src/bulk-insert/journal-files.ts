@@ -1,13 +1,13 @@
 /**
- * Journals of uploads in files of this machine, for queues that can't keep them: a line is added when a batch was
- * acknowledged. What was under way when the process died is not known, and is inserted again under the same ids.
+ * Journals of bulk inserts in local files, for queues that can't store them: a line is appended when a batch was
+ * acknowledged. Batches that were in flight when the process died are inserted again under the same ids.
  *
  * ```text
  * <state>/ptq/uploads/<queue>/<name>/<run>.journal
  * ```
  *
- * `<state>` is `$XDG_STATE_HOME`, or `~/.local/state` (Windows: `%LOCALAPPDATA%`). `<run>` changes each time that the upload is
- * taken up: an earlier owner, thought dead, finds its file gone.
+ * `<state>` is `$XDG_STATE_HOME`, or `~/.local/state` (Windows: `%LOCALAPPDATA%`). `<run>` changes each time that the insert is
+ * resumed: an earlier owner that is still alive finds its file gone.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import {
@@ -35,13 +35,13 @@ import { type Range, union, without } from './ranges.js'
 
 const extension = '.journal'
 
-// A try is lost to another process that was faster; each of those has the journal then.
+// An attempt fails if another process was faster; that one has the journal then.
 const pausesMs = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000]
 
-// Not O_CREAT: a file that another process has taken up must not come back.
+// Not O_CREAT: a file that another process has renamed must not be created again.
 const appendFlags = constants.O_WRONLY | constants.O_APPEND
 
-/** A line of a journal, after the first, which is the head. */
+/** A line of a journal; the first line is the head. */
 type Line =
   | { readonly stored: readonly [start: number, end: number] }
   | { readonly counted: number }
@@ -54,16 +54,15 @@ export class JournalFiles implements Uploads {
     this.#backend = backend
   }
 
-  /** @throws Error where a journal is needed and no name was given, or the upload of this name is another one */
+  /** @throws Error where a journal is needed and no name was given, or the insert of this name has other tasks */
   async begin(name: string | undefined, head: UploadHead): Promise<UploadState> {
     if (name === undefined)
-      throw new Error('Expected a name: only an upload that is continued needs a journal in a file')
+      throw new Error('Expected a name: only an insert that can be resumed needs a journal in a file')
     const folder = join(journalFolder(this.#backend), name)
     for (const pauseMs of pausesMs) {
       if (pauseMs > 0) await sleep(pauseMs * Math.random())
       const found = journalsIn(folder)[0]
       const state = found === undefined ? create(folder, head) : takeUp(name, join(folder, found), head)
-      // Otherwise another process was faster.
       if (state !== undefined) return state
     }
     throw new Error(
@@ -102,8 +101,8 @@ export class JournalFiles implements Uploads {
 }
 
 /**
- * Forgets all uploads into a queue that keeps no journals itself. The folder is taken away by a rename first: an upload that is
- * under way finds its journal gone and says so, and adds nothing to what is being removed.
+ * Removes the journals of all bulk inserts into a queue that stores none itself. The folder is renamed first: a running insert
+ * finds its journal gone and fails, and adds nothing to the removed folder.
  */
 export function removeJournals(backend: Backend): void {
   if (backend.uploads !== undefined) return
@@ -118,7 +117,7 @@ export function removeJournals(backend: Backend): void {
   rmSync(aside, { recursive: true, force: true })
 }
 
-/** A folder for each queue: the same upload goes into several. */
+/** One folder per queue: a name may be used for several queues. */
 function journalFolder(backend: Backend): string {
   const { identity = backend.label } = backend
   const local = process.platform === 'win32' ? process.env.LOCALAPPDATA : undefined
@@ -135,7 +134,7 @@ function journalsIn(folder: string): string[] {
   }
 }
 
-/** `undefined`: another process made one, or forgot all of them. The folder appears with its journal in it, by a rename. */
+/** `undefined`: another process created one, or removed all. The folder appears with its journal in it, by a rename. */
 function create(folder: string, head: UploadHead): UploadState | undefined {
   const run = `${randomUUID()}${extension}`
   const staged = join(dirname(folder), `~${randomUUID()}`)
@@ -145,14 +144,14 @@ function create(folder: string, head: UploadHead): UploadState | undefined {
     renameSync(staged, folder)
   } catch (error) {
     rmSync(staged, { recursive: true, force: true })
-    // ENOENT: all uploads were forgotten (purge) at the same time.
+    // ENOENT: all journals were removed (purge) at the same time.
     if (['ENOTEMPTY', 'EEXIST', 'EPERM', 'ENOENT'].includes(codeOf(error) ?? '')) return undefined
     throw error
   }
   return { run: join(folder, run), head, stored: [], counted: 0, finished: false }
 }
 
-/** `undefined`: another process took it up. */
+/** `undefined`: another process resumed it. */
 function takeUp(name: string, path: string, head: UploadHead): UploadState | undefined {
   let state: UploadState
   try {
@@ -170,7 +169,7 @@ function takeUp(name: string, path: string, head: UploadHead): UploadState | und
     if (codeOf(error) === 'ENOENT') return undefined
     throw error
   }
-  // Read again: until the rename the earlier owner may have added lines. A line that was cut off by its death ends here.
+  // Read again: the earlier owner may have added lines before the rename. The newline ends a line that its death cut off.
   const { stored, counted, finished } = parseJournal(run)
   appendText(run, '\n')
   return { run, head: state.head, stored, counted, finished }

@@ -1,4 +1,4 @@
-/** Where the journal of an upload is kept. */
+/** Selects where the journal of a bulk insert is stored. */
 import type { Backend } from '../backend/backend.js'
 import type { Uploads } from '../backend/uploads.js'
 import { JournalFiles } from './journal-files.js'

@@ -1,4 +1,4 @@
-/** What `insert` is given, as an upload takes it: everything is checked before anything is changed. */
+/** Prepares the arguments of a bulk insert: everything is checked before anything is changed. */
 import { createHash } from 'node:crypto'
 import type { Backend, BackendOptions, QueueUrl } from '../backend/backend.js'
 import { argumentError, UnsupportedOperationError } from '../errors/errors.js'
@@ -11,7 +11,7 @@ import { cloneableOptions } from './cloneable-options.js'
 import { requireImportable, sliceableSequence } from './sequence.js'
 import type { QueueReference } from './slice-messages.js'
 
-/** A name that is also the name of a folder, on every filesystem. */
+/** Names that are also folder names on every filesystem. */
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
 
 /** @throws TypeError unless it is a name of the form that journals can have */
@@ -25,10 +25,10 @@ export function checkResumeName(name: unknown): string | undefined {
 }
 
 /**
- * The tasks as an upload takes them.
+ * Prepares the tasks for a bulk insert.
  *
  * @param threads 0: the calling thread, which needs no file of the sequence's class
- * @throws TypeError or Error where a thread couldn't have the sequence
+ * @throws TypeError or Error if threads can't rebuild the sequence
  */
 export function bulkInsertTasks(tasks: TaskIterable, total: number | undefined, threads: number): BulkInsertTasks {
   const sequence = sliceableSequence(tasks)
@@ -38,9 +38,9 @@ export function bulkInsertTasks(tasks: TaskIterable, total: number | undefined, 
 }
 
 /**
- * How threads open a queue.
+ * Returns what threads need to open a queue.
  *
- * @throws TypeError or Error where they can't
+ * @throws TypeError or Error if they can't
  */
 export function queueReference(url: QueueUrl, options: BackendOptions): QueueReference {
   refuseInThread()
@@ -55,7 +55,7 @@ export function requireThreads(backend: Backend): void {
   )
 }
 
-/** Tells arrays apart by their ends, so that it costs nothing; of other iterables only the user knows what they give. */
+/** Identifies arrays by their first and last task, which is cheap; other iterables can't be identified. */
 function markOf(tasks: TaskIterable): string {
   if (!Array.isArray(tasks)) return 'an iterable'
   const digest = createHash('sha256')

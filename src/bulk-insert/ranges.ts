@@ -21,7 +21,7 @@ export function union(ranges: Iterable<Range>): Range[] {
   return joined
 }
 
-/** What of `whole` is not in `taken`, a result of {@link union}. */
+/** The parts of `whole` that are not in `taken`, a result of {@link union}. */
 export function without(whole: Range, taken: readonly Range[]): Range[] {
   const left: Range[] = []
   let from = whole.start
@@ -35,7 +35,7 @@ export function without(whole: Range, taken: readonly Range[]): Range[] {
   return left
 }
 
-/** How many indices are in ranges that don't overlap. */
+/** Number of indices in ranges that don't overlap. */
 export function sizeOf(ranges: readonly Range[]): number {
   return ranges.reduce((sum, { start, end }) => sum + end - start, 0)
 }

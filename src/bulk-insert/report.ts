@@ -1,4 +1,4 @@
-/** What has become of the tasks of an upload, and the error that says so. */
+/** Counts the results of a bulk insert and builds its error. */
 
 import { type FailedSlice, InsertError } from '../errors/errors.js'
 import { errorsOf, messageOf } from '../errors/thrown.js'
@@ -12,18 +12,18 @@ export class BulkInsertReport {
   inserted = 0
   #failed = 0
   readonly #failedSlices: FailedSlice[] = []
-  /** What went wrong besides slices. */
+  /** Errors other than those of slices. */
   readonly #errors: unknown[] = []
 
-  /** Nothing went wrong. */
+  /** True if no error was recorded. */
   get isComplete(): boolean {
     return this.#errors.length === 0 && this.#failedSlices.length === 0
   }
 
   /**
-   * Notes tasks that are not stored.
+   * Records tasks that are not stored.
    *
-   * @param isKnown false: they may be stored all the same
+   * @param isKnown false: they may be stored nevertheless
    */
   fail(range: Range, cause: unknown, isKnown: boolean): void {
     const reason = messageOf(errorsOf(cause)?.[0] ?? cause)
@@ -33,17 +33,17 @@ export class BulkInsertReport {
     this.#failedSlices.push({ start: range.start, end: range.end, error })
   }
 
-  /** Notes what else went wrong. @param failed how many tasks were not stored for it */
+  /** Records another error. @param failed number of tasks that were not stored because of it */
   add(error: unknown, failed = 0): void {
     this.#errors.push(error)
     this.#failed += failed
   }
 
   /**
-   * The error, if anything went wrong.
+   * Returns the error, if any was recorded.
    *
-   * @param options.missing how many tasks had to be inserted; `undefined` where nobody knows
-   * @param options.resume the upload's name
+   * @param options.missing number of tasks to insert; `undefined` if unknown
+   * @param options.resume the insert's name
    */
   failure(options: {
     label: string

@@ -1,7 +1,7 @@
 /**
  * The digest of a sequence's fields, the same in each process that has the same values. Not that of `v8.serialize`: its bytes
- * say how the engine holds a value just now (600 as an integer or as a double, an array with or without room for holes),
- * which changes with what the process did before.
+ * depend on the engine's representation (600 as an integer or as a double, an array with or without room for holes), which
+ * depends on what the process did before.
  */
 
 import { createHash, type Hash } from 'node:crypto'
@@ -17,7 +17,7 @@ export function digestOf(fields: Readonly<Record<string, unknown>>): string {
 
 class Writer {
   readonly #hash: Hash
-  /** Objects that were begun, each with its number: data that can be cloned may contain itself. */
+  /** Objects that were visited, each with its number: cloneable data may contain itself. */
   readonly #begun = new Map<object, number>()
 
   constructor(hash: Hash) {
@@ -61,7 +61,7 @@ class Writer {
   }
 }
 
-/** With its length where it is a text: no two values have the same text. */
+/** Text of a primitive, unique per value: strings have their length in front. */
 function textOf(value: unknown): string {
   if (typeof value === 'string') return `${value.length}:${value}`
   return Object.is(value, -0) ? '-0' : String(value)

@@ -1,4 +1,4 @@
-/** Sliceable sequences on their way to a thread: taken apart here, put together there. */
+/** Serialises sliceable sequences for a thread, and rebuilds them there. */
 import { argumentError } from '../errors/errors.js'
 import { nameAndMessageOf } from '../errors/thrown.js'
 import {
@@ -12,16 +12,16 @@ import { refuseEmptied } from '../threads/small-clone.js'
 import { digestOf } from './sequence-mark.js'
 import type { SequenceReference } from './slice-messages.js'
 
-/** A sequence that can be cut, and what a thread needs to have it too. */
+/** A sliceable sequence with its reference for threads. */
 export interface SliceableSequence {
   readonly sequence: Sliceable
   readonly reference: SequenceReference
 }
 
 /**
- * Takes a sequence apart; `undefined` where its class was not registered by `sliceable`.
+ * Serialises a sequence; `undefined` if its class was not registered by `sliceable`.
  *
- * @throws TypeError where it can't be put together again from its fields, or its length is none
+ * @throws TypeError if it can't be rebuilt from its fields, or its length is invalid
  */
 export function sliceableSequence(given: object): SliceableSequence | undefined {
   const registered = registeredSliceable(given)
@@ -42,7 +42,7 @@ export function sliceableSequence(given: object): SliceableSequence | undefined 
   } catch (cause) {
     throw new TypeError(
       `Expected a ${name} to work when it is rebuilt from its own public fields, but it threw: ${nameAndMessageOf(cause)}. ` +
-        '`#private` fields, and what only the constructor knows, do not travel to threads',
+        '`#private` fields, and what only the constructor knows, are not cloned to threads',
       { cause },
     )
   }
@@ -57,13 +57,13 @@ export function requireImportable({ name, url }: SequenceReference): void {
   refuseEntryFile(name, url)
 }
 
-/** Puts a sequence together, without calling its constructor. */
+/** Rebuilds a sequence without calling its constructor. */
 export function rebuildSequence(registered: RegisteredSliceable, fields: Readonly<Record<string, unknown>>): Sliceable {
   const Class: SliceableClass = registered.class
   return Object.assign(Object.create(Class.prototype) as Sliceable, fields)
 }
 
-/** Says which sequence it is, for an upload that is continued: class and fields, not their file, which may move. */
+/** Identifies a sequence for a resumed insert by class and fields; the file may move. */
 export function sequenceMark({ name, fields }: SequenceReference): string {
   return `${name} with fields ${digestOf(fields)}`
 }

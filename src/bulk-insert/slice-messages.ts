@@ -1,15 +1,15 @@
-/** What the main thread and a pool thread say to each other about a slice. Types and numbers only. */
+/** Messages between the main thread and a pool thread about a slice. Types and numbers only. */
 import type { BackendOptions, QueueUrl } from '../backend/backend.js'
 import type { WireError } from '../threads/error-wire.js'
 import type { Seed } from './task-ids.js'
 
-/** What has become of a task of a slice: a byte each, in memory that outlives the thread. */
+/** State of a task of a slice: a byte each, in shared memory that outlives the thread. */
 export const taskState = { untouched: 0, sent: 1, stored: 2, failed: 3 } as const
 
 /** The places of {@link SliceMessage.control}. */
 export const control = { began: 0, stop: 1 } as const
 
-/** A sliceable sequence on its way to a thread. */
+/** A serialised sliceable sequence. */
 export interface SequenceReference {
   /** The name that `sliceable` registered. */
   readonly name: string
@@ -19,7 +19,7 @@ export interface SequenceReference {
   readonly fields: Readonly<Record<string, unknown>>
 }
 
-/** How a thread opens the queue. */
+/** The arguments for a thread to open the queue. */
 export interface QueueReference {
   readonly url: QueueUrl
   readonly options: BackendOptions
@@ -27,10 +27,10 @@ export interface QueueReference {
   readonly code: string | undefined
 }
 
-/** What a slice has in it: a sequence to cut it from, or the payloads themselves as JSON. */
+/** Content of a slice: the sequence to slice, or the payloads as JSON. */
 export type SliceContent = SequenceReference | readonly string[]
 
-/** A slice on its way to a thread. */
+/** The message that hands a slice to a thread. */
 export interface SliceMessage {
   /** Number of the insert in this process: a thread keeps the queue open for its next slice. */
   readonly insert: number
@@ -50,12 +50,12 @@ export interface SliceMessage {
   readonly control: Int32Array
 }
 
-/** How a slice ended; which of its tasks are stored stands in its states. */
+/** The result of a slice; `states` says which of its tasks are stored. */
 export interface SliceReport {
   /** `undefined`: all of it is stored. */
   readonly error: WireError | undefined
-  /** The queue failed, not what makes the tasks: another try may do better. */
+  /** The queue failed, not the code that makes the tasks: a retry may succeed. */
   readonly retriable: boolean
-  /** It stopped because it was told to. */
+  /** Stopped on request. */
   readonly ended: boolean
 }

@@ -1,4 +1,4 @@
-/** Has slices inserted: by pool threads, or by the calling thread. */
+/** Runs slices in pool threads, or in the calling thread. */
 import type { Backend } from '../backend/backend.js'
 import { payloadText } from '../queue/insert.js'
 import type { Sliceable } from '../tasks/sliceable.js'
@@ -17,7 +17,7 @@ import {
 } from './slice-messages.js'
 import type { Slice } from './slice-source.js'
 
-/** What all slices of an insert have in common. */
+/** Settings shared by all slices of an insert. */
 export interface SliceSettings {
   readonly seed: string
   readonly run: string | undefined
@@ -28,32 +28,32 @@ export interface SliceSettings {
 /** A slice that is being inserted. */
 export interface RunningSlice {
   readonly slice: Slice
-  /** What becomes of each of its tasks, see `taskState`. */
+  /** State of each task, see `taskState`. */
   readonly states: Uint8Array
-  /** Resolves when nothing more happens to it. */
+  /** Resolves when the slice has ended. */
   readonly result: Promise<SliceResult>
 }
 
 export interface SliceResult {
   /** `undefined`: all of it is stored. */
   readonly error: unknown
-  /** The queue failed, not what makes the tasks. */
+  /** The queue failed, not the code that makes the tasks. */
   readonly retriable: boolean
-  /** It stopped because it was told to. */
+  /** Stopped on request. */
   readonly ended: boolean
-  /** The thread died: what was under way may be stored or not. */
+  /** The thread died: tasks in flight may be stored or not. */
   readonly died: boolean
 }
 
 export interface SliceRunner {
   run(slice: Slice): RunningSlice
-  /** Slices stop after the batches that are under way. */
+  /** Stops slices after their current batches. */
   stop(): void
-  /** Lets go of the threads. */
+  /** Releases the threads. */
   end(): void
 }
 
-/** How long a thread may take to stop before it is ended: a batch, and its retries. Milliseconds. */
+/** Time for a thread to stop before it is terminated: a batch with its retries. */
 const stopGraceMs = 5000
 
 interface SharedMemory {
@@ -128,7 +128,7 @@ export class ThreadSliceRunner implements SliceRunner, ThreadListener {
       const report = await this.#pool.run<SliceMessage, SliceReport>('insert', message, kill.signal)
       return { ...report, error: report.error === undefined ? undefined : errorFromWire(report.error), died: false }
     } catch (cause) {
-      // Its message may be behind the news of the thread's end.
+      // The thread's last message may arrive after its exit event.
       this.#pool.receiveAll()
       const notLoaded = this.#notLoaded.get(start)
       this.#notLoaded.delete(start)
@@ -156,14 +156,14 @@ export class ThreadSliceRunner implements SliceRunner, ThreadListener {
     return isReported
   }
 
-  // What is reported of a slice is small and flat, whatever was thrown.
+  // Slice reports are small and flat, so they can always be read.
   readonly onUnreadable = noop
 
-  // What makes tasks runs outside of any task, so it has no context to call this.
+  // The code that makes tasks runs outside of any task, so it can't call `context().renew`.
   readonly renew = () => Promise.resolve()
 }
 
-/** Slices are inserted here, through the queue that is open. */
+/** Inserts slices in the calling thread, through the open queue. */
 export class InlineSliceRunner implements SliceRunner {
   readonly #backend: Backend
   readonly #sequence: Sliceable | undefined

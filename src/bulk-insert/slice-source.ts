@@ -1,4 +1,4 @@
-/** Where the slices of an insert come from: ranges of a sequence that can be cut, or blocks of what can't. */
+/** Produces the slices of an insert: ranges of a sliceable sequence, or blocks of any other iterable. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { messageOf } from '../errors/thrown.js'
 import { payloadText } from '../queue/insert.js'
@@ -8,7 +8,7 @@ import { cut, type Range, without } from './ranges.js'
 
 /** A part of an insert. */
 export interface Slice extends Range {
-  /** The payloads as JSON, where the tasks had to be made here; `undefined`: they are cut from the sequence. */
+  /** The payloads as JSON if the tasks are made here; `undefined`: they are sliced from the sequence. */
   readonly texts: readonly string[] | undefined
 }
 
@@ -17,11 +17,11 @@ export interface SliceSource {
   next(): Promise<Slice | undefined>
   /** Gives no more slices. */
   stop(): Promise<void>
-  /** What ended it early. */
+  /** The error that ended it early. */
   readonly error: SourceError | undefined
 }
 
-/** What the tasks' source threw, or why a task can't be inserted: `failed` is then 1. */
+/** The error that the tasks' source threw, or why a task can't be inserted: `failed` is then 1. */
 export interface SourceError {
   readonly thrown: unknown
   readonly failed: number
@@ -102,7 +102,7 @@ export class BlockSource implements SliceSource {
 
   async stop(): Promise<void> {
     this.#stopped = true
-    // In a later turn: it may be the source itself, in the middle of giving a task, that had the queue closed.
+    // In a later turn: the source itself may have closed the queue while it yields a task.
     await nextTurn()
     await this.#tasks.stop()
   }
@@ -117,7 +117,7 @@ export class BlockSource implements SliceSource {
       if (this.#taken.length === 0) this.#taken = this.#tasks.take(this.#blockTasks - texts.length).reverse()
       const task = this.#taken.pop()
       if (task === undefined) {
-        // A source that makes us wait must not keep waiting what it gave.
+        // If the source has to be awaited, the tasks it gave so far are sent first.
         if (this.#tasks.ended || texts.length > 0) break
         await this.#tasks.ready()
         continue

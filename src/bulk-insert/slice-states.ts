@@ -1,4 +1,4 @@
-/** What has become of the tasks of a slice, read from the memory that outlives its thread. */
+/** Reads the states of a slice's tasks from shared memory. */
 import type { Range } from './ranges.js'
 
 /** The indices of a slice's tasks with one of these states, as ranges. */

@@ -1,6 +1,6 @@
 /**
- * The ids of an insert whose parts may be tried again: the id of the n-th task is a function of a seed and of n, so that
- * whoever inserts it, and however often, it is the same task.
+ * Ids of an insert whose parts may be retried: the id of the n-th task is a function of a seed and of n, so that a task
+ * that is inserted again has the same id.
  *
  * An id is a UUID (version 8, "custom", RFC 9562) with 122 bits of its own. They are a permutation of the index, padded with
  * the seed: a generalised Feistel network over four words of 32, 28, 30 and 32 bits. Each step adds a mix of the other words

@@ -1,4 +1,4 @@
-/** What is done after each removal (`afterFn`, `stopFn`): in order, and apart from the removals, so that a slow one delays none. */
+/** Calls `afterFn` and `stopFn` for each removed task, in order. Separate from the removals, so that a slow call delays none. */
 import type { LeasedTask } from '../queue/queued-task.js'
 
 export class AfterFnQueue {
@@ -7,10 +7,10 @@ export class AfterFnQueue {
   readonly #onIdle: () => void
   readonly #tasks: LeasedTask[] = []
   #working: Promise<void> | undefined
-  /** How many tasks it is still to be called with, or at work on. */
+  /** Number of tasks whose call has not ended. */
   pending = 0
 
-  /** @param options.call called with each task, whatever it threw before */
+  /** @param options.call called with each task, also after it threw for another one */
   constructor(options: {
     call: (task: LeasedTask) => Promise<void>
     onFault: (error: unknown) => void
@@ -32,7 +32,7 @@ export class AfterFnQueue {
   }
 
   async #work(): Promise<void> {
-    // Whoever adds goes on first.
+    // The caller of `add` continues first.
     await Promise.resolve()
     for (let task = this.#tasks.shift(); task !== undefined; task = this.#tasks.shift()) {
       try {

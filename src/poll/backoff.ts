@@ -1,8 +1,8 @@
-/** How long to wait when there is nothing to do, or when a task has to be tried again. */
+/** Waiting times for an empty queue and for the next attempt of a failed task. */
 
 /**
  * Exponential back-off with full jitter: a random time below a window that doubles with each miss. Many workers that find
- * the queue empty at once come back spread out (AWS Architecture Blog, "Exponential Backoff And Jitter").
+ * the queue empty at the same moment return at different times (AWS Architecture Blog, "Exponential Backoff And Jitter").
  */
 export class Backoff {
   readonly #minSeconds: number
@@ -22,7 +22,7 @@ export class Backoff {
     return backoffWindow(this.#misses, this.#minSeconds, this.#maxSeconds)
   }
 
-  /** Notes a miss; how long to wait for it. Seconds. */
+  /** Records a miss and returns how long to wait for it. Seconds. */
   miss(): number {
     const seconds = this.#random() * this.windowSeconds
     this.#misses++

@@ -1,11 +1,11 @@
-/** Removes finished tasks from the queue, at once and in batches: as many as end while the last batch is on its way. */
+/** Deletes completed tasks from the queue in batches: a batch holds the tasks that ended while the previous one was sent. */
 import { LeaseLostError } from '../errors/errors.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import { isBackoffException } from './poll-options.js'
 import type { QueueRetries } from './queue-retries.js'
 import type { WorkerParts } from './worker-parts.js'
 
-/** Completions are counted once a batch: who is killed between a removal and its count leaves so many uncounted at most. */
+/** Largest batch with `tally`: completions are counted once per batch, and a kill between deletion and count loses that count. */
 const maxTallyBatch = 100
 
 /** A task that ran to its end. */
@@ -15,19 +15,19 @@ export interface Completed {
   readonly durationSeconds: number
 }
 
-/** What a {@link Completer} tells its worker. None of it may throw. */
+/** Callbacks of a {@link Completer}; none may throw. */
 export interface CompleterCallbacks {
-  /** It is being removed; until then its lease is kept. */
+  /** The deletion starts: the lease need not be renewed any more. */
   onDeleting(task: LeasedTask): void
-  /** It could not be removed yet: its lease is kept until that is tried again. */
+  /** The deletion failed and will be retried: the lease must be renewed until then. */
   onRetryLater(task: LeasedTask): void
-  /** That is tried again. */
+  /** The deletion is retried now. */
   onRetry(task: LeasedTask): void
   onRemoved(completed: Completed): void
   onLost(task: LeasedTask, error: LeaseLostError): void
-  /** The queue could not remove it. */
+  /** The queue could not delete the task. */
   onFault(task: LeasedTask, error: unknown): void
-  /** Everything that was finished is removed. */
+  /** No completed task is left. */
   onIdle(): void
 }
 
@@ -37,9 +37,9 @@ export class Completer {
   readonly #callbacks: CompleterCallbacks
   readonly #batchSize: number
   readonly #completed: Completed[] = []
-  /** Those that could not be removed yet. */
+  /** Tasks whose deletion will be retried. */
   readonly #retrying = new Set<LeasedTask>()
-  /** How many tasks are finished and not yet removed. */
+  /** Number of completed tasks that are not deleted yet. */
   pending = 0
   #working: Promise<void> | undefined
 
@@ -57,13 +57,13 @@ export class Completer {
     this.#working ??= this.#work()
   }
 
-  /** Resolves when everything that was finished is removed. */
+  /** Resolves when all completed tasks are deleted. */
   async done(): Promise<void> {
     await this.#working
   }
 
   async #work(): Promise<void> {
-    // In a later turn: what ends in this one goes in the same batch.
+    // In a later turn of the event loop: tasks that end in this one join the batch.
     await new Promise<void>(resolve => setImmediate(resolve))
     while (this.#completed.length > 0) {
       const batch = { left: this.#completed.splice(0, this.#batchSize) }
@@ -82,7 +82,7 @@ export class Completer {
     this.#callbacks.onIdle()
   }
 
-  /** Removes what is left of a batch. @throws an error that is to be waited out */
+  /** Deletes the rest of a batch. @throws an error that `backoffExceptions` names */
   async #remove(batch: { left: readonly Completed[] }): Promise<void> {
     const { backend, leasing, settings } = this.#parts
     const entries = batch.left

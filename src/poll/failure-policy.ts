@@ -1,4 +1,4 @@
-/** What becomes of a task whose attempt failed: back to the queue for another one, or to the dead letters. */
+/** Decides on a failed attempt: the task is released for another attempt, or moved to the dead letters. */
 
 import { hostname } from 'node:os'
 import type { Failure } from '../backend/messages.js'
@@ -18,10 +18,10 @@ import { renewTasks } from './renewal.js'
 import { storeDeadLetter } from './store-dead-letter.js'
 import type { DeadLetters, WorkerParts } from './worker-parts.js'
 
-/** A reason is one line of at most this many characters: a history must stay small, and safe to print. */
+/** Longest reason, one line, in characters: a history must stay small and safe to print. */
 const reasonLength = 1000
 
-/** How tasks are given back. */
+/** Options of `release`. */
 export interface ReleaseOptions {
   readonly alone?: boolean
   /** Default: 0. Rounded up and cut to what the queue can do. */
@@ -31,15 +31,15 @@ export interface ReleaseOptions {
 /** The failure that makes a task a dead letter. */
 interface LastFailure {
   readonly failure: Failure
-  /** It is in the task's history already. */
+  /** True if the task's history has it already. */
   readonly isRecorded: boolean
 }
 
-/** Each verb may be called again after it failed half way, with the same outcome. */
+/** Each method is idempotent: after a partial failure it can be called again. */
 export class FailurePolicy {
   readonly #parts: WorkerParts
   readonly #leaseSeconds: number
-  /** The ids of tasks that could not be marked, and were warned of. */
+  /** Ids of the tasks for which the warning about a refused mark was emitted. */
   readonly #notMarked = new Set<string>()
 
   constructor(parts: WorkerParts, leaseSeconds: number) {
@@ -48,8 +48,8 @@ export class FailurePolicy {
   }
 
   /**
-   * An attempt failed. Rejects if the queue itself does.
-   * @param durationSeconds 0 if the task was not even begun
+   * Handles a failed attempt. Rejects if the queue itself fails.
+   * @param durationSeconds 0 if the task was not started
    */
   async failed(task: LeasedTask, error: unknown, durationSeconds: number): Promise<void> {
     const { events, settings } = this.#parts
@@ -69,8 +69,8 @@ export class FailurePolicy {
   }
 
   /**
-   * A task that has had all its attempts when it is leased, the last of them in a worker that died or could not write the
-   * dead letter: it becomes one without another run. False if there are no dead letters: then it has to be run again.
+   * Dead-letters a task that was leased past `maxAttempts`, without running it: its last worker died or could not write the
+   * dead letter. False if the queue has no dead letters: then it has to be run again.
    */
   async exhausted(task: LeasedTask): Promise<boolean> {
     const dead = await this.#parts.openDeadLetters()
@@ -82,8 +82,8 @@ export class FailurePolicy {
   }
 
   /**
-   * The queue refuses to record that a task runs alone. Warned of once a task.
-   * @returns how long the task is to be given back for, in seconds
+   * Handles a queue that refuses to record that a task runs alone: warns once per task.
+   * @returns the delay to release the task with, in seconds
    */
   notMarked(task: LeasedTask, error: MessageRefusedError): number {
     const { settings } = this.#parts
@@ -95,7 +95,7 @@ export class FailurePolicy {
     return settings.maxBackoffSeconds
   }
 
-  /** Gives tasks back as if they had not been leased; with `alone`, marked; to be leased again after `delaySeconds`. */
+  /** Releases tasks as if they had not been leased; with `alone`, marked; leasable again after `delaySeconds`. */
   async release(tasks: readonly LeasedTask[], { alone, delaySeconds = 0 }: ReleaseOptions = {}): Promise<void> {
     if (tasks.length === 0) return
     const { backend, events, leasing } = this.#parts
@@ -109,15 +109,15 @@ export class FailurePolicy {
       if (error === undefined) events.emit('released', { task })
       else if (error instanceof MessageRefusedError)
         this.warnOfRefusal(task, 'it comes back when its lease ends', error)
-      // A lease that is over needs no giving back.
+      // An ended lease needs no release.
       else if (!(error instanceof LeaseLostError)) fault = error
     }
     if (fault !== undefined) throw fault
   }
 
   /**
-   * How a task that has had all its attempts failed: with its last error, and where that is not all there is to say, with
-   * how its attempts ended, as far as the queue tells.
+   * The failure that explains why a task has had all its attempts: its last error, and where some attempts left no error,
+   * how the attempts ended, as far as the queue knows.
    */
   async #lastFailure(task: LeasedTask): Promise<LastFailure> {
     const died = deathsAlone(task)
@@ -152,13 +152,13 @@ export class FailurePolicy {
     }
   }
 
-  /** How long a task waits for its next attempt: longer after each, and spread, so that tasks that failed together part. */
+  /** The delay before the next attempt: exponential, with jitter, so that tasks that failed together are spread. */
   #retrySeconds(attempt: number): number {
     const { minBackoffSeconds, maxBackoffSeconds } = this.#parts.settings
     return this.#delay(this.#parts.random() * backoffWindow(attempt - 1, minBackoffSeconds, maxBackoffSeconds))
   }
 
-  /** A delay as long as the queue can hold it. Seconds. */
+  /** A delay that the queue can represent. Seconds. */
   #delay(seconds: number): number {
     const { capabilities, label } = this.#parts.backend
     return delaySeconds('maxBackoffSeconds', Math.min(seconds, capabilities.maxDelaySeconds), capabilities, label)
@@ -170,11 +170,11 @@ export class FailurePolicy {
   }
 
   /**
-   * Moves a task to the dead letters: first it is there, then it leaves the queue. Who dies between the two leaves it in
-   * both, and the next worker buries it again under the same id. False if it wasn't ours any more.
+   * Moves a task to the dead letters: stores it there, then deletes it from the queue. A worker that dies between the two
+   * leaves it in both, and the next worker stores it again under the same id. False if the lease was lost.
    */
   async #deadLetter(dead: DeadLetters, task: LeasedTask, { failure, isRecorded }: LastFailure): Promise<boolean> {
-    // What another worker holds may succeed there: it is no dead letter.
+    // A task that another worker holds may still succeed there.
     const lost = await renewTasks(this.#parts, [task], this.#leaseSeconds)
     if (!this.#stillHeld(task, lost.get(task))) return false
     const history = await this.#history(task)
@@ -184,7 +184,7 @@ export class FailurePolicy {
     return this.#stillHeld(task, error)
   }
 
-  /** As `#bury`; a task that the dead letters refuse for itself (it is too large) stays in the queue, and the worker goes on. */
+  /** As `#bury`; a message that the dead letter queue refuses (too large) stays in the queue, and the worker continues. */
   async #deadLetterUnlessRefused(dead: DeadLetters, task: LeasedTask, last: LastFailure): Promise<boolean> {
     try {
       return await this.#deadLetter(dead, task, last)
@@ -196,7 +196,7 @@ export class FailurePolicy {
     }
   }
 
-  /** The same; where they can't be written at all, it doesn't stay leased by a worker that ends with that error. */
+  /** As above; if the dead letters can't be written at all, releases the task, since the worker ends with that error. */
   async #deadLetterOrRelease(dead: DeadLetters, task: LeasedTask, failure: Failure): Promise<boolean> {
     try {
       return await this.#deadLetterUnlessRefused(dead, task, { failure, isRecorded: false })
@@ -208,8 +208,8 @@ export class FailurePolicy {
   }
 
   /**
-   * False, and said, if the lease is lost, or the queue refuses that of this one task: then it comes back when its lease
-   * ends. @throws any other error
+   * Whether the task was still held. If its lease is lost (event), or the queue refused the change for this task (warning),
+   * it becomes ready when its lease ends. @throws any other error
    */
   #stillHeld(task: LeasedTask, error: Error | undefined): boolean {
     if (error === undefined) return true
@@ -222,18 +222,18 @@ export class FailurePolicy {
     return false
   }
 
-  /** The failures of the attempts that count. */
+  /** The recorded failures of the attempts that count. */
   async #recorded(task: LeasedTask): Promise<readonly Failure[]> {
     // Where the engine can't look them up, the lease brings them.
     return (await this.#parts.backend.failures?.(task)) ?? task.failures.slice(envelopeFailures(task).length)
   }
 
-  /** With those of before the task was put back by `retry`. */
+  /** All failures, also those from before the task was put back by `retry`. */
   async #history(task: LeasedTask): Promise<readonly Failure[]> {
     return [...envelopeFailures(task), ...(await this.#recorded(task))]
   }
 
-  /** Says that the queue refused to do something with this one task, and what becomes of it. */
+  /** Warns that the queue refused a change for one task. @param what the consequence */
   warnOfRefusal(task: LeasedTask, what: string, error: Error): void {
     const { label } = this.#parts.backend
     const name = `Task ${payloadName(task.payload())} (${task.id}) of ${label}`
@@ -241,7 +241,7 @@ export class FailurePolicy {
   }
 }
 
-/** Why an attempt failed, in one line without control characters. */
+/** The reason of a failure as one line without control characters. */
 export function reasonOf(error: unknown): string {
   return plainLine(textOf(error)).slice(0, reasonLength)
 }

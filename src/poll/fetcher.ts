@@ -1,4 +1,4 @@
-/** From the queue to calls that are ready to run: leases, looks at what came, and waits where nothing did. */
+/** Leases tasks, decides which may run, turns them into calls, and waits while the queue is empty. */
 
 import { LeaseLostError, MessageRefusedError } from '../errors/errors.js'
 import { callAndWait } from '../queue/awaited-functions.js'
@@ -15,35 +15,35 @@ import { taskOf } from './run-listener.js'
 import type { WorkRecord } from './work-record.js'
 import type { WorkerParts } from './worker-parts.js'
 
-/** What an {@link Fetcher} asks of its worker, and tells it. */
+/** Callbacks of a {@link Fetcher}. */
 export interface FetcherCallbacks {
-  /** These are ours now: their leases are kept. */
+  /** Tasks were leased. */
   onLeased(tasks: readonly LeasedTask[]): void
-  /** What a task is to be called as; it may be run as soon as `beforeFn` has seen it. */
+  /** The call of a task was made; it runs after `beforeFn`. */
   onCall(task: LeasedTask, call: Call): void
-  /** The task can't be run here. */
+  /** The task can't run in this process. */
   onNotRunnable(task: LeasedTask, error: unknown): void
-  /** The task has had all its attempts; true if it was put aside for that. */
+  /** Handles a task that has had all its attempts; true if it was dead-lettered. */
   deadLetterExhausted(task: LeasedTask): Promise<boolean>
   /**
-   * These will not be handed on: the worker stopped while they were on their way, something broke, or there is no room for
-   * them. With `alone` they are marked, see `release`. Resolves when they are given back.
+   * Releases tasks that will not run: the worker stopped, an error occurred, or the poison guard has no room. With `alone`
+   * they are marked, see `release`. Resolves when they are released.
    */
   giveBack(tasks: readonly LeasedTask[], options?: { alone: boolean }): Promise<void>
-  /** The queue refuses to record that this one runs alone: it must not run, or its deaths would never count. */
+  /** The queue refuses to record that the task runs alone: it must not run, or its deaths would never count. */
   onNotMarked(task: LeasedTask, error: MessageRefusedError): void
-  /** The lease of this one is lost. */
+  /** The lease of a task is lost. */
   onLost(task: LeasedTask, error: Error): void
-  /** Gives back what was handed on and has not begun. */
+  /** Releases calls that have not started. */
   withdraw(): void
   isHeld(task: LeasedTask): boolean
-  /** How many tasks are held, those included of whose end the queue doesn't know yet. */
+  /** Number of held tasks, including those whose end is not yet written to the queue. */
   held(): number
-  /** How many of them have not ended. */
+  /** Number of held tasks that have not ended. */
   notEnded(): number
-  /** Whether `stopFn` says to stop. */
+  /** True if `stopFn` asks to stop. */
   askedToStop(): boolean
-  /** Whether tasks of this worker are still running or being removed. */
+  /** True while tasks of this worker are running or being deleted. */
   isBusy(): boolean
   onFault(error: unknown): void
 }
@@ -55,21 +55,21 @@ export class Fetcher {
   readonly #callbacks: FetcherCallbacks
   readonly #backoff: Backoff
   readonly #guard: PoisonGuard
-  /** Doubles with each pause that tasks asked for, until one ends otherwise. */
+  /** Back-off of pauses that `backoffExceptions` cause; reset by a task that ends otherwise. */
   readonly #pauses: Backoff
   #pauseSeconds: number | undefined
-  /** How many tasks have ended since the beginning, or since one asked for a pause. */
+  /** Number of tasks that ended since the start or the last pause. */
   #sincePause = 0
-  /** The last look failed with an error that is to be waited out. */
+  /** The last lease request failed with one of `backoffExceptions`. */
   #lastLeaseFailed = false
-  /** The wait before this look was ours, so the engine is not to wait too. */
+  /** The worker itself waited before this lease request, so long polling is not used too. */
   #waitedInWorker = false
   #stopped = false
-  /** Whether `beforeFn` is awaited. */
+  /** True while `beforeFn` is awaited. */
   isInBeforeFn = false
-  /** Its abort ends the look or wait that is under way. */
+  /** Aborts the current lease request or wait. */
   #wait = new AbortController()
-  /** Whether that one waits, and doesn't just look. */
+  /** True if the current request waits for tasks. */
   #isWaiting = false
   /** Ends the wait for room. */
   #roomChanged: (() => void) | undefined
@@ -91,63 +91,63 @@ export class Fetcher {
     this.#pauses = new Backoff(settings.minBackoffSeconds, settings.maxBackoffSeconds, random)
   }
 
-  /** Leases no more; a wait ends. */
+  /** Stops leasing; ends a wait. */
   stop(): void {
     this.#stopped = true
     this.#wait.abort()
     this.#roomChanged?.()
   }
 
-  /** The worker has ended: it holds nothing. */
+  /** Called when the worker has ended and holds nothing. */
   close(): void {
     this.#guard.close()
   }
 
-  /** The last task that ran here is settled: with `untilEmpty` that may have been the last one of all. */
+  /** Called when no task of this worker is left: with `untilEmpty` the queue may be empty now. */
   allSettled(): void {
     if (this.#parts.settings.untilEmpty && this.#isWaiting) this.#wait.abort()
   }
 
-  /** The queue knows how a task ended, or it is not ours any more. */
+  /** Called when the end of a task is written to the queue, or its lease is lost. */
   taskSettled(task: LeasedTask): void {
     this.#guard.settled(task)
     this.#roomChanged?.()
   }
 
-  /** A task asked for a pause (`backoffExceptions`): the next look at the queue is put off. */
+  /** Delays the next lease request: a task failed with one of `backoffExceptions`. */
   pause(): void {
-    // Those that failed together, for one reason, count once.
+    // Tasks that failed together count once.
     this.#pauseSeconds ??= this.#pauses.miss()
     this.#sincePause = 0
   }
 
   /**
-   * A task's file can't be loaded now: the next look is put off too. It counts for {@link room}, so that each look goes further
-   * into the queue: other tasks may stand behind many of that file.
+   * Delays the next lease request: a task's file can't be loaded now. Counts for {@link room}, so that each request reaches
+   * further into the queue: other tasks may be behind many of that file.
    */
   pauseForFile(): void {
     this.#pauseSeconds ??= this.#pauses.miss()
     this.#sincePause++
   }
 
-  /** A task ended without asking for a pause. */
+  /** Called when a task ended without `backoffExceptions`. */
   taskEnded(): void {
     this.#pauses.reset()
     this.#sincePause++
   }
 
   /**
-   * As many may wait as have run before, since the beginning or a pause: a stop and the next pause give them back, which
-   * costs SQS two requests for ten. A rate limit that is met often must not give back more than it lets run.
+   * How many more tasks may be leased: as many may wait as have run since the start or the last pause. A stop and the next
+   * pause release them, which costs SQS two requests for ten: a frequent rate limit must not release more than it runs.
    */
   room(): number {
     const threads = Math.max(1, this.#parts.settings.parallel)
-    // The next look takes the task that waits, and leases nothing beside it.
+    // The next call takes the waiting task and leases nothing beside it.
     if (this.#guard.hasWaiting) return 1
     return threads + this.#sincePause - this.#callbacks.notEnded()
   }
 
-  /** Whether a task that was made ready to run is still held. */
+  /** True if the task of a call is still held. */
   isHeld(call: Call): boolean {
     return this.#callbacks.isHeld(taskOf(call))
   }
@@ -173,7 +173,7 @@ export class Fetcher {
     }
     this.#record.tries = 0
     this.#backoff.reset()
-    // All of them are known to be ours before the first is looked at: whatever throws, none is left leased by nobody.
+    // All are registered before the first is examined: an error must not leave a lease without an owner.
     this.#callbacks.onLeased(tasks)
     if (this.#parts.events.hasListeners('leased')) for (const task of tasks) this.#parts.events.emit('leased', { task })
     return this.#prepare(tasks, async () => this.#begin(await this.#choose(tasks)))
@@ -187,14 +187,14 @@ export class Fetcher {
     if (settings.untilEmpty && !mayEndSoon && (await this.#foundEmpty())) return false
     const waitSeconds = this.#backoff.miss()
     events.emit('idle', { waitSeconds })
-    // Where the engine can wait by itself, the next look does. One that failed came back at once, and would again. A wait
-    // that the end of our last task cuts short is none for the engine, which may not notice and hand a task to nobody.
+    // With long polling the next request waits. A failed request returned at once and would again. A wait that the end of the
+    // last task must end early is not left to the engine, which may miss the abort and lease a task to a closed connection.
     this.#waitedInWorker = mayEndSoon
     if (!backend.capabilities.longPolling || this.#lastLeaseFailed || mayEndSoon) await this.#sleep(waitSeconds)
     return !this.#mayNotLease
   }
 
-  /** Stopped, or too late to begin a task that takes as long as the longest one did. */
+  /** True once stopped, or when a task as long as the longest so far would not end before `until`. */
   get #mayNotLease(): boolean {
     const { untilMs } = this.#parts.settings
     if (this.#stopped) return true
@@ -211,7 +211,7 @@ export class Fetcher {
 
   async #leaseOrMiss(max: number): Promise<LeasedTask[]> {
     const { backend, leasing, settings } = this.#parts
-    // The first look wants an answer at once; the wait after a miss is the engine's where it can wait by itself.
+    // The first request does not wait; after a miss it does where the engine supports long polling.
     const inEngine = backend.capabilities.longPolling === true && this.#record.tries > 1 && !this.#waitedInWorker
     const waitSeconds = inEngine ? this.#backoff.windowSeconds : 0
     const signal = this.#newWait({ waits: waitSeconds > 0 })
@@ -225,7 +225,7 @@ export class Fetcher {
     }
   }
 
-  /** Waits until a task may be begun or leased beside those that are held. */
+  /** Waits until the poison guard allows another task beside those that are held. */
   async #untilRoom(): Promise<void> {
     while (this.#guard.mustWait && !this.#stopped) {
       await new Promise<void>(resolve => {
@@ -235,7 +235,7 @@ export class Fetcher {
     }
   }
 
-  /** What `prepare` makes of tasks that are held; none of them is kept if the worker has stopped by then. */
+  /** Runs `prepare` on held tasks; releases them if it throws or the worker has stopped since. */
   async #prepare(
     tasks: readonly LeasedTask[],
     prepare: (tasks: readonly LeasedTask[]) => Promise<Call[]>,
@@ -251,7 +251,7 @@ export class Fetcher {
     return []
   }
 
-  /** Those of leased tasks that may be run now; the others are put aside, given back, or wait here. */
+  /** Selects the leased tasks that may run now; the others are dead-lettered, released, or wait in the guard. */
   async #choose(tasks: readonly LeasedTask[]): Promise<readonly LeasedTask[]> {
     const { maxAttempts } = this.#parts.settings
     for (const task of tasks) {
@@ -259,14 +259,14 @@ export class Fetcher {
       if (task.attempt > 1 && endedAttempts(task) >= maxAttempts) await this.#callbacks.deadLetterExhausted(task)
     }
     const { run, giveBack, mark } = this.#guard.choose(tasks.filter(task => this.#callbacks.isHeld(task)))
-    // Before any of the others begins: should one kill this worker, those that were given back are not to be suspected.
+    // Before any of the others starts: if one kills this worker, the released tasks must not count a death.
     if (giveBack.length > 0) await this.#callbacks.giveBack(giveBack)
     if (mark.length > 0) await this.#callbacks.giveBack(mark, { alone: true })
     if (this.#guard.isDraining) this.#callbacks.withdraw()
     return run
   }
 
-  /** Makes tasks ready to run; leaves out what can't, or shall not, be run here. */
+  /** Turns tasks into calls; leaves out those that can't or must not run here. */
   async #begin(tasks: readonly LeasedTask[]): Promise<Call[]> {
     const { beforeFn, executeArgs } = this.#parts.settings
     const calls: Call[] = []
@@ -287,12 +287,12 @@ export class Fetcher {
     return calls
   }
 
-  /** Has the queue write down that the task runs alone; false if it isn't ours any more. */
+  /** Records in the queue that the task runs alone; false if the lease was lost. */
   async #markAlone(task: LeasedTask): Promise<boolean> {
     const { backend, leasing } = this.#parts
     if (backend.runsAlone === undefined) return true
     try {
-      // It may have waited for long: what is written must be about our lease, not the next one.
+      // The task may have waited long: the record must belong to this lease, not to a later one.
       const lost = (await renewTasks(this.#parts, [task], this.#leaseSeconds)).get(task)
       if (lost !== undefined) throw lost
       await leasing.runsAlone(backend, task)
@@ -314,7 +314,7 @@ export class Fetcher {
       this.#callbacks.onCall(task, call)
       return call
     } catch (error) {
-      // Not registered here, or called with too few arguments: other workers may have the code that this one lacks.
+      // Not registered here, or too few arguments: other workers may have newer code.
       this.#callbacks.onNotRunnable(task, error)
       return undefined
     }

@@ -1,15 +1,15 @@
-/** The leased tasks of a worker that have not ended: their leases are kept. */
+/** The leased tasks of a worker that have not ended; their leases are renewed. */
 
 import type { LeaseKeeper } from '../queue/lease-keeper.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import type { Call } from '../threads/call.js'
 
-/** Why a task was asked to end: its lease is lost, or the worker stops and gives it back. */
+/** Why a task was aborted: its lease is lost, or the worker stops and releases it. */
 export type AbortCause = 'lease-lost' | 'shutdown'
 
 export class HeldTasks {
   readonly #keeper: LeaseKeeper<LeasedTask>
-  /** With the call that each was made into. */
+  /** The tasks, each with its call once that is made. */
   readonly #calls = new Map<LeasedTask, Call | undefined>()
   readonly #abortCauses = new Map<LeasedTask, AbortCause>()
 
@@ -21,7 +21,7 @@ export class HeldTasks {
     return this.#calls.size
   }
 
-  /** A copy, in the order in which they came. */
+  /** A copy, in lease order. */
   get all(): LeasedTask[] {
     return [...this.#calls.keys()]
   }
@@ -30,12 +30,11 @@ export class HeldTasks {
     return this.#calls.has(task)
   }
 
-  /** The call that a task was made into. */
   callOf(task: LeasedTask): Call | undefined {
     return this.#calls.get(task)
   }
 
-  /** Tasks that were just leased. */
+  /** Adds tasks that were just leased. */
   add(tasks: readonly LeasedTask[]): void {
     for (const task of tasks) {
       this.#calls.set(task, undefined)
@@ -47,24 +46,23 @@ export class HeldTasks {
     this.#calls.set(task, call)
   }
 
-  /** Somebody renewed the lease to end `seconds` from now; the task may have ended meanwhile. */
+  /** Records a renewal by the task itself, to end `seconds` from now; the task may have ended since. */
   renewed(task: LeasedTask, seconds: number): void {
     if (this.#calls.has(task)) this.#keeper.keep(task, seconds)
   }
 
-  /** Notes that a task was asked to end: what it still does counts for nothing. What is lost stays lost. */
+  /** Marks a task as aborted: its result is discarded. A lost lease is not overwritten. */
   setAbortCause(task: LeasedTask, cause: AbortCause): void {
     if (this.#abortCauses.get(task) !== 'lease-lost') this.#abortCauses.set(task, cause)
   }
 
-  /** Why the task was asked to end, if it was. */
   abortCauseOf(task: LeasedTask): AbortCause | undefined {
     return this.#abortCauses.get(task)
   }
 
   /**
-   * Held no more. False if it was not.
-   * @param options.keepLease its lease is still renewed, until somebody drops it. Default false
+   * Removes a task. False if it was not held.
+   * @param options.keepLease keep renewing the lease until the keeper drops it. Default false
    */
   drop(task: LeasedTask, { keepLease = false } = {}): boolean {
     if (!keepLease) this.#keeper.drop(task)

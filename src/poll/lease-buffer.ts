@@ -1,25 +1,25 @@
-/** Where a worker's run gets its tasks: leased as idle threads ask for them, and no more than they can begin at once. */
+/** Buffers leased tasks for the threads: leases what idle threads ask for, and no more than they can start at once. */
 
 import type { Call } from '../threads/call.js'
 import type { Source } from '../threads/run-options.js'
 import type { Fetcher } from './fetcher.js'
 
-/** The most that one look at the queue asks for. */
+/** Most tasks in one lease request. */
 const maxLease = 4096
 
-/** Tasks of one look that no thread has asked for yet. */
+/** Tasks of one lease request that no thread has taken yet. */
 interface Batch {
   readonly calls: Call[]
-  /** When they came, by `performance.now()`. */
+  /** Time of the lease, by `performance.now()`. */
   readonly sinceMs: number
 }
 
 export class LeaseBuffer implements Source<Call> {
-  /** What goes wrong is told to the owner. */
+  /** Errors go to the fetcher. */
   readonly error = undefined
   readonly #fetcher: Fetcher
   readonly #batches: Batch[] = []
-  /** How many tasks each lane asked for and did not get. A lane that asks again says the same thing anew. */
+  /** Number of tasks that each thread asked for and did not get; replaced when it asks again. */
   readonly #wanted = new Map<number, number>()
   #fetching: Promise<void> | undefined
   #stopped = false
@@ -54,7 +54,7 @@ export class LeaseBuffer implements Source<Call> {
     return new Promise(resolve => this.#waiters.push(resolve))
   }
 
-  /** Leases no more; resolves when a look that is under way has ended, and what it leased has been given back. */
+  /** Stops leasing; resolves when a pending lease request has ended and its tasks are released. */
   async stop(): Promise<void> {
     this.#stopped = true
     this.#fetcher.stop()
@@ -62,7 +62,7 @@ export class LeaseBuffer implements Source<Call> {
     await this.#fetching
   }
 
-  /** Takes back what was leased `olderThanMs` ago and no thread has asked for. */
+  /** Removes the tasks that were leased `olderThanMs` ago and that no thread has taken. */
   withdraw(olderThanMs: number): Call[] {
     const beforeMs = performance.now() - olderThanMs
     const old = this.#batches.findIndex(({ sinceMs }) => sinceMs > beforeMs)
@@ -70,7 +70,7 @@ export class LeaseBuffer implements Source<Call> {
     return batches.flatMap(({ calls }) => calls).filter(call => this.#fetcher.isHeld(call))
   }
 
-  /** As many as threads ask for and there is room for: with none, a task that ends makes its thread ask again. */
+  /** Number of tasks to lease: what threads ask for, within the room. With no room, a thread asks again when a task ends. */
   get #wantedTasks(): number {
     let tasks = 0
     for (const wanted of this.#wanted.values()) tasks += wanted
@@ -79,7 +79,7 @@ export class LeaseBuffer implements Source<Call> {
 
   async #fetchWanted(): Promise<void> {
     try {
-      // In a later turn, so that all threads that are idle now are asked for in one go.
+      // In a later turn, so that one request serves all threads that are idle now.
       for (await nextTurn(); this.#wantedTasks > 0 && !this.#stopped; await nextTurn()) {
         const calls = await this.#fetcher.lease(Math.min(this.#wantedTasks, maxLease))
         if (calls === undefined) {
@@ -87,7 +87,7 @@ export class LeaseBuffer implements Source<Call> {
           this.#stopped = true
           break
         }
-        // Whoever still wants some asks again when woken.
+        // Threads that still need tasks ask again when notified.
         this.#wanted.clear()
         if (calls.length > 0) this.#batches.push({ calls, sinceMs: performance.now() })
         this.#notifyWaiters()

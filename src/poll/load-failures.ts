@@ -1,20 +1,20 @@
-/** Tasks whose file can't be loaded in this worker's threads: the worker is to blame, or its machine, and not the task. */
+/** Counts failures to load the file of a task: a fault of the worker or its machine, so no attempt is counted. */
 
 import type { Call, FailedOutcome } from '../threads/call.js'
 import type { RunningCall } from '../threads/run-options.js'
 import { reasonOf } from './failure-policy.js'
 
-/** A worker that could run nothing else ends after so many threads: with the default windows that is after a minute. */
+/** Failed threads in a row after which a worker that runs nothing else ends: about a minute with the default back-off. */
 const maxFailuresInRow = 7
 
 export class LoadFailures {
-  /** By file: how often it had failed to load before the last task that ran. */
+  /** By file: number of load failures before the last task that ran. */
   readonly #before = new Map<string, number>()
   readonly #warned = new Set<string>()
 
   /**
-   * A task could not be loaded. Returns the error that the worker is to end with, if it can run nothing else.
-   * @param running what its threads run now
+   * Records a failure. Returns the error to end the worker with, if it can run nothing else.
+   * @param running the calls that its threads run now
    */
   add(
     { code: { url = '' } }: Call,
@@ -34,12 +34,12 @@ export class LoadFailures {
     if (failures - before < maxFailuresInRow || running.some(({ call }) => call.code.url !== url)) return undefined
     return new Error(
       `Expected to run tasks of ${url}, but ${failures - before} new threads in a row could not load it, and no other task ` +
-        `ran meanwhile; they are still in the queue. Mend the file and start the worker again: ${reasonOf(error)}`,
+        `ran in that time; they are still in the queue. Fix the file and start the worker again: ${reasonOf(error)}`,
       { cause: error },
     )
   }
 
-  /** A task ran. */
+  /** Called when a task ran: failures are counted from 0 again. */
   ran({ code: { url = '' } }: Call): void {
     if (this.#warned.size === 0) return
     this.#before.clear()

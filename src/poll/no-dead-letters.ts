@@ -1,13 +1,13 @@
-/** Says what becomes of tasks that fail too often, where their queue has no place for dead letters. */
+/** Warns that `maxAttempts` has no effect where the queue has no dead letters. */
 import type { Backend } from '../backend/backend.js'
 
 const warned = new WeakSet<Backend>()
 
-/** Warns once for each open queue, and not for each task: nothing is wrong with the tasks. Never rejects. */
+/** Warns once for each open queue. Never rejects. */
 export async function warnOfNoDeadLetters(backend: Backend, maxAttempts: number): Promise<void> {
   if (warned.has(backend)) return
   warned.add(backend)
-  // Where the engine does not say it, the worker goes on as if it had no policy.
+  // If the engine doesn't tell, the worker assumes that it has no policy.
   const own = await backend.ownMaxAttempts?.().catch(() => undefined)
   const what =
     own === undefined

@@ -1,4 +1,4 @@
-/** What is being written to the queue for tasks that failed or are given back. */
+/** Tracks queue writes for tasks that failed or are released. */
 import type { QueueRetries } from './queue-retries.js'
 
 export class PendingWrites {
@@ -13,22 +13,22 @@ export class PendingWrites {
     this.#onSettled = options.onSettled
   }
 
-  /** How many calls have not ended. */
+  /** Number of pending writes. */
   get size(): number {
     return this.#pending.size
   }
 
   /**
-   * Calls `settle`, which has to bear being called again. Resolves when that has ended.
+   * Calls `settle`, which must be idempotent, with retries. Resolves when it has ended.
    *
-   * @param fallback called where the queue could not do that: what can be done all the same
+   * @param fallback called once if `settle` failed
    */
   add(settle: () => Promise<void>, fallback?: () => Promise<void>): Promise<void> {
     const settled = this.#retries
       .retryWithBackoff(settle)
       .catch(async error => {
         this.#onFault(error)
-        // The worker ends with the first error; a second one, of the same queue, would say no more.
+        // The worker ends with the first error; a second one of the same queue adds nothing.
         await fallback?.().catch(() => undefined)
       })
       .finally(() => {
@@ -39,7 +39,7 @@ export class PendingWrites {
     return settled
   }
 
-  /** Resolves when nothing is left. */
+  /** Resolves when no write is pending. */
   async done(): Promise<void> {
     while (this.#pending.size > 0) await Promise.all(this.#pending)
   }

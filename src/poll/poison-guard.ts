@@ -1,26 +1,26 @@
 /**
- * Keeps tasks that may kill their worker apart from the others. When a worker dies, all tasks that it held come back with
- * one more death, and one of them may be to blame. Therefore the more deaths a task has had, the fewer tasks a worker holds
- * beside it, until it runs alone: a death then counts as an attempt, see {@link endedAttempts}. A task is held from its
- * lease until the queue knows how it ended, since one whose removal is under way when the worker dies has died with it.
+ * Isolates tasks that may kill their worker. When a worker dies, all tasks that it held are leased again with one more
+ * death, and one of them may be the cause. So the more deaths a task has had, the fewer tasks a worker holds beside it,
+ * until it runs alone: a death then counts as an attempt, see {@link endedAttempts}. A task is held from its lease until its
+ * end is written to the queue, since a task whose deletion is pending when the worker dies gets a death too.
  */
 import type { LeasedTask } from '../queue/queued-task.js'
 import { type ProcessWorker, ProcessWorkers } from './process-workers.js'
 
-/** How many tasks a worker may hold with a task that has had 0, 1, 2 deaths; with more, that one alone. */
+/** Most tasks that a worker may hold with a task that has had 0, 1, 2 deaths; with more deaths it runs alone. */
 const maxHeldByDeaths = [Number.POSITIVE_INFINITY, 64, 8] as const
 
-/** How many tasks may be held together with a task that has had so many deaths, itself included. */
+/** Most tasks that may be held with this task, itself included. */
 function maxHeldWith({ deaths }: LeasedTask): number {
   return maxHeldByDeaths[deaths] ?? 1
 }
 
-/** How many attempts of a task count: those that failed, and those in which its worker died while it ran nothing else. */
+/** Number of attempts that count: those that failed, and those in which the worker died while it ran nothing else. */
 export function endedAttempts(task: LeasedTask): number {
   return task.attempt - 1 - task.deaths + deathsAlone(task)
 }
 
-/** How many deaths a task has had while it ran alone. */
+/** Number of deaths while the task ran alone. */
 export function deathsAlone({
   deaths,
   deathsAlone = Math.max(0, deaths - maxHeldByDeaths.length),
@@ -28,18 +28,18 @@ export function deathsAlone({
   return deathsAlone
 }
 
-/** Whether a task is to be run beside nothing else. */
+/** True if a task must run alone. */
 export function mustRunAlone(task: LeasedTask): boolean {
   return maxHeldWith(task) === 1
 }
 
-/** What becomes of tasks that were just leased. */
+/** A decision on tasks that were just leased. */
 export interface Decision {
   /** May be run now. */
   readonly run: readonly LeasedTask[]
-  /** To be given back: there is no room for them. */
+  /** To be released: there is no room for them. */
   readonly giveBack: readonly LeasedTask[]
-  /** To be given back and marked: they are run once somebody has leased them with that mark. */
+  /** To be released with a mark: a worker that leases them with the mark runs them. */
   readonly mark: readonly LeasedTask[]
 }
 
@@ -47,25 +47,25 @@ export class PoisonGuard {
   readonly #workers: ProcessWorkers
   readonly #worker: ProcessWorker
   readonly #marksByRelease: boolean
-  /** The number of tasks held, those of the look under way included. */
+  /** Number of held tasks, including those of the current lease request. */
   readonly #held: () => number
   /** Held tasks that have had deaths. */
   readonly #tasksWithDeaths = new Set<LeasedTask>()
-  /** Has to wait until fewer are held. */
+  /** A task that waits until fewer are held. */
   #waiting: LeasedTask | undefined
-  /** How many tasks may be held. */
+  /** Most tasks that may be held. */
   #room = Number.POSITIVE_INFINITY
-  /** How many tasks the next look may ask for: few after one that brought more than there was room for. */
+  /** Most tasks in the next lease request: few after one that brought more than there was room for. */
   #limit = Number.POSITIVE_INFINITY
-  /** A task that only a worker that holds nothing may run was met: nothing is leased until that is so. */
+  /** A task was leased that only an idle worker may run: nothing is leased until this worker is idle. */
   #drains = false
 
   /**
    * @param options.marksByRelease see `capabilities.releasesAlone`
-   * @param options.held how many tasks are held, those included of whose end the queue doesn't know yet
-   * @param options.workers those of this process. Default: this is the only one
-   * @param options.changed called where {@link mustWait} may have become false by what another worker did
-   * @param options.withdraw has what was leased and has not begun given back
+   * @param options.held number of held tasks, including those whose end is not yet written to the queue
+   * @param options.workers the workers of this process. Default: this is the only one
+   * @param options.changed called when another worker may have made {@link mustWait} false
+   * @param options.withdraw releases tasks that have not started
    */
   constructor(options: {
     marksByRelease: boolean
@@ -78,7 +78,7 @@ export class PoisonGuard {
     this.#marksByRelease = options.marksByRelease
     this.#held = held
     this.#workers = workers
-    // A task that waits has not begun: two workers with one each must not wait for each other.
+    // A waiting task has not started: two workers with one each must not wait for each other.
     this.#worker = { active: () => held() - (this.#waiting === undefined ? 0 : 1), changed, withdraw }
     workers.join(this.#worker)
   }
@@ -88,7 +88,7 @@ export class PoisonGuard {
     this.#workers.leave(this.#worker)
   }
 
-  /** Whether nothing may be begun or leased until a task has ended. */
+  /** True if nothing may be started or leased until a task has ended. */
   get mustWait(): boolean {
     if (this.#workers.isBlocked(this.#worker)) return true
     if (this.#wantsAlone && this.#workers.othersActive(this.#worker)) return true
@@ -97,23 +97,23 @@ export class PoisonGuard {
     return this.#drains ? held > 0 : held >= this.#room
   }
 
-  /** Whether a task waits until fewer are held: what was leased and has not begun is in its way. */
+  /** True if a task waits until fewer are held: tasks that have not started should be released. */
   get isDraining(): boolean {
     return this.#waiting !== undefined || this.#drains || this.#workers.isBlocked(this.#worker)
   }
 
-  /** How many tasks to ask for, once nothing has to be waited for. */
+  /** Number of tasks to lease, once `mustWait` is false. */
   limit(max: number): number {
     this.#drains = false
     return Math.min(max, this.#limit, this.#room - this.#held())
   }
 
-  /** Whether a task is held that waits until fewer are held. */
+  /** True if a held task waits until fewer are held. */
   get hasWaiting(): boolean {
     return this.#waiting !== undefined
   }
 
-  /** The task that had to wait, if its turn has come. */
+  /** The waiting task, if it may start now. */
   takeWaiting(): LeasedTask | undefined {
     const task = this.#waiting
     if (task === undefined || this.mustWait) return undefined
@@ -123,7 +123,7 @@ export class PoisonGuard {
     return task
   }
 
-  /** A look at the queue brought nothing. */
+  /** Called when a lease request found nothing. */
   leasedNothing(): void {
     this.#notifyOthers()
   }
@@ -141,7 +141,7 @@ export class PoisonGuard {
       this.#limit *= 2
       return { run: tasks, giveBack: [], mark: [] }
     }
-    // First those that have had most deaths. What can't be held together with them is given back, most of all fresh tasks.
+    // Tasks with most deaths first. Those that can't be held with them are released, tasks without deaths first.
     const ordered = [...tasks].sort((one, other) => other.deaths - one.deaths)
     const others = this.#held() - tasks.length
     const run: LeasedTask[] = []
@@ -160,7 +160,7 @@ export class PoisonGuard {
       } else if (task.deaths === 0 || run.length > 0 || this.isDraining) {
         giveBack.push(task)
       } else if (task.alone) {
-        // Should this worker die before it is idle, that would count against the task.
+        // If this worker dies before it is idle, that must not count against the task.
         giveBack.push(task)
         this.#drains = true
       } else {
@@ -171,7 +171,7 @@ export class PoisonGuard {
     return { run, giveBack, mark }
   }
 
-  /** Whether a task runs alone, or is to do so next. */
+  /** True if a task runs alone, or will next. */
   get #wantsAlone(): boolean {
     return this.#drains || this.#room === 1 || (this.#waiting !== undefined && mustRunAlone(this.#waiting))
   }
@@ -186,7 +186,7 @@ export class PoisonGuard {
     this.#room = Math.min(this.#room, maxHeldWith(task))
   }
 
-  /** The queue knows how a task ended, or it is not ours any more. */
+  /** Called when the end of a task is written to the queue, or its lease is lost. */
   settled(task: LeasedTask): void {
     if (this.#waiting === task) this.#waiting = undefined
     if (this.#tasksWithDeaths.delete(task)) {

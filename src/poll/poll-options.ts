@@ -1,4 +1,4 @@
-/** What `poll` is told. */
+/** Options of `poll` and their checks. */
 import { types } from 'node:util'
 import {
   checkBoolean,
@@ -15,7 +15,7 @@ import type { LeasedTask } from '../queue/queued-task.js'
 import { errorClasses } from '../threads/error-wire.js'
 import { refuseEmptied } from '../threads/small-clone.js'
 
-/** What `stopFn` decides by. */
+/** The argument of `stopFn`. */
 export interface PollState {
   /** Tasks that this worker ran to their end and removed. */
   readonly executed: number
@@ -23,7 +23,7 @@ export interface PollState {
   readonly failed: number
   /** Looks at the queue since the last task was found. */
   readonly tries: number
-  /** How long the last task took; `undefined` before the first. */
+  /** Duration of the last task; `undefined` before the first. */
   readonly previousExecutionSeconds: number | undefined
   readonly elapsedSeconds: number
 }
@@ -33,9 +33,9 @@ export type BackoffException = string | (abstract new (...args: never[]) => Erro
 
 /** Options of `TaskQueue.poll`. */
 export interface PollOptions {
-  /** How long each task is leased; renewed at half of it while the task runs. Default 600. */
+  /** Length of a lease; renewed at half of it while the task runs. Default 600. */
   readonly leaseSeconds?: number
-  /** How many tasks run at once, each in a thread. `true`: one for each core; 0: in the calling thread. Default 1. */
+  /** Number of tasks that run at once, each in a thread. `true`: one for each core; 0: in the calling thread. Default 1. */
   readonly parallel?: number | true
   /** Print a line for each step. Default false. */
   readonly verbose?: boolean
@@ -66,7 +66,7 @@ export interface PollOptions {
   readonly signal?: AbortSignal
   /** A task that runs longer fails, and is stopped with its thread. Needs threads. Default: no limit. */
   readonly timeoutSeconds?: number
-  /** A task that swells past it fails alone, see LocalTaskQueueOptions. Needs threads. */
+  /** A task that needs more memory fails alone, see LocalTaskQueueOptions. Needs threads. */
   readonly maxMemoryMb?: number
   /** After so many attempts that failed, or that ended with the worker while the task ran alone, it moves to the dead letters. Default 5. */
   readonly maxAttempts?: number
@@ -74,9 +74,9 @@ export interface PollOptions {
   readonly deadLetter?: string
   /** `retry` (default): see `maxAttempts`. `throw`: the first failure ends the worker with its TaskError. */
   readonly onError?: 'retry' | 'throw'
-  /** End when the queue is empty and stays so, tasks that others run included. Default false: poll for ever. */
+  /** End when the queue is empty and stays so, including tasks that others run. Default false: poll until stopped. */
   readonly untilEmpty?: boolean
-  /** How long running tasks may take after a signal before they are stopped and given back. Default: as long as they need. */
+  /** Time for running tasks after a signal, before they are stopped and released. Default: as long as they need. */
   readonly graceSeconds?: number
   /** Nothing is leased that would not end by then, judged by the longest task so far. Default: SLURM_JOB_END_TIME, if set. */
   readonly until?: Date
@@ -105,7 +105,7 @@ export interface PollSettings {
   readonly graceSeconds: number | undefined
   /** Milliseconds since 1970. */
   readonly untilMs: number | undefined
-  /** It is `SLURM_JOB_END_TIME`: nobody named it in an option. */
+  /** True if `untilMs` is from `SLURM_JOB_END_TIME`. */
   readonly isUntilSlurms: boolean
 }
 
@@ -216,7 +216,7 @@ function untilMs(until: Date | undefined): number | undefined {
   throw argumentError('until', 'a valid Date', until)
 }
 
-/** Whether an error is one that makes the worker back off. By name too: what crosses a thread has lost its class. */
+/** True for an error that makes the worker back off. By name too: an error from a thread has lost its class. */
 export function isBackoffException(error: unknown, exceptions: readonly BackoffException[]): boolean {
   if (exceptions.length === 0) return false
   return exceptions.some(exception => {

@@ -1,4 +1,4 @@
-/** `TaskQueue.poll`: a worker with its surroundings. */
+/** `TaskQueue.poll`: checks the options, opens the dead letters, runs a worker. */
 
 import type { CallSite } from '../errors/call-site.js'
 import { deadLettersOf } from '../queue/dead-letters.js'
@@ -11,7 +11,7 @@ import { printSteps } from './step-printer.js'
 import { Worker } from './worker.js'
 import type { WorkerEvents } from './worker-events.js'
 
-/** Works on a queue until something ends it; resolves with how many tasks were executed. */
+/** Runs a worker until it ends; resolves with the number of executed tasks. */
 export async function pollQueue(
   queue: QueueConnection,
   events: WorkerEvents,
@@ -26,7 +26,7 @@ export async function pollQueue(
     const dead = deadLettersOf(queue, backend, named)
     const printer = settings.verbose ? printSteps(events) : undefined
     try {
-      // One that was named is refused now, not when the first task has failed too often.
+      // A bad `deadLetter` is refused now, not at the first dead letter.
       if (named !== undefined) await dead?.open()
       if (dead === undefined && options.maxAttempts !== undefined) {
         void warnOfNoDeadLetters(backend, settings.maxAttempts)
@@ -50,7 +50,7 @@ export async function pollQueue(
   })
 }
 
-/** The end may be in the past, as in a shell that outlived its Slurm job: without a word the worker would end at once. */
+/** Warns if the end is in the past, as in a shell that outlived its Slurm job: the worker ends at once. */
 function warnOfPastEnd({ untilMs, isUntilSlurms }: PollSettings): void {
   if (untilMs === undefined || untilMs > systemClock.dateMs()) return
   const end = new Date(untilMs).toISOString()

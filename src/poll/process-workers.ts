@@ -1,21 +1,21 @@
 /**
- * The workers of this process, of all queues: a task that may kill its worker kills all of them. So one that runs alone
- * runs beside no task of another worker of the process either; workers that want that take turns.
+ * The workers of this process, of all queues: a task that kills its process kills all of them. So a task that runs alone
+ * runs beside no task of another worker of the process either; workers take turns for that.
  */
 
 /** One worker. */
 export interface ProcessWorker {
-  /** How many tasks it holds that it may have begun, or whose end its queue doesn't know yet. */
+  /** Number of held tasks that may have started, or whose end is not yet written to the queue. */
   active(): number
-  /** A task or a turn of another worker has ended. */
+  /** Called when a task or a turn of another worker has ended. */
   changed(): void
-  /** Another one wants to run a task alone: what was leased and has not begun is in its way. */
+  /** Called when another worker wants to run a task alone: releases tasks that have not started. */
   withdraw(): void
 }
 
 export class ProcessWorkers {
   readonly #all = new Set<ProcessWorker>()
-  /** Those that want to run a task alone, in their order: it is the first one's turn. */
+  /** The workers that want to run a task alone, in order: it is the first one's turn. */
   readonly #wanting = new Set<ProcessWorker>()
 
   join(worker: ProcessWorker): void {
@@ -28,7 +28,7 @@ export class ProcessWorkers {
     this.changed(worker)
   }
 
-  /** The worker wants to run a task alone, or runs one; or does so no more. */
+  /** Sets whether the worker wants to run a task alone, or runs one. */
   wantAlone(worker: ProcessWorker, wants: boolean): void {
     if (wants === this.#wanting.has(worker)) return
     if (wants) {
@@ -42,18 +42,18 @@ export class ProcessWorkers {
     }
   }
 
-  /** Whether it is the turn of another worker to run a task alone. */
+  /** True if it is the turn of another worker to run a task alone. */
   isBlocked(worker: ProcessWorker): boolean {
     const [first] = this.#wanting
     return first !== undefined && first !== worker
   }
 
-  /** Whether another worker has tasks that may be running. */
+  /** True if another worker has tasks that may be running. */
   othersActive(worker: ProcessWorker): boolean {
     return this.#others(worker).some(other => other.active() > 0)
   }
 
-  /** A task of this worker has ended: another one may have waited for that. */
+  /** Called when a task of this worker has ended: another one may wait for that. */
   changed(worker: ProcessWorker): void {
     if (this.#wanting.size > 0) for (const other of this.#others(worker)) other.changed()
   }
@@ -68,5 +68,5 @@ const key = Symbol.for('ptq.workers.1')
 const holder = globalThis as { [key]?: ProcessWorkers }
 holder[key] ??= new ProcessWorkers()
 
-/** Those of this process. */
+/** The workers of this process. */
 export const processWorkers: ProcessWorkers = holder[key]

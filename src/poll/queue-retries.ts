@@ -1,4 +1,4 @@
-/** Calls of the queue that a worker has to make: where the queue fails in a way that is to be waited out, it waits. */
+/** Retries queue calls with back-off on `backoffExceptions`. */
 import { Backoff } from './backoff.js'
 import { isBackoffException } from './poll-options.js'
 import type { WorkerParts } from './worker-parts.js'
@@ -13,7 +13,7 @@ export class QueueRetries {
   }
 
   /**
-   * Calls `verb` until it fails with none of `backoffExceptions`; it has to bear being called again.
+   * Calls `verb`, which must be idempotent, until it fails with none of `backoffExceptions`.
    * @throws what `verb` throws otherwise, or after {@link end}
    */
   async retryWithBackoff<T>(verb: () => Promise<T>): Promise<T> {
@@ -29,7 +29,7 @@ export class QueueRetries {
     }
   }
 
-  /** The worker ends: each call is tried once more at most. */
+  /** Ends the waits: each call is tried once more at most. */
   end(): void {
     this.#ended = true
     for (const wake of [...this.#endWaits]) wake()

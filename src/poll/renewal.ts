@@ -1,4 +1,4 @@
-/** Renewing the leases of a worker's tasks. */
+/** Renews the leases of a worker's tasks. */
 import { LeaseLostError } from '../errors/errors.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import { leaseSeconds, requireSeconds } from '../time/seconds.js'
@@ -7,7 +7,7 @@ import type { WorkerParts } from './worker-parts.js'
 /**
  * Makes leases end `seconds` from now.
  * @returns those that are lost, with their errors
- * @throws TypeError unless `seconds` is a time that the queue can do; what the queue threw, unless the lease was lost
+ * @throws TypeError unless `seconds` is a time that the queue supports; any error of the queue but a lost lease
  */
 export async function renewTasks(
   { backend, leasing, events }: WorkerParts,
@@ -24,7 +24,7 @@ export async function renewTasks(
     else if (error !== undefined) fault = error
     else events.emit('renewed', { task, seconds: rounded })
   }
-  // Those that were lost are found lost again, when the others are tried again.
+  // A retry of the others finds the lost leases again.
   if (fault !== undefined) throw fault
   return lost
 }

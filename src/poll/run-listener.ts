@@ -1,4 +1,4 @@
-/** What a worker makes of the words of its running tasks. */
+/** Forwards task callbacks to worker events and status. */
 
 import type { LeasedTask } from '../queue/queued-task.js'
 import type { Call, Outcome } from '../threads/call.js'
@@ -7,7 +7,7 @@ import { reasonOf } from './failure-policy.js'
 import type { StatusReporter } from './status-reporter.js'
 import type { WorkerParts } from './worker-parts.js'
 
-/** Tells the worker's events and status of each step; the end of a task and its wish to renew are the worker's own. */
+/** Forwards each callback to events and status; outcomes and renewals go to the worker. */
 export function runListener(
   { events }: WorkerParts,
   status: StatusReporter,

@@ -1,4 +1,4 @@
-/** Keeps what a worker does where others can read it, if the queue can hold that. */
+/** Writes the status of a worker to its queue, if the queue supports that. */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Backend, WorkerStatus } from '../backend/backend.js'
@@ -25,7 +25,7 @@ export class StatusReporter {
   readonly #record: WorkRecord
   readonly #worker = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`
   readonly #startedAtMs = Date.now()
-  /** What running tasks said last; most say nothing. */
+  /** Last progress of each running task that reported any. */
   readonly #progress = new Map<Call, Progress>()
   #timer: NodeJS.Timeout | undefined
   #writing: Promise<void> | undefined
@@ -41,11 +41,11 @@ export class StatusReporter {
     this.#record = record
   }
 
-  /** Writes now and again what `run` does. It is asked then: to note each task that begins and ends would cost more. */
+  /** Writes the status of `run` periodically. Reads it then: recording each start and end would cost more. */
   start(run: Pick<Run, 'running'>): void {
     if (this.#backend.reportWorker === undefined) return
     this.#timer = setInterval(() => this.#write(run), writeEveryMs)
-    // A status is no reason to keep a process alive.
+    // Must not keep the process alive.
     this.#timer.unref()
     this.#write(run)
   }
@@ -54,12 +54,12 @@ export class StatusReporter {
     this.#progress.set(call, { fraction, note })
   }
 
-  /** A task has ended: what it said is forgotten. */
+  /** Drops the progress of a task that has ended. */
   end(call: Call | undefined): void {
     if (call !== undefined && this.#progress.size > 0) this.#progress.delete(call)
   }
 
-  /** Takes the status away. */
+  /** Removes the status. */
   async close(): Promise<void> {
     clearInterval(this.#timer)
     await this.#writing
@@ -76,7 +76,7 @@ export class StatusReporter {
     try {
       await this.#backend.reportWorker?.(this.#worker, status)
     } catch (error) {
-      // The work goes on without its status.
+      // The worker continues without its status.
       process.emitWarning(
         `The status of this worker could not be written to ${this.#backend.label}: ${reasonOf(error)}`,
       )

@@ -1,15 +1,15 @@
-/** What ends a worker from outside: signals of the system, an AbortSignal, the close of the queue, a moment in time. */
+/** Listens for what stops a worker: signals of the system, an AbortSignal, the close of the queue, `until`. */
 import { endingSignals, onStopSignals } from '../runtime/stop-signals.js'
 import { onAbort } from '../time/on-abort.js'
 import type { WorkerParts } from './worker-parts.js'
 
-/** What to do when one of them comes. */
+/** Callbacks of the triggers. */
 export interface StopActions {
-  /** Called by the first one; may be called again. */
+  /** Stops the worker; may be called again. */
   stop(): void
-  /** A second signal came: what has to be done at once. */
+  /** Called at a second signal: does what must be done before the process exits. */
   exitNow(): Promise<void>
-  /** The process dies of an uncaught exception. */
+  /** Called when the process dies of an uncaught exception. */
   crash(error: unknown, origin: NodeJS.UncaughtExceptionOrigin): Promise<void>
 }
 

@@ -1,4 +1,4 @@
-/** Storing a dead letter with as much of its history as the queue for dead letters takes. */
+/** Stores a dead letter with as much of its history as the dead letter queue accepts. */
 
 import { messageWriter } from '../backend/envelope.js'
 import type { Failure, Message } from '../backend/messages.js'
@@ -6,14 +6,14 @@ import { MessageRefusedError } from '../errors/errors.js'
 import { type LeasedTask, passageOf } from '../queue/queued-task.js'
 import type { DeadLetters } from './worker-parts.js'
 
-/** The reason of the last failure in a history that was refused otherwise. Characters. */
+/** Length of the last reason if a longer one was refused. Characters. */
 const shortReason = 100
 
 /**
- * Stores a dead letter. Where its history makes it larger than that queue takes, only the last failure is kept, then only
- * the beginning of its reason, then none.
+ * Stores a dead letter. If the history makes it too large for that queue, only the last failure is kept, then only the
+ * start of its reason, then none.
  *
- * @throws MessageRefusedError where the queue refuses it without any history; what else the queue fails of
+ * @throws MessageRefusedError if the queue refuses it without any history; any other error of the queue
  */
 export async function storeDeadLetter(
   { backend }: DeadLetters,

@@ -1,4 +1,4 @@
-/** What a worker has done so far: what `stopFn` decides by, and how long a task may take at worst. */
+/** Counts and durations of a worker's tasks, for `stopFn`, `until` and the status. */
 import type { Clock } from '../time/clock.js'
 import type { PollState } from './poll-options.js'
 
@@ -6,13 +6,13 @@ export class WorkRecord {
   readonly #clock: Clock
   readonly #startedMs: number
   #previousSeconds: number | undefined
-  /** The longest task so far. Seconds. */
+  /** Duration of the longest task so far. */
   longestSeconds = 0
   /** Tasks that were run to their end and removed. */
   executed = 0
   /** Attempts that failed. */
   failed = 0
-  /** Looks at the queue since the last task was found. */
+  /** Lease requests since the last task was found. */
   tries = 0
 
   constructor(clock: Clock) {
@@ -20,7 +20,7 @@ export class WorkRecord {
     this.#startedMs = clock.nowMs()
   }
 
-  /** Notes how long a task took. */
+  /** Records the duration of a task. */
   took(seconds: number): void {
     this.#previousSeconds = seconds
     this.longestSeconds = Math.max(this.longestSeconds, seconds)

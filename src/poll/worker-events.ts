@@ -1,9 +1,9 @@
-/** What a worker does, step by step, for loggers and metrics. */
+/** Events of a worker, for loggers and metrics. */
 import { EventEmitter } from 'node:events'
 import { isPromiseLike, nameAndMessageOf, stackOf } from '../errors/thrown.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 
-/** A step of one task. */
+/** An event of one task. */
 export interface TaskEvent {
   readonly task: LeasedTask
 }
@@ -16,7 +16,7 @@ export interface WorkerEventMap {
   started: TaskEvent
   /** `context().progress()`: `fraction` from 0 to 1. */
   progress: TaskEvent & { readonly fraction: number; readonly note: string | undefined }
-  /** `context().log()`: one formatted line. Where nobody listens, it is printed. */
+  /** `context().log()`: one formatted line. Printed if there is no listener. */
   log: TaskEvent & { readonly line: string }
   /** The lease was extended. */
   renewed: TaskEvent & { readonly seconds: number }
@@ -24,7 +24,7 @@ export interface WorkerEventMap {
   deleting: TaskEvent
   /** Run to its end and removed from the queue. */
   deleted: TaskEvent & { readonly durationSeconds: number }
-  /** The same, with what it returned, where that can be cloned out of its thread. Where nothing listens, it stays there. */
+  /** The same, with what it returned, if that can be cloned out of its thread. Without a listener it stays there. */
   succeeded: TaskEvent & { readonly value: unknown; readonly durationSeconds: number }
   /** The attempt failed; the task may be leased again after `retryInSeconds` (`undefined`: it moves to the dead letters). */
   failed: TaskEvent & {
@@ -32,17 +32,17 @@ export interface WorkerEventMap {
     readonly durationSeconds: number
     readonly retryInSeconds: number | undefined
   }
-  /** The lease ended before the task did: it was stopped, and counts for nothing. */
+  /** The lease ended before the task did: it was stopped, and its result is discarded. */
   lost: TaskEvent & { readonly error: unknown }
   /** Moved to the dead letters. */
   'dead-lettered': TaskEvent & { readonly reason: string; readonly deadLetter: string }
-  /** Given back without an attempt. */
+  /** Released; no attempt is counted. */
   released: TaskEvent
-  /** Nothing was found; the worker looks again after `waitSeconds`. */
+  /** No task was found; the worker tries again after `waitSeconds`. */
   idle: { readonly waitSeconds: number }
 }
 
-/** The events of a worker: `events.on('failed', ({ task, error }) => …)`. A listener that throws is warned of, and harms nobody. */
+/** The events of a worker: `events.on('failed', ({ task, error }) => …)`. A listener that throws causes a warning only. */
 export class WorkerEvents {
   readonly #emitter = new EventEmitter()
 
@@ -52,13 +52,13 @@ export class WorkerEvents {
     return this
   }
 
-  /** Calls `listener` no more. */
+  /** Removes `listener`. */
   off<Name extends keyof WorkerEventMap>(name: Name, listener: (event: WorkerEventMap[Name]) => void): this {
     this.#emitter.off(name, listener)
     return this
   }
 
-  /** Whether anybody listens for this event. */
+  /** True if this event has a listener. */
   hasListeners(name: keyof WorkerEventMap): boolean {
     return this.#emitter.listenerCount(name) > 0
   }
@@ -68,9 +68,9 @@ export class WorkerEvents {
     return this.hasListeners(name)
   }
 
-  /** Tells the listeners. Never throws. */
+  /** Calls the listeners. Never throws. */
   emit<Name extends keyof WorkerEventMap>(name: Name, event: WorkerEventMap[Name]): void {
-    // A million tasks go by with nobody listening: `listeners` makes an array each time.
+    // `listeners` makes an array each time: too slow for a million tasks without a listener.
     if (!this.hasListeners(name)) return
     for (const listener of this.#emitter.listeners(name)) {
       try {

@@ -1,4 +1,4 @@
-/** What a worker works with. Types only. */
+/** The dependencies of a worker. Types only. */
 import type { Backend } from '../backend/backend.js'
 import type { CallSite } from '../errors/call-site.js'
 import type { Leasing } from '../queue/leasing.js'
@@ -22,7 +22,7 @@ export interface WorkerParts {
   readonly clock: DatedClock
   /** Uniform in [0, 1). */
   readonly random: () => number
-  /** Where `poll` was called: what a TaskError shows. */
+  /** The call of `poll`, shown in a TaskError. */
   readonly caller?: CallSite
   /** Aborted when the queue is closed. */
   readonly closing: AbortSignal

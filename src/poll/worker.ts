@@ -1,6 +1,6 @@
 /**
- * A worker: leases tasks, runs them, removes them, again and again, and loses none. Everything that changes a lease
- * passes here; what runs tasks (threads or this one) knows nothing of leases.
+ * A worker: leases tasks, runs them and deletes them until it is stopped. Every change of a lease goes through here; the
+ * code that runs tasks (in threads or inline) knows nothing of leases.
  */
 import { argumentError, MessageRefusedError } from '../errors/errors.js'
 import { isError } from '../errors/thrown.js'
@@ -33,19 +33,19 @@ import { onStopTriggers } from './stop-triggers.js'
 import { WorkRecord } from './work-record.js'
 import type { WorkerParts } from './worker-parts.js'
 
-/** A task that was leased and has not begun for so long is given back: others may be idle. Milliseconds. */
+/** A task that was leased and has not started for this long is released: other workers may be idle. */
 const maxPrefetchMs = 1_000
 
-/** Tasks of no length: more at once would only be longer in memory, since leasing them takes far longer than handing them over. */
+/** Most tasks in a chunk for a thread: leasing takes far longer than handing over, so more would only take memory. */
 const maxChunk = 512
 
-/** After `graceSeconds`, or a second signal, the queue has so long to take what is removed and given back. Seconds. */
+/** Time for the last deletions and releases after `graceSeconds` or a second signal. */
 const shutdownSeconds = 10
 
-/** A worker that stops, and whose tasks have ended, waits so long for each answer of the queue. Seconds. */
+/** Longest wait for an answer of the queue, once the worker is stopping and its tasks have ended. */
 const silenceSeconds = 60
 
-/** So many tasks may have ended without the queue knowing it before no more are begun. */
+/** No more tasks are started while this many ended ones are not yet written to the queue. */
 const maxUnsettled = 1_000
 
 export class Worker {
@@ -64,7 +64,7 @@ export class Worker {
   readonly #status: StatusReporter
   readonly #held: HeldTasks
   readonly #loadFailures = new LoadFailures()
-  /** Aborted when the queue had its time: what it has not answered by then is left to the ends of the leases. */
+  /** Aborted when the queue did not answer in time: remaining leases end by themselves. */
   readonly #gaveUp = new AbortController()
   #cancelGivingUp: (() => void) | undefined
   #cancelSilence: (() => void) | undefined
@@ -113,7 +113,7 @@ export class Worker {
         parts.events.emit('lost', { task, error })
         this.#fetcher.taskSettled(task)
       },
-      // Due at once: nobody knows how much of the lease is left. Else another worker would take it for a death of this one.
+      // Due at once, since the rest of the lease is unknown: an ended lease would count as a death of this worker.
       onRetryLater: task => this.#keeper.keep(task, 0),
       onRetry: task => this.#keeper.drop(task),
       onFault: (task, error) => {
@@ -153,7 +153,7 @@ export class Worker {
     this.#status.start(this.#run)
   }
 
-  /** Works until something ends it; resolves with how many tasks were executed. */
+  /** Works until stopped; resolves with the number of executed tasks. */
   async work(): Promise<number> {
     const triggers = onStopTriggers(this.#parts, {
       stop: () => this.stop(),
@@ -184,7 +184,7 @@ export class Worker {
     return this.#record.executed
   }
 
-  /** Begins no more tasks, and gives back at once what has not begun; what runs may finish within `graceSeconds`. */
+  /** Starts no more tasks and releases those that have not started; running ones may finish within `graceSeconds`. */
   stop(): void {
     if (this.#stopping) return
     this.#stopping = true
@@ -206,8 +206,8 @@ export class Worker {
   }
 
   /**
-   * Once a worker stops and its tasks and the caller's functions have ended, only answers of the queue are awaited: it gives
-   * up where none comes. Called whenever one has come, or a task has ended.
+   * Gives up when the queue does not answer: once a stopping worker's tasks and the caller's functions have ended, only the
+   * queue is awaited. Called after each answer and each end of a task.
    */
   #watchForSilence(): void {
     this.#cancelSilence?.()
@@ -226,11 +226,11 @@ export class Worker {
     this.#gaveUp.abort()
   }
 
-  /** Waits for what needs the queue's answers, until it is given up. */
+  /** Awaits `work`, which depends on the queue, until {@link #giveUp}. */
   #unlessGivenUp(work: Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
       const stopListening = onAbort(this.#gaveUp.signal, resolve)
-      // What is thrown after it was given up says no more: the worker ends with an error already.
+      // A later error adds nothing: the worker ends with an error already.
       work.then(resolve, reject).finally(stopListening)
     })
   }
@@ -249,7 +249,7 @@ export class Worker {
       postAll: true,
       wantsValues: () => this.#parts.events.hasListeners('succeeded'),
       loadBackoff: { minSeconds: minBackoffSeconds, maxSeconds: maxBackoffSeconds },
-      // To stop after exactly so many tasks, the next must not begin before the last was counted.
+      // `stopFn` may stop after an exact count: the next task must not start before the last is counted.
       maxChunk: stopFn === undefined ? maxChunk : 1,
       mayPull: () => (stopFn === undefined ? this.#unsettled < maxUnsettled : this.#unsettled === 0),
     }
@@ -259,7 +259,7 @@ export class Worker {
 
   #onOutcome(call: Call, outcome: Outcome): void {
     const task = taskOf(call)
-    // NaN: it was not even begun.
+    // NaN: not started.
     const durationSeconds = Number.isNaN(outcome.elapsedMs) ? 0 : outcome.elapsedMs / 1000
     this.#status.end(call)
     this.#settleOutcome(task, call, outcome, durationSeconds)
@@ -269,7 +269,7 @@ export class Worker {
   #settleOutcome(task: LeasedTask, call: Call, outcome: Outcome, durationSeconds: number): void {
     const abortCause = this.#held.abortCauseOf(task)
     const counts = abortCause === undefined && outcome.ok
-    // False: given back by somebody in a hurry.
+    // False: `#exitNow` has released it.
     if (!this.#held.drop(task, { keepLease: counts })) return
     if (abortCause === undefined && !outcome.ok && outcome.notLoaded !== undefined) {
       this.#notLoaded(task, call, outcome)
@@ -288,7 +288,7 @@ export class Worker {
     } else if (abortCause === 'shutdown' || outcome.ok) this.#giveBack([task])
     else if (isBackoffException(outcome.error, this.#settings.backoffExceptions)) {
       this.#fetcher.pause()
-      // What has not begun would meet the same trouble; other workers may not.
+      // Tasks that have not started would fail too; on other workers they may not.
       this.#giveBack([task, ...this.#withdraw(0)])
     } else {
       this.#fetcher.taskEnded()
@@ -306,7 +306,7 @@ export class Worker {
 
   #failed(task: LeasedTask, error: unknown, durationSeconds: number): void {
     this.#record.failed++
-    // Where a failure can't be written (a full disk), the task is given back: that takes no writing.
+    // If a failure can't be written (a full disk), the task is released, which needs no space.
     void this.#pendingWrites
       .add(
         () => this.#policy.failed(task, error, durationSeconds),
@@ -331,7 +331,7 @@ export class Worker {
     this.#stopIfAsked()
   }
 
-  /** A task that has had all its attempts. Meanwhile it is not ours to run, and nobody gives it back. */
+  /** Dead-letters an exhausted task. It is not held during that, so nothing else releases it. */
   async #deadLetterExhausted(task: LeasedTask): Promise<boolean> {
     this.#forget(task)
     try {
@@ -354,13 +354,13 @@ export class Worker {
   }
 
   #onLeaseLost(task: LeasedTask, error: Error): void {
-    // One that has ended is removed or given back now: whoever does that is told.
+    // An ended task is being deleted or released, which reports the lost lease.
     if (!this.#held.has(task)) return
     this.#parts.events.emit('lost', { task, error })
     this.#abort(task, 'lease-lost', error)
   }
 
-  /** Ends a held task, whatever it does. */
+  /** Aborts a held task, started or not. */
   #abort(task: LeasedTask, cause: AbortCause, error: Error): void {
     this.#held.setAbortCause(task, cause)
     const call = this.#held.callOf(task)
@@ -377,7 +377,7 @@ export class Worker {
     this.#held.drop(task)
   }
 
-  /** Takes back what was handed out so long ago and has not begun. */
+  /** Withdraws tasks that were leased `olderThanMs` ago and have not started. */
   #withdraw(olderThanMs: number): LeasedTask[] {
     return [...this.#buffer.withdraw(olderThanMs), ...this.#run.withdraw(olderThanMs)].map(taskOf)
   }
@@ -390,7 +390,7 @@ export class Worker {
     for (const task of tasks) this.#fetcher.taskSettled(task)
   }
 
-  /** Tasks that have ended and whose end the queue doesn't know yet. */
+  /** Number of ended tasks that are not yet written to the queue. */
   get #unsettled(): number {
     return this.#completer.pending + this.#pendingWrites.size + this.#afterFns.pending
   }
@@ -405,14 +405,14 @@ export class Worker {
     await this.#buffer.stop()
     await this.#completer.done()
     await this.#afterFns.done()
-    // Left by threads that died while the worker stopped.
+    // Tasks of threads that died while the worker stopped.
     this.#giveBack(this.#held.all)
     await this.#pendingWrites.done()
   }
 
   /**
-   * The process dies of an uncaught exception. A task that runs in this thread is most likely its cause, and would be again:
-   * that attempt failed. What runs elsewhere is given back.
+   * Handles an uncaught exception, of which the process dies. A task that runs in this thread is most likely the cause: its
+   * attempt counts as failed. Tasks in other threads are released.
    */
   async #crash(thrown: unknown, origin: NodeJS.UncaughtExceptionOrigin): Promise<void> {
     if (this.#settings.parallel === 0 && !isOutputError(thrown)) {
@@ -430,7 +430,7 @@ export class Worker {
     await this.#exitNow()
   }
 
-  /** In a hurry: what runs is given back as it is, what has run is removed. */
+  /** Prepares for an immediate exit: releases running tasks, deletes completed ones. */
   async #exitNow(): Promise<void> {
     this.#exiting = true
     this.#giveUpSoon()
@@ -458,13 +458,13 @@ export class Worker {
 
   #askedToStop(): boolean {
     const stop: unknown = this.#settings.stopFn?.(this.#record.state)
-    // A promise would be true for ever, or never.
+    // A promise would always be truthy.
     if (stop === undefined || typeof stop === 'boolean') return stop === true
     throw argumentError('stopFn', 'a function that returns true or false', stop)
   }
 }
 
-/** Whether stdout or stderr could not be written: a full disk, a terminal that is gone. No task is to blame. */
+/** True if stdout or stderr could not be written: a full disk or a closed terminal, not the fault of a task. */
 function isOutputError(thrown: unknown): boolean {
   return isError(thrown) && (thrown as NodeJS.ErrnoException).syscall === 'write'
 }

@@ -1,4 +1,4 @@
-/** The caller's functions that a worker waits for. One that closes the queue waits for the worker in turn. */
+/** Awaits the caller's functions in a worker, without a deadlock if one of them closes the queue. */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { isPromiseLike } from '../errors/thrown.js'
 
@@ -29,12 +29,12 @@ export function callAndWait(closing: AbortSignal, call: () => unknown): Promise<
     return isPromiseLike(returned) ? Promise.resolve(returned) : undefined
   })
   if (result === undefined) return undefined
-  // What it throws after the wait is nobody's to handle, and must not go unheard.
+  // An error after the wait becomes an unhandled rejection, so that it is reported.
   void closed.then(() => result)
   return Promise.race([result.then(() => undefined), closed])
 }
 
-/** The queue is being closed: if that is done by a function that its worker waits for, the worker waits no more. */
+/** Called when the queue is closed: if an awaited function of its worker does that, the worker stops waiting for it. */
 export function endWaitForCaller(closing: AbortSignal): void {
   const waiting = storage.getStore()
   if (waiting?.closing === closing) waiting.endWait()

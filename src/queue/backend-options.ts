@@ -1,6 +1,6 @@
 /**
- * Which options each kind of queue reads, by protocol: known before a backend is loaded, so that a misspelt option is
- * refused when the queue is made. Options of registered backends are their own business.
+ * The options of each kind of queue, by protocol: known before a backend is loaded, so that a misspelt option is refused by
+ * the constructor. Registered backends check their own options.
  */
 import type { FileQueueOptions } from '../backends/fq/index.js'
 import type { MemOptions } from '../backends/mem/index.js'

@@ -1,4 +1,4 @@
-/** All messages of a queue into another one; none is leased, and none taken away. */
+/** Copies all messages of a queue into another one, without leasing them. */
 import { randomUUID } from 'node:crypto'
 import type { Backend } from '../backend/backend.js'
 import { IdSet } from '../backend/id-set.js'
@@ -16,7 +16,7 @@ export async function copyMessages(plan: TransferPlan): Promise<number> {
   const { from, to, signal } = plan
   requireListing(from)
   const known = await idsIn(to)
-  // Another copy of the same messages is no repeated request: those of the first one may be gone.
+  // A new passage per copy: a second copy is no repeated request, since the messages of the first one may be gone.
   const passage = randomUUID()
   const inserter = new TransferInserter(plan, 'Copying', (await from.counts()).enqueued - known.size)
   const requests = new Set<Promise<void>>()
@@ -40,7 +40,7 @@ export async function copyMessages(plan: TransferPlan): Promise<number> {
   try {
     for await (const message of from.list({ wanted: id => !known.has(idOf(id)) })) {
       if (signal.aborted || failures.length > 0) break
-      // A list may show a message twice, in the two states that it had meanwhile.
+      // A list may show a message twice, if its state changed.
       if (!known.add(idOf(message.id))) continue
       batch.push({ ...fitted(message, to), passage })
       if (batch.length >= to.capabilities.insertBatch) await send()

@@ -1,4 +1,4 @@
-/** Counting of tasks that are in a queue already. */
+/** Counts tasks that were inserted. */
 import type { Backend } from '../backend/backend.js'
 import { warnUncounted } from '../backend/uncounted.js'
 

@@ -1,4 +1,4 @@
-/** Dead letters: looking at them, and putting them back into their queue. */
+/** Lists, counts, purges and retries dead letters. */
 
 import type { Backend, QueueUrl } from '../backend/backend.js'
 import { messageWriter } from '../backend/envelope.js'
@@ -17,16 +17,16 @@ import type { QueueConnection } from './queue-connection.js'
 import { type LeasedTask, type ListedTask, passageOf } from './queued-task.js'
 import { isSameQueue } from './same-queue.js'
 
-/** Who dies while retrying leaves what it held to the next one after this time; renewed meanwhile. Seconds. */
+/** Lease length of a retry, renewed while it runs; after a crash another retry gets the letters then. */
 const retryLeaseSeconds = 120
 
-/** The newest failures that a task which is tried again keeps: it may fail and be retried any number of times. */
+/** Number of newest failures that a retried task keeps, since it may be retried any number of times. */
 const maxFailures = 20
 
-/** Dead letters that are moved in one go. */
+/** Dead letters per lease request. */
 const batch = 1_000
 
-/** How long letters that don't match are out of the way, where an engine can't have all of them leased. Seconds. */
+/** Delay for letters that don't match, where an engine limits the number of leases. */
 const excessDelaySeconds = 900
 
 /** Options of `TaskQueue.retry`. */
@@ -35,7 +35,7 @@ export interface RetryOptions {
   readonly match?: string
   /** URL of the queue where they are. Default: the queue's own. */
   readonly deadLetter?: string
-  /** Its abort ends the retry: what is still to be done stays among the dead letters. */
+  /** Its abort ends the retry: the rest stays in the dead letters. */
   readonly signal?: AbortSignal
 }
 
@@ -108,8 +108,8 @@ export async function purgeFailures(queue: QueueConnection, deadLetter: string |
 }
 
 /**
- * Puts dead letters back into their queue, under their ids, with their history, which counts no attempts. First they are in the queue, then
- * they leave the dead letters: who dies between the two leaves them in both, and the next retry inserts the same again.
+ * Puts dead letters back into their queue, under their ids, with their history, which counts no attempts. They are inserted
+ * first and deleted then: a crash between the two leaves them in both, and the next retry inserts the same again.
  *
  * @returns how many were moved
  */
@@ -149,9 +149,9 @@ class Retry {
   readonly #leasing: Leasing
   readonly #seconds: number
   readonly #keeper: LeaseKeeper<LeasedTask>
-  /** Looked at in this retry: one that failed again meanwhile is not moved a second time. */
+  /** Ids seen in this retry: a task that fails again during it is not moved twice. */
   readonly #seen = new Set<string>()
-  /** Held, as far as the engine allows, so that the next look doesn't find them again. */
+  /** Letters that stay, leased as far as the engine allows, so that the next request doesn't get them again. */
   readonly #kept = new Set<LeasedTask>()
   readonly #maxHeld: number
   #hasReleased = false
@@ -190,7 +190,7 @@ class Retry {
         this.#keeper.keep(letter)
       }
       const unseen = letters.filter(letter => !this.#seen.has(letter.id))
-      // Only those that were put off come again: all of them have been looked at.
+      // Only delayed letters come back: all have been seen.
       if (unseen.length === 0 && this.#hasReleased) break
       for (const { id } of unseen) this.#seen.add(id)
       moved += await this.#move(unseen.filter(letter => matches(letter, match)))
@@ -204,15 +204,14 @@ class Retry {
     throw new Error(`${putBack} put back into ${label}, others were refused: ${cause.message}`, { cause })
   }
 
-  /** Gives back what was not moved. */
+  /** Releases the letters that were not moved. */
   async end(): Promise<void> {
     this.#keeper.close()
     this.#note(await this.#leasing.release(this.#dead, [...this.#kept], { delaySeconds: 0 }))
   }
 
   /**
-   * Where an engine takes so many leases only, the oldest are given back for a while that is longer than a look at all
-   * letters takes, and then come back by themselves.
+   * Where an engine limits the number of leases, releases the oldest with a delay longer than a scan of all letters takes.
    */
   async #releaseExcess(): Promise<void> {
     const excess = [...this.#kept].slice(0, Math.max(0, this.#kept.size - this.#maxHeld))
@@ -233,7 +232,7 @@ class Retry {
     try {
       await this.#store(letters, stored)
     } finally {
-      // Also where the queue fails in the middle: what it has is no dead letter any more.
+      // Also if the queue fails halfway: stored tasks are no dead letters any more.
       await this.#remove(stored)
     }
     return stored.length
@@ -249,7 +248,7 @@ class Retry {
       const refused = await this.#insert(slice, stored, ({ payloadText, id, failures }) =>
         write(payloadText, id, failures.length === 0 ? undefined : failures.slice(-maxFailures)),
       )
-      // What they failed of may be what makes them too large.
+      // The history may be what makes them too large.
       await this.#insert(refused, stored, ({ payloadText, id }) => write(payloadText, id), { isLastTry: true })
     }
   }
@@ -282,7 +281,7 @@ class Retry {
   }
 
   /**
-   * Takes notice of what failed. One with a lost lease is somebody else's; one that was refused for itself stays a letter.
+   * Handles failures. A letter with a lost lease belongs to another process; a refused one stays a dead letter.
    * @throws any other error
    */
   #note(failed: ReadonlyMap<unknown, Error>): void {

@@ -1,11 +1,11 @@
-/** When a queue counts as empty. */
+/** Tells whether a queue is empty. */
 import type { Backend } from '../backend/backend.js'
 import { UnsupportedOperationError } from '../errors/errors.js'
 import { sleep } from '../time/sleep.js'
 
 /**
- * Whether the queue holds no message in whatever state. An approximate zero is looked at again as often, and over as
- * long a time, as the backend asks for (`capabilities.emptyConfirmations`).
+ * True if the queue holds no message in any state. An approximate zero is read again as often, and over as long a time, as
+ * the backend asks for (`capabilities.emptyConfirmations`).
  *
  * @param signal its abort rejects with its reason
  * @throws UnsupportedOperationError where the backend can't know how many messages it holds

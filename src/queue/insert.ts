@@ -1,4 +1,4 @@
-/** Filling a queue: tasks are pulled as they can be sent, a bounded number of batches is under way. */
+/** Inserts tasks: pulls them as they can be sent, with a bounded number of batches in flight. */
 
 import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -17,7 +17,7 @@ import { QueuedTask } from './queued-task.js'
 
 const tasksWere = ['task was', 'tasks were'] as const
 
-/** The part of a larger insert that this one is. */
+/** A part of a larger insert. */
 export interface InsertPart {
   /** The index of its first task. */
   readonly first: number
@@ -27,19 +27,19 @@ export interface InsertPart {
   readonly store: (messages: readonly Message[], first: number) => Promise<readonly BatchFailure[]>
 }
 
-/** How to fill a queue. */
+/** Parameters of an insert. */
 export interface InsertPlan<T = TaskInput> {
-  /** The payload of what the source gives, as JSON. @throws where it is no task */
+  /** The payload of a task of the source, as JSON. @throws if it is no task */
   readonly textOf: (task: T) => string
   /** Default: the whole, under random ids, stored as the backend does. */
   readonly part?: InsertPart
-  /** As the backend can hold it, see `seconds.ts`. */
+  /** Rounded for the backend, see `seconds.ts`. */
   readonly delaySeconds: number
-  /** How many tasks will come; `undefined` if nobody knows. */
+  /** Number of tasks; `undefined` if unknown. */
   readonly total: number | undefined
-  /** How many batches may be under way at once. */
+  /** Concurrent batches. */
   readonly concurrency: number
-  /** Show a bar. */
+  /** Show a progress bar. */
   readonly progress: boolean
   /** Leave the count of inserted tasks as it is. */
   readonly skipInsertCounter: boolean
@@ -57,9 +57,8 @@ export function payloadText(task: TaskInput): string {
 const maxTurnMs = 8
 
 /**
- * Inserts tasks. A batch is sent when it is full, or when the source makes us wait for more. The first failure ends it:
- * what is under way is awaited, the rest is not tried. What a source gave before it threw is inserted: if nothing else
- * failed, the tasks in the queue are the first ones.
+ * Inserts tasks. A batch is sent when it is full, or when the source has to be awaited. The first failure ends the insert:
+ * batches in flight are awaited, the rest is not tried. Tasks that a source gave before it threw are inserted.
  *
  * @returns how many were inserted
  * @throws InsertError with the exact counts
@@ -117,7 +116,7 @@ class Insertion<T> {
     if (this.#source.error !== undefined) this.#fail(this.#source.error.thrown)
   }
 
-  /** One write an insert, so that the counter is exact whatever else is inserting. */
+  /** Updates the counter with one write per insert, so that it is exact beside other inserts. */
   async count(): Promise<void> {
     if (this.#plan.skipInsertCounter || this.#inserted === 0) return
     await countInserted(this.#backend, this.#inserted)
@@ -171,7 +170,7 @@ class Insertion<T> {
     }
   }
 
-  /** Sends the batch as soon as a place is free, unless the insert ends before. */
+  /** Sends the batch once fewer than the limit are in flight, unless the insert ends before. */
   async #send(): Promise<void> {
     while (this.#inFlight >= this.#maxInFlight) await this.#batchEnd()
     if (this.#errors.length > 0) return
@@ -206,7 +205,7 @@ class Insertion<T> {
     })
   }
 
-  /** Ends the insert; a source that we wait for is not waited for any more. */
+  /** Records an error and ends the insert, also a wait for the source. */
   #fail(error: unknown): void {
     this.#errors.push(error)
     void this.#source.stop()

@@ -1,16 +1,16 @@
-/** Keeps the leases of running tasks alive, from the main thread, which no task can block. */
+/** Renews the leases of running tasks from the main thread, which no task can block. */
 import type { Clock } from '../time/clock.js'
 
-/** What is renewed together may be due this much later, as a part of the lease: fewer, fuller requests. */
+/** Leases that are due within this part of a lease are renewed in one batch: fewer requests. */
 const batchPart = 0.05
 
-/** After a renewal that failed for another reason than a lost lease, it is tried again after this part of the lease. */
+/** Retry delay of a failed renewal, as a part of the lease. */
 const retryPart = 0.1
 
 /** Renews a batch; resolves with the keys whose leases are lost, rejects if the queue failed. */
 export type Renew<K> = (keys: readonly K[], seconds: number) => Promise<ReadonlyMap<K, Error>>
 
-/** @typeParam K what stands for a lease */
+/** @typeParam K the key of a lease */
 export class LeaseKeeper<K> {
   readonly #leaseSeconds: number
   readonly #renew: Renew<K>
@@ -36,20 +36,20 @@ export class LeaseKeeper<K> {
     this.#clock = options.clock
   }
 
-  /** Keeps a lease that was just taken, or renewed by somebody else to end `seconds` from now. */
+  /** Renews a lease from now on; it was just taken, or renewed elsewhere, and ends `seconds` from now. */
   keep(key: K, seconds = this.#leaseSeconds): void {
     const dueMs = this.#clock.nowMs() + seconds * 500
     this.#dueMs.set(key, dueMs)
     if (!this.#renewing && (this.#alarm === undefined || dueMs < this.#alarm.atMs)) this.#setAlarm(dueMs)
   }
 
-  /** Keeps it no more. */
+  /** Stops renewing a lease. */
   drop(key: K): void {
     this.#dueMs.delete(key)
     if (this.#dueMs.size === 0) this.#clearAlarm()
   }
 
-  /** Leaves no timer behind. */
+  /** Stops all renewals and the timer. */
   close(): void {
     this.#dueMs.clear()
     this.#clearAlarm()
@@ -77,7 +77,7 @@ export class LeaseKeeper<K> {
     try {
       const lost = due.length === 0 ? new Map<K, Error>() : await this.#renew(due, this.#leaseSeconds)
       for (const key of due) {
-        // Ended meanwhile: nothing to keep.
+        // Dropped during the request.
         if (!this.#dueMs.has(key)) continue
         const error = lost.get(key)
         if (error === undefined) this.keep(key)

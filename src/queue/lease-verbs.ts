@@ -9,7 +9,7 @@ import type { LeaseOptions } from './task-queue-options.js'
 
 type Tasks = LeasedTask | Iterable<LeasedTask>
 
-/** Up to `numTasks` tasks. */
+/** Leases up to `numTasks` tasks. */
 export async function leaseTasks({ backend, leasing }: QueueConnection, options: LeaseOptions): Promise<LeasedTask[]> {
   checkNames('options of lease', options, ['seconds', 'numTasks', 'waitSeconds', 'signal'])
   const { numTasks = 1 } = options
@@ -38,7 +38,7 @@ export async function renewLeases({ backend, leasing }: QueueConnection, tasks: 
   })
 }
 
-/** Gives leases back. */
+/** Releases leases. */
 export async function releaseLeases({ backend, leasing }: QueueConnection, tasks: Tasks): Promise<void> {
   const ours = leasing.require(tasks)
   await backend.use(async opened => {
@@ -47,7 +47,7 @@ export async function releaseLeases({ backend, leasing }: QueueConnection, tasks
   })
 }
 
-/** Removes finished tasks; resolves with how many. */
+/** Deletes finished tasks; resolves with their number. */
 export async function deleteTasks(
   { backend, leasing }: QueueConnection,
   tasks: Tasks,

@@ -1,6 +1,6 @@
 /**
- * The leases that one TaskQueue holds: taking them, changing them in batches, and knowing what is still to be given back
- * at the end. A task is ours to renew, release and delete through the queue that leased it, and through no other.
+ * The leases of one TaskQueue: takes them, changes them in batches, and tracks those to be released at the end. A task can be
+ * renewed, released and deleted through the queue that leased it only.
  */
 import type { Backend } from '../backend/backend.js'
 import type { BatchFailure, Failure, Lease } from '../backend/messages.js'
@@ -11,13 +11,13 @@ import { delaySeconds } from '../time/seconds.js'
 import { warnOfNoTask } from './no-task.js'
 import { LeasedTask, leaseOf } from './queued-task.js'
 
-/** Below this number of held leases nobody looks which of them have run out. */
+/** Number of held leases from which ended ones are swept. */
 const minSweep = 1024
 
 /** The tasks of a verb that failed, with their errors. */
 export type Failed = ReadonlyMap<LeasedTask, Error>
 
-/** How to lease; times as the backend can hold them, see `seconds.ts`. */
+/** Parameters of a lease request; times are rounded for the backend, see `seconds.ts`. */
 export interface LeasePlan {
   readonly seconds: number
   readonly max: number
@@ -26,13 +26,13 @@ export interface LeasePlan {
 }
 
 export class Leasing {
-  /** How many batches of one verb may be under way at once. */
+  /** Concurrent batches of one verb. */
   readonly #concurrency: number
-  /** Those to give back at the end, with the moment when they run out, by `elapsedMs`. */
+  /** Tasks to release at the end, with the end of their leases, by `elapsedMs`. */
   readonly #held = new Map<LeasedTask, number>()
   /**
-   * Renewals under way, and what waits for them. Until one has ended nobody knows the handle by which its task can be
-   * renewed again, released or deleted.
+   * Pending renewals and the changes that wait for them: a renewal may change the handle by which its task can be renewed,
+   * released or deleted.
    */
   readonly #renewing = new Map<LeasedTask, Promise<unknown>>()
   #sweepAt = minSweep
@@ -41,7 +41,7 @@ export class Leasing {
     this.#concurrency = concurrency
   }
 
-  /** The tasks whose leases are still to be given back. */
+  /** The tasks whose leases are still to be released. */
   get held(): LeasedTask[] {
     return [...this.#held.keys()]
   }
@@ -69,7 +69,7 @@ export class Leasing {
   async lease(backend: Backend, plan: LeasePlan): Promise<LeasedTask[]> {
     const refused = new Set<string>()
     for (;;) {
-      // Whoever found messages that are no tasks has waited already.
+      // Messages that are no tasks ended the wait already.
       const waitSeconds = refused.size === 0 ? plan.waitSeconds : 0
       const leases = await backend.lease({ ...plan, waitSeconds })
       const endMs = elapsedMs() + plan.seconds * 1000
@@ -80,7 +80,7 @@ export class Leasing {
           tasks.push(this.#keep(lease, endMs))
         } catch (error) {
           await quarantine(backend, lease, error)
-          // One that comes back was not moved away: asking again could go on without end.
+          // A message that is leased again was not moved away: retrying could be endless.
           if (backend.quarantine !== undefined && !refused.has(lease.id)) moved = true
           refused.add(lease.id)
         }
@@ -89,7 +89,7 @@ export class Leasing {
     }
   }
 
-  /** The leases now end `seconds` from now. */
+  /** Makes leases end `seconds` from now. */
   async renew(backend: Backend, tasks: readonly LeasedTask[], seconds: number): Promise<Failed> {
     const failed = await this.#inTurn(tasks, () =>
       this.#change(backend, tasks, leases => backend.renew(leases, seconds)),
@@ -103,7 +103,7 @@ export class Leasing {
     return failed
   }
 
-  /** Gives leases back; with `failure`, an attempt was made and counts. */
+  /** Releases leases; with `failure`, an attempt was made and counts. */
   async release(
     backend: Backend,
     tasks: readonly LeasedTask[],
@@ -113,7 +113,7 @@ export class Leasing {
     return this.#end(tasks, await this.#afterRenewals(tasks, release))
   }
 
-  /** Has the queue write down that a task runs and nothing else beside it, where it can. */
+  /** Records in the queue, if supported, that a task runs alone. */
   async runsAlone(backend: Backend, task: LeasedTask): Promise<void> {
     const lease = this.#leaseOf(task, 'task')
     // The queue may change the handle, as a renewal does.
@@ -141,9 +141,9 @@ export class Leasing {
     return isFree ? change() : this.#inTurn(tasks, change)
   }
 
-  /** Runs `change` when those before it have ended; those that come meanwhile wait for it. */
+  /** Runs `change` when earlier changes of the tasks have ended; later ones wait for it. */
   async #inTurn(tasks: readonly LeasedTask[], change: () => Promise<Failed>): Promise<Failed> {
-    // How they end is told to whoever called them.
+    // Each caller gets the result of its own change.
     const turn = Promise.allSettled(tasks.map(task => this.#renewing.get(task))).then(change)
     for (const task of tasks) this.#renewing.set(task, turn)
     try {
@@ -153,7 +153,7 @@ export class Leasing {
     }
   }
 
-  /** What was ended, and what turned out to be lost, needs no giving back. */
+  /** Drops tasks whose lease was ended or is lost: they need no release. */
   #end(tasks: readonly LeasedTask[], failed: Failed): Failed {
     for (const task of tasks) {
       const error = failed.get(task)
@@ -162,7 +162,7 @@ export class Leasing {
     return failed
   }
 
-  /** Whoever lets leases run out instead of giving them back must not fill our memory. */
+  /** Drops leases that have ended without a release, so that they don't fill the memory. */
   #sweep(): void {
     const nowMs = elapsedMs()
     for (const [task, endMs] of this.#held) if (endMs < nowMs) this.#held.delete(task)
@@ -215,8 +215,8 @@ async function settled(
 }
 
 /**
- * Puts a message that is no task where no worker is given it again. Where the backend has no such place, or where it
- * fails, the message goes back, and its queue's own policy decides; the caller gets the other tasks all the same.
+ * Quarantines a message that is no task. If the backend can't do that, the message is released and its queue's own policy
+ * decides; the caller gets the other tasks in any case.
  */
 async function quarantine(backend: Backend, lease: Lease, error: unknown): Promise<void> {
   const reason = messageOf(error)
@@ -243,9 +243,9 @@ async function quarantine(backend: Backend, lease: Lease, error: unknown): Promi
 }
 
 /**
- * Throws what went wrong with a verb on several tasks: the one error, or all of them in an AggregateError.
+ * Throws the errors of a verb on several tasks: the one error, or all of them in an AggregateError.
  *
- * @param done what happened to the others, e.g. `3 of 5 tasks were deleted from /data/queue`
+ * @param done the result for the others, e.g. `3 of 5 tasks were deleted from /data/queue`
  */
 export function throwFailed(failed: Failed, done: string): void {
   const errors = [...new Set(failed.values())]

@@ -1,4 +1,4 @@
-/** Looking at the tasks of a queue. */
+/** Lists the tasks of a queue. */
 import type { Backend } from '../backend/backend.js'
 import type { ListedMessage } from '../backend/messages.js'
 import { UnsupportedOperationError } from '../errors/errors.js'

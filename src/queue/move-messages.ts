@@ -1,4 +1,4 @@
-/** The messages of a queue that are ready into another one. */
+/** Moves the ready messages of a queue into another one. */
 
 import { randomUUID } from 'node:crypto'
 import type { Backend } from '../backend/backend.js'
@@ -10,7 +10,7 @@ import { leaseSeconds } from '../time/seconds.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import { fitted, TransferInserter, type TransferPlan } from './transfer.js'
 
-/** How a move ended. */
+/** The result of a move. */
 export interface MoveResult {
   /** Messages that are in the other queue now, and no longer in this one. */
   readonly moved: number
@@ -21,7 +21,7 @@ export interface MoveResult {
   readonly uncertain: number
 }
 
-/** Who dies while moving leaves what it held in the old queue after this time; renewed meanwhile. Seconds. */
+/** Lease length of a move, renewed while it runs; after a crash the messages are ready in the old queue then. */
 const moveLeaseSeconds = 60
 
 /** An engine that is not exact may say "empty" too early; one that waits asks all of its servers. Seconds. */
@@ -29,8 +29,8 @@ const waitSeconds = 1
 
 /**
  * Moves messages that are ready until none is left; leased and delayed ones stay. Between file queues this is exact.
- * Otherwise a message is inserted there and then deleted here, under its lease: who dies between the two leaves it in
- * both, and another move inserts it again, which a file queue recognises as long as nobody has leased it, and SQS doesn't.
+ * Otherwise a message is inserted there and then deleted here, under its lease: a crash between the two leaves it in both,
+ * and another move inserts it again, which a file queue recognises as long as it was not leased, and SQS doesn't.
  *
  * @throws the first error of a message that could not be stored; the others are moved all the same
  */
@@ -50,22 +50,22 @@ export async function moveMessages(plan: TransferPlan): Promise<MoveResult> {
   }
 }
 
-/** The message as the other queue takes it, on the passage that its lease names. */
+/** The message for the other queue, with the passage of its lease. */
 function messageFor(lease: Lease, to: Backend): Message {
   return { ...fitted(lease, to), passage: lease.incarnation ?? randomUUID() }
 }
 
-/** Lease here, insert there, delete here: in lanes, each with one batch. */
+/** Leases here, inserts there, deletes here: in concurrent loops, each with one batch. */
 class Mover {
   readonly #plan: TransferPlan
   readonly #inserter: TransferInserter
   readonly #seconds: number
   readonly #keeper: LeaseKeeper<Lease>
-  /** Those that the other queue refused: held until the end, so that nobody is given them again meanwhile. */
+  /** Messages that the other queue refused: held until the end, so that they are not leased again during the move. */
   readonly #refused: Lease[] = []
   readonly #loops = new Set<Promise<void>>()
   #refusal: Error | undefined
-  /** What ends the move. */
+  /** Errors that end the move. */
   readonly #faults: unknown[] = []
   #moved = 0
   #uncertain = 0
@@ -78,7 +78,7 @@ class Mover {
     this.#keeper = new LeaseKeeper<Lease>({
       leaseSeconds: this.#seconds,
       renew: async (leases, seconds) => this.#renew(leases, seconds),
-      // Its deletion will say so too.
+      // The deletion reports it too.
       onLost: () => undefined,
       onFault: error => process.emitWarning(`Leases of ${from.label} could not be renewed: ${nameAndMessageOf(error)}`),
       clock: plan.clock,
@@ -118,7 +118,7 @@ class Mover {
       while (!signal.aborted && this.#faults.length === 0) {
         const leases = await from.lease({ seconds: this.#seconds, max, waitSeconds: wait, signal })
         if (leases.length === 0) return
-        // Another for each batch that was found: an empty queue is asked once.
+        // One more loop per batch that was found: an empty queue is asked once.
         if (this.#loops.size < this.#plan.concurrency) this.#addLoop()
         await this.#moveBatch(leases)
       }
@@ -164,7 +164,7 @@ class Mover {
     return lost
   }
 
-  /** What can't be given back comes back when its lease ends. */
+  /** Releases leases; those that fail end by themselves. */
   async #giveBack(leases: readonly Lease[]): Promise<void> {
     const { from } = this.#plan
     const size = from.capabilities.leaseBatch

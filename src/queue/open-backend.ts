@@ -1,4 +1,4 @@
-/** From a protocol to a backend: which code is loaded, and the life of what it opened. */
+/** Registers and opens backends by protocol. */
 import { setMaxListeners } from 'node:events'
 import type { Backend, BackendOpener, BackendOptions, QueueUrl } from '../backend/backend.js'
 import { formatQueueUrl } from '../backend/queue-url.js'
@@ -7,7 +7,7 @@ import { argumentError, UnsupportedProtocolError } from '../errors/errors.js'
 import { callerOf } from '../tasks/caller.js'
 import { refuseEntryFile } from '../threads/entry-script.js'
 
-/** Ours, loaded when the first queue of their kind is opened: who uses folders never loads the AWS SDK. */
+/** Built-in backends, loaded when the first queue of their kind is opened: file queues never load the AWS SDK. */
 const builtIn = new Map<string, () => Promise<BackendOpener>>([
   ['fq', async () => (await import('../backends/fq/index.js')).opener],
   ['mem', async () => (await import('../backends/mem/index.js')).opener],
@@ -73,7 +73,7 @@ export function requireProtocol(protocol: string): void {
   )
 }
 
-/** Whether queues of this protocol can be opened in this thread. */
+/** True if queues of this protocol can be opened in this thread. */
 export function isProtocolKnown(protocol: string): boolean {
   return builtIn.has(protocol) || registered.has(protocol)
 }
@@ -99,8 +99,8 @@ export async function openBackend(url: QueueUrl, options: BackendOptions): Promi
 }
 
 /**
- * A backend that is opened by its first use, once, whoever comes at the same time; an open that failed is tried again by
- * the next use. After `close` every use is refused.
+ * Opens a backend at its first use, once, also for concurrent uses; after a failed open the next use tries again. After
+ * `close` every use is refused.
  */
 export class OpenOnce {
   /** The queue's URL in its one form. */
@@ -119,7 +119,7 @@ export class OpenOnce {
     this.url = formatQueueUrl(url)
     this.#url = url
     this.#options = options
-    // As many listen as there are verbs under way; Node takes more than 10 for a leak.
+    // One listener per pending call; Node warns of a leak at more than 10.
     setMaxListeners(0, this.#closing.signal)
   }
 
@@ -133,7 +133,7 @@ export class OpenOnce {
     if (this.signal.aborted) throw this.signal.reason
   }
 
-  /** The backend, for looking on: `close` does not wait for what is done with it. */
+  /** Returns the backend; `close` does not wait for its use, see {@link use}. */
   async open(): Promise<Backend> {
     this.requireOpen()
     this.#opening ??= this.#openAndCheck().catch((error: unknown) => {
@@ -177,9 +177,9 @@ export class OpenOnce {
 
   async #close(last: ((backend: Backend) => Promise<void>) | undefined): Promise<void> {
     this.#closing.abort(new Error(`${this.url} was closed: open it with a new TaskQueue`))
-    // Each use's caller is told how it ended.
+    // Each caller gets the result of its own use.
     await Promise.allSettled(this.#uses)
-    // A failed open was told to whoever used it, and there is nothing to close.
+    // A failed open was reported to its caller, and there is nothing to close.
     const backend = await this.#opening?.catch(() => undefined)
     if (backend === undefined) return
     try {

@@ -1,4 +1,4 @@
-/** What a TaskQueue holds: its backend, opened by the first use, its leases, and what it was told about both. */
+/** The state of a TaskQueue: its backend, opened by the first use, its leases and options. */
 
 import { homedir } from 'node:os'
 import type { Backend, QueueUrl } from '../backend/backend.js'
@@ -13,7 +13,7 @@ import { OpenOnce, requireProtocol } from './open-backend.js'
 import type { LeasedTask } from './queued-task.js'
 import type { TaskQueueOptions } from './task-queue-options.js'
 
-/** At the end, so many leases are given back at once, and the queue has so long to take them: one that hangs must not keep the process. */
+/** Batch size and time limit of the releases at the end: a queue that hangs must not keep the process alive. */
 const releaseBatch = 1_000
 const answerSeconds = 5
 
@@ -24,7 +24,7 @@ export class QueueConnection {
   readonly queueUrl: QueueUrl
   readonly backend: OpenOnce
   readonly leasing: Leasing
-  /** How many requests may be in flight at once. */
+  /** Concurrent requests. */
   readonly concurrency: number
   /** Show bars. */
   readonly progress: boolean
@@ -55,7 +55,7 @@ export class QueueConnection {
     return url
   }
 
-  /** Ends what is under way, gives back what is leased, and lets go of the backend. */
+  /** Ends pending calls, releases leased tasks, and closes the backend. */
   async close(): Promise<void> {
     endWaitForCaller(this.backend.signal)
     await this.backend.close(backend => this.#releaseAll(backend))
@@ -73,14 +73,14 @@ export class QueueConnection {
             counted(held.length - start, 'lease ends by itself', 'leases end by themselves'),
         )
       }
-      // A lease that is over needs no giving back.
+      // An ended lease needs no release.
       for (const [task, error] of failed) if (!(error instanceof LeaseLostError)) kept.set(task, error)
     }
     throwFailed(kept, `${backend.label} was closed`)
   }
 }
 
-/** What `work` resolves with; `undefined` where that takes longer. */
+/** Resolves like `work`, or with `undefined` after `seconds`. */
 async function orTimeout<T>(seconds: number, work: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<undefined>(resolve => {

@@ -1,11 +1,11 @@
-/** Tasks as a queue gives them out. */
+/** Tasks from a queue: leased or listed. */
 import { randomUUID } from 'node:crypto'
 import { openMessage } from '../backend/envelope.js'
 import type { Failure, Lease, ListedMessage, MessageState } from '../backend/messages.js'
 import { isClassPayload, isFunctionPayload, type Payload, payloadName } from '../tasks/payload.js'
 import { type FunctionTask, type RegisteredTask, type Task, taskFromPayload } from '../tasks/task.js'
 
-/** The part of a task's `failures` that stands in its envelope: of before it was put back by `retry`, or a dead letter's. */
+/** The part of a task's `failures` that is in its envelope: those before a `retry`, or of a dead letter. */
 export let envelopeFailures: (task: QueuedTask) => readonly Failure[]
 
 /** A task that is in a queue. To insert it into a queue copies it, under a new id, also where its code is unknown here. */
@@ -46,7 +46,7 @@ export class QueuedTask implements Task {
     this.#payload = payload
   }
 
-  /** What the task is called: `module.function`, or the name of its class. */
+  /** The name of the task: `module.function`, or its class. */
   get name(): string {
     return payloadName(this.#payload)
   }
@@ -88,15 +88,15 @@ export let leaseOf: (task: LeasedTask, holder: object) => Lease | undefined
 /** Names the storing of a leased task in another queue, see `Message.passage`: the same one each time for this lease. */
 export let passageOf: (task: LeasedTask) => string
 
-/** A task that we hold: it is ours to run until its lease ends. */
+/** A leased task: no other worker gets it until the lease ends. */
 export class LeasedTask extends QueuedTask {
-  /** How many attempts the task has had, this one included: 1 the first time. */
+  /** Number of attempts, including this one: 1 the first time. */
   readonly attempt: number
-  /** How many earlier attempts ended without a word: the worker died, or was silent until its lease ran out. */
+  /** Number of earlier attempts whose worker died, or was silent until the lease ended. */
   readonly deaths: number
-  /** How many of the `deaths` happened while the task ran alone; `undefined` where the queue can't tell. */
+  /** Number of `deaths` while the task ran alone; `undefined` if the queue can't tell. */
   readonly deathsAlone: number | undefined
-  /** It was given back to be run alone: a death now counts as one while it ran alone. */
+  /** True if it was released to be run alone: a death now counts as one while it ran alone. */
   readonly alone: boolean
   readonly #lease: Lease
   #passage: string | undefined
@@ -122,9 +122,9 @@ export class LeasedTask extends QueuedTask {
   }
 }
 
-/** A task that was looked at, not leased. */
+/** A task that was listed, not leased. */
 export class ListedTask extends QueuedTask {
-  /** What it was when it was looked at. */
+  /** The state when it was listed. */
   readonly state: MessageState
   /** Seconds until it may be leased, by the queue's clock: until its lease ends, or its delay. `undefined`: it may be now. */
   readonly availableInSeconds: number | undefined

@@ -1,8 +1,8 @@
 /**
- * Messages from queue to queue, byte for byte: nothing is decoded, so tasks keep every digit, also where their code is
- * unknown and where they are no tasks at all. A message keeps its id. Two things are written otherwise, both the same
- * JSON: characters that the other engine may refuse, as escapes; and an envelope without an id (Python's on SQS) gets
- * the one that the message is known by, without which a Python worker can't finish it on a file queue.
+ * Copies messages between queues byte for byte: nothing is decoded, so tasks keep every digit, also if their code is unknown
+ * or they are no tasks. A message keeps its id. Two things are changed, both without changing the JSON value: characters
+ * that the other engine may refuse are escaped; and an envelope without an id (Python's on SQS) gets the message's id,
+ * without which a Python worker can't finish it on a file queue.
  */
 import { createHash } from 'node:crypto'
 import type { Backend } from '../backend/backend.js'
@@ -14,28 +14,28 @@ import { countInserted } from './count-inserted.js'
 
 /** Options of `copyTo` and `moveTo`. */
 export interface TransferOptions {
-  /** Its abort ends the transfer after what is under way: the result tells how far it came. */
+  /** Its abort ends the transfer after the current batches: the result tells how many messages were transferred. */
   readonly signal?: AbortSignal
 }
 
-/** What a transfer works with. */
+/** Parameters of a transfer. */
 export interface TransferPlan {
   readonly from: Backend
   readonly to: Backend
-  /** How many batches may be under way at once. */
+  /** Concurrent batches. */
   readonly concurrency: number
-  /** Show a bar. */
+  /** Show a progress bar. */
   readonly progress: boolean
   readonly signal: AbortSignal
   readonly clock: Clock
 }
 
-/** So many are counted as inserted at once: less than that goes uncounted by who dies. */
+/** Number of messages per update of the inserted count; a crash leaves fewer than that uncounted. */
 const countEvery = 1000
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
-/** The message as the other queue takes it. */
+/** The message in a form that the other queue accepts. */
 export function fitted({ id, body }: Message, to: Backend): Message {
   const known = idOf(id)
   const whole = withMessageId(body, known)
@@ -51,7 +51,7 @@ export function idOf(id: string): string {
   )
 }
 
-/** Puts messages into the other queue, counts them there, and shows how far it is. */
+/** Inserts messages into the other queue, counts them there, and shows progress. */
 export class TransferInserter {
   readonly #to: Backend
   readonly #progress: ReturnType<typeof startProgress>
@@ -63,7 +63,7 @@ export class TransferInserter {
     this.#progress = startProgress({ label, total: Number.isNaN(total) ? undefined : total, enabled: progress })
   }
 
-  /** How many are in the other queue. */
+  /** Number of messages stored in the other queue. */
   get stored(): number {
     return this.#stored
   }
