@@ -213,7 +213,7 @@ describe('insert', () => {
     assert.equal(most, 3)
   })
 
-  it('sends what a slow source has given, and does not wait for a full batch', async () => {
+  it('sends the tasks that a slow source has given without waiting for a full batch', async () => {
     const tq = await changedQueue()
     let arrived: () => void = () => undefined
     const seen = new Promise<void>(resolve => {
@@ -288,7 +288,7 @@ describe('insert', () => {
     assert.equal(await tq.enqueued(), 40)
   })
 
-  it('moves, copies and continued uploads succeed too if only the counter failed; the next resume counts', async () => {
+  it('moves, copies and resumed inserts succeed too if only the counter failed; the next resume counts', async () => {
     let broken = true
     const counts: number[] = []
     const changes: Changes = {
@@ -347,7 +347,7 @@ describe('insert', () => {
     })
   }
 
-  it('ends with the first failure and tells what became of every task', async () => {
+  it('ends with the first failure, and its error has exact counts', async () => {
     let calls = 0
     let returned = false
     const tq = await changedQueue(
@@ -403,7 +403,7 @@ describe('insert', () => {
     assert.equal(await tq.enqueued(), 10)
   })
 
-  it('inserts what a generator gave before it threw, and tells its error', async () => {
+  it('inserts the tasks that a generator gave before it threw, and rejects with its error', async () => {
     const tq = await changedQueue()
     const boom = new Error('no such file')
     const source = (function* () {
@@ -415,7 +415,7 @@ describe('insert', () => {
     assert.deepEqual({ inserted, failed, notTried }, { inserted: 15, failed: 0, notTried: 5 })
   })
 
-  it('accounts for every task, whatever fails', async () => {
+  it('random failures: the counts of the error cover every task', async () => {
     const property = fc.asyncProperty(
       fc.nat(120),
       fc.integer({ min: 1, max: 20 }),

@@ -20,7 +20,7 @@ testBackend({
   open: queue => opener.open({ protocol: 'mem', path: queue }, {}),
 })
 
-test('a lease that ran out and that nobody else took may still be renewed, and is the only one then', async () => {
+test('an ended lease of a task that was not leased again can be renewed, and is the only one then', async () => {
   const clock = new ManualClock()
   const mem = await opener.open({ protocol: 'mem', path: 'renewed late' }, { clock })
   await mem.insert([{ id: 'a', body: '' }], { delaySeconds: 0 })

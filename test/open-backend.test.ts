@@ -31,7 +31,7 @@ function countingProtocol(beforeOpen: () => Promise<void> = async () => undefine
 }
 
 describe('a backend', () => {
-  it('is opened by the first verb, and once, whoever comes at the same time', async () => {
+  it('is opened once by concurrent first calls', async () => {
     const seen = countingProtocol()
     const tq = new TaskQueue(`${seen.protocol}://q`, { region: 'eu-central-1' })
     assert.equal(seen.opened, 0)
@@ -43,7 +43,7 @@ describe('a backend', () => {
     assert.equal(seen.closed, 1)
   })
 
-  it('that could not be opened is opened anew by the next verb', async () => {
+  it('whose open failed is opened by the next call', async () => {
     let fails = 2
     const seen = countingProtocol(async () => {
       if (fails-- > 0) throw new Error('no such region')

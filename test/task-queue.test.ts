@@ -331,7 +331,7 @@ describe('a TaskQueue', () => {
     await assert.rejects(looking.next(), /was closed/)
   })
 
-  it('copies payloads letter by letter, whoever wrote them', async () => {
+  it('copies payloads letter by letter, also those of other programs', async () => {
     const { tq, mem } = await changedQueue(() => ({}))
     const payload = '[["tasks", "f"], [1.0, 18446744073709551615, "\\u010d"], {"x": NaN}, -1]'
     await mem.insert([{ id: 'a', body: `{"payload": ${payload}, "queueName": "/q"}` }], { delaySeconds: 0 })
@@ -413,7 +413,7 @@ describe('a TaskQueue', () => {
     await assert.rejects(waiting, /enough/)
   })
 
-  it('gives back what it holds when it is closed, and ends who waits', async () => {
+  it('close releases leased tasks and ends waiting calls', async () => {
     const clock = new ManualClock()
     const tq = newQueue(clock)
     const other = new TaskQueue(tq.url, { progress: false })
@@ -437,7 +437,7 @@ describe('a TaskQueue', () => {
     await assert.rejects(tq.delete(held), /was closed/)
   })
 
-  it('reports what could not be given back, and closes all the same', async () => {
+  it('close reports tasks that could not be released, and closes the backend', async () => {
     let closed = 0
     const { tq } = await changedQueue(mem => ({
       release: async () => {
@@ -463,7 +463,7 @@ describe('a TaskQueue', () => {
     await assert.rejects(tq.enqueued(), /was closed/)
   })
 
-  it('ends the wait for a task when it is told to', async () => {
+  it('an abort ends the wait for a task', async () => {
     const tq = newQueue()
     const abort = new AbortController()
     const waiting = tq.lease({ waitSeconds: 10_000, signal: abort.signal })
@@ -499,7 +499,7 @@ describe('a message that is no task', () => {
     assert.deepEqual(await tq.lease(), [])
   })
 
-  it('goes back where there is no quarantine, and nobody asks without end', async () => {
+  it('is released if the queue has no quarantine, and lease does not retry without end', async () => {
     const { tq, mem } = await changedQueue(() => ({ quarantine: undefined }))
     await mem.insert([bad('a'), bad('b')], { delaySeconds: 0 })
     const warned = warningOf(mem)
@@ -510,7 +510,7 @@ describe('a message that is no task', () => {
     assert.equal((await tq.status()).leased, 1)
   })
 
-  it('that can not be moved keeps nobody from the others', async () => {
+  it('that can not be moved does not keep the others from being leased', async () => {
     const { tq, mem } = await changedQueue(() => ({
       quarantine: async () => {
         throw new Error('EROFS')

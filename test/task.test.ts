@@ -183,7 +183,7 @@ describe('RegisteredTask', () => {
 })
 
 describe('taskFromPayload', () => {
-  it('refuses a task that nobody registered here, and says what is known of its module', () => {
+  it('refuses a task that is not registered here, and says what is known of its module', () => {
     assert.throws(() => taskFromPayload([['task.test', 'volume'], [], {}, -1]), {
       name: 'UnregisteredTaskError',
       message: /function volume of module task\.test.*known of task\.test: optional, pair, area/,

@@ -97,7 +97,7 @@ test('only an envelope of the usual form without an id gets one', () => {
   }
 })
 
-test('what the other queue refuses stays, is told, and keeps nothing else from moving', async () => {
+test('a message that the other queue refuses stays and is reported, and the others are moved', async () => {
   const [from, to] = [await openMem(), await openMem()]
   await fill(from, messages(40))
   const picky = altered(to, {
@@ -165,7 +165,7 @@ test('leases are renewed while an insert takes its time; one that is lost all th
   assert.deepEqual(await moveMessages(plan(from, stuck)), { moved: 1, uncertain: 2 })
 })
 
-test('an abort ends a move after what is under way', async () => {
+test('an abort ends a move after its current batches', async () => {
   const [from, to] = [await openMem(), await openMem()]
   await fill(from, messages(30))
   const abort = new AbortController()
@@ -181,7 +181,7 @@ test('an abort ends a move after what is under way', async () => {
   assert.deepEqual([(await from.counts()).enqueued, (await to.counts()).inserted], [20, 10])
 })
 
-test('a copy has all messages, whatever their state, once, also where an earlier copy was interrupted', async () => {
+test('a copy has all messages of any state once, also after an interrupted copy', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ptq-transfer-'))
   const from = await openMem()
   const to = await fq.open({ protocol: 'fq', path: join(folder, 'queue') }, {})

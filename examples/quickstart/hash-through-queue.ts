@@ -6,7 +6,7 @@ export async function hashThroughQueue(tasks: readonly DigestTask[], name: strin
   const { tq, deadLetter, close } = await openQueue(name)
   const digests = new Map<string, Digest>()
   const reasons = new Map<string, string>()
-  // What a task returns stays with its worker: others would write it to where it belongs.
+  // A result stays with its worker: real tasks would store it themselves.
   tq.events.on('succeeded', ({ task, value }) => digests.set(pathOf(task.payload()), value as Digest))
   tq.events.on('dead-lettered', ({ task, reason }) => reasons.set(pathOf(task.payload()), reason))
   try {

@@ -5,7 +5,7 @@ import { TaskQueue } from 'ptq'
 
 export interface OpenQueue {
   readonly tq: TaskQueue
-  /** Where a task goes that fails; a file queue has a place of its own. */
+  /** The queue for dead letters; a file queue has its own. */
   readonly deadLetter?: string
   close(): Promise<void>
 }

@@ -6,7 +6,7 @@ import { type FunctionTask, queueable } from 'ptq'
 
 const buffer = Buffer.allocUnsafe(2 ** 20)
 
-/** What a task finds out about its file. */
+/** The result of a task for its file. */
 export interface Digest {
   /** In hex. */
   readonly sha256: string
@@ -44,12 +44,12 @@ function* piecesOf(path: string): Generator<Buffer> {
 /** One file to look at. */
 export type DigestTask = FunctionTask<[], Digest>
 
-/** What came of all. */
+/** The sum of all results. */
 export interface Digested {
   /** By path. */
   readonly digests: ReadonlyMap<string, Digest>
   /** Why the others have none, by path. */
   readonly reasons: ReadonlyMap<string, string>
-  /** How fast it was, in words. */
+  /** The speed, as text. */
   readonly speed: string
 }

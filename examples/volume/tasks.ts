@@ -2,7 +2,7 @@ import { type Box, queueable } from 'ptq'
 import { voxelAt } from './tissue.js'
 import { newVoxels, readBox, sizeOf, type Vec3, type Volume, type Voxels, writeBox } from './volume.js'
 
-/** How eight voxels become one: their mean (pictures), or the commonest of them (numbers of cells). */
+/** Rule that makes one voxel of eight: their mean (pictures), or the most frequent one (numbers of cells). */
 export type Method = 'mean' | 'mode'
 
 /** Fills a box of both volumes. */

@@ -1,4 +1,4 @@
-// What the workers run: one file a task.
+// The tasks of the workers: one file each.
 import { appendFileSync, mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { sha256 } from '../quickstart/tasks.js'
 
 /**
  * Adds a file's line to the list of this process. A task may run twice, if its worker dies between this and the removal
- * of the task: then the line is there twice, and whoever joins the lists drops one.
+ * of the task: then the line is there twice, and the program that joins the lists drops one.
  */
 export const addLine = queueable(function addLine(path: string, root: string, lists: string): void {
   mkdirSync(lists, { recursive: true })

@@ -1,4 +1,4 @@
-/** What a command is: types, and the arguments that commands share. */
+/** Types of commands, and the arguments that commands share. */
 import type { Argv, CommandModule } from 'yargs'
 import type { TaskQueue, TaskQueueOptions } from '../index.js'
 import { numberOption, textOption } from './option-values.js'
@@ -149,7 +149,7 @@ export async function withOpenQueue<R>(
   }
 }
 
-/** For commands that would find nothing in a queue that isn't there: a slip of the pen is said. */
+/** Fails for a queue that doesn't exist, in commands that would otherwise find nothing: it may be misspelt. */
 export async function requireQueue(queue: TaskQueue): Promise<void> {
   if (!(await queue.exists())) throw new Error(`There is no queue at ${queue.url}: check the path`)
 }

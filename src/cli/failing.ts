@@ -1,4 +1,4 @@
-/** From an error to one sentence on stderr and an exit code. */
+/** Maps an error to one sentence on stderr and an exit code. */
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ export const refusedCode = 2
 
 const refusalNames = new Set(['UsageError', 'UnsupportedOperationError', 'UnsupportedProtocolError'])
 
-/** The library's argument errors have one form, by which they differ from a slip in somebody's code. */
+/** True for errors of usage. The library's argument errors have one form, which tells them from faults in other code. */
 function isRefusal(error: unknown): boolean {
   if (!isError(error)) return false
   return refusalNames.has(error.name) || (isErrorNamed(error, 'TypeError') && error.message.startsWith('Expected '))
@@ -26,7 +26,7 @@ function isRefusal(error: unknown): boolean {
 /** An error as `ptq` ends with it. */
 export interface EndingError {
   readonly exitCode: number
-  /** What to print; with `PTQ_DEBUG=1` its stack and causes too. */
+  /** Lines to print; with `PTQ_DEBUG=1` its stack and causes too. */
   readonly lines: readonly string[]
 }
 
@@ -53,7 +53,7 @@ function isVersionNotice({ message }: Error): boolean {
   return message.startsWith('NodeVersionSupportWarning')
 }
 
-/** Once a day for each user, and never beside JSON. Where that can't be remembered, it is shown. */
+/** True once a day per user, and never with JSON. If that can't be recorded, it is shown. */
 function isNoticeDue(): boolean {
   if (process.argv.includes('--json')) return false
   const { XDG_CACHE_HOME, LOCALAPPDATA } = process.env

@@ -53,7 +53,7 @@ async function* tasksIn(file: string, signal?: AbortSignal): AsyncGenerator<Bare
   const name = file === stdin ? 'stdin' : file
   let number = 0
   for await (const line of linesOf(file === stdin ? process.stdin : createReadStream(file), name, signal)) {
-    // An end would look like that of the file, and `--resume` would have nothing left to do.
+    // A plain return would look like the end of the file, and the named insert would count as complete.
     if (signal?.aborted) throw new Error('interrupted')
     number++
     if (line.trim() === '') continue

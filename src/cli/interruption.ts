@@ -1,10 +1,10 @@
-/** Ctrl-C in a command that changes a queue: it ends what is under way and says how far it came. A second one ends at once. */
+/** Handles Ctrl-C in a command that changes a queue: it ends after its current requests and reports its progress. A second one exits at once. */
 import { endingSignals, onStopSignals } from '../runtime/stop-signals.js'
 
 /**
  * Runs `work` with a signal that the first Ctrl-C aborts; the exit code tells which signal came.
  *
- * @param options.quiet say nothing of it on a terminal: it ends at once
+ * @param options.quiet print nothing on a terminal: the command ends at once
  */
 export async function interruptible<R>(
   work: (signal: AbortSignal) => Promise<R>,

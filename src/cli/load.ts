@@ -1,4 +1,4 @@
-/** `--load`: modules that register tasks, or backends. */
+/** Loads the modules of `--load`, which register tasks or backends. */
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { codeOf, nameAndMessageOf } from '../errors/thrown.js'
 import { UsageError } from './usage-error.js'
 
-/** Imports each module: a file, or a package that is installed where we are. */
+/** Imports each module: a file, or a package that is installed in the current folder. */
 export async function loadModules(names: readonly string[]): Promise<void> {
   const paths = names.map(pathOf)
   for (const [index, path] of paths.entries()) {
@@ -29,7 +29,7 @@ function pathOf(name: string): string {
   }
 }
 
-/** Newer versions of Node take types away by themselves, and still want the names of files as they are. */
+/** A hint for TypeScript files. Newer versions of Node strip types, but still need file extensions in imports. */
 function hintFor(cause: unknown): string {
   if (codeOf(cause) !== 'ERR_UNKNOWN_FILE_EXTENSION') return ''
   return `; TypeScript needs a loader here: NODE_OPTIONS='--import tsx' ptq …`

@@ -89,13 +89,12 @@ try {
   await main(process.argv.slice(2))
 } catch (error) {
   const { exitCode, lines } = endingError(error)
-  // The other processes refuse the same: their parent says it once.
+  // All processes refuse the same: their parent prints it once.
   if (exitCode === refusedCode && isWorkerProcess()) refused = lines
   else for (const line of lines) console.error(line)
-  // What was ended by a signal says so, also where it then had something to complain of.
+  // The exit code of a signal takes precedence.
   process.exitCode ??= exitCode
 }
 await tellParent({ ptqExitCode: Number(process.exitCode ?? 0), refusal: refused })
-// A module of --load may hold timers or sockets: they must not keep a command that is done. First, all that was printed
-// goes out.
+// A module of --load may hold timers or sockets, which must not keep a finished command alive. Output is flushed first.
 process.stdout.write('', () => process.exit())

@@ -1,4 +1,4 @@
-/** Options as yargs takes them, whose errors name the option as it is written. */
+/** Options for yargs, with errors that name the option as it is typed. */
 import { textOf } from './raw-arguments.js'
 import { UsageError } from './usage-error.js'
 
@@ -7,7 +7,7 @@ export function numberOption(option: string, describe: string, limits: { integer
   return { type: 'number', requiresArg: true, coerce: numberIn(option, limits), describe } as const
 }
 
-/** Checks a number. Its text is given where it was not read as one. */
+/** Checks a number. Errors show the text as it was typed. */
 export function numberIn(
   option: string,
   { integer = false, min = 0 }: { integer?: boolean; min?: number } = {},

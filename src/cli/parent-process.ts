@@ -1,10 +1,10 @@
-/** What a worker process and its parent, `ptq poll --processes`, tell each other. */
+/** Messages between a worker process and its parent, `ptq poll --processes`. */
 import { passOnSignal } from '../runtime/stop-signals.js'
 
-/** From the parent: a signal that it was sent. */
+/** From the parent: a signal that it received. */
 export interface PassedSignal {
   readonly signal: NodeJS.Signals
-  /** The second one: leave at once. */
+  /** The second signal: exit at once. */
   readonly isSecond: boolean
 }
 
@@ -17,12 +17,12 @@ export interface WorkerEnd {
 
 let following = false
 
-/** Makes this process a worker of its parent: it stops when the parent says so, or is gone. */
+/** Makes this process a worker of its parent: it stops when the parent asks for it, or has ended. */
 export function followParent(): void {
   following = true
   process.on('message', ({ signal, isSecond }: PassedSignal) => passOnSignal(signal, { isSecond }))
   process.on('disconnect', () => passOnSignal('SIGTERM', { isSecond: false }))
-  // The parent was gone before we listened.
+  // The parent had ended before this listener was added.
   if (!process.connected) process.kill(process.pid, 'SIGTERM')
 }
 
@@ -30,9 +30,9 @@ export function isWorkerProcess(): boolean {
   return following
 }
 
-/** Tells the parent, if there is one, that this process ends in order. */
+/** Reports to the parent, if there is one, that this process ends normally. */
 export async function tellParent(end: WorkerEnd): Promise<void> {
   if (!following || !process.connected) return
-  // An error means that the parent is gone.
+  // An error means that the parent has ended.
   await new Promise<void>(resolve => process.send?.(end, undefined, undefined, () => resolve()))
 }

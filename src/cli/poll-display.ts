@@ -1,4 +1,4 @@
-/** What a worker shows: on a terminal a line that is drawn anew, elsewhere plain lines, for a log. */
+/** Output of `ptq poll`: on a terminal a status line that is redrawn, elsewhere plain lines, for a log. */
 
 import { nameAndMessageOf } from '../errors/thrown.js'
 import type { TaskQueue, WorkerEventMap, WorkerEvents } from '../index.js'
@@ -11,7 +11,7 @@ import { countOf, printable } from './printing.js'
 const redrawMs = 250
 const summaryMs = 30_000
 
-/** Those that the worker listens to in any case. */
+/** Signals that the worker always handles. */
 const stopSignals = ['SIGINT', 'SIGTERM'] as const
 
 export class PollDisplay {
@@ -62,10 +62,10 @@ export class PollDisplay {
       events.off('leased', begin).off('idle', begin)
       this.begin()
     }
-    // Not before: what poll refuses has not begun.
+    // Not before: an option that poll refuses is no start.
     events.on('leased', begin).on('idle', begin)
     this.#timer = setInterval(() => this.#tick(), this.#line === undefined ? summaryMs : redrawMs)
-    // Of several processes their parent answers.
+    // With several processes, their parent prints this.
     if (!isWorkerProcess()) for (const name of stopSignals) process.on(name, this.#onSignal)
   }
 
@@ -80,7 +80,7 @@ export class PollDisplay {
     return this.#deadLetters
   }
 
-  /** Says, once, that the worker is at work; it may also end without having found a task. */
+  /** Prints, once, that the worker has started; also for a worker that ends without a task. */
   begin(): void {
     if (this.#hasBegun) return
     this.#hasBegun = true
@@ -121,7 +121,7 @@ export class PollDisplay {
     return `${this.#executed} executed, ${this.#failed} failed, ${speed}, ${duration(seconds)}`
   }
 
-  /** What a signal is answered with, which the worker itself acts on. */
+  /** Prints how the worker reacts to a signal. */
   readonly #onSignal = (name: NodeJS.Signals): void => {
     const nowMs = performance.now()
     const running = countOf(this.#running.size)

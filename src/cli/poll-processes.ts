@@ -1,4 +1,4 @@
-/** `ptq poll --processes`: workers in processes of their own, each started again when it has crashed. */
+/** Runs `ptq poll --processes`: worker processes, each restarted after a crash. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { endingSignals, onStopSignals } from '../runtime/stop-signals.js'
@@ -16,13 +16,13 @@ const workerFile = fileURLToPath(new URL('./worker-process.js', import.meta.url)
 
 interface ProcessEnd {
   readonly pid: number | undefined
-  /** What it said last; `undefined`: it crashed. */
+  /** Its last message; `undefined`: it crashed. */
   readonly end: WorkerEnd | undefined
   /** e.g. `was killed by SIGKILL` */
   readonly how: string
 }
 
-/** Runs `count` processes until each has ended in order, or a signal ends all; sets the exit code. */
+/** Runs `count` processes until each has ended normally, or a signal ends all; sets the exit code. */
 export async function pollInProcesses(count: number): Promise<void> {
   const workers = new WorkerProcesses()
   onReaderGone(() => workers.stop('SIGTERM'))
@@ -57,7 +57,7 @@ class WorkerProcesses {
     if (this.#isExiting) await new Promise(() => undefined)
   }
 
-  /** Starts no more, and lets those that run end as by `signal`. */
+  /** Starts no more processes, and passes `signal` to those that run. */
   stop(signal: NodeJS.Signals): void {
     this.#signal = signal
     this.#stopped.abort()
@@ -73,18 +73,18 @@ class WorkerProcesses {
   }
 
   #passOn(signal: PassedSignal): void {
-    // One that has just ended needs none.
+    // A process that has just ended can't be reached, and need not be.
     for (const child of this.#children) child.send(signal, () => undefined)
   }
 
-  /** Keeps one process running until it ends in order. */
+  /** Restarts one process until it ends normally. */
   async #keepRunning(): Promise<void> {
     const { signal } = this.#stopped
     let pauseMs = minPauseMs
     while (!signal.aborted) {
       const startedAtMs = performance.now()
       const { pid, end, how } = await this.#runOne()
-      // One that was sent a signal of its own, by a guard of the machine's memory say, is started again too.
+      // A process that got a signal of its own, such as from an out-of-memory daemon, is restarted too.
       if (end !== undefined && end.ptqExitCode < 128) {
         this.#ended(end)
         return
@@ -110,7 +110,7 @@ class WorkerProcesses {
     this.#children.add(child)
     let end: WorkerEnd | undefined
     child.on('message', (message: unknown) => {
-      // A task may send something, too.
+      // Tasks may send messages too.
       if (isWorkerEnd(message)) end = message
     })
     return new Promise(resolve => {

@@ -1,4 +1,4 @@
-/** What goes to the terminal: never a control character of a payload, and no stack when a reader such as `head` ends. */
+/** Prints to the terminal: without control characters of payloads, and without an error when a reader such as `head` ends. */
 import { counted } from '../text/counted.js'
 
 // Control characters, other line ends, and those that turn the direction of writing.
@@ -34,7 +34,7 @@ export function fittedLine(text: string, width: number): string {
   return shortened(withShortIds, width)
 }
 
-/** Writes a line to stdout; waits where the reader is slower than we, and not for one that has gone. */
+/** Writes a line to stdout; waits for a slow reader, but not for one that has ended. */
 export async function printLine(line: string): Promise<void> {
   const { stdout } = process
   if (stdout.write(`${line}\n`) || stdout.destroyed) return
@@ -47,7 +47,7 @@ export async function printLine(line: string): Promise<void> {
   })
 }
 
-/** Returns what writes a value to stdout as one line of lossless JSON. A number that nobody knows (NaN) is null. */
+/** Returns a function that writes a value to stdout as one line of lossless JSON. @param options.nan how NaN, an unknown number, is written */
 export async function jsonPrinter(options: { nan?: 'bare' | 'null' } = {}): Promise<(value: unknown) => Promise<void>> {
   const { stringifyJson } = await import('../index.js')
   const { nan = 'bare' } = options
@@ -56,7 +56,7 @@ export async function jsonPrinter(options: { nan?: 'bare' | 'null' } = {}): Prom
 
 let endOfReader: () => void = () => process.exit()
 
-/** What is done when the reader of stdout has gone. Default: the process ends, quietly. */
+/** Sets the handler for an ended reader of stdout. Default: the process exits without an error. */
 export function onReaderGone(end: () => void): void {
   endOfReader = end
 }
@@ -66,7 +66,7 @@ let onFailure: (error: Error) => void = error => {
   process.exit(1)
 }
 
-/** What is done, once, when stdout can't be written: a full disk, a terminal that is gone. Default: the command fails. */
+/** Sets the handler, called once, for a stdout that can't be written: a full disk, a closed terminal. Default: the command fails. */
 export function onOutputFailure(handle: (error: Error) => void): void {
   let isHandled = false
   onFailure = error => {

@@ -6,7 +6,7 @@
 // Not a character of any argument: the system ends an argument at it.
 const mark = '\u0000'
 
-/** Options without their unit, as they were once spelt: they go on working. */
+/** Former spellings of options, without their unit, which still work. */
 const formerSpellings: ReadonlyMap<string, string> = new Map([
   ['--timeout', '--timeout-sec'],
   ['--grace', '--grace-sec'],
@@ -23,7 +23,7 @@ function respelt(arg: string): string {
  * options their present spelling.
  */
 export function markArguments(args: readonly string[]): readonly string[] {
-  // The shell asks what may follow: what stands there is no argument yet.
+  // Completion: these are no complete arguments yet.
   if (args[0] === '--get-yargs-completions') return args
   const end = args.indexOf('--')
   const options = end < 0 ? args : args.slice(0, end)

@@ -5,7 +5,7 @@
 
 interface ValueKind {
   readonly pattern: RegExp
-  /** What stands for values that vary; kept apart from the value so that quotes stay. */
+  /** Replacement for values that vary; quotes around them stay. */
   readonly placeholder: string
 }
 

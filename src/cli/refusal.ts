@@ -1,4 +1,4 @@
-/** What the parser refuses, in one sentence that says what to type instead. */
+/** Turns errors of the parser into one sentence that says what to type instead. */
 import yargs, { type CommandModule } from 'yargs'
 import { nearest } from '../text/nearest.js'
 import { UsageError } from './usage-error.js'

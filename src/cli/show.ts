@@ -55,7 +55,7 @@ async function amongFailures(queue: TaskQueue, id: string): Promise<{ task: List
 }
 
 function failureLine({ attempt, reason, host, pid, failedAtMs, durationSeconds }: Failure): string {
-  // Somebody else may have written a time that is none.
+  // Another program may have written an invalid time.
   const date = new Date(failedAtMs)
   const when = Number.isNaN(date.getTime()) ? 'at an unknown time' : date.toISOString()
   return `  ${attempt}. ${when} on ${printable(host)} (process ${pid}) after ${durationSeconds.toFixed(1)} s: ${printable(reason)}`

@@ -1,4 +1,4 @@
-/** The numbers of a queue as people read them. */
+/** Formats the numbers of a queue for people. */
 
 import { hostname } from 'node:os'
 import { codeOf } from '../errors/thrown.js'
@@ -7,15 +7,15 @@ import { duration } from '../terminal/duration.js'
 import { counted } from '../text/counted.js'
 import { countOf, printable } from './printing.js'
 
-/** All that `status` tells. */
+/** The numbers that `status` prints. */
 export interface Overview extends QueueStatus {
   /** Dead letters; NaN where there is no place for them. */
   readonly failed: number
 }
 
-/** How fast a queue drains. */
+/** The speed at which a queue drains. */
 export interface Speed {
-  /** Tasks that left the queue a second, over the last while. */
+  /** Tasks per second that left the queue, over the last minute. */
   readonly tasksPerSecond: number
 }
 
@@ -53,7 +53,7 @@ function countLine(name: string, count: number, whole = Number.NaN, ofWhat = '')
   return `${name}: ${count}${whole > 0 ? ` (${percent(count, whole)} ${ofWhat})` : ''}`
 }
 
-/** When the queue will be empty at this speed. */
+/** The line with the rate and the time until the queue is empty. */
 export function speedLine({ enqueued }: Overview, speed: Speed | undefined): string {
   if (speed === undefined) return 'Rate: unknown yet'
   const { tasksPerSecond: rate } = speed
@@ -69,8 +69,8 @@ const manySilentAfterMs = 45_000
 /** A line for each worker, and one for each of its tasks; those that have been silent come last, and are not counted. */
 export function workerLines(workers: readonly WorkerStatus[] | undefined, nowMs: number): string[] {
   if (workers === undefined) return ['Workers: unknown']
-  const patienceMs = workers.length > manyWorkers ? manySilentAfterMs : silentAfterMs
-  const isSilent = (worker: WorkerStatus) => nowMs - worker.writtenAtMs > patienceMs || hasEnded(worker)
+  const limitMs = workers.length > manyWorkers ? manySilentAfterMs : silentAfterMs
+  const isSilent = (worker: WorkerStatus) => nowMs - worker.writtenAtMs > limitMs || hasEnded(worker)
   const silent = workers.filter(isSilent)
   const alive = workers.filter(worker => !isSilent(worker))
   const since = (ms: number) => duration(Math.max(0, nowMs - ms) / 1000)
@@ -92,7 +92,7 @@ export function workerLines(workers: readonly WorkerStatus[] | undefined, nowMs:
   ]
 }
 
-/** Of a worker on this machine one can know at once that its process is gone. */
+/** True if the process of a worker on this machine has ended. */
 function hasEnded({ host, pid }: WorkerStatus): boolean {
   if (host !== hostname() || !Number.isSafeInteger(pid) || pid <= 0) return false
   try {

@@ -4,12 +4,12 @@ import { duration } from '../terminal/duration.js'
 import { printable } from './printing.js'
 import { readWorkers } from './watch.js'
 
-/** The worker that says it runs a task, by the task's id. */
+/** The worker that reports a task as running, by the task's id. */
 export type Holders = ReadonlyMap<string, WorkerStatus>
 
 export const noHolders: Holders = new Map()
 
-/** What the workers of a queue wrote about themselves last; of very many tasks a worker names the oldest 100. */
+/** Reads the last status of the workers of a queue; a worker with many tasks names the oldest 100. */
 export async function readHolders(queue: TaskQueue): Promise<Holders> {
   const workers = (await readWorkers(queue)) ?? []
   return new Map(workers.flatMap(worker => worker.running.map(({ id }) => [id, worker] as const)))

@@ -1,4 +1,4 @@
-/** What `cp` and `mv` share: two queues, Ctrl-C, and the count at the end. */
+/** Shared code of `cp` and `mv`: two queues, Ctrl-C, and the count at the end. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Argv } from 'yargs'
 import type { QueueStatus, TaskQueue } from '../index.js'
@@ -15,7 +15,7 @@ import { interruptible } from './interruption.js'
 import { countOf } from './printing.js'
 import { UsageError } from './usage-error.js'
 
-// How often, and how many seconds apart, counts that are approximate are read before what is left is believed.
+// Readings of approximate counts, and the seconds between them, before a remainder is reported.
 const readings = 5
 const readingSeconds = 1
 
@@ -31,7 +31,7 @@ export function transferArguments<Args>(
   )
 }
 
-/** Opens both queues. What isn't there is an error before the other queue is made. */
+/** Opens both queues. A missing source is an error before the destination is created. */
 export async function withQueues<R>(
   args: QueueArguments & { source: string; destination: string },
   work: (source: TaskQueue, destination: TaskQueue, signal: AbortSignal) => Promise<R>,
@@ -49,7 +49,7 @@ export async function withQueues<R>(
   )
 }
 
-/** What a queue holds, after a transfer: approximate counts are read again as long as they say that something is left. */
+/** The status of a queue after a transfer: approximate counts are read again as long as they are above 0. */
 export async function settledStatus(queue: TaskQueue): Promise<QueueStatus> {
   let status = await queue.status()
   for (let look = 1; look < readings && status.approximate && status.enqueued > 0; look++) {

@@ -1,4 +1,4 @@
-/** A command that can't be what was meant, or that this queue can't do: nothing was changed. The exit code is 2. */
+/** A command that is invalid, or that this queue doesn't support: nothing was changed. The exit code is 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }

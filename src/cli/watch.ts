@@ -1,4 +1,4 @@
-/** `ptq status --watch`: the numbers again and again, with the rate, the ETA and what the workers do. */
+/** Runs `ptq status --watch`: prints the numbers repeatedly, with the rate, the ETA and the running workers. */
 
 import { isErrorNamed } from '../errors/thrown.js'
 import type { TaskQueue, WorkerStatus } from '../index.js'
@@ -6,10 +6,10 @@ import { sleep } from '../time/sleep.js'
 import { fittedLine, onReaderGone, printLine } from './printing.js'
 import { type Overview, type Speed, speedLine, statusLines, workerLines } from './status-lines.js'
 
-// The rate is that of the last minute: what the queue does now, and not jumpy.
+// The rate over the last minute: current, but smooth.
 const windowMs = 60_000
 
-/** Looks until `signal` aborts, or the reader of stdout ends. */
+/** Prints until `signal` aborts, or the reader of stdout ends. */
 export async function watch(
   queue: TaskQueue,
   options: { intervalSeconds: number; signal: AbortSignal; printJson: ((value: unknown) => Promise<void>) | undefined },
@@ -55,20 +55,20 @@ export async function readWorkers(queue: TaskQueue): Promise<readonly WorkerStat
   }
 }
 
-/** Tells how many tasks leave the queue: finished or gone to the dead letters, whether or not completions are tallied. */
+/** Measures how many tasks leave the queue: completed or dead-lettered, whether or not completions are tallied. */
 class RateMeter {
   readonly #samples: { readonly atMs: number; readonly left: number }[] = []
 
   /** `undefined` after the first sample. */
   add({ inserted, enqueued }: Overview, atMs: number): Speed | undefined {
     const samples = this.#samples
-    // Where nobody counts what is inserted, only what is in the queue can be compared.
+    // Without a count of inserted tasks, only the number of enqueued ones can be compared.
     samples.push({ atMs, left: (Number.isNaN(inserted) ? 0 : inserted) - enqueued })
     while (samples.length > 2 && atMs - (samples[0]?.atMs ?? atMs) > windowMs) samples.shift()
     const [first] = samples
     const last = samples.at(-1)
     if (first === undefined || last === undefined || last.atMs <= first.atMs) return undefined
-    // A purge, a rezero or tasks that were put back: less than nothing has left.
+    // Negative after a purge, a rezero or a retry.
     const tasks = Math.max(0, last.left - first.left)
     return { tasksPerSecond: (tasks * 1000) / (last.atMs - first.atMs) }
   }

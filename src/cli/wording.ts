@@ -1,6 +1,6 @@
-/** The library's errors name its own options and methods; who sits at a terminal knows flags and commands. */
+/** Translates option and method names in the library's errors into flags and commands. */
 
-/** What the library calls it, and what the command line does; the first that fits is taken. */
+/** Phrases of the library, and those of the command line, replaced in order. */
 const wordings: readonly (readonly [RegExp, string])[] = [
   [/pass `createIfMissing: true`/g, 'pass --create-if-missing'],
   [/pass the URL of (a|the) queue as `deadLetter`/g, 'pass $1 queue as --dead-letter QUEUE'],

@@ -11,7 +11,7 @@ const index = fc.oneof(
   fc.nat(1000).map(by => Number.MAX_SAFE_INTEGER - by),
 )
 
-describe('the ids of an upload', () => {
+describe('the ids of a bulk insert', () => {
   it('are UUIDs of version 8, the same for the same seed and index', () => {
     fc.assert(
       fc.property(seed, index, (seed, index) => {
@@ -56,7 +56,7 @@ describe('the ids of an upload', () => {
     })
   })
 
-  it('of two uploads have nothing in common', () => {
+  it('of two inserts differ', () => {
     const ids = new Set<string>()
     for (let upload = 0; upload < 20; upload++) {
       const idOf = taskIds(newSeed())

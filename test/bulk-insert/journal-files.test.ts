@@ -26,7 +26,7 @@ function backend(identity: string, refuse: readonly number[] = []): Backend {
 }
 
 describe('a journal in a file', () => {
-  it('knows what was acknowledged, whoever takes it up', async () => {
+  it('keeps what was acknowledged, in any process that resumes it', async () => {
     const journal = new JournalFiles(backend('a', [3, 4]))
     const first = await journal.begin('x', head)
     assert.deepEqual({ ...first, run: '' }, { run: '', head, stored: [], counted: 0, finished: false })
@@ -77,7 +77,7 @@ describe('a journal in a file', () => {
     await assert.rejects(journal.begin(undefined, head), /Expected a name/)
   })
 
-  it('lets an upload go on into a queue that keeps no journals, until it is purged', () =>
+  it('resumes an insert into a queue that stores no journals, until it is purged', () =>
     inFolder(async folder => {
       const file = join(folder, 'events')
       await using tq = new TaskQueue(`spy://${file}`, { progress: false })
@@ -103,7 +103,7 @@ describe('a journal in a file', () => {
     }))
 })
 
-describe('an upload into SQS', () => {
+describe('a named insert into SQS', () => {
   it('comes to the endpoint from all threads, in the region and with the delay of the queue, and goes on', async () => {
     const server = await startServer('fauxqs')
     try {

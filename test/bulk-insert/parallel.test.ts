@@ -183,7 +183,7 @@ describe('insert with parallel', () => {
       },
     ))
 
-  it('refuses what threads could not do, before anything is changed', async () => {
+  it('refuses options and sequences that threads can not use, before anything is changed', async () => {
     const refused = async (
       tq: TaskQueue,
       tasks: Parameters<TaskQueue['insert']>[0],

@@ -37,8 +37,8 @@ function isFinished(root: string): boolean {
   return existsSync(uploads) && readdirSync(uploads).some(run => existsSync(join(uploads, run, 'finished')))
 }
 
-describe('a purge beside an upload', () => {
-  it('at any call of the upload: its tasks are there, or it fails', async () => {
+describe('a purge during a bulk insert', () => {
+  it('at any call of the insert: its tasks are stored, or it fails', async () => {
     // Every call of one batch; some calls of two batches, of 250 files and of 50.
     await purgedAtCalls(5, 1)
     await purgedAtCalls(300, 83)
@@ -80,7 +80,7 @@ describe('a purge beside an upload', () => {
     }
   }
 
-  it('ends an upload that has no name, too', () =>
+  it('ends an insert without a name, too', () =>
     inFolder(async folder => {
       await using opened = await openQueue(join(folder, 'queue-of-test'))
       const { queue } = opened
@@ -95,7 +95,7 @@ describe('a purge beside an upload', () => {
       await assert.rejects(uploads.finish(run), gone)
     }))
 
-  it('takes the new folder of an upload along, as over a network: it is made again', () =>
+  it('moves the new folder of an insert, as over a network: it is created again', () =>
     inQueue(async (tq, root) => {
       let taken = 0
       await using uploading = pooledQueue(root, async (call, path, to) => {
@@ -116,7 +116,7 @@ describe('a purge beside an upload', () => {
       await assert.rejects(uploading.insert(new Numbers(0, 5), { resume: 'job' }), /Beginning an upload failed/)
     }))
 
-  it('ends an upload of another host that still believes in its folder', () =>
+  it('ends an insert of another host that still sees its folder', () =>
     inFolder(async folder => {
       const root = join(folder, 'queue-of-test')
       const real = interfered({})
@@ -189,7 +189,7 @@ describe('a purge beside an insert with a delay', () => {
     }))
 })
 
-describe('an upload that finds something else in its place', () => {
+describe('a bulk insert that finds a foreign file in its place', () => {
   it('begins from the start where a removal that was cut off left the folder of a run', () =>
     inQueue(async (tq, root) => {
       mkdirSync(join(root, 'uploads', 'job', message(root).id), { recursive: true })
@@ -197,7 +197,7 @@ describe('an upload that finds something else in its place', () => {
       assert.equal(await tq.insert(new Numbers(0, 5), { resume: 'job' }), 0)
     }))
 
-  it('says what it found where that is no run', () =>
+  it('names a file that is no run', () =>
     inQueue(async (tq, root) => {
       mkdirSync(join(root, 'uploads', 'job'), { recursive: true })
       writeFileSync(join(root, 'uploads', 'job', 'notes.txt'), '')
@@ -220,7 +220,7 @@ describe('an upload that finds something else in its place', () => {
     }))
 })
 
-describe('an upload that is taken over while its owner ends it', () => {
+describe('a bulk insert that is taken over while its owner completes it', () => {
   for (const reached of ['counted.new', 'finished.new']) {
     it(`just before ${reached} is renamed: each task and the count are there once`, () =>
       inQueue(async (tq, root) => {

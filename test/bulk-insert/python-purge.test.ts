@@ -42,7 +42,7 @@ function isFinished(root: string): boolean {
   return namesIn(root, 'uploads/job').some(run => existsSync(join(root, 'uploads', 'job', run, 'finished')))
 }
 
-describe('an upload into a queue that Python purges', () => {
+describe('a bulk insert into a queue that Python purges', () => {
   it('before it begins, and after it is complete: the same resume inserts all tasks again, under their ids', () =>
     inQueue(async (tq, root, python) => {
       python.insert({})
@@ -131,7 +131,7 @@ describe('an upload into a queue that Python purges', () => {
     }
   }
 
-  it('and whose next process dies at any call while it begins the upload again: each task is inserted once', async () => {
+  it('and whose next process dies at any call while it restarts the insert: each task is inserted once', async () => {
     const total = 5
     let calls = Number.POSITIVE_INFINITY
     for (let cutAt = 1; cutAt < calls; cutAt++) {
@@ -159,7 +159,7 @@ describe('an upload into a queue that Python purges', () => {
     assert.ok(calls > 40 && calls < 1000, `${calls} calls`)
   })
 
-  it('is begun again by one of two processes, and the other one is told', () =>
+  it('is restarted by one of two processes, and the other one fails', () =>
     inQueue(async (tq, root, python) => {
       const total = 20
       await tq.insert(new Numbers(0, total), { resume: 'job' })
@@ -182,7 +182,7 @@ describe('an upload into a queue that Python purges', () => {
       assert.equal(python.inserted, total)
     }))
 
-  it('is not begun again after a purge by ptq that began before the upload and ends minutes later', () =>
+  it('is not restarted after a purge by ptq that began before the insert and ends minutes later', () =>
     inQueue(async (tq, root) => {
       await tq.insert(new Numbers(0, 5), { resume: 'other' })
       let aheadMs = 0

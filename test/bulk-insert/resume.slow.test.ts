@@ -46,8 +46,8 @@ async function insertError(inserting: Promise<number>): Promise<InsertError> {
   return error
 }
 
-describe('an upload with a name', () => {
-  it('goes on where it failed: only what is missing is made', () =>
+describe('an insert with resume', () => {
+  it('continues where it failed: only missing tasks are made', () =>
     inQueue(async (tq, root, folder) => {
       const trouble = { throwsAt: 40, mendedBy: join(folder, 'mended'), log: join(folder, 'made') }
       const tasks = new Troubled(64, trouble)
@@ -117,7 +117,7 @@ describe('an upload with a name', () => {
       assert.equal(await tq.insert(tasks(), { resume: 'all' }), 1000)
     }))
 
-  it('is told by its name: arrays differ by length and ends, and a name is of one form', () =>
+  it('is identified by its name: arrays differ by length and ends, and an invalid name is refused', () =>
     inQueue(async tq => {
       const array = upTo(10).map(i => partial(numbered, i))
       assert.equal(await tq.insert(array, { resume: 'array' }), 10)
@@ -135,7 +135,7 @@ describe('an upload with a name', () => {
       )
     }))
 
-  it('has one owner: who comes last takes it over, and the earlier one inserts nothing more', () =>
+  it('has one owner: the last process takes it over, and the earlier one inserts nothing more', () =>
     inQueue(async (tq, root) => {
       let second: Promise<number> | undefined
       const whole = upTo(12_000)
@@ -179,7 +179,7 @@ describe('an upload with a name', () => {
   })
 })
 
-describe('an upload that is cut off', () => {
+describe('an interrupted insert', () => {
   // After so many calls of the filesystem nothing works any more, as if the process were dead.
   for (const delaySeconds of [0, 1_000_000]) {
     it(`at any call of the filesystem inserts each task once${delaySeconds > 0 ? ', with a delay' : ''}`, async () => {

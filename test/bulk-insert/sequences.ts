@@ -8,7 +8,7 @@ export const numbered = queueable(function numbered(i: number) {
   return i
 })
 
-/** How many tasks sequences made in this thread. */
+/** Number of tasks that sequences made in this thread. */
 export const made = { tasks: 0 }
 
 /** Tasks `numbered(start)` to `numbered(end - 1)`. */
@@ -41,7 +41,7 @@ export class Numbers {
 }
 sliceable(Numbers)
 
-/** What is wrong with a {@link Troubled} sequence. */
+/** The fault of a {@link Troubled} sequence. */
 export interface Trouble {
   /** Throws when this task is made; until the file `mendedBy` is there. */
   readonly throwsAt?: number

@@ -60,7 +60,7 @@ describe('slices', () => {
     await source.stop()
   })
 
-  it('of a sequence cover what is not stored exactly once, for any length and number of threads', async () => {
+  it('of a sequence cover the missing tasks exactly once, for any length and number of threads', async () => {
     await fc.assert(
       fc.asyncProperty(sequence, threads, async ({ total, stored }, parallel) => {
         const slices = await all(new SequenceSource(total, stored, parallel), Math.min(parallel, 5))

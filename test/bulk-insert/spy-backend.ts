@@ -24,7 +24,7 @@ export interface SpyOptions extends BackendOptions {
   readonly dieWith?: number
 }
 
-/** What was written down. */
+/** The recorded events. */
 export function eventsOf(file: string): SpyEvent[] {
   return readFileSync(file, 'utf8')
     .trimEnd()

@@ -1,4 +1,4 @@
-// What the workers of the tests run; loaded by `--load`.
+// Tasks for the workers of the tests; loaded by `--load`.
 import { appendFileSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -54,5 +54,5 @@ export const linger = queueable(
   { module: 'tasks' },
 )
 
-// What a user's module may hold: it must not keep a command that is done.
+// A handle of a user's module, which must not keep a finished command alive.
 setInterval(() => undefined, 3_600_000)

@@ -71,7 +71,7 @@ test('--processes: tasks that failed for good make the exit code 1', () =>
     assert.deepEqual([code, stderr], [1, 'ptq: 1 task failed for good: see ptq failures queue\n'])
   }))
 
-test('--processes: what is refused is said once, with exit code 2, and ends all', () =>
+test('--processes: a refused command is reported once, with exit code 2, and ends all processes', () =>
   inFolder(async folder => {
     const { end } = poll(folder, '--processes', '3', '--parallel', '0', '--timeout-sec', '3')
     const { code, stdout, stderr } = await end
@@ -102,7 +102,7 @@ for (const [signal, exitCode] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ] as const) {
-  test(`--processes: ${signal} to the parent lets all finish what runs, and none is started again`, () =>
+  test(`--processes: ${signal} to the parent: all processes finish their tasks, and none is restarted`, () =>
     inFolder(async folder => {
       await fill(folder, payloadLines(4, 'linger'))
       const { child, end, output, pids } = poll(folder, '--processes', '2')
@@ -119,7 +119,7 @@ for (const [signal, exitCode] of [
     }))
 }
 
-test('--processes: a second signal makes all leave at once and give back what runs', () =>
+test('--processes: after a second signal all processes exit at once and release running tasks', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(2, 'linger'))
     const { child, end, output, pids } = poll(folder, '--processes', '2')

@@ -116,7 +116,7 @@ for (const [signal, exitCode] of [
   ['SIGTERM', 143],
   ['SIGINT', 130],
 ] as const) {
-  test(`${signal}: leases no more, finishes what runs, exits with ${exitCode}`, () =>
+  test(`${signal}: stops leasing, finishes running tasks, exits with ${exitCode}`, () =>
     inFolder(async folder => {
       await fill(folder, payloadLines(3, 'linger'))
       const child = poll(folder)
@@ -137,7 +137,7 @@ for (const [signal, exitCode] of [
     }))
 }
 
-test('a second Ctrl-C leaves at once, and --grace-sec ends by itself: what ran is given back', () =>
+test('a second Ctrl-C exits at once, and --grace-sec ends by itself: running tasks are released', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(1, 'linger'))
     await using queue = new TaskQueue(`fq://${folder}/queue`)
@@ -162,7 +162,7 @@ test('a second Ctrl-C leaves at once, and --grace-sec ends by itself: what ran i
     assert.deepEqual(log(folder), ['began 0', 'began 0'])
   }))
 
-test('a reader of the log that ends early ends the worker, which gives back what it holds', () =>
+test('a reader of the log that ends early ends the worker, which releases its tasks', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(3, 'fail'))
     const child = poll(folder, '--max-attempts', '1000', '--max-backoff-sec', '1')
@@ -199,7 +199,7 @@ test('a module that throws while it is loaded is named, with its reason; another
     assert.deepEqual([worked.code, worked.stderr, log(folder).sort()], [0, '', ['0', '1', '2', '3']])
   }))
 
-test('on a terminal what tasks print stands above the status line', t =>
+test('output of tasks on a terminal is above the status line', t =>
   inFolder(async folder => {
     const found = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') ?? false
     if (!found) {

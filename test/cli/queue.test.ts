@@ -90,7 +90,7 @@ test('insert, status, ls: payloads of any language come through without loss, fr
     assert.match(await run('status', 'queue'), /^Leased: 0$/m)
   }))
 
-test('insert checks a whole file first; from stdin it says how far it came; with --resume it goes on', () =>
+test('insert checks a whole file first; from stdin it reports its progress; with --resume it continues', () =>
   inFolder(async folder => {
     const cwd = folder
     const bad = `${payloadLines(2)}{"no":"class"}\n`

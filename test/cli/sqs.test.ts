@@ -96,7 +96,7 @@ test('--max-attempts without dead letters: one line at the start, and none for e
     }
   }))
 
-test('what SQS can never do is refused before credentials are asked for', () =>
+test('a command that SQS never supports is refused before credentials are read', () =>
   inFolder(async folder => {
     const env = { AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '', AWS_EC2_METADATA_DISABLED: 'true', HOME: folder }
     for (const [args, reason] of [

@@ -41,7 +41,7 @@ function fillFast(root: string, count: number): string[] {
   return sent.map(({ id }) => id).sort()
 }
 
-test('cp and mv between file queues: a reconciled count, what others hold stays and is said', () =>
+test('cp and mv between file queues: a reconciled count; tasks that others hold stay and are reported', () =>
   inFolder(async folder => {
     const cwd = folder
     const [here, copy, there] = ['here', 'copy', 'there'].map(name => join(folder, name)) as [string, string, string]
@@ -111,7 +111,7 @@ test('mv that is killed by SIGKILL in the middle: each task is in one queue; the
     assert.deepEqual(idsIn(there).sort(), sent)
   }))
 
-test('mv that is interrupted by Ctrl-C says how far it came', () =>
+test('mv that is interrupted by Ctrl-C reports its progress', () =>
   inFolder(async folder => {
     const [here, there] = [join(folder, 'here'), join(folder, 'there')]
     const sent = fillFast(here, 20_000)

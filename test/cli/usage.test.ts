@@ -40,7 +40,7 @@ test('help: the program names every command, every command has an example', { co
   )
 })
 
-// What is wrong, and what the one sentence says.
+// Wrong usage, and the sentence for it.
 const MISUSES: readonly (readonly [args: string, sentence: RegExp])[] = [
   ['', /Expected a command/],
   ['frob', /Unknown command: frob/],
@@ -201,7 +201,7 @@ test('help of a command: its own options first, numbers as numbers, examples on 
   for (const line of examples) assert.match(line, /^ {2}(?:ptq|#|echo) .{1,72}$/)
 })
 
-test('what follows -- is a queue, whatever it begins with', () =>
+test('an argument after -- is a queue, also one that begins with a dash', () =>
   inFolder(async folder => {
     const inserted = await runCli(['insert', '--', '-q', '-'], { cwd: folder, input: payloadLines(1) })
     assert.deepEqual([inserted.stdout, inserted.code], [`Inserted 1 task into fq://${folder}/-q\n`, 0])

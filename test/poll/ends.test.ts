@@ -1,4 +1,4 @@
-// How a worker's process ends, and what it leaves: signals, threads that nothing stops, output that can't be written.
+// The end of a worker's process, and what remains: signals, threads that nothing stops, output that can't be written.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -23,7 +23,7 @@ function startWorker(queue: TestQueue, args: readonly string[], stdout: 'ignore'
   })
 }
 
-/** How it ended, and what it said. */
+/** The exit and output of a process. */
 async function endOf(child: ChildProcess): Promise<{ end: number | string | null; stderr: string }> {
   let stderr = ''
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -65,7 +65,7 @@ describe('signals that end a worker', { concurrency: 2 }, () => {
     })
   }
 
-  onFiles('SIGQUIT leaves at once: exit code 131, nothing stays leased', async queue => {
+  onFiles('SIGQUIT exits at once: exit code 131, no task stays leased', async queue => {
     const tq = queue.open()
     const { ledger } = place(queue)
     await tq.insert(partial(waitOn, ledger))

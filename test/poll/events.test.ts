@@ -43,7 +43,7 @@ describe('events', () => {
       assert.deepEqual(stepsOf('NowhereToBeFound'), [['leased', 'failed', 'dead-lettered']])
     })
 
-    onEach(`a listener that throws harms nobody: parallel ${parallel}`, async queue => {
+    onEach(`a listener that throws causes a warning only: parallel ${parallel}`, async queue => {
       const tq = queue.open()
       await tq.insert([...Array.from({ length: 20 }, (_, n) => partial(noop, n)), task('throwing', 'x')])
       const heard = warnings()
@@ -80,7 +80,7 @@ describe('events', () => {
     })
   }
 
-  onEach('log lines that nobody listens for are printed', async queue => {
+  onEach('log lines without a listener are printed', async queue => {
     const tq = queue.open()
     const { gate, open } = newGate()
     open()
@@ -96,7 +96,7 @@ describe('events', () => {
     assert.deepEqual(printed, ['began x'])
   })
 
-  it('listeners come and go', () => {
+  it('a removed listener is not called', () => {
     const events = new WorkerEvents()
     const seen: number[] = []
     const listener = ({ waitSeconds }: WorkerEventMap['idle']) => seen.push(waitSeconds)

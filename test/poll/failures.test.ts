@@ -33,49 +33,52 @@ async function insertOne(tq: TaskQueue, name: string, ...args: unknown[]): Promi
 
 // Most of the time passes until tasks may be tried again: whole seconds on fq.
 describe('failures', { concurrency: 6 }, () => {
-  onEach('a task that throws is tried again, and at last moves to the dead letters with its history', async queue => {
-    const tq = queue.open()
-    const id = await insertOne(tq, 'throwing', 'line one\nline two\u001b[31m')
-    const seen: WorkerEventMap['failed'][] = []
-    tq.events.on('failed', failed => seen.push(failed))
-    const dead = event(tq.events, 'dead-lettered')
-    const before = Date.now()
-    assert.equal(await tq.poll({ ...soon, parallel: 1, maxAttempts: 2, tally: true }), 0)
-    assert.deepEqual(
-      seen.map(({ task: { attempt }, error, retryInSeconds }) => [
-        attempt,
-        String(error),
-        retryInSeconds !== undefined,
-      ]),
-      [
-        [1, 'Error: line one\nline two\u001b[31m', true],
-        [2, 'Error: line one\nline two\u001b[31m', false],
-      ],
-    )
-    const { reason, deadLetter } = await dead
-    assert.equal(reason, 'Error: line one line two [31m')
-    assert.equal(deadLetter, `${queue.url}/failed`)
-    const letter = await theLetter(tq)
-    assert.equal(letter.id, id)
-    assert.deepEqual(letter.payload(), [['tasks', 'throwing'], ['line one\nline two\u001b[31m'], {}, -1])
-    assert.equal(letter.failures.length, 2)
-    letter.failures.forEach((failure, index) => {
-      const { failedAtMs, durationSeconds, ...rest } = failure
-      assert.deepEqual(rest, {
-        attempt: index + 1,
-        reason,
-        host: hostname(),
-        pid: process.pid,
-      } satisfies Partial<Failure>)
-      assert.ok(failedAtMs >= before && failedAtMs <= Date.now())
-      assert.ok(durationSeconds >= 0)
-    })
-    const { enqueued, completed } = await tq.status()
-    assert.deepEqual({ enqueued, completed }, { enqueued: 0, completed: 0 })
-    assert.equal(await queue.open(deadLetter).inserted(), 1)
-  })
+  onEach(
+    'a task that throws is retried, and moves to the dead letters with its history after maxAttempts',
+    async queue => {
+      const tq = queue.open()
+      const id = await insertOne(tq, 'throwing', 'line one\nline two\u001b[31m')
+      const seen: WorkerEventMap['failed'][] = []
+      tq.events.on('failed', failed => seen.push(failed))
+      const dead = event(tq.events, 'dead-lettered')
+      const before = Date.now()
+      assert.equal(await tq.poll({ ...soon, parallel: 1, maxAttempts: 2, tally: true }), 0)
+      assert.deepEqual(
+        seen.map(({ task: { attempt }, error, retryInSeconds }) => [
+          attempt,
+          String(error),
+          retryInSeconds !== undefined,
+        ]),
+        [
+          [1, 'Error: line one\nline two\u001b[31m', true],
+          [2, 'Error: line one\nline two\u001b[31m', false],
+        ],
+      )
+      const { reason, deadLetter } = await dead
+      assert.equal(reason, 'Error: line one line two [31m')
+      assert.equal(deadLetter, `${queue.url}/failed`)
+      const letter = await theLetter(tq)
+      assert.equal(letter.id, id)
+      assert.deepEqual(letter.payload(), [['tasks', 'throwing'], ['line one\nline two\u001b[31m'], {}, -1])
+      assert.equal(letter.failures.length, 2)
+      letter.failures.forEach((failure, index) => {
+        const { failedAtMs, durationSeconds, ...rest } = failure
+        assert.deepEqual(rest, {
+          attempt: index + 1,
+          reason,
+          host: hostname(),
+          pid: process.pid,
+        } satisfies Partial<Failure>)
+        assert.ok(failedAtMs >= before && failedAtMs <= Date.now())
+        assert.ok(durationSeconds >= 0)
+      })
+      const { enqueued, completed } = await tq.status()
+      assert.deepEqual({ enqueued, completed }, { enqueued: 0, completed: 0 })
+      assert.equal(await queue.open(deadLetter).inserted(), 1)
+    },
+  )
 
-  onEach('a task that throws what cannot be looked at fails alone', async queue => {
+  onEach('a task that throws an unreadable value fails alone', async queue => {
     const tq = queue.open()
     await tq.insert([task('unspeakable'), task('noop', 1)])
     assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 1 }), 1)
@@ -172,7 +175,7 @@ describe('failures', { concurrency: 6 }, () => {
     )
   })
 
-  onEach('dead letters go where they are told to', async queue => {
+  onEach('dead letters go to the queue named by deadLetter', async queue => {
     const tq = queue.open()
     const deadLetter = queue.kind === 'fq' ? `${queue.folder}/elsewhere` : `mem://${randomUUID()}`
     const id = await insertOne(tq, 'throwing', 'x')
@@ -208,28 +211,31 @@ describe('failures', { concurrency: 6 }, () => {
     await assert.rejects(tq.poll({ ...soon, parallel: 0, onError: 'throw' }), { name: 'TaskError' })
   })
 
-  onEach('a task whose worker died too often while it ran alone becomes a dead letter, and is not run', async queue => {
-    const backend = await queue.backend()
-    const tq = queue.open()
-    const id = await insertOne(tq, 'noop', 1)
-    const die = async (alone: boolean) => {
-      const [lease] = await backend.lease({ seconds: queue.kind === 'mem' ? 0.01 : 1, max: 1, waitSeconds: 30 })
-      assert.ok(lease)
-      if (alone) await backend.runsAlone?.(lease)
-    }
-    for (const alone of [false, true, false, true]) await die(alone)
-    const seen = recorded(tq.events, 'started', 'failed')
-    assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 2 }), 0)
-    assert.deepEqual(seen, [])
-    const letter = await theLetter(tq)
-    assert.equal(letter.id, id)
-    const reason =
-      'The attempts are over: in 2 the worker died, or was silent until its lease ended, while it ran this task alone'
-    assert.deepEqual(
-      letter.failures.map(failure => [failure.attempt, failure.reason]),
-      [[4, reason]],
-    )
-  })
+  onEach(
+    'a task whose worker died maxAttempts times while it ran alone is dead-lettered without running',
+    async queue => {
+      const backend = await queue.backend()
+      const tq = queue.open()
+      const id = await insertOne(tq, 'noop', 1)
+      const die = async (alone: boolean) => {
+        const [lease] = await backend.lease({ seconds: queue.kind === 'mem' ? 0.01 : 1, max: 1, waitSeconds: 30 })
+        assert.ok(lease)
+        if (alone) await backend.runsAlone?.(lease)
+      }
+      for (const alone of [false, true, false, true]) await die(alone)
+      const seen = recorded(tq.events, 'started', 'failed')
+      assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 2 }), 0)
+      assert.deepEqual(seen, [])
+      const letter = await theLetter(tq)
+      assert.equal(letter.id, id)
+      const reason =
+        'The attempts are over: in 2 the worker died, or was silent until its lease ended, while it ran this task alone'
+      assert.deepEqual(
+        letter.failures.map(failure => [failure.attempt, failure.reason]),
+        [[4, reason]],
+      )
+    },
+  )
 
   onEach(
     'a task that failed before workers died with it keeps its error as the reason, and as its history',
@@ -322,7 +328,9 @@ describe('failures', { concurrency: 6 }, () => {
     assert.equal((await tq.status()).leased, 0)
   })
 
-  it('without a place for dead letters a task stays, is tried again, and is told of', { timeout: 30_000 }, async () => {
+  it('a queue without dead letters: a failing task is retried without limit, with one warning', {
+    timeout: 30_000,
+  }, async () => {
     const protocol = `plain${randomUUID().slice(0, 8)}`
     const inner = await memOpener.open({ protocol: 'mem', path: protocol }, {})
     const hidden = new Set<string | symbol>(['deadLetterUrl', 'failures', 'workers', 'reportWorker'])
@@ -409,7 +417,7 @@ describe('retry', { concurrency: 4 }, () => {
     assert.equal(await tq.retry({ match: 'Error: number' }), 10)
   })
 
-  onEach('a retry that dies half way leaves no task missing, and the next one ends it', async queue => {
+  onEach('a retry that dies halfway loses no task, and the next one completes it', async queue => {
     const tq = await withLetters(queue, 3)
     const deadLetter = `${queue.url}/failed`
     // Inserted, not yet removed from the dead letters.
@@ -423,14 +431,14 @@ describe('retry', { concurrency: 4 }, () => {
     assert.deepEqual(await letters(tq), [])
   })
 
-  onEach('two at once share them out', async queue => {
+  onEach('two concurrent retries put each dead letter back once', async queue => {
     const tq = await withLetters(queue, 40)
     const moved = await Promise.all([tq.retry(), queue.open().retry()])
     assert.equal(moved[0] + moved[1], 40)
     assert.equal(await tq.enqueued(), 40)
   })
 
-  onEach('a task that is retried over and over keeps its newest failures, and no more', async queue => {
+  onEach('a task that is retried many times keeps its newest failures only', async queue => {
     const tq = queue.open()
     const id = await insertOne(tq, 'throwing', 'again')
     for (let round = 0; round < 22; round++) {

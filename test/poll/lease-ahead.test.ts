@@ -13,7 +13,7 @@ const limited = queueable(function limitedEachTwentieth(_n: number): void {
 
 const soon = { untilEmpty: true, minBackoffWindow: 0.001, maxBackoffWindow: 0.001 } as const
 
-/** How many leases there were, and the most tasks held at a time. */
+/** The number of leases, and the most tasks held at a time. */
 function countHeld(tq: TaskQueue): { leased: number; most: number } {
   const counted = { leased: 0, most: 0 }
   let held = 0
@@ -25,8 +25,8 @@ function countHeld(tq: TaskQueue): { leased: number; most: number } {
   return counted
 }
 
-describe('tasks that are leased ahead', { concurrency: 1 }, () => {
-  onEach('with a rate limit that is met often, no more are given back than run', async queue => {
+describe('prefetched tasks', { concurrency: 1 }, () => {
+  onEach('a frequent rate limit: no more tasks are released than run', async queue => {
     calls = 0
     const tq = queue.open()
     await tq.insert(Array.from({ length: 500 }, (_, n) => partial(limited, n)))

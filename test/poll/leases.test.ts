@@ -86,7 +86,7 @@ describe('leases', { concurrency: 4 }, () => {
     assert.ok(renewed.length >= 3, `renewed ${renewed.length} times`)
   })
 
-  onEach('a task whose lease is lost is told, counts for nothing, and the worker goes on', async queue => {
+  onEach('a task whose lease is lost is aborted, its result is discarded, and the worker continues', async queue => {
     const tq = queue.open()
     await tq.insert([task('waitForAbort')])
     const stop = new AbortController()
@@ -107,7 +107,7 @@ describe('leases', { concurrency: 4 }, () => {
     assert.equal((await other.status()).leased, 1, 'the next holder keeps it')
   })
 
-  onEach('the thread of a task that goes on without its lease is stopped', async queue => {
+  onEach('the thread of a task that continues without its lease is stopped', async queue => {
     const tq = queue.open()
     await tq.insert([task('spinForEver')])
     const stop = new AbortController()
@@ -122,7 +122,7 @@ describe('leases', { concurrency: 4 }, () => {
     assert.equal(await polling, 1)
   })
 
-  onEach('in the calling thread such a task is given up', async queue => {
+  onEach('an inline task that continues without its lease is abandoned', async queue => {
     const tq = queue.open()
     await tq.insert([task('waitAt', 'for ever')])
     const { gate, open } = newGate()
@@ -197,7 +197,7 @@ describe('leases', { concurrency: 4 }, () => {
   })
 })
 
-describe('the keeper of leases', () => {
+describe('LeaseKeeper', () => {
   function newKeeper(leaseSeconds: number) {
     const clock = new ManualClock()
     const calls: { keys: string[]; seconds: number; atMs: number }[] = []
@@ -227,7 +227,7 @@ describe('the keeper of leases', () => {
     return { clock, keeper, calls, lost, faults, pass, setAnswer }
   }
 
-  it('renews at half the lease, together what is due at about the same time', async () => {
+  it('renews at half the lease, in one batch for leases that are due at about the same time', async () => {
     const { keeper, calls, pass } = newKeeper(100)
     keeper.keep('a')
     await pass(3)
@@ -252,7 +252,7 @@ describe('the keeper of leases', () => {
     ['back', -60],
     ['forward', 86_400],
   ] as const) {
-    it(`keeps to its times where the wall clock is set ${what}`, async () => {
+    it(`renews on time when the wall clock is set ${what}`, async () => {
       const { clock, keeper, calls, pass } = newKeeper(100)
       keeper.keep('a')
       await pass(10)
@@ -266,7 +266,7 @@ describe('the keeper of leases', () => {
     })
   }
 
-  it('tells what was lost, once, and keeps it no more', async () => {
+  it('a lost lease is reported once and not renewed again', async () => {
     const { keeper, calls, lost, pass, setAnswer } = newKeeper(10)
     setAnswer(async () => new Map([['a', new Error('gone')]]))
     keeper.keep('a')
@@ -280,7 +280,7 @@ describe('the keeper of leases', () => {
     keeper.close()
   })
 
-  it('tries again before the lease ends if the queue failed', async () => {
+  it('a failed renewal is retried before the lease ends', async () => {
     const { keeper, calls, lost, faults, pass, setAnswer } = newKeeper(10)
     setAnswer(() => Promise.reject(new Error('no route to host')))
     keeper.keep('a')
@@ -297,7 +297,7 @@ describe('the keeper of leases', () => {
     keeper.close()
   })
 
-  it('what was renewed for longer by somebody else is left alone that long', async () => {
+  it('a lease that was renewed elsewhere is not renewed before it is due', async () => {
     const { keeper, calls, pass } = newKeeper(10)
     keeper.keep('a')
     keeper.keep('a', 100)
@@ -311,7 +311,7 @@ describe('the keeper of leases', () => {
     keeper.close()
   })
 
-  it('what ended while it was being renewed is not kept', async () => {
+  it('a lease that was dropped during its renewal is not renewed again', async () => {
     const { keeper, calls, lost, pass, setAnswer } = newKeeper(10)
     let answer: ((lost: Map<string, Error>) => void) | undefined
     setAnswer(
@@ -331,7 +331,7 @@ describe('the keeper of leases', () => {
 })
 
 describe('verbs on one lease', () => {
-  onEach('wait for a renewal that is under way: its handle is about to change', async queue => {
+  onEach('wait for a pending renewal, which changes the handle', async queue => {
     const inner = await queue.backend()
     let renewing: () => void = () => undefined
     const began = new Promise<void>(resolve => {

@@ -1,4 +1,4 @@
-// What tasks write down, a line each.
+// Records of tasks in a file, a line each.
 import { existsSync, readFileSync } from 'node:fs'
 
 /** The lines of a file; none where it isn't there. */

@@ -102,7 +102,7 @@ describe('the loop', () => {
     assert.equal(ended, 3)
   })
 
-  onEach('what such a function throws after that is heard', async queue => {
+  onEach('an error of such a function after the close is reported', async queue => {
     // The test runner would take it for a failure of the test.
     const runners = process.listeners('unhandledRejection')
     process.removeAllListeners('unhandledRejection')
@@ -143,7 +143,7 @@ describe('the loop', () => {
   })
 
   for (const parallel of [0, 1]) {
-    onEach(`what beforeFn throws ends the worker, and no task stays leased: parallel ${parallel}`, async queue => {
+    onEach(`a throwing beforeFn ends the worker, and no task stays leased: parallel ${parallel}`, async queue => {
       for (const beforeFn of [
         () => {
           throw new Error('no good')
@@ -163,7 +163,7 @@ describe('the loop', () => {
     })
   }
 
-  onEach('what afterFn throws ends the worker; it still sees each task that was removed', async queue => {
+  onEach('a throwing afterFn ends the worker; it is still called for each removed task', async queue => {
     const tq = queue.open()
     await tq.insert(tasks(20))
     let called = 0
@@ -224,7 +224,7 @@ describe('the loop', () => {
     },
   )
 
-  onEach('what stopFn throws ends the worker, wherever it is asked', async queue => {
+  onEach('a throwing stopFn ends the worker, after a task or on an empty queue', async queue => {
     const tq = queue.open()
     const stopFn = () => {
       throw new Error('no good')
@@ -257,7 +257,7 @@ describe('the loop', () => {
     assert.equal(await polling, 1)
   })
 
-  onEach('untilEmpty ends as soon as its own last task has, however long it would still wait', async queue => {
+  onEach('untilEmpty ends with its own last task, also during a back-off', async queue => {
     const tq = queue.open()
     await tq.insert([task('waitAt', 'a')])
     const { gate, open } = newGate()
@@ -320,22 +320,25 @@ describe('back-off', () => {
     for (let misses = 0; misses < 3_000; misses++) assert.ok(old.miss() <= 120)
   })
 
-  onEach('an empty queue is looked at ever more rarely, and often again once something was found', async queue => {
-    const clock = new ManualClock()
-    const stop = new AbortController()
-    const tq = queue.open()
-    await tq.insert(tasks(1))
-    const { worker, events } = await queue.worker({ signal: stop.signal }, { clock, random: () => 0.5 })
-    const waits: number[] = []
-    events.on('idle', async ({ waitSeconds }) => {
-      waits.push(waitSeconds)
-      if (waits.length === 9) await tq.insert(tasks(1))
-      if (waits.length === 12) stop.abort()
-      setImmediate(() => clock.advance(waitSeconds))
-    })
-    assert.equal(await worker.work(), 2)
-    assert.deepEqual(waits, [0.5, 1, 2, 4, 8, 16, 32, 60, 60, 0.5, 1, 2])
-  })
+  onEach(
+    'lease requests to an empty queue back off, and start again from the smallest window once a task was found',
+    async queue => {
+      const clock = new ManualClock()
+      const stop = new AbortController()
+      const tq = queue.open()
+      await tq.insert(tasks(1))
+      const { worker, events } = await queue.worker({ signal: stop.signal }, { clock, random: () => 0.5 })
+      const waits: number[] = []
+      events.on('idle', async ({ waitSeconds }) => {
+        waits.push(waitSeconds)
+        if (waits.length === 9) await tq.insert(tasks(1))
+        if (waits.length === 12) stop.abort()
+        setImmediate(() => clock.advance(waitSeconds))
+      })
+      assert.equal(await worker.work(), 2)
+      assert.deepEqual(waits, [0.5, 1, 2, 4, 8, 16, 32, 60, 60, 0.5, 1, 2])
+    },
+  )
 
   for (const [how, exception] of [
     ['SlowDown', 'SlowDown'],

@@ -36,7 +36,7 @@ function warnings(code: string): { readonly texts: string[]; [Symbol.dispose]():
 }
 
 describe('a fault of one message', { concurrency: 1 }, () => {
-  onEach('a task that ran and cannot be removed yet keeps its lease until it is', async queue => {
+  onEach('a completed task whose deletion is retried keeps its lease until then', async queue => {
     const tq = queue.open()
     await tq.insert([task('noop', 1)])
     const inner = await queue.backend()
@@ -58,7 +58,7 @@ describe('a fault of one message', { concurrency: 1 }, () => {
     assert.deepEqual(lost, [])
   })
 
-  onEach('a task whose removal is refused for itself ends no worker, and is told of', async queue => {
+  onEach('a task whose deletion the queue refuses causes a warning, and the worker continues', async queue => {
     using refused = warnings('PTQ_TASK_REFUSED')
     const tq = queue.open()
     await tq.insert([task('noop', 0), task('noop', 1), task('noop', 2)])

@@ -5,7 +5,7 @@ import { type PollOptions, partial, TaskQueue } from 'ptq'
 import { pollSettings } from '#ptq/poll/poll-options.js'
 import { noop } from './tasks.js'
 
-/** What is passed, and what the error says. */
+/** Invalid options and their errors. */
 const wrong: [options: object, message: string][] = [
   [{ leaseSeconds: 0 }, 'Expected `leaseSeconds` to be a number above 0, got `0` (number)'],
   [{ leaseSeconds: Number.NaN }, 'Expected `leaseSeconds` to be a number above 0, got `NaN` (number)'],
@@ -118,13 +118,13 @@ describe('the options of poll', () => {
     )
   })
 
-  it('null is no options, nor is an array', async () => {
+  it('null and an array are refused as options', async () => {
     await using tq = new TaskQueue(`mem://${randomUUID()}`, { progress: false })
     await assert.rejects(tq.poll(JSON.parse('null')), /Expected `options of poll` to be an object, got `null` \(null\)/)
     await assert.rejects(tq.poll(JSON.parse('[]')), /Expected `options of poll` to be an object, got `\[\]` \(array\)/)
   })
 
-  it('a stopFn that gives no clear answer ends the worker', async () => {
+  it('a stopFn that returns no boolean ends the worker', async () => {
     await using tq = new TaskQueue(`mem://${randomUUID()}`, { progress: false })
     const stopFn = (async () => true) as unknown as () => boolean
     await assert.rejects(

@@ -19,7 +19,7 @@ function leased({ failures = 0, deaths = 0, ...past }: Past = {}): LeasedTask {
   return new LeasedTask({ id, body, attempt: 1 + failures + deaths, deaths, handle: undefined, ...past }, {})
 }
 
-/** How many tasks may be held together with one that has had so many deaths, as the page on workers says. */
+/** Most tasks that may be held with one that has had so many deaths, as the page on workers says. */
 const together = ({ deaths }: LeasedTask): number =>
   deaths === 0 ? Number.POSITIVE_INFINITY : ([64, 8][deaths - 1] ?? 1)
 
@@ -36,7 +36,7 @@ it('attempts that count are failures and deaths alone', () => {
 })
 
 for (const marksByRelease of [false, true]) {
-  it(`tasks are held together as their deaths allow, none is left waiting; marks by release: ${marksByRelease}`, () => {
+  it(`random tasks are held together within the limits of their deaths, and none waits without end; marks by release: ${marksByRelease}`, () => {
     for (let seed = 1; seed <= 300; seed++) simulate(randomFrom(seed), marksByRelease, `seed ${seed}`)
   })
 }

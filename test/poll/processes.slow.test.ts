@@ -67,21 +67,24 @@ describe('signals', { concurrency: 3 }, () => {
   }
 
   for (const parallel of [0, 2]) {
-    onFiles(`a second one leaves at once, and gives back what runs: parallel ${parallel}`, async (queue, place) => {
-      const tq = queue.open()
-      await tq.insert(Array.from({ length: 4 }, () => partial(waitForFile, place.ledger, place.file)))
-      const worker = new WorkerProcess(queue.url, { parallel })
-      await linesAtLeast(place.ledger, Math.max(1, parallel))
-      worker.kill('SIGTERM')
-      // Two of the same kind that come at once are one.
-      worker.kill('SIGINT')
-      const end = await worker.end
-      assert.ok(end === 130 || end === 143, `ended with ${end}`)
-      assert.equal(worker.ran, undefined)
-      const { enqueued, leased } = await tq.status()
-      assert.deepEqual({ enqueued, leased }, { enqueued: 4, leased: 0 })
-      for (const { attempt } of await tq.lease({ numTasks: 5 })) assert.equal(attempt, 1)
-    })
+    onFiles(
+      `a second signal exits at once, and running tasks are released: parallel ${parallel}`,
+      async (queue, place) => {
+        const tq = queue.open()
+        await tq.insert(Array.from({ length: 4 }, () => partial(waitForFile, place.ledger, place.file)))
+        const worker = new WorkerProcess(queue.url, { parallel })
+        await linesAtLeast(place.ledger, Math.max(1, parallel))
+        worker.kill('SIGTERM')
+        // Two of the same kind that come at once are one.
+        worker.kill('SIGINT')
+        const end = await worker.end
+        assert.ok(end === 130 || end === 143, `ended with ${end}`)
+        assert.equal(worker.ran, undefined)
+        const { enqueued, leased } = await tq.status()
+        assert.deepEqual({ enqueued, leased }, { enqueued: 4, leased: 0 })
+        for (const { attempt } of await tq.lease({ numTasks: 5 })) assert.equal(attempt, 1)
+      },
+    )
   }
 
   onFiles('a worker that has nothing to do ends at once, and leaves no status', async queue => {

@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url'
 import type { PollOptions, WorkerEventMap } from 'ptq'
 import type { ClockShift } from '../time/shifted-clock.js'
 
-/** What a worker process sends. */
+/** A message of a worker process. */
 export type WorkerWord = { readonly ran: number } | { readonly name: WordName; readonly id: string }
 
 /** An event of the worker, or a signal that it was sent. */
@@ -14,7 +14,7 @@ export type WordName = keyof WorkerEventMap | 'SIGINT' | 'SIGTERM'
 
 export class WorkerProcess {
   readonly words: WorkerWord[] = []
-  /** How it ended: its exit code, or the signal that killed it. */
+  /** Its exit code, or the signal that killed it. */
   readonly end: Promise<number | NodeJS.Signals | null>
   readonly #child: ChildProcess
 

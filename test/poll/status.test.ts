@@ -46,7 +46,7 @@ describe('the status of workers', () => {
     assert.deepEqual(await tq.workers(), [])
   })
 
-  onEach('tells what runs since when, with the last word of each task, and how fast it goes', async queue => {
+  onEach('contains the running tasks with their start and last progress, and the rate', async queue => {
     await queue.open().insert([task('noop', 1)])
     const backend = await queue.backend()
     const record = new WorkRecord(new ManualClock())
@@ -121,7 +121,7 @@ describe('the files of workers', () => {
     assert.equal((await backend.counts()).enqueued, 1)
   })
 
-  onFiles('of workers that died are passed over, and at last removed', async (queue, folder) => {
+  onFiles('of workers that died are ignored, and removed later', async (queue, folder) => {
     const backend = await queue.backend()
     for (const [pid, name] of ['alive', 'silent', 'gone'].entries()) await backend.reportWorker?.(name, status(pid))
     age(join(folder, 'silent.json'), 70)

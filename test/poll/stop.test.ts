@@ -33,7 +33,7 @@ function neverAnswering(backend: Backend, verb: keyof Backend): { backend: Backe
 
 describe('the end of a worker', () => {
   for (const parallel of [0, 1, 2]) {
-    onEach(`an abort lets what runs finish and gives the rest back: parallel ${parallel}`, async queue => {
+    onEach(`an abort: running tasks finish, the others are released: parallel ${parallel}`, async queue => {
       const tq = queue.open()
       const { gate, open } = newGate()
       const stop = new AbortController()
@@ -51,7 +51,7 @@ describe('the end of a worker', () => {
       for (const { attempt } of await tq.lease({ numTasks: 9 })) assert.equal(attempt, 1)
     })
 
-    onEach(`a worker that is told before it begins leases nothing: parallel ${parallel}`, async queue => {
+    onEach(`a worker whose signal is aborted before it starts leases nothing: parallel ${parallel}`, async queue => {
       const tq = queue.open()
       await tq.insert(noops(3))
       const leased = recorded(tq.events, 'leased')
@@ -72,47 +72,50 @@ describe('the end of a worker', () => {
       await assert.rejects(tq.poll(), /was closed/)
     })
 
-    onEach(`what was being leased at the end is given back before poll ends: parallel ${parallel}`, async queue => {
-      const inner = await queue.backend()
-      let begin: () => void = () => undefined
-      const leasing = new Promise<void>(resolve => {
-        begin = resolve
-      })
-      let goOn: () => void = () => undefined
-      const held = new Promise<void>(resolve => {
-        goOn = resolve
-      })
-      const backend: Backend = new Proxy(inner, {
-        get(target, key) {
-          if (key === 'lease') {
-            return async (options: Parameters<Backend['lease']>[0]) => {
-              const leases = await target.lease(options)
-              begin()
-              await held
-              return leases
+    onEach(
+      `tasks of a lease request that is pending at the end are released before poll resolves: parallel ${parallel}`,
+      async queue => {
+        const inner = await queue.backend()
+        let begin: () => void = () => undefined
+        const leasing = new Promise<void>(resolve => {
+          begin = resolve
+        })
+        let goOn: () => void = () => undefined
+        const held = new Promise<void>(resolve => {
+          goOn = resolve
+        })
+        const backend: Backend = new Proxy(inner, {
+          get(target, key) {
+            if (key === 'lease') {
+              return async (options: Parameters<Backend['lease']>[0]) => {
+                const leases = await target.lease(options)
+                begin()
+                await held
+                return leases
+              }
             }
-          }
-          const value: unknown = Reflect.get(target, key)
-          return typeof value === 'function' ? value.bind(target) : value
-        },
-      })
-      const tq = queue.open()
-      await tq.insert(noops(3))
-      const stop = new AbortController()
-      const { worker, events } = await queue.worker(
-        { parallel, signal: stop.signal, graceSeconds: 1 },
-        { clock: new ManualClock(), random: Math.random, backend },
-      )
-      const seen = recorded(events, 'started', 'released')
-      const working = worker.work()
-      await leasing
-      stop.abort()
-      goOn()
-      assert.equal(await working, 0)
-      assert.ok(seen.length > 0 && seen.every(step => step.startsWith('released')))
-      assert.equal((await tq.status()).leased, 0)
-      assert.equal((await tq.lease({ numTasks: 5 })).filter(({ attempt }) => attempt === 1).length, 3)
-    })
+            const value: unknown = Reflect.get(target, key)
+            return typeof value === 'function' ? value.bind(target) : value
+          },
+        })
+        const tq = queue.open()
+        await tq.insert(noops(3))
+        const stop = new AbortController()
+        const { worker, events } = await queue.worker(
+          { parallel, signal: stop.signal, graceSeconds: 1 },
+          { clock: new ManualClock(), random: Math.random, backend },
+        )
+        const seen = recorded(events, 'started', 'released')
+        const working = worker.work()
+        await leasing
+        stop.abort()
+        goOn()
+        assert.equal(await working, 0)
+        assert.ok(seen.length > 0 && seen.every(step => step.startsWith('released')))
+        assert.equal((await tq.status()).leased, 0)
+        assert.equal((await tq.lease({ numTasks: 5 })).filter(({ attempt }) => attempt === 1).length, 3)
+      },
+    )
   }
 
   for (const verb of ['lease', 'delete', 'release'] as const) {
@@ -207,7 +210,7 @@ describe('the end of a worker', () => {
     ['waitForAbort', 1],
     ['waitAt', 0],
   ] as const) {
-    onEach(`after graceSeconds what still runs is stopped and given back: ${name}`, async queue => {
+    onEach(`after graceSeconds running tasks are stopped and released: ${name}`, async queue => {
       const tq = queue.open()
       const { gate, open } = newGate()
       await tq.insert([name === 'waitAt' ? task(name, 'x') : task(name)])
@@ -233,7 +236,7 @@ describe('the end of a worker', () => {
     })
   }
 
-  onEach('its last moment ends its waiting', async queue => {
+  onEach('until ends a wait for tasks', async queue => {
     const tq = queue.open()
     await tq.insert(noops(1))
     const clock = new ManualClock(1_000_000)
@@ -251,7 +254,7 @@ describe('the end of a worker', () => {
     assert.deepEqual(waits, [1800])
   })
 
-  onEach('nothing is begun that would not end by its last moment, judged by the durations seen', async queue => {
+  onEach('no task is started that would not end before until, judged by the longest so far', async queue => {
     const tq = queue.open()
     const { gate, open } = newGate()
     await tq.insert([task('waitAt', 'x')])
@@ -274,7 +277,7 @@ describe('the end of a worker', () => {
     assert.equal(await tq.enqueued(), 1)
   })
 
-  onEach('Slurm says when the job ends', async queue => {
+  onEach('until defaults to SLURM_JOB_END_TIME', async queue => {
     const tq = queue.open()
     await tq.insert(noops(1))
     const leased = recorded(tq.events, 'leased')

@@ -1,5 +1,5 @@
 /// <reference lib="es2024.sharedmemory" />
-// What the workers of these tests run.
+// Tasks for the workers of these tests.
 import { appendFileSync, existsSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { context, queueable, RegisteredTask, registerTask } from 'ptq'
