@@ -1,4 +1,4 @@
-/** Where a caller called this package: the lines that its errors show, instead of those inside. */
+/** The place where a caller called this package: the stack lines that its errors show instead of those inside. */
 import { fileURLToPath } from 'node:url'
 
 /** Frames are taken at once and become text when they are asked for. */
@@ -16,7 +16,7 @@ function foldersAbove(url: string): readonly string[] {
   return [folder, fileURLToPath(folder)]
 }
 
-/** Notes where `callee` was called. */
+/** Records the place where `callee` was called. */
 export function callSiteOf(callee: (...args: never[]) => unknown): CallSite {
   const site: CallSite = {}
   Error.captureStackTrace(site, callee)

@@ -42,7 +42,7 @@ export function checkSignal(name: string, value: AbortSignal | undefined): Abort
   throw argumentError(name, 'an AbortSignal', value)
 }
 
-/** Refuses options that nobody reads: a misspelt one would silently do nothing. */
+/** Refuses unknown options: a misspelt one would silently do nothing. */
 export function checkNames(what: string, options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options))
     throw argumentError(what, 'an object', options)

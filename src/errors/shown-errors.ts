@@ -1,4 +1,4 @@
-/** What is printed of an error of ours: by `error.stack`, `console.log` and for an uncaught one. */
+/** The printed form of this package's errors: in `error.stack`, by `console.log` and for an uncaught one. */
 import { inspect } from 'node:util'
 import { type CallSite, linesOf } from './call-site.js'
 import { isInstanceOf, nameAndMessageOf, stackOf } from './thrown.js'
@@ -9,7 +9,7 @@ const printedErrors = 3
 const maxArgumentLength = 60
 const maxArguments = 8
 
-/** What {@link showInstead} prints, beside the name and message of the error. */
+/** The parts that {@link showInstead} prints besides the name and message of the error. */
 export interface ShownError {
   readonly caller: CallSite | undefined
   /** The call that failed, as {@link shownCall} writes it. Made when it is asked for: of most errors nothing is printed. */
@@ -40,7 +40,7 @@ export function showInstead(error: Error, shown: ShownError): void {
   let printed: Error | undefined
   Object.defineProperty(error, inspect.custom, {
     value: () => {
-      // One for all times, so that a cycle of causes ends where it began.
+      // Always the same object, so that a cycle of causes ends where it began.
       printed ??= printedForm(error, head(), shown.properties)
       return printed
     },

@@ -1,5 +1,5 @@
 /**
- * What was thrown, and what is awaited, without trust in its shape or its realm. A value of another realm (Jest's and
+ * Reads thrown and awaited values without trust in their shape or realm. A value of another realm (Jest's and
  * vitest's contexts, `node:vm`) is no instance of this realm's classes, and a thrown value may throw when it is read:
  * no other file asks `instanceof` for a built-in class, or turns a thrown value into text by itself.
  */
@@ -16,7 +16,7 @@ const maxSummaryParts = 10
 /** An object with more entries than this, those of its values included, is shown by its top level alone, or by its size. */
 const maxShownEntries = 1000
 
-/** Whether a value is an error, of whatever realm and class; by `name`, `message` and `stack` where nothing else tells. */
+/** True if a value is an error, of any realm and class; by `name`, `message` and `stack` where nothing else tells. */
 export function isError(value: unknown): value is Error {
   if (typeof value !== 'object' || value === null) return false
   if (types.isNativeError(value)) return true
@@ -30,7 +30,7 @@ export function isError(value: unknown): value is Error {
   }
 }
 
-/** Whether `await` would wait for a value. @throws what its getter `then` throws, as `await` would */
+/** True if `await` would wait for a value. @throws what its getter `then` throws, as `await` would */
 export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false
   return typeof (value as { then?: unknown }).then === 'function'
@@ -45,14 +45,14 @@ export function isInstanceOf<T>(value: unknown, Class: abstract new (...args: ne
   }
 }
 
-/** Whether a value can be listened to as an AbortSignal, of whatever realm. */
+/** True if a value can be listened to as an AbortSignal, of any realm. */
 export function isAbortSignal(value: unknown): value is AbortSignal {
   if (typeof value !== 'object' || value === null) return false
   const { aborted, addEventListener } = value as { aborted?: unknown; addEventListener?: unknown }
   return typeof aborted === 'boolean' && typeof addEventListener === 'function'
 }
 
-/** Whether an error is of a built-in class, of whatever realm; also of a class that extends it and keeps its name. */
+/** True if an error is of a built-in class, of any realm; also of a class that extends it and keeps its name. */
 export function isErrorNamed(value: unknown, name: string): value is Error {
   return isError(value) && textAt(value, 'name') === name
 }
@@ -112,7 +112,7 @@ export function summaryOf(thrown: unknown): string {
     found.push(part)
   }
   note('', thrown)
-  // A list goes on with what is pushed meanwhile.
+  // The loop also visits items that are pushed during it.
   for (const part of found) {
     if (found.length > maxSummaryParts || !isError(part)) continue
     for (const member of errorsOf(part) ?? []) {
@@ -206,7 +206,7 @@ function shown(value: object): string {
   }
 }
 
-/** How many entries an object has, with those of its values down to `depth`; counts no further than `max`. */
+/** The number of entries of an object, with those of its values down to `depth`; counts no further than `max`. */
 function countEntries(value: unknown, depth: number, max: number): number {
   // A proxy is shown by what it stands for, without asking it; of a list the first 20 are shown.
   if (typeof value !== 'object' || value === null || types.isProxy(value) || ArrayBuffer.isView(value)) return 0

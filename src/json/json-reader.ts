@@ -20,13 +20,13 @@ const WORD = /true|false|null|NaN|-?Infinity/y
 /** To read more takes time that grows with their square. Source: Python's sys.int_info.default_max_str_digits. */
 const MOST_DIGITS = 4300
 
-/** How much of the text an error shows on either side of the position. */
+/** The number of characters that an error shows on either side of the position. */
 const EXCERPT = 20
 
 /** Reads one text; an instance is used once. */
 export class JsonReader {
   readonly #text: string
-  /** What JSON.parse said of the same text, for the error's `cause`. */
+  /** The error of JSON.parse for the same text, as the `cause`. */
   readonly #cause: unknown
   #position = 0
 
@@ -145,7 +145,7 @@ export class JsonReader {
   #error(expected: string): SyntaxError {
     const text = this.#text
     const at = this.#position
-    // Control characters and halves of surrogate pairs would spoil a terminal or a log.
+    // Control characters and halves of surrogate pairs would garble a terminal or a log.
     const show = (part: string) => part.replace(/\p{C}/gu, '\ufffd')
     const got = at < text.length ? `\`${show(String.fromCodePoint(text.codePointAt(at) ?? 0))}\`` : 'the end'
     const from = Math.max(0, at - EXCERPT)

@@ -1,6 +1,6 @@
 /** The values of lossless JSON. */
 
-/** What a JSON text can hold. Integers beyond 2^53 are `bigint`; smaller ones are numbers. */
+/** A value of a JSON text. Integers beyond 2^53 are `bigint`; smaller ones are numbers. */
 export type JsonValue = null | boolean | number | bigint | string | JsonValue[] | JsonObject
 
 /** A JSON object. */

@@ -8,11 +8,11 @@ import { argumentError } from '../errors/errors.js'
 import { JsonReader } from './json-reader.js'
 import { type JsonValue, setOwn } from './json-value.js'
 
-/** What becomes of NaN, Infinity and -Infinity, which strict JSON doesn't have. */
+/** The treatment of NaN, Infinity and -Infinity, which strict JSON doesn't have. */
 export type NanPolicy = 'bare' | 'refuse' | 'null'
 
 /**
- * How deep a value may be nested. Python's reader gives up at its recursion limit, 994 levels measured with the default
+ * The deepest nesting of a value. Python's reader gives up at its recursion limit, 994 levels measured with the default
  * one; the envelope needs some, and so do the caller's frames.
  */
 export const MAX_DEPTH = 900
@@ -24,7 +24,7 @@ export const MAX_DEPTH = 900
 const LONG_INTEGER = /[^.\d]\d{16}/
 const LONG_INTEGER_FIRST = /^\d{16}/
 
-/** Whether JSON.parse might spoil or refuse a token. A word or digits inside a string only cost the slower reader. */
+/** True if JSON.parse might change or refuse a token. A word or digits inside a string only cost the slower reader. */
 function needsReader(text: string): boolean {
   return LONG_INTEGER.test(text) || text.includes('NaN') || text.includes('Infinity') || LONG_INTEGER_FIRST.test(text)
 }
@@ -103,7 +103,7 @@ function isNativeList(list: readonly unknown[]): boolean {
 
 /** One pass over a value: checks it, and copies those parts that are not yet in JSON's form. */
 class Walk {
-  /** Nothing was met that JSON.stringify can't write. */
+  /** True if JSON.stringify can write all values met so far. */
   native = true
   readonly #nan: NanPolicy
   readonly #root: string

@@ -9,7 +9,7 @@ import { abortError, type LocalRun, type LocalWork, type RunCallbacks } from './
 /** Starts the run of a stream. */
 export type StartRun = (work: LocalWork<Call>, callbacks: RunCallbacks) => LocalRun
 
-/** How a call of a stream ended. */
+/** The outcome of a call of a stream. */
 export type CallEnd =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly error: unknown; readonly idPrefix: string }
@@ -25,7 +25,7 @@ interface Pending {
 }
 
 /**
- * Takes calls one by one and runs them as one run, so that they travel in chunks and share the threads. The run ends as
+ * Takes calls one by one and runs them as one run, so that they are sent in chunks and share the threads. The run ends as
  * soon as no call is left, and with it every listener; a later call needs a new stream.
  */
 export class CallStream {
@@ -41,7 +41,7 @@ export class CallStream {
     this.#start = start
   }
 
-  /** No further call can be added. */
+  /** True if no further call can be added. */
   get isOver(): boolean {
     return this.#source.ended
   }
@@ -76,7 +76,7 @@ export class CallStream {
         },
       },
     )
-    // What is left then was not begun: the run was stopped, or can't go on.
+    // Calls that are left then were not begun: the run was stopped, or failed.
     run.finished.then(
       stoppedBy => this.#rejectAll(() => abortError(stoppedBy)),
       (thrown: unknown) => this.#rejectAll(() => thrown),
@@ -89,7 +89,7 @@ export class CallStream {
     if (pending === undefined) return
     const { call } = pending
     if (!this.#source.remove(call) && this.#run?.abort(call, toError(reason)) === true) {
-      // Rejected when the task has ended, or its thread: nothing of it goes on behind the caller's back.
+      // Rejected when the task or its thread has ended: the caller may rely on nothing of it running any more.
       pending.aborted = { reason }
       return
     }

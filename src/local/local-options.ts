@@ -1,4 +1,4 @@
-/** What a LocalTaskQueue and its calls are told. */
+/** Options of a LocalTaskQueue and of its calls. */
 import {
   checkBoolean,
   checkFunction,
@@ -27,16 +27,16 @@ export interface LocalTaskQueueOptions {
   /** A task that runs longer fails; its `signal` is aborted, and its thread stopped if it goes on. Needs threads. Default: no limit. */
   readonly timeoutSeconds?: number
   /**
-   * Memory of a thread, in MB of heap and of buffers: a task that swells past it fails alone. Buffers are looked at only
+   * Memory of a thread, in MB of heap and of buffers: a task that grows past it fails alone. Buffers are looked at only
    * when the task lets the event loop turn. One large allocation (a growing Map or Set) may end the whole process instead:
    * see docs/tasks.md. It holds beside `--max-old-space-size` too. Needs threads. Default: the main thread's heap limit.
    */
   readonly maxMemoryMb?: number
   /** Stops the run as Ctrl-C does: tasks that run finish, the rest isn't begun, and the call rejects with an AbortError. */
   readonly signal?: AbortSignal
-  /** Hears `context().progress()`. Default: nobody does. */
+  /** Called for `context().progress()`. Default: it is dropped. */
   readonly onProgress?: (progress: TaskProgress) => void
-  /** Hears `context().log()`, a formatted line. Default: it is printed on stderr. */
+  /** Called for `context().log()` with a formatted line. Default: it is printed on stderr. */
   readonly onLog?: (line: string, task: { readonly id: string; readonly task: unknown }) => void
 }
 

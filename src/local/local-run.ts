@@ -1,4 +1,4 @@
-/** One run of a LocalTaskQueue: tasks, threads, progress bar, Ctrl-C and AbortSignal brought together. */
+/** One run of a LocalTaskQueue: connects tasks, threads, progress bar, Ctrl-C and AbortSignal. */
 
 import { AsyncResource } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
@@ -19,7 +19,7 @@ import { endAllThreads } from '../threads/thread-ends.js'
 import { warnOfUnhandledError } from '../threads/unhandled-error.js'
 import { onAbort } from '../time/on-abort.js'
 
-/** What a task says of itself while it runs, by `context().progress()`. */
+/** The progress of a running task, reported by `context().progress()`. */
 export interface TaskProgress {
   readonly id: string
   readonly task: unknown
@@ -41,7 +41,7 @@ export interface LocalRunSettings {
   readonly onLog: ((line: string, task: { readonly id: string; readonly task: unknown }) => void) | undefined
 }
 
-/** What the caller of a run wants to hear. */
+/** Callbacks of the caller of a run. */
 export interface RunCallbacks {
   /** Each task's value as it ends; otherwise successes come without value. */
   readonly postAll: boolean
@@ -55,7 +55,7 @@ export interface RunCallbacks {
 export interface LocalRun {
   /** Resolves when all that began has ended, with what stopped the run early (`undefined`: nothing). Rejects as the run does. */
   readonly finished: Promise<unknown>
-  /** The same moment, without a verdict. */
+  /** Resolves at the same time, never rejects. */
   readonly ended: Promise<void>
   /** Takes no more tasks; those that run finish. */
   stop(): void
@@ -69,12 +69,12 @@ export interface LocalRun {
   abortAll(reason: Error): void
 }
 
-/** What a run works on. */
+/** The tasks of a run. */
 export interface LocalWork<T> {
   readonly source: Source<T>
   /** Makes a task of the source ready; what it throws ends the run. `ordinal` counts them from 0. */
   toCall(given: T, ordinal: number): Call
-  /** How many there will be, for the progress bar. */
+  /** The number of tasks, for the progress bar. */
   readonly total: number | undefined
   readonly moveInputs?: boolean
 }
@@ -87,8 +87,8 @@ export function startLocalRun<T>(work: LocalWork<T>, settings: LocalRunSettings,
   const idOf = (call: Call) => `${idPrefix}${call.idSuffix}`
   const bar = startProgress({ label: 'Running', total, enabled: settings.progress })
   let callbackError: { readonly thrown: unknown } | undefined
-  // A callback that throws ends the run, not the task that happened to be heard. It is called as where the run was
-  // started: threads' messages come in the async context of whoever started the thread.
+  // A callback that throws ends the run, not the task. It is called in the async context in which the run was started:
+  // threads' messages come in that of the call that started the thread.
   const notify = AsyncResource.bind((call: () => void) => {
     try {
       call()
@@ -150,7 +150,7 @@ export function startLocalRun<T>(work: LocalWork<T>, settings: LocalRunSettings,
       if (callbackError !== undefined) throw callbackError.thrown
       return stoppedBy
     })
-  // Both are the caller's to await; one that awaits only `ended` must not be told of a rejection that it handles so.
+  // Avoids an unhandled rejection when only `ended` is awaited.
   const ended = finished.then(ignore, ignore)
   return {
     finished,
@@ -197,5 +197,5 @@ export function abortError(stoppedBy: unknown, ran?: number): Error {
 }
 
 function ignore(): void {
-  // Settled either way: that is all the caller asked.
+  // Avoids an unhandled rejection.
 }

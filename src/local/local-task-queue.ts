@@ -160,8 +160,8 @@ export class LocalTaskQueue implements AsyncDisposable {
   }
 
   /**
-   * Runs one task and resolves with its value. Many at once share the threads and travel in chunks, as the tasks of one
-   * run do: `await Promise.all(tasks.map(task => lq.run(task)))`. They show no progress bar.
+   * Runs one task and resolves with its value. Many at once share the threads and are sent in chunks, as the tasks of one
+   * run are: `await Promise.all(tasks.map(task => lq.run(task)))`. They show no progress bar.
    *
    * @throws TaskError; the reason of `options.signal`; an AbortError as {@link insertAll}; TypeError or
    * UnregisteredTaskError for what is no task
@@ -181,7 +181,7 @@ export class LocalTaskQueue implements AsyncDisposable {
     throw taskError(call, end.error, end.idPrefix, callSiteOf(this.run))
   }
 
-  /** Where single calls with these options run together. */
+  /** The stream that runs single calls with these options together. */
   #stream(timeoutSeconds: number | undefined, transfer: boolean): CallStream {
     const key = `${timeoutSeconds} ${transfer}`
     let stream = this.#streams.get(key)
@@ -264,7 +264,7 @@ export class LocalTaskQueue implements AsyncDisposable {
 
   /**
    * Executes what is left, waits for the runs of {@link insertAll}, {@link run} and {@link map}, ends those of {@link results}, and stops the threads
-   * that nobody else uses. Further calls give the same promise.
+   * that are not used elsewhere. Further calls give the same promise.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()
@@ -275,7 +275,7 @@ export class LocalTaskQueue implements AsyncDisposable {
     try {
       if (this.#inserted.length > 0) await this.#runInserted({}, callSiteOf(this.close))
     } finally {
-      // Results that nobody reads any more would hold their run up for ever.
+      // Results that are no longer read would keep their run from ending.
       for (const [run, { endsOnClose }] of this.#runs) if (endsOnClose) run.stopFor('close')
       await Promise.all([...this.#runs.keys()].map(run => run.ended))
       await ThreadPool.stopUnused()
@@ -313,7 +313,7 @@ export class LocalTaskQueue implements AsyncDisposable {
     throw new Error('Expected the LocalTaskQueue to be open, but close() was called; make a new one')
   }
 
-  /** An array can be looked through before anything runs; what only an iterator knows is checked as it comes. */
+  /** Checks an array before anything runs; tasks of an iterator are checked as they come. */
   #check(tasks: TaskIterable): void {
     if (!Array.isArray(tasks)) return
     const codes = new Set<RegisteredCode>()

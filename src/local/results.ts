@@ -1,13 +1,13 @@
-/** Results on their way from a run to whoever reads them. */
+/** Results of a run that wait to be read. */
 import type { TaskError } from '../errors/errors.js'
 import type { TaskResult } from '../tasks/task.js'
 
-/** What became of one task. */
+/** The result of one task. */
 export type Result<T> =
   | { readonly ok: true; readonly task: T; readonly value: TaskResult<T> }
   | { readonly ok: false; readonly task: T; readonly error: TaskError<T> }
 
-/** So many results wait to be read at most before the run pulls no more tasks; those in flight come on top. */
+/** The run pulls no more tasks while so many results wait to be read; results of running tasks come on top. */
 const roomFor = 1024
 
 /** Takes results in any order, gives them in the order they came or in that of their tasks. */
@@ -25,7 +25,7 @@ export class ResultBuffer<R> {
     this.#ordered = ordered
   }
 
-  /** Whether more tasks should be pulled. */
+  /** True if more tasks should be pulled. */
   get hasRoom(): boolean {
     return this.#ready.length + this.#early.size < roomFor
   }
@@ -47,7 +47,7 @@ export class ResultBuffer<R> {
   /** No more will come. `thrown` is thrown to the reader after what is ready was read. */
   end(thrown: unknown): void {
     this.#ended = { thrown }
-    // A run that was stopped leaves gaps: what ended behind one is still given.
+    // A run that was stopped leaves gaps: results behind a gap are still given.
     for (const ordinal of [...this.#early.keys()].sort((a, b) => a - b)) {
       const result = this.#early.get(ordinal)
       if (result !== undefined) this.#ready.push({ result })

@@ -1,19 +1,19 @@
-/** Lets a task report its progress in a tight loop, and few enough of the reports through. */
+/** Limits the rate of progress reports of a task, which may report in a tight loop. */
 
 import { textOf } from '../errors/thrown.js'
 import { builtins } from '../runtime/builtins.js'
 
-/** People read no faster, and a message to the main thread costs some microseconds. Milliseconds. */
+/** The least interval between reports: a message to the main thread costs some microseconds. Milliseconds. */
 const intervalMs = 100
 
-/** Progress as it is passed on. */
+/** A progress report. */
 export interface ValidProgress {
   /** From 0 to 1. */
   readonly fraction: number
   readonly note: string | undefined
 }
 
-/** One a task. */
+/** The throttle of one task. */
 export class ProgressThrottle {
   #lastMs = Number.NEGATIVE_INFINITY
 

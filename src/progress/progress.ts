@@ -2,9 +2,9 @@
 import { duration } from '../terminal/duration.js'
 import { StatusLine } from '../terminal/status-line.js'
 
-/** A progress display under way. */
+/** A progress display. */
 export interface Progress {
-  /** That many more are done. Cheap enough to be called for each task. */
+  /** Adds finished tasks. Cheap enough to be called for each task. */
   add(n: number): void
   /** Draws the last state and gives the line and the timer back. Further calls do nothing. */
   stop(): void

@@ -1,6 +1,6 @@
 /**
- * Ends of the process that can be prepared for. Signals: the first one stops what runs cleanly, a second one leaves at once.
- * Uncaught exceptions: what is held is given back, then the process dies of them as it would have.
+ * Clean shutdown. Signals: the first one stops the run cleanly, a second one exits at once. Uncaught exceptions: held tasks
+ * are released, then the process ends as it would have.
  */
 import { constants } from 'node:os'
 
@@ -20,21 +20,21 @@ export const endingSignals: readonly NodeJS.Signals[] = [
   'SIGBREAK',
 ]
 
-/** To these we listen beside others. The rest may mean something else to a program that listens: it is left to that. */
+/** Signals that are handled even if the program listens too. The others may mean something else to such a program. */
 const ours = new Set<NodeJS.Signals>(['SIGINT', 'SIGTERM'])
 
-/** Leaves at once, as a second signal does: who presses Ctrl-\ has given up waiting. */
+/** Exits at once, as a second signal does: the user who presses Ctrl-\ no longer wants to wait. */
 const hasty = new Set<NodeJS.Signals>(['SIGQUIT'])
 
-/** What somebody who runs tasks does when the process is asked to end. */
+/** Callbacks of a run or a worker for the end of the process. */
 export interface Stoppable {
-  /** Which signals ask for it. */
+  /** The signals to handle. */
   readonly signals: readonly NodeJS.Signals[]
-  /** At the first one: begin nothing more, let what runs finish. */
+  /** Called at the first signal: begin no further task, let the running ones finish. */
   stop(signal: NodeJS.Signals): void
-  /** At the second one: what has to be done before the process exits, briefly. */
+  /** Called at the second signal: the work that has to be done before the process exits; has to be short. */
   leave?(): Promise<void>
-  /** The process dies of an uncaught exception: what has to be done before, briefly. */
+  /** Called when an uncaught exception ends the process; has to be short. */
   crash?(error: unknown, origin: NodeJS.UncaughtExceptionOrigin): Promise<void>
 }
 
@@ -44,17 +44,17 @@ export interface Stoppable {
  */
 export const repeatMs = 200
 
-/** How long everybody's `leave` or `crash` may take. Milliseconds. */
+/** Time for all `leave` or `crash` callbacks. Milliseconds. */
 const leaveMs = 5_000
 
 const stoppables = new Set<Stoppable>()
 const listening = new Map<NodeJS.Signals, (signal: NodeJS.Signals) => void>()
 let asked = false
-/** When Ctrl-C was pressed first, by `performance.now()`. */
+/** The time of the first Ctrl-C, by `performance.now()`. */
 let interruptedAtMs = Number.NEGATIVE_INFINITY
 let crashing = false
 
-/** Listens for the signals as long as somebody runs; the exit code tells which one came (128 + its number). */
+/** Listens for the signals as long as there is a run; the exit code tells which one came (128 + its number). */
 export function onStopSignals(stoppable: Stoppable): { dispose(): void } {
   if (stoppables.size === 0) {
     asked = false

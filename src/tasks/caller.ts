@@ -1,7 +1,7 @@
-/** Which file called a function, and which module was being loaded then: what a thread must import to have the same code. */
+/** Finds the file that called a function and the module being loaded then, which a thread must import to have the same code. */
 import { pathToFileURL } from 'node:url'
 
-/** Where a call came from. `undefined` where that is no file (REPL, `--eval`). */
+/** The origin of a call. `undefined` where that is no file (REPL, `--eval`). */
 export interface Caller {
   /** `file:` URL of the file that has the call in it. */
   readonly file: string | undefined
@@ -21,7 +21,7 @@ interface Frame {
 /** A decorator is called by a few functions of a helper, each through the next. */
 const maxFrames = 40
 
-/** Where `callee` was called. */
+/** The place where `callee` was called. */
 export function callerOf(callee: (...args: never[]) => unknown): Caller {
   const frames = framesAbove(callee)
   // TypeScript's `importHelpers` calls decorators from there.

@@ -1,8 +1,8 @@
-/** `context()`: what a running task can ask and say, from whichever thread it runs in. */
+/** `context()`: the running task's id, signal, progress and log, in any thread. */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { builtins } from '../runtime/builtins.js'
 
-/** What a running task knows of itself and can tell the process that started it. */
+/** The context of a running task. */
 export interface TaskContext {
   /** The task's id. */
   readonly id: string
@@ -16,7 +16,7 @@ export interface TaskContext {
    */
   renew(seconds: number): Promise<void>
   /**
-   * Says how far the task is: `fraction` from 0 to 1, and a short note for people. At most one every 100 ms is sent;
+   * Reports the progress of the task: `fraction` from 0 to 1, and a short note for people. At most one every 100 ms is sent;
    * the others are dropped, and the last one (`fraction` 1) never. Never throws: what is below 0 or no number is taken for
    * 0, what is above 1 for 1.
    */

@@ -13,9 +13,9 @@ export type Box<V extends readonly number[] = readonly number[]> = readonly [min
 
 /** The volume of {@link grid}, and how it is cut. */
 export interface GridOptions<V extends readonly number[]> {
-  /** How many points it has along each axis: integers of 1 or more. */
+  /** The number of points along each axis: integers of 1 or more. */
   readonly shape: V
-  /** How many points a box has along each axis, or along all: integers of 1 or more. Boxes at the far edges are smaller. */
+  /** The number of points of a box along each axis, or along all: integers of 1 or more. Boxes at the far edges are smaller. */
   readonly chunk: V | number
   /** The volume's first point. Default: zeros. */
   readonly offset?: V
@@ -23,7 +23,7 @@ export interface GridOptions<V extends readonly number[]> {
 
 /** One task for each box of a volume; made by {@link grid}. */
 export class TaskGrid<R = unknown> implements Sliceable<FunctionTask<[], R>> {
-  // All is public, since only what is public travels to threads.
+  // All fields are public, since structured clone takes only those.
   readonly fn: BoundFunction
   readonly shape: readonly number[]
   readonly chunk: readonly number[]
@@ -102,7 +102,7 @@ export function grid<V extends readonly number[], R>(
   return new TaskGrid(bound, volume, 0, boxes)
 }
 
-/** How many boxes there are along each axis. */
+/** The number of boxes along each axis. */
 function boxesAlong({ shape, chunk }: Volume): number[] {
   return shape.map((points, axis) => Math.ceil(points / (chunk[axis] ?? 1)))
 }

@@ -1,7 +1,7 @@
-/** Types only: what a task's arguments may be, since they travel as JSON. */
+/** Types of a task's arguments, which are sent as JSON. */
 import type { JsonValue } from '../json/json-value.js'
 
-/** Stands in an error of the compiler, and says why an argument can't travel; no value has this type. */
+/** Stands in an error of the compiler, and says why an argument can't be sent; no value has this type. */
 export interface NotJson<Reason extends string> {
   /** Why, and what to do instead. */
   readonly notJson: Reason

@@ -23,7 +23,7 @@ export function move<T>(value: T): T {
   return value
 }
 
-/** What of a returned value is to be moved; `undefined` where {@link move} was not called for it. */
+/** The parts of a returned value that are to be moved; `undefined` where {@link move} was not called for it. */
 export function markedTransferables(value: unknown): Transferable[] | undefined {
   if (typeof value !== 'object' || value === null || !marked.has(value)) return undefined
   return transferablesIn([value])

@@ -24,7 +24,7 @@ export function payloadName(payload: Payload): string {
   return plainLine(Array.isArray(payload) ? payload[0].join('.') : payload.class)
 }
 
-/** Whether a value has the shape of a function's payload; Python's list may be longer in a later version. */
+/** True if a value has the shape of a function's payload; Python's list may be longer in a later version. */
 export function isFunctionPayload(value: unknown): value is FunctionPayload {
   return (
     Array.isArray(value) &&
@@ -35,17 +35,17 @@ export function isFunctionPayload(value: unknown): value is FunctionPayload {
   )
 }
 
-/** Whether a value has the shape of a class's payload. */
+/** True if a value has the shape of a class's payload. */
 export function isClassPayload(value: unknown): value is ClassPayload {
   return isRecord(value) && Object.hasOwn(value, 'class') && typeof value.class === 'string'
 }
 
-/** Whether a value can be the key of a function. */
+/** True if a value can be the key of a function. */
 export function isFunctionKey(value: unknown): value is FunctionKey {
   return Array.isArray(value) && value.length === 2 && value.every(part => typeof part === 'string' && part !== '')
 }
 
-/** Whether a value is an object with fields, and no array. */
+/** True if a value is an object with fields, and no array. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

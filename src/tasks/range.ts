@@ -7,7 +7,7 @@ import type { FunctionTask } from './task.js'
 
 /** One task for each integer of `[start, end)`; made by {@link range}. */
 export class TaskRange<R = unknown> implements Sliceable<FunctionTask<[], R>> {
-  // All is public, since only what is public travels to threads.
+  // All fields are public, since structured clone takes only those.
   readonly fn: BoundFunction
   readonly start: number
   readonly end: number

@@ -1,8 +1,8 @@
 /**
- * Names to code and back: what `queueable`, `registerTask` and (for slices) `sliceable` know, and which file a thread
- * has to import to know it too.
+ * Maps names to the code registered by `queueable` and `registerTask` and back, with the file that a thread has to import
+ * to register it too.
  *
- * The registry hangs on `globalThis`, because one process may hold two copies of this module: a loader that turns ESM
+ * The registry is a property of `globalThis`, because one process may hold two copies of this module: a loader that turns ESM
  * into CommonJS makes one, a second installed version is another. A task registered through either must be found.
  */
 
@@ -11,13 +11,13 @@ import { plainLine } from '../text/plain-line.js'
 import { callerOf, moduleName } from './caller.js'
 import type { FunctionKey, Payload } from './payload.js'
 
-/** Where code came from: what a thread imports to have it too. */
+/** The module that registered code, which a thread imports to have it too. */
 export interface CodeOrigin {
   /** `file:` URL of the module that registered it; `undefined` where that isn't a file (REPL, `--eval`). */
   readonly url: string | undefined
 }
 
-// The parameters of registered code are unknown here: `never[]` accepts every signature and lets nobody call it untyped.
+// The parameters of registered code are unknown here: `never[]` accepts every signature and forbids untyped calls.
 type AnyFunction = (...args: never[]) => unknown
 
 /** A function known by its key. */
@@ -28,7 +28,7 @@ export interface RegisteredFunction extends CodeOrigin {
   /** `[module, name]`, one array for all of its tasks. */
   readonly key: FunctionKey
   readonly fn: AnyFunction
-  /** How many arguments a task must have at least. */
+  /** The least number of arguments of a task. */
   readonly minArgs: number
 }
 
@@ -51,7 +51,7 @@ export interface QueueableOptions {
   /** Second half of the key. Default: the function's own name. */
   readonly name?: string
   /**
-   * How many arguments a task must have at least, for callers that no compiler checks. Default 0: which parameters may be
+   * The least number of arguments of a task, for callers that no compiler checks. Default 0: which parameters may be
    * left out can't be told when the code runs, since TypeScript's `?` leaves no trace in it.
    */
   readonly minArgs?: number
@@ -183,12 +183,12 @@ export function findClass(name: string): RegisteredClass | undefined {
   return registry.classes.get(name)
 }
 
-/** What is registered for this very function. */
+/** The registration of this function itself. */
 export function registeredFunction(fn: AnyFunction): RegisteredFunction | undefined {
   return registry.byFunction.get(fn)
 }
 
-/** What is registered for this very class. */
+/** The registration of this class itself. */
 export function registeredClass(Class: object): RegisteredClass | undefined {
   return registry.byClass.get(Class)
 }

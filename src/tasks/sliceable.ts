@@ -8,9 +8,9 @@ import { callerOf } from './caller.js'
 import { refuseSecond } from './registry.js'
 import type { BareTask } from './task.js'
 
-/** A sequence of tasks that can be cut. */
+/** A sequence of tasks that can be sliced. */
 export interface Sliceable<T extends BareTask = BareTask> extends Iterable<T> {
-  /** How many tasks there are: an integer of 0 or more. */
+  /** The number of tasks: an integer of 0 or more. */
   readonly length: number
   /** The tasks `[start, end)`, with 0 <= start <= end <= length; as an object that can be iterated once or more. */
   slice(start: number, end: number): Iterable<T> | AsyncIterable<T>
@@ -51,7 +51,7 @@ const registry: SliceableRegistry = holder[registryKey]
  * module that threads can import.
  *
  * A thread gets the object's own fields (structured clone) and rebuilds it without calling the constructor, so all that
- * `slice` and the iterator need has to be in public fields: `#private` ones do not travel.
+ * `slice` and the iterator need has to be in public fields: `#private` ones are not cloned.
  *
  * @returns the class itself
  * @throws TypeError if `Class` has no `slice`, `length` and iterator, or no name; Error if another class has the name already
@@ -93,7 +93,7 @@ export function findSliceable(name: string): RegisteredSliceable | undefined {
   return registry.byName.get(name)
 }
 
-/** What is registered for the class of this object. */
+/** The registration of the class of this object. */
 export function registeredSliceable(object: object): RegisteredSliceable | undefined {
   const Class: unknown = object.constructor
   return typeof Class === 'function' ? registry.byClass.get(Class) : undefined

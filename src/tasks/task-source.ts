@@ -16,10 +16,10 @@ const pullBudgetMs = 5
 export class TaskSource<T = TaskInput> {
   readonly #sync: Iterator<T> | undefined
   readonly #async: AsyncIterator<T> | undefined
-  /** What was pulled and nobody took yet. */
+  /** Tasks that were pulled and not taken yet. */
   readonly #ahead: T[] = []
   #pulling = false
-  /** One for all who wait, however often they ask. */
+  /** Shared by all callers that wait. */
   #waiting: { readonly ready: Promise<void>; readonly wake: () => void } | undefined
   #ended = false
   #error: { readonly thrown: unknown } | undefined
@@ -35,12 +35,12 @@ export class TaskSource<T = TaskInput> {
     }
   }
 
-  /** Nothing will come any more. */
+  /** True if no further task will come. */
   get ended(): boolean {
     return this.#ended && this.#ahead.length === 0
   }
 
-  /** What the source itself threw; it has ended then. */
+  /** The error that the source itself threw; it has ended then. */
   get error(): { readonly thrown: unknown } | undefined {
     return this.#error
   }
@@ -118,7 +118,7 @@ export class TaskSource<T = TaskInput> {
         if (next.done === true) this.#end()
         else this.#ahead.push(next.value)
         if (performance.now() > until) {
-          // A generator that computes rather than waits must not keep the event loop from its turn.
+          // A generator that computes rather than waits must not block the event loop.
           await new Promise(resolve => setImmediate(resolve))
           until = performance.now() + pullBudgetMs
         }
@@ -156,7 +156,7 @@ export function iterableOf<T extends TaskInput>(tasks: TaskIterable<T> | T): Tas
   return one ? [tasks as T] : (tasks as TaskIterable<T>)
 }
 
-/** How many there are, where an iterable says so by `length` (arrays, sliceable sequences) or `size` (sets, maps). */
+/** The number of items, where an iterable has it as `length` (arrays, sliceable sequences) or `size` (sets, maps). */
 export function lengthOf(tasks: unknown): number | undefined {
   if (typeof tasks !== 'object' || tasks === null) return undefined
   const { length, size } = tasks as { length?: unknown; size?: unknown }
@@ -164,7 +164,7 @@ export function lengthOf(tasks: unknown): number | undefined {
   return typeof count === 'number' && Number.isSafeInteger(count) && count >= 0 ? count : undefined
 }
 
-/** How many there are in several iterables, where each says so. */
+/** The number of items in several iterables, where each has one. */
 export function totalLength(iterables: readonly unknown[]): number | undefined {
   let total = 0
   for (const iterable of iterables) {

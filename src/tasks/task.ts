@@ -1,6 +1,6 @@
 /**
- * What a task is: a call to be made, of a registered function with its arguments or of a registered class with its
- * fields; and how it becomes a payload (JSON that Python reads too) and comes back.
+ * Tasks: calls of a registered function with its arguments, or of a registered class with its fields; and their
+ * conversion to a payload (JSON that Python reads too) and back.
  */
 
 import { argumentError, UnregisteredTaskError } from '../errors/errors.js'
@@ -31,7 +31,7 @@ import {
   unregisteredFunction,
 } from './registry.js'
 
-/** A task: something that can say its payload and be executed. */
+/** A task: an object with a payload that can be executed. */
 export interface Task<R = unknown> {
   /** The task in JSON's terms, the same in every language. */
   payload(): Payload
@@ -42,7 +42,7 @@ export interface Task<R = unknown> {
 }
 
 /**
- * What may be inserted or run: a task, a function that `queueable` registered and that needs no argument, a payload, or
+ * Anything that may be inserted or run: a task, a function that `queueable` registered and that needs no argument, a payload, or
  * a pair of one of these with the extra arguments for `execute`.
  */
 export type TaskInput<R = unknown> = BareTask<R> | readonly [task: OpenTask<R>, extraArgs: readonly unknown[]]
@@ -51,13 +51,13 @@ export type TaskInput<R = unknown> = BareTask<R> | readonly [task: OpenTask<R>, 
 export type BareTask<R = unknown> = Task<R> | (() => R) | Payload
 
 /**
- * What may stand in a pair: the extra arguments may be the ones that are still missing. Unlike a task's own arguments,
+ * The first item of a pair: the extra arguments may be the ones that are still missing. Unlike a task's own arguments,
  * which each task gets to itself, extra ones are shared by tasks of a thread, and with the caller at `parallel: 0`: they
  * are to be read only (or shared memory).
  */
 export type OpenTask<R = unknown> = BareTask<R> | FunctionTask<never[], R> | ((...args: never[]) => R)
 
-/** What running a task resolves with. */
+/** The type that running a task resolves with. */
 export type TaskResult<T> = T extends readonly [infer Bare, readonly unknown[]]
   ? TaskResult<Bare>
   : T extends Pick<Task<infer R>, 'execute'>
@@ -66,10 +66,10 @@ export type TaskResult<T> = T extends readonly [infer Bare, readonly unknown[]]
       ? Awaited<R>
       : unknown
 
-/** One for all tasks that have none: there are millions. */
+/** Shared by all tasks that have none: there are millions. */
 const noKwargs: Readonly<Record<string, unknown>> = Object.freeze({})
 
-/** What errors call the two kinds of arguments. */
+/** Names of the two kinds of arguments in errors. */
 const ARGS = { name: 'args' } as const
 const KWARGS = { name: 'kwargs' } as const
 
@@ -128,7 +128,7 @@ export class FunctionTask<Rest extends unknown[] = [], R = unknown> implements T
   }
 
   /**
-   * Calls the function, here and now, with `extra` after the arguments of the task.
+   * Calls the function in this thread, with `extra` after the arguments of the task.
    * @throws UnregisteredTaskError if no module registered the function here
    */
   execute(...extra: unknown[]): R {
@@ -169,14 +169,14 @@ export abstract class RegisteredTask<Args extends object = Record<string, unknow
   }
 }
 
-/** What {@link partial} takes. */
+/** A function that {@link partial} takes. */
 type Callable = ((...args: never[]) => unknown) | FunctionTask<never[]>
 
 /** The parameters that are still to be given, under their names. */
 type ParametersOf<F> =
   F extends FunctionTask<infer Rest, unknown> ? Rest : F extends (...args: infer Args) => unknown ? Args : never
 
-/** The same, as arguments that travel. */
+/** The same, as arguments that JSON carries. */
 type ArgumentsOf<F> = JsonSafeList<ParametersOf<F>>
 
 type ResultOf<F> = F extends FunctionTask<never[], infer R> ? R : F extends (...args: never[]) => infer R ? R : never
@@ -254,7 +254,7 @@ export function taskFromPayload(payload: unknown): FunctionTask | RegisteredTask
 }
 
 /**
- * The payload of whatever may be inserted. Code that only another process has is fine: it is looked up where it runs.
+ * The payload of anything that may be inserted. Code that only another process has is fine: it is looked up where it runs.
  * @throws TypeError if `input` is no task; UnregisteredTaskError for a bare function or a class that is not registered
  */
 export function toPayload(input: BareTask): Payload {
@@ -313,7 +313,7 @@ export function checkArity(code: RegisteredFunction, argCount: number, hasKwargs
   }
 }
 
-/** Whether an object can be treated as a task; by shape, since another copy of this module may have made it. */
+/** True if an object can be treated as a task; by shape, since another copy of this module may have made it. */
 export function isTask(value: unknown): value is Task {
   return (
     typeof value === 'object' &&
@@ -332,7 +332,7 @@ export function notATask(name: string, got: unknown): TypeError {
   )
 }
 
-/** Whether there is at least one own key: an empty `kwargs` is not passed on. */
+/** True if there is at least one own key: an empty `kwargs` is not passed on. */
 export function hasKeys(record: object): boolean {
   for (const key in record) if (Object.hasOwn(record, key)) return true
   return false

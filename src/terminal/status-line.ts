@@ -1,6 +1,6 @@
 /**
- * A line on stderr that is redrawn while work is under way. Whatever else the process prints to the terminal, its own
- * messages and those of its threads, appears above it: the line is erased first, and drawn again by the next `draw`.
+ * A line on stderr that is redrawn while work goes on. Other output of the process to the terminal, and that of its
+ * threads, appears above it: the line is erased first, and drawn again by the next `draw`.
  *
  * The terminal's state is never changed (cursor hidden, wrapping off), so a killed process leaves none changed.
  */
@@ -12,11 +12,11 @@ const defaultColumns = 80
 
 type Write = NodeJS.WriteStream['write']
 
-/** Lines under way, the newest last: that one is shown. */
+/** Open lines, the newest last: that one is shown. */
 const lines: StatusLine[] = []
 /** The line on the terminal now; `undefined`: none. */
 let shown: string | undefined
-/** Somebody printed text without an end of line: a status line would stand behind it. */
+/** True after text without an end of line was printed: a status line would stand behind it. */
 let isMidLine = false
 let restore: (() => void) | undefined
 
@@ -30,12 +30,12 @@ export class StatusLine {
     return line
   }
 
-  /** How many characters fit; a terminal that tells none, or 0, is taken to have 80 columns. */
+  /** The number of characters that fit; a terminal that tells none, or 0, is taken to have 80 columns. */
   get width(): number {
     return (process.stderr.columns || defaultColumns) - 1
   }
 
-  /** Shows `text`, cut to the width, unless a newer line is shown or somebody else's line is unfinished. */
+  /** Shows `text`, cut to the width, unless a newer line is shown or other output ends in an unfinished line. */
   draw(text: string): void {
     if (lines.at(-1) !== this || isMidLine) return
     const fitting = text.length <= this.width ? text : `${text.slice(0, this.width - 1)}…`

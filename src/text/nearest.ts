@@ -1,4 +1,4 @@
-/** Finds what somebody meant who mistyped a name. */
+/** Finds the name that a mistyped one stands for. */
 
 /** More edits make it another word. */
 const maxEdits = 2

@@ -1,4 +1,4 @@
-/** A task made ready to run: its code found, its arguments in JSON form. What both the pool and the calling thread take. */
+/** A task made ready to run, on a pool thread or inline: its code found, its arguments in JSON form. */
 import { argumentError, UnregisteredTaskError } from '../errors/errors.js'
 import { MAX_DEPTH, toJsonValue } from '../json/json.js'
 import type { JsonValue } from '../json/json-value.js'
@@ -28,7 +28,7 @@ import {
 
 /** A task ready to run. */
 export interface Call {
-  /** What the user gave, a pair with its extra arguments; errors and results carry it. */
+  /** The task as the user gave it, for errors and results; a pair has its extra arguments. */
   readonly task: unknown
   readonly code: RegisteredCode
   /** A function's positional arguments, or a class's fields; in the form that JSON gives back. */
@@ -43,13 +43,13 @@ export interface Call {
   readonly attempt: number
 }
 
-/** How running a call ended. */
+/** The outcome of a call. */
 export type Outcome = { readonly ok: true; readonly value: unknown; readonly elapsedMs: number } | FailedOutcome
 
 /** A failed {@link Outcome}. */
 export interface FailedOutcome {
   readonly ok: false
-  /** What the task threw, or what ended it. */
+  /** The error that the task threw, or that ended it. */
   readonly error: unknown
   readonly elapsedMs: number
   /**
@@ -152,7 +152,7 @@ function findCode(bare: BareTask): RegisteredCode {
   if (isTask(bare)) {
     const known = registeredClass(bare.constructor)
     if (known !== undefined) return known
-    // A FunctionTask made by another copy of this module has a key; anything else is a class that nobody registered.
+    // A FunctionTask made by another copy of this module has a key; anything else is a class that was not registered.
     const key: unknown = (bare as { key?: unknown }).key
     if (Array.isArray(key)) return functionCode(String(key[0]), String(key[1]))
     throw unregisteredClass(bare.constructor.name)

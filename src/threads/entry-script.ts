@@ -42,7 +42,7 @@ function entryProblem(url: string): string | undefined {
   if (entry === undefined || !url.startsWith('file:')) return undefined
   const file = fileURLToPath(url)
   if (file !== entry && file !== realPath(entry)) return undefined
-  // Whoever guards the main part by isMainThread may keep tasks beside it; should the guard not work, the thread refuses
+  // A script that guards its main part by isMainThread may have tasks too; should the guard not work, the thread refuses
   // to start work (see refuseInThread), so the worst case is an error, not an endless spawn.
   if (readFileSync(file, 'utf8').includes('isMainThread')) return undefined
   return (
@@ -58,7 +58,7 @@ function realPath(entry: string): string {
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error
   }
-  // `node --eval` leaves other words in argv[1].
+  // With `node --eval` argv[1] is not a file.
   if (!isAbsolute(entry)) return entry
   try {
     // `node main` starts main.js.

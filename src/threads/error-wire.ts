@@ -1,5 +1,5 @@
 /**
- * How what was thrown crosses a thread. Structured clone keeps neither `name` nor `code` of a class of the user's own, no
+ * Sends thrown values between threads. Structured clone keeps neither `name` nor `code` of a class of the user's own, no
  * `errors`, and refuses an error that holds a function. Here errors, lists and plain objects become the nodes of a flat
  * graph: what is shared stays shared, a cycle stays a cycle, and depth costs no stack on either side. All else is cloned,
  * or becomes text where that is not possible.
@@ -41,7 +41,7 @@ export interface WireError {
   readonly thrown: WireValue
 }
 
-/** What is further away from what was thrown is left out: who prints or clones it here does so recursively. */
+/** Deeper values are left out: printing and cloning them here is recursive. */
 const maxDepth = 100
 /** All values together: nodes, entries, objects in what is cloned. */
 const maxValues = 10_000
@@ -53,7 +53,7 @@ const maxTextLength = 1 << 20
 /** Properties that are not enumerable, or getters of a class, where they are of use; `code` is enumerable in Node's errors. */
 const known = ['code', 'cause', 'errors', 'error', 'suppressed']
 
-/** What the node has already; a `toString` that is no function, as none can cross, would only make printing throw. */
+/** Properties that the node has already; and `toString`, which as anything but a function would make printing throw. */
 const carriedOtherwise = ['name', 'message', 'stack', 'toString']
 
 // From `globalThis`, as not every version of Node has SuppressedError. An error by the name of `toString` is an Error.
@@ -70,7 +70,7 @@ if (SuppressedError !== undefined) {
   natives.set('SuppressedError', message => new SuppressedError(undefined, undefined, message))
 }
 
-/** Takes apart what was thrown. Never throws, whatever it does when it is read; as much of it as a message should hold. */
+/** Encodes a thrown value, up to the limits above. Never throws, whatever the value does when it is read. */
 export function errorToWire(thrown: unknown): WireError {
   return new Encoder().encode(thrown)
 }
@@ -85,7 +85,7 @@ class Encoder {
 
   encode(thrown: unknown): WireError {
     const wire = { nodes: this.#nodes, thrown: this.#value(thrown, 0) }
-    // A list goes on with what is pushed meanwhile.
+    // The loop also visits items that are pushed during it.
     for (const { node, from, depth } of this.#waiting) {
       if (node.type === 'list') this.#takeItems(node.items, from as readonly unknown[], depth)
       else this.#takeProperties(node.properties, from, depth, node.type === 'error' ? known : [])
@@ -211,7 +211,7 @@ function read(object: object, key: string | number): unknown {
   }
 }
 
-/** Puts it together again; errors of JavaScript's own class where there is one (`instanceof TypeError` works), else `Error`. */
+/** Rebuilds a thrown value; errors of JavaScript's own class where there is one (`instanceof TypeError` works), else `Error`. */
 export function errorFromWire({ nodes, thrown }: WireError): unknown {
   const made = nodes.map(node => (node.type === 'error' ? newError(node) : node.type === 'list' ? [] : {}))
   const valueAt = (wire: WireValue) => ('node' in wire ? made[wire.node] : wire.value)

@@ -1,7 +1,7 @@
-/** Leaving the process without waiting for its threads. */
+/** Exits the process without waiting for its threads. */
 import { createRequire } from 'node:module'
 
-/** What is used of `WebAssembly`, which the types of Node leave to those of browsers. */
+/** The part of `WebAssembly` used here, which Node's types lack. */
 interface WithWebAssembly {
   readonly WebAssembly: {
     readonly Module: new (bytes: Uint8Array) => object

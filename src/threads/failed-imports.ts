@@ -1,6 +1,6 @@
 /**
- * Files that threads of a run could not load. Node keeps a failed import as long as its thread lives, so such a thread ends,
- * and the next attempt is made in a new one: the file may have been missing for a moment only, during a deployment.
+ * Files that threads of a run could not load. Node keeps a failed import as long as its thread lives, so such a thread ends
+ * and a new one tries again: the file may be missing only for a moment, during a deployment.
  */
 
 import { isErrorNamed } from '../errors/thrown.js'
@@ -24,7 +24,7 @@ export class FailedImports {
     this.#backoff = backoff
   }
 
-  /** A call's file could not be loaded: its outcome, or `undefined` if it is to be run again in a new thread. */
+  /** The outcome of a call whose file could not be loaded, or `undefined` if it is to be run again in a new thread. */
   outcome(call: Call, error: unknown): FailedOutcome | undefined {
     const url = call.code.url ?? ''
     const nowMs = performance.now()
@@ -38,7 +38,7 @@ export class FailedImports {
         this.#files.set(url, { error, failures, untilMs: nowMs + pauseSeconds * 1000 })
       }
     } else if (known === undefined) {
-      // One that does not end has had its time, which is long.
+      // A load that timed out is not retried: its limit is long.
       if (!this.#retried.has(call) && !isErrorNamed((error as Error).cause, 'TimeoutError')) {
         this.#retried.add(call)
         return undefined
@@ -61,7 +61,7 @@ export class FailedImports {
     })
   }
 
-  /** A task ran: its file can be loaded. */
+  /** Forgets the failures of a call's file: a task of it ran. */
   loaded(call: Call): void {
     if (this.#files.size > 0) this.#files.delete(call.code.url ?? '')
   }

@@ -1,4 +1,4 @@
-/** Limits of the heaps of pool threads. */
+/** Heap limits of pool threads. */
 
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import type { ResourceLimits } from 'node:worker_threads'
@@ -10,7 +10,7 @@ import type { ResourceLimits } from 'node:worker_threads'
  */
 const youngGenerationMb = 24
 
-/** With less V8 aborts the process before there is a thread that could be ended; none can run anything in it. */
+/** With less V8 aborts the process while the thread starts. Megabytes. */
 const leastOldGenerationMb = 4
 
 /** @param maxMemoryMb `undefined`: as much as the main thread may have */

@@ -9,10 +9,10 @@ import type { Call, Outcome } from './call.js'
 import { ChunkSize } from './chunk-size.js'
 import type { Run, RunListener, RunningCall, RunOptions } from './run-options.js'
 
-/** The event loop gets a turn at least this often, so that signals and timers are heard between tasks. Milliseconds. */
+/** The event loop gets a turn at least this often, so that signals and timers run between tasks. Milliseconds. */
 const turnMs = 10
 
-/** How long a task that was asked to end by its `signal` may take to do so; what it still does counts for nothing. Milliseconds. */
+/** Time for a task to end after its `signal` was aborted; a later result is discarded. Milliseconds. */
 const abortGraceMs = 250
 
 export class InlineRun<T> implements Run {
@@ -28,7 +28,7 @@ export class InlineRun<T> implements Run {
   #stopped = false
   #fatal: { readonly thrown: unknown } | undefined
   #lastTurnMs = performance.now()
-  /** What waits for tasks to come, or for leave to pull them. */
+  /** Wake-ups of loops that wait for tasks, or until tasks may be pulled. */
   readonly #paused = new Set<() => void>()
 
   constructor(options: RunOptions<T>) {
@@ -82,14 +82,14 @@ export class InlineRun<T> implements Run {
     const { listener, idPrefix } = this.#options
     try {
       while (await this.#hasNext()) {
-        // Tasks that return no promise are run in a row: an await between them would cost more than they do.
+        // Tasks that return no promise run without an await between them, which would cost more than they do.
         for (let now = this.#nextNow(); now !== undefined; now = this.#nextNow()) {
           listener.onStart?.(now)
           const context = new InlineContext(now, idPrefix, listener)
           const running = runCall(now, context)
           const outcome = isPromiseLike(running) ? await this.#await(now, context, running) : running
           context.ended = true
-          // A task that was told to end failed, whatever it made of that.
+          // A task that was asked to end failed, whatever it returned.
           listener.onOutcome(
             now,
             context.aborted ? { ok: false, error: context.signal.reason, elapsedMs: outcome.elapsedMs } : outcome,
@@ -173,7 +173,7 @@ function runCall(call: Call, context: InlineContext): Outcome | Promise<Outcome>
 }
 
 function invoke({ code, input, kwargs, extra }: Call): unknown {
-  // As in a thread, a task may do with its arguments what it likes: they are a copy, and the caller's stay as they are.
+  // As in a thread, a task may change its arguments: they are a copy of the caller's.
   const values = Array.isArray(input) ? input : Object.values(input)
   const own = values.some(isObject) ? structuredClone(input) : input
   return callCode(code, own, kwargs === undefined ? undefined : structuredClone(kwargs), extra)
@@ -225,7 +225,7 @@ class InlineContext implements TaskContext {
     if (this.#giveUp !== undefined) this.#givingUp ??= setTimeout(this.#giveUp, abortGraceMs)
   }
 
-  /** How the task ended; one that was asked to end and does not is given up: nothing can stop it in this thread. */
+  /** The task's outcome. A task that was asked to end and does not is given up: nothing can stop it in this thread. */
   async endOf(running: Promise<Outcome>): Promise<Outcome> {
     const startMs = performance.now()
     this.startedAtMs = Date.now()

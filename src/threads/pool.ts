@@ -38,13 +38,13 @@ function threadFile(): string {
   )
 }
 
-/** Who wants to hear from the threads. */
+/** Callbacks for messages and errors of the threads. */
 export interface ThreadListener extends ThreadHost {
   /** A message from the thread with this number. */
   onMessage(message: ThreadMessage, thread: number): void
   /**
-   * A thread died before it took a call, which then waits for a thread that never comes: calls that have not begun are to
-   * be aborted. Returns whether there were any.
+   * A thread crashed before it took a call, which would then wait without end: calls that have not begun are to be aborted.
+   * Returns true if there were any.
    */
   onSpawnError(error: Error): boolean
   /** A message from the thread with this number can't be deserialized here; what was in it is lost. */
@@ -78,7 +78,7 @@ export class ThreadPool {
   private constructor(maxMemoryMb: number | undefined) {
     this.#piscina = new Piscina({
       filename: threadFile(),
-      // What Piscina loads before the first call: an export that isn't there would make it look for another.
+      // The export that Piscina loads before the first call; if it is missing, Piscina looks for another.
       name: 'run',
       minThreads: 0,
       maxThreads: 1,
@@ -91,8 +91,8 @@ export class ThreadPool {
       resourceLimits: heapLimits(maxMemoryMb),
     })
     this.#piscina.on('message', (hello: ThreadHello) => this.#connect(hello))
-    // A thread that dies while idle (of a task's leftovers, say) harms nobody: the next call gets a new one. Without a
-    // listener the event would end the process.
+    // A thread may crash while idle (by a timer that a task left, say): the next call gets a new one. Without a listener
+    // the event would end the process.
     this.#piscina.on('error', (error: Error) => {
       const handled = [...this.#listeners].map(listener => listener.onSpawnError(error))
       if (handled.includes(true)) return
@@ -121,16 +121,16 @@ export class ThreadPool {
   /** Ends the use. The threads idle for a while, so that the next run finds them warm. */
   leave(listener: ThreadListener): void {
     this.#listeners.delete(listener)
-    // Those that were stopped for a task's sake.
+    // Threads that were stopped because of a task.
     void threadsEnded(ThreadPool.#threads)
   }
 
-  /** The threads of all pools, as far as they were not told to end. */
+  /** The threads of all pools, except those that are being stopped. */
   static get #threads(): ReadonlySet<Worker> {
     return new Set([...pools.values()].flatMap(pool => pool.#piscina.threads))
   }
 
-  /** Stops the threads that nobody uses, at once; resolves when they are gone, or in a native call that nothing ends. */
+  /** Stops the unused threads at once; resolves when they have ended, or are given up in a native call. */
   static async stopUnused(): Promise<void> {
     const unused = [...pools].filter(([, pool]) => pool.#listeners.size === 0)
     for (const [key] of unused) pools.delete(key)
@@ -149,7 +149,7 @@ export class ThreadPool {
     signal: AbortSignal,
     moved: readonly Transferable[] = [],
   ): Promise<Report> {
-    // How many threads there may be is decided by who calls: each keeps at most its own `parallel` calls in flight.
+    // The callers bound the number of threads: each has at most its own `parallel` calls in flight.
     const { options } = this.#piscina
     options.maxThreads = Math.max(options.maxThreads, ++this.#calls)
     try {
@@ -165,12 +165,12 @@ export class ThreadPool {
     }
   }
 
-  /** Resolves when what the threads have printed has left this process. */
+  /** Resolves when the threads' output has left this process. */
   printed(): Promise<void> {
     return outputWritten()
   }
 
-  /** Stops a thread whose call was rejected, before it gets another one; false if it has ended, hence the rejection. */
+  /** Stops a thread whose call was rejected, before it gets another one; false if it had ended. */
   async stopThread(thread: number): Promise<boolean> {
     const alive = this.#piscina.threads.find(({ threadId }) => threadId === thread)
     await alive?.terminate()
@@ -196,7 +196,7 @@ export class ThreadPool {
       try {
         next = receiveMessageOnPort(ports.messages)
       } catch {
-        // As the event `messageerror`: one that is lost must not keep those behind it.
+        // As the event `messageerror`: the messages behind the unreadable one are still read.
         this.#unreadable(thread)
         continue
       }
@@ -215,7 +215,7 @@ export class ThreadPool {
       return
     }
     if (message.type === 'unhandled-error') {
-      // Whose it is nobody knows: one of those who use the pool hears it, or, after the end of all runs, the process.
+      // Belongs to no run: reported to one listener, or, after the end of all runs, as a warning.
       const [listener] = this.#listeners
       if (listener === undefined) warnOfUnhandledError(message.taskId, errorFromWire(message.error))
       else listener.onMessage(message, thread)

@@ -45,7 +45,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
   readonly #threads = new BusyThreads()
   readonly #loops: Loops
   readonly #watchdog: Watchdog
-  /** Calls to be run again elsewhere: taken from a slow thread or left by a dead one. */
+  /** Calls to be run again elsewhere: taken from a slow thread or left by a crashed one. */
   #returned: Call[] = []
   readonly #size: ChunkSize
   readonly #crashReports: CrashReports

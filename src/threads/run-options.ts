@@ -1,9 +1,9 @@
-/** What a run of calls is told, and what it tells: the same for pool threads and for the calling thread. */
+/** Options and callbacks of a run of calls, on pool threads or inline. */
 
 import type { TaskInput } from '../tasks/task.js'
 import type { Call, Outcome } from './call.js'
 
-/** Hears from the tasks of a run. */
+/** Callbacks of a run. */
 export interface RunListener {
   /** A task is handed to its thread, or begins in the calling thread. Again, if it was taken back before it began. */
   onStart?(call: Call): void
@@ -15,15 +15,15 @@ export interface RunListener {
   onLog(call: Call, text: string): void
   /** `context().renew()`. */
   onRenew(call: Call, seconds: number): Promise<void>
-  /** Something was thrown that no running task can be blamed for. */
+  /** Called for an error that belongs to no running task. */
   onUnhandledError(taskId: string | undefined, error: unknown): void
 }
 
-/** Where a run's tasks come from: pulled only as they are needed. */
+/** The source of a run's tasks, pulled only as they are needed. */
 export interface Source<T> {
-  /** Nothing will come any more. */
+  /** True if no further task will come. */
   readonly ended: boolean
-  /** What the source itself threw; it has ended then. */
+  /** The error that the source itself threw; it has ended then. */
   readonly error: { readonly thrown: unknown } | undefined
   /**
    * Up to `max` that are there now. Empty: wait with {@link ready}, or the source has ended.
@@ -50,20 +50,20 @@ export interface RunOptions<T = TaskInput> {
   /** Report each task's outcome and value as it ends; otherwise successes may come late and without value. */
   readonly postAll: boolean
   /**
-   * Asked with each chunk, where `postAll`: whether somebody wants to see what its tasks return. A value that can't leave
-   * its thread is left out then. Default: all values are wanted, and a task whose value can't be cloned fails.
+   * Called with each chunk, where `postAll`: true if the values of its tasks are wanted. One that can't be cloned is left
+   * out then. Default: all values are wanted, and a task whose value can't be cloned fails.
    */
   readonly wantsValues?: () => boolean
   /**
-   * How long a file that could not be loaded is left alone before the next thread tries; doubled after each failure.
-   * Meanwhile its tasks are reported as `notLoaded`. Default: one new thread tries at once, then the tasks of that file fail.
+   * Back-off before the next thread tries a file that could not be loaded; doubled after each failure.
+   * Until then its tasks are reported as `notLoaded`. Default: one new thread tries at once, then the tasks of that file fail.
    */
   readonly loadBackoff?: { readonly minSeconds: number; readonly maxSeconds: number }
   /** Tasks that a thread takes at once, at most. Default: as many as last about 50 milliseconds. */
   readonly maxChunk?: number
   /** Move the buffers among extra arguments to the thread instead of copying them; chunks are of one task then. */
   readonly moveInputs?: boolean
-  /** Whether tasks may be pulled now; after a no, {@link Run.resume} says when. Holds back while results wait to be read. */
+  /** True if tasks may be pulled now; after false, {@link Run.resume} follows. False while results wait to be read. */
   readonly mayPull?: () => boolean
 }
 
@@ -76,7 +76,7 @@ export interface RunningCall {
 
 /** A run in progress. */
 export interface Run {
-  /** Resolves when every task that began has ended; rejects with what the source threw, or if threads can't be had. */
+  /** Resolves when every task that began has ended; rejects with what the source threw, or if threads can't start. */
   readonly done: Promise<void>
   /** Takes no more tasks; those that run finish. Returns those that were taken and will not begin. */
   stop(): Call[]

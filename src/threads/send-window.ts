@@ -1,22 +1,22 @@
 /**
- * Bounds what is under way from a thread to the main thread, where tasks decide how much that is. A task in a synchronous
- * loop would otherwise fill the memory with lines faster than they can be printed.
+ * Bounds the output that a thread has posted and the main thread has not taken. A task in a synchronous loop would
+ * otherwise fill the memory with lines faster than they can be printed.
  */
 import { builtins } from '../runtime/builtins.js'
 
-/** The thread waits while so much is under way. */
+/** The thread waits while so much is posted and not taken. */
 const windowBytes = 1 << 20
 
-/** What a message takes beside its text, measured: 0.4 to 0.6 kB. */
+/** Memory of a message besides its text; measured: 0.4 to 0.6 kB. */
 const messageBytes = 512
 
-/** A main thread that takes nothing for so long may wait for this thread itself. Milliseconds. */
+/** A main thread that takes nothing for so long may itself be waiting for this thread. Milliseconds. */
 const stallMs = 1_000
 
-/** The main thread says how much it has taken in steps of this: to wake the thread for each message would cost more. */
+/** The main thread updates the counter in steps of this: waking the thread for each message would cost more. */
 const stepBytes = windowBytes / 4
 
-/** What a message with so long a text counts for. */
+/** The memory of a message with a text of this length. */
 export function bytesOf(textLength: number): number {
   return messageBytes + 2 * textLength
 }
@@ -64,7 +64,7 @@ export class ReceivedBytes {
   /** Notes bytes that take no memory here any more. */
   take(bytes: number): void {
     this.#unsaid += bytes
-    // What is left unsaid is less than the window: no thread waits for it.
+    // Less than the window, so no thread waits for it.
     if (this.#unsaid < stepBytes) return
     Atomics.add(this.#taken, 0, this.#unsaid)
     Atomics.notify(this.#taken, 0)

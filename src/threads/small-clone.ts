@@ -2,7 +2,7 @@
 import { types } from 'node:util'
 import { builtins } from '../runtime/builtins.js'
 
-/** What may still be taken. Each use lowers it. */
+/** The rest of a budget; each use lowers it. */
 export interface Budget {
   /** Objects and entries. */
   values: number
@@ -25,7 +25,7 @@ export function smallClone(value: object, budget: Budget): object | undefined {
 }
 
 /**
- * Whether structured clone left nothing of an object: it takes an object's own public fields alone, and of a URL, of
+ * True if structured clone left nothing of an object: it takes an object's own public fields alone, and of a URL, of
  * Headers, or of a class with `#private` fields makes an empty object.
  */
 export function isEmptied(value: object, clone: unknown): boolean {
@@ -79,7 +79,7 @@ function take(clone: object, budget: Budget): boolean {
     if (typeof value === 'string') length -= value.length
     else if (typeof value === 'object' && value !== null) seen.add(value)
   }
-  // A set goes on with what is added meanwhile.
+  // The loop also visits objects that are added during it.
   for (const object of seen) {
     length -= byteLengthOf(object)
     if (values < 0 || length < 0 || seen.size > maxObjects) return false

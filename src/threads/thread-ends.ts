@@ -1,20 +1,20 @@
 /**
- * Threads that were told to end. One that runs JavaScript ends at once; one in a native call that doesn't return (reading a
- * FIFO, `execSync`) can't be interrupted, and must keep neither a run nor the process.
+ * Threads that are being stopped. One that runs JavaScript ends at once; one in a native call that doesn't return (reading
+ * a FIFO, `execSync`) can't be interrupted, and must delay neither a run nor the end of the process.
  */
 import type { Worker } from 'node:worker_threads'
 import { exitNow } from './exit-now.js'
 
-/** A thread that has not ended for so long is in a native call. Milliseconds. */
+/** A thread that has not ended after so long is in a native call. Milliseconds. */
 const giveUpMs = 1_000
 
-/** Those that have not ended. */
+/** Threads that have not ended. */
 const alive = new Set<Worker>()
 
-/** Those that were told to end, with what resolves when they have ended or are given up. */
+/** Threads that are being stopped, with a promise that resolves when they have ended or are given up. */
 const ending = new Map<Worker, Promise<void>>()
 
-/** Those that were told to end, and did not. */
+/** Threads that were given up. */
 const stuck = new Set<Worker>()
 
 /** Notes threads of a pool. */
@@ -30,13 +30,13 @@ export function watchThreads(threads: Iterable<Worker>): void {
   }
 }
 
-/** Resolves when all threads but those of `inUse`, which were told to end, have ended or are given up. */
+/** Resolves when all threads but those of `inUse`, which are being stopped, have ended or are given up. */
 export async function threadsEnded(inUse: ReadonlySet<Worker>): Promise<void> {
   const toEnd = [...alive].filter(thread => !inUse.has(thread))
   await Promise.all(toEnd.map(endOf))
 }
 
-/** Ends all threads, whatever they do: the process is about to exit. Resolves as {@link threadsEnded}. */
+/** Terminates all threads, since the process is about to exit. Resolves as {@link threadsEnded}. */
 export async function endAllThreads(): Promise<void> {
   for (const thread of alive) void thread.terminate()
   await threadsEnded(new Set())
@@ -74,7 +74,7 @@ function giveUp(thread: Worker): void {
 function onExit(code: number): void {
   if (stuck.size === 0) return
   const listeners = process.listeners('exit')
-  // They would not be called any more.
+  // Listeners behind this one would not be called after exitNow().
   for (const listener of listeners.slice(listeners.indexOf(onExit) + 1)) Reflect.apply(listener, process, [code])
   exitNow(code)
 }

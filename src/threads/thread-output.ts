@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 type Name = 'stdout' | 'stderr'
 
-/** What waits until a stream has written what it has. */
+/** Callbacks to call when a stream has written all it has. */
 const waiting: Record<Name, (() => void)[]> = { stdout: [], stderr: [] }
 
 /**
@@ -15,7 +15,7 @@ const waiting: Record<Name, (() => void)[]> = { stdout: [], stderr: [] }
 export function writeOutput(name: Name, text: string | Uint8Array, encoding: BufferEncoding, taken: () => void): void {
   const stream: Writable = process[name]
   const isFull = typeof text === 'string' ? !stream.write(text, encoding) : !stream.write(text)
-  // What is put in the place of `write` (a test's capture) may return nothing, and never drain.
+  // A replaced `write` (a test's capture) may return nothing, and never drain.
   if (!isFull || !stream.writableNeedDrain) {
     taken()
     return
@@ -31,7 +31,7 @@ export function writeOutput(name: Name, text: string | Uint8Array, encoding: Buf
 
 /** Resolves when what was written has left this thread: it would be lost if the process exited before. */
 export async function outputWritten(): Promise<void> {
-  // A reader that has gone takes no more.
+  // A stream whose reader is gone is no longer writable.
   const isLeft = (stream: NodeJS.WriteStream) => stream.writable && stream.writableLength > 0
   while (isLeft(process.stdout) || isLeft(process.stderr)) await sleep(1)
 }

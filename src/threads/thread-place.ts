@@ -1,4 +1,4 @@
-/** Whether this code runs in a thread of the pool. */
+/** Tells pool threads from other threads. */
 
 // On `globalThis` for the reason given in registry.ts.
 const key = Symbol.for('ptq.poolThread.1')
@@ -9,7 +9,7 @@ export function markPoolThread(): void {
   place[key] = true
 }
 
-/** Whether this is a thread of the pool. */
+/** True in a thread of the pool. */
 export function inPoolThread(): boolean {
   return place[key] === true
 }

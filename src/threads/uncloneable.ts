@@ -3,19 +3,19 @@ import { isErrorNamed } from '../errors/thrown.js'
 import type { Call } from './call.js'
 import { refuseEmptied } from './small-clone.js'
 
-/** Whether a message could not be posted because of what is in it. */
+/** True if a message could not be posted because of its content. */
 export function isCloneError(thrown: unknown): boolean {
   return isErrorNamed(thrown, 'DataCloneError')
 }
 
-/** Whether calls could not be posted because of an extra argument of theirs. */
+/** True if calls could not be posted because of an extra argument. */
 export function hasUncloneable(calls: readonly Call[]): boolean {
   return splitUncloneable(calls).refused.length > 0
 }
 
 /**
- * How much deeper than alone the arguments are tried: in a message, with more on the stack than here, what is nested almost
- * too deeply must not pass here and fail there.
+ * Extra levels that the arguments are tried with: posting a message uses more of the stack than the trial here, and what
+ * passes here must not fail there.
  */
 const marginLevels = 100
 
@@ -25,7 +25,7 @@ function nested(extra: unknown): unknown {
   return value
 }
 
-/** Sets apart the calls whose extra arguments can't cross to a thread; tried one by one, since the error names none. */
+/** Separates the calls whose extra arguments can't cross to a thread; tried one by one, since the error names none. */
 export function splitUncloneable(calls: readonly Call[]): {
   cloneable: Call[]
   refused: { call: Call; error: Error }[]

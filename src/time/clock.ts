@@ -11,7 +11,7 @@
  */
 import { uptime } from 'node:os'
 
-/** A clock with an alarm. Nobody sets it, and it includes the machine's sleep. */
+/** A clock with an alarm. It can't be set, and it includes the machine's sleep. */
 export interface Clock {
   /** Milliseconds since some moment: for differences only. */
   nowMs(): number
@@ -27,7 +27,7 @@ export interface DatedClock extends Clock {
   setDateAlarm(dateMs: number, ring: () => void): () => void
 }
 
-/** What an {@link ElapsedClock} reads. All in milliseconds. */
+/** The clocks that an {@link ElapsedClock} reads. All in milliseconds. */
 export interface ClockSources {
   /** Never set; stands still while the machine sleeps. */
   monotonicMs(): number
@@ -74,7 +74,7 @@ export class ElapsedClock {
     return this.#sources.monotonicMs() + this.#sleptMs
   }
 
-  /** How far the uptime is ahead of the monotonic clock: both are read at one moment, or again. */
+  /** The lead of the uptime over the monotonic clock: both are read at one moment, or again. */
   #readUptimeAhead(): number {
     let leastMs = Number.POSITIVE_INFINITY
     let aheadMs = 0
@@ -102,7 +102,7 @@ export function elapsedMs(): number {
 }
 
 /**
- * How long a timer runs before the clock is looked at again: a deadline that passed while the machine slept, or while
+ * The longest timer before the clock is read again: a deadline that passed while the machine slept, or while
  * the wall clock was set, is noticed this late at most. Milliseconds.
  */
 const longestTimerMs = 1_000

@@ -1,6 +1,6 @@
 /**
- * Listening to an AbortSignal that a caller gave: one listener a signal, however many runs share it, since Node takes
- * more than ten for a leak and warns.
+ * Listens to a caller's AbortSignal with one listener a signal, however many runs share it: Node warns of a leak above
+ * ten listeners.
  */
 
 const listenersOf = new WeakMap<AbortSignal, Set<() => void>>()

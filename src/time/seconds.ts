@@ -1,4 +1,4 @@
-/** Times that callers give, in seconds: checked at the door, and rounded up to what a backend can do. */
+/** Checks times that callers give, in seconds, and rounds them up to what a backend can do. */
 import { argumentError } from '../errors/errors.js'
 
 /** @throws TypeError unless `seconds` is a finite number above 0, or from 0 on where `zero` is allowed */
@@ -10,7 +10,7 @@ export function requireSeconds(name: string, seconds: unknown, options: { zero?:
   return seconds
 }
 
-/** What a backend can do with times: see `Capabilities`. */
+/** A backend's limits for times: see `Capabilities`. */
 interface TimeLimits {
   readonly secondsStep: number
   readonly maxLeaseSeconds: number
