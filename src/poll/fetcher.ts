@@ -19,6 +19,8 @@ import type { WorkerParts } from './worker-parts.js'
 export interface FetcherCallbacks {
   /** Tasks were leased. */
   onLeased(tasks: readonly LeasedTask[]): void
+  /** A lease returned fewer tasks than were asked for. */
+  onQueueEnd(): void
   /** The call of a task was made; it runs after `beforeFn`. */
   onCall(task: LeasedTask, call: Call): void
   /** The task can't run in this process. */
@@ -166,7 +168,9 @@ export class Fetcher {
     if (waited !== undefined) return this.#prepare([waited], tasks => this.#begin(tasks))
     this.#record.tries++
     // There was more room before a pause.
-    const tasks = await this.#leaseOrMiss(this.#guard.limit(Math.min(max, Math.max(1, this.room()))))
+    const asked = this.#guard.limit(Math.min(max, Math.max(1, this.room())))
+    const tasks = await this.#leaseOrMiss(asked)
+    if (tasks.length < asked && !this.#lastLeaseFailed) this.#callbacks.onQueueEnd()
     if (tasks.length === 0) {
       this.#guard.leasedNothing()
       return undefined

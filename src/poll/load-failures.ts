@@ -1,26 +1,39 @@
 /** Counts failures to load the file of a task: a fault of the worker or its machine, so no attempt is counted. */
 
 import type { Call, FailedOutcome } from '../threads/call.js'
-import type { RunningCall } from '../threads/run-options.js'
 import { reasonOf } from './failure-policy.js'
+import type { HeldTasks } from './held-tasks.js'
 
 /** Failed threads in a row after which a worker that runs nothing else ends: about a minute with the default back-off. */
 const maxFailuresInRow = 7
+
+/**
+ * Where the queue is too long to see its end, a worker that met so many tasks of such files, and no other, ends too. Each look
+ * goes further than the one before: to the largest one, of 4,096 tasks, twice.
+ */
+const maxGivenBack = 10_000
 
 export class LoadFailures {
   /** By file: number of load failures before the last task that ran. */
   readonly #before = new Map<string, number>()
   readonly #warned = new Set<string>()
+  /** Since the last task that ran. */
+  #sawEnd = false
+  #givenBack = 0
+
+  /** A look at the queue found fewer tasks than it asked for: no other task waits there. */
+  sawEnd(): void {
+    this.#sawEnd = true
+  }
 
   /**
    * Records a failure. Returns the error to end the worker with, if it can run nothing else.
-   * @param running the calls that its threads run now
+   * @param held the tasks that the worker still has
    */
-  add(
-    { code: { url = '' } }: Call,
-    { error, notLoaded }: FailedOutcome,
-    running: readonly RunningCall[],
-  ): Error | undefined {
+  add({ code: { url = '' } }: Call, { error, notLoaded }: FailedOutcome, held: HeldTasks): Error | undefined {
+    // What an earlier look found says nothing of tasks that came since.
+    if (this.#before.size === 0) this.#sawEnd = false
+    this.#givenBack++
     const failures = notLoaded?.failures ?? 0
     if (!this.#warned.has(url)) {
       this.#warned.add(url)
@@ -31,7 +44,10 @@ export class LoadFailures {
     }
     const before = this.#before.get(url) ?? failures - 1
     this.#before.set(url, before)
-    if (failures - before < maxFailuresInRow || running.some(({ call }) => call.code.url !== url)) return undefined
+    if (failures - before < maxFailuresInRow) return undefined
+    // How fast threads fail says nothing of what stands behind these tasks.
+    if (!this.#sawEnd && this.#givenBack < maxGivenBack) return undefined
+    if (held.all.some(task => held.callOf(task)?.code.url !== url)) return undefined
     return new Error(
       `Expected to run tasks of ${url}, but ${failures - before} new threads in a row could not load it, and no other task ` +
         `ran in that time; they are still in the queue. Fix the file and start the worker again: ${reasonOf(error)}`,
@@ -43,6 +59,8 @@ export class LoadFailures {
   ran({ code: { url = '' } }: Call): void {
     if (this.#warned.size === 0) return
     this.#before.clear()
+    this.#sawEnd = false
+    this.#givenBack = 0
     this.#warned.delete(url)
   }
 }

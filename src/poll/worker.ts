@@ -127,6 +127,7 @@ export class Worker {
     })
     this.#fetcher = new Fetcher(parts, seconds, this.#record, {
       onLeased: tasks => this.#held.add(tasks),
+      onQueueEnd: () => this.#loadFailures.sawEnd(),
       onCall: (task, call) => this.#held.setCall(task, call),
       onNotRunnable: (task, error) => {
         this.#forget(task)
@@ -300,7 +301,7 @@ export class Worker {
     this.#fetcher.pauseForFile()
     this.#giveBack([task], { delaySeconds: outcome.notLoaded?.retrySeconds ?? 0 })
     if (this.#settings.onError === 'throw') this.#fail(taskError(task, outcome.error, this.#parts.caller))
-    const error = this.#loadFailures.add(call, outcome, this.#run.running(Number.POSITIVE_INFINITY))
+    const error = this.#loadFailures.add(call, outcome, this.#held)
     if (error !== undefined) this.#fail(error)
   }
 

@@ -47,6 +47,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
   readonly #watchdog: Watchdog
   /** Calls to be run again elsewhere: taken from a slow thread or left by a crashed one. */
   #returned: Call[] = []
+  readonly #started = new WeakSet<Call>()
   readonly #size: ChunkSize
   readonly #crashReports: CrashReports
   readonly #failedImports: FailedImports
@@ -185,7 +186,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
     const thread = new BusyThread(chunk, loop)
     this.#threads.add(thread)
     this.#watchdog.start()
-    for (const call of loadable) this.#options.listener.onStart?.(call)
+    this.#reportStart(loadable)
     // Idle loops may steal from it.
     this.#loops.wake()
     try {
@@ -248,7 +249,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
       }
       const chunk = new Chunk(calls, this.#settings)
       this.#threads.addChunk(thread, chunk)
-      for (const call of calls) this.#options.listener.onStart?.(call)
+      this.#reportStart(calls)
       try {
         this.#pool.send(threadId, { type: 'more', firstChunk: thread.firstChunk, chunk: chunk.message() })
         thread.freeSlots = 0
@@ -265,6 +266,17 @@ export class ThreadRun<T> implements Run, ThreadListener {
   /** The number under which a thread asks the source for tasks besides those of its first chunk. */
   #extraLoop(loop: number): number {
     return this.#options.parallel + loop
+  }
+
+  /** A call that is taken back before it began is sent to a thread again: that is still one start. */
+  #reportStart(calls: readonly Call[]): void {
+    const { listener } = this.#options
+    if (listener.onStart === undefined) return
+    for (const call of calls) {
+      if (this.#started.has(call)) continue
+      this.#started.add(call)
+      listener.onStart(call)
+    }
   }
 
   #remove(thread: BusyThread, chunk: Chunk): void {

@@ -5,7 +5,7 @@ import type { Call, Outcome } from './call.js'
 
 /** Callbacks of a run. */
 export interface RunListener {
-  /** A task is handed to its thread, or begins in the calling thread. Again, if it was taken back before it began. */
+  /** A task is handed to its thread, or begins in the calling thread. Once, also if it was taken back before it began. */
   onStart?(call: Call): void
   /** A task ended. Called once for each task that began, in the order in which they end. */
   onOutcome(call: Call, outcome: Outcome): void

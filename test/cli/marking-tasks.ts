@@ -2,6 +2,7 @@
 import { appendFileSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isMainThread } from 'node:worker_threads'
 import { context, queueable } from 'ptq'
 
 function note(line: string): void {
@@ -56,3 +57,6 @@ export const linger = queueable(
 
 // A handle of a user's module, which must not keep a finished command alive.
 setInterval(() => undefined, 3_600_000)
+
+// The worker has handled its parent's signal by then: its listener came first.
+if (isMainThread) process.on('message', () => appendFileSync(join(process.env.PTQ_TEST_FOLDER ?? '', 'told'), 'x'))

@@ -39,6 +39,12 @@ function log(folder: string): string[] {
   return existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n') : []
 }
 
+/** How many worker processes have been told to stop. */
+function told(folder: string): number {
+  const path = join(folder, 'told')
+  return existsSync(path) ? readFileSync(path, 'utf8').length : 0
+}
+
 function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0)
@@ -109,6 +115,7 @@ for (const [signal, exitCode] of [
       await until(() => pids().length === 2 && log(folder).length === 2)
       child.kill(signal)
       await until(() => output().includes(`Z ${signal}: the processes finish what runs, again to leave at once\n`))
+      await until(() => told(folder) === 2)
       writeFileSync(join(folder, 'go'), '')
       const { code, stdout, stderr } = await end
       assert.deepEqual([code, stderr], [exitCode, ''])

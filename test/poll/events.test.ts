@@ -2,6 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { partial, type WorkerEventMap } from 'ptq'
 import { WorkerEvents } from '#ptq/poll/worker-events.js'
+import { type Call, toCall } from '#ptq/threads/call.js'
+import { ThreadPool } from '#ptq/threads/pool.js'
+import { ThreadRun } from '#ptq/threads/run-on-threads.js'
+import { Semaphore } from '#ptq/threads/semaphore.js'
 import { event, newGate, onEach, recorded, task } from './queues.js'
 import { noop } from './tasks.js'
 
@@ -79,6 +83,56 @@ describe('events', () => {
       assert.equal((await logged).line, 'began x')
     })
   }
+
+  it('a task that an idle thread takes over from another has started once', async () => {
+    const { gate, open } = newGate()
+    const chunk = [['blockAt', 'first'], ...Array.from({ length: 3 }, () => ['noop', 1])]
+    const starts = new Map<string | number, number>()
+    let ended = 0
+    const call = (id: string, [name, ...args]: unknown[]) => toCall([task(String(name), ...args), [gate]], id, 1)
+    let sent = false
+    let singles = 0
+    const run = new ThreadRun<Call>({
+      source: {
+        get ended() {
+          return sent
+        },
+        error: undefined,
+        // Single tasks, until chunks have grown to hold the blocking one and those behind it.
+        take(max) {
+          if (sent) return []
+          if (max < chunk.length) return [call(`single ${singles++}`, ['noop', 1])]
+          sent = true
+          return chunk.map((given, n) => call(`chunk ${n}`, given))
+        },
+        ready: () => Promise.resolve(),
+        stop: () => Promise.resolve(),
+      },
+      toCall: given => given,
+      listener: {
+        onStart: ({ idSuffix }) => starts.set(idSuffix, (starts.get(idSuffix) ?? 0) + 1),
+        onOutcome: ({ idSuffix }) => {
+          if (String(idSuffix).startsWith('chunk') && ++ended === chunk.length - 1) open()
+        },
+        onProgress: () => undefined,
+        onLog: () => undefined,
+        onRenew: () => Promise.resolve(),
+        onUnhandledError: (_, error) => assert.fail(String(error)),
+      },
+      idPrefix: '',
+      concurrency: 1,
+      postAll: true,
+      parallel: 2,
+      semaphore: new Semaphore(2),
+      timeoutSeconds: undefined,
+      maxMemoryMb: undefined,
+    })
+    await run.done
+    await ThreadPool.stopUnused()
+    assert.equal(ended, chunk.length)
+    assert.equal(starts.size, singles + chunk.length)
+    assert.deepEqual(new Set(starts.values()), new Set([1]))
+  })
 
   onEach('log lines without a listener are printed', async queue => {
     const tq = queue.open()
