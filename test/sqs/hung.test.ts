@@ -46,13 +46,17 @@ describe('SQS answers nothing any more', () => {
     await tq.insert([partial(knock, endpoint), partial(knock, endpoint)])
     const poll = { parallel: 1, graceSeconds: 1, leaseSeconds: 600 }
     const knocked = once(gate, 'request')
-    const worker = startWorker({ queue: tq.url, endpoint: proxy.endpoint, poll })
+    const worker = startWorker({ queue: tq.url, endpoint: proxy.endpoint, poll }, { printsErrors: false })
     await knocked
     hung = new Set(['*'])
     worker.child.kill('SIGTERM')
     const { code, signal } = await worker.ended
     assert.equal(signal, null)
-    assert.notEqual(code, 0)
+    assert.equal(code, 1)
+    assert.match(
+      worker.errorText(),
+      /^Error: The worker stopped, and sqs:\S+ .* did not answer within 10 s: what it still held/m,
+    )
     await closeServer(gate)
   })
 

@@ -11,19 +11,28 @@ export interface WorkerProcess {
   readonly child: ChildProcess
   /** What it has printed so far. */
   readonly lines: readonly string[]
+  /** What it has written to stderr so far. */
+  errorText(): string
   /** Resolves with the next line. */
   nextLine(): Promise<string>
   /** Resolves when it has ended. */
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
 }
 
-export function startWorker(order: WorkerOrder): WorkerProcess {
-  const child = spawn(process.execPath, [PROGRAM, JSON.stringify(order)], { stdio: ['ignore', 'pipe', 'inherit'] })
+/** @param options.printsErrors show what it writes to stderr. Default true */
+export function startWorker(order: WorkerOrder, { printsErrors = true } = {}): WorkerProcess {
+  const child = spawn(process.execPath, [PROGRAM, JSON.stringify(order)], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let errorText = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errorText += text
+    if (printsErrors) process.stderr.write(text)
+  })
   const lines: string[] = []
   const reader = createInterface({ input: child.stdout }).on('line', line => lines.push(line))
   return {
     child,
     lines,
+    errorText: () => errorText,
     nextLine: async () => String((await once(reader, 'line'))[0]),
     ended: once(child, 'close').then(([code, signal]) => ({ code, signal })),
   }
