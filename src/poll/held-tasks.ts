@@ -34,6 +34,12 @@ export class HeldTasks {
     return this.#calls.get(task)
   }
 
+  /** True if a held task may run code of another file than `url`. */
+  hasOtherThan(url: string): boolean {
+    for (const call of this.#calls.values()) if (call?.code.url !== url) return true
+    return false
+  }
+
   /** Adds tasks that were just leased. */
   add(tasks: readonly LeasedTask[]): void {
     for (const task of tasks) {

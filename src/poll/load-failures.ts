@@ -47,7 +47,7 @@ export class LoadFailures {
     if (failures - before < maxFailuresInRow) return undefined
     // How fast threads fail says nothing of what stands behind these tasks.
     if (!this.#sawEnd && this.#givenBack < maxGivenBack) return undefined
-    if (held.all.some(task => held.callOf(task)?.code.url !== url)) return undefined
+    if (held.hasOtherThan(url)) return undefined
     return new Error(
       `Expected to run tasks of ${url}, but ${failures - before} new threads in a row could not load it, and no other task ` +
         `ran in that time; they are still in the queue. Fix the file and start the worker again: ${reasonOf(error)}`,

@@ -1,5 +1,6 @@
 /** Structured clones of bounded size, of values that keep something when they are cloned. */
 import { types } from 'node:util'
+import { messageOf } from '../errors/thrown.js'
 import { builtins } from '../runtime/builtins.js'
 
 /** The rest of a budget; each use lowers it. */
@@ -12,6 +13,8 @@ export interface Budget {
 
 /** A cloned object holds at most so many others, which bounds its depth too: the main thread's stack is the smaller one. */
 const maxObjects = 1000
+
+const dataInstead = 'use its data instead (the text of a URL, the entries of Headers)'
 
 /** A clone; `undefined` where the value can't be cloned, nothing of it would be left, or it is more than the budget. */
 export function smallClone(value: object, budget: Budget): object | undefined {
@@ -52,17 +55,28 @@ export function refuseEmptied(value: unknown): void {
       const keys = Object.keys(part)
       if (
         keys.length === 0 &&
-        isEmptied(part, Object.getPrototypeOf(part) === Object.prototype ? part : builtins.structuredClone(part))
+        isEmptied(part, Object.getPrototypeOf(part) === Object.prototype ? part : cloneOf(part))
       ) {
         throw new builtins.DOMException(
-          `nothing would be left of an object of class ${part.constructor?.name}, which has no public fields; ` +
-            'use its data instead (the text of a URL, the entries of Headers)',
+          `nothing would be left of an object of class ${part.constructor?.name}, which has no public fields; ${dataInstead}`,
           'DataCloneError',
         )
       }
       // A getter is called by structured clone, once: not here too.
       for (const key of keys) note.call(parts, Object.getOwnPropertyDescriptor(part, key)?.value)
     }
+  }
+}
+
+/** Node's own message names no class. */
+function cloneOf(part: object): unknown {
+  try {
+    return builtins.structuredClone(part)
+  } catch (cause) {
+    throw new builtins.DOMException(
+      `an object of class ${part.constructor?.name} could not be cloned (${messageOf(cause)}); ${dataInstead}`,
+      'DataCloneError',
+    )
   }
 }
 

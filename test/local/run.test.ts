@@ -521,7 +521,7 @@ describe('on threads', () => {
       assert.match(
         failed.error.message,
         new RegExp(
-          `a value that can be cloned to another thread: (nothing would be left of an object of class ${kind},|.*${kind}.* could not)`,
+          `a value that can be cloned to another thread: (nothing would be left of an object of class ${kind},|an object of class ${kind} could not be cloned)`,
         ),
       )
     }
