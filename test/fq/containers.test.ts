@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { TaskQueue } from 'ptq'
+import { interfered } from './test-files.js'
 
 async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'ptq-container-'))
@@ -44,6 +45,23 @@ test('a folder around a queue is refused, and the queue in it is named', () =>
     await using tq = new TaskQueue(folder, { progress: false })
     await assert.rejects(tq.insert(task), { message: new RegExp(`Name the queue in it: ${folder}/queue$`) })
     assert.deepEqual(readdirSync(folder), ['queue'])
+  }))
+
+test('a queue that another process makes while this one looks at its folder is a queue', () =>
+  inFolder(async folder => {
+    mkdirSync(join(folder, 'queue'))
+    const made: string[] = []
+    const fileSystem = interfered({
+      pooled: async (_, path) => {
+        // The last of the parts that are looked for.
+        if (path !== join(folder, 'failed') || made.length > 0) return
+        mkdirSync(join(folder, 'movement'))
+        made.push(path)
+      },
+    })
+    await using tq = new TaskQueue(folder, { progress: false, fileSystem })
+    assert.equal(await tq.insert(task), 1)
+    assert.equal(made.length, 1)
   }))
 
 test('a queue that was made by hand, and one that has lost its movements, are queues', () =>

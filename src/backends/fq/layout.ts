@@ -119,6 +119,8 @@ export async function refuseContainer(io: IoScheduler, layout: Layout): Promise<
   const inner = layoutOf(queue)
   const isInner = (await isQueue(io, inner)) && (await hasOtherParts(io, inner))
   if (!isInner && (await firstNames(io, root)).length === 1) return
+  // Another process may have made the queue since: `queue` comes first.
+  if (await hasOtherParts(io, layout)) return
   const meant = isInner ? `Name the queue in it: ${queue}` : `If that is meant to be a queue, name it: ${queue}`
   throw new Error(`Expected a queue at ${root}, found a folder that has only \`queue\` of all parts of one. ${meant}`)
 }
