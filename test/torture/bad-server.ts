@@ -7,7 +7,7 @@ import { randomFrom } from './random.js'
 import { keysIn } from './tasks.js'
 
 /** What it is told: one argument, JSON. */
-export interface BadServerPart {
+export interface BadServerOptions {
   readonly ledger: string
   readonly seed: number
 }
@@ -23,7 +23,7 @@ const LONGEST_BURST_MS = 3_000
 /** A batch that arrived and whose reply didn't is sent again: both are in the queue. */
 const SENDS: readonly string[] = ['SendMessageBatch', 'SendMessage']
 
-const { ledger, seed }: BadServerPart = JSON.parse(process.argv[2] ?? '')
+const { ledger, seed }: BadServerOptions = JSON.parse(process.argv[2] ?? '')
 const random = randomFrom(seed)
 const leases = new Leases(key => note(ledger, 'late', [key]))
 let isCalm = false
@@ -57,20 +57,20 @@ function partial({ body }: SeenRequest): Fault | undefined {
   return { kind: 'partial', places, code: 'InternalError', senderFault: false }
 }
 
-/** The player whose request it is, if that is a `ptq` command or a worker: these have an access key of their own. */
+/** The number of the process whose request it is, if that is a `ptq` command or a worker: these have an access key of their own. */
 function moverOf({ headers }: SeenRequest): number | undefined {
-  const [, player] = /Credential=player-(\d+)\//.exec(headers.authorization ?? '') ?? []
-  return player === undefined ? undefined : Number(player)
+  const [, processNumber] = /Credential=process-(\d+)\//.exec(headers.authorization ?? '') ?? []
+  return processNumber === undefined ? undefined : Number(processNumber)
 }
 
 function choose(request: SeenRequest): Fault | undefined {
   const fault = chooseFault(request)
-  const player = moverOf(request)
+  const processNumber = moverOf(request)
   const isStopped = fault !== undefined && ['status', 'reset', 'hang'].includes(fault.kind)
   // Before it arrives: its sender may be killed meanwhile.
-  if (player !== undefined && SENDS.includes(request.action) && !isStopped) {
+  if (processNumber !== undefined && SENDS.includes(request.action) && !isStopped) {
     const keys = keysIn(JSON.stringify(request.body))
-    if (keys.length > 0) note(ledger, 'sent', keys, player)
+    if (keys.length > 0) note(ledger, 'sent', keys, processNumber)
   }
   return fault
 }
@@ -105,8 +105,8 @@ const proxy = await FaultProxy.start(server.endpoint, {
     else if (action === 'ChangeMessageVisibilityBatch') leases.changed(Entries)
     else if (action === 'DeleteMessageBatch') {
       const keys = leases.deleted(Entries)
-      const player = moverOf(request)
-      if (player !== undefined && keys.length > 0) note(ledger, 'removed', keys, player)
+      const processNumber = moverOf(request)
+      if (processNumber !== undefined && keys.length > 0) note(ledger, 'removed', keys, processNumber)
     }
   },
 })

@@ -6,12 +6,12 @@ import type { TaskQueueOptions } from 'ptq'
 import { commandAt } from './commands.js'
 import { drain, finishCopy } from './drain.js'
 import { LedgerReader, type Signal } from './ledger.js'
-import { insertPoison, openQueues } from './opening.js'
-import type { Queues, Role } from './part.js'
+import type { Queues, Role } from './process-options.js'
+import { Processes } from './processes.js'
 import { checkPurged } from './purged.js'
 import { randomFrom } from './random.js'
 import { type Findings, Reconciliation } from './reconcile.js'
-import { Troupe } from './troupe.js'
+import { insertPoison, openQueues } from './setup.js'
 import { VanishingFolder } from './vanishing.js'
 
 export interface Torture {
@@ -70,7 +70,7 @@ export async function torture(plan: Torture): Promise<TortureResult> {
   const ledger = join(folder, 'ledger')
   const base = { options, ledger, uploadNumber: join(folder, 'upload-number') }
   let vanishing: VanishingFolder | undefined
-  const troupe = new Troupe(
+  const processes = new Processes(
     base,
     [queues, ...(plan.views ?? [])],
     join(folder, 'output'),
@@ -97,7 +97,7 @@ export async function torture(plan: Torture): Promise<TortureResult> {
     const megabytes = Math.round(process.memoryUsage.rss() / 2 ** 20)
     say(
       `${minutes} min: ${killed} kills, ${stopped} stops, ${reconciliation.inserted} tasks inserted, ` +
-        `${reconciliation.runs} runs, ${troupe.violations.length} processes ended wrongly, ${megabytes} MB`,
+        `${reconciliation.runs} runs, ${processes.violations.length} processes ended wrongly, ${megabytes} MB`,
     )
   }
   let saidMs = startMs
@@ -106,46 +106,46 @@ export async function torture(plan: Torture): Promise<TortureResult> {
     // Its choices depend on what happens: the seed's sequence is for the signals.
     if (plan.vanishing !== undefined) vanishing = new VanishingFolder(plan.vanishing, randomFrom(plan.seed + 1))
     while ((performance.now() < endMs || killed < plan.kills) && plan.signal?.aborted !== true) {
-      troupe.fill(cast)
+      processes.fill(cast)
       if (hasPoison && performance.now() - startMs >= poisons * POISON_EVERY_MS)
         await insertPoison(queues, options, ledger, poisons++)
-      if (troupe.running('ptq-') === 0) troupe.run(commandAt(turn++))
+      if (processes.running('ptq-') === 0) processes.run(commandAt(turn++))
       // The torture's own rhythm: between none and twice the mean.
       await setTimeout(random() * 2 * everyMs)
       const dice = random()
       const signal: Signal = dice < KILLS ? 'SIGKILL' : dice < KILLS + ASKS ? 'SIGTERM' : 'SIGSTOP'
-      if (!troupe.hit(signal, random(), random() * LONGEST_STOP_MS)) continue
+      if (!processes.hit(signal, random(), random() * LONGEST_STOP_MS)) continue
       if (signal === 'SIGSTOP') stopped++
       else killed++
       if (performance.now() - saidMs < SAY_EVERY_MS) continue
       saidMs = performance.now()
       sayHowFar()
     }
-    await troupe.askAll()
+    await processes.askAll()
     vanishing?.stop()
     sayHowFar()
     plan.calm?.()
     say('all processes have ended; draining what they left')
     // In a process of its own: what never ends must not keep this one.
-    if (plan.cast['purged-uploader'] !== undefined) await troupe.finish('purged-uploader')
+    if (plan.cast['purged-uploader'] !== undefined) await processes.finish('purged-uploader')
     const faults =
       queues.endpoint === undefined
-        ? [...(await finishCopy(queues, options, troupe)), ...(await checkPurged(queues, options, ledger))]
+        ? [...(await finishCopy(queues, options, processes)), ...(await checkPurged(queues, options, ledger))]
         : []
-    const drained = await drain(queues, plan.views ?? [], options, troupe)
+    const drained = await drain(queues, plan.views ?? [], options, processes)
     reconciliation.read(reader.newLines())
     const findings = reconciliation.findings(drained)
     return {
       ...findings,
-      violations: [...troupe.violations, ...faults, ...findings.violations],
+      violations: [...processes.violations, ...faults, ...findings.violations],
       killed,
       stopped,
-      processes: troupe.started,
+      processes: processes.started,
       vanished: vanishing?.times ?? 0,
       minutes: (performance.now() - startMs) / 60_000,
     }
   } finally {
     vanishing?.stop()
-    await troupe.killAll()
+    await processes.killAll()
   }
 }

@@ -1,6 +1,6 @@
 /** The `ptq` commands that are run beside everything else, as somebody at a shell would. */
 import { fileURLToPath } from 'node:url'
-import type { Queues } from './part.js'
+import type { Queues } from './process-options.js'
 
 export interface Command {
   /** What the report calls it. */
@@ -18,7 +18,7 @@ export interface Command {
 export function commandAt(turn: number): (queues: Queues) => Command {
   return queues => {
     const commands = commandsOn(queues)
-    return commands[turn % commands.length] ?? carryCommand(queues)
+    return commands[turn % commands.length] ?? toDepotCommand(queues)
   }
 }
 
@@ -26,11 +26,11 @@ function commandsOn(queues: Queues): readonly Command[] {
   const { main, backup, deadLetter } = queues
   if (deadLetter !== undefined) {
     return [
-      carryCommand(queues),
+      toDepotCommand(queues),
       moveCommand(queues),
       backCommand(queues),
       { name: 'ptq-status', args: ['status', main, ...serverOf(queues)] },
-      carryCommand(queues),
+      toDepotCommand(queues),
       { name: 'ptq-failures', args: ['failures', main, '--group', '--dead-letter', deadLetter, ...serverOf(queues)] },
       moveCommand(queues),
       {
@@ -40,16 +40,16 @@ function commandsOn(queues: Queues): readonly Command[] {
     ]
   }
   return [
-    carryCommand(queues),
+    toDepotCommand(queues),
     moveCommand(queues),
     { name: 'ptq-status', args: ['status', main] },
     copyCommand(queues),
-    carryCommand(queues),
+    toDepotCommand(queues),
     { name: 'ptq-failures', args: ['failures', main, '--group'] },
     moveCommand(queues),
     copyCommand(queues),
     { name: 'ptq-release', args: ['release', main] },
-    carryCommand(queues),
+    toDepotCommand(queues),
     { name: 'ptq-ls', args: ['ls', main] },
     moveCommand(queues),
     { name: 'ptq-purge', args: ['purge', backup, '--yes'] },
@@ -61,7 +61,7 @@ function commandsOn(queues: Queues): readonly Command[] {
 }
 
 /** From the transit queue into the depot. */
-export function carryCommand(queues: Queues): Command {
+export function toDepotCommand(queues: Queues): Command {
   return moveBetween(queues, queues.transit, queues.depot)
 }
 

@@ -1,11 +1,11 @@
 /** The end of a torture: nobody is killed any more, everything that is left is run, and the queues are looked at. */
 import { setTimeout } from 'node:timers/promises'
 import type { QueuedTask, QueueStatus, TaskQueueOptions } from 'ptq'
-import { carryCommand, copyCommand, moveCommand } from './commands.js'
-import { open, type Queues } from './part.js'
+import { copyCommand, moveCommand, toDepotCommand } from './commands.js'
+import { open, type Queues } from './process-options.js'
+import type { Processes } from './processes.js'
 import type { QueueAtEnd } from './reconcile.js'
 import { isPoison, keyIn } from './tasks.js'
-import type { Troupe } from './troupe.js'
 
 /** Each round runs what the last one brought back from the dead letters. */
 const DRAINS = 20
@@ -26,7 +26,7 @@ export async function drain(
   queues: Queues,
   views: readonly Queues[],
   options: TaskQueueOptions,
-  troupe: Troupe,
+  processes: Processes,
 ): Promise<QueueAtEnd> {
   await using main = open(queues.main, options)
   await using intake = open(queues.intake, options)
@@ -38,13 +38,13 @@ export async function drain(
   for (let round = 0; round < DRAINS; round++) {
     await intake.releaseAll()
     await transit.releaseAll()
-    await troupe.start('mover', { untilEmpty: true }).ended
+    await processes.start('mover', { untilEmpty: true }).ended
     if (queues.endpoint === undefined) await depot.releaseAll()
-    await troupe.run(carryCommand).ended
-    await troupe.run(moveCommand).ended
-    await workUntilEmpty(troupe)
+    await processes.run(toDepotCommand).ended
+    await processes.run(moveCommand).ended
+    await workUntilEmpty(processes)
     if (!(await isEmptyOf(main.failures(place)))) await buried.releaseAll()
-    await troupe.start('retrier', { untilEmpty: true }).ended
+    await processes.start('retrier', { untilEmpty: true }).ended
     if ((await main.isEmpty()) && (await intake.isEmpty()) && (await transit.isEmpty()) && (await depot.isEmpty()))
       break
   }
@@ -74,9 +74,9 @@ export async function drain(
  * Workers that end when the queue is empty, started again while poison ends them. What the dead held is not given back: their
  * leases have to run out, for a lease that is given back tells of no death.
  */
-async function workUntilEmpty(troupe: Troupe): Promise<void> {
+async function workUntilEmpty(processes: Processes): Promise<void> {
   for (let round = 0; round < WORK_ROUNDS; round++) {
-    const workers = [1, 2].map(() => troupe.start('worker', { untilEmpty: true }))
+    const workers = [1, 2].map(() => processes.start('worker', { untilEmpty: true }))
     await Promise.all(workers.map(({ ended }) => ended))
     if (workers.every(({ child }) => child.exitCode === 0)) return
   }
@@ -103,10 +103,10 @@ async function statusOf({ main, intake, transit, depot }: Queues, options: TaskQ
 }
 
 /** Finishes a copy that was cut off, maybe often. @returns what is wrong with it */
-export async function finishCopy(queues: Queues, options: TaskQueueOptions, troupe: Troupe): Promise<string[]> {
+export async function finishCopy(queues: Queues, options: TaskQueueOptions, processes: Processes): Promise<string[]> {
   await using main = open(queues.main, options)
   await using backup = open(queues.backup, options)
-  await troupe.run(copyCommand).ended
+  await processes.run(copyCommand).ended
   const copies = new Map<string, string>()
   let copied = 0
   for await (const task of backup.tasks()) {

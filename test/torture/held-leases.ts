@@ -26,18 +26,18 @@ export class HeldLeases {
   }
 
   /** @returns whether the line is about leases alone */
-  read(verb: LedgerVerb, player: number, what: readonly string[]): boolean {
+  read(verb: LedgerVerb, processNumber: number, what: readonly string[]): boolean {
     this.#now++
-    if (verb === 'releasing') this.#releasing.add(player)
+    if (verb === 'releasing') this.#releasing.add(processNumber)
     if (verb === 'released') {
-      this.#releasing.delete(player)
+      this.#releasing.delete(processNumber)
       this.#released = this.#now
     }
     // It may be late after the signal to go on, too: the worker says so then.
-    if (verb === 'SIGSTOP' || verb === 'delayed') this.#delayed.set(player, this.#now)
-    if (verb === 'held') for (const key of what) this.#hold(`${player} ${key}`)
+    if (verb === 'SIGSTOP' || verb === 'delayed') this.#delayed.set(processNumber, this.#now)
+    if (verb === 'held') for (const key of what) this.#hold(`${processNumber} ${key}`)
     if (verb === 'lost' || verb === 'done' || verb === 'failed' || verb === 'dead')
-      for (const key of what) this.#end(verb, player, key)
+      for (const key of what) this.#end(verb, processNumber, key)
     return verb === 'releasing' || verb === 'released' || verb === 'delayed'
   }
 
@@ -47,13 +47,14 @@ export class HeldLeases {
     else times.push(this.#now)
   }
 
-  #end(verb: LedgerVerb, player: number, key: string): void {
-    const times = this.#held.get(`${player} ${key}`) ?? []
+  #end(verb: LedgerVerb, processNumber: number, key: string): void {
+    const times = this.#held.get(`${processNumber} ${key}`) ?? []
     // The first one is lost first; what is removed is held by the last.
     const sinceWhen = verb === 'lost' ? times.shift() : times.pop()
-    if (times.length === 0) this.#held.delete(`${player} ${key}`)
+    if (times.length === 0) this.#held.delete(`${processNumber} ${key}`)
     if (verb !== 'lost' || sinceWhen === undefined) return
-    if (this.#releasing.size > 0 || this.#released > sinceWhen || (this.#delayed.get(player) ?? 0) > sinceWhen) return
+    if (this.#releasing.size > 0 || this.#released > sinceWhen || (this.#delayed.get(processNumber) ?? 0) > sinceWhen)
+      return
     this.#lost.push(key)
   }
 }

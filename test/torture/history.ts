@@ -10,34 +10,34 @@ export class TaskHistory {
   #holder = NOBODY
   #runner = NOBODY
   #finisher = NOBODY
-  #more: { verb: LedgerVerb; player: number }[] | undefined
+  #more: { verb: LedgerVerb; processNumber: number }[] | undefined
 
-  add(verb: LedgerVerb, player: number): void {
+  add(verb: LedgerVerb, processNumber: number): void {
     if (verb === 'intend') this.intended++
     else if (verb === 'inserted') this.inserted = true
-    else if (verb === 'held' && this.#holder === NOBODY) this.#holder = player
-    else if (verb === 'run' && this.#runner === NOBODY) this.#runner = player
-    else if (verb === 'done' && this.#finisher === NOBODY) this.#finisher = player
+    else if (verb === 'held' && this.#holder === NOBODY) this.#holder = processNumber
+    else if (verb === 'run' && this.#runner === NOBODY) this.#runner = processNumber
+    else if (verb === 'done' && this.#finisher === NOBODY) this.#finisher = processNumber
     else {
       this.#more ??= []
-      this.#more.push({ verb, player })
+      this.#more.push({ verb, processNumber })
     }
   }
 
   /** Who did this to it, once for each time. */
-  players(verb: LedgerVerb): readonly number[] {
+  processes(verb: LedgerVerb): readonly number[] {
     const first = { held: this.#holder, run: this.#runner, done: this.#finisher }[verb as string] ?? NOBODY
     if (first === NOBODY && this.#more === undefined) return []
-    const others = (this.#more ?? []).filter(event => event.verb === verb).map(({ player }) => player)
+    const others = (this.#more ?? []).filter(event => event.verb === verb).map(({ processNumber }) => processNumber)
     return first === NOBODY ? others : [first, ...others]
   }
 
-  /** Which of these it was that this player did last. */
-  last(player: number, verbs: readonly LedgerVerb[]): LedgerVerb | undefined {
-    return this.#more?.findLast(event => event.player === player && verbs.includes(event.verb))?.verb
+  /** The last of these verbs that this process did. */
+  last(processNumber: number, verbs: readonly LedgerVerb[]): LedgerVerb | undefined {
+    return this.#more?.findLast(event => event.processNumber === processNumber && verbs.includes(event.verb))?.verb
   }
 
   count(verb: LedgerVerb): number {
-    return this.players(verb).length
+    return this.processes(verb).length
   }
 }

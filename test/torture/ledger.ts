@@ -1,6 +1,6 @@
 /**
- * What happened, written down by everybody it happened to: lines `<verb> <player> <what>,<what>,… <milliseconds>`, each appended with
- * one write, so that no kill leaves half a line between two others. A player is a process of the torture: its number is
+ * What happened, as each process writes it down: lines `<verb> <process number> <what>,<what>,… <milliseconds>`, each appended with
+ * one write, so that no kill leaves half a line between two others. The number of a process is
  * given once, while the system gives a pid again within the hour.
  */
 import { appendFileSync, closeSync, openSync, readSync } from 'node:fs'
@@ -50,27 +50,27 @@ export type CopyVerb = 'copyBegun' | 'copyMade' | 'copyHas' | 'copyListed'
 
 export type Signal = 'SIGKILL' | 'SIGTERM' | 'SIGSTOP'
 
-/** The environment variable that tells a process, and its threads, which player it is. */
-export const PLAYER_VARIABLE = 'PTQ_TORTURE_PLAYER'
+/** The environment variable that tells a process, and its threads, its number. */
+export const PROCESS_VARIABLE = 'PTQ_TORTURE_PROCESS'
 
-/** Whoever is no player: the torture itself, and its SQS server. */
-const DIRECTOR = 0
+/** The torture itself, and its SQS server. */
+const MAIN_PROCESS = 0
 
-/** Writes one line; `player` is whoever it is about, this process by default. */
+/** Writes one line; `processNumber` is whoever it is about, this process by default. */
 export function note(
   ledger: string,
   verb: LedgerVerb,
   what: readonly string[],
-  player = Number(process.env[PLAYER_VARIABLE] ?? DIRECTOR),
+  processNumber = Number(process.env[PROCESS_VARIABLE] ?? MAIN_PROCESS),
 ): void {
   // Not `Date.now`, which jumps in some processes.
   const timeMs = Math.round(performance.timeOrigin + performance.now())
-  appendFileSync(ledger, `${verb} ${player} ${what.join(',')} ${timeMs}\n`)
+  appendFileSync(ledger, `${verb} ${processNumber} ${what.join(',')} ${timeMs}\n`)
 }
 
 export interface LedgerLine {
   readonly verb: LedgerVerb
-  readonly player: number
+  readonly processNumber: number
   /** Keys of tasks; of a signal, the role that got it; of a fault, its kind. */
   readonly what: readonly string[]
 }
@@ -79,9 +79,9 @@ export interface LedgerLine {
 export function* linesOf(text: string): Generator<LedgerLine> {
   for (const line of text.split('\n')) {
     if (line === '') continue
-    const [, verb, player, what] = /^(\w+) (\d+) (\S+)(?: \d+)?$/.exec(line) ?? []
+    const [, verb, processNumber, what] = /^(\w+) (\d+) (\S+)(?: \d+)?$/.exec(line) ?? []
     if (verb === undefined || what === undefined) throw new Error(`Expected a line of the ledger, got ${line}`)
-    yield { verb: verb as LedgerVerb, player: Number(player), what: what.split(',') }
+    yield { verb: verb as LedgerVerb, processNumber: Number(processNumber), what: what.split(',') }
   }
 }
 

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { torture } from './chaos.js'
-import { fileGrounds, sqsGrounds } from './grounds.js'
+import { fileFixture, sqsFixture } from './fixtures.js'
 import { describeMachine } from './machine.js'
 import { oneFolder } from './one-folder.js'
 import { reportOf } from './report.js'
@@ -47,20 +47,20 @@ process.once('SIGINT', () => {
 })
 console.log(`Torturing queues in ${places.join(' = ')}, seed ${seed}`)
 const elsewhere = await makeElsewhere(places[0], values.across)
-const grounds =
+const fixture =
   values.queue === 'fq'
-    ? fileGrounds(places, elsewhere, { python: values.python })
-    : await sqsGrounds(places[0], join(folder, 'ledger'), seed, { fifo: values.queue === 'sqs-fifo' })
+    ? fileFixture(places, elsewhere, { python: values.python })
+    : await sqsFixture(places[0], join(folder, 'ledger'), seed, { fifo: values.queue === 'sqs-fifo' })
 const result = await torture({
   ...plan,
   seed,
   folder,
-  ...grounds,
+  ...fixture,
   workers: 3,
   signal: interruption.signal,
   say: line => console.log(line),
 })
-await grounds.close()
+await fixture.close()
 const command = `npm run torture -- ${process.argv.slice(2).join(' ')}`
 const occasion = { command, machine: describeMachine(places[0]), date, seed, interrupted: interruption.signal.aborted }
 console.log(`\n${reportOf(result, occasion)}\n`)

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { torture } from './chaos.js'
-import type { Grounds } from './grounds.js'
+import type { Fixture } from './fixtures.js'
 import { describeMachine } from './machine.js'
 import { reportOf } from './report.js'
 import { makeElsewhere } from './second-filesystem.js'
@@ -16,16 +16,16 @@ const KILLS = 15
 /** Tortures for a minute and asserts that every promise was kept. The folder stays where one was broken. */
 export async function tortureForAMinute(
   t: TestContext,
-  makeGrounds: (folder: string, seed: number, elsewhere: string) => Grounds | Promise<Grounds>,
+  makeFixture: (folder: string, seed: number, elsewhere: string) => Fixture | Promise<Fixture>,
 ): Promise<void> {
   const date = new Date()
   const folder = await mkdtemp(join(tmpdir(), 'ptq-torture-'))
   const seed = date.getTime() % 1_000_000
   const elsewhere = await makeElsewhere(folder)
-  const { close, ...grounds } = await makeGrounds(folder, seed, elsewhere)
+  const { close, ...fixture } = await makeFixture(folder, seed, elsewhere)
   t.after(close)
   const result = await torture({
-    ...grounds,
+    ...fixture,
     folder,
     workers: 2,
     minutes: 1,

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 
 /** A network filesystem shows what another host made within seconds: Linux keeps the attributes of NFS folders for at most a minute. */
-const PATIENCE_MS = 70_000
+const STOP_TIMEOUT_MS = 70_000
 
 /**
  * Makes a folder in the first of `places` and finds it in the others.
@@ -14,7 +14,7 @@ export async function oneFolder(places: readonly string[]): Promise<[string, ...
   const [place, ...others] = places
   if (place === undefined) throw new TypeError('Expected a folder, got none')
   const made = await mkdtemp(join(place, 'ptq-torture-'))
-  const deadlineMs = performance.now() + PATIENCE_MS
+  const deadlineMs = performance.now() + STOP_TIMEOUT_MS
   for (const other of others) {
     while (!(await readdir(other)).includes(basename(made))) {
       if (performance.now() < deadlineMs) await setTimeout(100)

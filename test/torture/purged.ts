@@ -1,6 +1,6 @@
 /** The queue that is purged while the same tasks are uploaded into it under one name. */
 import { partial, type TaskQueueOptions } from 'ptq'
-import { open, type Queues } from './part.js'
+import { open, type Queues } from './process-options.js'
 import { keyIn, keyOf, leaveTrace } from './tasks.js'
 
 export const PURGED_UPLOAD = 'purged'

@@ -44,30 +44,30 @@ export class PythonCounts {
     return this.#certain
   }
 
-  isPython(player: number): boolean {
-    return this.#pythons.has(player)
+  isPython(processNumber: number): boolean {
+    return this.#pythons.has(processNumber)
   }
 
-  read(verb: LedgerVerb, player: number, what: readonly string[]): void {
-    if (verb === 'python') this.#pythons.add(player)
-    else if (verb === 'run' && this.isPython(player)) this.#runs++
-    else if (verb === 'intend' || verb === 'moving') this.#begin(player, what)
-    else if (verb === 'counting') this.#beginCount(player, what.includes('carried') ? 'transit' : 'main')
-    else if (verb === 'counted') this.#counting.delete(player)
-    else if (verb === 'inserted' || verb === 'copied') this.#end(player)
-    else if (verb === 'SIGKILL' || verb === 'SIGTERM' || verb === 'SIGSTOP') this.#interrupt(player, verb)
+  read(verb: LedgerVerb, processNumber: number, what: readonly string[]): void {
+    if (verb === 'python') this.#pythons.add(processNumber)
+    else if (verb === 'run' && this.isPython(processNumber)) this.#runs++
+    else if (verb === 'intend' || verb === 'moving') this.#begin(processNumber, what)
+    else if (verb === 'counting') this.#beginCount(processNumber, what.includes('carried') ? 'transit' : 'main')
+    else if (verb === 'counted') this.#counting.delete(processNumber)
+    else if (verb === 'inserted' || verb === 'copied') this.#end(processNumber)
+    else if (verb === 'SIGKILL' || verb === 'SIGTERM' || verb === 'SIGSTOP') this.#interrupt(processNumber, verb)
   }
 
-  #begin(player: number, keys: readonly string[]): void {
+  #begin(processNumber: number, keys: readonly string[]): void {
     const [key = ''] = keys
     const place = placeOf(key)
     if (place === undefined) return
-    const isByPython = this.isPython(player)
+    const isByPython = this.isPython(processNumber)
     const isCounting = [...this.#counting.values()].includes(place)
     const isTogether = isByPython && [...this.#underWay.values()].some(other => other.place === place)
     // `ptq mv` may count in the main queue at any time.
     const isBesideMoves = isByPython && place === 'main'
-    this.#underWay.set(player, {
+    this.#underWay.set(processNumber, {
       place,
       tasks: keys.length,
       isByPython,
@@ -77,31 +77,31 @@ export class PythonCounts {
       if (insert.isByPython && insert.place === place && !isByPython) insert.isUncertain = true
   }
 
-  #beginCount(player: number, place: Place): void {
-    this.#counting.set(player, place)
+  #beginCount(processNumber: number, place: Place): void {
+    this.#counting.set(processNumber, place)
     for (const [other, insert] of this.#underWay)
-      if (other !== player && insert.place === place) insert.isUncertain = true
+      if (other !== processNumber && insert.place === place) insert.isUncertain = true
   }
 
-  #end(player: number): void {
-    const insert = this.#underWay.get(player)
-    this.#underWay.delete(player)
+  #end(processNumber: number): void {
+    const insert = this.#underWay.get(processNumber)
+    this.#underWay.delete(processNumber)
     if (insert === undefined) return
     if (insert.isByPython) this.#tasks += insert.tasks
     if (!insert.isUncertain) this.#certain[insert.place] += insert.tasks
   }
 
-  #interrupt(player: number, signal: LedgerVerb): void {
-    const place = this.#counting.get(player)
+  #interrupt(processNumber: number, signal: LedgerVerb): void {
+    const place = this.#counting.get(processNumber)
     if (place !== undefined) {
       this.#certain[place] = 0
       for (const insert of this.#underWay.values()) if (insert.place === place) insert.isUncertain = true
     }
     if (signal === 'SIGSTOP') return
     // Ours may hear SIGTERM and still come to the end of what they do; Python ends at once.
-    if (signal === 'SIGTERM' && !this.isPython(player)) return
-    this.#counting.delete(player)
-    this.#underWay.delete(player)
+    if (signal === 'SIGTERM' && !this.isPython(processNumber)) return
+    this.#counting.delete(processNumber)
+    this.#underWay.delete(processNumber)
   }
 }
 

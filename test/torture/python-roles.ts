@@ -1,5 +1,5 @@
 /**
- * What Python's processes do beside ours. They are `player.py` where `PTQ_PYTHON` names a Python that has `taskqueue`, and this
+ * What Python's processes do beside ours. They are `process.py` where `PTQ_PYTHON` names a Python that has `taskqueue`, and this
  * stand-in otherwise. As Python does, they end by SIGTERM wherever they are, and a worker ends with the error of its task.
  */
 
@@ -7,7 +7,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { GrammarError, PythonSide, type PythonTask } from '../fq/python-side.js'
 import { note } from './ledger.js'
-import type { Part } from './part.js'
+import type { ProcessOptions } from './process-options.js'
 import { keyOf, kindAt, kindOf, SLOW_MS } from './tasks.js'
 
 /** As for our workers: a slow task outlasts it. */
@@ -30,7 +30,7 @@ function sideOf(queue: string): PythonSide {
 }
 
 /** Inserts some tasks at a time, in turn into the main queue and the one from which `ptq mv` carries them. */
-export async function insertAsPython({ player, queues, ledger }: Part): Promise<void> {
+export async function insertAsPython({ processNumber, queues, ledger }: ProcessOptions): Promise<void> {
   const turns = [
     { url: queues.main, way: 'inserted' },
     { url: queues.transit, way: 'carried' },
@@ -41,7 +41,7 @@ export async function insertAsPython({ player, queues, ledger }: Part): Promise<
     const side = sideOf(url)
     const keys = Array.from({ length: BATCH }, (_, at) => {
       const index = batch * BATCH + at
-      return keyOf(kindAt(index), way, String(player), index)
+      return keyOf(kindAt(index), way, String(processNumber), index)
     })
     note(ledger, 'intend', keys)
     for (const key of keys) side.store([['tasks', 'leaveTrace'], [key, ledger], {}, -1])
@@ -55,7 +55,7 @@ export async function insertAsPython({ player, queues, ledger }: Part): Promise<
   }
 }
 
-export async function workAsPython({ queues, ledger }: Part): Promise<void> {
+export async function workAsPython({ queues, ledger }: ProcessOptions): Promise<void> {
   const side = sideOf(queues.main)
   note(ledger, 'python', ['worker'])
   for (;;) {

@@ -291,7 +291,7 @@ test('a ledger is read while it grows, a whole line at a time', async () => {
   assert.deepEqual([...reader.newLines()], [])
   note(path, 'run', ['n-a.'], 7)
   appendFileSync(path, 'done 7')
-  assert.deepEqual([...reader.newLines()], [{ verb: 'run', player: 7, what: ['n-a.'] }])
+  assert.deepEqual([...reader.newLines()], [{ verb: 'run', processNumber: 7, what: ['n-a.'] }])
   appendFileSync(path, ' n-a.\n')
   // More than one piece.
   appendFileSync(path, 'held 8 n-b.\n'.repeat(100_000))

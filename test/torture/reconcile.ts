@@ -102,17 +102,17 @@ export class Reconciliation {
   }
 
   read(lines: Iterable<LedgerLine>): void {
-    for (const { verb, player, what } of lines) {
-      this.#python.read(verb, player, what)
-      if (this.#leases.read(verb, player, what)) continue
+    for (const { verb, processNumber, what } of lines) {
+      this.#python.read(verb, processNumber, what)
+      if (this.#leases.read(verb, processNumber, what)) continue
       if (verb === 'python' || verb === 'counting' || verb === 'counted') continue
       if (verb === 'SIGKILL' || verb === 'SIGTERM' || verb === 'SIGSTOP') {
         for (const role of what) addTo(this.#signals, `${verb} ${role}`)
-        if (verb === 'SIGKILL') this.#killed.add(player)
+        if (verb === 'SIGKILL') this.#killed.add(processNumber)
         continue
       }
       if (verb === 'fromFiles') {
-        this.#fromFiles.add(player)
+        this.#fromFiles.add(processNumber)
         continue
       }
       if (verb === 'fault') {
@@ -125,7 +125,7 @@ export class Reconciliation {
         const history = this.#historyOf(key)
         // An upload that was cut off is acknowledged once more.
         if (verb === 'inserted' && !history.inserted) this.#inserted++
-        history.add(verb, player)
+        history.add(verb, processNumber)
       }
     }
   }
@@ -151,7 +151,7 @@ export class Reconciliation {
     for (const key of atEnd.left) violate('tasks were left in the queue', key)
     for (const key of isDead) if (!isPoison(key)) violate('dead letters should have succeeded', key)
     for (const [key, history] of this.#histories) {
-      const runs = history.players('run')
+      const runs = history.processes('run')
       const place = isHanded(key) ? 'intake' : isCarried(key) ? 'transit' : isStored(key) ? 'depot' : 'main'
       if (history.inserted) tasks++
       if (history.intended > 0) possible[place]++
@@ -232,17 +232,20 @@ export class Reconciliation {
    */
   #reasonsOf(key: string, history: TaskHistory, isDead: boolean): Reasons {
     const finished = new Map<number, number>()
-    for (const player of history.players('done')) finished.set(player, (finished.get(player) ?? 0) + 1)
-    const lost = new Set(history.players('lost'))
+    for (const processNumber of history.processes('done'))
+      finished.set(processNumber, (finished.get(processNumber) ?? 0) + 1)
+    const lost = new Set(history.processes('lost'))
     let excused = 0
-    for (const player of history.players('run')) {
-      const left = this.#python.isPython(player) ? 0 : (finished.get(player) ?? 0)
+    for (const processNumber of history.processes('run')) {
+      const left = this.#python.isPython(processNumber) ? 0 : (finished.get(processNumber) ?? 0)
       // It deleted the task that it ran: no reason to run that again.
-      if (left > 0) finished.set(player, left - 1)
-      else if (this.#mayLeave(player) || lost.has(player)) excused++
+      if (left > 0) finished.set(processNumber, left - 1)
+      else if (this.#mayLeave(processNumber) || lost.has(processNumber)) excused++
     }
     const wasDead = isDead || history.count('dead') > 0 || history.count('retrying') > 0
-    const buriers = wasDead ? history.players('held').filter(player => this.#killed.has(player)).length : 0
+    const buriers = wasDead
+      ? history.processes('held').filter(processNumber => this.#killed.has(processNumber)).length
+      : 0
     const moves = history.count('moving') - history.count('moved')
     const retries = history.count('retrying') - history.count('retried')
     const copies = moves + retries + buriers
@@ -254,25 +257,27 @@ export class Reconciliation {
 
   /** How many `ptq mv`, and workers that gave it back, sent it and did not remove it where it was. */
   #cutMovesOf(history: TaskHistory): number {
-    const leavers = new Set(history.players('stayed'))
-    const isCut = (player: number) =>
-      this.#fromFiles.has(player) ? leavers.has(player) : history.last(player, ['sent', 'removed']) === 'sent'
-    return [...new Set(history.players('sent'))].filter(isCut).length
+    const leavers = new Set(history.processes('stayed'))
+    const isCut = (processNumber: number) =>
+      this.#fromFiles.has(processNumber)
+        ? leavers.has(processNumber)
+        : history.last(processNumber, ['sent', 'removed']) === 'sent'
+    return [...new Set(history.processes('sent'))].filter(isCut).length
   }
 
   /** Whether a worker that was not killed ran it, and was told neither that it is deleted nor that the lease was lost. */
   #hasSilentRun(history: TaskHistory): boolean {
-    const ended = [...history.players('done'), ...history.players('lost')]
-    return history.players('run').some(player => {
-      const at = ended.indexOf(player)
+    const ended = [...history.processes('done'), ...history.processes('lost')]
+    return history.processes('run').some(processNumber => {
+      const at = ended.indexOf(processNumber)
       if (at >= 0) ended.splice(at, 1)
-      return at < 0 && !this.#mayLeave(player)
+      return at < 0 && !this.#mayLeave(processNumber)
     })
   }
 
   /** Whether a task that this process ran may still be in the queue: it was killed, or is Python, which removes what its record names. */
-  #mayLeave(player: number): boolean {
-    return this.#killed.has(player) || this.#python.isPython(player)
+  #mayLeave(processNumber: number): boolean {
+    return this.#killed.has(processNumber) || this.#python.isPython(processNumber)
   }
 
   #hasRun(key: string): boolean {

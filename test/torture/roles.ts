@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { LeaseLostError, partial, type TaskQueue } from 'ptq'
 import { note } from './ledger.js'
-import { open, type Part } from './part.js'
+import { open, type ProcessOptions } from './process-options.js'
 import { PURGED_UPLOAD, purgedTasks } from './purged.js'
 import { heal, isPoison, keyIn, keyOf, kindAt, leaveTrace, RATE_LIMIT } from './tasks.js'
 
@@ -30,7 +30,10 @@ async function whileFull(tq: TaskQueue, signal: AbortSignal, pauseMs = PAUSE_MS)
 }
 
 /** Inserts some tasks at a time, now and then with a delay, in turn into each queue that leads to the main one. */
-export async function insertForEver({ player, queues, options, ledger }: Part, signal: AbortSignal): Promise<void> {
+export async function insertContinuously(
+  { processNumber, queues, options, ledger }: ProcessOptions,
+  signal: AbortSignal,
+): Promise<void> {
   await using main = open(queues.main, options)
   await using intake = open(queues.intake, options)
   await using transit = open(queues.transit, options)
@@ -44,7 +47,7 @@ export async function insertForEver({ player, queues, options, ledger }: Part, s
     const { tq, way } = turns[batch % turns.length] ?? turns[0]
     const keys = Array.from({ length: BATCH }, (_, at) => {
       const index = batch * BATCH + at
-      return keyOf(kindAt(index), way, String(player), index)
+      return keyOf(kindAt(index), way, String(processNumber), index)
     })
     note(ledger, 'intend', keys)
     await tq.insert(
@@ -58,8 +61,8 @@ export async function insertForEver({ player, queues, options, ledger }: Part, s
 }
 
 /** Long inserts under a name: whoever is started after a kill goes on with the one that was cut off. */
-export async function uploadForEver(
-  { queues, options, ledger, uploadNumber }: Part,
+export async function uploadContinuously(
+  { queues, options, ledger, uploadNumber }: ProcessOptions,
   signal: AbortSignal,
 ): Promise<void> {
   await using tq = open(queues.main, options)
@@ -80,7 +83,7 @@ export async function uploadForEver(
 }
 
 /** Runs tasks on two threads. SIGTERM is `poll`'s own, from its first look at the queue on. */
-export async function work({ queues, options, ledger, untilEmpty }: Part): Promise<void> {
+export async function work({ queues, options, ledger, untilEmpty }: ProcessOptions): Promise<void> {
   // It gives tasks back by sending them once more: the access key of the environment tells the server whose request that is.
   const { credentials: _shared, ...own } = options
   await using tq = open(queues.main, own)
@@ -123,7 +126,10 @@ function noteDelays(ledger: string): void {
 }
 
 /** Moves tasks from the intake into the queue, by hand. */
-export async function moveTasks({ queues, options, ledger, untilEmpty }: Part, signal: AbortSignal): Promise<void> {
+export async function moveTasks(
+  { queues, options, ledger, untilEmpty }: ProcessOptions,
+  signal: AbortSignal,
+): Promise<void> {
   await using from = open(queues.intake, options)
   await using to = open(queues.main, options)
   while (!signal.aborted) {
@@ -147,7 +153,7 @@ export async function moveTasks({ queues, options, ledger, untilEmpty }: Part, s
 
 /** Puts dead letters back that should not be there: all but poison. */
 export async function retryDeadLetters(
-  { queues, options, ledger, untilEmpty }: Part,
+  { queues, options, ledger, untilEmpty }: ProcessOptions,
   signal: AbortSignal,
 ): Promise<void> {
   await using tq = open(queues.main, options)
@@ -166,10 +172,13 @@ export async function retryDeadLetters(
 }
 
 /** Copies the queue while it is worked on, and tells what was copied. */
-export async function copyLiveQueue({ player, queues, options, ledger }: Part, signal: AbortSignal): Promise<void> {
+export async function copyLiveQueue(
+  { processNumber, queues, options, ledger }: ProcessOptions,
+  signal: AbortSignal,
+): Promise<void> {
   await using main = open(queues.main, options)
   for (let number = 0; !signal.aborted; number++) {
-    const name = `${player}-${number}`
+    const name = `${processNumber}-${number}`
     const url = `${queues.copies}/${name}`
     await using copy = open(url, options)
     note(ledger, 'copyBegun', [name])
@@ -189,7 +198,7 @@ export async function copyLiveQueue({ player, queues, options, ledger }: Part, s
 
 /** Uploads the same tasks under the same name again and again, while others purge the queue; with `untilEmpty` once. */
 export async function uploadBesidePurges(
-  { queues, options, ledger, untilEmpty }: Part,
+  { queues, options, ledger, untilEmpty }: ProcessOptions,
   signal: AbortSignal,
 ): Promise<void> {
   await using tq = open(queues.purged, options)
@@ -204,7 +213,7 @@ export async function uploadBesidePurges(
   }
 }
 
-export async function purgeBesideUploads({ queues, options }: Part, signal: AbortSignal): Promise<void> {
+export async function purgeBesideUploads({ queues, options }: ProcessOptions, signal: AbortSignal): Promise<void> {
   await using tq = open(queues.purged, options)
   while (!signal.aborted) {
     await tq.purge()

@@ -1,4 +1,4 @@
-/** The processes of the torture: started, counted, hit by signals, and in the end all gone. */
+/** Starts, counts, hits by signals and ends the processes of the torture. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
@@ -6,12 +6,12 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from './commands.js'
-import { note, PLAYER_VARIABLE, type Signal } from './ledger.js'
-import type { Part, Queues, Role } from './part.js'
+import { note, PROCESS_VARIABLE, type Signal } from './ledger.js'
+import type { ProcessOptions, Queues, Role } from './process-options.js'
 import { keysIn } from './tasks.js'
 
 /** Whoever was asked to stop has this long: tasks take seconds at most. Milliseconds. */
-const PATIENCE_MS = 90_000
+const STOP_TIMEOUT_MS = 90_000
 
 /** One that fails each time it is started must not fill the report, nor hide that others fail. */
 const MOST_VIOLATIONS_OF_ONE = 5
@@ -25,12 +25,12 @@ const STEPPING = {
 
 /** A Python that can import `taskqueue`; without it a stand-in plays the Python processes. */
 const PYTHON = process.env.PTQ_PYTHON
-const PYTHON_SCRIPT = fileURLToPath(new URL('../../../test/torture/player.py', import.meta.url))
+const PYTHON_SCRIPT = fileURLToPath(new URL('../../../test/torture/process.py', import.meta.url))
 
 /** What all processes are told alike. */
-type Base = Omit<Part, 'role' | 'player' | 'untilEmpty' | 'queues'>
+type Base = Omit<ProcessOptions, 'role' | 'processNumber' | 'untilEmpty' | 'queues'>
 
-interface Player {
+interface TortureProcess {
   readonly name: string
   readonly number: number
   readonly child: ChildProcess
@@ -43,7 +43,7 @@ interface Player {
   wasKilled: boolean
 }
 
-export class Troupe {
+export class Processes {
   /** Sentences about processes that ended as they should not. */
   readonly violations: string[] = []
   readonly #base: Base
@@ -51,7 +51,7 @@ export class Troupe {
   readonly #log: number
   readonly #env: NodeJS.ProcessEnv
   readonly #wasDepotAway: (sinceMs: number) => boolean
-  readonly #players = new Set<Player>()
+  readonly #running = new Set<TortureProcess>()
   readonly #violationsOf = new Map<string, number>()
   #started = 0
 
@@ -80,15 +80,15 @@ export class Troupe {
     return this.#started
   }
 
-  start(role: Role, { untilEmpty = false } = {}): Player {
-    const player = this.#started + 1
-    const part: Part = { ...this.#base, queues: this.#view(), role, player, untilEmpty }
-    const script = join(import.meta.dirname, 'play.js')
+  start(role: Role, { untilEmpty = false } = {}): TortureProcess {
+    const processNumber = this.#started + 1
+    const processOptions: ProcessOptions = { ...this.#base, queues: this.#view(), role, processNumber, untilEmpty }
+    const script = join(import.meta.dirname, 'process.js')
     const isPython = role === 'python-inserter' || role === 'python-worker'
     return this.#launch(
       role,
       isPython && PYTHON !== undefined ? PYTHON_SCRIPT : script,
-      [JSON.stringify(part)],
+      [JSON.stringify(processOptions)],
       (code, { wasAsked }, stderr) => {
         // A Python worker ends with the error of its task.
         if (isPython) return code === 1 && /^RangeError: task p-\S+ fails$/m.test(stderr)
@@ -100,37 +100,37 @@ export class Troupe {
 
   /** Has a role do what is left for it; it is asked to stop where that does not end. */
   async finish(role: Role): Promise<void> {
-    const player = this.start(role, { untilEmpty: true })
+    const proc = this.start(role, { untilEmpty: true })
     const late = setTimeout(() => {
-      this.#violate(role, `a ${role} did not come to its end within ${PATIENCE_MS / 1000} s`)
-      this.#ask(player)
-    }, PATIENCE_MS)
-    await player.ended
+      this.#violate(role, `a ${role} did not come to its end within ${STOP_TIMEOUT_MS / 1000} s`)
+      this.#ask(proc)
+    }, STOP_TIMEOUT_MS)
+    await proc.ended
     clearTimeout(late)
   }
 
   /** Runs a `ptq` command, which ends by itself. */
-  run(commandOn: (queues: Queues) => Command): Player {
+  run(commandOn: (queues: Queues) => Command): TortureProcess {
     const { name, args, mayFail, mayMiss, source } = commandOn(this.#view())
     const startMs = performance.now()
     const isExcused = (stderr: string) =>
       mayFail?.test(stderr) === true || (this.#wasDepotAway(startMs) && mayMiss?.test(stderr) === true)
-    const player = this.#launch(name, PTQ, args, (code, { wasAsked }, stderr) => {
+    const proc = this.#launch(name, PTQ, args, (code, { wasAsked }, stderr) => {
       // It is asked by SIGTERM: 143, or what it says of a work that was over already.
       return code === 0 || (code === 143 && wasAsked) || (code === 1 && isExcused(stderr))
     })
     if (name === 'ptq-release') {
-      note(this.#base.ledger, 'releasing', [name], player.number)
-      player.child.once('close', () => note(this.#base.ledger, 'released', [name], player.number))
+      note(this.#base.ledger, 'releasing', [name], proc.number)
+      proc.child.once('close', () => note(this.#base.ledger, 'released', [name], proc.number))
     }
     if (source !== undefined) {
-      note(this.#base.ledger, 'fromFiles', [name], player.number)
-      player.child.once('close', () => {
+      note(this.#base.ledger, 'fromFiles', [name], proc.number)
+      proc.child.once('close', () => {
         const keys = keysInFolder(join(source, 'queue'))
-        if (keys.length > 0) note(this.#base.ledger, 'stayed', keys, player.number)
+        if (keys.length > 0) note(this.#base.ledger, 'stayed', keys, proc.number)
       })
     }
-    return player
+    return proc
   }
 
   /** Starts what is missing for so many of each role; one that was asked to stop still counts. */
@@ -142,46 +142,46 @@ export class Troupe {
 
   /** How many there are whose name begins so. */
   running(name: string): number {
-    return [...this.#players].filter(player => player.name.startsWith(name)).length
+    return [...this.#running].filter(proc => proc.name.startsWith(name)).length
   }
 
   /** Hits one process, chosen with `random` (from 0 to 1). `SIGCONT` follows a stop when `resumeAfterMs` are over. False: nobody was there. */
   hit(signal: Signal, random: number, resumeAfterMs: number): boolean {
-    const running = [...this.#players].filter(
+    const running = [...this.#running].filter(
       ({ number, isReady, wasAsked, isStopped, saysWhenReady }) =>
         // On a busy machine a process takes longer to start than others to be hit: of those that start, one in five is.
         !wasAsked && !isStopped && (isReady || !saysWhenReady || number % 5 === 0),
     )
-    const player = running[Math.floor(random * running.length)]
-    if (player === undefined) return false
-    note(this.#base.ledger, signal, [player.name], player.number)
-    if (signal === 'SIGKILL') player.wasKilled = true
-    if (signal === 'SIGTERM') this.#ask(player)
-    else player.child.kill(signal)
+    const proc = running[Math.floor(random * running.length)]
+    if (proc === undefined) return false
+    note(this.#base.ledger, signal, [proc.name], proc.number)
+    if (signal === 'SIGKILL') proc.wasKilled = true
+    if (signal === 'SIGTERM') this.#ask(proc)
+    else proc.child.kill(signal)
     if (signal !== 'SIGSTOP') return true
-    player.isStopped = true
-    const resume = setTimeout(() => this.#resume(player), resumeAfterMs)
-    void player.ended.then(() => clearTimeout(resume))
+    proc.isStopped = true
+    const resume = setTimeout(() => this.#resume(proc), resumeAfterMs)
+    void proc.ended.then(() => clearTimeout(resume))
     return true
   }
 
   /** Asks all to stop and waits until they have. */
   async askAll(): Promise<void> {
-    for (const player of this.#players) {
-      this.#resume(player)
-      if (!player.wasAsked) this.#ask(player)
+    for (const proc of this.#running) {
+      this.#resume(proc)
+      if (!proc.wasAsked) this.#ask(proc)
     }
-    await Promise.all([...this.#players].map(({ ended }) => ended))
+    await Promise.all([...this.#running].map(({ ended }) => ended))
   }
 
   /** Ends all at once; for the way out after an error. */
   async killAll(): Promise<void> {
-    const players = [...this.#players]
-    for (const player of players) {
-      player.wasKilled = true
-      player.child.kill('SIGKILL')
+    const running = [...this.#running]
+    for (const proc of running) {
+      proc.wasKilled = true
+      proc.child.kill('SIGKILL')
     }
-    await Promise.all(players.map(({ ended }) => ended))
+    await Promise.all(running.map(({ ended }) => ended))
     closeSync(this.#log)
   }
 
@@ -193,9 +193,9 @@ export class Troupe {
     name: string,
     script: string,
     args: readonly string[],
-    endedWell: (code: number | null, player: Player, stderr: string) => boolean,
+    endedWell: (code: number | null, proc: TortureProcess, stderr: string) => boolean,
     { runsPoison = false, isPython = false } = {},
-  ): Player {
+  ): TortureProcess {
     const number = ++this.#started
     // A group of its own: Ctrl-C is for the torture, which then asks everybody to stop.
     const child = fork(script, args, {
@@ -205,7 +205,7 @@ export class Troupe {
       env: {
         ...process.env,
         ...this.#env,
-        [PLAYER_VARIABLE]: String(number),
+        [PROCESS_VARIABLE]: String(number),
         ...accessOf(number),
         ...(number % 3 === 0 && !isPython && STEPPING),
       },
@@ -216,16 +216,16 @@ export class Troupe {
       stderr = (stderr + text).slice(-2_000)
     })
     const ended = once(child, 'close').then(([code, signal]) => {
-      this.#players.delete(player)
+      this.#running.delete(proc)
       // The ledger tells of which task it died.
       if (runsPoison && signal === 'SIGKILL') return
       // Python has no handler of SIGTERM.
-      if (isPython && signal === 'SIGTERM' && player.wasAsked) return
-      if (player.wasKilled || (signal === 'SIGTERM' && player.wasAsked && !player.isReady)) return
-      if (!endedWell(code, player, stderr))
+      if (isPython && signal === 'SIGTERM' && proc.wasAsked) return
+      if (proc.wasKilled || (signal === 'SIGTERM' && proc.wasAsked && !proc.isReady)) return
+      if (!endedWell(code, proc, stderr))
         this.#violate(name, `a ${name} ended with ${code ?? signal}: ${lastLine(stderr)}`)
     })
-    const player: Player = {
+    const proc: TortureProcess = {
       name,
       number,
       child,
@@ -237,10 +237,10 @@ export class Troupe {
       wasKilled: false,
     }
     child.once('message', () => {
-      player.isReady = true
+      proc.isReady = true
     })
-    this.#players.add(player)
-    return player
+    this.#running.add(proc)
+    return proc
   }
 
   #violate(name: string, sentence: string): void {
@@ -249,26 +249,26 @@ export class Troupe {
     if (count <= MOST_VIOLATIONS_OF_ONE) this.violations.push(sentence)
   }
 
-  #ask(player: Player): void {
-    player.wasAsked = true
-    player.child.kill('SIGTERM')
+  #ask(proc: TortureProcess): void {
+    proc.wasAsked = true
+    proc.child.kill('SIGTERM')
     const late = setTimeout(() => {
-      this.#violate(player.name, `a ${player.name} was asked to stop and did not within ${PATIENCE_MS / 1000} s`)
-      player.wasKilled = true
-      player.child.kill('SIGKILL')
-    }, PATIENCE_MS)
-    void player.ended.then(() => clearTimeout(late))
+      this.#violate(proc.name, `a ${proc.name} was asked to stop and did not within ${STOP_TIMEOUT_MS / 1000} s`)
+      proc.wasKilled = true
+      proc.child.kill('SIGKILL')
+    }, STOP_TIMEOUT_MS)
+    void proc.ended.then(() => clearTimeout(late))
   }
 
-  #resume(player: Player): void {
-    player.isStopped = false
-    player.child.kill('SIGCONT')
+  #resume(proc: TortureProcess): void {
+    proc.isStopped = false
+    proc.child.kill('SIGCONT')
   }
 }
 
-/** Tells the SQS server which player a `ptq` command or a worker is: only these have their access key from the environment. */
-function accessOf(player: number): NodeJS.ProcessEnv {
-  return { AWS_ACCESS_KEY_ID: `player-${player}` }
+/** Tells the SQS server which process a `ptq` command or a worker is: only these have their access key from the environment. */
+function accessOf(processNumber: number): NodeJS.ProcessEnv {
+  return { AWS_ACCESS_KEY_ID: `process-${processNumber}` }
 }
 
 /** The keys of the tasks in a folder that other processes change. */

@@ -1,7 +1,7 @@
 /** The beginning of a torture: a task in each queue, for a `ptq` command of a queue that isn't there fails. */
 import { partial, type TaskQueueOptions } from 'ptq'
 import { note } from './ledger.js'
-import { open, type Queues } from './part.js'
+import { open, type Queues } from './process-options.js'
 import { keyOf, leaveTrace } from './tasks.js'
 
 export async function openQueues(queues: Queues, options: TaskQueueOptions, ledger: string): Promise<void> {

@@ -15,15 +15,15 @@ BATCH = 25
 PAUSE_SECONDS = 0.25
 ENOUGH_TASKS = 1500
 
-part = json.loads(sys.argv[1])
-player = part["player"]
-queues = part["queues"]
-ledger = part["ledger"]
+options = json.loads(sys.argv[1])
+process_number = options["processNumber"]
+queues = options["queues"]
+ledger = options["ledger"]
 parent = os.getppid()
 
 
 def note(verb, what):
-  line = "{} {} {} {}\n".format(verb, player, ",".join(what), int(time.time() * 1000))
+  line = "{} {} {} {}\n".format(verb, process_number, ",".join(what), int(time.time() * 1000))
   file = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
   os.write(file, line.encode())
   os.close(file)
@@ -60,7 +60,7 @@ def insert():
     end_with_parent()
     tq, way = turns[batch % 2]
     indexes = range(batch * BATCH, (batch + 1) * BATCH)
-    keys = ["{}-{}{}-{}.".format(kind_at(index), way, player, index) for index in indexes]
+    keys = ["{}-{}{}-{}.".format(kind_at(index), way, process_number, index) for index in indexes]
     note("intend", keys)
     tq.insert(
       [FunctionTask(["tasks", "leaveTrace"], [key, ledger], {}, -1) for key in keys],
@@ -110,4 +110,4 @@ def work():
     note("done", [key])
 
 
-insert() if part["role"] == "python-inserter" else work()
+insert() if options["role"] == "python-inserter" else work()

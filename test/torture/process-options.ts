@@ -66,10 +66,10 @@ export function open(url: string, options: TaskQueueOptions): TaskQueue {
   return url.startsWith('fq:') ? new TaskQueue(url, { progress }) : new TaskQueue(url, options)
 }
 
-export interface Part {
+export interface ProcessOptions {
   readonly role: Role
   /** The number of the process: no other that was ever started has it. */
-  readonly player: number
+  readonly processNumber: number
   readonly queues: Queues
   readonly options: TaskQueueOptions
   readonly ledger: string

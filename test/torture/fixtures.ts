@@ -3,12 +3,12 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { ACCESS } from '../sqs/queue.js'
-import type { BadServerPart } from './bad-server.js'
+import type { BadServerOptions } from './bad-server.js'
 import type { Torture } from './chaos.js'
-import { fileQueuesIn, sqsQueues } from './part.js'
+import { fileQueuesIn, sqsQueues } from './process-options.js'
 
 /** What of a torture depends on the kind of queue. */
-export interface Grounds extends Pick<Torture, 'queues' | 'views' | 'options' | 'env' | 'calm' | 'cast' | 'vanishing'> {
+export interface Fixture extends Pick<Torture, 'queues' | 'views' | 'options' | 'env' | 'calm' | 'cast' | 'vanishing'> {
   close(): Promise<void>
 }
 
@@ -17,11 +17,11 @@ export interface Grounds extends Pick<Torture, 'queues' | 'views' | 'options' | 
  * @param elsewhere a folder on another filesystem, if there is one
  * @param options.python Python processes insert and work, too
  */
-export function fileGrounds(
+export function fileFixture(
   [first, ...others]: readonly [string, ...string[]],
   elsewhere: string,
   { python = false } = {},
-): Grounds {
+): Fixture {
   return {
     queues: fileQueuesIn(first, elsewhere),
     cast: {
@@ -42,15 +42,15 @@ export function fileGrounds(
 }
 
 /** @param folder where the file queues are from which tasks are moved, and the dead letters */
-export async function sqsGrounds(
+export async function sqsFixture(
   folder: string,
   ledger: string,
   seed: number,
   { fifo = false } = {},
-): Promise<Grounds> {
-  const part: BadServerPart = { ledger, seed }
+): Promise<Fixture> {
+  const serverOptions: BadServerOptions = { ledger, seed }
   const script = join(import.meta.dirname, 'bad-server.js')
-  const server = fork(script, [JSON.stringify(part)], { detached: true, stdio: 'inherit' })
+  const server = fork(script, [JSON.stringify(serverOptions)], { detached: true, stdio: 'inherit' })
   const endpoint = await endpointOf(server)
   const { region, credentials } = ACCESS
   return {
