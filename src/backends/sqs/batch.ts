@@ -37,6 +37,11 @@ export interface BatchOutcome {
   readonly rejected?: Error
 }
 
+/** Some servers take less in a batch than SQS, e.g. 256 KiB, and say so of the batch as a whole: they store nothing of it. */
+const TOO_LONG = 'BatchRequestTooLong'
+
+type SendEntries<Entry> = (entries: Entry[], deadlineMs: number | undefined) => Promise<BatchReply>
+
 const ALL_WELL: BatchOutcome = { failures: new Map() }
 
 const LATE: EntryFailure = { error: new LateAttemptError(), fault: 'lease-lost' }
@@ -60,7 +65,7 @@ interface SendOptions<Entry> {
  */
 export async function sendBatch<Entry extends { Id: string | undefined }>(
   entries: Entry[],
-  send: (entries: Entry[], deadlineMs: number | undefined) => Promise<BatchReply>,
+  send: SendEntries<Entry>,
   { retry, doing, queue, endsAtMs }: SendOptions<Entry>,
 ): Promise<BatchOutcome> {
   const failures = new Map<string, EntryFailure>()
@@ -91,6 +96,11 @@ export async function sendBatch<Entry extends { Id: string | undefined }>(
     } catch (error) {
       // Those whose leases have not ended are sent without the others.
       if (error instanceof LateAttemptError) continue
+      if (codeOf(error) === TOO_LONG) {
+        const halves = await sendHalves(pending, send, { retry, doing, queue, ...(endsAtMs && { endsAtMs }) })
+        for (const [id, half] of halves ?? tooLong(pending, requestError(error, doing, queue))) failures.set(id, half)
+        return { failures }
+      }
       mayRetry = () => retry.mayRetry(error)
       const asSentence = requestError(error, doing, queue)
       failure = () => ({ error: asSentence, fault: 'queue' })
@@ -102,6 +112,26 @@ export async function sendBatch<Entry extends { Id: string | undefined }>(
       return { failures, ...(rejected && { rejected }) }
     }
   }
+}
+
+/** `undefined`: there is only one. */
+async function sendHalves<Entry extends { Id: string | undefined }>(
+  entries: Entry[],
+  send: SendEntries<Entry>,
+  options: SendOptions<Entry>,
+): Promise<Map<string, EntryFailure> | undefined> {
+  if (entries.length < 2) return undefined
+  const failures = new Map<string, EntryFailure>()
+  const middle = entries.length >> 1
+  for (const half of [entries.slice(0, middle), entries.slice(middle)]) {
+    const outcome = await sendBatch(half, send, options)
+    for (const [id, failure] of outcome.failures) failures.set(id, failure)
+  }
+  return failures
+}
+
+function tooLong<Entry extends { Id: string | undefined }>(entries: Entry[], error: Error): [string, EntryFailure][] {
+  return entries.map(({ Id = '' }) => [Id, { error, fault: 'message' }])
 }
 
 function entryFailure(failed: FailedEntry | undefined, doing: string, queue: QueueAddress): EntryFailure {

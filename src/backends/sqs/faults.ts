@@ -49,6 +49,10 @@ const SIGNATURE = /^(?:SignatureDoesNotMatch|InvalidSignature(?:Exception)?|Inco
 const REFUSED =
   /^(?:AccessDenied(?:Exception)?|InvalidClientTokenId|UnrecognizedClientException|ExpiredToken(?:Exception)?|InvalidSecurity|MissingAuthenticationToken(?:Exception)?|AuthFailure|OptInRequired|InvalidAccessKeyId)$/
 
+/** What a request is refused for whose date is wrong. Source: `CLOCK_SKEW_ERROR_CODES` of the SDK. */
+const OF_A_CLOCK =
+  /^(?:AuthFailure|InvalidSignature(?:Exception)?|RequestExpired|RequestInTheFuture|RequestTimeTooSkewed|SignatureDoesNotMatch)$/
+
 /** Entries that fail so fail for each message: the queue is gone, its key can't be used, it lacks the action. */
 const OF_ALL_MESSAGES = /^(?:QueueDoesNotExist|QueueDeletedRecently|Kms\w*|KMS\..*|UnsupportedOperation)$/
 
@@ -86,8 +90,9 @@ function kindOf(error: unknown, seen: Set<unknown>): FaultKind {
   if (THROTTLING.test(codeOf(error)) || status === 429 || $retryable?.throttling === true) return 'throttled'
   // 501 is what a server says that doesn't know the action: it won't learn it.
   if (status !== undefined && status >= 500 && status !== 501) return 'faulty'
-  // The SDK has corrected its clock by the server's; the next signature will be right.
-  if ($metadata?.clockSkewCorrected === true) return 'faulty'
+  // The SDK has corrected its clock by the server's, and the next signature will be right. It says so of each error of a host whose
+  // clock is some minutes off.
+  if ($metadata?.clockSkewCorrected === true && OF_A_CLOCK.test(codeOf(error))) return 'faulty'
   if (error.name === 'TimeoutError' || (typeof code === 'string' && NETWORK_CODES.has(code))) return 'unreachable'
   const errors = errorsOf(error)
   return kindOf(errors === undefined ? error.cause : errors[0], seen)

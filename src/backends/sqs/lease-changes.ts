@@ -51,7 +51,7 @@ export function deleteLeases(
   { doing = 'delete', isLate = false }: { doing?: string; isLate?: boolean } = {},
 ): Promise<BatchFailure[]> {
   const { connection, url } = queue
-  const send: SendChange = (held, deadlineMs) => {
+  const send: SendChange = (held, { deadlineMs }) => {
     const command = new connection.sdk.DeleteMessageBatchCommand({ QueueUrl: url, Entries: held.map(entryOf) })
     return connection.requests.send(command, setDeadline(connection.requests, command, deadlineMs))
   }
@@ -60,23 +60,42 @@ export function deleteLeases(
 
 type Entry = HeldLease & { readonly Id: string | undefined }
 
-type SendChange = (entries: readonly Entry[], deadlineMs: number | undefined) => Promise<BatchReply>
+type SendChange = (entries: readonly Entry[], times: RequestTimes) => Promise<BatchReply>
+
+interface RequestTimes {
+  readonly sentAtMs: number
+  /** No attempt may be made after it; `undefined`: no limit. */
+  readonly deadlineMs: number | undefined
+}
 
 function entryOf({ Id, handle }: Entry): HandleEntry {
   return { Id, ReceiptHandle: handle.receiptHandle }
 }
 
 function visibility({ connection, url }: OpenQueue, seconds: number): SendChange {
-  return (held, deadlineMs) => {
-    const nowMs = elapsedMs()
-    const Entries = held.map(entry => {
-      // SQS refuses more than what is left of the 12 hours.
-      const leftSeconds = Math.max(0, Math.floor((entry.handle.lastEndMs - nowMs) / 1000) - 1)
-      return { ...entryOf(entry), VisibilityTimeout: Math.min(seconds, leftSeconds) }
-    })
+  return (held, { sentAtMs, deadlineMs }) => {
+    const Entries = held.map(entry => ({
+      ...entryOf(entry),
+      VisibilityTimeout: grantedSeconds(entry.handle, seconds, sentAtMs),
+    }))
     const command = new connection.sdk.ChangeMessageVisibilityBatchCommand({ QueueUrl: url, Entries })
     return connection.requests.send(command, setDeadline(connection.requests, command, deadlineMs))
   }
+}
+
+/** Renewed up to the limit, a lease ends this much before it at the earliest. */
+const LIMIT_SLACK_MS = 2_000
+
+/** SQS refuses more than what is left of its 12 hours; 0 would give the message back. */
+function grantedSeconds({ lastEndMs }: SqsHandle, seconds: number, nowMs: number): number {
+  return Math.min(seconds, Math.max(0, Math.floor((lastEndMs - nowMs) / 1000) - 1))
+}
+
+/** The lease lasts until the end of the 12 hours already. A renewal could only shorten it. */
+function isAtLimit(handle: SqsHandle, seconds: number): boolean {
+  const nowMs = elapsedMs()
+  const granted = grantedSeconds(handle, seconds, nowMs)
+  return granted < seconds && nowMs + granted * 1000 <= handle.endsAtMs
 }
 
 /** Splits off the leases whose time is over by our own clock: SQS would often take their handles all the same. */
@@ -107,20 +126,22 @@ async function changeLeases(
   change: { doing: string; send: SendChange; endAfterSeconds?: number; isLate?: boolean },
 ): Promise<BatchFailure[]> {
   const { doing, send, endAfterSeconds } = change
-  const { held, lost: failures } = splitHeld(queue, leases, change)
+  const { held: heldByUs, lost: failures } = splitHeld(queue, leases, change)
+  const held =
+    endAfterSeconds === undefined ? heldByUs : heldByUs.filter(one => !isAtLimit(one.handle, endAfterSeconds))
   const changeBatch = async (batch: readonly HeldLease[]): Promise<void> => {
     const entries = batch.map((one, place) => ({ ...one, Id: ENTRY_IDS[place] }))
     const sendAndNote = async (pending: readonly Entry[], deadlineMs: number | undefined): Promise<BatchReply> => {
       // Before the request, so that our end is never later than that of SQS.
       const sentAtMs = elapsedMs()
-      const reply = await send(pending, deadlineMs)
+      const reply = await send(pending, { sentAtMs, deadlineMs })
       for (const { Id } of reply.Successful ?? []) {
         const changed = batch[Number(Id)]?.handle
         if (changed === undefined) continue
         changed.endsAtMs =
           endAfterSeconds === undefined
             ? Number.NEGATIVE_INFINITY
-            : Math.min(changed.lastEndMs, sentAtMs + endAfterSeconds * 1000)
+            : sentAtMs + grantedSeconds(changed, endAfterSeconds, sentAtMs) * 1000
       }
       return reply
     }
@@ -159,10 +180,11 @@ async function changeLeases(
 }
 
 /** The error of a lease that is over. */
-export function leaseLost(queue: OpenQueue, { id }: Lease, doing: string, cause?: Error): LeaseLostError {
-  return new LeaseLostError(
-    `Can't ${doing} message ${id} of ${addressOf(queue.address)}: its lease ran out or was given back, so it may be ` +
-      `another worker's now; lease for longer or renew in time`,
-    { id, cause },
-  )
+export function leaseLost(queue: OpenQueue, lease: Lease, doing: string, cause?: Error): LeaseLostError {
+  const { id } = lease
+  const wasLongest = elapsedMs() >= (lease.handle as SqsHandle).lastEndMs - LIMIT_SLACK_MS
+  const why = wasLongest
+    ? 'SQS ends each lease 12 hours after the message was received, however often it is renewed; cut the task into shorter ones'
+    : "its lease ran out or was given back, so it may be another worker's now; lease for longer or renew in time"
+  return new LeaseLostError(`Can't ${doing} message ${id} of ${addressOf(queue.address)}: ${why}`, { id, cause })
 }
