@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   truncateSync,
   utimesSync,
@@ -243,6 +244,23 @@ test('an upload that is a link is removed, and not what it leads to', () =>
     symlinkSync(outside, join(path, 'uploads', 'first', 'inner'))
     await tq.purge()
     assert.deepEqual(readdirSync(outside), ['mine.json'])
+  }))
+
+test('links in the place of folders of a queue are removed by a purge, and nothing in the folders that they lead to', () =>
+  inFolder(async folder => {
+    const path = join(folder, 'queue')
+    const outside = join(folder, 'outside')
+    mkdirSync(outside)
+    writeFileSync(join(outside, 'mine.json'), 'untouched')
+    utimesSync(join(outside, 'mine.json'), HOUR_AGO, HOUR_AGO)
+    await using tq = new TaskQueue(`fq://${path}`, { progress: false })
+    await tq.insert(partial(countRun))
+    rmSync(join(path, 'movement'), { recursive: true })
+    for (const name of ['movement', 'failures', 'quarantine', 'uploads']) symlinkSync(outside, join(path, name))
+    await tq.purge()
+    assert.deepEqual(readdirSync(outside), ['mine.json'])
+    await tq.insert(partial(countRun), { delaySeconds: 100 })
+    assert.equal((await tq.status()).delayed, 1)
   }))
 
 test('what is no status among the files of workers is passed over', () =>

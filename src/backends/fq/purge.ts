@@ -4,7 +4,7 @@
  * The journals of uploads go first, by a rename: from then on every call of a running upload fails, with an error that says so. If the
  * tasks went first, an upload whose tasks were removed would go on and report that all of them are stored.
  */
-import { removeTree, takeAwayTree } from './folders.js'
+import { isFolderAfterUnlink, removeTree, takeAwayTree } from './folders.js'
 import { inside } from './layout.js'
 import type { FileQueue } from './queue.js'
 import { guarded, namesIn, parsed } from './reading.js'
@@ -35,6 +35,8 @@ export async function purge(queue: FileQueue): Promise<void> {
       if ((await removeTasks(queue)) === 0 && !endedUploads) break
     }
     for (const folder of [layout.movement, layout.failures, layout.quarantine]) {
+      // A link that somebody put there is removed, and nothing in the folder that it leads to.
+      if (!(await isFolderAfterUnlink(queue, folder))) continue
       for await (const names of namesIn(queue, folder)) {
         await io.each(names, async name => {
           const path = inside(folder, name)
@@ -43,6 +45,7 @@ export async function purge(queue: FileQueue): Promise<void> {
         })
       }
     }
+    await io.calls.makeFolder(layout.movement)
     await removeTree(queue, layout.listing)
     await io.sync(layout.queue)
   })
