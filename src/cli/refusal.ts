@@ -24,7 +24,9 @@ export function refusal(
     command === undefined ? withoutCommand(commands, args, said) : inCommand(commands, command, args, said)
   const help = `see ptq${command === undefined ? '' : ` ${args[0]}`} --help`
   if (sentence.endsWith('?')) return new UsageError(`${sentence} S${help.slice(1)}`, { cause: error })
-  const syntax = command === undefined ? '' : `expected ptq ${command.command}, `
+  // A wrong value says what it should be: the command's form adds nothing.
+  const isFormWrong = command !== undefined && !sentence.startsWith('Expected ')
+  const syntax = isFormWrong ? `expected ptq ${command.command}, ` : ''
   return new UsageError(`${sentence}: ${syntax}${help}`, { cause: error })
 }
 

@@ -67,7 +67,10 @@ const MISUSES: readonly (readonly [args: string, sentence: RegExp])[] = [
   ['status q --concurrency 1.5', /Expected --concurrency to be an integer of 1 or more, got 1.5/],
   ['poll q', /Missing option: --load/],
   ['poll q --load tasks.mjs --lease-sec x', /Expected --lease-sec to be a number of more than 0, got x/],
-  ['poll q --load tasks.mjs --processes 0', /Expected --processes to be an integer of 1 or more, got 0/],
+  [
+    'poll q --load tasks.mjs --processes 0',
+    /^ptq: Expected --processes to be an integer of 1 or more, got 0: see ptq poll --help\n$/,
+  ],
   ['poll q --load tasks.mjs --parallel some', /Expected --parallel to be an integer of 0 or more, got some/],
   [
     'poll q --load tasks.mjs --parallel 0 --timeout 3',
