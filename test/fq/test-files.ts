@@ -13,6 +13,12 @@ export interface Interference {
   clockMs?: () => number
 }
 
+// `durable` makes each call a pooled one. What reaches the disk is tested elsewhere: an fsync takes 20 ms on a slow one.
+const withoutDisk = {
+  writeSynced: async (path, text, flag) => nodeFileSystem.pooled.write(path, text, flag),
+  syncFolder: async () => undefined,
+} satisfies Partial<FileSystem>
+
 function interfered({ either, blocking: block, pooled: pool, clockMs }: Interference): FileSystem {
   const { blocking, pooled } = nodeFileSystem
   const wrap = (
@@ -40,6 +46,7 @@ function interfered({ either, blocking: block, pooled: pool, clockMs }: Interfer
   }
   return {
     ...nodeFileSystem,
+    ...withoutDisk,
     blocking: wrap(blocking, (...call) => {
       either?.(...call)
       block?.(...call)
