@@ -34,8 +34,8 @@ if (files.length === 0) {
   console.error(`Expected test files matching ${positionals.join(', ')}, found none in ${import.meta.dirname}`)
   process.exitCode = 1
 } else {
-  // Many wait for leases, servers and processes most of their time: one more than there are cores.
-  run({ files, concurrency: availableParallelism() + 1, timeout: timeoutMs })
+  // Many wait for leases, servers and processes half of their time: twice as many as there are cores.
+  run({ files, concurrency: 2 * availableParallelism(), timeout: timeoutMs })
     .on('test:fail', () => {
       process.exitCode = 1
     })

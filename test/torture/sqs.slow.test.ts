@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Leases } from './bad-server-leases.js'
 import { sqsFixture } from './fixtures.js'
-import { tortureForAMinute } from './minute.js'
+import { shortTorture } from './short-torture.js'
 
-test('a minute of kills and faults on SQS loses nothing, and each duplicate has its reason', t =>
-  tortureForAMinute(t, (folder, seed) => sqsFixture(folder, join(folder, 'ledger'), seed)))
+test('half a minute of kills and faults on SQS loses nothing, and each duplicate has its reason', t =>
+  shortTorture(t, (folder, seed) => sqsFixture(folder, join(folder, 'ledger'), seed)))
 
 test('a delete that comes after the end of its lease is seen, one in time is not', () => {
   const late: string[] = []
