@@ -2,7 +2,8 @@
  * Runs test files with Node's own test runner and prints its closing lines. A file is a process of its own: what a test
  * leaves behind can't reach the next.
  *
- * Without arguments, all but those named `*.slow.test.ts`; with `--slow`, these alone; with `--all`, both. Other arguments are
+ * Without arguments, all but those named `*.slow.test.ts` and `*.soak.test.ts`; with `--slow`, the slow ones alone; with `--all`, all:
+ * those of a soak, too, for which CI has no time. Other arguments are
  * parts of paths: the files that contain one of them run, slow or not.
  */
 import { readdirSync } from 'node:fs'
@@ -22,7 +23,8 @@ const { values, positionals } = parseArgs({
 
 function isWanted(name: string): boolean {
   if (positionals.length > 0) return positionals.some(part => name.includes(part))
-  return values.all || name.endsWith('.slow.test.js') === values.slow
+  if (values.all) return true
+  return !name.endsWith('.soak.test.js') && name.endsWith('.slow.test.js') === values.slow
 }
 
 const files = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' })
