@@ -12,7 +12,7 @@ export interface OpenQueue {
 
 /**
  * @param name `sqs`: a queue on an SQS-compatible server in this process. `fq`: a folder of its own. Both are gone
- * afterwards. Anything else: the path or URL of a queue of yours, which nobody else should be using
+ * afterwards. Anything else: the path or URL of a queue of yours, which no other program should be using
  */
 export function openQueue(name: string): Promise<OpenQueue> {
   if (name === 'sqs') return openEmbeddedSqs()
@@ -34,7 +34,7 @@ async function openEmbeddedSqs(): Promise<OpenQueue> {
     // It counts exactly, so one look at an empty queue is enough.
     emptyWindowSeconds: 0,
   })
-  // Loads the AWS SDK, which is to be in nobody's time.
+  // Loads the AWS SDK, which is to be in no measured time.
   await tq.status()
   return {
     tq,

@@ -18,7 +18,7 @@ export interface Message {
 }
 
 /**
- * A message that we hold. A lease that ran out while nobody else took the message may be told lost, or still be renewed,
+ * A message that we hold. A lease that ran out while no other holder took the message may be told lost, or still be renewed,
  * released and deleted: both are safe. Once another holder took it, every verb on it fails with `LeaseLostError`.
  */
 export interface Lease extends Message {
@@ -42,7 +42,7 @@ export interface Lease extends Message {
   /** Its recorded failures, oldest first, where `capabilities.historyInLeases` says so. */
   readonly failures?: readonly Failure[]
   /**
-   * Names this storing of the message in the engine, so that whoever stores it elsewhere after a crash can name the same
+   * Names this storing of the message in the engine, so that a process that stores it elsewhere after a crash can name the same
    * `passage`. Absent where the engine has no such name.
    */
   readonly incarnation?: string

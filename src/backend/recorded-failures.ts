@@ -1,9 +1,9 @@
-/** Failures as they were written down, maybe by somebody else. */
+/** Failures recorded with a message, possibly by another program. */
 
 import { plainLine } from '../text/plain-line.js'
 import type { Failure } from './messages.js'
 
-/** Those entries that are failures: somebody else may have written the key with another meaning, or to spoil a terminal. */
+/** Those entries that are failures: another program may have written the key with another meaning, or to spoil a terminal. */
 export function failuresFrom(value: unknown): readonly Failure[] {
   if (!Array.isArray(value)) return []
   return value.filter(isFailure).map(failure => ({

@@ -4,7 +4,7 @@ import type { UploadHead } from './uploads.js'
 
 /**
  * @param name as the caller gave it
- * @param place what to remove to begin anew, as messages show it
+ * @param place what to remove to begin again, as messages show it
  * @throws Error where the upload of this name is of another sequence or total
  */
 export function requireSameUpload(name: string, place: string, begun: UploadHead, head: UploadHead): void {
@@ -13,6 +13,6 @@ export function requireSameUpload(name: string, place: string, begun: UploadHead
     `${sequence}, ${total === undefined ? 'an unknown number of tasks' : counted(total, 'task')}`
   throw new Error(
     `Expected upload \`${name}\` to go on with the sequence that it began with (${shown(begun)}), got another ` +
-      `(${shown(head)}). Choose another name, or remove ${place} to begin anew.`,
+      `(${shown(head)}). Choose another name, or remove ${place} to begin again.`,
   )
 }

@@ -2,7 +2,7 @@
  * The contract of a backend that keeps journals of uploads. Types only.
  *
  * An *upload* is a long insert of which a part may be tried again: the id of each task is a function of the upload's seed
- * and of the task's index, so it is the same task whoever inserts it, and however often.
+ * and of the task's index, so it is the same task whichever process inserts it, and however often.
  */
 import type { BatchFailure, Message } from './messages.js'
 
@@ -20,7 +20,7 @@ export interface UploadHead {
 export interface UploadState {
   /** Argument of the other methods: a new one each time the upload is continued; the older ones are refused. */
   readonly run: string
-  /** That of whoever began the upload. */
+  /** The head that the upload was begun with. */
   readonly head: UploadHead
   /** `[start, end)` of the tasks that were stored, in any order. */
   readonly stored: readonly { readonly start: number; readonly end: number }[]
@@ -32,14 +32,14 @@ export interface UploadState {
 
 /**
  * The journal of a long insert, kept with the messages, so that a part of it may be tried again: whatever died in the middle of
- * it, and whether or not workers have drained the queue meanwhile, each message is stored once. An error named `UploadGoneError`
+ * it, and whether or not workers have drained the queue since, each message is stored once. An error named `UploadGoneError`
  * says that the upload is not the caller's any more: what it stored may be gone.
  */
 export interface Uploads {
   /**
    * Begins an upload, or takes up the one of this name: what was half stored is stored wholly, or not at all.
    *
-   * @param name `undefined`: nobody will take it up; it is forgotten when it ends
+   * @param name `undefined`: it can't be taken up, and is forgotten when it ends
    * @param signal its abort ends the wait for other processes that take up the same one
    * @throws Error where the upload of this name is of another sequence or total: nothing was changed
    */

@@ -204,7 +204,7 @@ function append(run: string, line: Line): void {
     appendText(run, `${JSON.stringify(line)}\n`)
   } catch (cause) {
     const gone = codeOf(cause) === 'ENOENT'
-    const why = gone ? 'another process took this upload up, or somebody removed it' : nameAndMessageOf(cause)
+    const why = gone ? 'another process took this upload up, or it was removed' : nameAndMessageOf(cause)
     const message = `Expected to note in ${run} what was inserted, but ${why}`
     throw gone ? new UploadGoneError(message, { cause }) : new Error(message, { cause })
   }

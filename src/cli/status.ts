@@ -17,7 +17,7 @@ export const statusCommand = defineCommand({
         describe: 'Again and again, with rate, ETA and the running workers',
       })
       .option('interval-sec', numberOption('--interval-sec', 'Seconds between two readings (default: 2)', { min: 0.1 }))
-      .option('json', { type: 'boolean', describe: 'Print JSON; what nobody knows is null' })
+      .option('json', { type: 'boolean', describe: 'Print JSON; an unknown number is null' })
       .example('$0 status ./queue', '')
       .example('# Until Ctrl-C\n$0 status ./queue --watch', '')
       .example('$0 status sqs://tasks --region us-west-2 --json', ''),

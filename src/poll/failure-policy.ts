@@ -184,7 +184,7 @@ export class FailurePolicy {
     return this.#stillHeld(task, error)
   }
 
-  /** As `#bury`; a message that the dead letter queue refuses (too large) stays in the queue, and the worker continues. */
+  /** As `#deadLetter`; a message that the dead letter queue refuses (too large) stays in the queue, and the worker continues. */
   async #deadLetterUnlessRefused(dead: DeadLetters, task: LeasedTask, last: LastFailure): Promise<boolean> {
     try {
       return await this.#deadLetter(dead, task, last)

@@ -24,7 +24,7 @@ export interface InsertOptions {
    * once complete, it inserts nothing, until `purge`. Letters, digits, `.`, `_` and `-`, at most 100. The tasks must be the
    * same, in the same order. One process at a time: the last one to start takes the insert over.
    *
-   * fq: each task is inserted once, whenever the process died and whatever workers did meanwhile; the journal is in the
+   * fq: each task is inserted once, whenever the process died and whatever workers did since; the journal is in the
    * queue's folder, `uploads/<name>`. Other queues: the journal is a file of this machine, see docs/performance.md; batches that
    * were in flight when the process died are inserted again, under the same ids.
    */

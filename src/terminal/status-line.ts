@@ -82,7 +82,7 @@ function intercept(): () => void {
     } as Write
     stream.write = intercepted
     return () => {
-      // Somebody else has put a function of theirs around ours meanwhile: it stays.
+      // Other code has wrapped this function since: its wrapper stays.
       if (stream.write !== intercepted) return
       if (own) stream.write = write
       else Reflect.deleteProperty(stream, 'write')

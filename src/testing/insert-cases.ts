@@ -114,7 +114,7 @@ export const insertCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'the count of inserted messages is exact, whoever raises it at the same time',
+    name: 'the count of inserted messages is exact, however many processes raise it at the same time',
     leftOut: ({ capabilities }) => (capabilities.counters ? undefined : 'it has no counters, capabilities.counters'),
     async run(queue) {
       const holders = [queue.backend, await queue.open(), await queue.open()]

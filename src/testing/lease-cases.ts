@@ -8,7 +8,7 @@ import { type ConformanceCase, ids, noFailures, onlyLost, type QueueUnderTest } 
 
 export const leaseCases: readonly ConformanceCase[] = [
   {
-    name: 'a leased message is given to nobody else',
+    name: 'a leased message is given to no other holder',
     async run(queue) {
       const other = await queue.open()
       await queue.fill(1)
@@ -42,7 +42,7 @@ export const leaseCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'whoever waits is given the message that another inserts',
+    name: 'a waiting lease is given the message that another process inserts',
     async run(queue) {
       const other = await queue.open()
       const waiting = queue.backend.lease({ seconds: queue.longSeconds, max: 1, waitSeconds: 30 })
@@ -52,7 +52,7 @@ export const leaseCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'whoever waits in vain gets an empty array',
+    name: 'a wait in vain resolves with an empty array',
     async run(queue) {
       const waitSeconds = Math.max(1, queue.capabilities.secondsStep)
       const waiting = queue.backend.lease({ seconds: queue.longSeconds, max: 1, waitSeconds })
@@ -175,7 +175,7 @@ export const leaseCases: readonly ConformanceCase[] = [
       await queue.nothingFree()
       if (queue.capabilities.exactCounts) {
         const { enqueued, leased } = await backend.counts()
-        assert.deepEqual({ enqueued, leased }, { enqueued: 1, leased: 0 }, 'nobody holds it')
+        assert.deepEqual({ enqueued, leased }, { enqueued: 1, leased: 0 }, 'not held')
       }
       await queue.fill(1)
       const soon = await queue.takeOne()

@@ -144,7 +144,7 @@ export const taskQueueCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a message that is no task keeps nobody from the other tasks',
+    name: 'a message that is no task does not keep the other tasks from being leased',
     async run(queue) {
       const tq = openerOf(queue)()
       noFailures(await queue.backend.insert([{ id: randomUUID(), body: '{"payload": [1, 2' }], { delaySeconds: 0 }))

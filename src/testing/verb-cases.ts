@@ -66,7 +66,7 @@ export const verbCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'releaseAll frees what is leased, whoever holds it, and nothing that is delayed',
+    name: 'releaseAll frees all that is leased, by any holder, and nothing that is delayed',
     leftOut: ({ capabilities }) =>
       capabilities.releaseAll ? undefined : "it doesn't know who holds what, capabilities.releaseAll",
     async run(queue) {

@@ -1,52 +1,35 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { after, afterEach, before, describe, test } from 'node:test'
-import { partial, type TaskQueue } from 'ptq'
-import { FaultProxy } from './fault-proxy.js'
+import { afterEach, describe, test } from 'node:test'
+import { partial } from 'ptq'
 import { knock, note } from './poll-tasks.js'
+import { useProxiedServer } from './proxied-server.js'
 import { newTaskQueue } from './queue.js'
-import { closeServer, listen, type SqsServer, startServer } from './server.js'
+import { closeServer, listen } from './server.js'
 import { startWorker } from './worker-process.js'
 
 /** A worker that waits for the SDK's attempts and for `retrySeconds` takes longer than that. */
 const timeout = 45_000
 
 describe('SQS answers nothing any more', () => {
-  let server: SqsServer
-  let proxy: FaultProxy
   let hung: ReadonlySet<string> | undefined
-  const open: TaskQueue[] = []
-
-  before(async () => {
-    server = await startServer('fauxqs')
-    proxy = await FaultProxy.start(server.endpoint, {
-      choose: ({ action }) => (hung?.has(action) || hung?.has('*') ? { kind: 'hang' } : undefined),
-    })
-  })
-  afterEach(async () => {
+  // Before the queues are closed.
+  afterEach(() => {
     hung = undefined
-    for (const tq of open.splice(0)) await tq.close()
   })
-  after(async () => {
-    await proxy.close()
-    await server.close()
+  const sqs = useProxiedServer({
+    choose: ({ action }) => (hung?.has(action) || hung?.has('*') ? { kind: 'hang' } : undefined),
   })
-
-  function newQueue(): TaskQueue {
-    const tq = newTaskQueue(proxy.endpoint)
-    open.push(tq)
-    return tq
-  }
 
   test('a task that outlasts graceSeconds: its worker ends soon after them, and says why', { timeout }, async () => {
     const gate = createServer()
     const { endpoint } = await listen(gate)
-    const tq = newQueue()
+    const tq = sqs.newQueue()
     await tq.insert([partial(knock, endpoint), partial(knock, endpoint)])
     const poll = { parallel: 1, graceSeconds: 1, leaseSeconds: 600 }
     const knocked = once(gate, 'request')
-    const worker = startWorker({ queue: tq.url, endpoint: proxy.endpoint, poll }, { printsErrors: false })
+    const worker = startWorker({ queue: tq.url, endpoint: sqs.proxy.endpoint, poll }, { printsErrors: false })
     await knocked
     hung = new Set(['*'])
     worker.child.kill('SIGTERM')
@@ -61,11 +44,11 @@ describe('SQS answers nothing any more', () => {
   })
 
   test('only the removal of what has ended hangs', { timeout }, async () => {
-    const tq = newQueue()
+    const tq = sqs.newQueue()
     await tq.insert([partial(note, 1, '/dev/null')])
     hung = new Set(['DeleteMessageBatch'])
     const stop = new AbortController()
-    const deleting = proxy.next('DeleteMessageBatch')
+    const deleting = sqs.proxy.next('DeleteMessageBatch')
     const polled = tq.poll({ parallel: 0, graceSeconds: 0.1, signal: stop.signal })
     await deleting
     stop.abort()
@@ -73,11 +56,11 @@ describe('SQS answers nothing any more', () => {
   })
 
   test('only the counts hang that tell whether the queue is empty', { timeout }, async () => {
-    const tq = newQueue()
+    const tq = sqs.newQueue()
     await tq.insert([partial(note, 1, '/dev/null')])
     hung = new Set(['GetQueueAttributes'])
     const stop = new AbortController()
-    const counting = proxy.next('GetQueueAttributes')
+    const counting = sqs.proxy.next('GetQueueAttributes')
     const polled = tq.poll({ parallel: 0, graceSeconds: 0.1, signal: stop.signal, untilEmpty: true })
     await counting
     stop.abort()
@@ -85,7 +68,7 @@ describe('SQS answers nothing any more', () => {
   })
 
   test('close of a queue with leases', { timeout }, async () => {
-    const tq = newTaskQueue(proxy.endpoint)
+    const tq = newTaskQueue(sqs.proxy.endpoint)
     await tq.insert([partial(note, 1, '/dev/null')])
     assert.equal((await tq.lease()).length, 1)
     hung = new Set(['*'])

@@ -1,11 +1,7 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
-import { after, afterEach, before, describe, test } from 'node:test'
-import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs'
-import { context, partial, queueable, TaskQueue } from 'ptq'
-import { FaultProxy } from './fault-proxy.js'
-import { ACCESS, newTaskQueue } from './queue.js'
-import { type SqsServer, startServer } from './server.js'
+import { afterEach, describe, test } from 'node:test'
+import { context, partial, queueable } from 'ptq'
+import { redriveTo, useProxiedServer } from './proxied-server.js'
 
 const ran = new Set<number>()
 let whenRunning: () => void = () => undefined
@@ -29,51 +25,25 @@ let isOver = false
 const SOON = { minBackoffWindow: 0.01, maxBackoffWindow: 0.01, parallel: 0, untilEmpty: true } as const
 
 describe('what a worker leases ahead on SQS', () => {
-  let server: SqsServer
-  let proxy: FaultProxy
-  const open: TaskQueue[] = []
-  before(async () => {
-    server = await startServer('fauxqs')
-    proxy = await FaultProxy.start(server.endpoint)
-  })
-  afterEach(async () => {
-    ran.clear()
-    for (const tq of open.splice(0)) await tq.close()
-  })
-  after(async () => {
-    await proxy.close()
-    await server.close()
-  })
-
-  function newQueue(): TaskQueue {
-    const tq = newTaskQueue(proxy.endpoint)
-    open.push(tq)
-    return tq
-  }
+  const sqs = useProxiedServer()
+  afterEach(() => ran.clear())
 
   test('short tasks cost two requests for ten', async () => {
-    const tq = newQueue()
+    const tq = sqs.newQueue()
     await tq.insert(Array.from({ length: 1_000 }, (_, n) => partial(short, n)))
-    proxy.requests.length = 0
+    sqs.proxy.requests.length = 0
     assert.equal(await tq.poll(SOON), 1_000)
     const requests = ['ReceiveMessage', 'DeleteMessageBatch', 'SendMessageBatch', 'ChangeMessageVisibilityBatch']
-    const counts = requests.map(action => proxy.count(action))
+    const counts = requests.map(action => sqs.proxy.count(action))
     const [receives = 0, deletes = 0, ...others] = counts
     assert.deepEqual(others, [0, 0])
     assert.ok(receives + deletes <= 240, `${receives} receives, ${deletes} deletes`)
   })
 
   test('five workers that are stopped give back only what they ran: no policy of the queue takes a task away', async () => {
-    const letters = newQueue()
+    const letters = sqs.newQueue()
     assert.equal(await letters.enqueued(), 0)
-    const client = new SQSClient({ ...ACCESS, endpoint: server.endpoint })
-    const deadLetterTargetArn = `arn:aws:sqs:us-east-1:000000000000:${letters.url.slice('sqs://'.length)}`
-    const RedrivePolicy = JSON.stringify({ deadLetterTargetArn, maxReceiveCount: 3 })
-    const QueueName = `test-${randomUUID()}`
-    await client.send(new CreateQueueCommand({ QueueName, Attributes: { RedrivePolicy } }))
-    client.destroy()
-    const tq = new TaskQueue(`sqs://${QueueName}`, { ...ACCESS, endpoint: proxy.endpoint, emptyWindowSeconds: 0 })
-    open.push(tq)
+    const tq = await sqs.newQueueWith(redriveTo(letters, 3))
     await tq.insert(Array.from({ length: 59 }, (_, n) => partial(long, n)))
     let leased = 0
     tq.events.on('leased', () => leased++)

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { after, afterEach, before, describe, test } from 'node:test'
+import { afterEach, describe, test } from 'node:test'
 import { context, InsertError, partial, queueable, type TaskQueue } from 'ptq'
 import type { SqsOptions } from '#ptq/backends/sqs/index.js'
-import { type Fault, FaultProxy } from './fault-proxy.js'
-import { endingLeases, endLeases, newTaskQueue } from './queue.js'
-import { type SqsServer, startServer } from './server.js'
+import type { Fault } from './fault-proxy.js'
+import { useProxiedServer } from './proxied-server.js'
+import { endingLeases, endLeases } from './queue.js'
 
 /** How often each task ran. */
 const runs = new Map<number, number>()
@@ -42,32 +42,15 @@ const NOTHING_DONE: [string, Fault[]][] = [
 ]
 
 describe('a TaskQueue on SQS behind a bad network', () => {
-  let server: SqsServer
-  let proxy: FaultProxy
-  const open: TaskQueue[] = []
-
-  before(async () => {
-    server = await startServer('fauxqs')
-    proxy = await FaultProxy.start(server.endpoint)
-  })
-  afterEach(async () => {
-    proxy.rules.length = 0
-    runs.clear()
-    for (const tq of open.splice(0)) await tq.close()
-  })
-  after(async () => {
-    await proxy.close()
-    await server.close()
-  })
+  const sqs = useProxiedServer()
+  afterEach(() => runs.clear())
 
   function newQueue(options: SqsOptions = {}): TaskQueue {
-    const tq = newTaskQueue(proxy.endpoint, { maxAttempts: 1, ...options })
-    open.push(tq)
-    return tq
+    return sqs.newQueue({ maxAttempts: 1, ...options })
   }
 
   function inject(action: string, times: number, fault: Fault): void {
-    proxy.rules.push({ action, times, ...fault })
+    sqs.proxy.rules.push({ action, times, ...fault })
   }
 
   const timesRun = () => [...new Set(runs.values())].sort()
@@ -103,7 +86,7 @@ describe('a TaskQueue on SQS behind a bad network', () => {
     for (const kind of ['lost-reply', 'cut-reply'] as const) {
       inject('DeleteMessageBatch', 1, { kind })
       // Nobody knows of these leases: their tasks come again when they end.
-      inject('ReceiveMessage', 1, { kind, onLost: endingLeases(server.endpoint) })
+      inject('ReceiveMessage', 1, { kind, onLost: endingLeases(sqs.serverEndpoint) })
     }
     assert.equal(await drain(tq), TASKS + 20)
     assert.equal(runs.size, TASKS)
@@ -129,12 +112,12 @@ describe('a TaskQueue on SQS behind a bad network', () => {
     const tq = newQueue({ retrySeconds: 0 })
     await tq.insert(counts(10))
     inject('DeleteMessageBatch', 1, { kind: 'status', status: 503, code: 'ServiceUnavailable' })
-    proxy.requests.length = 0
+    sqs.proxy.requests.length = 0
     await assert.rejects(drain(tq), /Can't delete from sqs:\/\/.*ServiceUnavailable \(HTTP 503\)/)
     assert.equal(await tq.enqueued(), 10)
     // Later ones belong to tasks that were given back.
-    const refused = proxy.requests.find(({ action }) => action === 'DeleteMessageBatch')?.body
-    await endLeases(server.endpoint, refused?.QueueUrl, refused?.Entries?.map(entry => entry.ReceiptHandle) ?? [])
+    const refused = sqs.proxy.requests.find(({ action }) => action === 'DeleteMessageBatch')?.body
+    await endLeases(sqs.serverEndpoint, refused?.QueueUrl, refused?.Entries?.map(entry => entry.ReceiptHandle) ?? [])
     assert.equal(await drain(tq), 10)
     assert.equal(await tq.enqueued(), 0)
     assert.equal(runs.size, 10)
@@ -149,9 +132,9 @@ describe('a TaskQueue on SQS behind a bad network', () => {
     inject('ChangeMessageVisibilityBatch', 1, { kind: 'partial', places: [0], code: 'Internal', senderFault: false })
     // As the worker does by itself at half of the lease, which would have to be waited for.
     whileRunning = () => context().renew(120)
-    proxy.requests.length = 0
+    sqs.proxy.requests.length = 0
     assert.equal(await drain(tq), 1)
-    assert.equal(proxy.count('ChangeMessageVisibilityBatch'), 5)
+    assert.equal(sqs.proxy.count('ChangeMessageVisibilityBatch'), 5)
     assert.deepEqual([...runs], [[1, 1]])
     assert.equal(await tq.enqueued(), 0)
   })

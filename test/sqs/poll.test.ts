@@ -1,49 +1,26 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, afterEach, before, describe, test } from 'node:test'
-import { CreateQueueCommand, SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs'
-import { partial, TaskQueue } from 'ptq'
+import { describe, test } from 'node:test'
+import { GetQueueUrlCommand, SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { partial } from 'ptq'
 import { shiftClocks } from '../time/shifted-clock.js'
-import { FaultProxy } from './fault-proxy.js'
 import { fail, knock, note } from './poll-tasks.js'
-import { ACCESS, newTaskQueue } from './queue.js'
-import { closeServer, listen, type SqsServer, startServer } from './server.js'
+import { redriveTo, useProxiedServer } from './proxied-server.js'
+import { ACCESS } from './queue.js'
+import { closeServer, listen } from './server.js'
 import { startWorker } from './worker-process.js'
 
 describe('a worker on SQS', () => {
-  let server: SqsServer
-  let proxy: FaultProxy
-  const open: TaskQueue[] = []
-
-  before(async () => {
-    server = await startServer('fauxqs')
-    proxy = await FaultProxy.start(server.endpoint)
-  })
-  afterEach(async () => {
-    proxy.rules.length = 0
-    for (const tq of open.splice(0)) await tq.close()
-  })
-  after(async () => {
-    await proxy.close()
-    await server.close()
-  })
-
-  /** A queue behind the proxy. */
-  function newQueue(): TaskQueue {
-    const tq = newTaskQueue(proxy.endpoint)
-    open.push(tq)
-    return tq
-  }
+  const sqs = useProxiedServer()
 
   // A failed attempt waits for a second: the least that SQS knows.
   const SOON = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.01 }
 
   test('a task whose lease ended while the machine slept is lost, and runs again', async () => {
-    const tq = newQueue()
+    const tq = sqs.newQueue()
     await tq.insert(partial(note, 1, '/dev/null'))
     const seen: string[] = []
     tq.events.on('succeeded', () => seen.push('succeeded')).on('lost', ({ error }) => seen.push((error as Error).name))
@@ -61,8 +38,8 @@ describe('a worker on SQS', () => {
 
   describe('a task that fails too often moves to the dead letters with its reason', () => {
     test('on SQS', async () => {
-      const tq = newQueue()
-      const letters = newQueue()
+      const tq = sqs.newQueue()
+      const letters = sqs.newQueue()
       await tq.insert(partial(fail, 'no such volume'))
       const deaths: string[] = []
       tq.events.on('dead-lettered', ({ reason, deadLetter }) => deaths.push(reason, deadLetter))
@@ -84,7 +61,7 @@ describe('a worker on SQS', () => {
     test('in a folder, with the queue itself on SQS', async () => {
       const folder = await mkdtemp(join(tmpdir(), 'ptq-sqs-'))
       const deadLetter = `fq://${join(folder, 'failed')}`
-      const tq = newQueue()
+      const tq = sqs.newQueue()
       await tq.insert(partial(fail, 'π ≠ 3'))
       assert.equal(await tq.poll({ ...SOON, parallel: 0, maxAttempts: 1, deadLetter, untilEmpty: true }), 0)
       const reasons: string[] = []
@@ -96,7 +73,7 @@ describe('a worker on SQS', () => {
     })
 
     test('without a place for it, it stays in the queue and each failure is reported', async () => {
-      const tq = newQueue()
+      const tq = sqs.newQueue()
       await tq.insert(partial(fail, 'once more'))
       const retries: [number, number | undefined][] = []
       tq.events.on('failed', ({ task, retryInSeconds }) => retries.push([task.attempt, retryInSeconds]))
@@ -115,9 +92,9 @@ describe('a worker on SQS', () => {
 
     test('lets the task that runs end, and takes no other', async () => {
       const gate = await Gate.open()
-      const tq = newQueue()
+      const tq = sqs.newQueue()
       await tq.insert([partial(knock, gate.url), partial(knock, gate.url)])
-      const worker = startWorker({ queue: tq.url, endpoint: proxy.endpoint, poll: HELD })
+      const worker = startWorker({ queue: tq.url, endpoint: sqs.proxy.endpoint, poll: HELD })
       const running = await gate.knocked
       worker.child.kill('SIGTERM')
       assert.equal(await worker.nextLine(), 'asked to stop')
@@ -130,10 +107,10 @@ describe('a worker on SQS', () => {
     })
 
     test('gives back what was leased and has not begun, at once', async () => {
-      const tq = newQueue()
+      const tq = sqs.newQueue()
       await tq.insert(partial(fail, 'nobody runs it'))
-      const worker = startWorker({ queue: tq.url, endpoint: proxy.endpoint, poll: HELD, untilStopped: true })
-      while ((await tq.leased()) === 0) await proxy.next('ReceiveMessage')
+      const worker = startWorker({ queue: tq.url, endpoint: sqs.proxy.endpoint, poll: HELD, untilStopped: true })
+      while ((await tq.leased()) === 0) await sqs.proxy.next('ReceiveMessage')
       worker.child.kill('SIGTERM')
       assert.deepEqual(await worker.ended, { code: 143, signal: null })
       assert.deepEqual(worker.lines, ['asked to stop', '0 tasks executed'])
@@ -142,9 +119,9 @@ describe('a worker on SQS', () => {
 
     test('the second time gives back what runs, at once', async () => {
       const gate = await Gate.open()
-      const tq = newQueue()
+      const tq = sqs.newQueue()
       await tq.insert(partial(knock, gate.url))
-      const worker = startWorker({ queue: tq.url, endpoint: proxy.endpoint, poll: HELD })
+      const worker = startWorker({ queue: tq.url, endpoint: sqs.proxy.endpoint, poll: HELD })
       await gate.knocked
       worker.child.kill('SIGTERM')
       assert.equal(await worker.nextLine(), 'asked to stop')
@@ -156,32 +133,28 @@ describe('a worker on SQS', () => {
     })
 
     test('ends a long poll', { timeout: 20_000 }, async () => {
-      const tq = newQueue()
+      const tq = sqs.newQueue()
       await tq.enqueued()
       const poll = { minBackoffSeconds: 100 }
-      const worker = startWorker({ queue: tq.url, endpoint: proxy.endpoint, poll })
-      await proxy.next('ReceiveMessage')
-      proxy.rules.push({ action: 'ReceiveMessage', times: 1, kind: 'hang' })
-      await proxy.next('ReceiveMessage')
-      assert.equal(proxy.requests.at(-1)?.body.WaitTimeSeconds, 20)
+      const worker = startWorker({ queue: tq.url, endpoint: sqs.proxy.endpoint, poll })
+      await sqs.proxy.next('ReceiveMessage')
+      sqs.proxy.rules.push({ action: 'ReceiveMessage', times: 1, kind: 'hang' })
+      await sqs.proxy.next('ReceiveMessage')
+      assert.equal(sqs.proxy.requests.at(-1)?.body.WaitTimeSeconds, 20)
       worker.child.kill('SIGTERM')
       assert.deepEqual(await worker.ended, { code: 143, signal: null })
     })
   })
 
   test("a message that is no task goes where the queue's redrive policy says; the tasks beside it are run", async () => {
-    const letters = newQueue()
+    const letters = sqs.newQueue()
     assert.equal(await letters.enqueued(), 0)
-    const client = new SQSClient({ ...ACCESS, endpoint: server.endpoint })
-    const deadLetterTargetArn = `arn:aws:sqs:us-east-1:000000000000:${letters.url.slice('sqs://'.length)}`
-    const RedrivePolicy = JSON.stringify({ deadLetterTargetArn, maxReceiveCount: 1 })
-    const QueueName = `test-${randomUUID()}`
-    const { QueueUrl } = await client.send(new CreateQueueCommand({ QueueName, Attributes: { RedrivePolicy } }))
+    const tq = await sqs.newQueueWith(redriveTo(letters, 1))
+    const client = new SQSClient({ ...ACCESS, endpoint: sqs.serverEndpoint })
+    const { QueueUrl } = await client.send(new GetQueueUrlCommand({ QueueName: tq.url.slice('sqs://'.length) }))
     const Entries = ['{"payload": [1, 2', 'plain text'].map((MessageBody, n) => ({ Id: String(n), MessageBody }))
     await client.send(new SendMessageBatchCommand({ QueueUrl, Entries }))
     client.destroy()
-    const tq = new TaskQueue(`sqs://${QueueName}`, { ...ACCESS, endpoint: proxy.endpoint, emptyWindowSeconds: 0 })
-    open.push(tq)
     await tq.insert([partial(note, 1, '/dev/null'), partial(note, 2, '/dev/null')])
     assert.equal(await tq.poll({ ...SOON, parallel: 0, untilEmpty: true }), 2)
     assert.equal(await letters.enqueued(), 2)
@@ -189,16 +162,16 @@ describe('a worker on SQS', () => {
 
   test('a worker that ends when the queue is empty leaves no receive behind that would take what is inserted next', async () => {
     const gate = await Gate.open()
-    const tq = newQueue()
+    const tq = sqs.newQueue()
     await tq.insert(partial(knock, gate.url))
-    proxy.requests.length = 0
+    sqs.proxy.requests.length = 0
     const polled = tq.poll({ ...SOON, parallel: 2, leaseSeconds: 600, untilEmpty: true })
     const running = await gate.knocked
     // The idle thread looks for more all the while.
-    for (let looks = 0; looks < 5; looks++) await proxy.next('ReceiveMessage')
+    for (let looks = 0; looks < 5; looks++) await sqs.proxy.next('ReceiveMessage')
     running.end()
     assert.equal(await polled, 1)
-    const receives = proxy.requests.filter(({ action }) => action === 'ReceiveMessage')
+    const receives = sqs.proxy.requests.filter(({ action }) => action === 'ReceiveMessage')
     assert.deepEqual([...new Set(receives.map(({ body }) => body.WaitTimeSeconds))], [0])
     await gate.close()
   })

@@ -1,11 +1,7 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
 import { after, afterEach, before, describe, test } from 'node:test'
-import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs'
-import { partial, queueable, TaskQueue } from 'ptq'
-import { FaultProxy } from './fault-proxy.js'
-import { ACCESS, newTaskQueue } from './queue.js'
-import { type SqsServer, startServer } from './server.js'
+import { partial, queueable } from 'ptq'
+import { useProxiedServer } from './proxied-server.js'
 
 const work = queueable(function workBesideRefused(): number {
   return 1
@@ -18,46 +14,17 @@ const failLong = queueable(function failWithLongReason(reason: string, _large: s
 const SOON = { parallel: 0, minBackoffSeconds: 0.01, maxBackoffSeconds: 0.01 } as const
 
 describe('SQS refuses one message: the worker goes on with the others', () => {
-  let server: SqsServer
-  let proxy: FaultProxy
-  const open: TaskQueue[] = []
+  const sqs = useProxiedServer()
   const warnings: string[] = []
   const onWarning = (warning: Error & { code?: string }) => {
     if (warning.code === 'PTQ_TASK_REFUSED') warnings.push(warning.message)
   }
 
-  before(async () => {
-    server = await startServer('fauxqs')
-    proxy = await FaultProxy.start(server.endpoint)
-    process.on('warning', onWarning)
-  })
-  afterEach(async () => {
-    proxy.rules.length = 0
+  before(() => process.on('warning', onWarning))
+  afterEach(() => {
     warnings.length = 0
-    for (const tq of open.splice(0)) await tq.close()
   })
-  after(async () => {
-    process.off('warning', onWarning)
-    await proxy.close()
-    await server.close()
-  })
-
-  function newQueue(): TaskQueue {
-    const tq = newTaskQueue(proxy.endpoint)
-    open.push(tq)
-    return tq
-  }
-
-  /** A queue that takes messages of so many bytes. */
-  async function newQueueOf(MaximumMessageSize: string): Promise<TaskQueue> {
-    const client = new SQSClient({ ...ACCESS, endpoint: server.endpoint })
-    const QueueName = `test-${randomUUID()}`
-    await client.send(new CreateQueueCommand({ QueueName, Attributes: { MaximumMessageSize } }))
-    client.destroy()
-    const tq = new TaskQueue(`sqs://${QueueName}`, { ...ACCESS, endpoint: proxy.endpoint, emptyWindowSeconds: 0 })
-    open.push(tq)
-    return tq
-  }
+  after(() => process.off('warning', onWarning))
 
   test('a dead letter that is too large with its history has the last reason, or its beginning, or none', async () => {
     // The limit of SQS, what the envelope and the payload take besides, and what is left for the history.
@@ -68,7 +35,7 @@ describe('SQS refuses one message: the worker goes on with the others', () => {
       [600, [100]],
       [50, []],
     ] as const) {
-      const [tq, letters] = [newQueue(), newQueue()]
+      const [tq, letters] = [sqs.newQueue(), sqs.newQueue()]
       const overhead =
         '{"payload": [["refused.test", "failWithLongReason"], ["xy", ""], {}, -1], "queueName": "", "id": ""}'
       const large = 'x'.repeat(limit - left - overhead.length - tq.url.length + 'sqs://'.length - 36)
@@ -87,7 +54,7 @@ describe('SQS refuses one message: the worker goes on with the others', () => {
   })
 
   test('a dead letter that its queue refuses stays in the queue, with a warning', async () => {
-    const [tq, letters] = [newQueue(), await newQueueOf('1024')]
+    const [tq, letters] = [sqs.newQueue(), await sqs.newQueueWith({ MaximumMessageSize: '1024' })]
     await tq.insert([partial(failLong, 'xy', 'x'.repeat(2_000)), partial(work)])
     const stopFn = ({ executed, failed }: { executed: number; failed: number }) => executed === 1 && failed > 0
     assert.equal(await tq.poll({ ...SOON, maxAttempts: 1, deadLetter: letters.url, stopFn }), 1)
@@ -99,7 +66,7 @@ describe('SQS refuses one message: the worker goes on with the others', () => {
   })
 
   test('a give-back that SQS refuses for itself: the task comes back when its lease ends', async () => {
-    const tq = newQueue()
+    const tq = sqs.newQueue()
     await tq.insert([partial(failLong, 'xy', ''), partial(work)])
     // The first is for the message that is sent again, without its failures for the next one; the last for making it visible.
     const refused = { kind: 'partial', places: [0], code: 'InvalidParameterValue', senderFault: true } as const
@@ -107,8 +74,8 @@ describe('SQS refuses one message: the worker goes on with the others', () => {
     tq.events.on('leased', () => {
       if (armed) return
       armed = true
-      proxy.rules.push({ action: 'SendMessageBatch', times: 2, ...refused })
-      proxy.rules.push({ action: 'ChangeMessageVisibilityBatch', times: 1, ...refused })
+      sqs.proxy.rules.push({ action: 'SendMessageBatch', times: 2, ...refused })
+      sqs.proxy.rules.push({ action: 'ChangeMessageVisibilityBatch', times: 1, ...refused })
     })
     const stopFn = ({ executed, failed }: { executed: number; failed: number }) => executed === 1 && failed === 1
     assert.equal(await tq.poll({ ...SOON, maxAttempts: 3, leaseSeconds: 60, stopFn }), 1)

@@ -32,13 +32,13 @@ const capabilities: Capabilities = {
   // Some are stored while the next one is made; they keep as many operations in flight as there may be.
   insertsAtOnce: 4,
   leaseBatch: LEASES,
-  // Exact while nobody changes the queue, and never a wrong zero; see `count`.
+  // Exact while no process changes the queue, and never a wrong zero; see `count`.
   exactCounts: true,
   counters: true,
   listing: true,
   releaseAll: true,
   history: true,
-  // A repeated insert of a task that nobody leased yet writes the same file again. One that is leased has another name, and
+  // A repeated insert of a task that was not leased yet writes the same file again. One that is leased has another name, and
   // finding it would take a reading of the folder, so this is not promised.
   dedupesInserts: false,
   maxDelaySeconds: LONGEST_SECONDS,

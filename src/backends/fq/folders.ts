@@ -15,7 +15,7 @@ const PAUSES_MS = [0, 10, 50, 200, 700, 2_000]
 const NOT_EMPTY = ['ENOTEMPTY', 'EEXIST']
 
 /** All names in a folder at once, for callers that rename or remove them; empty where there is no such folder. */
-export async function allNames({ io }: FileQueue, path: string): Promise<string[]> {
+export async function allNames({ io }: { readonly io: Pick<IoScheduler, 'calls'> }, path: string): Promise<string[]> {
   const folder = await io.calls.openFolder(path)
   if (folder === undefined) return []
   const all: string[] = []
@@ -57,7 +57,7 @@ export async function removeTree(queue: FileQueue, path: string): Promise<void> 
     }
   }
   throw new Error(
-    `${path} is not empty after ${PAUSES_MS.length} removals of all that was in it: somebody goes on writing there. ` +
+    `${path} is not empty after ${PAUSES_MS.length} removals of all that was in it: another process goes on writing there. ` +
       'End the inserts into this queue, on all machines, and remove it again.',
   )
 }

@@ -145,7 +145,7 @@ export class History {
 
   /**
    * Removes what is known of a finished task. The failures first: should we die between the two, then the record that is
-   * left still says that there may be failures, to whoever finishes a task of this id again (a dead letter that was retried).
+   * left still says that there may be failures, to a process that finishes a task of this id again (a dead letter that was retried).
    */
   async forget(id: string): Promise<void> {
     const { calls } = this.#io

@@ -14,7 +14,7 @@
  */
 import { renameExclusively } from './exclusive-rename.js'
 import { errorCode, type FileCalls } from './file-system.js'
-import { isFolderAfterUnlink } from './folders.js'
+import { allNames, isFolderAfterUnlink } from './folders.js'
 import { inside, type Layout, layoutOf } from './layout.js'
 import { isId, nameOf } from './names.js'
 import type { FileQueue } from './queue.js'
@@ -71,7 +71,7 @@ function outOfReach(run: Run, to: string, tasks: number): Error {
 
 /** Finishes unfinished moves of other processes, to any queue; calls `arrived` for each task that arrives by that. */
 export async function finishRuns(from: FileQueue, to: FileQueue, arrived: () => void): Promise<void> {
-  for (const name of await allNames(from.io.calls, from.layout.moved)) {
+  for (const name of await allNames(from, from.layout.moved)) {
     if (isId(idOf(name))) await finishRun(from, to, name, arrived)
   }
 }
@@ -160,7 +160,7 @@ export async function countTasks({ io }: FileQueue, moved: string): Promise<numb
 
 /** The ids of the tasks in a folder of a run. */
 async function tasksIn(calls: FileCalls, folder: string): Promise<string[]> {
-  const names = await allNames(calls, folder)
+  const names = await allNames({ io: { calls } }, folder)
   return names
     .filter(name => name.endsWith(SUFFIX))
     .map(name => name.slice(0, -SUFFIX.length))
@@ -173,23 +173,10 @@ async function wasSilent({ io, clock }: FileQueue, path: string): Promise<boolea
   return facts !== undefined && clock.nowSeconds - facts.modifiedMs / 1000 > SILENT_SECONDS
 }
 
-/** All names in a folder of some hundreds; none where there is no folder. */
-async function allNames(calls: FileCalls, path: string): Promise<string[]> {
-  const folder = await calls.openFolder(path)
-  const all: string[] = []
-  if (folder === undefined) return all
-  try {
-    for (let names = await folder.read(); names.length > 0; names = await folder.read()) all.push(...names)
-  } finally {
-    await folder.close()
-  }
-  return all
-}
-
 /** `false`: something is in it still, for the next who clears up: a late write, or what NFS keeps for a reader. */
 async function removeFolder(calls: FileCalls, path: string): Promise<boolean> {
   if (!(await isFolderAfterUnlink({ io: { calls } }, path))) return true
-  for (const name of await allNames(calls, path)) await calls.unlink(inside(path, name), 'there')
+  for (const name of await allNames({ io: { calls } }, path)) await calls.unlink(inside(path, name), 'there')
   try {
     await calls.removeFolder(path)
   } catch (error) {

@@ -35,7 +35,7 @@ export async function purge(queue: FileQueue): Promise<void> {
       if ((await removeTasks(queue)) === 0 && !endedUploads) break
     }
     for (const folder of [layout.movement, layout.failures, layout.quarantine]) {
-      // A link that somebody put there is removed, and nothing in the folder that it leads to.
+      // A link in its place is removed, and nothing in the folder that it leads to.
       if (!(await isFolderAfterUnlink(queue, folder))) continue
       for await (const names of namesIn(queue, folder)) {
         await io.each(names, async name => {

@@ -201,7 +201,7 @@ function endOnAbort(client: SQSClient, closing: AbortSignal): void {
 
 /**
  * An abort, or `closing`, drops a receive that is waiting, but not one whose answer is coming in: its messages would be
- * nobody's until their lease ends.
+ * held by no worker until their lease ends.
  */
 function keepRepliesOnAbort(client: SQSClient, closing: AbortSignal): void {
   const handler = client.config.requestHandler
