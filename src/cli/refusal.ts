@@ -40,7 +40,12 @@ function withoutCommand(commands: readonly Command[], args: readonly string[], s
 function inCommand(commands: readonly Command[], command: Command, args: readonly string[], said: string): string {
   // The parser names an option without its dashes, and calls each word too many a command or an argument.
   const unknown = /^Unknown (?:argument|command)s?: (.*)$/.exec(said)?.[1]?.split(', ')
-  if (unknown !== undefined) return unknown.map(word => unknownWord(commands, command, args, word)).join('; ')
+  if (unknown !== undefined) {
+    // It names an option of several words in camel case as well.
+    const spellings = new Set(unknown.filter(word => word.includes('-')).map(camelCase))
+    const words = unknown.filter(word => !spellings.has(word))
+    return words.map(word => unknownWord(commands, command, args, word)).join('; ')
+  }
   const few = /^Not enough non-option arguments: got (\d+)/.exec(said)?.[1]
   if (few !== undefined) return `Missing argument: ${positionalsOf(command)[Number(few)] ?? ''}`
   const missing = /^Missing required arguments?: (.*)$/.exec(said)?.[1]
@@ -82,6 +87,10 @@ function optionsOf({ builder }: Command): string[] {
   if (typeof builder === 'function') builder(parser)
   const { key, alias } = (parser as unknown as OptionKeys).getOptions()
   return Object.keys(key).flatMap(name => [name, ...(alias[name] ?? [])].map(dashed))
+}
+
+function camelCase(name: string): string {
+  return name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
 }
 
 function dashed(name: string): string {

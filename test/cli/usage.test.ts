@@ -50,6 +50,10 @@ const MISUSES: readonly (readonly [args: string, sentence: RegExp])[] = [
   ['staus q', /^ptq: Unknown command: staus\. Did you mean status\? See ptq --help\n$/],
   ['--versoin', /^ptq: Unknown option: --versoin\. Did you mean --version\? See ptq --help\n$/],
   ['status q --frob', /Unknown option: --frob: expected/],
+  [
+    'poll q --load tasks.mjs --max-attempt 3',
+    /^ptq: Unknown option: --max-attempt\. Did you mean --max-attempts\? See ptq poll --help\n$/,
+  ],
   ['ls q --limt=3', /Unknown option: --limt\. Did you mean --limit\? See ptq ls --help/],
   ['ls q --tally', /Unknown option: --tally, which belongs to ptq poll: expected/],
   ['ls q --limit -', /Expected --limit to be an integer of 1 or more, got -:/],
