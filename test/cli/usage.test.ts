@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { runCommand } from '#ptq/cli/command-line.js'
+import { endingError } from '#ptq/cli/failing.js'
 import { ended, inFolder, payloadLines, projectRoot, runCli, startCli } from './run-cli.js'
 
 const concurrency = 2
@@ -106,41 +108,69 @@ const MISUSES: readonly (readonly [args: string, sentence: RegExp])[] = [
   ['license x', /Unexpected argument: x/],
 ]
 
-test('misuse: exit code 2, one sentence on stderr, nothing made', { concurrency }, t =>
+/** Runs a command in this process: starting one takes a hundred times as long as refusing its arguments. */
+function runHere(args: readonly string[]): Promise<void> {
+  // Errors quote the arguments of the process.
+  process.argv.splice(2, Number.POSITIVE_INFINITY, ...args)
+  return runCommand(args)
+}
+
+test('misuse: exit code 2, one sentence on stderr, nothing made', t =>
   inFolder(async folder => {
     writeFileSync(join(folder, 'tasks.mjs'), '')
     writeFileSync(join(folder, 'bad.ndjson'), `${payloadLines(2)}["frob"]\n`)
-    await Promise.all(
-      MISUSES.map(([args, sentence]) =>
-        t.test(`ptq ${args}`, async () => {
-          const { code, stdout, stderr } = await runCli(args.split(' ').filter(Boolean), { cwd: folder })
-          assert.match(stderr, /^ptq: [^\n]+\n$/)
-          assert.match(stderr, sentence)
-          assert.deepEqual([code, stdout], [2, ''])
+    const cwd = process.cwd()
+    t.after(() => process.chdir(cwd))
+    process.chdir(folder)
+    for (const [args, sentence] of MISUSES) {
+      await t.test(`ptq ${args}`, () =>
+        assert.rejects(runHere(args.split(' ').filter(Boolean)), error => {
+          const { exitCode, lines } = endingError(error)
+          assert.equal(exitCode, 2)
+          assert.match(`${lines.join('\n')}\n`, /^ptq: [^\n]+\n$/)
+          assert.match(`${lines.join('\n')}\n`, sentence)
+          return true
         }),
-      ),
-    )
+      )
+    }
+    await t.test('as a process', async () => {
+      const { code, stdout, stderr } = await runCli(['staus', 'q'])
+      assert.deepEqual(
+        [code, stdout, stderr],
+        [2, '', 'ptq: Unknown command: staus. Did you mean status? See ptq --help\n'],
+      )
+    })
     assert.equal(existsSync(join(folder, 'q')), false)
-  }),
-)
+  }))
 
-test('a path that is no queue is a failure and makes nothing', { concurrency }, t =>
+test('a path that is no queue is a failure and makes nothing', t =>
   inFolder(async folder => {
-    await Promise.all(
-      ['status', 'ls', 'failures', 'retry', 'release', 'rezero', 'purge --yes', 'show id', 'cp copy', 'mv copy'].map(
-        words =>
-          t.test(words, async () => {
-            const [name = '', ...rest] = words.split(' ')
-            const args = name === 'purge' ? ['purge', 'q', '--yes'] : [name, 'q', ...rest]
-            const { code, stdout, stderr } = await runCli(args, { cwd: folder })
-            assert.match(stderr, /^ptq: (There is no queue|Expected a queue) at .*q[,:][^\n]+\n$/)
-            assert.deepEqual([code, stdout], [1, ''])
-          }),
-      ),
-    )
+    const cwd = process.cwd()
+    t.after(() => process.chdir(cwd))
+    process.chdir(folder)
+    for (const words of [
+      'status q',
+      'ls q',
+      'failures q',
+      'retry q',
+      'release q',
+      'rezero q',
+      'purge q --yes',
+      'show q id',
+      'cp q copy',
+      'mv q copy',
+    ]) {
+      await t.test(words, () =>
+        assert.rejects(runHere(words.split(' ')), error => {
+          const { exitCode, lines } = endingError(error)
+          assert.match(lines.join('\n'), /^ptq: (There is no queue|Expected a queue) at .*q[,:][^\n]+$/)
+          assert.equal(exitCode, 1)
+          return true
+        }),
+      )
+    }
     for (const name of ['q', 'copy']) assert.equal(existsSync(join(folder, name)), false)
-  }),
-)
+  }))
 
 test('a folder around a queue is not taken for the queue, and nothing is written into it', () =>
   inFolder(async folder => {
