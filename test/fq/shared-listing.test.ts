@@ -325,7 +325,11 @@ test('who has leased something does not wait for a reader, and an abort ends the
   let looks = 0
   let stopsAt = Number.POSITIVE_INFINITY
   const stopping = new AbortController()
+  // Stands still: a busy machine must not make the mark of the reader old, nor end a lease.
+  const nowSeconds = Math.floor(Date.now() / 1000)
+  const hostNowMs = () => nowSeconds * 1000
   const fileSystem = interfered({
+    clockMs: hostNowMs,
     blocking: (call, path) => {
       if (call === 'rename') looks = 0
       if (call !== 'write' || !path.endsWith('/staging/listing')) return
@@ -335,11 +339,13 @@ test('who has leased something does not wait for a reader, and an abort ends the
   })
   return inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
-    await using first = await openQueue(root)
-    await using second = await openQueue(root, { fileSystem })
+    await using first = await openQueue(root, settableClock(nowSeconds).options)
+    await using second = await openQueue(root, { fileSystem, hostNowMs })
     await insert(first.queue, 3_000)
     const held = await leaseNow(second.queue)
-    writeFileSync(join(root, 'staging', 'listing'), '')
+    const mark = join(root, 'staging', 'listing')
+    writeFileSync(mark, '')
+    utimesSync(mark, nowSeconds, nowSeconds)
     held.push(...(await leaseNow(first.queue, 2_000)))
     held.push(...(await leaseNow(second.queue, 3_000)))
     // One that waits looks every ten milliseconds, for a quarter of a second.
