@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
-import { type BackendOpener, registerBackend, TaskQueue, UnsupportedProtocolError } from 'ptq'
+import { type BackendOpener, type QueueUrl, registerBackend, TaskQueue, UnsupportedProtocolError } from 'ptq'
 import { opener as memOpener } from '#ptq/backends/mem/index.js'
 
 let protocols = 0
@@ -103,6 +103,20 @@ describe('a backend', () => {
         error.message.includes('mem://') &&
         error.message.includes(`${protocol}://`),
     )
+  })
+
+  it('of a server that was registered gets the URL as it was written, and its password is not shown', async () => {
+    const urls: QueueUrl[] = []
+    registerBackend('postgres', {
+      open: async url => {
+        urls.push(url)
+        throw new Error('no server')
+      },
+    })
+    await using tq = new TaskQueue('postgres://ada:hunter2@host/anything', { shards: 3 })
+    assert.equal(tq.url, 'postgres://ada@host/anything')
+    await assert.rejects(tq.status(), /no server/)
+    assert.deepEqual(urls, [{ protocol: 'postgres', path: 'ada:hunter2@host/anything' }])
   })
 
   it('is registered under a name that is free and can be a protocol', () => {

@@ -237,8 +237,10 @@ export interface BackendOpener {
 export interface QueueUrl {
   /** `fq`, `sqs`, `mem`, or a registered one. */
   readonly protocol: string
-  /** fq: the absolute path. sqs: a name or an https URL. mem: the name. */
+  /** fq: the absolute path. sqs: a name or an https URL. mem: the name. postgres, redis: the rest without the password. */
   readonly path: string
+  /** The password as it is written in a URL of a server (postgres, redis): apart from `path`, which is printed. */
+  readonly password?: string
 }
 
 /** Options every backend gets; each reads its own besides. */

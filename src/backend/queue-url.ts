@@ -5,6 +5,7 @@
  * fq:///abs  fq://./rel  fq://~/x  /abs  ./rel  ../rel  ~/x     a folder: the file queue
  * sqs://name  https://sqs.REGION.amazonaws.com/ACCOUNT/name     Amazon SQS, or a server that speaks its language
  * mem://name                                                    a queue in this process
+ * postgres://user:password@host:5432/database?queue=name        PostgreSQL, see server-url.ts
  * other://anything                                              a registered protocol; what follows is its own
  * ```
  *
@@ -13,6 +14,7 @@
 import { isAbsolute, resolve } from 'node:path'
 import { argumentError } from '../errors/errors.js'
 import type { QueueUrl } from './backend.js'
+import { isServerProtocol, withoutPassword } from './server-url.js'
 
 /** The base of relative paths. */
 export interface UrlSurroundings {
@@ -62,11 +64,19 @@ export function parseQueueUrl(text: string, surroundings: UrlSurroundings): Queu
       if (rest === '') throw argumentError('url', 'a queue in memory with a name, such as `mem://name`', text)
       return { protocol: 'mem', path: rest }
     default:
-      return { protocol: protocol.toLowerCase(), path: rest }
+      return otherUrl(protocol.toLowerCase(), rest)
   }
 }
 
-/** The one way to write a queue's URL: `parseQueueUrl` of it gives the same `QueueUrl`, wherever it is read. */
+/** What follows is the backend's own; only a password is kept apart. */
+function otherUrl(protocol: string, rest: string): QueueUrl {
+  return isServerProtocol(protocol) ? { protocol, ...withoutPassword(rest) } : { protocol, path: rest }
+}
+
+/**
+ * The one way to write a queue's URL: `parseQueueUrl` of it gives the same `QueueUrl`, wherever it is read, except for the password,
+ * which is never written.
+ */
 export function formatQueueUrl(url: QueueUrl): string {
   return url.protocol === 'sqs' && /^https?:\/\//i.test(url.path) ? url.path : `${url.protocol}://${url.path}`
 }

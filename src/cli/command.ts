@@ -1,5 +1,7 @@
 /** Types of commands, and the arguments that commands share. */
 import type { Argv, CommandModule } from 'yargs'
+import { isServerProtocol } from '../backend/server-url.js'
+import { withoutUserInfo } from '../errors/errors.js'
 import type { TaskQueue, TaskQueueOptions } from '../index.js'
 import { numberOption, textOption } from './option-values.js'
 import { UsageError } from './usage-error.js'
@@ -76,8 +78,9 @@ export function queueUrl(text: string): string {
 const flagsOf = { sqs: ['region', 'endpoint', 'create-if-missing'], fq: ['durable'] } as const
 
 /** `undefined`: of a registered kind, which may read any flag. */
-function kindOf(url: string): keyof typeof flagsOf | undefined {
+function kindOf(url: string): keyof typeof flagsOf | 'server' | undefined {
   if (/^(?:sqs|https?):\/\//i.test(url)) return 'sqs'
+  if (isServerProtocol(url.slice(0, Math.max(0, url.indexOf('://'))).toLowerCase())) return 'server'
   return /^(?!fq:)[a-z][a-z0-9+.-]*:\/\//i.test(url) ? undefined : 'fq'
 }
 
@@ -88,7 +91,8 @@ export function requireFittingFlags(urls: readonly string[], args: QueueArgument
   for (const [kind, flags] of Object.entries(flagsOf)) {
     const given = flags.find(flag => args[flag] !== undefined)
     if (given !== undefined && !kinds.includes(kind as keyof typeof flagsOf)) {
-      throw new UsageError(`Expected --${given} with a queue of ${kind}:// only, got ${urls.join(' and ')}`)
+      const got = withoutUserInfo(urls.join(' and '))
+      throw new UsageError(`Expected --${given} with a queue of ${kind}:// only, got ${got}`)
     }
   }
 }
@@ -110,8 +114,8 @@ function backendOptions(url: string, args: QueueArguments): TaskQueueOptions {
   const kind = kindOf(url)
   const given = {
     concurrency,
-    ...(kind !== 'fq' && { region, endpoint, createIfMissing }),
-    ...(kind !== 'sqs' && { durable }),
+    ...(kind !== 'fq' && kind !== 'server' && { region, endpoint, createIfMissing }),
+    ...(kind !== 'sqs' && kind !== 'server' && { durable }),
   }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }

@@ -3,6 +3,7 @@
 import type { Backend, QueueUrl } from '../backend/backend.js'
 import { messageWriter } from '../backend/envelope.js'
 import { parseQueueUrl } from '../backend/queue-url.js'
+import { withPasswordOf } from '../backend/server-url.js'
 import { checkNames, checkSignal } from '../errors/check-options.js'
 import { argumentError, LeaseLostError, MessageRefusedError, UnsupportedOperationError } from '../errors/errors.js'
 import { nameAndMessageOf } from '../errors/thrown.js'
@@ -44,7 +45,7 @@ export interface RetryOptions {
  * @param named the queue that was named for them
  */
 export function deadLettersOf(
-  { options }: QueueConnection,
+  { options, queueUrl }: QueueConnection,
   backend: Backend,
   named: QueueUrl | undefined,
 ): OpenOnce | undefined {
@@ -52,7 +53,7 @@ export function deadLettersOf(
   // An URL that a backend gives is absolute.
   const url = named ?? (deadLetterUrl === undefined ? undefined : parseQueueUrl(deadLetterUrl, { cwd: '/', home: '/' }))
   if (url === undefined) return undefined
-  return new OpenOnce(url, options, async letters => {
+  return new OpenOnce(withPasswordOf(url, queueUrl), options, async letters => {
     if (await isSameQueue(backend, letters)) {
       throw argumentError('deadLetter', `another queue than ${backend.label} under another name`, letters.label)
     }

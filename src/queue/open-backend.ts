@@ -2,6 +2,7 @@
 import { setMaxListeners } from 'node:events'
 import type { Backend, BackendOpener, BackendOptions, QueueUrl } from '../backend/backend.js'
 import { formatQueueUrl } from '../backend/queue-url.js'
+import { isServerProtocol, withPassword } from '../backend/server-url.js'
 import { checkNames } from '../errors/check-options.js'
 import { argumentError, UnsupportedProtocolError } from '../errors/errors.js'
 import { callerOf } from '../tasks/caller.js'
@@ -13,6 +14,13 @@ const builtIn = new Map<string, () => Promise<BackendOpener>>([
   ['mem', async () => (await import('../backends/mem/index.js')).opener],
   ['sqs', async () => (await import('../backends/sqs/index.js')).opener],
 ])
+
+/** Those that can't be registered by others. Servers can: they were, before there was a backend of ours for them. */
+const fixed: readonly string[] = [
+  ...[...builtIn.keys()].filter(protocol => !isServerProtocol(protocol)),
+  'http',
+  'https',
+]
 
 /** Overrides of what `registerBackend` finds out by itself. */
 export interface RegisterBackendOptions {
@@ -46,8 +54,8 @@ export function registerBackend(protocol: string, opener: BackendOpener, options
     throw argumentError('protocol', 'lower case letters, digits, `+`, `-` and `.` that begin with a letter', protocol)
   }
   if (typeof opener?.open !== 'function') throw argumentError('opener', 'an object with a method `open`', opener)
-  if (builtIn.has(protocol) || protocol === 'http' || protocol === 'https') {
-    throw argumentError('protocol', `another than the library's own: ${[...builtIn.keys()].join(', ')}`, protocol)
+  if (fixed.includes(protocol)) {
+    throw argumentError('protocol', `another than the library's own: ${fixed.join(', ')}`, protocol)
   }
   const registration = { opener, url: options.url ?? callerOf(registerBackend).module, by: registerBackend }
   const earlier = registered.get(protocol)
@@ -78,6 +86,11 @@ export function isProtocolKnown(protocol: string): boolean {
   return builtIn.has(protocol) || registered.has(protocol)
 }
 
+/** True if queues of this protocol are opened by a backend of ours, and not by one that was registered. */
+export function isBuiltIn(protocol: string): boolean {
+  return builtIn.has(protocol) && !registered.has(protocol)
+}
+
 /**
  * The file that a thread has to import to open queues of this protocol; `undefined` for ours.
  *
@@ -93,7 +106,10 @@ export function backendFile(protocol: string): string | undefined {
 /** Opens a queue; see {@link OpenOnce}. */
 export async function openBackend(url: QueueUrl, options: BackendOptions): Promise<Backend> {
   requireProtocol(url.protocol)
-  const opener = registered.get(url.protocol)?.opener ?? (await builtIn.get(url.protocol)?.())
+  const own = registered.get(url.protocol)?.opener
+  // A registered one gets what follows the protocol as it was written.
+  if (own !== undefined) return own.open({ protocol: url.protocol, path: withPassword(url) }, options)
+  const opener = await builtIn.get(url.protocol)?.()
   if (opener === undefined) throw new UnsupportedProtocolError(`Expected a known protocol, got \`${url.protocol}://\``)
   return opener.open(url, options)
 }

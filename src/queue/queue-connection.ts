@@ -3,13 +3,14 @@
 import { homedir } from 'node:os'
 import type { Backend, QueueUrl } from '../backend/backend.js'
 import { formatQueueUrl, parseQueueUrl } from '../backend/queue-url.js'
+import { isServerProtocol, parseServerUrl, withPasswordOf } from '../backend/server-url.js'
 import { checkBoolean, checkInteger } from '../errors/check-options.js'
 import { argumentError, LeaseLostError } from '../errors/errors.js'
 import { counted } from '../text/counted.js'
 import { endWaitForCaller } from './awaited-functions.js'
 import { checkOptionNames } from './backend-options.js'
 import { Leasing, throwFailed } from './leasing.js'
-import { OpenOnce, requireProtocol } from './open-backend.js'
+import { isBuiltIn, OpenOnce, requireProtocol } from './open-backend.js'
 import type { LeasedTask } from './queued-task.js'
 import type { TaskQueueOptions } from './task-queue-options.js'
 
@@ -40,7 +41,7 @@ export class QueueConnection {
     this.concurrency = options.concurrency === undefined ? 40 : checkInteger('concurrency', options.concurrency, 1)
     this.progress = checkBoolean('progress', options.progress, true)
     const queueUrl = knownUrl(url)
-    checkOptionNames(queueUrl.protocol, options)
+    if (isBuiltIn(queueUrl.protocol)) checkOptionNames(queueUrl.protocol, options)
     this.url = formatQueueUrl(queueUrl)
     this.queueUrl = queueUrl
     this.options = options
@@ -51,8 +52,9 @@ export class QueueConnection {
   /** The URL of a queue for dead letters. @throws TypeError where it is none, or this queue's own */
   deadLetterUrl(text: string): QueueUrl {
     const url = knownUrl(text)
-    if (formatQueueUrl(url) === this.url) throw argumentError('deadLetter', 'another queue than the one itself', text)
-    return url
+    if (formatQueueUrl(url) === this.url)
+      throw argumentError('deadLetter', 'another queue than the one itself', this.url)
+    return withPasswordOf(url, this.queueUrl)
   }
 
   /** Ends pending calls, releases leased tasks, and closes the backend. */
@@ -96,5 +98,6 @@ async function orTimeout<T>(seconds: number, work: Promise<T>): Promise<T | unde
 function knownUrl(text: string): QueueUrl {
   const url = parseQueueUrl(text, { cwd: process.cwd(), home: homedir() })
   requireProtocol(url.protocol)
+  if (isServerProtocol(url.protocol) && isBuiltIn(url.protocol)) parseServerUrl(url)
   return url
 }

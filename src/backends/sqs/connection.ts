@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events'
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import type { SQSClient, SQSClientConfig } from '@aws-sdk/client-sqs'
+import { loadOptionalPackage } from '../../backend/optional-package.js'
 import { withoutUserInfo } from '../../errors/errors.js'
 import { isAbortSignal, messageOf } from '../../errors/thrown.js'
 import { onAbort } from '../../time/on-abort.js'
@@ -56,7 +57,7 @@ export const LAMBDA_MIDDLEWARE = 'recursionDetectionMiddleware'
 
 /** Loads the SDK and makes the clients. No request is sent. */
 export async function connect(place: QueuePlace, options: CheckedOptions): Promise<Connection> {
-  const sdk = await loadSdk()
+  const sdk = await loadOptionalPackage('@aws-sdk/client-sqs', 'sqs://', () => import('@aws-sdk/client-sqs'))
   if (options.client !== undefined) return useClient(sdk, options.client as SQSClient)
   const { settings } = options
   const secret =
@@ -122,14 +123,6 @@ async function configuredEndpoint(client: SQSClient): Promise<string | undefined
     throw notHttpUrl(name, endpoint)
   }
   return withoutUserInfo(endpoint)
-}
-
-async function loadSdk(): Promise<Sdk> {
-  try {
-    return await import('@aws-sdk/client-sqs')
-  } catch (cause) {
-    throw new Error('sqs:// queues need the package @aws-sdk/client-sqs: install it next to ptq', { cause })
-  }
 }
 
 async function useClient(sdk: Sdk, client: SQSClient): Promise<Connection> {
