@@ -2,25 +2,33 @@
 import { textOf } from './raw-arguments.js'
 import { UsageError } from './usage-error.js'
 
+/** The numbers that an option takes. Default: those of 0 or more. */
+export interface NumberLimits {
+  readonly integer?: boolean
+  readonly min?: number
+  readonly max?: number
+}
+
 /** A number. @param option the option as it is written, e.g. `--limit` */
-export function numberOption(option: string, describe: string, limits: { integer?: boolean; min?: number } = {}) {
+export function numberOption(option: string, describe: string, limits: NumberLimits = {}) {
   return { type: 'number', requiresArg: true, coerce: numberIn(option, limits), describe } as const
 }
 
 /** Checks a number. Errors show the text as it was typed. */
 export function numberIn(
   option: string,
-  { integer = false, min = 0 }: { integer?: boolean; min?: number } = {},
+  { integer = false, min = 0, max = Number.POSITIVE_INFINITY }: NumberLimits = {},
 ): (value: unknown) => number | undefined {
   return value => {
     if (value === undefined) return undefined
     if (Array.isArray(value)) throw givenTwice(option)
     const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
-    const fits = typeof number === 'number' && Number.isFinite(number) && number >= min
+    const fits = typeof number === 'number' && Number.isFinite(number) && number >= min && number <= max
     if (fits && (!integer || Number.isSafeInteger(number))) return number
     const least = min === 0 ? '0 or more' : min === Number.MIN_VALUE ? 'more than 0' : `${min} or more`
+    const range = max === Number.POSITIVE_INFINITY ? `of ${least}` : `from ${min} to ${max}`
     const text = typeof value === 'string' ? value : textOf([option, option.replace(/-(?:sec|mb)$/, '')], process.argv)
-    throw new UsageError(`Expected ${option} to be ${integer ? 'an integer' : 'a number'} of ${least}, got ${text}`)
+    throw new UsageError(`Expected ${option} to be ${integer ? 'an integer' : 'a number'} ${range}, got ${text}`)
   }
 }
 

@@ -26,6 +26,14 @@ export function followParent(): void {
   if (!process.connected) process.kill(process.pid, 'SIGTERM')
 }
 
+/** The environment variable by which a parent tells its worker processes apart, from 0. */
+export const processNumberVariable = 'PTQ_PROCESS_NUMBER'
+
+/** The number of this worker process among those of its parent, kept by one that replaces it; 0 where there is no parent. */
+export function processNumber(): number {
+  return following ? Number(process.env[processNumberVariable] ?? 0) : 0
+}
+
 export function isWorkerProcess(): boolean {
   return following
 }

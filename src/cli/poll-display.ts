@@ -23,6 +23,8 @@ export class PollDisplay {
   readonly #timer: NodeJS.Timeout
   readonly #events: WorkerEvents
   #steps: { dispose(): void } | undefined
+  /** Where the worker's metrics are; `undefined`: nowhere. */
+  metricsUrl: string | undefined
   #executed = 0
   #failed = 0
   #deadLetters = 0
@@ -84,7 +86,8 @@ export class PollDisplay {
   begin(): void {
     if (this.#hasBegun) return
     this.#hasBegun = true
-    this.#print(`Working on ${this.#url} in process ${process.pid}`)
+    const metrics = this.metricsUrl === undefined ? '' : `, metrics at ${this.metricsUrl}`
+    this.#print(`Working on ${this.#url} in process ${process.pid}${metrics}`)
   }
 
   /** Prints the last state; leaves no timer. */

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { endingSignals, onStopSignals } from '../runtime/stop-signals.js'
 import { duration } from '../terminal/duration.js'
 import { sleep } from '../time/sleep.js'
-import type { PassedSignal, WorkerEnd } from './parent-process.js'
+import { type PassedSignal, processNumberVariable, type WorkerEnd } from './parent-process.js'
 import { onOutputFailure, onReaderGone, printable } from './printing.js'
 
 /** The pause before another process starts, doubled with each crash of one that ran for less than `steadyMs`. Milliseconds. */
@@ -48,7 +48,7 @@ class WorkerProcesses {
       leave: () => this.#exitNow(),
     })
     try {
-      this.#done = Promise.all(Array.from({ length: count }, () => this.#keepRunning()))
+      this.#done = Promise.all(Array.from({ length: count }, (_, number) => this.#keepRunning(number)))
       await this.#done
     } finally {
       signals.dispose()
@@ -78,12 +78,12 @@ class WorkerProcesses {
   }
 
   /** Restarts one process until it ends normally. */
-  async #keepRunning(): Promise<void> {
+  async #keepRunning(number: number): Promise<void> {
     const { signal } = this.#stopped
     let pauseMs = minPauseMs
     while (!signal.aborted) {
       const startedAtMs = performance.now()
-      const { pid, end, how } = await this.#runOne()
+      const { pid, end, how } = await this.#runOne(number)
       // A process that got a signal of its own, such as from an out-of-memory daemon, is restarted too.
       if (end !== undefined && end.ptqExitCode < 128) {
         this.#ended(end)
@@ -105,8 +105,11 @@ class WorkerProcesses {
     this.stop('SIGTERM')
   }
 
-  #runOne(): Promise<ProcessEnd> {
-    const child = fork(workerFile, process.argv.slice(2), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  #runOne(number: number): Promise<ProcessEnd> {
+    const child = fork(workerFile, process.argv.slice(2), {
+      env: { ...process.env, [processNumberVariable]: String(number) },
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
     this.#children.add(child)
     let end: WorkerEnd | undefined
     child.on('message', (message: unknown) => {

@@ -1,9 +1,11 @@
+import { availableParallelism } from 'node:os'
 import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { nameAndMessageOf } from '../errors/thrown.js'
-import type { PollOptions } from '../index.js'
+import type { PollOptions, TaskQueue } from '../index.js'
+import type { MetricsServer } from '../metrics/metrics-server.js'
 import { defineCommand, type QueueArguments, queueArgument, queueUrl, withQueue } from './command.js'
-import { numberIn, numberOption, singleText, textOption } from './option-values.js'
-import { isWorkerProcess } from './parent-process.js'
+import { type NumberLimits, numberIn, numberOption, singleText, textOption } from './option-values.js'
+import { isWorkerProcess, processNumber } from './parent-process.js'
 import { PollDisplay } from './poll-display.js'
 import { pollInProcesses } from './poll-processes.js'
 import { countOf, onOutputFailure, onReaderGone } from './printing.js'
@@ -35,11 +37,15 @@ function work(args: PollArguments): Promise<void> {
     const isVerbose = args.verbose === true
     const display = new PollDisplay(queue, { verbose: isVerbose, graceSeconds: options.graceSeconds })
     if (isVerbose) await display.printSteps()
+    let metrics: MetricsServer | undefined
     try {
+      metrics = await startMetrics(queue, args)
+      display.metricsUrl = metrics?.url
       await queue.poll({ ...options, signal: abort.signal })
       display.begin()
     } finally {
       display.end()
+      await metrics?.close()
     }
     const { deadLetters } = display
     if (deadLetters > 0) {
@@ -49,8 +55,25 @@ function work(args: PollArguments): Promise<void> {
   })
 }
 
+/** Serves the worker's metrics where `--metrics-port` asks for them. @throws UsageError where the address can't be used */
+async function startMetrics(queue: TaskQueue, args: PollArguments): Promise<MetricsServer | undefined> {
+  const { metricsPort, metricsHost: host = '127.0.0.1', parallel = 1 } = args
+  if (metricsPort === undefined) return undefined
+  const { serveWorkerMetrics } = await import('../metrics/serve-worker.js')
+  const port = metricsPort === 0 ? 0 : metricsPort + processNumber()
+  const threads = parallel === true ? availableParallelism() : Math.max(1, parallel)
+  try {
+    return await serveWorkerMetrics(queue, { host, port, threads })
+  } catch (cause) {
+    const reason = nameAndMessageOf(cause)
+    throw new UsageError(`Expected --metrics-port and --metrics-host to be free, got ${host} port ${port}: ${reason}`, {
+      cause,
+    })
+  }
+}
+
 function pollOptions<Args extends QueueArguments & { queue: string }>(yargs: Argv<Args>) {
-  const number = (option: string, describe: string, limits: { integer?: boolean; min?: number } = positive) =>
+  const number = (option: string, describe: string, limits: NumberLimits = positive) =>
     numberOption(option, describe, limits)
   return yargs
     .option('parallel', {
@@ -114,6 +137,15 @@ function pollOptions<Args extends QueueArguments & { queue: string }>(yargs: Arg
       coerce: executeArgsOption,
       describe: 'Further arguments for each task, a JSON array',
     })
+    .option(
+      'metrics-port',
+      number('--metrics-port', 'Answer /metrics there, for Prometheus; with --processes each on the next port', {
+        integer: true,
+        min: 0,
+        max: 65_535,
+      }),
+    )
+    .option('metrics-host', textOption('--metrics-host', 'The address for --metrics-port (default: 127.0.0.1)'))
     .option('verbose', { type: 'boolean', alias: 'v', describe: 'Print a line for each step' })
 }
 

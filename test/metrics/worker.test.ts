@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { describe } from 'node:test'
+import { partial } from 'ptq'
+import { workerMetrics } from 'ptq/metrics'
+import { onEach, task } from '../poll/queues.js'
+import { noop } from '../poll/tasks.js'
+import { assertMetrics, noPromtool } from './promtool.js'
+
+/** The value of a sample; `undefined` where there is none. */
+function sampleOf(text: string, sample: string): number | undefined {
+  const line = text.split('\n').find(each => each.startsWith(`${sample} `))
+  return line === undefined ? undefined : Number(line.slice(sample.length + 1))
+}
+
+describe('metrics of a worker', () => {
+  onEach('attempts are counted by task and outcome, with their durations', async queue => {
+    const tq = queue.open()
+    await tq.insert(Array.from({ length: 20 }, (_, n) => partial(noop, n)))
+    await tq.insert([task('throwing', 'x')])
+    const metrics = workerMetrics(tq, { threads: 2 })
+    await tq.poll({ parallel: 2, untilEmpty: true, maxAttempts: 2, minBackoffSeconds: 0.01, maxBackoffSeconds: 0.02 })
+    const text = metrics.text()
+    const label = `queue="${queue.url}"`
+    const ended = (name: string, outcome: string) =>
+      sampleOf(text, `ptq_tasks_total{${label},task="tasks.${name}",outcome="${outcome}"}`)
+    assert.deepEqual([ended('noop', 'succeeded'), ended('noop', 'failed')], [20, 0])
+    assert.deepEqual([ended('throwing', 'succeeded'), ended('throwing', 'failed')], [0, 2])
+    const durations = `{${label},task="tasks.noop"`
+    assert.equal(sampleOf(text, `ptq_task_duration_seconds_bucket${durations},le="+Inf"}`), 20)
+    assert.equal(sampleOf(text, `ptq_task_duration_seconds_count${durations}}`), 20)
+    assert.equal(sampleOf(text, `ptq_dead_letters_total{${label}}`), 1)
+    assert.equal(sampleOf(text, `ptq_leases_lost_total{${label}}`), 0)
+    assert.equal(sampleOf(text, `ptq_worker_tasks_running{${label}}`), 0)
+    assert.equal(sampleOf(text, `ptq_worker_threads{${label}}`), 2)
+    assert.ok((sampleOf(text, 'process_resident_memory_bytes') ?? 0) > 1e6)
+    if (noPromtool === undefined) assertMetrics(text)
+
+    metrics.close()
+    await tq.insert([partial(noop, 1)])
+    await tq.poll({ parallel: 0, untilEmpty: true })
+    assert.equal(sampleOf(metrics.text(), `ptq_task_duration_seconds_count${durations}}`), 20)
+  })
+
+  onEach('names that nobody registered share one label: whoever inserts chooses no time series', async queue => {
+    const tq = queue.open()
+    await tq.insert(Array.from({ length: 50 }, (_, n) => ({ class: `Unknown${n}` })))
+    const metrics = workerMetrics(tq)
+    await tq.poll({ parallel: 0, untilEmpty: true, maxAttempts: 1 })
+    const text = metrics.text()
+    metrics.close()
+    assert.equal(sampleOf(text, `ptq_tasks_total{queue="${queue.url}",task="(unregistered)",outcome="failed"}`), 50)
+    assert.doesNotMatch(text, /Unknown\d/)
+    assert.doesNotMatch(text, /ptq_worker_threads/)
+  })
+})
