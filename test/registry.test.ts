@@ -74,7 +74,16 @@ describe('queueable', () => {
       () => queueable(() => 1),
       /^TypeError: Expected `fn` to be a function with a name; write `function name\(\)/,
     )
-    assert.throws(() => queueable(shared, { name: '' }), /to be a function with a name/)
+    assert.throws(
+      () => queueable(shared, { name: '' }),
+      /^TypeError: Expected `options\.name` to be a text that is not empty/,
+    )
+    // As someone without types may write it: the whole key.
+    const key = ['module', 'name'] as unknown as string
+    assert.throws(
+      () => queueable(shared, { name: key }),
+      /^TypeError: Expected `options\.name` to be a text .*, got `\[/,
+    )
     assert.throws(() => queueable(shared, { module: '' }), /Expected `options\.module` to be the first half of the key/)
   })
 })

@@ -7,6 +7,7 @@ import { checkNames } from '../errors/check-options.js'
 import { argumentError, UnsupportedProtocolError } from '../errors/errors.js'
 import { callerOf } from '../tasks/caller.js'
 import { refuseEntryFile } from '../threads/entry-script.js'
+import { logged } from './logged-backend.js'
 
 /** Built-in backends, loaded when the first queue of their kind is opened: file queues never load the AWS SDK. */
 const builtIn = new Map<string, () => Promise<BackendOpener>>([
@@ -111,7 +112,7 @@ export async function openBackend(url: QueueUrl, options: BackendOptions): Promi
   if (own !== undefined) return own.open({ protocol: url.protocol, path: withPassword(url) }, options)
   const opener = await builtIn.get(url.protocol)?.()
   if (opener === undefined) throw new UnsupportedProtocolError(`Expected a known protocol, got \`${url.protocol}://\``)
-  return opener.open(url, options)
+  return logged(await opener.open(url, options))
 }
 
 /**

@@ -85,6 +85,12 @@ holder[registryKey] ??= {
 }
 const registry: Registry = holder[registryKey]
 
+/** @throws TypeError for a name that was given and is none */
+function checkName(name: unknown): void {
+  if (name === undefined || (typeof name === 'string' && name !== '')) return
+  throw argumentError('options.name', 'a text that is not empty', name)
+}
+
 /**
  * Registers a function, so that tasks can call it by name in a thread, in another process, or on another machine.
  * Call it at the top level of a module that threads can import: `export const f = queueable(function f(x: number) {…})`.
@@ -95,7 +101,8 @@ const registry: Registry = holder[registryKey]
 export function queueable<F extends AnyFunction>(fn: F, options: QueueableOptions = {}): F {
   if (typeof fn !== 'function') throw argumentError('fn', 'a function', fn)
   const name = options.name ?? fn.name
-  if (typeof name !== 'string' || name === '') {
+  checkName(options.name)
+  if (name === '') {
     throw argumentError('fn', 'a function with a name; write `function name() {…}` or pass `{ name }`', fn)
   }
   const caller = callerOf(queueable)
@@ -137,7 +144,8 @@ export function registerTask<C extends TaskClass>(
   }
   const given = 'kind' in options ? {} : options
   const name = given.name ?? Class.name
-  if (typeof name !== 'string' || name === '') {
+  checkName(given.name)
+  if (name === '') {
     throw argumentError('Class', 'a class with a name; write `class Name …` or pass `{ name }`', Class)
   }
   const url = given.url ?? callerOf(registerTask).module

@@ -9,6 +9,7 @@ import type { MessagePort, Transferable, Worker } from 'node:worker_threads'
 import { receiveMessageOnPort } from 'node:worker_threads'
 import comlink from 'comlink'
 import { Piscina } from 'piscina'
+import { debugLog } from '../runtime/debug-log.js'
 import { currentContext } from '../tasks/context.js'
 import { errorFromWire } from './error-wire.js'
 import { heapLimits } from './heap-limits.js'
@@ -229,10 +230,14 @@ export class ThreadPool {
     const received = new ReceivedBytes(taken)
     this.#ports.set(ptqThread, { messages, calls, received })
     watchThreads(this.#piscina.threads)
+    debugLog('thread %d: started, %d in this pool', ptqThread, this.#piscina.threads.length)
     messages.on('message', (message: ThreadMessage) => this.#dispatch(message, ptqThread, received))
     // A thread's stack is larger than that of the main thread: it can send what is nested too deeply to be read here.
     messages.on('messageerror', () => this.#unreadable(ptqThread))
-    messages.on('close', () => this.#ports.delete(ptqThread))
+    messages.on('close', () => {
+      this.#ports.delete(ptqThread)
+      debugLog('thread %d: ended', ptqThread)
+    })
     const host: ThreadHost = {
       renew: async (...args) => {
         for (const listener of this.#listeners) await listener.renew(...args)

@@ -6,6 +6,7 @@
  * be raised from inside: the loader of ES modules has started the pool before the first line of a program runs. So on a
  * slow filesystem a process whose pool is smaller than `concurrency` gets one warning.
  */
+import { debugLog } from '../../runtime/debug-log.js'
 import { type Awaitable, isPromise } from './awaitable.js'
 import type { FileCalls, FileSystem, Place, WriteFlag } from './file-system.js'
 import { yieldIfBusy } from './yield-if-busy.js'
@@ -69,6 +70,7 @@ export class IoScheduler {
   async learnPlace(folder: string): Promise<void> {
     this.#place = (await this.#files.placeOf?.(folder)) ?? 'local'
     if (this.#place === 'network') this.#slow = true
+    debugLog('%s: on a %s filesystem', this.#label, this.#place)
   }
 
   /** The same for two paths of one folder, see `FileSystem.identityOf`. */
@@ -166,6 +168,7 @@ export class IoScheduler {
     if (this.#slowItems < SLOW_ITEMS) return
     this.#slow = true
     this.#slowItems = 0
+    debugLog('%s: calls take %s ms, so they no longer block', this.#label, milliseconds.toFixed(1))
   }
 
   #adviseThreads(milliseconds: number): void {
