@@ -48,6 +48,7 @@ export { context, type TaskContext } from './tasks/context.js'
 export { type Box, type GridOptions, grid, type TaskGrid } from './tasks/grid.js'
 export type { JsonSafe, NotJson } from './tasks/json-safe.js'
 export { move } from './tasks/move.js'
+export { partial } from './tasks/partial.js'
 export type { ClassPayload, FunctionKey, FunctionPayload, Payload } from './tasks/payload.js'
 export { range, type TaskRange } from './tasks/range.js'
 export {
@@ -62,12 +63,11 @@ export {
   type BareTask,
   FunctionTask,
   type OpenTask,
-  partial,
   RegisteredTask,
   type Task,
   type TaskInput,
   type TaskResult,
-  taskFromPayload,
 } from './tasks/task.js'
+export { taskFromPayload } from './tasks/task-payload.js'
 export type { TaskIterable } from './tasks/task-source.js'
 export type { Clock } from './time/clock.js'

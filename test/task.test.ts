@@ -13,7 +13,7 @@ import {
   UnregisteredTaskError,
 } from 'ptq'
 import { parseJson, stringifyJson } from '#ptq/json/json.js'
-import { toPayload } from '#ptq/tasks/task.js'
+import { toPayload } from '#ptq/tasks/task-payload.js'
 
 // The tests run from build/test; fixtures are not compiled.
 const FIXTURES = join(import.meta.dirname, '../../test/fixtures/python-queue/queue')

@@ -2,9 +2,9 @@
 
 import { isPromiseLike, messageOf } from '../src/errors/thrown.js'
 import { builtins } from '../src/runtime/builtins.js'
+import { callCode } from '../src/tasks/call-code.js'
 import { runInContext } from '../src/tasks/context.js'
 import { markedTransferables } from '../src/tasks/move.js'
-import { callCode } from '../src/tasks/task.js'
 import { errorToWire } from '../src/threads/error-wire.js'
 import { refuseEmptied } from '../src/threads/small-clone.js'
 import { type ChunkMessage, slot, type ThreadMessage } from '../src/threads/thread-messages.js'

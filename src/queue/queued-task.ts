@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { openMessage } from '../backend/envelope.js'
 import type { Failure, Lease, ListedMessage, MessageState } from '../backend/messages.js'
 import { isClassPayload, isFunctionPayload, type Payload, payloadName } from '../tasks/payload.js'
-import { type FunctionTask, type RegisteredTask, type Task, taskFromPayload } from '../tasks/task.js'
+import type { FunctionTask, RegisteredTask, Task } from '../tasks/task.js'
+import { taskFromPayload } from '../tasks/task-payload.js'
 
 /** The part of a task's `failures` that is in its envelope: those before a `retry`, or of a dead letter. */
 export let envelopeFailures: (task: QueuedTask) => readonly Failure[]

@@ -1,6 +1,8 @@
 /** A registered function of which one argument is still to come, as plain data that threads can be sent. */
+
+import { partial } from './partial.js'
 import type { FunctionKey } from './payload.js'
-import { FunctionTask, partial } from './task.js'
+import { FunctionTask } from './task.js'
 
 /** The function's key, and the arguments that come before the last one. */
 export interface BoundFunction {

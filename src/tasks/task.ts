@@ -3,33 +3,20 @@
  * conversion to a payload (JSON that Python reads too) and back.
  */
 
-import { argumentError, UnregisteredTaskError } from '../errors/errors.js'
+import { argumentError } from '../errors/errors.js'
 import { stringifyJson, toJsonValue } from '../json/json.js'
 import type { JsonValue } from '../json/json-value.js'
-import { counted } from '../text/counted.js'
-import type { JsonSafe, JsonSafeList, NotJson } from './json-safe.js'
+import { callFunction, checkArity, hasKeys } from './call-code.js'
+import type { JsonSafe } from './json-safe.js'
 import {
   type ClassPayload,
   type FunctionKey,
   type FunctionPayload,
-  isClassPayload,
   isFunctionKey,
-  isFunctionPayload,
   isRecord,
   type Payload,
 } from './payload.js'
-import {
-  codeName,
-  findClass,
-  findFunction,
-  type RegisteredClass,
-  type RegisteredCode,
-  type RegisteredFunction,
-  registeredClass,
-  registeredFunction,
-  unregisteredClass,
-  unregisteredFunction,
-} from './registry.js'
+import { findFunction, registeredClass, unregisteredClass, unregisteredFunction } from './registry.js'
 
 /** A task: an object with a payload that can be executed. */
 export interface Task<R = unknown> {
@@ -169,150 +156,6 @@ export abstract class RegisteredTask<Args extends object = Record<string, unknow
   }
 }
 
-/** A function that {@link partial} takes. */
-type Callable = ((...args: never[]) => unknown) | FunctionTask<never[]>
-
-/** The parameters that are still to be given, under their names. */
-type ParametersOf<F> =
-  F extends FunctionTask<infer Rest, unknown> ? Rest : F extends (...args: infer Args) => unknown ? Args : never
-
-/** The same, as arguments that JSON carries. */
-type ArgumentsOf<F> = JsonSafeList<ParametersOf<F>>
-
-type ResultOf<F> = F extends FunctionTask<never[], infer R> ? R : F extends (...args: never[]) => infer R ? R : never
-
-/** The parameters without the last one, the last two, …: what may be given so far. */
-type PrefixOf<Args extends unknown[]> = number extends Args['length']
-  ? Args
-  : Args extends []
-    ? []
-    :
-        | Args
-        | PrefixOf<Args extends [...infer Init, infer _] ? Init : Args extends [...infer Init, (infer _)?] ? Init : []>
-
-/** The parameters that come after those given. */
-type RestOf<Args extends unknown[], Given extends unknown[]> = Given extends [unknown, ...infer More]
-  ? Args extends [infer _, ...infer Rest]
-    ? RestOf<Rest, More>
-    : Args extends [(infer _)?, ...infer Rest]
-      ? RestOf<Rest, More>
-      : []
-  : Args
-
-/**
- * Binds arguments to a function that `queueable` registered: `partial(print, 'hello')` is a task.
- * May be nested, `partial(partial(f, 1), 2)`. The compiler checks the types, what JSON would change, and, when the task is
- * inserted, that none is missing.
- *
- * @throws UnregisteredTaskError if `fn` was not registered
- */
-export function partial<F extends Callable>(
-  fn: F,
-  ...args: Required<ArgumentsOf<F>>
-): FunctionTask<[], ResultOf<NoInfer<F>>>
-// `Partial` puts an error at the argument that is wrong. It lets `undefined` through, so the result then needs an argument
-// that no value can be.
-export function partial<F extends Callable, Given extends Partial<ArgumentsOf<F>>>(
-  fn: F,
-  ...args: Given
-): FunctionTask<
-  NoInfer<Given> extends PrefixOf<ArgumentsOf<NoInfer<F>>>
-    ? RestOf<ParametersOf<NoInfer<F>>, Given>
-    : [missing: NotJson<'undefined is no argument'>],
-  ResultOf<NoInfer<F>>
->
-export function partial(fn: Callable, ...args: unknown[]): FunctionTask {
-  if (fn instanceof FunctionTask) return new FunctionTask(fn.key, [...fn.args, ...args], fn.kwargs)
-  if (typeof fn !== 'function') throw argumentError('fn', 'a function that `queueable` registered', fn)
-  const code = registeredFunction(fn)
-  if (code === undefined) {
-    throw new UnregisteredTaskError(
-      `Expected function ${fn.name || '(anonymous)'} to be registered; ` +
-        'write `export const f = queueable(function f() {…})` in a module of its own and pass that',
-    )
-  }
-  return new FunctionTask(code.key, args)
-}
-
-/**
- * Rebuilds a task from its payload.
- * @throws TypeError if `payload` is none; UnregisteredTaskError if its function or class is not registered here
- */
-export function taskFromPayload(payload: unknown): FunctionTask | RegisteredTask {
-  if (isFunctionPayload(payload)) {
-    const [[module, name], args, kwargs] = payload
-    if (findFunction(module, name) === undefined) throw unregisteredFunction(module, name)
-    return new FunctionTask([module, name], args, kwargs)
-  }
-  if (isClassPayload(payload)) {
-    const { class: name, ...fields } = payload
-    const code = findClass(name)
-    if (code === undefined) throw unregisteredClass(name)
-    return rebuild(code, fields)
-  }
-  throw notATask('payload', payload)
-}
-
-/**
- * The payload of anything that may be inserted. Code that only another process has is fine: it is looked up where it runs.
- * @throws TypeError if `input` is no task; UnregisteredTaskError for a bare function or a class that is not registered
- */
-export function toPayload(input: BareTask): Payload {
-  if (isTask(input)) return input.payload()
-  if (typeof input === 'function') return partial(input).payload()
-  if (isFunctionPayload(input)) {
-    const [[module, name], args, kwargs] = input
-    return new FunctionTask([module, name], args, kwargs).payload()
-  }
-  if (isClassPayload(input)) return toJsonValue(input, 'payload') as ClassPayload
-  throw notATask('task', input)
-}
-
-/** `stringifyJson(toPayload(input))`, for most tasks in one pass over their arguments. @throws as {@link toPayload} */
-export function taskText(input: BareTask): string {
-  return input instanceof FunctionTask && input.payload === FunctionTask.prototype.payload
-    ? input.payloadText()
-    : stringifyJson(toPayload(input))
-}
-
-/** Runs registered code: a function with its arguments, or `execute` of an object rebuilt from its fields. */
-export function callCode(
-  code: RegisteredCode,
-  input: readonly unknown[] | Readonly<Record<string, unknown>>,
-  kwargs: Readonly<Record<string, unknown>> | undefined,
-  extra: readonly unknown[],
-): unknown {
-  if (code.kind === 'function') return callFunction(code, input as readonly unknown[], kwargs, extra)
-  return (rebuild(code, input) as { execute(...extra: unknown[]): unknown }).execute(...extra)
-}
-
-function rebuild(code: RegisteredClass, fields: object): RegisteredTask {
-  // Registered as a class of tasks that takes its fields: `registerTask` accepts nothing else.
-  return new (code.class as new (fields: object) => RegisteredTask)(fields)
-}
-
-/** A function gets its arguments, then the extra ones, then Python's keywords as one object. */
-function callFunction(
-  code: RegisteredFunction,
-  args: readonly unknown[],
-  kwargs: Readonly<Record<string, unknown>> | undefined,
-  extra: readonly unknown[],
-): unknown {
-  const fn = code.fn as (...args: unknown[]) => unknown
-  if (kwargs === undefined) return extra.length === 0 ? fn(...args) : fn(...args, ...extra)
-  return fn(...args, ...extra, kwargs)
-}
-
-/** Refuses a call with fewer arguments than `queueable` was told that the function needs. */
-export function checkArity(code: RegisteredFunction, argCount: number, hasKwargs: boolean): void {
-  const given = argCount + (hasKwargs ? 1 : 0)
-  if (given < code.minArgs) {
-    throw new TypeError(
-      `Expected at least ${counted(code.minArgs, 'argument')} for ${codeName(code)}, got ${given}: add them by partial()`,
-    )
-  }
-}
-
 /** True if an object can be treated as a task; by shape, since another copy of this module may have made it. */
 export function isTask(value: unknown): value is Task {
   return (
@@ -330,10 +173,4 @@ export function notATask(name: string, got: unknown): TypeError {
     'a task (partial(fn, …), an object of a registered class), a registered function, or a payload',
     got,
   )
-}
-
-/** True if there is at least one own key: an empty `kwargs` is not passed on. */
-export function hasKeys(record: object): boolean {
-  for (const key in record) if (Object.hasOwn(record, key)) return true
-  return false
 }

@@ -2,6 +2,7 @@
 import { argumentError, UnregisteredTaskError } from '../errors/errors.js'
 import { MAX_DEPTH, toJsonValue } from '../json/json.js'
 import type { JsonValue } from '../json/json-value.js'
+import { checkArity, hasKeys } from '../tasks/call-code.js'
 import { isClassPayload, isFunctionPayload } from '../tasks/payload.js'
 import {
   findClass,
@@ -14,17 +15,8 @@ import {
   unregisteredClass,
   unregisteredFunction,
 } from '../tasks/registry.js'
-import {
-  type BareTask,
-  checkArity,
-  FunctionTask,
-  hasKeys,
-  isTask,
-  notATask,
-  type Task,
-  type TaskInput,
-  toPayload,
-} from '../tasks/task.js'
+import { type BareTask, FunctionTask, isTask, notATask, type Task, type TaskInput } from '../tasks/task.js'
+import { toPayload } from '../tasks/task-payload.js'
 
 /** A task ready to run. */
 export interface Call {
