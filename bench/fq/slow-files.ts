@@ -39,6 +39,7 @@ function slowed(calls: FileCalls, wait: Wait): FileCalls {
     read: (path, likelihood) => wait(() => calls.read(path, likelihood)),
     write: (path, text, flag) => wait(() => calls.write(path, text, flag)),
     stat: path => wait(() => calls.stat(path)),
+    isLink: path => wait(() => calls.isLink(path)),
     makeFolder: path => wait(() => calls.makeFolder(path)),
     // One operation here, and one for each thousand names that are read: those of the stream are left as they are.
     openFolder: path => wait(() => calls.openFolder(path)),

@@ -70,6 +70,10 @@ export class MemoryFolders {
     return this.#folders.get(path)
   }
 
+  has(path: string): boolean {
+    return this.folder(path) !== undefined || this.file(path) !== undefined
+  }
+
   makeFolder(path: string): void {
     if (this.#folders.has(path)) return
     if (!this.#folders.has(dirname(path))) throw fault('ENOENT', path)

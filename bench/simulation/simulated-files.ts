@@ -67,6 +67,7 @@ export function simulatedFiles(folders: MemoryFolders, server: MetadataServer, t
       }
       return call('stat', path, facts)
     },
+    isLink: path => call('stat', path, () => (folders.has(path) ? false : undefined)),
     makeFolder: path => call('folder', path, () => folders.makeFolder(path)),
     openFolder: path => call('list', path, () => openFolder(path)),
     removeFolder: path => call('folder', path, () => folders.removeFolder(path)),

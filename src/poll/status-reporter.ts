@@ -29,6 +29,7 @@ export class StatusReporter {
   readonly #progress = new Map<Call, Progress>()
   #timer: NodeJS.Timeout | undefined
   #writing: Promise<void> | undefined
+  #saidFault = false
   readonly #monotonicMs: () => number
   #last: { readonly atMs: number; readonly executed: number }
 
@@ -77,6 +78,8 @@ export class StatusReporter {
       await this.#backend.reportWorker?.(this.#worker, status)
     } catch (error) {
       // The worker continues without its status.
+      if (this.#saidFault) return
+      this.#saidFault = true
       process.emitWarning(
         `The status of this worker could not be written to ${this.#backend.label}: ${reasonOf(error)}`,
       )

@@ -71,6 +71,7 @@ export class FaultyFiles {
           () => files.write(path, firstHalf(text), flag),
         ) as undefined,
       stat: path => make('stat', path, () => files.stat(path)) as Awaited<ReturnType<FileCalls['stat']>>,
+      isLink: path => make('isLink', path, () => files.isLink(path)) as boolean,
       makeFolder: path => make('makeFolder', path, () => files.makeFolder(path)) as undefined,
       removeFolder: path => make('removeFolder', path, () => files.removeFolder(path)) as undefined,
       clockMs: path => make('clockMs', path, () => files.clockMs(path)) as number,

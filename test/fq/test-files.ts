@@ -38,6 +38,7 @@ function interfered({ either, blocking: block, pooled: pool, clockMs }: Interfer
       read: around('read', calls.read),
       write: around('write', calls.write),
       stat: around('stat', calls.stat),
+      isLink: around('isLink', calls.isLink),
       makeFolder: around('makeFolder', calls.makeFolder),
       openFolder: around('openFolder', calls.openFolder),
       removeFolder: around('removeFolder', calls.removeFolder),

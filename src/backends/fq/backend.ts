@@ -4,7 +4,7 @@ import type { BatchFailure, Failure, Lease, Message } from '../../backend/messag
 import { argumentError } from '../../errors/errors.js'
 import { Inserter } from './insert.js'
 import { changeInsertions } from './insertions.js'
-import { isQueue } from './layout.js'
+import { DEAD_LETTERS, isQueue } from './layout.js'
 import { type FileLeaseOptions, Leaser } from './lease.js'
 import { release, remove, renew, runsAlone } from './lease-changes.js'
 import { moveTasks } from './move.js'
@@ -68,7 +68,7 @@ export class FileQueueBackend implements Backend {
   constructor(queue: FileQueue) {
     this.label = queue.label
     this.queueName = queue.layout.root
-    this.deadLetterUrl = `fq://${queue.layout.root}/failed`
+    this.deadLetterUrl = `fq://${queue.layout.root}/${DEAD_LETTERS}`
     this.#queue = queue
     this.#skipped = new SkippedTasks(queue)
     this.#inserter = new Inserter(queue)

@@ -58,6 +58,8 @@ export interface FileCalls {
   write(path: string, text: string, flag: WriteFlag): Awaitable<void>
   /** `undefined`: there is nothing. Of a `hint` an old handle (ESTALE) is an error at once. */
   stat(path: string, how?: 'hint'): Awaitable<FileFacts | undefined>
+  /** True for a symbolic link; `undefined`: there is nothing. */
+  isLink(path: string): Awaitable<boolean | undefined>
   /** Makes one folder; it may exist. Throws ENOENT without its parent. */
   makeFolder(path: string): Awaitable<void>
   /** `undefined`: there is no such folder. */

@@ -10,8 +10,9 @@ import { QueueClock } from './clock.js'
 import type { FileSystem } from './file-system.js'
 import { History } from './history.js'
 import { IoScheduler } from './io-scheduler.js'
-import { layoutOf, refuseContainer, refuseFile } from './layout.js'
+import { layoutOf, refuseContainer, refuseFile, trustedRoot } from './layout.js'
 import { nodeFileSystem } from './node-files.js'
+import { refuseLinks } from './refuse-links.js'
 
 const DEFAULT_CONCURRENCY = 40
 
@@ -51,7 +52,8 @@ export async function open(url: QueueUrl, options: FileQueueOptions = {}): Promi
 
   const label = `fq://${url.path}`
   const layout = layoutOf(url.path)
-  const io = new IoScheduler(fileSystem, { concurrency, durable, label })
+  const root = await trustedRoot(fileSystem, url.path)
+  const io = new IoScheduler(refuseLinks(fileSystem, root), { concurrency, durable, label })
   await refuseFile(io, url.path)
   await refuseContainer(io, layout)
   const clock = new QueueClock(io, layout, hostNowMs)

@@ -101,11 +101,19 @@ async function tryToChange(queue: FileQueue, change: (count: number) => number):
     const isInTime = elapsedMs() - lock.sinceMs < (HELD_SECONDS * 1000) / 2
     changed = isInTime && (await io.calls.rename(staged, layout.insertions))
   } finally {
-    if (!changed) await io.calls.unlink(staged, 'absent')
-    if (!changed) await releaseLock(queue, lock)
+    if (!changed) await abandonChange(queue, lock)
   }
   if (changed) await afterChange(queue, lock)
   return changed
+}
+
+/** The lock is free afterwards also where the new count can't be removed. */
+async function abandonChange(queue: FileQueue, lock: Lock): Promise<void> {
+  try {
+    await queue.io.calls.unlink(stagedBy(queue.layout, lock.holder), 'absent')
+  } finally {
+    await releaseLock(queue, lock)
+  }
 }
 
 /** `false`: another process has taken it over. */

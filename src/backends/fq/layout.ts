@@ -1,8 +1,11 @@
 /** The paths of a queue's parts, and the making and checking of its folders. */
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { nameAndMessageOf } from '../../errors/thrown.js'
-import { errorCode, type FileCalls, type FileFacts, isMissing } from './file-system.js'
+import { errorCode, type FileCalls, type FileFacts, type FileSystem, isMissing } from './file-system.js'
 import type { IoScheduler } from './io-scheduler.js'
+
+/** The folder of the queue of dead letters. */
+export const DEAD_LETTERS = 'failed'
 
 /** The paths of a queue's parts; `queue`, `movement`, `completions` and `insertions` are shared with Python. */
 export interface Layout {
@@ -103,7 +106,7 @@ async function firstNames(io: IoScheduler, path: string): Promise<readonly strin
 /** True where a folder has one of the parts that a queue has beside `queue`: `movement`, unless it was removed. */
 async function hasOtherParts(io: IoScheduler, layout: Layout): Promise<boolean> {
   const { root: _root, queue: _queue, ...others } = layout
-  for (const path of [...Object.values(others), join(layout.root, 'failed')]) {
+  for (const path of [...Object.values(others), join(layout.root, DEAD_LETTERS)]) {
     if ((await factsOf(io, path)) !== undefined) return true
   }
   return false
@@ -123,6 +126,17 @@ export async function refuseContainer(io: IoScheduler, layout: Layout): Promise<
   if (await hasOtherParts(io, layout)) return
   const meant = isInner ? `Name the queue in it: ${queue}` : `If that is meant to be a queue, name it: ${queue}`
   throw new Error(`Expected a queue at ${root}, found a folder that has only \`queue\` of all parts of one. ${meant}`)
+}
+
+/**
+ * The folder that the user has named, below which nothing may be a link: that of the queue around it for a queue of dead letters,
+ * whose own folder another user of that queue may have made.
+ */
+export async function trustedRoot({ pooled }: FileSystem, root: string): Promise<string> {
+  const around = dirname(root)
+  const isDeadLetters =
+    basename(root) === DEAD_LETTERS && (await pooled.stat(layoutOf(around).queue))?.isFolder === true
+  return isDeadLetters ? around : root
 }
 
 /** True where there is a queue: a folder `queue` in its own folder. */

@@ -193,6 +193,7 @@ const blocking: FileCalls = {
     const stats = look(() => statSync(path, { throwIfNoEntry: false }), how)
     return stats && facts(stats)
   },
+  isLink: path => look(() => lstatSync(path, AS_ANSWER))?.isSymbolicLink(),
   makeFolder(path) {
     try {
       mkdirSync(path)
@@ -235,6 +236,7 @@ const pooled: FileCalls = {
     }, how),
   write: (path, text, flag) => promises.writeFile(path, text, WRITING[flag]),
   stat: (path, how) => lookLater(() => promises.stat(path).then(facts), how),
+  isLink: async path => (await lookLater(() => promises.lstat(path)))?.isSymbolicLink(),
   makeFolder: path => promises.mkdir(path).catch(unlessThere),
   openFolder: path => lookLater(async () => ((await isUntypedLater(path)) ? openWhole(path) : openEntries(path))),
   removeFolder: path => promises.rmdir(path),

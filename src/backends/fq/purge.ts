@@ -25,6 +25,11 @@ const YOUNG_SECONDS = 60
 export async function purge(queue: FileQueue): Promise<void> {
   const { layout, io } = queue
   await guarded(queue, 'Purging', async () => {
+    // A link in the place of a folder is removed, and nothing in the folder that it leads to.
+    const { movement, failures, quarantine, staging, workers, insertionsLock } = layout
+    for (const folder of [movement, failures, quarantine, staging, workers, insertionsLock]) {
+      await isFolderAfterUnlink(queue, folder)
+    }
     let youngMs = 0
     for (let readings = 1; ; readings++) {
       // Before the last look at uploads: older records belong to none that begins after it.
@@ -34,18 +39,16 @@ export async function purge(queue: FileQueue): Promise<void> {
       // The last reading has removed no task, so an upload that was begun since has all of its own.
       if ((await removeTasks(queue)) === 0 && !endedUploads) break
     }
-    for (const folder of [layout.movement, layout.failures, layout.quarantine]) {
-      // A link in its place is removed, and nothing in the folder that it leads to.
-      if (!(await isFolderAfterUnlink(queue, folder))) continue
+    for (const folder of [movement, failures, quarantine]) {
       for await (const names of namesIn(queue, folder)) {
         await io.each(names, async name => {
           const path = inside(folder, name)
-          if (folder !== layout.quarantine && ((await io.calls.stat(path))?.modifiedMs ?? 0) > youngMs) return
+          if (folder !== quarantine && ((await io.calls.stat(path))?.modifiedMs ?? 0) > youngMs) return
           await io.calls.unlink(path, 'there')
         })
       }
     }
-    await io.calls.makeFolder(layout.movement)
+    await io.calls.makeFolder(movement)
     await removeTree(queue, layout.listing)
     await io.sync(layout.queue)
   })
