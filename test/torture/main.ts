@@ -1,7 +1,4 @@
-// npm run torture -- --minutes M [--queue fq|sqs|sqs-fifo] [--kills N] [--every-ms MS] [--dir FOLDER] [--seed N]
-// [--python]: Python inserters and workers beside ours; real ones where PTQ_PYTHON names a Python that has `taskqueue`.
-// [--across FOLDER]: on another filesystem, for moves between the two; in memory by default.
-// Several --dir are one folder through several mounts of a network filesystem, as several hosts see it.
+/** The torture as a command, see docs/reliability.md. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,6 +10,20 @@ import { oneFolder } from './one-folder.js'
 import { reportOf } from './report.js'
 import { makeElsewhere } from './second-filesystem.js'
 
+const USAGE = `npm run torture -- [options]
+
+Processes work on queues and are killed at random; then each task and count is compared. See docs/reliability.md.
+
+  --minutes M        how long (2); also until --kills N processes were killed or asked to stop (0)
+  --every-ms MS      mean time between two signals (1200)
+  --queue KIND       fq, sqs or sqs-fifo (fq)
+  --dir FOLDER       where the queues are (the folder for temporary files); several are one folder through several mounts of a
+                     network filesystem, as several hosts see it
+  --across FOLDER    on another filesystem, for moves between the two (in memory)
+  --python           Python's inserters and workers beside ours; real ones where PTQ_PYTHON names a Python that has taskqueue
+  --seed N           repeats the choices of a run, not its timing
+  -h, --help         prints this`
+
 const date = new Date()
 const { values } = parseArgs({
   options: {
@@ -23,9 +34,15 @@ const { values } = parseArgs({
     across: { type: 'string' },
     python: { type: 'boolean', default: false },
     dir: { type: 'string', multiple: true, default: [tmpdir()] },
+    help: { type: 'boolean', short: 'h', default: false },
     seed: { type: 'string', default: String(date.getTime() % 1_000_000) },
   },
 })
+
+if (values.help) {
+  console.log(USAGE)
+  process.exit()
+}
 
 function numberOf(name: 'minutes' | 'kills' | 'every-ms' | 'seed'): number {
   const number = Number(values[name])

@@ -134,9 +134,13 @@ export async function refuseContainer(io: IoScheduler, layout: Layout): Promise<
  */
 export async function trustedRoot({ pooled }: FileSystem, root: string): Promise<string> {
   const around = dirname(root)
-  const isDeadLetters =
-    basename(root) === DEAD_LETTERS && (await pooled.stat(layoutOf(around).queue))?.isFolder === true
-  return isDeadLetters ? around : root
+  if (basename(root) !== DEAD_LETTERS) return root
+  try {
+    return (await pooled.stat(layoutOf(around).queue))?.isFolder === true ? around : root
+  } catch {
+    // It can't be looked at: no queue that is around another one.
+    return root
+  }
 }
 
 /** True where there is a queue: a folder `queue` in its own folder. */
