@@ -4,6 +4,7 @@
  */
 import { MessageChannel, type MessagePort, parentPort, threadId } from 'node:worker_threads'
 import comlink, { type Endpoint } from 'comlink'
+import type { SliceMessage, SliceReport } from '../src/bulk-insert/slice-messages.js'
 import { sharedCounter } from '../src/threads/send-window.js'
 import type { MainMessage, ThreadHello, ThreadHost } from '../src/threads/thread-messages.js'
 import { markPoolThread } from '../src/threads/thread-place.js'
@@ -11,8 +12,13 @@ import { reportCrashes } from './crash-reports.js'
 import { ThreadLink } from './link.js'
 import { sendOutput } from './output.js'
 
-export { insert } from './insert.js'
 export { runChunks as run } from './run-chunks.js'
+
+/** Inserts a slice; see insert.ts, which is loaded where it is used: most threads run tasks only. */
+export async function insert(message: SliceMessage): Promise<SliceReport> {
+  const { insert } = await import('./insert.js')
+  return insert(message)
+}
 
 if (parentPort === null) throw new Error('Expected workers/thread.js to be loaded by the pool, in a thread')
 
