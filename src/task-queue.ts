@@ -12,7 +12,14 @@ import { pollQueue } from './poll/poll-queue.js'
 import { WorkerEvents } from './poll/worker-events.js'
 import type { OptionsOf } from './queue/backend-options.js'
 import { copyMessages } from './queue/copy-messages.js'
-import { countFailures, listFailures, purgeFailures, type RetryOptions, retryFailures } from './queue/dead-letters.js'
+import {
+  countFailures,
+  findFailure,
+  listFailures,
+  purgeFailures,
+  type RetryOptions,
+  retryFailures,
+} from './queue/dead-letters.js'
 import { isEmpty, untilEmpty } from './queue/emptiness.js'
 import { insertTasks, payloadText } from './queue/insert.js'
 import { deleteTasks, leaseTasks, releaseLeases, renewLeases } from './queue/lease-verbs.js'
@@ -346,6 +353,20 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
    */
   failures(options: { deadLetter?: string } = {}): AsyncGenerator<ListedTask, void, undefined> {
     return listFailures(this.#queue, options.deadLetter)
+  }
+
+  /**
+   * Returns one dead letter of this queue, with the reasons in `failures`.
+   *
+   * @param id the task's id, or as much of its beginning as no other dead letter's id has
+   * @param options.deadLetter URL of the queue where they are. Default: the queue's own
+   * @returns `undefined` where no dead letter has this id
+   * @throws UnsupportedOperationError where there is no such queue, or where looking would mean leasing
+   */
+  findFailure(id: string, options: { deadLetter?: string } = {}): Promise<ListedTask | undefined> {
+    if (typeof id !== 'string' || id === '') throw argumentError('id', 'the id of a task', id)
+    checkNames('options of findFailure', options, ['deadLetter'])
+    return findFailure(this.#queue, id, options.deadLetter)
   }
 
   /**

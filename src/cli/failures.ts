@@ -1,8 +1,8 @@
-import type { ListedTask } from '../index.js'
+import { lastReason } from '../queue/queued-task.js'
+import { ReasonCounts } from '../queue/reason-counts.js'
 import { defineCommand, noDeadLetters, queueArgument, queueUrl, requireQueue, withQueue } from './command.js'
 import { numberOption, textOption } from './option-values.js'
 import { jsonPrinter, printable, printLine } from './printing.js'
-import { groupReasons } from './reason-groups.js'
 
 /** `ptq failures` */
 export const failuresCommand = defineCommand({
@@ -29,7 +29,9 @@ export const failuresCommand = defineCommand({
         const printJson = args.json ? await jsonPrinter() : undefined
         const limit = args.limit ?? Number.POSITIVE_INFINITY
         if (args.group) {
-          for (const { reason, count } of groupReasons(await countReasons(letters)).slice(0, limit)) {
+          const reasons = new ReasonCounts()
+          for await (const letter of letters) reasons.add(lastReason(letter), letter.id)
+          for (const { reason, count } of reasons.groups().slice(0, limit)) {
             await (printJson?.({ count, reason }) ?? printLine(`${count}\t${printable(reason)}`))
           }
           return
@@ -38,20 +40,10 @@ export const failuresCommand = defineCommand({
         for await (const letter of letters) {
           const { id, name, failures } = letter
           await (printJson?.({ id, payload: letter.payload(), failures }) ??
-            printLine(`${id}\t${printable(name)}\t${failures.length}\t${printable(reasonOf(letter))}`))
+            printLine(`${id}\t${printable(name)}\t${failures.length}\t${printable(lastReason(letter))}`))
           if (--left === 0) break
         }
       },
       { notOnSqs: args.deadLetter === undefined ? noDeadLetters : undefined },
     ),
 })
-
-function reasonOf({ failures }: ListedTask): string {
-  return failures.at(-1)?.reason ?? 'unknown'
-}
-
-async function countReasons(letters: AsyncIterable<ListedTask>): Promise<Map<string, number>> {
-  const counts = new Map<string, number>()
-  for await (const letter of letters) counts.set(reasonOf(letter), (counts.get(reasonOf(letter)) ?? 0) + 1)
-  return counts
-}

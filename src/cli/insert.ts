@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { messageOf } from '../errors/thrown.js'
-import type { BareTask, JsonValue } from '../index.js'
+import type { BareTask } from '../index.js'
 import { defineCommand, queueArgument, withQueue } from './command.js'
 import { interruptible } from './interruption.js'
 import { linesOf } from './lines.js'
@@ -49,7 +49,8 @@ export const insertCommand = defineCommand({
 
 /** The tasks of a file. @throws UsageError that names the line which is no payload; Error after an abort */
 async function* tasksIn(file: string, signal?: AbortSignal): AsyncGenerator<BareTask, void, undefined> {
-  const { FunctionTask, parseJson } = await import('../index.js')
+  const { parseJson } = await import('../index.js')
+  const { taskFromJson } = await import('../tasks/task-from-json.js')
   const name = file === stdin ? 'stdin' : file
   let number = 0
   for await (const line of linesOf(file === stdin ? process.stdin : createReadStream(file), name, signal)) {
@@ -58,24 +59,11 @@ async function* tasksIn(file: string, signal?: AbortSignal): AsyncGenerator<Bare
     number++
     if (line.trim() === '') continue
     try {
-      yield taskOf(parseJson(line.replace(/^\ufeff/, '')), FunctionTask)
+      yield taskFromJson(parseJson(line.replace(/^\ufeff/, '')))
     } catch (cause) {
       const reason = messageOf(cause)
       throw new UsageError(`Line ${number} of ${name} is no payload: ${reason}`, { cause })
     }
   }
   if (signal?.aborted) throw new Error('interrupted')
-}
-
-/** A payload, or an object that has one, as `ls --json` prints them and files of a queue hold them. */
-function taskOf(value: JsonValue, FunctionTask: typeof import('../index.js').FunctionTask): BareTask {
-  if (Array.isArray(value)) {
-    const [key, args, kwargs] = value
-    return new FunctionTask(key as never, args as never, kwargs as never)
-  }
-  if (typeof value === 'object' && value !== null) {
-    if (typeof value.class === 'string') return { ...value, class: value.class }
-    if (value.payload !== undefined && value.payload !== null) return taskOf(value.payload, FunctionTask)
-  }
-  throw new TypeError('expected [[module, name], args, kwargs, -1] or an object with the key "class"')
 }

@@ -1,22 +1,8 @@
 /** Prints to the terminal: without control characters of payloads, and without an error when a reader such as `head` ends. */
 import { counted } from '../text/counted.js'
+import { printable, printableJson } from '../text/printable.js'
 
-// Control characters, other line ends, and those that turn the direction of writing.
-const controlCharacters = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
-
-function escaped(char: string): string {
-  return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
-}
-
-/** Text from elsewhere on one line: control characters as `\uXXXX`, line ends as spaces. */
-export function printable(text: string): string {
-  return text.replace(/\s*[\r\n]+\s*/g, ' ').replace(controlCharacters, escaped)
-}
-
-/** JSON that a terminal can show: the same value, since control characters stand inside strings only. */
-function printableJson(json: string): string {
-  return json.replace(controlCharacters, escaped)
-}
+export { printable }
 
 /** e.g. `1 task`, `2 tasks` */
 export function countOf(tasks: number): string {

@@ -10,6 +10,7 @@ export const retryCommand = defineCommand({
   builder: yargs =>
     queueArgument(yargs)
       .option('match', textOption('--match', 'Only those whose id, payload or last reason contains this text'))
+      .option('group', textOption('--group', 'Only those whose last reason is of this group of failures --group'))
       .option('dead-letter', textOption('--dead-letter', "The queue of the dead letters (default: the queue's own)"))
       .option('json', { type: 'boolean', describe: 'Print JSON' })
       .example('# All of them\n$0 retry ./queue', '')
@@ -21,10 +22,11 @@ export const retryCommand = defineCommand({
       queue =>
         interruptible(async signal => {
           await requireQueue(queue)
-          const { match, deadLetter } = args
+          const { match, group, deadLetter } = args
           const retried = await queue.retry({
             signal,
             ...(match !== undefined && { match }),
+            ...(group !== undefined && { group }),
             ...(deadLetter !== undefined && { deadLetter: queueUrl(deadLetter) }),
           })
           if (args.json) await (await jsonPrinter())({ retried })

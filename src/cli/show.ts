@@ -1,4 +1,4 @@
-import type { Failure, ListedTask, TaskQueue } from '../index.js'
+import type { Failure, TaskQueue } from '../index.js'
 import { defineCommand, queueArgument, withQueue } from './command.js'
 import { jsonPrinter, printable, printLine } from './printing.js'
 import { noHolders, readHolders, stateText, timesOf } from './task-state.js'
@@ -42,16 +42,9 @@ async function inQueue(queue: TaskQueue, id: string) {
   return task && { task, state: task.state }
 }
 
-async function amongFailures(queue: TaskQueue, id: string): Promise<{ task: ListedTask; state: string } | undefined> {
-  let found: ListedTask | undefined
-  for await (const task of queue.failures()) {
-    if (!task.id.startsWith(id)) continue
-    if (found !== undefined)
-      throw new Error(`Several dead letters have ids that begin with ${id}: ${found.id}, ${task.id}, …`)
-    found = task
-    if (task.id === id) break
-  }
-  return found && { task: found, state: 'failed' }
+async function amongFailures(queue: TaskQueue, id: string) {
+  const task = await queue.findFailure(id)
+  return task && { task, state: 'failed' }
 }
 
 function failureLine({ attempt, reason, host, pid, failedAtMs, durationSeconds }: Failure): string {

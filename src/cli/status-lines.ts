@@ -1,23 +1,12 @@
 /** Formats the numbers of a queue for people. */
 
-import { hostname } from 'node:os'
-import { codeOf } from '../errors/thrown.js'
-import type { QueueStatus, WorkerStatus } from '../index.js'
+import type { WorkerStatus } from '../index.js'
+import { goneFrom, type Overview } from '../overview/overview.js'
+import type { Speed } from '../overview/rate-meter.js'
+import { bySilence, hasEnded } from '../overview/silent-workers.js'
 import { duration } from '../terminal/duration.js'
 import { counted } from '../text/counted.js'
 import { countOf, printable } from './printing.js'
-
-/** The numbers that `status` prints. */
-export interface Overview extends QueueStatus {
-  /** Dead letters; NaN where there is no place for them. */
-  readonly failed: number
-}
-
-/** The speed at which a queue drains. */
-export interface Speed {
-  /** Tasks per second that left the queue, over the last minute. */
-  readonly tasksPerSecond: number
-}
 
 /** One line for each number that is known. */
 export function statusLines(overview: Overview): string[] {
@@ -41,7 +30,7 @@ export function statusLines(overview: Overview): string[] {
 
 /** Tasks that left the queue without being tallied are finished too, or their dead letters were removed. */
 function completedLine({ inserted, enqueued, completed, failed }: Overview): string | undefined {
-  const gone = inserted - enqueued - (Number.isNaN(failed) ? 0 : failed)
+  const gone = goneFrom({ inserted, enqueued, failed })
   if (completed === 0 && gone > 0)
     return `Completed: not tallied; ${gone} (${percent(gone, inserted)} of inserted) have left the queue`
   return countLine('Completed', completed, inserted, 'of inserted')
@@ -61,18 +50,10 @@ export function speedLine({ enqueued }: Overview, speed: Speed | undefined): str
   return `Rate: ${rateText(rate)}, ${end}`
 }
 
-/** Workers write every five seconds; of more than 250 each writes every 20 seconds, so that the queue is not busy with that. */
-const silentAfterMs = 12_000
-const manyWorkers = 250
-const manySilentAfterMs = 45_000
-
 /** A line for each worker, and one for each of its tasks; those that have been silent come last, and are not counted. */
 export function workerLines(workers: readonly WorkerStatus[] | undefined, nowMs: number): string[] {
   if (workers === undefined) return ['Workers: unknown']
-  const limitMs = workers.length > manyWorkers ? manySilentAfterMs : silentAfterMs
-  const isSilent = (worker: WorkerStatus) => nowMs - worker.writtenAtMs > limitMs || hasEnded(worker)
-  const silent = workers.filter(isSilent)
-  const alive = workers.filter(worker => !isSilent(worker))
+  const { alive, silent } = bySilence(workers, nowMs)
   const since = (ms: number) => duration(Math.max(0, nowMs - ms) / 1000)
   return [
     `Workers: ${alive.length}${silent.length > 0 ? ` (and ${silent.length} silent)` : ''}`,
@@ -90,17 +71,6 @@ export function workerLines(workers: readonly WorkerStatus[] | undefined, nowMs:
         `${hasEnded(worker) ? ', its process has ended' : ''}; it ran ${countOf(worker.running.length)}`,
     ),
   ]
-}
-
-/** True if the process of a worker on this machine has ended. */
-function hasEnded({ host, pid }: WorkerStatus): boolean {
-  if (host !== hostname() || !Number.isSafeInteger(pid) || pid <= 0) return false
-  try {
-    process.kill(pid, 0)
-    return false
-  } catch (error) {
-    return codeOf(error) === 'ESRCH'
-  }
 }
 
 function percent(part: number, whole: number): string {

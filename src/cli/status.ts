@@ -1,9 +1,10 @@
+import { readOverview } from '../overview/overview.js'
 import { defineCommand, queueArgument, withQueue } from './command.js'
 import { interruptible } from './interruption.js'
 import { numberOption } from './option-values.js'
 import { jsonPrinter, printLine } from './printing.js'
 import { statusLines } from './status-lines.js'
-import { readOverview, watch } from './watch.js'
+import { watch } from './watch.js'
 
 /** `ptq status` */
 export const statusCommand = defineCommand({

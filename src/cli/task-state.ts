@@ -1,8 +1,8 @@
 /** The state of a task as `ls` and `show` print it: when it is due or its lease ends, and which worker runs it. */
 import type { ListedTask, TaskQueue, WorkerStatus } from '../index.js'
+import { readWorkers } from '../overview/overview.js'
 import { duration } from '../terminal/duration.js'
 import { printable } from './printing.js'
-import { readWorkers } from './watch.js'
 
 /** The worker that reports a task as running, by the task's id. */
 export type Holders = ReadonlyMap<string, WorkerStatus>

@@ -1,13 +1,11 @@
 /** Runs `ptq status --watch`: prints the numbers repeatedly, with the rate, the ETA and the running workers. */
 
-import { isErrorNamed } from '../errors/thrown.js'
-import type { TaskQueue, WorkerStatus } from '../index.js'
+import type { TaskQueue } from '../index.js'
+import { readOverview, readWorkers } from '../overview/overview.js'
+import { RateMeter } from '../overview/rate-meter.js'
 import { sleep } from '../time/sleep.js'
 import { fittedLine, onReaderGone, printLine } from './printing.js'
-import { type Overview, type Speed, speedLine, statusLines, workerLines } from './status-lines.js'
-
-// The rate over the last minute: current, but smooth.
-const windowMs = 60_000
+import { speedLine, statusLines, workerLines } from './status-lines.js'
 
 /** Prints until `signal` aborts, or the reader of stdout ends. */
 export async function watch(
@@ -37,40 +35,6 @@ export async function watch(
       else show.draw(lines)
     }
     await sleep(intervalSeconds * 1000, end)
-  }
-}
-
-/** The numbers of the queue and of its dead letters. */
-export async function readOverview(queue: TaskQueue): Promise<Overview> {
-  return { ...(await queue.status()), failed: await queue.failed() }
-}
-
-/** `undefined` where the queue can't hold what its workers do. */
-export async function readWorkers(queue: TaskQueue): Promise<readonly WorkerStatus[] | undefined> {
-  try {
-    return await queue.workers()
-  } catch (error) {
-    if (isErrorNamed(error, 'UnsupportedOperationError')) return undefined
-    throw error
-  }
-}
-
-/** Measures how many tasks leave the queue: completed or dead-lettered, whether or not completions are tallied. */
-class RateMeter {
-  readonly #samples: { readonly atMs: number; readonly left: number }[] = []
-
-  /** `undefined` after the first sample. */
-  add({ inserted, enqueued }: Overview, atMs: number): Speed | undefined {
-    const samples = this.#samples
-    // Without a count of inserted tasks, only the number of enqueued ones can be compared.
-    samples.push({ atMs, left: (Number.isNaN(inserted) ? 0 : inserted) - enqueued })
-    while (samples.length > 2 && atMs - (samples[0]?.atMs ?? atMs) > windowMs) samples.shift()
-    const [first] = samples
-    const last = samples.at(-1)
-    if (first === undefined || last === undefined || last.atMs <= first.atMs) return undefined
-    // Negative after a purge, a rezero or a retry.
-    const tasks = Math.max(0, last.left - first.left)
-    return { tasksPerSecond: (tasks * 1000) / (last.atMs - first.atMs) }
   }
 }
 

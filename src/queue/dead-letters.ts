@@ -12,10 +12,11 @@ import { systemClock } from '../time/clock.js'
 import { delaySeconds, leaseSeconds } from '../time/seconds.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import { Leasing } from './leasing.js'
-import { listTasks } from './listing.js'
+import { findTask, listTasks } from './listing.js'
 import { OpenOnce } from './open-backend.js'
 import type { QueueConnection } from './queue-connection.js'
-import { type LeasedTask, type ListedTask, passageOf } from './queued-task.js'
+import { type LeasedTask, type ListedTask, lastReason, passageOf } from './queued-task.js'
+import { groupMatcher } from './reason-groups.js'
 import { isSameQueue } from './same-queue.js'
 
 /** Lease length of a retry, renewed while it runs; after a crash another retry gets the letters then. */
@@ -34,6 +35,8 @@ const excessDelaySeconds = 900
 export interface RetryOptions {
   /** Only those whose id, payload (as JSON text) or last reason contains this. Default: all. */
   readonly match?: string
+  /** Only those whose last reason is of this group, with `…` for values that vary, as `ptq failures --group` prints it. Default: all. */
+  readonly group?: string
   /** URL of the queue where they are. Default: the queue's own. */
   readonly deadLetter?: string
   /** Its abort ends the retry: the rest stays in the dead letters. */
@@ -78,6 +81,27 @@ export async function* listFailures(
   }
 }
 
+/**
+ * The dead letter whose id is `id` or begins with it.
+ *
+ * @throws Error where several ids begin with it, or its message is no task
+ */
+export async function findFailure(
+  queue: QueueConnection,
+  id: string,
+  deadLetter: string | undefined,
+): Promise<ListedTask | undefined> {
+  return queue.backend.use(async backend => {
+    const dead = requireDeadLetters(queue, backend, deadLetter)
+    try {
+      const letters = await dead.open()
+      return (await letters.exists?.()) === false ? undefined : await findTask(letters, id)
+    } finally {
+      await dead.close()
+    }
+  })
+}
+
 /** How many dead letters there are: 0 where nothing was ever put there, NaN where there is no place for them. */
 export async function countFailures(
   queue: QueueConnection,
@@ -115,9 +139,11 @@ export async function purgeFailures(queue: QueueConnection, deadLetter: string |
  * @returns how many were moved
  */
 export async function retryFailures(queue: QueueConnection, options: RetryOptions): Promise<number> {
-  checkNames('options of retry', options, ['match', 'deadLetter', 'signal'])
-  const { match, deadLetter } = options
+  checkNames('options of retry', options, ['match', 'group', 'deadLetter', 'signal'])
+  const { match, group, deadLetter } = options
   if (match !== undefined && typeof match !== 'string') throw argumentError('match', 'a text', match)
+  if (group !== undefined && typeof group !== 'string') throw argumentError('group', 'a text', group)
+  const isWanted = letterFilter(match, group)
   const given = checkSignal('signal', options.signal)
   const closing = queue.backend.signal
   const signal = given === undefined ? closing : AbortSignal.any([closing, given])
@@ -128,7 +154,7 @@ export async function retryFailures(queue: QueueConnection, options: RetryOption
       const dead = await letters.open()
       if ((await dead.exists?.()) === false) return 0
       const retry = new Retry(backend, dead, queue.concurrency)
-      return await retry.run(match, signal).finally(() => retry.end())
+      return await retry.run(isWanted, signal).finally(() => retry.end())
     } finally {
       await letters.close()
     }
@@ -175,7 +201,7 @@ class Retry {
   }
 
   /** @throws the error of the first letter that the queue refused; the others are moved all the same */
-  async run(match: string | undefined, signal: AbortSignal): Promise<number> {
+  async run(isWanted: (letter: LeasedTask) => boolean, signal: AbortSignal): Promise<number> {
     let moved = 0
     for (;;) {
       const letters = await this.#leasing.lease(this.#dead, {
@@ -194,7 +220,7 @@ class Retry {
       // Only delayed letters come back: all have been seen.
       if (unseen.length === 0 && this.#hasReleased) break
       for (const { id } of unseen) this.#seen.add(id)
-      moved += await this.#move(unseen.filter(letter => matches(letter, match)))
+      moved += await this.#move(unseen.filter(isWanted))
       await this.#releaseExcess()
     }
     signal.throwIfAborted()
@@ -293,8 +319,13 @@ class Retry {
   }
 }
 
-function matches({ id, payloadText, failures }: LeasedTask, match: string | undefined): boolean {
-  return match === undefined || [id, payloadText, failures.at(-1)?.reason].some(text => text?.includes(match))
+function letterFilter(match: string | undefined, group: string | undefined): (letter: LeasedTask) => boolean {
+  const isOfGroup = group === undefined ? undefined : groupMatcher(group)
+  return letter => {
+    const reason = lastReason(letter)
+    const isMatch = match === undefined || [letter.id, letter.payloadText, reason].some(text => text.includes(match))
+    return isMatch && (isOfGroup?.(reason) ?? true)
+  }
 }
 
 function lostAmong(failed: ReadonlyMap<LeasedTask, Error>): ReadonlyMap<LeasedTask, Error> {

@@ -137,3 +137,8 @@ export class ListedTask extends QueuedTask {
     this.availableInSeconds = message.availableInSeconds
   }
 }
+
+/** The reason of a task's last failure, as it is grouped and printed. */
+export function lastReason({ failures }: Pick<QueuedTask, 'failures'>): string {
+  return failures.at(-1)?.reason ?? 'unknown'
+}

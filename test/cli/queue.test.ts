@@ -249,6 +249,9 @@ test('failures --group: values that all differ are one group for each kind of fa
       '1\tTypeError: exit code 1',
       '1\tTypeError: exit code 2',
     ])
+    const group = ['--group', "Error: ENOENT: no such file or directory, open '/data/in/frame….tif'"]
+    assert.match(ok(await runCli(['retry', 'queue', ...group], { cwd: folder })), /^Put 7 tasks back into fq:/)
+    assert.match(ok(await runCli(['retry', 'queue', ...group], { cwd: folder })), /^Put 0 tasks back into fq:/)
     const first = ok(await runCli(['failures', 'queue', '--group', '--limit', '2'], { cwd: folder }))
     assert.equal(first.trim().split('\n').length, 2)
     assert.equal(
@@ -341,7 +344,7 @@ test('show names the ids that a beginning may mean', () =>
     await withDeadLetters(folder, ['Error: a', 'Error: b'])
     const several = await runCli(['show', 'queue', ID.slice(0, 20)], { cwd: folder })
     assert.equal(several.code, 1)
-    assert.match(several.stderr, /^ptq: Several dead letters have ids that begin with \S+: \S+, \S+, …\n$/)
+    assert.match(several.stderr, /^ptq: Several tasks of \S+failed have ids that begin with \S+: \S+, \S+, …\n$/)
     assert.match(ok(await runCli(['show', 'queue', `${ID}0`], { cwd: folder })), /^State: failed$/m)
   }))
 

@@ -11,7 +11,7 @@ interface ValueKind {
 
 // A UUID, a hexadecimal number, a decimal one.
 const numbers: ValueKind = {
-  pattern: /\b[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\b|\b0x[\da-f]+\b|\d+(?:\.\d+)?/gi,
+  pattern: /\b[\da-fA-F]{8}(?:-[\da-fA-F]{4}){3}-[\da-fA-F]{12}\b|\b0[xX][\da-fA-F]+\b|\d+(?:\.\d+)?/g,
   placeholder: '…',
 }
 
@@ -29,22 +29,31 @@ const repeats = 1.5
 /** With more values than this a number is no kind of failure. */
 const maxKinds = 10
 
-export interface ReasonGroup {
-  /** As it is where all are the same; otherwise with `…` for what varies. */
-  readonly reason: string
-  readonly count: number
+/** The group of each reason. @param counts how often each came */
+export function groupOfEach(counts: ReadonlyMap<string, number>): Map<string, string> {
+  const byNumbers = groupsBy(numbers, counts)
+  const totals = new Map<string, number>()
+  for (const [reason, group] of byNumbers) totals.set(group, (totals.get(group) ?? 0) + (counts.get(reason) ?? 0))
+  const byTexts = groupsBy(texts, totals)
+  return new Map([...byNumbers].map(([reason, group]) => [reason, byTexts.get(group) ?? group]))
 }
 
-/** @param counts how often each reason came. @returns the groups, the most frequent first */
-export function groupReasons(counts: ReadonlyMap<string, number>): ReasonGroup[] {
-  const groups = groupBy(texts, groupBy(numbers, counts))
-  return [...groups].map(([reason, count]) => ({ reason, count })).sort((a, b) => b.count - a.count)
+/** Returns the function that tells whether a reason belongs to a group: the same text, with a value for each `…`. */
+export function groupMatcher(group: string): (reason: string) => boolean {
+  const value = `(?:${numbers.pattern.source}|${texts.pattern.source}|…)`
+  const pattern = new RegExp(`^${group.split('…').map(escaped).join(value)}$`)
+  return reason => reason === group || pattern.test(reason)
+}
+
+function escaped(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
 }
 
 /** How often each value came at one place of a form. */
 type ValueCounts = Map<string, number>
 
-function groupBy(kind: ValueKind, counts: ReadonlyMap<string, number>): Map<string, number> {
+/** The reasons with placeholders for the values of one kind that vary. */
+function groupsBy(kind: ValueKind, counts: ReadonlyMap<string, number>): Map<string, string> {
   const placesOf = new Map<string, ValueCounts[]>()
   for (const [reason, count] of counts) {
     const form = formOf(reason, kind)
@@ -55,8 +64,8 @@ function groupBy(kind: ValueKind, counts: ReadonlyMap<string, number>): Map<stri
       places[place] = values.set(value, (values.get(value) ?? 0) + count)
     }
   }
-  const groups = new Map<string, number>()
-  for (const [reason, count] of counts) {
+  const groups = new Map<string, string>()
+  for (const reason of counts.keys()) {
     const places = placesOf.get(formOf(reason, kind)) ?? []
     let place = 0
     const group = reason.replace(kind.pattern, (value: string, ...rest: unknown[]) => {
@@ -64,7 +73,7 @@ function groupBy(kind: ValueKind, counts: ReadonlyMap<string, number>): Map<stri
       const isVarying = varies(places[place++]) && !(kind === numbers && codeWords.test(reason.slice(0, at)))
       return isVarying ? kind.placeholder : value
     })
-    groups.set(group, (groups.get(group) ?? 0) + count)
+    groups.set(reason, group)
   }
   return groups
 }
