@@ -43,6 +43,20 @@ export const LOCAL_ROWS: readonly Row[] = [
   },
   {
     scope: 'local',
+    title: 'tasks that wait 10 ms, 50 at once in each of two threads',
+    n: 50_000,
+    contenders: [
+      {
+        name: 'ptq, concurrency: 50',
+        program: 'local/wait-ptq.js',
+        settings: { parallel: 2, concurrency: 50, ms: 10 },
+      },
+      { name: 'plain loops', program: 'local/wait-loop.js', settings: { atOnce: 100, ms: 10 } },
+    ],
+    targets: [{ kind: 'times', rival: 'plain loops', atLeast: 0.9 }],
+  },
+  {
+    scope: 'local',
     title: 'one task of 2 s among no-op tasks',
     n: 100_000,
     contenders: [{ name: 'ptq, parallel: 2', program: 'local/slow-ptq.js', settings: { parallel: 2, slowMs: 2000 } }],

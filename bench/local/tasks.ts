@@ -23,3 +23,9 @@ export const block = queueable(function block(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
   countOne()
 })
+
+/** Waits as a request to a server does, without using the CPU or blocking its thread. */
+export const wait = queueable(async function wait(ms: number): Promise<void> {
+  await new Promise(resolve => setTimeout(resolve, ms))
+  countOne()
+})
