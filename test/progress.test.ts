@@ -59,7 +59,7 @@ describe('startProgress', () => {
       progress.add(1234)
       progress.stop()`
     const { stdout } = run(body, { terminal: true })
-    assert.match(stdout, /tasks 1234 \| \d+\/s \| 1s/)
+    assert.match(stdout, /tasks 1234 \| \d+\/s \| \d+s/)
     assert.doesNotMatch(stdout, /%|ETA/)
   })
 

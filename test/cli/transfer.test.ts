@@ -9,7 +9,7 @@ import { opener } from '#ptq/backends/sqs/index.js'
 import { insert, messages } from '../fq/messages.js'
 import { ACCESS } from '../sqs/queue.js'
 import { SERVER_KINDS, type SqsServer, startServer } from '../sqs/server.js'
-import { ended, inFolder, runCli, runSqs, startCli, until } from './run-cli.js'
+import { type CliResult, ended, inFolder, runCli, runSqs, startCli, until } from './run-cli.js'
 
 async function openSqs(server: SqsServer, name: string): Promise<Backend> {
   const options = { ...ACCESS, endpoint: server.endpoint, createIfMissing: true, emptyWindowSeconds: 0 }
@@ -39,6 +39,13 @@ function fillFast(root: string, count: number): string[] {
   const sent = messages(root, count)
   for (const { id, body } of sent) writeFileSync(join(root, 'queue', `0--${id}.json`), body)
   return sent.map(({ id }) => id).sort()
+}
+
+/** Moves the queue `here` to `there`; the process gets the signal in the middle, whatever the speed of the machine. */
+function moveUntil(folder: string, signal: NodeJS.Signals): Promise<CliResult> {
+  const atRename = import.meta.resolve('./at-rename.js')
+  const env = { NODE_OPTIONS: `--import=${atRename}`, PTQ_TEST_AT_RENAME: `1000 ${signal}` }
+  return ended(startCli(['mv', 'here', 'there'], { cwd: folder, env }))
 }
 
 test('cp and mv between file queues: a reconciled count; tasks that others hold stay and are reported', () =>
@@ -94,33 +101,26 @@ test('a folder under two names is not moved into itself', () =>
 test('mv that is killed by SIGKILL in the middle: each task is in one queue; the same command moves the rest', () =>
   inFolder(async folder => {
     const [here, there] = [join(folder, 'here'), join(folder, 'there')]
-    const sent = fillFast(here, 20_000)
+    const sent = fillFast(here, 5_000)
     mkdirSync(join(there, 'queue'), { recursive: true })
-    const child = startCli(['mv', 'here', 'there'], { cwd: folder })
-    const end = ended(child)
-    await until(() => names(there).length > 0)
-    child.kill('SIGKILL')
-    assert.deepEqual([(await end).code, (await end).stdout], [null, ''])
+    const killed = await moveUntil(folder, 'SIGKILL')
+    assert.deepEqual([killed.code, killed.stdout], [null, ''])
     const [left, arrived] = [idsIn(here), idsIn(there)]
     assert.ok(left.length > 0 && arrived.length > 0, `${left.length} left, ${arrived.length} arrived`)
     assert.deepEqual([...left, ...arrived].sort(), sent)
 
     const { code, stdout, stderr } = await runCli(['mv', 'here', 'there'], { cwd: folder })
     assert.deepEqual([code, stderr], [0, ''])
-    assert.match(stdout, new RegExp(`^Moved ${left.length} tasks .*\n.* holds 0 tasks, the destination 20000 tasks\n$`))
+    assert.match(stdout, new RegExp(`^Moved ${left.length} tasks .*\n.* holds 0 tasks, the destination 5000 tasks\n$`))
     assert.deepEqual(idsIn(there).sort(), sent)
   }))
 
 test('mv that is interrupted by Ctrl-C reports its progress', () =>
   inFolder(async folder => {
     const [here, there] = [join(folder, 'here'), join(folder, 'there')]
-    const sent = fillFast(here, 20_000)
+    const sent = fillFast(here, 5_000)
     mkdirSync(join(there, 'queue'), { recursive: true })
-    const child = startCli(['mv', 'here', 'there'], { cwd: folder })
-    const end = ended(child)
-    await until(() => names(there).length > 0)
-    child.kill('SIGINT')
-    const { code, stdout, stderr } = await end
+    const { code, stdout, stderr } = await moveUntil(folder, 'SIGINT')
     assert.deepEqual([code, stderr], [130, 'ptq: Interrupted: the same command moves the rest\n'])
     const [, moved] = /^Moved (\d+) tasks/.exec(stdout) ?? []
     assert.equal(Number(moved), names(there).length)

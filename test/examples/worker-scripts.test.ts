@@ -121,7 +121,7 @@ async function cluster() {
   return { folder, tq, start, executable }
 }
 
-it("Slurm's signal lets the worker finish what it runs and give the rest back", { timeout: 60_000 }, async () => {
+it("Slurm's signal lets the worker finish what it runs and give the rest back", { timeout: 120_000 }, async () => {
   const { folder, tq, start } = await cluster()
   const inAnHour = Math.floor(Date.now() / 1000) + 3600
   const worker = start({ SLURM_JOB_END_TIME: String(inAnHour) })
@@ -139,7 +139,7 @@ it("Slurm's signal lets the worker finish what it runs and give the rest back", 
   rmSync(folder, { recursive: true })
 })
 
-it('where Slurm does not tell when the job ends, the script asks it', { timeout: 60_000 }, async () => {
+it('where Slurm does not tell when the job ends, the script asks it', { timeout: 120_000 }, async () => {
   const { folder, tq, start, executable } = await cluster()
   mkdirSync(join(folder, 'bin'))
   executable(join(folder, 'bin/squeue'), '#!/bin/sh\necho 2001-02-03T04:05:06\n')

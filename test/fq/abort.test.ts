@@ -4,17 +4,10 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { InsertError, TaskQueue } from 'ptq'
-import type { FileCalls } from '#ptq/backends/fq/file-system.js'
 import { nameOf } from '#ptq/backends/fq/names.js'
-import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
 import { Numbers } from '../bulk-insert/sequences.js'
 import { inFolder, openQueue } from './folder.js'
-
-/** The real filesystem with some calls of both kinds replaced. */
-function withCalls(change: (calls: FileCalls) => Partial<FileCalls>) {
-  const { blocking, pooled } = nodeFileSystem
-  return { ...nodeFileSystem, blocking: { ...blocking, ...change(blocking) }, pooled: { ...pooled, ...change(pooled) } }
-}
+import { withCalls } from './test-files.js'
 
 test(
   'a lease call in a folder that goes on and on with names that are gone ends when it is aborted',

@@ -6,35 +6,30 @@ import { test } from 'node:test'
 import { TaskQueue } from 'ptq'
 import type { Backend } from '#ptq/backend/backend.js'
 import { nameOf } from '#ptq/backends/fq/names.js'
-import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
 import { fastDisk, inFolder, openQueue } from './folder.js'
 import { insert, leaseNow, namesIn } from './messages.js'
+import { withCalls } from './test-files.js'
 
 const FAR = 9_999_999_999
 
 /** The filesystem with `shown` between the real names in `queue/` and who reads them, at each opening of that folder. */
 function showing(shown: (names: string[], opening: number) => string[]) {
   let openings = 0
-  const { blocking } = nodeFileSystem
-  return {
-    ...nodeFileSystem,
-    blocking: {
-      ...blocking,
-      async openFolder(path: string) {
-        const folder = await blocking.openFolder(path)
-        if (folder === undefined || !path.endsWith('/queue')) return folder
-        const all: string[] = []
-        for (let names = await folder.read(); names.length > 0; names = await folder.read()) all.push(...names)
-        let left = shown(all, ++openings)
-        const read = () => {
-          const names = left
-          left = []
-          return names
-        }
-        return { read, close: () => folder.close() }
-      },
+  return withCalls(calls => ({
+    async openFolder(path) {
+      const folder = await calls.openFolder(path)
+      if (folder === undefined || !path.endsWith('/queue')) return folder
+      const all: string[] = []
+      for (let names = await folder.read(); names.length > 0; names = await folder.read()) all.push(...names)
+      let left = shown(all, ++openings)
+      const read = () => {
+        const names = left
+        left = []
+        return names
+      }
+      return { read, close: () => folder.close() }
     },
-  }
+  }))
 }
 
 async function idsOf(queue: Backend): Promise<string[]> {

@@ -10,7 +10,7 @@ import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
 import { LeaseLostError } from '#ptq/errors/errors.js'
 import { inFolder, inQueue, openQueue } from './folder.js'
 import { failure, insert, leaseNow, leaseOne, namesIn } from './messages.js'
-import { interfered, settableClock } from './test-files.js'
+import { interfered, settableClock, withCalls } from './test-files.js'
 
 /**
  * A host of a network filesystem that believes in names which others have changed: `onListed` happens after a listing, and
@@ -239,19 +239,18 @@ test('where it does not, two: the first to a name that nobody else chooses', () 
 
 /** Expects so many renames of what is in `queue/`. */
 function renamesCounted(expected: number, knows: boolean): FileSystem {
-  const { blocking } = nodeFileSystem
   const names: string[] = []
-  const rename = (from: string, to: string) => {
-    if (from.includes('/queue/')) names.push(to)
-    assert.ok(names.length <= expected, names.join())
-    if (names.length === 1) assert.equal(isClaim(parseName(to.slice(to.lastIndexOf('/') + 1))?.available ?? 0), !knows)
-    return blocking.rename(from, to)
-  }
-  return {
-    ...nodeFileSystem,
-    blocking: { ...blocking, rename },
-    placeOf: async () => (knows ? ('local' as const) : ('unknown' as const)),
-  }
+  const files = withCalls(calls => ({
+    rename(from, to, how) {
+      if (from.includes('/queue/')) names.push(to)
+      assert.ok(names.length <= expected, names.join())
+      if (names.length === 1) {
+        assert.equal(isClaim(parseName(to.slice(to.lastIndexOf('/') + 1))?.available ?? 0), !knows)
+      }
+      return calls.rename(from, to, how)
+    },
+  }))
+  return { ...files, placeOf: async () => (knows ? ('local' as const) : ('unknown' as const)) }
 }
 
 test('a claim whose worker died ends when it has been seen for a minute, and counts no attempt: nothing had begun', t =>

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { renameSync, rmSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { LeaseLostError } from 'ptq'
+import { until } from '../cli/run-cli.js'
 import { inQueue } from './folder.js'
 import { failure, insert, leaseNow, leaseOne, message, namesIn } from './messages.js'
 import { settableClock } from './test-files.js'
@@ -36,6 +37,9 @@ test('sed -i while a worker drains: each task is run, whole, as it was or as it 
     const ended = once(sed, 'exit').then(() => {
       editing = false
     })
+    const isEdited = (name: string) => readFileSync(join(root, 'queue', name), 'utf8').includes('busy')
+    // However late the editor starts: the worker meets what it has edited.
+    await until(() => namesIn(root, 'queue').some(name => name.startsWith('0--') && isEdited(name)))
     const runs = new Map<string, number>()
     const edited = new Set<string>()
     for (;;) {

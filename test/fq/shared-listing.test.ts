@@ -26,7 +26,7 @@ import { nameOf, parseName } from '#ptq/backends/fq/names.js'
 import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
 import { fastDisk, inFolder, openQueue } from './folder.js'
 import { insert, leaseNow, namesIn } from './messages.js'
-import { interfered, settableClock, systemError } from './test-files.js'
+import { interfered, settableClock, systemError, withCalls } from './test-files.js'
 
 const TASKS = 12_000
 const FIRST_TASKS = 4_000
@@ -34,28 +34,21 @@ const FIRST_TASKS = 4_000
 /** Counts the names that are read from folders. */
 function countingNames() {
   const counted = { names: 0 }
-  const { blocking } = nodeFileSystem
-  const fileSystem = {
-    ...nodeFileSystem,
-    blocking: {
-      ...blocking,
-      openFolder(path: string) {
-        const folder = blocking.openFolder(path)
-        assert.ok(!(folder instanceof Promise), 'blocking calls have no promises')
-        return (
-          folder && {
-            read() {
-              const names = folder.read()
-              assert.ok(!(names instanceof Promise), 'blocking calls have no promises')
-              counted.names += names.length
-              return names
-            },
-            close: () => folder.close(),
-          }
-        )
-      },
+  const fileSystem = withCalls(calls => ({
+    async openFolder(path) {
+      const folder = await calls.openFolder(path)
+      return (
+        folder && {
+          async read() {
+            const names = await folder.read()
+            counted.names += names.length
+            return names
+          },
+          close: () => folder.close(),
+        }
+      )
     },
-  }
+  }))
   return { counted, fileSystem }
 }
 
@@ -142,16 +135,13 @@ test('what was leapt over in the last list is looked for before a call says that
     const root = join(folder, 'queue-of-test')
     await using inserter = await openQueue(root)
     await insert(inserter.queue, 100)
-    const { blocking } = nodeFileSystem
     let races = 0
     // In the first list somebody else takes whatever is tried.
-    const rename: typeof blocking.rename = (from, to) => {
-      if (from.includes('/queue/0--') && ++races <= 7) renameSync(from, from.replace('/0--', '/9999999999--'))
-      return blocking.rename(from, to)
+    const either = (call: keyof FileCalls, from: string) => {
+      if (call !== 'rename' || !from.includes('/queue/0--') || ++races > 7) return
+      renameSync(from, from.replace('/0--', '/9999999999--'))
     }
-    await using unlucky = await openQueue(root, {
-      fileSystem: { ...nodeFileSystem, blocking: { ...blocking, rename } },
-    })
+    await using unlucky = await openQueue(root, { fileSystem: interfered({ either }) })
     assert.equal((await leaseNow(unlucky.queue, 1)).length, 1)
   }))
 
@@ -234,21 +224,25 @@ for (const [what, put] of [
     }))
 }
 
-test('who died while it read for the others is waited for, but not long, and another takes its place', () =>
-  inCrowdedQueue(async ({ root, first, second, held, listing }) => {
+test('who died while it read for the others is waited for, but not long, and another takes its place', () => {
+  // Stands still: a busy machine must not make the mark of the reader old.
+  const { clock, options } = settableClock(Math.floor(Date.now() / 1000))
+  return inCrowdedQueue(async ({ root, first, second, held, listing }) => {
     const begun = join(root, 'staging', 'listing')
     writeFileSync(begun, '')
+    utimesSync(begun, clock.seconds, clock.seconds)
     held.push(...(await meet(first, second)))
     assert.ok(!existsSync(listing), 'nobody writes while another may be reading')
-    utimesSync(begun, Date.now() / 1000 - 60, Date.now() / 1000 - 60)
+    utimesSync(begun, clock.seconds - 60, clock.seconds - 60)
     held.push(...(await meet(first, second)))
     assert.ok(existsSync(listing) && !existsSync(begun))
     assert.equal(held.length + (await drain(first)).length + (await drain(second)).length, TASKS)
-  }))
+  }, options)
+})
 
 test('where no listing can be written each worker reads for itself', () => {
   const fileSystem = interfered({
-    blocking: (call, path) => {
+    either: (call, path) => {
       if (call === 'write' && path.includes('staging/listing')) throw systemError('ENOSPC', path)
     },
   })
@@ -299,7 +293,7 @@ test('a file that is linked to the place of the listing, or of the one that is m
 test('a reading for others that fails leaves nothing behind, and ends no call that has names still', () => {
   let isBroken = false
   const fileSystem = interfered({
-    blocking: (call, path) => {
+    either: (call, path) => {
       if (isBroken && call === 'openFolder') throw systemError('EMFILE', path)
     },
   })
@@ -330,7 +324,7 @@ test('who has leased something does not wait for a reader, and an abort ends the
   const hostNowMs = () => nowSeconds * 1000
   const fileSystem = interfered({
     clockMs: hostNowMs,
-    blocking: (call, path) => {
+    either: (call, path) => {
       if (call === 'rename') looks = 0
       if (call !== 'write' || !path.endsWith('/staging/listing')) return
       looks++
@@ -368,17 +362,18 @@ test('an old listing is not taken: most of it is gone', () => {
     let lost = 0
     const gone = Array.from({ length: 2_000 }, () => nameOf(0, crypto.randomUUID()))
     writeFileSync(join(root, 'listing'), gone.join('\n'))
-    const { blocking } = options.fileSystem
-    const rename: typeof blocking.rename = (from, to) => {
-      const won = blocking.rename(from, to)
-      if (won === false) lost++
-      return won
-    }
+    const fileSystem = withCalls(
+      calls => ({
+        async rename(from, to) {
+          const won = await calls.rename(from, to)
+          if (!won) lost++
+          return won
+        },
+      }),
+      options.fileSystem,
+    )
     clock.seconds += 120
-    await using second = await openQueue(root, {
-      ...options,
-      fileSystem: { ...options.fileSystem, blocking: { ...blocking, rename } },
-    })
+    await using second = await openQueue(root, { ...options, fileSystem })
     assert.equal((await drain(second.queue)).length, 10)
     assert.equal(lost, 0)
   })

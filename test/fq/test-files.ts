@@ -7,6 +7,7 @@ import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
 export interface Interference {
   /** Before each call of either kind: which of them the queue makes depends on how fast the machine is. */
   either?: (call: keyof FileCalls, path: string, to: string) => void
+  /** Before blocking calls alone: a test that gives only this one has to know that the queue makes no others. */
   blocking?: (call: keyof FileCalls, path: string, to: string) => void
   pooled?: (call: keyof FileCalls, path: string, to: string) => Promise<void>
   /** Instead of the filesystem's own clock. */
@@ -60,6 +61,17 @@ function interfered({ either, blocking: block, pooled: pool, clockMs }: Interfer
 }
 
 export { interfered }
+
+/**
+ * A filesystem with some calls replaced, those of either kind: which of them the queue makes depends on how fast the machine is.
+ */
+export function withCalls(
+  change: (calls: FileCalls) => Partial<FileCalls>,
+  files: FileSystem = nodeFileSystem,
+): FileSystem {
+  const { blocking, pooled } = files
+  return { ...files, blocking: { ...blocking, ...change(blocking) }, pooled: { ...pooled, ...change(pooled) } }
+}
 
 /** The code that Node gives an error: of some it knows only the number, `Unknown system error -116` for ESTALE. */
 export function nodeCode(name: string): string {

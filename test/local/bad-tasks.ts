@@ -91,6 +91,12 @@ export const heed = queueable(async function heed(well: boolean) {
   return threadId
 })
 
+/** Never ends; counts that it was asked to. */
+export const outstay = queueable(function outstay(index: number, counts: Shared): Promise<never> {
+  context().signal.addEventListener('abort', () => Atomics.add(counts, index, 1))
+  return new Promise(() => undefined)
+})
+
 /** Ends well, but leaves something behind that throws, or ends its thread, when counter 0 is raised. */
 export const leaveBehind = queueable(function leaveBehind(what: 'throw' | 'exit', counts: Shared) {
   const timer = setInterval(() => {

@@ -8,7 +8,7 @@ import type { Call } from '#ptq/threads/call.js'
 import { Chunk } from '#ptq/threads/chunk.js'
 import { CrashReports } from '#ptq/threads/crash-reports.js'
 import { monotonicMs } from '#ptq/time/monotonic.js'
-import { fail, heed, leaveBehind, type Way } from './bad-tasks.js'
+import { fail, heed, leaveBehind, outstay, type Way } from './bad-tasks.js'
 import { exits } from './files/exits.js'
 import { registersNothing } from './files/registers-nothing.js'
 import { throws } from './files/throws.js'
@@ -172,17 +172,23 @@ describe('tasks in the thread of one that ends it', () => {
   })
 
   it('are not stopped for one whose time is up while they have time', async () => {
-    await using lq = queue({ parallel: 1, concurrency: 2, timeoutSeconds: 0.3 })
-    const counts = shared(500)
-    // While the first one hangs, the others go on in its thread; it is stopped when they are done.
-    const tasks = function* (): Generator<TaskInput> {
-      yield [partial(fail, 'never', 0), [counts]]
-      for (let index = 1; index < counts.length; index++) yield [partial(countLater, index, 20), [counts]]
+    await using lq = queue({ parallel: 1, concurrency: 2, timeoutSeconds: 1 })
+    const counts = shared(2)
+    let others = 0
+    let after = 0
+    // While the first one hangs, the others go on in its thread, also after it was asked to end; it is stopped when they are done.
+    const tasks = async function* (): AsyncGenerator<TaskInput> {
+      yield [partial(outstay, 0), [counts]]
+      for (; after < 20; others++) {
+        await nextTurn()
+        if (Atomics.load(counts, 0) > 0) after++
+        yield [partial(countLater, 1, 20), [counts]]
+      }
     }
     const results = await collect(lq.results(tasks(), { ordered: true }))
     assert.equal((errorOf(results[0]).cause as Error).name, 'TimeoutError')
     assert.ok(results.slice(1).every(({ ok }) => ok))
-    assert.deepEqual([...counts], new Array(counts.length).fill(1))
+    assert.deepEqual([...counts], [1, others])
   })
 })
 

@@ -57,7 +57,15 @@ export const blockUntil = queueable(function blockUntil(index: number, value: nu
   return index
 })
 
-/** The same without blocking. */
+/** Blocks its thread until `party` of these have begun, each in a thread of its own; returns its thread. */
+export const blockTogether = queueable(function blockTogether(party: number, counts: Shared) {
+  Atomics.add(counts, 0, 1)
+  Atomics.notify(counts, 0)
+  for (let now = Atomics.load(counts, 0); now < party; now = Atomics.load(counts, 0)) Atomics.wait(counts, 0, now)
+  return threadId
+})
+
+/** As {@link blockUntil}, without blocking. */
 export const awaitUntil = queueable(async function awaitUntil(index: number, value: number, counts: Shared) {
   while (Atomics.load(counts, index) < value) await new Promise(resolve => setImmediate(resolve))
   return index

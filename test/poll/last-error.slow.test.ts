@@ -69,7 +69,7 @@ describe('a task that failed, and then killed its workers', { concurrency: true 
       assert.equal(reasons[0], 'RangeError: no space left')
       assert.match(reasons[1] ?? '', reason)
       assert.equal(await tq.retry({ match: 'no space left', deadLetter }), 1)
-      const [again] = await tq.lease({ waitSeconds: 1 })
+      const [again] = await tq.lease({ waitSeconds: 20 })
       assert.deepEqual(
         again?.failures.map(({ reason }) => reason),
         reasons,

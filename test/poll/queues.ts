@@ -19,6 +19,7 @@ import { pollSettings } from '#ptq/poll/poll-options.js'
 import { Worker } from '#ptq/poll/worker.js'
 import { WorkerEvents as Events } from '#ptq/poll/worker-events.js'
 import { Leasing } from '#ptq/queue/leasing.js'
+import { interfered } from '../fq/test-files.js'
 import { openerOf } from './openers.js'
 import type { Gate } from './tasks.js'
 
@@ -78,6 +79,12 @@ export class TestQueue {
     const backend = await openerOf(this.kind).open({ protocol, path }, options)
     this.#opened.push(backend)
     return backend
+  }
+
+  /** The backend by a clock of the test's own; the first to open a queue in memory. */
+  clockedBackend(clock: ManualClock): Promise<Backend> {
+    const hostNowMs = () => clock.dateMs()
+    return this.backend(this.kind === 'mem' ? { clock } : { hostNowMs, fileSystem: interfered({ clockMs: hostNowMs }) })
   }
 
   async remove(): Promise<void> {

@@ -91,13 +91,6 @@ export const waitForAbort = queueable(async function waitForAbort(): Promise<voi
   })
 })
 
-/** Computes without a pause, for so long. */
-export const spin = queueable(function spin(seconds: number, ledger: string): void {
-  appendFileSync(ledger, `${context().id} ${context().attempt} ${process.pid}\n`)
-  const endMs = performance.now() + seconds * 1000
-  while (performance.now() < endMs);
-})
-
 /** Never returns, and never looks at its signal. */
 export const spinForEver = queueable(function spinForEver(): void {
   for (;;);

@@ -114,7 +114,7 @@ describe('many requests in flight', () => {
     await server.close()
   })
 
-  test('as many as `concurrency` says, beyond the 50 sockets of the SDK', { timeout: 20_000 }, async () => {
+  test('as many as `concurrency` says, beyond the 50 sockets of the SDK', { timeout: 120_000 }, async () => {
     const backend = await openQueue(proxy.endpoint, { concurrency: 60, maxAttempts: 1, retrySeconds: 0 })
     proxy.rules.push({ action: 'GetQueueAttributes', times: 60, kind: 'hang' })
     const asked = Promise.allSettled(Array.from({ length: 60 }, () => backend.counts()))

@@ -132,7 +132,8 @@ describe('a worker on SQS', () => {
       await gate.close()
     })
 
-    test('ends a long poll', { timeout: 20_000 }, async () => {
+    // Without the signal it would end only with the time-out of a socket, since nothing answers it.
+    test('ends a long poll', { timeout: 120_000 }, async () => {
       const tq = sqs.newQueue()
       await tq.enqueued()
       const poll = { minBackoffSeconds: 100 }

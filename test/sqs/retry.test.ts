@@ -103,7 +103,7 @@ describe('retry of dead letters on SQS', () => {
     assert.deepEqual(await letters.insert(messages, { delaySeconds: 0 }), [])
     await letters.close()
     assert.equal(await tq.retry({ deadLetter: `sqs://${path}` }), 2)
-    const leased = await tq.lease({ numTasks: 10, waitSeconds: 1 })
+    const leased = await tq.lease({ numTasks: 10, waitSeconds: 20 })
     const lengths = leased.map(({ payloadText, failures }) => [payloadText.length > 800, failures.length])
     assert.deepEqual(lengths.sort(), [
       [false, 2],
