@@ -4,7 +4,7 @@ import type { BatchFailure, Failure, Lease, Message } from '../../backend/messag
 import { argumentError } from '../../errors/errors.js'
 import { Inserter } from './insert.js'
 import { changeInsertions } from './insertions.js'
-import { DEAD_LETTERS, isQueue } from './layout.js'
+import { deadLettersFolder, isQueue } from './layout.js'
 import { type FileLeaseOptions, Leaser } from './lease.js'
 import { release, remove, renew, runsAlone } from './lease-changes.js'
 import { moveTasks } from './move.js'
@@ -17,21 +17,21 @@ import { FileUploads } from './uploads.js'
 import { WorkerFiles } from './workers.js'
 
 // A hundred years: names hold any number of seconds; a longer time is a slip (milliseconds, a date).
-const LONGEST_SECONDS = 36_525 * 24 * 3600
+const maxSeconds = 36_525 * 24 * 3600
 
 // Leases a call: at 10 µs each, ten milliseconds of work, which amortises what is done once a call (the tally, the fsync of
 // folders), while the memory of a call stays small.
-const LEASES = 1_000
+const leasesPerCall = 1_000
 
 // Messages a call. A part of an upload writes all its files and then renames them: of 1,000, what the kernel knows of the
 // first ones has left the processor's cache by then (9.3 µs a file on tmpfs instead of 8.4).
-const MESSAGES = 250
+const messagesPerStep = 250
 
 const capabilities: Capabilities = {
-  insertBatch: MESSAGES,
+  insertBatch: messagesPerStep,
   // Some are stored while the next one is made; they keep as many operations in flight as there may be.
   insertsAtOnce: 4,
-  leaseBatch: LEASES,
+  leaseBatch: leasesPerCall,
   // Exact while no process changes the queue, and never a wrong zero; see `count`.
   exactCounts: true,
   counters: true,
@@ -41,15 +41,15 @@ const capabilities: Capabilities = {
   // A repeated insert of a task that was not leased yet writes the same file again. One that is leased has another name, and
   // finding it would take a reading of the folder, so this is not promised.
   dedupesInserts: false,
-  maxDelaySeconds: LONGEST_SECONDS,
-  maxLeaseSeconds: LONGEST_SECONDS,
+  maxDelaySeconds: maxSeconds,
+  maxLeaseSeconds: maxSeconds,
   secondsStep: 1,
 }
 
 function requireSecondsInRange(name: string, value: number, { zero }: { zero: boolean }): void {
-  const fits = Number.isFinite(value) && (zero ? value >= 0 : value > 0) && value <= LONGEST_SECONDS
+  const fits = Number.isFinite(value) && (zero ? value >= 0 : value > 0) && value <= maxSeconds
   const least = zero ? '0 or more' : 'more than 0'
-  if (!fits) throw argumentError(name, `a number of seconds, ${least} and at most ${LONGEST_SECONDS}`, value)
+  if (!fits) throw argumentError(name, `a number of seconds, ${least} and at most ${maxSeconds}`, value)
 }
 
 export class FileQueueBackend implements Backend {
@@ -68,7 +68,7 @@ export class FileQueueBackend implements Backend {
   constructor(queue: FileQueue) {
     this.label = queue.label
     this.queueName = queue.layout.root
-    this.deadLetterUrl = `fq://${queue.layout.root}/${DEAD_LETTERS}`
+    this.deadLetterUrl = `fq://${queue.layout.root}/${deadLettersFolder}`
     this.#queue = queue
     this.#skipped = new SkippedTasks(queue)
     this.#inserter = new Inserter(queue)

@@ -29,35 +29,35 @@ import { yieldIfBusy } from './yield-if-busy.js'
 
 // A new worker knows nothing of others, and one that waits for a reader needs names only until that one publishes: many of
 // them would read long lists for nothing. 32,768 names are 2 MB. The last read may go over a length by as much as one read gives.
-const SHORT_LENGTH = 2 ** 12
-const LONG_LENGTH = 2 ** 15
+const shortLength = 2 ** 12
+const longLength = 2 ** 15
 
 // The folder is read some thousand names at a time: a long list may be longer by that.
-const MOST_NAMES = LONG_LENGTH + 2 ** 11
+const maxNames = longLength + 2 ** 11
 
 /**
  * The number of names that the first reading of a process covers: at least k short lists with the probability 1/√k. So it reads 2√k short
  * lists of a folder of k on average, and goes to its end once in √k times, whatever the folder's length.
  */
 function firstLength(): number {
-  return SHORT_LENGTH * Math.floor((1 - Math.random()) ** -2)
+  return shortLength * Math.floor((1 - Math.random()) ** -2)
 }
 
 /** Pause before a list that another worker is reading, or one that met a fault, is looked for again. */
-export const LOOK_AGAIN_MS = 10
-const AFTER_FAULT_MS = 1_000
+export const lookAgainMs = 10
+const afterFaultMs = 1_000
 
 /** Longest wait for a list that another worker is reading. */
-const LONGEST_WAIT_MS = 250
+const maxWaitMs = 250
 
 /** After so many lists of others without one free task a worker reads for itself: others may always be faster. */
-const LISTS_IN_VAIN = 2
+const maxUselessLists = 2
 
 /**
  * Readings of the whole folder that are enough for one call, also where names were skipped: a listing of a network filesystem may
  * show removed names for a minute.
  */
-const ENOUGH_READINGS = 3
+const enoughReadings = 3
 
 export class Candidates {
   readonly #io: IoScheduler
@@ -106,13 +106,13 @@ export class Candidates {
   /** True once the last list is used up, and a reading that began after `mark` has seen the whole folder and left out nothing. */
   readSince(mark: number): boolean {
     if (!this.#list.isUsedUp || this.#readingsEnded <= mark) return false
-    return this.#readingsEnded > this.#leftOutOf || this.#readingsEnded - mark >= ENOUGH_READINGS
+    return this.#readingsEnded > this.#leftOutOf || this.#readingsEnded - mark >= enoughReadings
   }
 
   /** The same, and none of its names was skipped. */
   readWhollySince(mark: number): boolean {
     if (!this.readSince(mark)) return false
-    return this.#readingsEnded > this.#skippedIn || this.#readingsEnded - mark >= ENOUGH_READINGS
+    return this.#readingsEnded > this.#skippedIn || this.#readingsEnded - mark >= enoughReadings
   }
 
   /** True when it is time to `fill`, though names are left. */
@@ -190,7 +190,7 @@ export class Candidates {
   async #getList(): Promise<boolean> {
     const { isCrowded } = this.#list
     const isFirst = this.#readingsBegun === 0
-    const mayTake = (isFirst || isCrowded) && this.#inVain < LISTS_IN_VAIN
+    const mayTake = (isFirst || isCrowded) && this.#inVain < maxUselessLists
     const published = mayTake ? await this.#shared.take() : undefined
     if (published !== undefined) {
       this.#add(new NameList(published, 'published'))
@@ -199,21 +199,21 @@ export class Candidates {
     const isReader = isCrowded && (await this.#shared.begin())
     if (isCrowded && !isReader) {
       if (!this.#list.isUsedUp) {
-        this.#lookFromMs = performance.now() + LOOK_AGAIN_MS
+        this.#lookFromMs = performance.now() + lookAgainMs
         return true
       }
       this.#waitsSinceMs ??= performance.now()
-      if (mayTake && performance.now() - this.#waitsSinceMs < LONGEST_WAIT_MS) return false
+      if (mayTake && performance.now() - this.#waitsSinceMs < maxWaitMs) return false
     }
-    const long = isCrowded ? SHORT_LENGTH : Math.min(LONG_LENGTH, Math.max(SHORT_LENGTH, 2 * this.#list.length))
+    const long = isCrowded ? shortLength : Math.min(longLength, Math.max(shortLength, 2 * this.#list.length))
     try {
-      await this.#read(isReader ? LONG_LENGTH : long, isReader, isFirst ? firstLength() : 0)
+      await this.#read(isReader ? longLength : long, isReader, isFirst ? firstLength() : 0)
     } catch (error) {
       // The names of this reading are lost: the next one starts over.
       await this.#closeStream().catch(() => undefined)
       // A lasting fault is thrown once the list is used up.
       if (this.#list.isUsedUp) throw error
-      this.#lookFromMs = performance.now() + AFTER_FAULT_MS
+      this.#lookFromMs = performance.now() + afterFaultMs
     }
     return true
   }
@@ -222,7 +222,7 @@ export class Candidates {
   async #read(length: number, isReader: boolean, furthest: number): Promise<void> {
     // A stream that is behind gives names again that all workers are trying.
     const present = isReader ? this.#list.toSet() : new Set<string>()
-    const sample = new NameSample(MOST_NAMES)
+    const sample = new NameSample(maxNames)
     let met = 0
     let sawAll = false
     let publishes = isReader

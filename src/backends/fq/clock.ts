@@ -5,24 +5,24 @@
  */
 import type { Awaitable } from './awaitable.js'
 import { errorCode } from './file-system.js'
-import { type IoScheduler, SLOW_MS } from './io-scheduler.js'
+import { type IoScheduler, slowMs } from './io-scheduler.js'
 import type { Layout } from './layout.js'
 
 // Two clocks of ordinary quality drift apart by less than 0.01 % (10^-4): 3 ms in this time.
-const REFRESH_MS = 30_000
+const refreshMs = 30_000
 
 // The host's clock is used for one thing only: when it jumps against the monotonic clock, which stands still while a
 // laptop sleeps, the reading is out of date.
-const JUMP_MS = 1_000
+const jumpMs = 1_000
 
 // A clock that can't be read because nothing may be written there (a read-only mount, a full disk).
-const UNWRITABLE = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT'])
+const unwritableCodes = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT'])
 
 // Calls in one reading: make, stat, close (and, where a name is needed, remove).
-const CALLS_A_READING = 3
+const callsPerReading = 3
 
 // Blocking readings at most before a filesystem is taken for slow; one, each time, before it is taken for slow still.
-const READINGS = 4
+const maxReadings = 4
 
 export class QueueClock {
   readonly #io: IoScheduler
@@ -55,8 +55,8 @@ export class QueueClock {
   /** Reads the clock if the last reading is old. `false`: there is no queue. */
   ready(): Promise<boolean> | true {
     const nowMs = performance.now()
-    const jumped = Math.abs(this.#hostNowMs() - nowMs - this.#hostAheadMs) > JUMP_MS
-    if (!jumped && nowMs - this.#readAtMs < REFRESH_MS) return true
+    const jumped = Math.abs(this.#hostNowMs() - nowMs - this.#hostAheadMs) > jumpMs
+    if (!jumped && nowMs - this.#readAtMs < refreshMs) return true
     this.#reading ??= this.#read().finally(() => {
       this.#reading = undefined
     })
@@ -68,7 +68,7 @@ export class QueueClock {
     try {
       offsetMs = await this.#readAndMeasure()
     } catch (error) {
-      if (!UNWRITABLE.has(errorCode(error) ?? '')) throw error
+      if (!unwritableCodes.has(errorCode(error) ?? '')) throw error
       const newestMs = await this.#newestChangeMs()
       offsetMs = newestMs === undefined ? undefined : newestMs - performance.now()
       if (newestMs !== undefined) await this.#io.learnPlace(this.#layout.root)
@@ -93,8 +93,8 @@ export class QueueClock {
     const { root } = this.#layout
     let fastest = await measured(() => this.#io.pooled.clockMs(root))
     if (fastest.offsetMs !== undefined) await this.#io.learnPlace(root)
-    const readings = this.#io.isSlow ? 1 : READINGS
-    for (let reading = 0; reading < readings && fastest.callMs > SLOW_MS; reading++) {
+    const readings = this.#io.isSlow ? 1 : maxReadings
+    for (let reading = 0; reading < readings && fastest.callMs > slowMs; reading++) {
       await new Promise(resolve => setImmediate(resolve))
       const next = await measured(() => this.#io.blocking.clockMs(root))
       if (next.offsetMs === undefined || next.callMs < fastest.callMs) fastest = next
@@ -122,6 +122,6 @@ async function measured(read: () => Awaitable<number | undefined>) {
   const endMs = performance.now()
   return {
     offsetMs: clockMs === undefined ? undefined : clockMs - (startMs + endMs) / 2,
-    callMs: (endMs - startMs) / CALLS_A_READING,
+    callMs: (endMs - startMs) / callsPerReading,
   }
 }

@@ -97,11 +97,11 @@ export interface FileSystem {
 }
 
 // libuv has no names for some errors of networks and quotas: Node then says `Unknown system error -116` for ESTALE.
-const NAMELESS = /Unknown system error -(\d+)/g
-const NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [String(number), name]))
+const unnamedError = /Unknown system error -(\d+)/g
+const errorNames = new Map(Object.entries(constants.errno).map(([name, number]) => [String(number), name]))
 
 function named(text: string): string {
-  return text.replaceAll(NAMELESS, (whole, number: string) => NAMES.get(number) ?? whole)
+  return text.replaceAll(unnamedError, (whole, number: string) => errorNames.get(number) ?? whole)
 }
 
 /** The code of a system error, e.g. `ENOSPC`; `undefined` for any other error. */
@@ -116,7 +116,7 @@ export function errorMessage(error: unknown): string {
 }
 
 /** Codes of `read` for something that is no file (a link, a folder, a pipe, a device), or a file longer than the longest text. */
-const UNREADABLE = ['ELOOP', 'EISDIR', 'ENXIO', 'EAGAIN', 'EFBIG', 'ERR_STRING_TOO_LONG']
+const unreadableCodes = ['ELOOP', 'EISDIR', 'ENXIO', 'EAGAIN', 'EFBIG', 'ERR_STRING_TOO_LONG']
 
 /**
  * For what stands in a task's place and can't be a task: a text that says so, and is no task either. Every other error is
@@ -131,7 +131,7 @@ export function textOfNoFile(error: unknown): string {
 /** The code of an error that `textOfNoFile` has a text for; `undefined` for any other. */
 export function codeOfNoFile(error: unknown): string | undefined {
   const code = errorCode(error)
-  return code !== undefined && UNREADABLE.includes(code) ? code : undefined
+  return code !== undefined && unreadableCodes.includes(code) ? code : undefined
 }
 
 /** True for an error that says that a file, or a folder on the way to it, is not there. */

@@ -13,14 +13,14 @@ import { errorCode, type FolderStream } from './file-system.js'
 
 // Names a slice, and a call of a blocking stream: 1,024 take about 0.6 ms of the event loop on a local disk. Node reads with a
 // larger buffer no faster, and from 32,768 on far slower.
-const NAMES_A_SLICE = 1024
+const namesPerSlice = 1024
 
 // Names a call in the pool. So many `lstat`s block the event loop at most, once for each filesystem that tells no types.
-const NAMES_A_POOLED_CALL = 128
+const namesPerPooledCall = 128
 
 // Some filesystems stop telling types within a folder: NFS after its first replies, which have tens of names. So many names are
 // remembered, and not given a second time then. A filesystem that told more types goes on telling them.
-const REMEMBERED = 2 ** 14
+const maxRemembered = 2 ** 14
 
 /** Filesystems that told no types, by their device numbers. */
 const untypedDevices = new Set<number>()
@@ -70,7 +70,7 @@ export async function openWhole(path: string, given: ReadonlySet<string> = new S
   return {
     read: () => {
       if (parts[0]?.length === 0) parts.shift()
-      return parts[0]?.splice(-NAMES_A_SLICE) ?? []
+      return parts[0]?.splice(-namesPerSlice) ?? []
     },
     close: () => {
       parts.length = 0
@@ -106,7 +106,7 @@ class FolderNames implements FolderStream {
   }
 
   #give(names: readonly string[]): readonly string[] {
-    if (this.#given.length < REMEMBERED) this.#given.push(...names)
+    if (this.#given.length < maxRemembered) this.#given.push(...names)
     return names
   }
 
@@ -125,11 +125,11 @@ class FolderNames implements FolderStream {
 }
 
 function openDirSync(path: string): Dir {
-  return opendirSync(path, { bufferSize: NAMES_A_SLICE })
+  return opendirSync(path, { bufferSize: namesPerSlice })
 }
 
 function openDir(path: string): Promise<Dir> {
-  return promises.opendir(path, { bufferSize: NAMES_A_POOLED_CALL })
+  return promises.opendir(path, { bufferSize: namesPerPooledCall })
 }
 
 /** True where Node had to ask for the type of this entry: those are of a class of their own. */
@@ -146,7 +146,7 @@ function sliceSync(entries: Entries): string[] | undefined {
   const names: string[] = []
   for (let entry = entries.readSync(); entry; entry = entries.readSync()) {
     if (wasAskedFor(entry)) return undefined
-    if (names.push(entry.name) === NAMES_A_SLICE) break
+    if (names.push(entry.name) === namesPerSlice) break
   }
   return names
 }
@@ -155,7 +155,7 @@ async function slicePooled(entries: Entries): Promise<string[] | undefined> {
   const names: string[] = []
   for (let entry = await entries.read(); entry; entry = await entries.read()) {
     if (wasAskedFor(entry)) return undefined
-    if (names.push(entry.name) === NAMES_A_SLICE) break
+    if (names.push(entry.name) === namesPerSlice) break
   }
   return names
 }

@@ -9,10 +9,10 @@ import { yieldIfBusy } from './yield-if-busy.js'
 
 // A host that knows the folder by its old name (NFS, for as long as `acdirmax`), or a call that was under way, may still put
 // a file into it. Pauses add up to three seconds; what then comes back is an error, since another process goes on writing.
-const PAUSES_MS = [0, 10, 50, 200, 700, 2_000]
+const pausesMs = [0, 10, 50, 200, 700, 2_000]
 
 /** The codes of a folder that is not empty, on Linux and elsewhere. */
-const NOT_EMPTY = ['ENOTEMPTY', 'EEXIST']
+const notEmptyCodes = ['ENOTEMPTY', 'EEXIST']
 
 /** All names in a folder at once, for callers that rename or remove them; empty where there is no such folder. */
 export async function allNames({ io }: { readonly io: Pick<IoScheduler, 'calls'> }, path: string): Promise<string[]> {
@@ -47,17 +47,17 @@ export async function takeAwayTree(queue: FileQueue, path: string): Promise<bool
 /** Removes a folder with all that is in it; files that others remove at the same time are no error. */
 export async function removeTree(queue: FileQueue, path: string): Promise<void> {
   if (!(await isFolderAfterUnlink(queue, path))) return
-  for (const pauseMs of PAUSES_MS) {
+  for (const pauseMs of pausesMs) {
     if (pauseMs > 0) await sleep(pauseMs)
     await emptyFolder(queue, path)
     try {
       return await removeFolderIfThere(queue, path)
     } catch (error) {
-      if (!NOT_EMPTY.includes(errorCode(error) ?? '')) throw error
+      if (!notEmptyCodes.includes(errorCode(error) ?? '')) throw error
     }
   }
   throw new Error(
-    `${path} is not empty after ${PAUSES_MS.length} removals of all that was in it: another process goes on writing there. ` +
+    `${path} is not empty after ${pausesMs.length} removals of all that was in it: another process goes on writing there. ` +
       'End the inserts into this queue, on all machines, and remove it again.',
   )
 }

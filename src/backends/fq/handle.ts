@@ -17,7 +17,7 @@ export interface FileLeaseHandle {
 }
 
 /** The handle of each lease that was given up. */
-const INVALIDATED: FileLeaseHandle = { until: undefined, from: 0 }
+const invalidated: FileLeaseHandle = { until: undefined, from: 0 }
 
 /** The names behind a lease. Throws LeaseLostError where this lease was given up, TypeError where it isn't one of ours. */
 export function handleOf(queue: FileQueue, { id, handle }: Lease): { readonly until: number; readonly from: number } {
@@ -65,5 +65,5 @@ async function renameHeld(queue: FileQueue, lease: Lease, until: number): Promis
  * same time): what its former holder does afterwards must not reach it.
  */
 export function invalidate(lease: Lease): void {
-  lease.handle = INVALIDATED
+  lease.handle = invalidated
 }

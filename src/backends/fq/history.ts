@@ -35,10 +35,10 @@ export type Past = Required<Pick<Lease, 'attempt' | 'deaths' | 'deathsAlone'>>
 
 // Python's insert writes the history right after the task, its lease at any time later. Local disks take less than a
 // millisecond between the two, networks some tens.
-const INSERT_MS = 100
+const insertMs = 100
 
 // Time that a folder that had records is taken to have some. Looking costs a read of up to a thousand names.
-const RECORDS_STAY_MS = 10_000
+const recordsStayMs = 10_000
 
 export class History {
   readonly #io: IoScheduler
@@ -169,7 +169,7 @@ export class History {
     } finally {
       await folder.close()
     }
-    this.#recordsUntilMs = performance.now() + RECORDS_STAY_MS
+    this.#recordsUntilMs = performance.now() + recordsStayMs
     return false
   }
 
@@ -179,7 +179,7 @@ export class History {
     const { calls } = this.#io
     const record = await calls.stat(inside(this.#layout.movement, id))
     const task = await calls.stat(taskPath)
-    return record !== undefined && task !== undefined && record.modifiedMs - task.modifiedMs < INSERT_MS
+    return record !== undefined && task !== undefined && record.modifiedMs - task.modifiedMs < insertMs
   }
 
   async #textIfRecord(path: string): Promise<string | undefined> {

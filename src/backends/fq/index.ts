@@ -14,7 +14,7 @@ import { layoutOf, refuseContainer, refuseFile, trustedRoot } from './layout.js'
 import { nodeFileSystem } from './node-files.js'
 import { refuseLinks } from './refuse-links.js'
 
-const DEFAULT_CONCURRENCY = 40
+const defaultConcurrency = 40
 
 /** The options of a file queue. */
 export interface FileQueueOptions extends BackendOptions {
@@ -43,7 +43,7 @@ export interface FileQueueOptions extends BackendOptions {
  * looked at.
  */
 export async function open(url: QueueUrl, options: FileQueueOptions = {}): Promise<Backend> {
-  const { concurrency = DEFAULT_CONCURRENCY, durable = false, hostNowMs = Date.now } = options
+  const { concurrency = defaultConcurrency, durable = false, hostNowMs = Date.now } = options
   const { fileSystem = nodeFileSystem } = options
   if (!Number.isInteger(concurrency) || concurrency < 1) {
     throw argumentError('concurrency', 'an integer of 1 or more', concurrency)

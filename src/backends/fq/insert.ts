@@ -10,7 +10,7 @@ import { isId, nameOf } from './names.js'
 import { type FileQueue, queueFault } from './queue.js'
 
 // A staging file that old is that of a dead process: inserts take milliseconds. Hours, because a machine may sleep.
-const STALE_SECONDS = 6 * 3600
+const staleSeconds = 6 * 3600
 
 export class Inserter {
   readonly #queue: FileQueue
@@ -141,7 +141,7 @@ export class Inserter {
     await io.each(names, async name => {
       const path = inside(layout.staging, name)
       const facts = await io.calls.stat(path)
-      const isStale = facts !== undefined && clock.nowSeconds - facts.modifiedMs / 1000 > STALE_SECONDS
+      const isStale = facts !== undefined && clock.nowSeconds - facts.modifiedMs / 1000 > staleSeconds
       // A folder is a lock or an upload that was not begun: its maker is dead.
       if (isStale) await removeTree(this.#queue, path)
     })

@@ -21,20 +21,20 @@ import { nameOf, parseName } from './names.js'
 import { type FileQueue, queueFault } from './queue.js'
 
 // Held for about a millisecond. A holder that was stopped for longer than half of this starts over instead of writing.
-const HELD_SECONDS = 20
+const heldSeconds = 20
 
 // Many processes queue up for a lock that is held for a millisecond each: with live holders no wait is longer.
-const LOCK_TIMEOUT_SECONDS = 120
+const lockTimeoutSeconds = 120
 
-const LONGEST_PAUSE_MS = 50
+const maxPauseMs = 50
 
 // Each time the process, or the filesystem, stood still for ten seconds between two calls.
-const MOST_TRIES = 5
+const maxTries = 5
 
 // Python empties the file and then writes it: microseconds on a local disk, a round trip over a network. About a second.
-const EMPTY_PAUSES_MS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+const emptyPausesMs = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 
-const FREE = 'free.json'
+const freeName = 'free.json'
 
 /** The lock while this process has it. */
 interface Lock {
@@ -53,7 +53,7 @@ export async function readInsertions(queue: FileQueue): Promise<number> {
 
 /** The text of the file, once it is not empty; empty where it stays so; `undefined`: there is no file. */
 async function readWritten(queue: FileQueue): Promise<string | undefined> {
-  for (const pauseMs of EMPTY_PAUSES_MS) {
+  for (const pauseMs of emptyPausesMs) {
     const text = await readText(queue)
     if (text !== '') return text
     await sleep(pauseMs)
@@ -76,9 +76,9 @@ async function readText({ io, layout }: FileQueue): Promise<string | undefined> 
 /** Sets the count to what `change` makes of it. */
 export async function changeInsertions(queue: FileQueue, change: (count: number) => number): Promise<void> {
   try {
-    for (let tries = 1; tries <= MOST_TRIES; tries++) if (await tryToChange(queue, change)) return
+    for (let tries = 1; tries <= maxTries; tries++) if (await tryToChange(queue, change)) return
     throw new Error(
-      `This process stood still for ${HELD_SECONDS / 2} s in each of ${MOST_TRIES} tries to change ${queue.layout.insertions}: it ` +
+      `This process stood still for ${heldSeconds / 2} s in each of ${maxTries} tries to change ${queue.layout.insertions}: it ` +
         'was stopped, or the filesystem did not answer',
     )
   } catch (error) {
@@ -98,7 +98,7 @@ async function tryToChange(queue: FileQueue, change: (count: number) => number):
       throw new Error(`Expected a number in ${layout.insertions}. Put one there, or set the counters to zero (rezero).`)
     }
     await writeInto(io, staged, String(count), 'w')
-    const isInTime = elapsedMs() - lock.sinceMs < (HELD_SECONDS * 1000) / 2
+    const isInTime = elapsedMs() - lock.sinceMs < (heldSeconds * 1000) / 2
     changed = isInTime && (await io.calls.rename(staged, layout.insertions))
   } finally {
     if (!changed) await abandonChange(queue, lock)
@@ -118,7 +118,7 @@ async function abandonChange(queue: FileQueue, lock: Lock): Promise<void> {
 
 /** `false`: another process has taken it over. */
 async function releaseLock({ layout, io }: FileQueue, { name }: Lock): Promise<boolean> {
-  return await io.calls.rename(inside(layout.insertionsLock, name), inside(layout.insertionsLock, FREE))
+  return await io.calls.rename(inside(layout.insertionsLock, name), inside(layout.insertionsLock, freeName))
 }
 
 /** Never throws: the count is changed by now, and after an error it would be changed a second time. A lock that stays runs out. */
@@ -129,7 +129,7 @@ async function afterChange(queue: FileQueue, lock: Lock): Promise<void> {
     await rescue(step, error => {
       process.emitWarning(
         `The count of inserted tasks of ${label} is changed, but the step after that failed: ${errorMessage(error)}. A power cut ` +
-          `may undo the change, or the next count may have to wait up to ${HELD_SECONDS} s.`,
+          `may undo the change, or the next count may have to wait up to ${heldSeconds} s.`,
         { type: 'PtqWarning', code: 'PTQ_COUNT_NOT_SETTLED' },
       )
     })
@@ -159,15 +159,15 @@ function stagedBy(layout: Layout, holder: string): string {
 async function acquire(queue: FileQueue): Promise<Lock> {
   const { layout, io, clock } = queue
   const holder = randomUUID()
-  const deadlineMs = performance.now() + LOCK_TIMEOUT_SECONDS * 1000
-  for (let pauseMs = 1; performance.now() < deadlineMs; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+  const deadlineMs = performance.now() + lockTimeoutSeconds * 1000
+  for (let pauseMs = 1; performance.now() < deadlineMs; pauseMs = Math.min(pauseMs * 2, maxPauseMs)) {
     await clock.ready()
     const sinceMs = elapsedMs()
-    const name = nameOf(Math.ceil(clock.nowSeconds + HELD_SECONDS), holder)
+    const name = nameOf(Math.ceil(clock.nowSeconds + heldSeconds), holder)
     const lock = { name, holder, sinceMs }
     const take = (from: string) =>
       io.calls.rename(inside(layout.insertionsLock, from), inside(layout.insertionsLock, name))
-    if (await take(FREE)) return lock
+    if (await take(freeName)) return lock
     const found = await namesInLock(queue)
     if (found.length === 0) await makeLock(queue)
     const stale = found.map(parseName).find(other => other !== undefined && other.available <= clock.nowSeconds)
@@ -178,7 +178,7 @@ async function acquire(queue: FileQueue): Promise<Lock> {
     }
     await sleep(pauseMs * Math.random())
   }
-  throw new Error(`The lock ${layout.insertionsLock} was held by others for ${LOCK_TIMEOUT_SECONDS} s`)
+  throw new Error(`The lock ${layout.insertionsLock} was held by others for ${lockTimeoutSeconds} s`)
 }
 async function namesInLock({ io, layout }: FileQueue): Promise<readonly string[]> {
   const folder = await io.calls.openFolder(layout.insertionsLock)
@@ -196,11 +196,11 @@ async function makeLock(queue: FileQueue): Promise<void> {
   const staged = inside(layout.staging, `lock.${randomUUID()}`)
   await io.calls.makeFolder(layout.staging)
   await io.calls.makeFolder(staged)
-  await io.calls.write(inside(staged, FREE), '', 'w')
+  await io.calls.write(inside(staged, freeName), '', 'w')
   try {
     await io.calls.rename(staged, layout.insertionsLock)
   } catch (error) {
-    await io.calls.unlink(inside(staged, FREE), 'there')
+    await io.calls.unlink(inside(staged, freeName), 'there')
     await io.calls.removeFolder(staged)
     // Another process was faster: ENOTEMPTY or EEXIST, and other codes on other systems.
     if ((await namesInLock(queue)).length === 0) throw error

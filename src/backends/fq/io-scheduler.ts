@@ -13,13 +13,13 @@ import { yieldIfBusy } from './yield-if-busy.js'
 
 // Milliseconds a call. A pooled call costs about 0.05 ms of the processor, a blocking one 0.005 ms: above half a millisecond of latency waiting
 // is what costs. Going back asks for half of that, so that a filesystem near the border doesn't flap.
-export const SLOW_MS = 0.5
-const FAST_MS = 0.25
+export const slowMs = 0.5
+const fastMs = 0.25
 
-// Blocking items in a row that are slower than SLOW_MS: one pause of the garbage collector is not a slow disk.
-const SLOW_ITEMS = 16
+// Blocking items in a row that are slower than slowMs: one pause of the garbage collector is not a slow disk.
+const slowItems = 16
 
-const DEFAULT_POOL_THREADS = 4
+const defaultPoolThreads = 4
 
 const goOn = () => true
 
@@ -100,10 +100,10 @@ export class IoScheduler {
   /** Switches between blocking and pooled calls, by the time that one call took. */
   measured(milliseconds: number): void {
     if (this.#durable) return
-    if (milliseconds > SLOW_MS) {
+    if (milliseconds > slowMs) {
       this.#slow = true
       this.#adviseThreads(milliseconds)
-    } else if (milliseconds < FAST_MS && this.#place !== 'network') {
+    } else if (milliseconds < fastMs && this.#place !== 'network') {
       this.#slow = false
     }
   }
@@ -164,15 +164,15 @@ export class IoScheduler {
   }
 
   #blockedFor(milliseconds: number): void {
-    this.#slowItems = milliseconds > SLOW_MS ? this.#slowItems + 1 : 0
-    if (this.#slowItems < SLOW_ITEMS) return
+    this.#slowItems = milliseconds > slowMs ? this.#slowItems + 1 : 0
+    if (this.#slowItems < slowItems) return
     this.#slow = true
     this.#slowItems = 0
     debugLog('%s: calls take %s ms, so they no longer block', this.#label, milliseconds.toFixed(1))
   }
 
   #adviseThreads(milliseconds: number): void {
-    const threads = Number(process.env.UV_THREADPOOL_SIZE ?? DEFAULT_POOL_THREADS)
+    const threads = Number(process.env.UV_THREADPOOL_SIZE ?? defaultPoolThreads)
     if (warned || threads >= this.#concurrency) return
     warned = true
     process.emitWarning(

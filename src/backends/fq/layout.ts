@@ -5,7 +5,7 @@ import { errorCode, type FileCalls, type FileFacts, type FileSystem, isMissing }
 import type { IoScheduler } from './io-scheduler.js'
 
 /** The folder of the queue of dead letters. */
-export const DEAD_LETTERS = 'failed'
+export const deadLettersFolder = 'failed'
 
 /** The paths of a queue's parts; `queue`, `movement`, `completions` and `insertions` are shared with Python. */
 export interface Layout {
@@ -106,7 +106,7 @@ async function firstNames(io: IoScheduler, path: string): Promise<readonly strin
 /** True where a folder has one of the parts that a queue has beside `queue`: `movement`, unless it was removed. */
 async function hasOtherParts(io: IoScheduler, layout: Layout): Promise<boolean> {
   const { root: _root, queue: _queue, ...others } = layout
-  for (const path of [...Object.values(others), join(layout.root, DEAD_LETTERS)]) {
+  for (const path of [...Object.values(others), join(layout.root, deadLettersFolder)]) {
     if ((await factsOf(io, path)) !== undefined) return true
   }
   return false
@@ -134,7 +134,7 @@ export async function refuseContainer(io: IoScheduler, layout: Layout): Promise<
  */
 export async function trustedRoot({ pooled }: FileSystem, root: string): Promise<string> {
   const around = dirname(root)
-  if (basename(root) !== DEAD_LETTERS) return root
+  if (basename(root) !== deadLettersFolder) return root
   try {
     return (await pooled.stat(layoutOf(around).queue))?.isFolder === true ? around : root
   } catch {

@@ -10,13 +10,13 @@ import { claimHeld, handleOf, heldPath, invalidate, moveHeld } from './handle.js
 import { inside } from './layout.js'
 import { endOfLease, isClaim, nameOf, releasedTime, type TaskName } from './names.js'
 import { type FileQueue, leaseLost, queueFault } from './queue.js'
-import { prolong, releaseUncounted, WRITING_SECONDS } from './release.js'
+import { prolong, releaseUncounted, writingSeconds } from './release.js'
 
 // From so many deletes on it pays to look once whether any task has a history.
-const MANY_DELETES = 16
+const manyDeletes = 16
 
 // By so much a lease is prolonged for the one line that says that its task runs alone. Even, see `endOfLease`.
-const LEAST_SECONDS = 2
+const minSeconds = 2
 
 async function eachLease(
   queue: FileQueue,
@@ -108,7 +108,7 @@ export async function remove(
   { tally }: { tally: boolean },
 ): Promise<BatchFailure[]> {
   const { layout, io, history } = queue
-  const noHistory = leases.length >= MANY_DELETES && (await history.isEmpty())
+  const noHistory = leases.length >= manyDeletes && (await history.isEmpty())
   let removed = 0
   const removing = (lease: Lease, wasThere: boolean): Awaitable<void> => {
     if (!wasThere) throw leaseLost(queue, lease.id)
@@ -143,8 +143,8 @@ export async function runsAlone(queue: FileQueue, lease: Lease): Promise<void> {
   await clock.ready()
   const { until, from } = handleOf(queue, lease)
   // Not much later, or the task of a holder that dies would wait for long. Even where `until` is even, see `endOfLease`.
-  const soonest = endOfLease(clock.nowSeconds + (isClaim(until) ? WRITING_SECONDS : LEAST_SECONDS), from)
-  const end = isClaim(until) ? soonest : Math.max(until + LEAST_SECONDS, soonest)
+  const soonest = endOfLease(clock.nowSeconds + (isClaim(until) ? writingSeconds : minSeconds), from)
+  const end = isClaim(until) ? soonest : Math.max(until + minSeconds, soonest)
   if (io.knowsNames) await moveHeld(queue, lease, end)
   else await claimHeld(queue, lease)
   try {

@@ -2,7 +2,7 @@
 import type { Lease } from '../../backend/messages.js'
 import { sleep } from '../../time/sleep.js'
 import { type Awaitable, after, isPromise } from './awaitable.js'
-import { Candidates, LOOK_AGAIN_MS } from './candidates.js'
+import { Candidates, lookAgainMs } from './candidates.js'
 import { renameExclusively } from './exclusive-rename.js'
 import { codeOfNoFile, textOfNoFile } from './file-system.js'
 import type { FileLeaseHandle } from './handle.js'
@@ -14,13 +14,13 @@ import { StaleClaims } from './stale-claims.js'
 
 // Pauses while a worker waits for tasks: from 20 ms, each 1.6 times the last, up to a second. Looking at a folder of a
 // million leased tasks takes a second itself, so at most a fifth of the time goes into looking.
-const FIRST_PAUSE_MS = 20
-const PAUSE_GROWTH = 1.6
-const LONGEST_PAUSE_MS = 1_000
-const PAUSE_A_LOOK = 4
+const firstPauseMs = 20
+const pauseGrowth = 1.6
+const maxPauseMs = 1_000
+const pausePerLook = 4
 
 /** The part of a lease's length that one call may spend on taking leases. */
-const COLLECTING_SHARE = 0.25
+const collectingShare = 0.25
 
 export interface FileLeaseOptions {
   readonly seconds: number
@@ -50,7 +50,7 @@ export class Leaser {
   async lease({ seconds, max, waitSeconds, signal }: FileLeaseOptions): Promise<Lease[]> {
     const deadlineMs = performance.now() + waitSeconds * 1000
     const signals = signal === undefined ? [this.#closing.signal] : [this.#closing.signal, signal]
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * PAUSE_GROWTH, LONGEST_PAUSE_MS)) {
+    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * pauseGrowth, maxPauseMs)) {
       if (signals.some(({ aborted }) => aborted)) return []
       const startMs = performance.now()
       const leases = (await this.#queue.clock.ready()) ? await this.#tidyAndLease(seconds, max, signals) : []
@@ -63,7 +63,7 @@ export class Leaser {
         this.#skipped.throwUnreadable()
         return []
       }
-      const longMs = Math.max(pauseMs, PAUSE_A_LOOK * (endMs - startMs))
+      const longMs = Math.max(pauseMs, pausePerLook * (endMs - startMs))
       await sleep(Math.min(leftMs, longMs * (0.5 + Math.random() / 2)), ...signals)
     }
   }
@@ -85,7 +85,7 @@ export class Leaser {
     let wanted = max
     let isOver = false
     // The first lease must not run out while the last is taken: over a network, a thousand may take longer than a short lease.
-    const enoughMs = performance.now() + seconds * 1000 * COLLECTING_SHARE
+    const enoughMs = performance.now() + seconds * 1000 * collectingShare
     const isEnough = () => wanted === 0 || isOver || (leases.length > 0 && performance.now() > enoughMs)
     const tried = (lease: Lease | undefined) => {
       if (lease === undefined) wanted++
@@ -97,7 +97,7 @@ export class Leaser {
       if (signals.some(({ aborted }) => aborted)) isOver = true
       if (isFilled || isOver) return !isOver
       // Another worker is reading. What is leased already must not wait for that.
-      if (leases.length === 0) await sleep(LOOK_AGAIN_MS, ...signals)
+      if (leases.length === 0) await sleep(lookAgainMs, ...signals)
       if (leases.length > 0 || signals.some(({ aborted }) => aborted)) isOver = true
       return !isOver
     }

@@ -20,14 +20,14 @@ import { isMissing } from './file-system.js'
 import { heldPath } from './handle.js'
 import { inside, writeInto } from './layout.js'
 import type { Leaser } from './lease.js'
-import { arrive, countTasks, DESTINATION, endRun, fileOf, type Run, runOf } from './move-runs.js'
+import { arrive, countTasks, destinationFolder, endRun, fileOf, type Run, runOf } from './move-runs.js'
 import type { FileQueue } from './queue.js'
 
 // Tasks that are moved at once; each takes milliseconds even over a network.
-const BATCH = 500
+const batchSize = 500
 
 // Time that tasks stay leased when the moving process dies. Longer than a batch takes; a slower one loses only time.
-const LEASE_SECONDS = 60
+const leaseSeconds = 60
 
 export class CrossFilesystemMove {
   readonly #from: FileQueue
@@ -48,7 +48,7 @@ export class CrossFilesystemMove {
     try {
       await this.#makeFolders()
       for (;;) {
-        const leases = await this.#leaser.lease({ seconds: LEASE_SECONDS, max: BATCH, waitSeconds: 0, signal })
+        const leases = await this.#leaser.lease({ seconds: leaseSeconds, max: batchSize, waitSeconds: 0, signal })
         if (leases.length === 0) break
         await this.#moveBatch(leases, () => {
           arrived++
@@ -114,7 +114,7 @@ export class CrossFilesystemMove {
   async #makeFolders(): Promise<void> {
     const { moved, arriving } = this.#run
     await this.#from.io.calls.makeFolder(this.#from.layout.moved)
-    await writeInto(this.#from.io, inside(moved, DESTINATION), this.#to.layout.root, 'w')
+    await writeInto(this.#from.io, inside(moved, destinationFolder), this.#to.layout.root, 'w')
     const { calls } = this.#to.io
     await calls.makeFolder(this.#to.layout.arriving)
     await calls.makeFolder(arriving)

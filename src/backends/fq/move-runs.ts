@@ -21,11 +21,11 @@ import type { FileQueue } from './queue.js'
 
 // A run without a change for this long is taken for dead. One that isn't fails when it goes on, and loses nothing: the age
 // only keeps several moves at a time from closing each other's.
-const SILENT_SECONDS = 6 * 3600
+const silentSeconds = 6 * 3600
 
-export const DESTINATION = 'to'
-const CLOSED = '.closed'
-const SUFFIX = '.json'
+export const destinationFolder = 'to'
+const closedSuffix = '.closed'
+const suffix = '.json'
 
 /** The folders of one run. */
 export interface Run {
@@ -41,7 +41,7 @@ export function runOf(from: Layout, to: Layout, run: string): Run {
 }
 
 export function fileOf(id: string): string {
-  return `${id}${SUFFIX}`
+  return `${id}${suffix}`
 }
 
 /**
@@ -64,7 +64,7 @@ export async function arrive(from: FileQueue, renaming: Renaming, to: Layout, ru
 function outOfReach(run: Run, to: string, tasks: number): Error {
   return new Error(
     `${tasks === 1 ? 'A task is on its' : `${tasks} tasks are on their`} way to ${to}, and ${run.arriving} can't be found. Make it reachable and move again. Where ` +
-      `${to} was removed for good, remove ${inside(run.moved, DESTINATION)}: the next move puts the tasks back into the queue ` +
+      `${to} was removed for good, remove ${inside(run.moved, destinationFolder)}: the next move puts the tasks back into the queue ` +
       'they came from.',
   )
 }
@@ -78,14 +78,14 @@ export async function finishRuns(from: FileQueue, to: FileQueue, arrived: () => 
 
 /** The run of a folder under `moved/`. */
 function idOf(name: string): string {
-  return name.endsWith(CLOSED) ? name.slice(0, -CLOSED.length) : name
+  return name.endsWith(closedSuffix) ? name.slice(0, -closedSuffix.length) : name
 }
 
 async function finishRun(from: FileQueue, to: FileQueue, name: string, arrived: () => void): Promise<void> {
   const { calls } = from.io
   const moved = inside(from.layout.moved, name)
   const isSilent = await wasSilent(from, moved)
-  const path = await calls.read(inside(moved, DESTINATION), 'size first')
+  const path = await calls.read(inside(moved, destinationFolder), 'size first')
   if (path === undefined || path === '') {
     // Its first moments, or its last; or a person has decided that the tasks return, see `outOfReach`.
     await putBack(from, moved)
@@ -99,8 +99,8 @@ async function finishRun(from: FileQueue, to: FileQueue, name: string, arrived: 
   const renaming = isHere ? to.io : { calls: to.io.pooled, knowsNames: false }
   const run = { moved, arriving: inside(layout.arriving, idOf(name)) }
   await finishTasks(from, to, renaming, layout, run, arrived)
-  if (!isSilent && !name.endsWith(CLOSED)) return
-  const closed = { ...run, moved: inside(from.layout.moved, idOf(name) + CLOSED) }
+  if (!isSilent && !name.endsWith(closedSuffix)) return
+  const closed = { ...run, moved: inside(from.layout.moved, idOf(name) + closedSuffix) }
   // `false`: it has ended, or another process has closed it and does the rest.
   if (moved !== closed.moved && !(await calls.rename(moved, closed.moved))) return
   await finishTasks(from, to, renaming, layout, closed, arrived)
@@ -149,7 +149,7 @@ async function removeRun(from: FileQueue, there: FileCalls, { moved, arriving }:
 
 /** Ends a run that commits nothing more: tasks that are still in it are finished by the next move. */
 export async function endRun(from: FileQueue, there: FileCalls, run: Run): Promise<void> {
-  if ((await countTasks(from, run.moved)) > 0) await from.io.calls.rename(run.moved, run.moved + CLOSED)
+  if ((await countTasks(from, run.moved)) > 0) await from.io.calls.rename(run.moved, run.moved + closedSuffix)
   else await removeRun(from, there, run)
 }
 
@@ -162,15 +162,15 @@ export async function countTasks({ io }: FileQueue, moved: string): Promise<numb
 async function tasksIn(calls: FileCalls, folder: string): Promise<string[]> {
   const names = await allNames({ io: { calls } }, folder)
   return names
-    .filter(name => name.endsWith(SUFFIX))
-    .map(name => name.slice(0, -SUFFIX.length))
+    .filter(name => name.endsWith(suffix))
+    .map(name => name.slice(0, -suffix.length))
     .filter(isId)
 }
 
 async function wasSilent({ io, clock }: FileQueue, path: string): Promise<boolean> {
   await clock.ready()
   const facts = await io.calls.stat(path)
-  return facts !== undefined && clock.nowSeconds - facts.modifiedMs / 1000 > SILENT_SECONDS
+  return facts !== undefined && clock.nowSeconds - facts.modifiedMs / 1000 > silentSeconds
 }
 
 /** `false`: something is in it still, for the next who clears up: a late write, or what NFS keeps for a reader. */

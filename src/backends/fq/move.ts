@@ -17,7 +17,7 @@ import { type FileQueue, queueFault } from './queue.js'
 import { namesIn, parsed } from './reading.js'
 
 // From so many on it pays to look once whether any task has a history; as for deletes.
-const MANY_MOVES = 16
+const manyMoves = 16
 
 /**
  * Moves tasks that are free until none is left; yields how many, some at a time. Leased and delayed ones stay. A moved
@@ -77,7 +77,7 @@ async function* renameTasks(from: FileQueue, to: FileQueue, signal: AbortSignal)
 
 async function renameAll(from: FileQueue, to: FileQueue, tasks: readonly TaskName[], moved: () => void): Promise<void> {
   const { io, layout, history } = from
-  const noHistory = tasks.length >= MANY_MOVES && (await history.isEmpty())
+  const noHistory = tasks.length >= manyMoves && (await history.isEmpty())
   let some = false
   await io.each(tasks, async ({ name, id }) => {
     const arrived = inside(to.layout.queue, nameOf(0, id))

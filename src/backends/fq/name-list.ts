@@ -1,16 +1,16 @@
 /** A list of names in the order of the (uniformly random) ids, used from a random point: each process has its own partition. */
 import { placeOf } from './names.js'
-import { LEAST_NAMES } from './shared-listing.js'
+import { minNames } from './shared-listing.js'
 
 // The part of a list after which the next one is looked for. A fifth: its partitions are used up, and skips begin; sooner,
 // the next list would have the same names as this one. Who has read the present list comes first, since its stream is past these
 // names; the others are there in case that it is slow, or dead.
-const READER_LOOKS_FROM = 0.2
-const OTHERS_LOOK_FROM = 0.5
-const OTHERS_LOOK_UNTIL = 0.75
+const readerLooksFrom = 0.2
+const othersLookFrom = 0.5
+const othersLookUntil = 0.75
 
 // A sort key is an exact double, of 53 bits: 36 for the place of an id, beside 16 for the index in the list.
-const INDEXES = 2 ** 16
+const indexes = 2 ** 16
 
 /** The source of names: the folder, read for this process or for all; or what another process has published. */
 export type ListSource = 'read' | 'read for all' | 'published'
@@ -29,11 +29,11 @@ export class NameList {
   /** @param ordered names, as {@link inOrder} gives them */
   constructor(ordered: readonly string[], source: ListSource) {
     const start = Math.floor(Math.random() * ordered.length)
-    const part = OTHERS_LOOK_FROM + Math.random() * (OTHERS_LOOK_UNTIL - OTHERS_LOOK_FROM)
+    const part = othersLookFrom + Math.random() * (othersLookUntil - othersLookFrom)
     this.length = ordered.length
     this.#source = source
     this.#names = [...ordered.slice(start), ...ordered.slice(0, start)]
-    this.#lookFrom = this.length * (source === 'read for all' ? READER_LOOKS_FROM : part)
+    this.#lookFrom = this.length * (source === 'read for all' ? readerLooksFrom : part)
   }
 
   get isUsedUp(): boolean {
@@ -42,7 +42,7 @@ export class NameList {
 
   /** True where other workers use these names too, and may want what this process reads next. */
   get isCrowded(): boolean {
-    return this.lost > 0 && this.length >= LEAST_NAMES
+    return this.lost > 0 && this.length >= minNames
   }
 
   /** True where the remaining names will be gone soon. */
@@ -74,12 +74,12 @@ export function inOrder(names: readonly string[]): string[] {
   const keys = new Float64Array(names.length)
   // The place above, the index in the list below.
   names.forEach((name, index) => {
-    keys[index] = placeOf(name) * INDEXES + index
+    keys[index] = placeOf(name) * indexes + index
   })
   keys.sort()
   const ordered: string[] = []
   for (const key of keys) {
-    const name = names[key % INDEXES]
+    const name = names[key % indexes]
     if (name !== undefined) ordered.push(name)
   }
   return ordered

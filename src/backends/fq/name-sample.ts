@@ -5,16 +5,16 @@
  * lists overlap meet each other's tasks in one stretch, which `Candidates` skips; in a scattered sample each third name would be
  * lost by itself.
  */
-import { PLACES, placeOf } from './names.js'
+import { placeCount, placeOf } from './names.js'
 
 // A sort key is an exact double of 53 bits: 36 for the distance, 16 for the index.
-const INDEXES = 2 ** 16
+const indexes = 2 ** 16
 
 export class NameSample {
   readonly #most: number
-  readonly #start = Math.floor(Math.random() * PLACES)
+  readonly #start = Math.floor(Math.random() * placeCount)
   #names: string[] = []
-  #furthest = PLACES
+  #furthest = placeCount
 
   /** @param most so many names are kept at most; fewer than 2 ** 16 */
   constructor(most: number) {
@@ -22,24 +22,24 @@ export class NameSample {
   }
 
   add(name: string): void {
-    if (this.#furthest === PLACES || this.#distanceOf(name) <= this.#furthest) this.#names.push(name)
-    if (this.#names.length === INDEXES) this.#cut()
+    if (this.#furthest === placeCount || this.#distanceOf(name) <= this.#furthest) this.#names.push(name)
+    if (this.#names.length === indexes) this.#cut()
   }
 
   /** The kept names, in no order, and whether others were left out. */
   take(): { names: readonly string[]; isPart: boolean } {
     if (this.#names.length > this.#most) this.#cut()
-    return { names: this.#names, isPart: this.#furthest < PLACES }
+    return { names: this.#names, isPart: this.#furthest < placeCount }
   }
 
   #distanceOf(name: string): number {
-    return (placeOf(name) - this.#start + PLACES) % PLACES
+    return (placeOf(name) - this.#start + placeCount) % placeCount
   }
 
   #cut(): void {
     const names = this.#names
-    const keys = Float64Array.from(names, (name, index) => this.#distanceOf(name) * INDEXES + index).sort()
-    this.#furthest = Math.floor((keys[this.#most - 1] ?? 0) / INDEXES)
-    this.#names = Array.from(keys.subarray(0, this.#most), key => names[key % INDEXES] ?? '')
+    const keys = Float64Array.from(names, (name, index) => this.#distanceOf(name) * indexes + index).sort()
+    this.#furthest = Math.floor((keys[this.#most - 1] ?? 0) / indexes)
+    this.#names = Array.from(keys.subarray(0, this.#most), key => names[key % indexes] ?? '')
   }
 }

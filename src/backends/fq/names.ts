@@ -13,19 +13,19 @@ export interface TaskName {
 }
 
 // At most 15 digits, so that the number is exact.
-const MAX_DIGITS = 15
-const SEPARATOR = '--'
-const SUFFIX = '.json'
-const ID_LENGTH = 36
+const maxDigits = 15
+const separator = '--'
+const suffix = '.json'
+const idLength = 36
 /** Length of the part after the time. */
-const TAIL_LENGTH = SEPARATOR.length + ID_LENGTH + SUFFIX.length
+const tailLength = separator.length + idLength + suffix.length
 
-const ZERO = '0'.charCodeAt(0)
-const DASH = '-'.charCodeAt(0)
-const NO_DIGIT = 255
+const zeroCode = '0'.charCodeAt(0)
+const dashCode = '-'.charCodeAt(0)
+const noDigit = 255
 /** The values of the characters that an id may have besides its dashes. */
-const HEX_VALUE = new Uint8Array(128).fill(NO_DIGIT)
-for (const [value, digit] of [...'0123456789abcdef'].entries()) HEX_VALUE[digit.charCodeAt(0)] = value
+const hexValues = new Uint8Array(128).fill(noDigit)
+for (const [value, digit] of [...'0123456789abcdef'].entries()) hexValues[digit.charCodeAt(0)] = value
 
 /** Takes a name apart; `undefined` for one that is no task's (`.nfs…`, `.DS_Store`, an editor's copy). */
 export function parseName(name: string): TaskName | undefined {
@@ -38,62 +38,62 @@ export function parseName(name: string): TaskName | undefined {
  * has a million names, and an expression takes three times as long.
  */
 export function availableOf(name: string): number | undefined {
-  const digits = name.length - TAIL_LENGTH
-  if (digits < 1 || digits > MAX_DIGITS) return undefined
-  if (!name.startsWith(SEPARATOR, digits) || !name.endsWith(SUFFIX)) return undefined
+  const digits = name.length - tailLength
+  if (digits < 1 || digits > maxDigits) return undefined
+  if (!name.startsWith(separator, digits) || !name.endsWith(suffix)) return undefined
   let available = 0
   for (let at = 0; at < digits; at++) {
-    const digit = name.charCodeAt(at) - ZERO
+    const digit = name.charCodeAt(at) - zeroCode
     if (!(digit >= 0 && digit <= 9)) return undefined
     available = available * 10 + digit
   }
-  return hasId(name, digits + SEPARATOR.length) ? available : undefined
+  return hasId(name, digits + separator.length) ? available : undefined
 }
 
 /** The id in a name that is a task's. */
 function idOf(name: string): string {
-  return name.slice(name.length - SUFFIX.length - ID_LENGTH, -SUFFIX.length)
+  return name.slice(name.length - suffix.length - idLength, -suffix.length)
 }
 
 /** The number of places that {@link placeOf} tells apart. */
-export const PLACES = 2 ** 36
+export const placeCount = 2 ** 36
 
 /** The first 36 bits of the id (9 hexadecimal digits) in a name that is a task's: its place among the ids. */
 export function placeOf(name: string): number {
-  const start = name.length - SUFFIX.length - ID_LENGTH
+  const start = name.length - suffix.length - idLength
   let place = 0
-  for (let at = start; at < start + 8; at++) place = place * 16 + (HEX_VALUE[name.charCodeAt(at)] ?? 0)
-  return place * 16 + (HEX_VALUE[name.charCodeAt(start + 9)] ?? 0)
+  for (let at = start; at < start + 8; at++) place = place * 16 + (hexValues[name.charCodeAt(at)] ?? 0)
+  return place * 16 + (hexValues[name.charCodeAt(start + 9)] ?? 0)
 }
 
 // Times of claims have 15 digits, those of leases 10 for the next two centuries.
-const FIRST_CLAIM = 10 ** 14
-const CLAIMS = 2 ** 47
+const firstClaim = 10 ** 14
+const claimCount = 2 ** 47
 
 /** A time that no other process chooses, for a name on the way to a lease. */
 export function claimTime(): number {
-  return FIRST_CLAIM + randomInt(CLAIMS)
+  return firstClaim + randomInt(claimCount)
 }
 
 /** True for the time of a claim: a process is about to give the task its final name. */
 export function isClaim(available: number): boolean {
-  return available >= FIRST_CLAIM
+  return available >= firstClaim
 }
 
 /** The even and the odd time of a task that was released uncounted. Not 0 and 1: 0 is for what was never leased. */
-const RELEASED_TIMES = { even: 2, odd: 3 }
+const releasedTimes = { even: 2, odd: 3 }
 
 /**
  * The time of a task that is released uncounted, by its holder or by `releaseAll`: in 1970, when no lease ends. Even where `time`
  * is, see `endOfLease`.
  */
 export function releasedTime(time: number): number {
-  return time % 2 === 0 ? RELEASED_TIMES.even : RELEASED_TIMES.odd
+  return time % 2 === 0 ? releasedTimes.even : releasedTimes.odd
 }
 
 /** True for the time of a task that was released uncounted: the name says nothing of how its last attempt ended. */
 export function isReleased(available: number): boolean {
-  return available === RELEASED_TIMES.even || available === RELEASED_TIMES.odd
+  return available === releasedTimes.even || available === releasedTimes.odd
 }
 
 /**
@@ -113,25 +113,25 @@ export function nameOf(available: number, id: string): string {
 
 /** True for a UUID in lower case. */
 export function isId(id: unknown): id is string {
-  return typeof id === 'string' && id.length === ID_LENGTH && hasId(id, 0)
+  return typeof id === 'string' && id.length === idLength && hasId(id, 0)
 }
 
 /** True where the 36 characters from `start` are a UUID in lower case. */
 function hasId(text: string, start: number): boolean {
   return (
-    text.charCodeAt(start + 8) === DASH &&
-    text.charCodeAt(start + 13) === DASH &&
-    text.charCodeAt(start + 18) === DASH &&
-    text.charCodeAt(start + 23) === DASH &&
+    text.charCodeAt(start + 8) === dashCode &&
+    text.charCodeAt(start + 13) === dashCode &&
+    text.charCodeAt(start + 18) === dashCode &&
+    text.charCodeAt(start + 23) === dashCode &&
     isHex(text, start, start + 8) &&
     isHex(text, start + 9, start + 13) &&
     isHex(text, start + 14, start + 18) &&
     isHex(text, start + 19, start + 23) &&
-    isHex(text, start + 24, start + ID_LENGTH)
+    isHex(text, start + 24, start + idLength)
   )
 }
 
 function isHex(text: string, start: number, end: number): boolean {
-  for (let at = start; at < end; at++) if ((HEX_VALUE[text.charCodeAt(at)] ?? NO_DIGIT) === NO_DIGIT) return false
+  for (let at = start; at < end; at++) if ((hexValues[text.charCodeAt(at)] ?? noDigit) === noDigit) return false
   return true
 }

@@ -32,32 +32,32 @@ import { isUntyped, isUntypedLater, openEntries, openEntriesSync, openWhole } fr
 
 // Linux: a file without a name, which no listing ever shows and which leaves the folder's own times alone. Node doesn't
 // export the constant; O_DIRECTORY, which is part of it, differs between architectures.
-const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY | constants.O_WRONLY
+const openUnnamed = 0o20000000 | constants.O_DIRECTORY | constants.O_WRONLY
 
 // Any user who can write into the queue's folder may put links there, to files outside the queue; and opening a pipe without
 // a writer would never return. Windows has neither flag.
 const { O_RDONLY, O_WRONLY, O_CREAT, O_TRUNC, O_APPEND, O_EXCL, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants
-const OURS = O_NOFOLLOW | O_NONBLOCK
-const FLAGS: Record<WriteFlag, number> = {
-  w: O_WRONLY | O_CREAT | O_TRUNC | OURS,
-  a: O_WRONLY | O_CREAT | O_APPEND | OURS,
-  wx: O_WRONLY | O_CREAT | O_EXCL | OURS,
+const safeFlags = O_NOFOLLOW | O_NONBLOCK
+const openFlags: Record<WriteFlag, number> = {
+  w: O_WRONLY | O_CREAT | O_TRUNC | safeFlags,
+  a: O_WRONLY | O_CREAT | O_APPEND | safeFlags,
+  wx: O_WRONLY | O_CREAT | O_EXCL | safeFlags,
 }
 
 // Made once, not at each of a million calls. Node writes a string with one call of its own only where the encoding is said.
 // Its types have texts for flags only; its documentation has numbers too.
-const AS_TEXT = { encoding: 'utf8', flag: (O_RDONLY | OURS) as unknown as string } as const
-const WRITING: Record<WriteFlag, { encoding: 'utf8'; flag: string }> = {
-  w: { encoding: 'utf8', flag: FLAGS.w as unknown as string },
-  a: { encoding: 'utf8', flag: FLAGS.a as unknown as string },
-  wx: { encoding: 'utf8', flag: FLAGS.wx as unknown as string },
+const readOptions = { encoding: 'utf8', flag: (O_RDONLY | safeFlags) as unknown as string } as const
+const writeOptions: Record<WriteFlag, { encoding: 'utf8'; flag: string }> = {
+  w: { encoding: 'utf8', flag: openFlags.w as unknown as string },
+  a: { encoding: 'utf8', flag: openFlags.a as unknown as string },
+  wx: { encoding: 'utf8', flag: openFlags.wx as unknown as string },
 }
 
-const AS_ANSWER = { throwIfNoEntry: false } as const
+const statOptions = { throwIfNoEntry: false } as const
 
 // The longest text that Node can hold has as many characters less 24. Nothing of a queue comes near. A short file is taken
 // apart into lines, which takes several times its size: 16 MiB are the names of 250,000 attempts.
-const LONGEST_BYTES = { 'size first': 2 ** 29, short: 2 ** 24 } as const
+const maxBytes = { 'size first': 2 ** 29, short: 2 ** 24 } as const
 
 function facts(stats: Stats): FileFacts {
   return { isFolder: stats.isDirectory(), sizeBytes: stats.size, modifiedMs: stats.mtimeMs }
@@ -69,8 +69,8 @@ function lacksUnnamedFiles(error: unknown): boolean {
 }
 
 /** Throws where reading would fill the memory: Node's own limits come after that. */
-function requireReadable(path: string, how: keyof typeof LONGEST_BYTES, { size }: Stats): void {
-  const longest = LONGEST_BYTES[how]
+function requireReadable(path: string, how: keyof typeof maxBytes, { size }: Stats): void {
+  const longest = maxBytes[how]
   if (size <= longest) return
   const error: NodeJS.ErrnoException = new Error(`Expected a file of at most ${longest} bytes, ${path} has ${size}`)
   error.code = 'EFBIG'
@@ -79,30 +79,30 @@ function requireReadable(path: string, how: keyof typeof LONGEST_BYTES, { size }
 
 // A handle of a folder or file that another host has replaced says nothing about what is there now. Linux itself looks the
 // path up again once; a third look is for a file that is replaced all the time.
-const STALE_LOOKS = 3
+const staleLooks = 3
 
 /** Runs `call`, which may be made twice, again while it meets an old handle; `undefined` where there is nothing. */
 function look<T>(call: () => T, how?: string): T | undefined {
-  for (let looks = how === 'hint' ? STALE_LOOKS : 1; ; looks++) {
+  for (let looks = how === 'hint' ? staleLooks : 1; ; looks++) {
     try {
       return call()
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return undefined
-      if (errorCode(error) !== 'ESTALE' || looks === STALE_LOOKS) throw error
+      if (errorCode(error) !== 'ESTALE' || looks === staleLooks) throw error
     }
   }
 }
 
 // A pooled look has time: GlusterFS takes a name for what it was for a second. Milliseconds after each look but the last.
-const STALE_PAUSES_MS = [0, 0, 200, 1_000]
+const stalePausesMs = [0, 0, 200, 1_000]
 
 async function lookLater<T>(call: () => Promise<T>, how?: string): Promise<T | undefined> {
-  for (let looks = how === 'hint' ? STALE_PAUSES_MS.length : 0; ; looks++) {
+  for (let looks = how === 'hint' ? stalePausesMs.length : 0; ; looks++) {
     try {
       return await call()
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return undefined
-      const pauseMs = STALE_PAUSES_MS[looks]
+      const pauseMs = stalePausesMs[looks]
       if (errorCode(error) !== 'ESTALE' || pauseMs === undefined) throw error
       if (pauseMs > 0) await sleep(pauseMs)
     }
@@ -111,7 +111,7 @@ async function lookLater<T>(call: () => Promise<T>, how?: string): Promise<T | u
 
 // A rename that failed with ENOENT though both its source and the folder of its target are there meets names that come and
 // go at that moment.
-const RENAME_TRIES = 3
+const maxRenameTries = 3
 
 /**
  * Which of the two is not there after a rename within one folder has failed with ENOENT is clear: the source. Otherwise both
@@ -125,13 +125,13 @@ function renameBlocking(from: string, to: string, how?: 'hint'): boolean {
     } catch (error) {
       if (isStaleHandle(error)) {
         if (how === 'hint') return false
-        if (tries >= STALE_LOOKS) throw error
+        if (tries >= staleLooks) throw error
       } else {
         if (!isMissing(error)) throw error
         if (dirname(from) === dirname(to)) return false
-        if (look(() => lstatSync(from, AS_ANSWER)) === undefined) return false
-        const isFolderThere = look(() => lstatSync(dirname(to), AS_ANSWER)) !== undefined
-        if (!isFolderThere || tries >= RENAME_TRIES) throw error
+        if (look(() => lstatSync(from, statOptions)) === undefined) return false
+        const isFolderThere = look(() => lstatSync(dirname(to), statOptions)) !== undefined
+        if (!isFolderThere || tries >= maxRenameTries) throw error
       }
     }
   }
@@ -145,7 +145,7 @@ async function renamePooled(from: string, to: string, how?: 'hint'): Promise<boo
       return true
     } catch (error) {
       if (isStaleHandle(error)) {
-        const pauseMs = STALE_PAUSES_MS[tries - 1]
+        const pauseMs = stalePausesMs[tries - 1]
         if (how === 'hint') return false
         if (pauseMs === undefined) throw error
         if (pauseMs > 0) await sleep(pauseMs)
@@ -154,7 +154,7 @@ async function renamePooled(from: string, to: string, how?: 'hint'): Promise<boo
         if (dirname(from) === dirname(to)) return false
         if ((await lookLater(() => promises.lstat(from))) === undefined) return false
         const isFolderThere = (await lookLater(() => promises.lstat(dirname(to)))) !== undefined
-        if (!isFolderThere || tries >= RENAME_TRIES) throw error
+        if (!isFolderThere || tries >= maxRenameTries) throw error
       }
     }
   }
@@ -182,18 +182,18 @@ const blocking: FileCalls = {
   read: (path, how) =>
     look(() => {
       if (how === 'size first' || how === 'short') {
-        const stats = lstatSync(path, AS_ANSWER)
+        const stats = lstatSync(path, statOptions)
         if (stats === undefined) return undefined
         requireReadable(path, how, stats)
       }
-      return readFileSync(path, AS_TEXT)
+      return readFileSync(path, readOptions)
     }, how),
-  write: (path, text, flag) => writeFileSync(path, text, WRITING[flag]),
+  write: (path, text, flag) => writeFileSync(path, text, writeOptions[flag]),
   stat(path, how) {
     const stats = look(() => statSync(path, { throwIfNoEntry: false }), how)
     return stats && facts(stats)
   },
-  isLink: path => look(() => lstatSync(path, AS_ANSWER))?.isSymbolicLink(),
+  isLink: path => look(() => lstatSync(path, statOptions))?.isSymbolicLink(),
   makeFolder(path) {
     try {
       mkdirSync(path)
@@ -214,7 +214,7 @@ const blocking: FileCalls = {
     }
     return look(() => {
       try {
-        return modified(folder, O_TMPFILE)
+        return modified(folder, openUnnamed)
       } catch (error) {
         if (!lacksUnnamedFiles(error)) throw error
         const path = join(folder, `clock-${randomUUID()}`)
@@ -232,9 +232,9 @@ const pooled: FileCalls = {
   read: (path, how) =>
     lookLater(async () => {
       if (how === 'size first' || how === 'short') requireReadable(path, how, await promises.lstat(path))
-      return promises.readFile(path, AS_TEXT)
+      return promises.readFile(path, readOptions)
     }, how),
-  write: (path, text, flag) => promises.writeFile(path, text, WRITING[flag]),
+  write: (path, text, flag) => promises.writeFile(path, text, writeOptions[flag]),
   stat: (path, how) => lookLater(() => promises.stat(path).then(facts), how),
   isLink: async path => (await lookLater(() => promises.lstat(path)))?.isSymbolicLink(),
   makeFolder: path => promises.mkdir(path).catch(unlessThere),
@@ -256,14 +256,12 @@ const pooled: FileCalls = {
       await promises.unlink(path)
       return milliseconds
     }
-    return lookLater(() => modified(folder, O_TMPFILE).catch(named))
+    return lookLater(() => modified(folder, openUnnamed).catch(named))
   },
 }
 
 // Linux's numbers for filesystems of local disks, statfs(2): ext2 to ext4, XFS, Btrfs, tmpfs, overlay, ZFS, F2FS, bcachefs.
-const LOCAL_DISKS = new Set([
-  0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0x2fc12fc1, 0xf2f52010, 0xca451a4e,
-])
+const localDisks = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0x2fc12fc1, 0xf2f52010, 0xca451a4e])
 
 /** The filesystem of this machine. */
 export const nodeFileSystem: FileSystem = {
@@ -272,7 +270,7 @@ export const nodeFileSystem: FileSystem = {
   async placeOf(folder) {
     if (process.platform !== 'linux') return 'unknown'
     const { type } = await promises.statfs(folder)
-    return LOCAL_DISKS.has(type) ? 'local' : 'network'
+    return localDisks.has(type) ? 'local' : 'network'
   },
   async identityOf(folder) {
     for (let path = folder, rest = ''; ; rest = join('/', basename(path), rest), path = dirname(path)) {
@@ -284,7 +282,7 @@ export const nodeFileSystem: FileSystem = {
       }
     }
   },
-  writeSynced: (path, text, flag) => promises.writeFile(path, text, { ...WRITING[flag], flush: true }),
+  writeSynced: (path, text, flag) => promises.writeFile(path, text, { ...writeOptions[flag], flush: true }),
   async syncFolder(path) {
     const folder = await promises.open(path, 'r')
     try {

@@ -12,11 +12,11 @@ import { rezero } from './scan.js'
 
 // Some filesystems leave out names of a folder that changes while it is read, so it is read until nothing is found. Beside
 // inserts that would go on as long as they do.
-const MOST_READINGS = 20
+const maxReadings = 20
 
 // A delayed insert writes the record of a task before the task: one that young may belong to a task that is about to arrive, which
 // would read as leased without it. So does an upload with its marker. A minute: milliseconds pass between the two.
-const YOUNG_SECONDS = 60
+const youngSeconds = 60
 
 /**
  * Removes all tasks, each with its history, records of tasks that are gone for a minute, what was quarantined and the journals of uploads, and
@@ -33,9 +33,9 @@ export async function purge(queue: FileQueue): Promise<void> {
     let youngMs = 0
     for (let readings = 1; ; readings++) {
       // Before the last look at uploads: older records belong to none that begins after it.
-      youngMs = (await queue.clock.ready()) ? (queue.clock.nowSeconds - YOUNG_SECONDS) * 1000 : 0
+      youngMs = (await queue.clock.ready()) ? (queue.clock.nowSeconds - youngSeconds) * 1000 : 0
       const endedUploads = await takeAwayTree(queue, layout.uploads)
-      if (readings > MOST_READINGS) break
+      if (readings > maxReadings) break
       // The last reading has removed no task, so an upload that was begun since has all of its own.
       if ((await removeTasks(queue)) === 0 && !endedUploads) break
     }

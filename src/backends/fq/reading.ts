@@ -6,13 +6,13 @@ import { type FileQueue, queueFault } from './queue.js'
 import { yieldIfBusy } from './yield-if-busy.js'
 
 /** Kernels date changes by a clock that ticks every 10 ms or more often; ours follows the filesystem's within 3 ms. */
-export const TICK_MS = 25
+export const tickMs = 25
 
 // A reading of a busy folder leaves out some names in a hundred, and a second one as many of these.
-const QUIET_READINGS = 2
+const enoughQuietReadings = 2
 
 // Readings in a row without any of the wanted tasks that are enough.
-const MOST_IN_VAIN = 20
+const maxUselessReadings = 20
 
 /** The names in a folder, some at a time; nothing where there is no folder. */
 export async function* namesIn({ io }: FileQueue, path: string): AsyncGenerator<readonly string[], void, undefined> {
@@ -58,7 +58,7 @@ export async function* eachOnce<T>(
   const renamed = new Map<string, number>()
   let quietReadings = 0
   let inVain = 0
-  for (let reading = 0; quietReadings < QUIET_READINGS && inVain < MOST_IN_VAIN; reading++) {
+  for (let reading = 0; quietReadings < enoughQuietReadings && inVain < maxUselessReadings; reading++) {
     const watch = new FolderWatch(queue)
     await guarded(queue, verb, () => watch.begin())
     let metNew = reading === 0
@@ -91,9 +91,9 @@ export async function* eachOnce<T>(
   }
   // One that was finished or removed shows its old name once.
   const left = [...renamed].filter(([, times]) => times > 1).map(([id]) => id)
-  if (inVain < MOST_IN_VAIN || left.length === 0) return
+  if (inVain < maxUselessReadings || left.length === 0) return
   throw new Error(
-    `${verb} ${queue.label}: ${left.length} of its tasks were renamed in each of ${MOST_IN_VAIN} readings before they could ` +
+    `${verb} ${queue.label}: ${left.length} of its tasks were renamed in each of ${maxUselessReadings} readings before they could ` +
       `be read: ${left.slice(0, 10).join(', ')}. All others were met. Try again when its workers are less busy.`,
   )
 }
@@ -121,7 +121,7 @@ export class FolderWatch {
     const nowMs = clock.nowSeconds * 1000
     const facts = await io.calls.stat(layout.queue)
     // A change in the same tick of the clock as the last one would not be seen.
-    if (facts !== undefined && nowMs - facts.modifiedMs > TICK_MS) this.#changedMs = facts.modifiedMs
+    if (facts !== undefined && nowMs - facts.modifiedMs > tickMs) this.#changedMs = facts.modifiedMs
   }
 
   /** After the reading. `false`: it did, or nothing tells. */

@@ -11,7 +11,7 @@ import { type Awaitable, after } from './awaitable.js'
 import type { FileCalls, FileSystem } from './file-system.js'
 
 // Folders of uploads have new names all the time.
-const MOST_KNOWN = 1_000
+const maxKnown = 1_000
 
 /** The same filesystem, whose calls throw ENOTDIR where a folder below `root` is a link. */
 export function refuseLinks(files: FileSystem, root: string): FileSystem {
@@ -70,7 +70,7 @@ function requireNoLink(calls: FileCalls, folders: Folders, folder: string): Awai
   return after(requireNoLink(calls, folders, dirname(folder)), () =>
     after(calls.isLink(folder), isLink => {
       if (isLink) throw linkError(folder)
-      if (known.size === MOST_KNOWN) known.clear()
+      if (known.size === maxKnown) known.clear()
       if (isLink === false) known.add(folder)
     }),
   )

@@ -11,7 +11,7 @@ import { endOfLease, isReleased, releasedTime } from './names.js'
 import type { FileQueue } from './queue.js'
 
 // While something is written about a task its lease must not run out. Also the time that the task rests if the writer dies.
-export const WRITING_SECONDS = 60
+export const writingSeconds = 60
 
 /**
  * Makes the lease last long enough to write about its task. Throws LeaseLostError where it isn't ours any more. A claim lasts
@@ -20,7 +20,7 @@ export const WRITING_SECONDS = 60
 export async function prolong(queue: FileQueue, lease: Lease): Promise<void> {
   if (!queue.io.knowsNames) return claimHeld(queue, lease)
   const { from } = handleOf(queue, lease)
-  await moveHeld(queue, lease, endOfLease(queue.clock.nowSeconds + WRITING_SECONDS, from))
+  await moveHeld(queue, lease, endOfLease(queue.clock.nowSeconds + writingSeconds, from))
 }
 
 /** Throws LeaseLostError. */

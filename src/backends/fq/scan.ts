@@ -9,12 +9,12 @@ import { inside } from './layout.js'
 import { endLease } from './lease-changes.js'
 import type { TaskName } from './names.js'
 import type { FileQueue } from './queue.js'
-import { eachOnce, FolderWatch, guarded, namesIn, parsed, TICK_MS } from './reading.js'
+import { eachOnce, FolderWatch, guarded, namesIn, parsed, tickMs } from './reading.js'
 
 // An empty folder in which names come and go all the time is looked at so often; one of another machine, whose changes can't be
 // told, a few times.
-const MOST_EMPTY_LOOKS = 20
-const EMPTY_LOOKS = 3
+const maxEmptyLooks = 20
+const emptyLooks = 3
 
 /** Those of `names` that are leases: in the future, and no delay. Records are read for names in the future only. */
 async function leasesAmong(queue: FileQueue, names: readonly TaskName[]): Promise<Set<TaskName>> {
@@ -55,13 +55,13 @@ async function countNames(queue: FileQueue): Promise<TaskCounts> {
  */
 async function countReliably(queue: FileQueue): Promise<TaskCounts> {
   const { io } = queue
-  const looks = io.knowsNames ? MOST_EMPTY_LOOKS : EMPTY_LOOKS
+  const looks = io.knowsNames ? maxEmptyLooks : emptyLooks
   for (let look = 1; ; look++) {
     const watch = new FolderWatch(queue)
     await watch.begin()
     const tally = await countNames(queue)
     if (tally.enqueued > 0 || look === looks || (await watch.sawNoChange())) return tally
-    await sleep(TICK_MS)
+    await sleep(tickMs)
   }
 }
 

@@ -14,16 +14,16 @@ import type { IoScheduler } from './io-scheduler.js'
 import { inside, type Layout } from './layout.js'
 
 /** A list that is shorter is read in some milliseconds: there is nothing to share. */
-export const LEAST_NAMES = 1_024
+export const minNames = 1_024
 
 // Twice as much as any worker writes.
-const MOST_BYTES = 2 ** 22
+const maxBytes = 2 ** 22
 
 // Most of an older one is gone, or was given back since.
-const LONGEST_SECONDS = 60
+const maxAgeSeconds = 60
 
 // A long list takes a tenth of a second on a busy machine, and some seconds over a slow network.
-const READING_SECONDS = 5
+const readingSeconds = 5
 
 export class SharedListing {
   readonly #io: IoScheduler
@@ -49,7 +49,7 @@ export class SharedListing {
       const found = await this.#io.calls.stat(listing, 'hint')
       if (found === undefined || this.#isKnown(found)) return undefined
       this.#known = found
-      if (this.#ageSeconds(found) > LONGEST_SECONDS || found.sizeBytes > MOST_BYTES) return undefined
+      if (this.#ageSeconds(found) > maxAgeSeconds || found.sizeBytes > maxBytes) return undefined
       return (await this.#io.calls.read(listing, 'hint'))?.split('\n')
     } catch {
       // No file, not ours to read, a fault of the disk: then the folder tells, and says what is wrong with the disk.
@@ -74,7 +74,7 @@ export class SharedListing {
         await calls.makeFolder(this.#layout.staging)
       } else if (errorCode(error) === 'EEXIST') {
         const begun = await calls.stat(this.#marker, 'hint')
-        if (begun !== undefined && this.#ageSeconds(begun) < READING_SECONDS) return false
+        if (begun !== undefined && this.#ageSeconds(begun) < readingSeconds) return false
         await calls.unlink(this.#marker, 'there')
       } else throw error
     }
@@ -84,7 +84,7 @@ export class SharedListing {
 
   /** Gives the names that were read since `begin` to the others. */
   async publish(names: readonly string[]): Promise<void> {
-    if (names.length >= LEAST_NAMES) await this.#write(names.join('\n'))
+    if (names.length >= minNames) await this.#write(names.join('\n'))
     await this.end()
   }
 

@@ -11,12 +11,12 @@ import { releaseUncounted } from './release.js'
 
 // A file that was changed so recently may still be written to. Python writes within milliseconds of making it; the rest is
 // for slow networks and an inserter that was stopped for a moment.
-const YOUNG_SECONDS = 10
+const youngSeconds = 10
 
 // A file that this user may not read is a fault of that task, not of the queue: others are leased, and it is tried again after
 // this time. Each try takes it away from those who may read it for a moment.
-const DENIED_MS = 60_000
-const DENIED: readonly unknown[] = ['EACCES', 'EPERM']
+const deniedMs = 60_000
+const deniedCodes: readonly unknown[] = ['EACCES', 'EPERM']
 
 export class SkippedTasks {
   readonly #queue: FileQueue
@@ -47,13 +47,13 @@ export class SkippedTasks {
   }
 
   addUnreadable(id: string, error: unknown): undefined {
-    if (DENIED.includes(errorCode(error))) this.#addDenied(id, error)
+    if (deniedCodes.includes(errorCode(error))) this.#addDenied(id, error)
     else this.#unreadable.set(id, error)
     return undefined
   }
 
   #addDenied(id: string, error: unknown): void {
-    this.#denied.set(id, performance.now() + DENIED_MS)
+    this.#denied.set(id, performance.now() + deniedMs)
     if (this.#saidDenied) return
     this.#saidDenied = true
     process.emitWarning(
@@ -100,6 +100,6 @@ export class SkippedTasks {
   async #isYoung(path: string): Promise<boolean> {
     const { io, clock } = this.#queue
     const facts = await io.calls.stat(path)
-    return facts !== undefined && Math.abs(clock.nowSeconds - facts.modifiedMs / 1000) < YOUNG_SECONDS
+    return facts !== undefined && Math.abs(clock.nowSeconds - facts.modifiedMs / 1000) < youngSeconds
   }
 }

@@ -8,7 +8,7 @@ import type { TaskName } from './names.js'
 import type { FileQueue } from './queue.js'
 
 // The second rename follows the first at once, or after a few writes; a network filesystem may hang for a while.
-const CLAIM_MS = 60_000
+const claimMs = 60_000
 
 export class StaleClaims {
   readonly #seenMs = new Map<string, number>()
@@ -19,7 +19,7 @@ export class StaleClaims {
     const nowMs = performance.now()
     const sinceMs = this.#seenMs.get(claim.name)
     if (sinceMs === undefined) this.#seenMs.set(claim.name, nowMs)
-    else if (nowMs - sinceMs > CLAIM_MS) {
+    else if (nowMs - sinceMs > claimMs) {
       this.#seenMs.delete(claim.name)
       this.#old.push(claim)
     }
@@ -32,7 +32,7 @@ export class StaleClaims {
     for (const claim of old) await endLease(queue, claim)
     // Those that became leases are never seen again.
     for (const [name, sinceMs] of this.#seenMs) {
-      if (performance.now() - sinceMs > 10 * CLAIM_MS) this.#seenMs.delete(name)
+      if (performance.now() - sinceMs > 10 * claimMs) this.#seenMs.delete(name)
     }
   }
 }

@@ -8,16 +8,16 @@ import { randomUUID } from 'node:crypto'
 import type { IoScheduler } from './io-scheduler.js'
 import { inside, type Layout, writeInto } from './layout.js'
 
-const PREFIX = 'upload.'
+const prefix = 'upload.'
 
 /** True for a name in `movement/` that is a marker's, not that of a task's record. */
 export function isMarker(name: string): boolean {
-  return name.startsWith(PREFIX)
+  return name.startsWith(prefix)
 }
 
 /** Makes a marker; resolves with its name, which is never used again. With `durable`, it is on the disk. */
 export async function makeMarker(io: IoScheduler, layout: Layout): Promise<string> {
-  const marker = `${PREFIX}${randomUUID()}`
+  const marker = `${prefix}${randomUUID()}`
   await writeInto(io, inside(layout.movement, marker), '', 'w')
   await io.sync(layout.movement)
   return marker

@@ -34,7 +34,7 @@ interface Part extends PartRange {
   readonly path: string
 }
 
-const GRAMMAR = /^(writing|staged|done|free)\.(\d+)-(\d+)$/
+const partName = /^(writing|staged|done|free)\.(\d+)-(\d+)$/
 
 function partPath(run: string, stage: Stage, { start, end }: PartRange): string {
   return inside(run, `${stage}.${start}-${end}`)
@@ -166,7 +166,7 @@ export async function dropDone(queue: FileQueue, run: string): Promise<void> {
 async function partsIn(queue: FileQueue, run: string): Promise<Part[]> {
   const parts: Part[] = []
   for (const name of await allNames(queue, run)) {
-    const [, stage, start, end] = GRAMMAR.exec(name) ?? []
+    const [, stage, start, end] = partName.exec(name) ?? []
     if (stage === undefined) continue
     parts.push({ stage: stage as Stage, start: Number(start), end: Number(end), path: inside(run, name) })
   }

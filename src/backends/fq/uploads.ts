@@ -29,22 +29,22 @@ import { dropDone, finishParts, type PartRange, storePart, takenOver } from './u
 import { yieldIfBusy } from './yield-if-busy.js'
 
 /** Prefix of uploads that are never continued; no name that a caller may give begins so. */
-const UNNAMED_PREFIX = '~'
+const unnamedPrefix = '~'
 
 /** Age at which the remains of an unnamed upload of a dead process are removed. A week: a machine may sleep. */
-const STALE_SECONDS = 7 * 24 * 3600
+const staleSeconds = 7 * 24 * 3600
 
 // Each try is lost to a process that was faster, so a second is plenty; over NFS a host may list a folder for a minute as it was
 // (`acdirmax`).
-const TAKE_OVER_TIMEOUT_MS = 90_000
-const LONGEST_PAUSE_MS = 1_000
+const takeoverTimeoutMs = 90_000
+const maxPauseMs = 1_000
 
 // Looks in a row that found something else than the folder of a run. One may fall between the two names of a rename.
-const FOREIGN_LOOKS = 8
+const maxForeignLooks = 8
 
-const EVERYTHING: PartRange = { start: 0, end: Number.POSITIVE_INFINITY }
+const everything: PartRange = { start: 0, end: Number.POSITIVE_INFINITY }
 
-const HEAD = 'upload.json'
+const headName = 'upload.json'
 
 /** The content of `upload.json`. */
 interface StoredHead extends UploadHead {
@@ -69,10 +69,10 @@ export class FileUploads implements Uploads {
       await this.#make()
       await this.#queue.clock.ready()
       if (name === undefined) await this.#sweep()
-      const folder = name ?? `${UNNAMED_PREFIX}${randomUUID()}`
-      const deadlineMs = performance.now() + TAKE_OVER_TIMEOUT_MS
+      const folder = name ?? `${unnamedPrefix}${randomUUID()}`
+      const deadlineMs = performance.now() + takeoverTimeoutMs
       let foreignLooks = 0
-      for (let pauseMs = 1; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+      for (let pauseMs = 1; ; pauseMs = Math.min(2 * pauseMs, maxPauseMs)) {
         signal?.throwIfAborted()
         const names = await allNames(this.#queue, this.#path(folder))
         const found = names.find(isId)
@@ -80,7 +80,7 @@ export class FileUploads implements Uploads {
         // Otherwise another process was faster.
         if (begun !== undefined) return begun
         foreignLooks = found === undefined && names.length > 0 ? foreignLooks + 1 : 0
-        if (foreignLooks === FOREIGN_LOOKS) throw foreignNames(this.#path(folder), names)
+        if (foreignLooks === maxForeignLooks) throw foreignNames(this.#path(folder), names)
         if (performance.now() > deadlineMs) throw contended(this.#path(folder))
         await sleep(pauseMs * Math.random(), signal)
       }
@@ -107,7 +107,7 @@ export class FileUploads implements Uploads {
 
   finish(run: string): Promise<void> {
     return this.#guarded('Ending an upload', async () => {
-      if (run.startsWith(UNNAMED_PREFIX)) {
+      if (run.startsWith(unnamedPrefix)) {
         const path = this.#path(run.slice(0, run.indexOf('/')))
         if (!(await takeAwayTree(this.#queue, path))) throw takenOver(path)
         return
@@ -130,8 +130,8 @@ export class FileUploads implements Uploads {
     await io.sync(layout.root)
     await io.calls.makeFolder(staged)
     await io.calls.makeFolder(inside(staged, run))
-    const marker = name.startsWith(UNNAMED_PREFIX) ? undefined : await makeMarker(this.#queue.io, this.#queue.layout)
-    await io.write(inside(inside(staged, run), HEAD), headText(head, marker), 'w')
+    const marker = name.startsWith(unnamedPrefix) ? undefined : await makeMarker(this.#queue.io, this.#queue.layout)
+    await io.write(inside(inside(staged, run), headName), headText(head, marker), 'w')
     await io.sync(inside(staged, run))
     await io.sync(staged)
     try {
@@ -181,7 +181,7 @@ export class FileUploads implements Uploads {
     const finished = await this.#isFinished(owned)
     const counted = Number((await io.calls.read(inside(owned, 'counted'), 'size first')) ?? 0)
     if (finished) await dropDone(this.#queue, owned)
-    const stored = finished ? [] : await finishParts(this.#queue, owned, EVERYTHING)
+    const stored = finished ? [] : await finishParts(this.#queue, owned, everything)
     return { run, head: headOf(begun), stored, counted, finished }
   }
 
@@ -201,13 +201,13 @@ export class FileUploads implements Uploads {
   async #beginAgain(run: string, begun: StoredHead, head: UploadHead): Promise<UploadState | undefined> {
     const owned = this.#path(run)
     for (const name of await allNames(this.#queue, owned)) {
-      if (name !== HEAD) await removeTree(this.#queue, inside(owned, name))
+      if (name !== headName) await removeTree(this.#queue, inside(owned, name))
       await yieldIfBusy(performance.now())
     }
     const isSame = begun.sequence === head.sequence && begun.total === head.total
     const again = isSame ? { ...head, seed: begun.seed } : head
     const marker = await makeMarker(this.#queue.io, this.#queue.layout)
-    if (await this.#replace(owned, HEAD, headText(again, marker))) {
+    if (await this.#replace(owned, headName, headText(again, marker))) {
       return { run, head: again, stored: [], counted: 0, finished: false }
     }
     await this.#queue.io.calls.unlink(inside(this.#queue.layout.movement, marker), 'there')
@@ -215,7 +215,7 @@ export class FileUploads implements Uploads {
   }
 
   async #head(path: string): Promise<StoredHead | undefined> {
-    const file = inside(path, HEAD)
+    const file = inside(path, headName)
     const text = await this.#queue.io.calls.read(file, 'size first')
     try {
       return text === undefined ? undefined : (JSON.parse(text) as StoredHead)
@@ -259,10 +259,10 @@ export class FileUploads implements Uploads {
   async #sweep(): Promise<void> {
     const { io, layout, clock } = this.#queue
     for (const name of await allNames(this.#queue, layout.uploads)) {
-      if (!name.startsWith(UNNAMED_PREFIX)) continue
+      if (!name.startsWith(unnamedPrefix)) continue
       const run = (await allNames(this.#queue, this.#path(name))).find(isId)
       const facts = await io.calls.stat(this.#path(run === undefined ? name : `${name}/${run}`))
-      const isStale = facts !== undefined && clock.nowSeconds - facts.modifiedMs / 1000 > STALE_SECONDS
+      const isStale = facts !== undefined && clock.nowSeconds - facts.modifiedMs / 1000 > staleSeconds
       if (isStale) await takeAwayTree(this.#queue, this.#path(name))
     }
   }
@@ -300,7 +300,7 @@ function foreignNames(path: string, names: readonly string[]): Error {
 
 function contended(path: string): Error {
   return new Error(
-    `Expected to take the upload in ${path} over, but others were faster for ${TAKE_OVER_TIMEOUT_MS / 1000} s. One process at a time ` +
+    `Expected to take the upload in ${path} over, but others were faster for ${takeoverTimeoutMs / 1000} s. One process at a time ` +
       'continues an upload: end the others.',
   )
 }

@@ -9,28 +9,28 @@ import { inside, isQueue, renameInto, writeInto } from './layout.js'
 import { type FileQueue, queueFault } from './queue.js'
 
 /** Workers write every five seconds; one may be held up by a slow network for a while. */
-const SILENT_SECONDS = 60
+const silentSeconds = 60
 
 /** A laptop that slept writes again when it wakes; an hour is for people who ask which machine is gone. */
-const STALE_SECONDS = 3600
+const staleSeconds = 3600
 
 /** A worker that starts looks at so many files of others, picked by chance: a thousand that start together ask for a million otherwise. */
-const SWEPT_FILES = 16
+const sweptFiles = 16
 
 /** A worker names 100 tasks at most, each with a note. A longer file is not a worker's. */
-const LONGEST_STATUS_BYTES = 1 << 20
+const maxStatusBytes = 1 << 20
 
 /** Statuses a second that all workers together write: with more than 250 workers each writes less often. */
-const STATUSES_A_SECOND = 50
-const OFTEN_MS = 5_000
+const statusesPerSecond = 50
+const minIntervalMs = 5_000
 /** Well below the time after which a worker counts as silent. */
-const RARELY_MS = 20_000
+const maxIntervalMs = 20_000
 /** Interval at which a worker counts the others. */
-const COUNT_MS = 60_000
+const countIntervalMs = 60_000
 /** Reports come every five seconds, more or less. */
-const SLACK_MS = 1_000
+const slackMs = 1_000
 
-const SUFFIX = '.json'
+const suffix = '.json'
 
 export class WorkerFiles {
   readonly #queue: FileQueue
@@ -49,7 +49,7 @@ export class WorkerFiles {
     const { layout, io } = this.#queue
     // Never blocking: a status is not worth a pause of the work.
     const { pooled } = io
-    const name = `${encodeURIComponent(worker)}${SUFFIX}`
+    const name = `${encodeURIComponent(worker)}${suffix}`
     const path = inside(layout.workers, name)
     if (status === undefined) {
       this.#writtenMs.delete(worker)
@@ -57,21 +57,21 @@ export class WorkerFiles {
       return
     }
     const nowMs = performance.now()
-    if (nowMs - (this.#writtenMs.get(worker) ?? Number.NEGATIVE_INFINITY) < this.#everyMs - SLACK_MS) return
+    if (nowMs - (this.#writtenMs.get(worker) ?? Number.NEGATIVE_INFINITY) < this.#everyMs - slackMs) return
     if (!(await isQueue(io, layout))) return
     const staged = inside(layout.staging, `worker-${name}`)
     await writeInto(io, staged, JSON.stringify(status), 'w')
     // `false`: removed by hand since; the next status will be there.
     await renameInto(pooled, staged, path)
     this.#writtenMs.set(worker, nowMs)
-    if (nowMs - this.#countedMs >= COUNT_MS) await this.#countOthers(nowMs)
+    if (nowMs - this.#countedMs >= countIntervalMs) await this.#countOthers(nowMs)
   }
 
   /** The last status of each live worker. */
   async all(): Promise<WorkerStatus[]> {
     try {
       const found: WorkerStatus[] = []
-      await this.#forEach(await this.#names(), SILENT_SECONDS, 'younger', async path => {
+      await this.#forEach(await this.#names(), silentSeconds, 'younger', async path => {
         const status = statusFrom(await this.#textOf(path))
         if (status !== undefined) found.push(status)
       })
@@ -94,18 +94,18 @@ export class WorkerFiles {
   async #countOthers(nowMs: number): Promise<void> {
     this.#countedMs = nowMs
     const names = await this.#names()
-    const everyMs = Math.min(RARELY_MS, (names.length * 1000) / STATUSES_A_SECOND)
-    this.#everyMs = everyMs > OFTEN_MS ? everyMs : 0
+    const everyMs = Math.min(maxIntervalMs, (names.length * 1000) / statusesPerSecond)
+    this.#everyMs = everyMs > minIntervalMs ? everyMs : 0
     if (!this.#swept) await this.#sweep(names)
   }
 
   async #sweep(names: string[]): Promise<void> {
     this.#swept = true
     const picked: string[] = []
-    while (picked.length < SWEPT_FILES && names.length > 0) {
+    while (picked.length < sweptFiles && names.length > 0) {
       picked.push(...names.splice(Math.floor(Math.random() * names.length), 1))
     }
-    await this.#forEach(picked, STALE_SECONDS, 'older', async path => {
+    await this.#forEach(picked, staleSeconds, 'older', async path => {
       await this.#queue.io.pooled.unlink(path, 'there')
     })
   }
@@ -121,7 +121,7 @@ export class WorkerFiles {
     } finally {
       await folder.close()
     }
-    return found.filter(name => name.endsWith(SUFFIX))
+    return found.filter(name => name.endsWith(suffix))
   }
 
   async #forEach(
@@ -135,7 +135,7 @@ export class WorkerFiles {
     for (const name of names) {
       const path = inside(layout.workers, name)
       const facts = await io.pooled.stat(path)
-      if (facts === undefined || facts.isFolder || facts.sizeBytes > LONGEST_STATUS_BYTES) continue
+      if (facts === undefined || facts.isFolder || facts.sizeBytes > maxStatusBytes) continue
       const isYoung = clock.nowSeconds - facts.modifiedMs / 1000 < seconds
       if (isYoung === (age === 'younger')) await work(path)
     }

@@ -4,7 +4,7 @@
  */
 
 // Below the 10 ms that may be blocked at a time, with room for the longest single step (a read of 1,024 names, a sort).
-const SLICE_MS = 6
+const sliceMs = 6
 
 let startedMs: number | undefined
 let nextTurn: Promise<void> | undefined
@@ -23,7 +23,7 @@ export function yieldIfBusy(nowMs: number): Promise<void> | undefined {
     })
     return undefined
   }
-  if (nowMs - startedMs < SLICE_MS) return undefined
+  if (nowMs - startedMs < sliceMs) return undefined
   nextTurn = new Promise(resolve =>
     setImmediate(() => {
       nextTurn = undefined
