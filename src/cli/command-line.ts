@@ -9,11 +9,12 @@ import { lsCommand } from './ls.js'
 import { mvCommand } from './mv.js'
 import { pollCommand } from './poll.js'
 import { purgeCommand } from './purge.js'
-import { markArguments, unmarkArguments } from './raw-arguments.js'
-import { refusal } from './refusal.js'
+import { markArguments, splitArguments, unmarkArguments } from './raw-arguments.js'
+import { optionsWithValue, refusal } from './refusal.js'
 import { releaseCommand } from './release.js'
 import { retryCommand } from './retry.js'
 import { rezeroCommand } from './rezero.js'
+import { runCommand } from './run.js'
 import { showCommand } from './show.js'
 import { statusCommand } from './status.js'
 
@@ -26,6 +27,7 @@ function version(): string {
 
 const commands = [
   statusCommand,
+  runCommand,
   pollCommand,
   insertCommand,
   lsCommand,
@@ -48,8 +50,10 @@ const withoutShortAliases: FallbackCompletionFunction = (_current, _args, propos
   })
 
 /** Parses the arguments of `ptq` and runs the command that they name. @throws UsageError for bad use, otherwise what the command throws */
-export async function runCommand(args: readonly string[]): Promise<void> {
-  const parser = yargs(markArguments(args)).middleware(unmarkArguments, true)
+export async function runCommandLine(args: readonly string[]): Promise<void> {
+  // The words of another command are none of the parser's business, and may be very many.
+  const { own, rest } = args[0] === 'run' ? splitArguments(args, optionsWithValue(runCommand)) : { own: args, rest: [] }
+  const parser = yargs().middleware(unmarkArguments, true)
   for (const command of commands) parser.command(command as CommandModule)
   await parser
     .scriptName('ptq')
@@ -75,7 +79,7 @@ export async function runCommand(args: readonly string[]): Promise<void> {
     .wrap(Math.min(100, process.stdout.columns ?? 100))
     .exitProcess(false)
     .fail((message, error) => {
-      throw refusal(commands as readonly CommandModule[], args, message, error)
+      throw refusal(commands as readonly CommandModule[], own, message, error)
     })
-    .parseAsync()
+    .parseAsync(markArguments(own), { rest })
 }

@@ -1,5 +1,5 @@
 /** `ptq` as a process. Exit codes: 0, 1 failed, 2 bad use or refused, 128 + n ended by signal n. */
-import { runCommand } from './command-line.js'
+import { runCommandLine } from './command-line.js'
 import { endingError, printWarnings, refusedCode } from './failing.js'
 import { isWorkerProcess, tellParent } from './parent-process.js'
 import { endWithReader } from './printing.js'
@@ -8,7 +8,7 @@ endWithReader()
 printWarnings()
 let refused: readonly string[] | undefined
 try {
-  await runCommand(process.argv.slice(2))
+  await runCommandLine(process.argv.slice(2))
 } catch (error) {
   const { exitCode, lines } = endingError(error)
   // All processes refuse the same: their parent prints it once.

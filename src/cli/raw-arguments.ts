@@ -52,3 +52,26 @@ export function textOf(names: readonly string[], args: readonly string[]): strin
   }
   return ''
 }
+
+/** The parts of a command line whose own options end where another command begins. */
+export interface SplitArguments {
+  readonly own: readonly string[]
+  /** The words of the other command, as they are. */
+  readonly rest: readonly string[]
+}
+
+/**
+ * Splits the arguments of `ptq run` before the first word that is neither an option nor its value, or at `--`.
+ *
+ * @param takesValue tells an option with a value from one without
+ */
+export function splitArguments(args: readonly string[], takesValue: (option: string) => boolean): SplitArguments {
+  let at = 1
+  while (at < args.length) {
+    const arg = respelt(args[at] ?? '')
+    if (arg === '--') return { own: args.slice(0, at), rest: args.slice(at + 1) }
+    if (!/^--?[a-z0-9]/i.test(arg)) break
+    at += arg.includes('=') || !takesValue(arg) ? 1 : 2
+  }
+  return { own: args.slice(0, at), rest: args.slice(at) }
+}

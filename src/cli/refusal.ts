@@ -5,7 +5,11 @@ import { UsageError } from './usage-error.js'
 
 /** The part of yargs that tells an instance's options, which its types leave out. */
 interface OptionKeys {
-  getOptions(): { readonly key: Readonly<Record<string, boolean>>; readonly alias: Readonly<Record<string, string[]>> }
+  getOptions(): {
+    readonly key: Readonly<Record<string, boolean>>
+    readonly alias: Readonly<Record<string, string[]>>
+    readonly boolean: readonly string[]
+  }
 }
 
 type Command = Pick<CommandModule, 'command' | 'builder'>
@@ -87,6 +91,17 @@ function optionsOf({ builder }: Command): string[] {
   if (typeof builder === 'function') builder(parser)
   const { key, alias } = (parser as unknown as OptionKeys).getOptions()
   return Object.keys(key).flatMap(name => [name, ...(alias[name] ?? [])].map(dashed))
+}
+
+/** Tells options of a command that take a value from flags, as they are typed. */
+export function optionsWithValue({ builder }: Pick<Command, 'builder'>): (option: string) => boolean {
+  const parser = yargs([])
+  if (typeof builder === 'function') builder(parser)
+  const { key, alias, boolean } = (parser as unknown as OptionKeys).getOptions()
+  const flags = new Set(['--help', '-h', '--version'])
+  for (const name of boolean) for (const each of [name, ...(alias[name] ?? [])]) flags.add(dashed(each))
+  const names = new Set(Object.keys(key).flatMap(name => [name, ...(alias[name] ?? [])].map(dashed)))
+  return option => names.has(option) && !flags.has(option)
 }
 
 function camelCase(name: string): string {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { runCommand } from '#ptq/cli/command-line.js'
+import { runCommandLine } from '#ptq/cli/command-line.js'
 import { endingError } from '#ptq/cli/failing.js'
 import { ended, inFolder, payloadLines, projectRoot, runCli, startCli } from './run-cli.js'
 
@@ -112,7 +112,7 @@ const MISUSES: readonly (readonly [args: string, sentence: RegExp])[] = [
 function runHere(args: readonly string[]): Promise<void> {
   // Errors quote the arguments of the process.
   process.argv.splice(2, Number.POSITIVE_INFINITY, ...args)
-  return runCommand(args)
+  return runCommandLine(args)
 }
 
 test('misuse: exit code 2, one sentence on stderr, nothing made', t =>

@@ -1,0 +1,104 @@
+/** Runs commands in slots, each with a time limit. */
+
+import { Programs } from './program.js'
+import { type OutputStream, SlotShell } from './slot-shell.js'
+import type { SlotValues } from './slot-values.js'
+import { Watchdog } from './watchdog.js'
+
+/** A command as its task has it. */
+export interface CommandRequest {
+  /** The program and its arguments. */
+  readonly argv: readonly string[]
+  readonly cwd: string
+  readonly env?: Readonly<Record<string, string>>
+  readonly timeoutSeconds: number | undefined
+  /** Its abort ends the command. */
+  readonly signal?: AbortSignal
+  onOutput(stream: OutputStream, chunk: Buffer): void
+}
+
+/** How a command ended. */
+export interface CommandEnd {
+  /** 128 + n where signal n ended it; `undefined` where it did not come to an end of its own. */
+  readonly exitCode: number | undefined
+  /** Why it did not, or did not start. */
+  readonly error: Error | undefined
+  readonly durationSeconds: number
+}
+
+/** A command that ran for longer than it may. */
+export class CommandTimeoutError extends Error {
+  static {
+    CommandTimeoutError.prototype.name = 'CommandTimeoutError'
+  }
+}
+
+export class CommandRunner {
+  readonly #watchdog = new Watchdog()
+  readonly #programs = new Programs()
+  readonly #slotValues: SlotValues
+  readonly #shells: (SlotShell | undefined)[] = []
+  readonly #ending = new Set<Promise<void>>()
+
+  constructor(slotValues: SlotValues) {
+    this.#slotValues = slotValues
+  }
+
+  /**
+   * Runs a command to its end.
+   * @param slot from 1; no other command may be running in it
+   */
+  async run(slot: number, request: CommandRequest): Promise<CommandEnd> {
+    const startMs = performance.now()
+    const since = () => (performance.now() - startMs) / 1000
+    let timer: NodeJS.Timeout | undefined
+    let onAbort: (() => void) | undefined
+    try {
+      request.signal?.throwIfAborted()
+      const [name = '', ...args] = request.argv
+      const nul = request.argv.find(word => word.includes('\0'))
+      if (nul !== undefined) throw new Error('Expected arguments without NUL characters, which no program can be given')
+      const program = this.#programs.find(name, request.cwd)
+      const shell = this.#shell(slot)
+      const end = (reason: Error) => this.#kill(slot, shell, reason)
+      const { timeoutSeconds, signal } = request
+      if (timeoutSeconds !== undefined) {
+        timer = setTimeout(
+          () => end(new CommandTimeoutError(`The command ran for longer than ${timeoutSeconds} s and was ended`)),
+          Math.min(timeoutSeconds * 1000, 2 ** 31 - 1),
+        )
+      }
+      onAbort = () => end(signal?.reason)
+      signal?.addEventListener('abort', onAbort)
+      const env = { PTQ_SLOT: String(slot), ...this.#slotValues.of(slot), ...request.env }
+      const exitCode = await shell.run({ program, args, cwd: request.cwd, env, onOutput: request.onOutput })
+      return { exitCode, error: undefined, durationSeconds: since() }
+    } catch (error) {
+      return { exitCode: undefined, error: error as Error, durationSeconds: since() }
+    } finally {
+      clearTimeout(timer)
+      if (onAbort !== undefined) request.signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** Ends the shells. Commands that run are ended too. */
+  async close(): Promise<void> {
+    await Promise.all(this.#shells.map(shell => shell?.close()))
+    await Promise.all(this.#ending)
+    this.#watchdog.close()
+  }
+
+  #shell(slot: number): SlotShell {
+    const known = this.#shells[slot]
+    if (known?.usable) return known
+    const shell = new SlotShell(this.#watchdog)
+    this.#shells[slot] = shell
+    return shell
+  }
+
+  #kill(slot: number, shell: SlotShell, reason: Error): void {
+    if (this.#shells[slot] === shell) this.#shells[slot] = undefined
+    const ending = shell.kill(reason).finally(() => this.#ending.delete(ending))
+    this.#ending.add(ending)
+  }
+}

@@ -1,0 +1,117 @@
+/** Prints the output of commands: that of each in one piece when it ends, or line by line. */
+import { KeptOutput } from './command-output.js'
+import type { OutputStream } from './slot-shell.js'
+import { TaggedLines, WholeLines } from './tagged-lines.js'
+
+/** A stream of this process. */
+export interface OutputTarget {
+  /** False: the reader is slow, `drained` tells when it has caught up. */
+  write(chunk: Buffer): boolean
+  drained(): Promise<void>
+}
+
+export type OutputTargets = Readonly<Record<OutputStream, OutputTarget>>
+
+/** How output is printed. */
+export interface PrintOptions {
+  /** In the order of the tasks, not in that in which they end. */
+  readonly keepOrder: boolean
+  readonly lineBuffer: boolean
+}
+
+const streams = ['stdout', 'stderr'] as const
+
+/** The output of one attempt at a task. */
+export class TaskOutput {
+  readonly #targets: OutputTargets
+  readonly #streams: Readonly<Record<OutputStream, { kept: KeptOutput; tagged: TaggedLines; lines: WholeLines }>>
+  readonly #isLive: boolean
+  #tail = Buffer.alloc(0)
+  /** What the command wrote to stdout, in bytes. */
+  stdoutBytes = 0
+
+  constructor(targets: OutputTargets, tag: string, isLive: boolean) {
+    this.#targets = targets
+    this.#isLive = isLive
+    const stream = () => ({ kept: new KeptOutput(), tagged: new TaggedLines(tag), lines: new WholeLines() })
+    this.#streams = { stdout: stream(), stderr: stream() }
+  }
+
+  add(name: OutputStream, chunk: Buffer): void {
+    if (name === 'stdout') this.stdoutBytes += chunk.length
+    else this.#tail = tailOf(this.#tail, chunk)
+    const { kept, tagged, lines } = this.#streams[name]
+    if (!this.#isLive) kept.add(chunk)
+    else this.#targets[name].write(tagged.add(lines.add(chunk)))
+  }
+
+  /** The last lines of stderr. */
+  get lastErrors(): string {
+    return this.#tail.toString('utf8').trim()
+  }
+
+  /** Prints what was kept; waits for a slow reader. */
+  async print(): Promise<void> {
+    for (const name of streams) {
+      const { kept, tagged, lines } = this.#streams[name]
+      const target = this.#targets[name]
+      if (this.#isLive) target.write(tagged.add(lines.end()))
+      for (const chunk of kept.take()) if (!target.write(tagged.add(chunk))) await target.drained()
+    }
+  }
+
+  discard(): void {
+    for (const name of streams) this.#streams[name].kept.discard()
+  }
+}
+
+/** Enough of stderr to tell why a command failed. Bytes. */
+const tailBytes = 2_000
+
+function tailOf(tail: Buffer, chunk: Buffer): Buffer<ArrayBuffer> {
+  const bytes = Buffer.concat([tail, chunk.subarray(-tailBytes)])
+  return Buffer.from(bytes.subarray(-tailBytes))
+}
+
+/** Prints one task after the other, so that their outputs don't mix. */
+export class Printer {
+  readonly #keepOrder: boolean
+  #printing: Promise<void> = Promise.resolve()
+  /** With `keepOrder`: the outputs of tasks that have ended before an earlier one. */
+  readonly #waiting = new Map<number, TaskOutput | undefined>()
+  #next = 1
+
+  constructor(keepOrder: boolean) {
+    this.#keepOrder = keepOrder
+  }
+
+  /** How many outputs wait for an earlier task to end. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /** Prints the output of a task that has ended; resolves when that is done, or kept for its turn. */
+  async ended(sequence: number, output: TaskOutput | undefined): Promise<void> {
+    if (!this.#keepOrder) return this.#print(output)
+    this.#waiting.set(sequence, output)
+    while (this.#waiting.has(this.#next)) {
+      const next = this.#waiting.get(this.#next)
+      this.#waiting.delete(this.#next++)
+      await this.#print(next)
+    }
+  }
+
+  /** Prints what is kept: earlier tasks will not end. */
+  async close(): Promise<void> {
+    const left = [...this.#waiting].sort(([one], [other]) => one - other)
+    this.#waiting.clear()
+    for (const [, output] of left) await this.#print(output)
+    await this.#printing
+  }
+
+  #print(output: TaskOutput | undefined): Promise<void> {
+    if (output === undefined) return this.#printing
+    this.#printing = this.#printing.then(() => output.print())
+    return this.#printing
+  }
+}
