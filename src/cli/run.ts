@@ -29,7 +29,7 @@ export const runCommand = defineCommand({
       .usage(`$0 run [options] [--] command [arguments] [::: value…] [:::: file…]\n\n${description}`)
       .example('$0 run -- convert {} -resize 50% {.}.small.jpg ::: *.jpg', '')
       .example('# Values of stdin, one a line\nls *.mp4 | $0 run --parallel 2 -- ffmpeg -i {} {.}.webm', '')
-      .example('# All combinations\n$0 run -- ./train --rate {1} --seed {2} ::: 0.1 0.01 ::: 1 2 3', '')
+      .example('# All combinations\n$0 run ./train {1} {2} ::: 0.1 0.01 ::: 1 2 3', '')
       .example('# What a shell is needed for\n$0 run --shell "gzip -c {} > {/}.gz" ::: logs/*.txt', ''),
   handler: args => run(args as RunArguments),
 })
