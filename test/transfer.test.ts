@@ -43,9 +43,14 @@ function plan(from: Backend, to: Backend, more: Partial<TransferPlan> = {}): Tra
 }
 
 async function drain(backend: Backend): Promise<Message[]> {
-  const leases = await backend.lease({ seconds: 10, max: 10_000, waitSeconds: 0 })
-  assert.deepEqual(await backend.delete(leases, { tally: false }), [])
-  return byId(leases.map(({ id, body }) => ({ id, body })))
+  const drained: Message[] = []
+  for (;;) {
+    // A slow filesystem gives a part of them at a time.
+    const leases = await backend.lease({ seconds: 600, max: 10_000, waitSeconds: 0 })
+    if (leases.length === 0) return byId(drained)
+    assert.deepEqual(await backend.delete(leases, { tally: false }), [])
+    drained.push(...leases.map(({ id, body }) => ({ id, body })))
+  }
 }
 
 function byId(list: readonly Message[]): Message[] {

@@ -1,6 +1,6 @@
 /** A backend whose calls are logged with `NODE_DEBUG=ptq`. */
 import type { Backend } from '../backend/backend.js'
-import { messageOf } from '../errors/thrown.js'
+import { isPromiseLike, messageOf } from '../errors/thrown.js'
 import { debugLog } from '../runtime/debug-log.js'
 
 /** The backends behind their logged forms: one backend reads the private state of another (`isSame`, `moveTo`). */
@@ -18,7 +18,7 @@ export function logged(backend: Backend): Backend {
         const startMs = performance.now()
         const bare = args.map(arg => (typeof arg === 'object' && arg !== null ? (plain.get(arg) ?? arg) : arg))
         const result: unknown = Reflect.apply(value, target, bare)
-        if (result instanceof Promise) void log(backend.label, String(name), args[0], startMs, result)
+        if (isPromiseLike(result)) void log(backend.label, String(name), args[0], startMs, result)
         else debugLog('%s: %s', backend.label, String(name))
         return result
       }
@@ -33,7 +33,7 @@ async function log(
   verb: string,
   argument: unknown,
   startMs: number,
-  result: Promise<unknown>,
+  result: PromiseLike<unknown>,
 ): Promise<void> {
   // The caller of the verb handles its error.
   const text = await result.then(summary, (error: unknown) => `rejected: ${messageOf(error)}`)
