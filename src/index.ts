@@ -10,6 +10,8 @@ export type {
 export type { BatchFailure, Failure, Lease, ListedMessage, Message, MessageState } from './backend/messages.js'
 export type { UploadHead, UploadState, Uploads } from './backend/uploads.js'
 export type { MemOptions } from './backends/mem/index.js'
+export type { CommandOptions } from './commands/command-options.js'
+export type { OutputPiece } from './commands/log-reader.js'
 export {
   type FailedSlice,
   InsertError,

@@ -4,6 +4,7 @@ import type { WorkerStatus } from './backend/backend.js'
 import { bulkInsert } from './bulk-insert/bulk-insert.js'
 import { removeJournals } from './bulk-insert/journal-files.js'
 import { bulkInsertTasks, checkResumeName, queueReference, requireThreads } from './bulk-insert/plan.js'
+import { type OutputPiece, readLog } from './commands/log-reader.js'
 import { callSiteOf } from './errors/call-site.js'
 import { checkBoolean, checkNames, checkParallel, checkSignal } from './errors/check-options.js'
 import { argumentError, UnsupportedOperationError } from './errors/errors.js'
@@ -270,6 +271,36 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   find(id: string): Promise<ListedTask | undefined> {
     if (typeof id !== 'string' || id === '') throw argumentError('id', 'the id of a task', id)
     return this.#backend.use(backend => findTask(backend, id))
+  }
+
+  /**
+   * Yields what a command wrote to stdout and stderr, out of the logs of the workers.
+   *
+   * @param id the task's id, or as much of its beginning as no other task in the logs has
+   * @param options.attempt which attempt. Default: the last one
+   * @param options.follow go on while the command runs. Default false
+   * @param options.logFolder where the workers keep their logs. Default: the queue's own folder for that
+   * @throws Error where the logs have no such task
+   */
+  async *taskOutput(
+    id: string,
+    options: { attempt?: number; follow?: boolean; logFolder?: string; signal?: AbortSignal } = {},
+  ): AsyncGenerator<OutputPiece, void, undefined> {
+    checkNames('options of taskOutput', options, ['attempt', 'follow', 'logFolder', 'signal'])
+    if (typeof id !== 'string' || id === '') throw argumentError('id', 'the id of a task', id)
+    const { attempt, signal } = options
+    const backend = await this.#backend.open()
+    const folder = options.logFolder ?? backend.logFolder
+    if (folder === undefined) {
+      throw new UnsupportedOperationError(
+        `${backend.label} has no folder for logs: pass that of its workers as \`logFolder\``,
+      )
+    }
+    // Where looking would mean leasing, only the command's own end tells.
+    const isRunning = async (whole: string) =>
+      backend.list === undefined || (await findTask(backend, whole))?.state === 'leased'
+    const follow = checkBoolean('follow', options.follow, false)
+    yield* readLog(folder, id, { attempt, signal, isRunning: follow ? isRunning : undefined })
   }
 
   /** All of {@link tasks} in an array. */

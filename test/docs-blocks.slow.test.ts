@@ -14,6 +14,7 @@ const programs: readonly (readonly [page: string, program: string, output: RegEx
   ['tasks', 'elsewhere.ts', /^$/],
   ['tasks', 'values.ts', /^$/],
   ['file-queue', 'file-queue.ts', /^$/],
+  ['commands', 'commands.ts', /^$/],
   ['python', 'to-python.ts', /^$/],
   ['workers', 'failures.ts', /^0 tasks are tried again\n$/],
 ]

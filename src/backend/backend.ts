@@ -220,6 +220,9 @@ export interface Backend {
   /** The last status of each worker of this queue. */
   workers?(): Promise<readonly WorkerStatus[]>
 
+  /** A folder that all machines of the queue see, where workers keep what their commands write. Default: there is none. */
+  readonly logFolder?: string
+
   /** True where the queue exists, for engines where opening one does not create it. Default: true. */
   exists?(): Promise<boolean>
 

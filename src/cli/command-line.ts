@@ -5,6 +5,7 @@ import { cpCommand } from './cp.js'
 import { failuresCommand } from './failures.js'
 import { insertCommand } from './insert.js'
 import { licenseCommand } from './license.js'
+import { logCommand } from './log.js'
 import { lsCommand } from './ls.js'
 import { mvCommand } from './mv.js'
 import { pollCommand } from './poll.js'
@@ -32,6 +33,7 @@ const commands = [
   insertCommand,
   lsCommand,
   showCommand,
+  logCommand,
   failuresCommand,
   retryCommand,
   releaseCommand,

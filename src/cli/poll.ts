@@ -4,6 +4,7 @@ import { nameAndMessageOf } from '../errors/thrown.js'
 import type { PollOptions, TaskQueue } from '../index.js'
 import type { MetricsServer } from '../metrics/metrics-server.js'
 import { defineCommand, type QueueArguments, queueArgument, queueUrl, withQueue } from './command.js'
+import { checkCommandWorker, commandOptionsOf, commandWorkerOptions } from './command-options.js'
 import { type NumberLimits, numberIn, numberOption, singleText, textOption } from './option-values.js'
 import { isWorkerProcess, processNumber } from './parent-process.js'
 import { PollDisplay } from './poll-display.js'
@@ -19,14 +20,19 @@ export const pollCommand = defineCommand({
   command: 'poll <queue>',
   describe: 'Work: lease tasks, run them, remove them, until Ctrl-C or SIGTERM',
   builder: yargs =>
-    pollOptions(queueArgument(yargs).demandOption('load'))
+    commandWorkerOptions(pollOptions(queueArgument(yargs)))
       .example('# A worker on all cores\n$0 poll ./queue --load ./tasks.js --parallel all --tally', '')
       .example('$0 poll ./queue --load ./tasks.js --until-empty --timeout-sec 3600', '')
+      .example('# A worker for commands, see ptq run --queue\n$0 poll ./queue --commands --parallel all', '')
       .example('# In a container\n$0 poll sqs://tasks --load ./tasks.js --lease-sec 300 --grace-sec 60', ''),
-  handler: args => (args.processes === undefined || isWorkerProcess() ? work(args) : pollInProcesses(args.processes)),
+  handler: args => {
+    checkCommandWorker(args)
+    return args.processes === undefined || isWorkerProcess() ? work(args) : pollInProcesses(args.processes)
+  },
 })
 
-type PollArguments = ReturnType<typeof pollOptions> extends Argv<infer Args> ? ArgumentsCamelCase<Args> : never
+type PollArguments = (ReturnType<typeof pollOptions> extends Argv<infer Args> ? ArgumentsCamelCase<Args> : never) &
+  Parameters<typeof commandOptionsOf>[0]
 
 function work(args: PollArguments): Promise<void> {
   return withQueue(args.queue, args, async queue => {
@@ -166,6 +172,7 @@ function toPollOptions(args: PollArguments): PollOptions {
     minBackoffSeconds: args.minBackoffSec,
     maxBackoffSeconds: args.maxBackoffSec,
     executeArgs: args.executeArgs,
+    commands: commandOptionsOf(args),
   } satisfies { [Name in keyof PollOptions]: PollOptions[Name] | undefined }
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }

@@ -23,13 +23,18 @@ export function fittedLine(text: string, width: number): string {
 /** Writes a line to stdout; waits for a slow reader, but not for one that has ended. */
 export async function printLine(line: string): Promise<void> {
   const { stdout } = process
-  if (stdout.write(`${line}\n`) || stdout.destroyed) return
+  if (!stdout.write(`${line}\n`)) await drained(stdout)
+}
+
+/** Resolves when a stream takes more, or never will. */
+export async function drained(stream: NodeJS.WriteStream): Promise<void> {
+  if (stream.destroyed) return
   await new Promise<void>(resolve => {
     const go = () => {
-      stdout.off('drain', go).off('close', go)
+      stream.off('drain', go).off('close', go)
       resolve()
     }
-    stdout.on('drain', go).on('close', go)
+    stream.on('drain', go).on('close', go)
   })
 }
 

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { CommandMaker } from '../commands/command-line.js'
+import { commandTask } from '../commands/command-task.js'
 import { parseHalt } from '../commands/halt.js'
 import { type InputSource, inputValues, splitSources } from '../commands/inputs.js'
 import { JobLog } from '../commands/job-log.js'
@@ -12,11 +13,11 @@ import { SuccessRecord } from '../commands/success-record.js'
 import { nameAndMessageOf } from '../errors/thrown.js'
 import { startProgress } from '../progress/progress.js'
 import { counted } from '../text/counted.js'
-import { defineCommand } from './command.js'
+import { defineCommand, queueOptions, withQueue } from './command.js'
 import { interruptible } from './interruption.js'
 import { linesOf } from './lines.js'
 import { numberIn, numberOption, singleText, textOption } from './option-values.js'
-import { printable, printLine } from './printing.js'
+import { countOf, drained, printable, printLine } from './printing.js'
 import { slotOption, slotValuesOf } from './slot-option.js'
 import { UsageError } from './usage-error.js'
 
@@ -30,6 +31,10 @@ export const runCommand = defineCommand({
       .example('$0 run -- convert {} -resize 50% {.}.small.jpg ::: *.jpg', '')
       .example('# Values of stdin, one a line\nls *.mp4 | $0 run --parallel 2 -- ffmpeg -i {} {.}.webm', '')
       .example('# All combinations\n$0 run ./train {1} {2} ::: 0.1 0.01 ::: 1 2 3', '')
+      .example(
+        '# On many machines, with workers: ptq poll ./q --commands\n$0 run --queue ./q -- ./segment.sh {} ::: *.tif',
+        '',
+      )
       .example('# What a shell is needed for\n$0 run --shell "gzip -c {} > {/}.gz" ::: logs/*.txt', ''),
   handler: args => run(args as RunArguments),
 })
@@ -46,7 +51,8 @@ type RunArguments = (ReturnType<typeof runOptions> extends Argv<infer Args> ? Ar
 }
 
 function runOptions<Args>(yargs: Argv<Args>) {
-  return yargs
+  return queueOptions(yargs)
+    .option('queue', textOption('--queue', 'Insert the commands into this queue, for ptq poll --commands to run'))
     .option('parallel', {
       alias: 'j',
       type: 'string',
@@ -89,7 +95,6 @@ function runOptions<Args>(yargs: Argv<Args>) {
     .option('resume', textOption('--resume', 'A name: run what has not succeeded under it yet'))
     .option('slots', slotOption)
     .option('progress', { type: 'boolean', alias: 'eta', describe: 'Show a bar with rate and ETA on a terminal' })
-    .group(['help', 'version'], 'Other options:')
 }
 
 async function run(args: RunArguments): Promise<void> {
@@ -98,8 +103,10 @@ async function run(args: RunArguments): Promise<void> {
     throw new UsageError('Expected a command, such as ptq run -- gzip {} ::: *.txt: see ptq run --help')
   }
   const maker = new CommandMaker(command, args.shell === true)
+  if (args.queue !== undefined) requireForQueue(args, maker)
   const { program } = maker
-  if (program !== undefined && findProgram(program, process.cwd()) === undefined) {
+  // Workers may have other programs.
+  if (args.queue === undefined && program !== undefined && findProgram(program, process.cwd()) === undefined) {
     throw new UsageError(noProgram(program, process.cwd()).message)
   }
   await interruptible(
@@ -112,6 +119,7 @@ async function run(args: RunArguments): Promise<void> {
         columnSeparator: args.colsep,
       })
       if (args.dryRun) await printCommands(maker, inputs)
+      else if (args.queue !== undefined) await insertAll(args, args.queue, maker, inputs, totalOf(sources))
       else await runAll(args, maker, inputs, totalOf(sources), signal)
     },
     { quiet: true },
@@ -121,6 +129,49 @@ async function run(args: RunArguments): Promise<void> {
 async function printCommands(maker: CommandMaker, inputs: AsyncIterable<readonly string[]>): Promise<void> {
   let sequence = 0
   for await (const values of inputs) await printLine(maker.line({ values, sequence: ++sequence, slot: 1 }))
+}
+
+/** Options that say how commands run, which is for workers to say where they take them from a queue. */
+const optionsOfRuns = [
+  'parallel',
+  'timeout-sec',
+  'retries',
+  'halt',
+  'keep-order',
+  'line-buffer',
+  'tag',
+  'joblog',
+  'slots',
+  'progress',
+] as const
+
+function requireForQueue(args: RunArguments, maker: CommandMaker): void {
+  const given = optionsOfRuns.find(name => args[name] !== undefined)
+  if (given !== undefined) {
+    throw new UsageError(`Expected --${given} without --queue: how commands run is for ptq poll --commands to say`)
+  }
+  if (maker.usesSlot) throw new UsageError('Expected no {%} with --queue: a command has PTQ_SLOT in its environment')
+}
+
+async function insertAll(
+  args: RunArguments,
+  queueText: string,
+  maker: CommandMaker,
+  inputs: AsyncIterable<readonly string[]>,
+  total: number | undefined,
+): Promise<void> {
+  const cwd = process.cwd()
+  const tasks = async function* () {
+    let sequence = 0
+    for await (const values of inputs) yield commandTask(maker.argv({ values, sequence: ++sequence, slot: 0 }), cwd)
+  }
+  await withQueue(queueText, args, async queue => {
+    const inserted = await queue.insert(tasks(), {
+      ...(total !== undefined && { total }),
+      ...(args.resume !== undefined && { resume: args.resume }),
+    })
+    await printLine(`Inserted ${countOf(inserted)} into ${printable(queue.url)}`)
+  })
 }
 
 async function runAll(
@@ -177,17 +228,7 @@ function totalOf(sources: readonly InputSource[]): number | undefined {
 }
 
 function targetOf(stream: NodeJS.WriteStream): OutputTarget {
-  return {
-    write: chunk => chunk.length === 0 || stream.write(chunk) || stream.destroyed,
-    drained: () =>
-      new Promise(resolve => {
-        const go = () => {
-          stream.off('drain', go).off('close', go)
-          resolve()
-        }
-        stream.on('drain', go).on('close', go)
-      }),
-  }
+  return { write: chunk => chunk.length === 0 || stream.write(chunk), drained: () => drained(stream) }
 }
 
 function parallelOption(text: unknown): number | undefined {

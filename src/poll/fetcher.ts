@@ -7,6 +7,7 @@ import type { LeasedTask } from '../queue/queued-task.js'
 import { type Call, queuedCall } from '../threads/call.js'
 import { onAbort } from '../time/on-abort.js'
 import { Backoff } from './backoff.js'
+import { commandCall } from './command-call.js'
 import { endedAttempts, mustRunAlone, PoisonGuard } from './poison-guard.js'
 import { isBackoffException } from './poll-options.js'
 import { processWorkers } from './process-workers.js'
@@ -314,7 +315,8 @@ export class Fetcher {
 
   #callOf(task: LeasedTask, executeArgs: readonly unknown[]): Call | undefined {
     try {
-      const call = queuedCall(task, executeArgs, task.attempt)
+      const { commands } = this.#parts
+      const call = commands === undefined ? queuedCall(task, executeArgs, task.attempt) : commandCall(task, commands)
       this.#callbacks.onCall(task, call)
       return call
     } catch (error) {

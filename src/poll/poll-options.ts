@@ -1,5 +1,6 @@
 /** Options of `poll` and their checks. */
 import { types } from 'node:util'
+import { type CommandOptions, type CommandSettings, commandSettings } from '../commands/command-options.js'
 import {
   checkBoolean,
   checkFunction,
@@ -78,6 +79,11 @@ export interface PollOptions {
   readonly untilEmpty?: boolean
   /** Time for running tasks after a signal, before they are stopped and released. Default: as long as they need. */
   readonly graceSeconds?: number
+  /**
+   * Run commands (`ptq run --queue`), and nothing else, `parallel` at once, without threads. Whoever can write to the queue then decides
+   * which programs this worker runs, see SECURITY.md. Default false.
+   */
+  readonly commands?: boolean | CommandOptions
   /** Nothing is leased that would not end by then, judged by the longest task so far. Default: SLURM_JOB_END_TIME, if set. */
   readonly until?: Date
 }
@@ -103,6 +109,7 @@ export interface PollSettings {
   readonly onError: 'retry' | 'throw'
   readonly untilEmpty: boolean
   readonly graceSeconds: number | undefined
+  readonly commands: CommandSettings | undefined
   /** Milliseconds since 1970. */
   readonly untilMs: number | undefined
   /** True if `untilMs` is from `SLURM_JOB_END_TIME`. */
@@ -131,6 +138,7 @@ const names = [
   'onError',
   'untilEmpty',
   'graceSeconds',
+  'commands',
   'until',
 ] as const satisfies readonly (keyof PollOptions)[]
 
@@ -155,6 +163,10 @@ export function pollSettings(options: PollOptions): PollSettings {
     throw argumentError('maxBackoffSeconds', `at least minBackoffSeconds (${minBackoffSeconds})`, maxBackoffSeconds)
   }
   const parallel = checkParallel(options.parallel, 1)
+  const commands = commandSettings(options.commands, parallel)
+  if (commands !== undefined && options.maxMemoryMb !== undefined) {
+    throw argumentError('maxMemoryMb', 'left out with `commands`: it limits the heap of threads', options.maxMemoryMb)
+  }
   if (parallel === 0 && (options.timeoutSeconds ?? options.maxMemoryMb) !== undefined) {
     throw new TypeError(
       'Expected `parallel` of 1 or more with timeoutSeconds or maxMemoryMb: only a thread can be stopped',
@@ -190,6 +202,7 @@ export function pollSettings(options: PollOptions): PollSettings {
     onError,
     untilEmpty: checkBoolean('untilEmpty', options.untilEmpty, false),
     graceSeconds,
+    commands,
     untilMs: untilMs(options.until),
     isUntilSlurms: options.until === undefined,
   }

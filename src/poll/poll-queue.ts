@@ -1,5 +1,7 @@
 /** `TaskQueue.poll`: checks the options, opens the dead letters, runs a worker. */
 
+import type { Backend } from '../backend/backend.js'
+import { CommandWorker } from '../commands/command-worker.js'
 import type { CallSite } from '../errors/call-site.js'
 import { deadLettersOf } from '../queue/dead-letters.js'
 import type { QueueConnection } from '../queue/queue-connection.js'
@@ -31,6 +33,7 @@ export async function pollQueue(
       if (dead === undefined && options.maxAttempts !== undefined) {
         void warnOfNoDeadLetters(backend, settings.maxAttempts)
       }
+      const commands = commandWorker(settings, queue, backend)
       const worker = new Worker({
         backend,
         leasing: queue.leasing,
@@ -40,14 +43,34 @@ export async function pollQueue(
         clock: systemClock,
         random: Math.random,
         caller,
+        commands,
         closing: queue.backend.signal,
       })
-      return await worker.work()
+      try {
+        return await worker.work()
+      } finally {
+        await commands?.close()
+      }
     } finally {
       printer?.dispose()
       await dead?.close()
     }
   })
+}
+
+function commandWorker(
+  { commands, parallel, timeoutSeconds }: PollSettings,
+  queue: QueueConnection,
+  backend: Backend,
+): CommandWorker | undefined {
+  if (commands === undefined) return undefined
+  const { allow, slots, maxLogBytes, logFolder = backend.logFolder } = commands
+  if (logFolder === undefined) {
+    throw new TypeError(
+      `Expected \`commands.logFolder\`, a folder for what commands write: ${backend.label} has none of its own`,
+    )
+  }
+  return new CommandWorker({ parallel, allow, slots, timeoutSeconds, logFolder, maxLogBytes, queue: queue.url })
 }
 
 /** Warns if the end is in the past, as in a shell that outlived its Slurm job: the worker ends at once. */

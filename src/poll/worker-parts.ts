@@ -1,5 +1,6 @@
 /** The dependencies of a worker. Types only. */
 import type { Backend } from '../backend/backend.js'
+import type { CommandWorker } from '../commands/command-worker.js'
 import type { CallSite } from '../errors/call-site.js'
 import type { Leasing } from '../queue/leasing.js'
 import type { DatedClock } from '../time/clock.js'
@@ -24,6 +25,8 @@ export interface WorkerParts {
   readonly random: () => number
   /** The call of `poll`, shown in a TaskError. */
   readonly caller?: CallSite
+  /** Set for a worker that runs commands. */
+  readonly commands?: CommandWorker | undefined
   /** Aborted when the queue is closed. */
   readonly closing: AbortSignal
 }

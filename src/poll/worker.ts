@@ -238,6 +238,7 @@ export class Worker {
 
   #start(): Run {
     const { parallel, timeoutSeconds, maxMemoryMb, minBackoffSeconds, maxBackoffSeconds, stopFn } = this.#settings
+    const { commands } = this.#parts
     const options = {
       source: this.#buffer,
       toCall: (call: Call) => call,
@@ -246,7 +247,7 @@ export class Worker {
         onRenew: (task, seconds) => this.#renew(task, seconds),
       }),
       idPrefix: '',
-      concurrency: 1,
+      concurrency: commands === undefined ? 1 : parallel,
       postAll: true,
       wantsValues: () => this.#parts.events.hasListeners('succeeded'),
       loadBackoff: { minSeconds: minBackoffSeconds, maxSeconds: maxBackoffSeconds },
@@ -254,7 +255,7 @@ export class Worker {
       maxChunk: stopFn === undefined ? maxChunk : 1,
       mayPull: () => (stopFn === undefined ? this.#unsettled < maxUnsettled : this.#unsettled === 0),
     }
-    if (parallel === 0) return new InlineRun(options)
+    if (parallel === 0 || commands !== undefined) return new InlineRun(options)
     return new ThreadRun({ ...options, parallel, semaphore: new Semaphore(parallel), timeoutSeconds, maxMemoryMb })
   }
 

@@ -58,6 +58,7 @@ export class FileQueueBackend implements Backend {
   readonly queueName: string
   /** A queue inside the queue's folder, which Python takes no notice of. */
   readonly deadLetterUrl: string
+  readonly logFolder: string
   readonly uploads: FileUploads
   readonly #queue: FileQueue
   readonly #inserter: Inserter
@@ -69,6 +70,7 @@ export class FileQueueBackend implements Backend {
     this.label = queue.label
     this.queueName = queue.layout.root
     this.deadLetterUrl = `fq://${queue.layout.root}/${deadLettersFolder}`
+    this.logFolder = queue.layout.logs
     this.#queue = queue
     this.#skipped = new SkippedTasks(queue)
     this.#inserter = new Inserter(queue)

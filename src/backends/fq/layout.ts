@@ -27,6 +27,8 @@ export interface Layout {
   readonly arriving: string
   /** One file a worker: what it does. */
   readonly workers: string
+  /** Two files a worker that runs commands: what they write. */
+  readonly logs: string
   /** One folder an upload that may be taken up again: its journal. */
   readonly uploads: string
   /** Names that a worker has read, for the others. */
@@ -58,6 +60,7 @@ export function layoutOf(root: string): Layout {
     moved: join(root, 'moved'),
     arriving: join(root, 'arriving'),
     workers: join(root, 'workers'),
+    logs: join(root, 'logs'),
     uploads: join(root, 'uploads'),
     listing: join(root, 'listing'),
     completions: join(root, 'completions'),

@@ -50,6 +50,8 @@ export async function purge(queue: FileQueue): Promise<void> {
     }
     await io.calls.makeFolder(movement)
     await removeTree(queue, layout.listing)
+    // Workers that run go on writing into files that nobody can open any more.
+    await removeTree(queue, layout.logs)
     await io.sync(layout.queue)
   })
   await rezero(queue)

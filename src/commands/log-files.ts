@@ -1,0 +1,38 @@
+/**
+ * The log of a worker's commands: what each of them wrote, in two files a worker.
+ *
+ * ```text
+ * <folder>/<worker>.log      the output of all of its commands, in the order in which it came
+ * <folder>/<worker>.index    a line of JSON a record: which part of the log is whose
+ * ```
+ *
+ * A record is written after the output that it speaks of. The last line of an index may be cut off, where a worker was killed.
+ */
+import type { OutputStream } from './slot-shell.js'
+
+/** A record of an index. Times are in milliseconds since 1970. */
+export type LogRecord =
+  | readonly ['start', id: string, attempt: number, atMs: number, command: string]
+  | readonly ['output', id: string, attempt: number, offset: number, bytes: number, stream: OutputStream]
+  | readonly ['end', id: string, attempt: number, atMs: number, how: string]
+
+export const logSuffix = '.log'
+export const indexSuffix = '.index'
+
+/** Reads a line of an index; `undefined` for one that is none. */
+export function recordFrom(line: string): LogRecord | undefined {
+  let record: unknown
+  try {
+    record = JSON.parse(line)
+  } catch {
+    return undefined
+  }
+  if (!Array.isArray(record) || typeof record[1] !== 'string' || typeof record[2] !== 'number') return undefined
+  const [kind, , , third, fourth, fifth] = record
+  if (kind === 'output') {
+    const isPart = Number.isSafeInteger(third) && third >= 0 && Number.isSafeInteger(fourth) && fourth >= 0
+    return isPart && (fifth === 'stdout' || fifth === 'stderr') ? (record as unknown as LogRecord) : undefined
+  }
+  const isEvent = (kind === 'start' || kind === 'end') && typeof third === 'number' && typeof fourth === 'string'
+  return isEvent ? (record as unknown as LogRecord) : undefined
+}
