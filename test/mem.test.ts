@@ -20,7 +20,7 @@ testBackend({
   open: queue => opener.open({ protocol: 'mem', path: queue }, {}),
 })
 
-test('an ended lease of a task that was not leased again can be renewed, and is the only one then', async () => {
+test('an expired lease of a task that nobody leased again can be renewed, and stays the only lease', async () => {
   const clock = new ManualClock()
   const mem = await opener.open({ protocol: 'mem', path: 'renewed late' }, { clock })
   await mem.insert([{ id: 'a', body: '' }], { delaySeconds: 0 })
@@ -34,7 +34,7 @@ test('an ended lease of a task that was not leased again can be renewed, and is 
   await mem.close()
 })
 
-test('a queue that was purged and closed by all is forgotten; any other is kept', async () => {
+test('a purged queue that all users closed is forgotten; any other is kept', async () => {
   const url = { protocol: 'mem', path: 'kept' }
   const message = { id: 'a', body: '' }
   const first = await opener.open(url, {})

@@ -23,7 +23,7 @@ describe('envelopes', () => {
     }
   })
 
-  it('keep the text of any payload, with any queue name', () => {
+  it('keep the text of any payload under any queue name', () => {
     fc.assert(
       fc.property(fc.json(), fc.string({ unit: 'binary' }), fc.boolean(), (payloadText, queueName, ascii) => {
         const body = messageWriter(queueName, { ascii })(payloadText, id)
@@ -40,13 +40,13 @@ describe('envelopes', () => {
     )
   })
 
-  it("of Python's SQS queues have no id", () => {
+  it('from SQS queues of Python have no id', () => {
     const { payload, payloadText } = openMessage('{"payload": [["t", "f"], [1.0], {}, -1], "queueName": "my-queue"}')
     assert.deepEqual(payload, [['t', 'f'], [1], {}, -1])
     assert.equal(payloadText, '[["t", "f"], [1.0], {}, -1]')
   })
 
-  it('tell their id, where they have one', () => {
+  it('give their id if they have one', () => {
     assert.equal(messageId(messageWriter('q')('1', id)), id)
     assert.equal(messageId(messageWriter('q')('1', id, [])), id)
     assert.equal(messageId(`{"payload": 1, "queueName": "q", "id": "${id}"}\n`), id)
@@ -55,7 +55,7 @@ describe('envelopes', () => {
     }
   })
 
-  it('are read in any form of JSON, and by no other rule', () => {
+  it('are read in any valid JSON form', () => {
     const table: [body: string, payload: unknown][] = [
       ['{"id":"x","queueName":"q","payload":{"class":"A"}}', { class: 'A' }],
       ['{"payload": {"class": "A"}}', { class: 'A' }],
@@ -76,7 +76,7 @@ describe('envelopes', () => {
     for (const [body, payload] of table) assert.deepEqual(openMessage(body).payload, payload, body)
   })
 
-  it('that are none are refused with what was expected', () => {
+  it('that are invalid are refused with what was expected', () => {
     assert.throws(() => openMessage('{"payload": [1, 2, "queueName": "q", "id": "x"}'), SyntaxError)
     assert.throws(() => openMessage(''), SyntaxError)
     assert.throws(

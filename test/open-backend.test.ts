@@ -43,7 +43,7 @@ describe('a backend', () => {
     assert.equal(seen.closed, 1)
   })
 
-  it('whose open failed is opened by the next call', async () => {
+  it('whose open failed is opened again by the next call', async () => {
     let fails = 2
     const seen = countingProtocol(async () => {
       if (fails-- > 0) throw new Error('no such region')
@@ -58,7 +58,7 @@ describe('a backend', () => {
     await tq.close()
   })
 
-  it('is refused after close, and neither opened nor closed again', async () => {
+  it('is refused after close, and neither reopened nor closed again', async () => {
     const seen = countingProtocol()
     const url = `${seen.protocol}://q`
     const tq = new TaskQueue(url)
@@ -93,7 +93,7 @@ describe('a backend', () => {
     assert.equal(seen.closed, 0)
   })
 
-  it('of an unknown protocol is refused by name, with those that are known', () => {
+  it('of an unknown protocol is refused by name, with the known protocols', () => {
     const { protocol } = countingProtocol()
     assert.throws(
       () => new TaskQueue('gopher://q'),
@@ -105,7 +105,7 @@ describe('a backend', () => {
     )
   })
 
-  it('of a server that was registered gets the URL as it was written, and its password is not shown', async () => {
+  it('of a registered server kind gets the URL as it was written, and its password is not shown', async () => {
     const urls: QueueUrl[] = []
     registerBackend('postgres', {
       open: async url => {
@@ -119,7 +119,7 @@ describe('a backend', () => {
     assert.deepEqual(urls, [{ protocol: 'postgres', path: 'ada:hunter2@host/anything' }])
   })
 
-  it('is registered under a name that is free and can be a protocol', () => {
+  it('can only be registered under an unused name that is a valid protocol', () => {
     const opener: BackendOpener = { open: async () => assert.fail('not opened') }
     registerBackend('my-own.kind+1', opener)
     registerBackend('my-own.kind+1', opener)
@@ -136,7 +136,7 @@ describe('a backend', () => {
     assert.throws(() => registerBackend('other', null), /Expected `opener`/)
   })
 
-  it('is loaded when a queue of its kind is opened, and no other', async () => {
+  it('is loaded when a queue of its kind is opened; other backends are not loaded', async () => {
     const hooks = `
       import { writeSync } from 'node:fs'
       export async function load(url, context, next) { writeSync(1, url + '\\n'); return next(url, context) }`

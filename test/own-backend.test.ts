@@ -10,7 +10,7 @@ const root = join(import.meta.dirname, '../..')
 const example: { opener: BackendOpener } = await import(join(root, 'build/examples/own-backend.js'))
 const { opener } = example
 
-it('the page on writing a backend shows the example that is tested here', () => {
+it('the page on writing a backend shows the tested example', () => {
   const page = readFileSync(join(root, 'docs/writing-a-backend.md'), 'utf8')
   const [, shown] = /<!-- examples\/own-backend\.ts -->\n```ts\n(.*?)```\n/s.exec(page) ?? []
   assert.equal(shown, readFileSync(join(root, 'examples/own-backend.ts'), 'utf8'))
@@ -19,7 +19,7 @@ it('the page on writing a backend shows the example that is tested here', () => 
   assert.ok(readFileSync(join(root, 'test/own-backend.test.ts'), 'utf8').includes(`\n${suite}\n`))
 })
 
-it('a registered backend is used like any other', async () => {
+it('a registered backend works with TaskQueue', async () => {
   registerBackend('map', opener)
   const tq = new TaskQueue('map://jobs', { progress: false })
   assert.equal(await tq.insert([{ class: 'A' }, { class: 'B' }]), 2)

@@ -12,7 +12,7 @@ import { add } from './local/tasks.js'
 const root = join(import.meta.dirname, '..', '..')
 
 describe('the source', () => {
-  it('asks instanceof for no built-in class: a value of another realm is none of its instances', () => {
+  it('uses no instanceof for built-in classes, which fails for values of another realm', () => {
     const found: string[] = []
     for (const folder of ['src', 'workers']) {
       for (const name of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })) {
@@ -33,7 +33,7 @@ describe('the source', () => {
 })
 
 describe('values of another realm', () => {
-  it('are known as errors, promises, signals and classes of errors', () => {
+  it('are recognised as errors, promises, signals and error classes', () => {
     assert.ok(isError(runInNewContext('new TypeError("x")')))
     assert.ok(isError(new DOMException('x')))
     assert.ok(!isError({ message: 'x' }) && !isError(null) && !isError('Error: x'))
@@ -46,7 +46,7 @@ describe('values of another realm', () => {
     assert.ok(!isBackoffException(runInNewContext('new TypeError("x")'), [Busy]))
   })
 
-  it('and circles of causes end the search for what an SDK error means', () => {
+  it('with circular causes end the search for an SDK error', () => {
     const circle = new Error('one')
     circle.cause = new Error('two', { cause: circle })
     assert.equal(faultKind(circle), 'final')
@@ -55,7 +55,7 @@ describe('values of another realm', () => {
     assert.equal(faultKind(new Error('outer', { cause: refused })), 'unreachable')
   })
 
-  it('are awaited where beforeFn and afterFn return them, lazy thenables too', async () => {
+  it('are awaited when beforeFn and afterFn return them, lazy thenables too', async () => {
     await using tq = new TaskQueue('mem://other-realms')
     await tq.insert(partial(add, 1, 2))
     const steps: string[] = []

@@ -27,7 +27,7 @@ it('a dated entry for the version passes', () => {
   assert.deepEqual(check(manifest, released), { status: 0, stderr: '' })
 })
 
-it('an entry that is pending, one of another version, none, and no repository are refused', () => {
+it('a pending entry, an entry for another version, no entry and no repository are refused', () => {
   const pending = check(manifest, released.replace('2026-01-31', 'pending'))
   assert.equal(pending.status, 1)
   assert.equal(pending.stderr, 'Expected a date beside 1.2.3 in CHANGELOG.md, got "(pending)"\n')

@@ -62,7 +62,7 @@ async function fill(backend: Backend, list: readonly Message[]): Promise<void> {
   await backend.addInserted?.(list.length)
 }
 
-test('between queues of two kinds messages move as they are, those that are no tasks too, and are counted', async () => {
+test('messages move between queues of two kinds unchanged, invalid tasks too, and are counted', async () => {
   const [from, to] = [await openMem(), await openMem()]
   const sent = [...messages(2500), { id: randomUUID(), body: 'no JSON \u0000 at all' }, envelope('é \u{1f680}')]
   await fill(from, sent)
@@ -71,7 +71,7 @@ test('between queues of two kinds messages move as they are, those that are no t
   assert.deepEqual(await drain(to), byId(sent))
 })
 
-test('an engine that may refuse characters gets them as escapes, and ids that are no UUIDs become some, always the same', async () => {
+test('an engine that may refuse characters gets them escaped, and ids that are no UUIDs are mapped to UUIDs deterministically', async () => {
   const [from, to] = [await openMem(), await openMem()]
   const ascii = altered(to, { capabilities: { ...to.capabilities, asciiBodies: true } })
   await fill(from, [{ id: 'order 7 of today', body: '{"payload": "é\u{1f680}", "queueName": "q"}' }])
@@ -85,7 +85,7 @@ test('an engine that may refuse characters gets them as escapes, and ids that ar
   assert.equal((await drain(to))[0]?.id, arrived.id)
 })
 
-test('only an envelope of the usual form without an id gets one', () => {
+test('only an envelope of the usual form without an id is given one', () => {
   const id = 'the-id'
   assert.equal(
     withMessageId('{"payload": 1, "queueName": "q"}', id),
@@ -125,7 +125,7 @@ test('a message that the other queue refuses stays and is reported, and the othe
   assert.equal((await to.counts()).enqueued, 38)
 })
 
-test('an insert that fails as a whole ends the move; everything is in one of the queues, nothing is leased', async () => {
+test('an insert that fails as a whole ends the move; each message is in one of the queues, and none stays leased', async () => {
   const [from, to] = [await openMem(), await openMem()]
   await fill(from, messages(40))
   let batches = 0
@@ -141,7 +141,7 @@ test('an insert that fails as a whole ends the move; everything is in one of the
   assert.deepEqual([enqueued, leased, (await to.counts()).enqueued], [20, 0, 20])
 })
 
-test('leases are renewed while an insert takes its time; one that is lost all the same is counted as uncertain', async () => {
+test('leases are renewed while an insert takes long; a lost one is counted as uncertain', async () => {
   const clock = new ManualClock()
   const [from, to] = [await openMem(clock), await openMem(clock)]
   await fill(from, messages(3))
@@ -186,7 +186,7 @@ test('an abort ends a move after its current batches', async () => {
   assert.deepEqual([(await from.counts()).enqueued, (await to.counts()).inserted], [20, 10])
 })
 
-test('a copy has all messages of any state once, also after an interrupted copy', async () => {
+test('a copy has each message of any state once, also after an interrupted copy', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ptq-transfer-'))
   const from = await openMem()
   const to = await fq.open({ protocol: 'fq', path: join(folder, 'queue') }, {})
@@ -213,7 +213,7 @@ test('a copy has all messages of any state once, also after an interrupted copy'
   await rm(folder, { recursive: true })
 })
 
-test('TaskQueue: what can be neither copied nor moved is refused; a task is found by its id with its failures', async () => {
+test('TaskQueue refuses to copy or move what it cannot; a task is found by its id with its failures', async () => {
   await using one = new TaskQueue(`mem://${randomUUID()}`)
   await using two = new TaskQueue(`mem://${randomUUID()}`)
   await assert.rejects(async () => one.moveTo(one), /Expected `destination` to be another queue than the one itself/)

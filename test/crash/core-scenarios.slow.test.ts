@@ -77,7 +77,7 @@ function placesOf(calls: readonly string[]): number[] {
 }
 
 for (const scenario of coreScenarios) {
-  test(`a death in and after each call of ${scenario.name}`, async t => {
+  test(`a process death during or after any call of ${scenario.name} loses no task`, async t => {
     const places = placesOf(await runWith(scenario, undefined))
     for (const at of places) {
       for (const moment of ['half', 'after'] as const) await runWith(scenario, { kind: 'dies', moment, at })

@@ -9,7 +9,7 @@ const deaths: readonly FaultKind[] = [
 ]
 
 for (const scenario of scenarios) {
-  test(`a death before, in and after each call of ${scenario.name}`, async t => {
+  test(`a process death before, during or after any call of ${scenario.name} loses no task`, async t => {
     const blocking = await injectFaults(scenario, deaths, {})
     const pooled = await injectFaults(scenario, deaths.slice(1), { durable: true })
     t.diagnostic(`${blocking + pooled} deaths`)

@@ -12,7 +12,7 @@ const faults: readonly FaultKind[] = [
 ]
 
 for (const scenario of scenarios) {
-  test(`a fault at each call of ${scenario.name}`, async t => {
+  test(`a fault at any call of ${scenario.name} loses no task`, async t => {
     t.diagnostic(`${await injectFaults(scenario, faults, {})} faults`)
   })
 }

@@ -125,7 +125,7 @@ class Play {
 
 const lateness = fc.array(fc.nat(LATE_LOOKS), { maxLength: 100, size: 'max' })
 
-test('names that appear and vanish late in listings lose no task, give none to two, and stop nobody', () =>
+test('names that appear and disappear late in listings lose no task, give none to two workers, and stop no worker', () =>
   fc.assert(
     fc.asyncProperty(fc.tuple(lateness, lateness, lateness), fc.boolean(), (latenesses, durable) =>
       inFolder(async folder => {

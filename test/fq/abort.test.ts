@@ -9,35 +9,32 @@ import { Numbers } from '../bulk-insert/sequences.js'
 import { inFolder, openQueue } from './folder.js'
 import { withCalls } from './test-files.js'
 
-test(
-  'a lease call in a folder that goes on and on with names that are gone ends when it is aborted',
-  { timeout: 60_000 },
-  () =>
-    inFolder(async folder => {
-      const aborting = new AbortController()
-      let reads = 0
-      const fileSystem = withCalls(calls => ({
-        openFolder(path) {
-          if (!path.endsWith('/queue')) return calls.openFolder(path)
-          const read = () => {
-            if (++reads === 200) aborting.abort()
-            return Array.from({ length: 1_024 }, () => nameOf(0, randomUUID()))
-          }
-          return { read, close: () => undefined }
-        },
-      }))
-      await using opened = await openQueue(join(folder, 'queue-of-test'), { fileSystem })
-      await opened.queue.insert([], { delaySeconds: 0 })
-      await using tq = new TaskQueue(join(folder, 'queue-of-test'), { progress: false })
-      await tq.insert(new Numbers(0, 1))
-      const { signal } = aborting
-      assert.deepEqual(await opened.queue.lease({ seconds: 60, max: 1, waitSeconds: 1_000, signal }), [])
-      assert.ok(reads < 1_000, `${reads} reads`)
-    }),
+test('an aborted lease call ends in a folder whose names keep disappearing', { timeout: 60_000 }, () =>
+  inFolder(async folder => {
+    const aborting = new AbortController()
+    let reads = 0
+    const fileSystem = withCalls(calls => ({
+      openFolder(path) {
+        if (!path.endsWith('/queue')) return calls.openFolder(path)
+        const read = () => {
+          if (++reads === 200) aborting.abort()
+          return Array.from({ length: 1_024 }, () => nameOf(0, randomUUID()))
+        }
+        return { read, close: () => undefined }
+      },
+    }))
+    await using opened = await openQueue(join(folder, 'queue-of-test'), { fileSystem })
+    await opened.queue.insert([], { delaySeconds: 0 })
+    await using tq = new TaskQueue(join(folder, 'queue-of-test'), { progress: false })
+    await tq.insert(new Numbers(0, 1))
+    const { signal } = aborting
+    assert.deepEqual(await opened.queue.lease({ seconds: 60, max: 1, waitSeconds: 1_000, signal }), [])
+    assert.ok(reads < 1_000, `${reads} reads`)
+  }),
 )
 
 test(
-  'an insert that waits for other processes with its upload ends with an InsertError when its queue is closed',
+  'closing the queue ends an insert that waits to take over its upload with an InsertError',
   { timeout: 60_000 },
   () =>
     inFolder(async folder => {
@@ -64,7 +61,7 @@ test(
     }),
 )
 
-test('lease calls that wait with the same signal listen to it once', () =>
+test('lease calls that wait with the same signal add one listener', () =>
   inFolder(async folder => {
     await using tq = new TaskQueue(join(folder, 'queue-of-test'), { progress: false })
     await tq.insert(new Numbers(0, 1))

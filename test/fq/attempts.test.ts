@@ -7,7 +7,7 @@ import { inQueue, openQueue } from './folder.js'
 import { assertLost, failure, insert, leaseNow, leaseOne, namesIn } from './messages.js'
 import { settableClock } from './test-files.js'
 
-test('a lease that ran out is an attempt, renewals are none', () => {
+test('an expired lease counts as an attempt, a renewal does not', () => {
   const { clock, options } = settableClock()
   return inQueue(async (queue, root) => {
     await insert(queue, 1)
@@ -28,7 +28,7 @@ test('a lease that ran out is an attempt, renewals are none', () => {
   }, options)
 })
 
-test('a release with a delay and no failure counts nothing and shows as delayed', () => {
+test('a release with a delay and without a failure counts no attempt, and the task is listed as delayed', () => {
   const { clock, options } = settableClock()
   return inQueue(async queue => {
     await insert(queue, 1)
@@ -48,7 +48,7 @@ test('a release with a delay and no failure counts nothing and shows as delayed'
   }, options)
 })
 
-test('a failure counts, is kept with the message, and waits', () => {
+test('a failure counts as an attempt, is stored with the message, and delays the task', () => {
   const { clock, options } = settableClock()
   return inQueue(async (queue, root) => {
     const [sent] = await insert(queue, 1)
@@ -72,7 +72,7 @@ test('a failure counts, is kept with the message, and waits', () => {
   }, options)
 })
 
-test('a delayed insert is free when its time has come, and its first lease is the first attempt', () => {
+test('a delayed task is available after its delay, and its first lease is the first attempt', () => {
   const { clock, options } = settableClock()
   return inQueue(async (queue, root) => {
     const [sent] = await insert(queue, 1, 9.5)
@@ -88,7 +88,7 @@ test('a delayed insert is free when its time has come, and its first lease is th
   }, options)
 })
 
-test('releaseAll frees leases only, counts no attempt, and the former holder can’t reach the next lease', () => {
+test('releaseAll ends leases only, counts no attempt, and the former holder cannot change the next lease', () => {
   const { options } = settableClock()
   return inQueue(async (queue, root) => {
     await insert(queue, 20)
@@ -114,7 +114,7 @@ test('releaseAll frees leases only, counts no attempt, and the former holder can
   }, options)
 })
 
-test('a former holder can’t reach the next lease after releaseAll either while that one is renewed, or is given back', () => {
+test('after releaseAll a former holder cannot change the next lease either while it is renewed or released', () => {
   const { options } = settableClock()
   return inQueue(async (queue, root) => {
     await insert(queue, 1)
@@ -134,7 +134,7 @@ test('a former holder can’t reach the next lease after releaseAll either while
   }, options)
 })
 
-test('a holder whose lease another one has taken over changes nothing', () => {
+test('a holder whose lease was taken over by another holder changes nothing', () => {
   const { clock, options } = settableClock()
   return inQueue(async (queue, root) => {
     await insert(queue, 1)
@@ -149,7 +149,7 @@ test('a holder whose lease another one has taken over changes nothing', () => {
   }, options)
 })
 
-test('a holder whose lease ran out, and that nobody took, still has it', () => {
+test('a holder whose lease expired keeps it while nobody else has leased the task', () => {
   const { clock, options } = settableClock()
   return inQueue(async queue => {
     await insert(queue, 1)
@@ -160,7 +160,7 @@ test('a holder whose lease ran out, and that nobody took, still has it', () => {
   }, options)
 })
 
-test('a batch reports the lost ones by their place and does the others', () =>
+test('a batch reports lost leases by their index and processes the others', () =>
   inQueue(async queue => {
     await insert(queue, 3)
     const leases = await leaseNow(queue, 3)
@@ -173,7 +173,7 @@ test('a batch reports the lost ones by their place and does the others', () =>
     assert.equal((await queue.counts()).completed, 3)
   }))
 
-test('a record that broke off in the middle of a line is gone on with', () => {
+test('a record of attempts that was cut off in the middle of a line is continued', () => {
   const { clock, options } = settableClock()
   return inQueue(async (queue, root) => {
     const [sent] = await insert(queue, 1)

@@ -39,7 +39,7 @@ async function idsOf(queue: Backend): Promise<string[]> {
   return ids.sort()
 }
 
-test('a list shows each task once: one that was left out, one that was met under two names, and one that was renamed before it was read', () =>
+test('a listing shows each task once: one that a reading missed, one seen under two names, and one renamed before it was read', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     const [a, b, c] = [0, 1, 2]
@@ -70,7 +70,7 @@ test('a list shows each task once: one that was left out, one that was met under
     assert.deepEqual(await idsOf(opened.queue), order.toSorted())
   }))
 
-test('a task that is renamed in each reading before it can be read is named by an error, after all others', () =>
+test('a task that is renamed in every reading before it can be read is named by an error, after all others', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     let restless = ''
@@ -96,7 +96,7 @@ test('a task that is renamed in each reading before it can be read is named by a
     assert.deepEqual(ids, [second.id])
   }))
 
-test('a list goes on for as long as each reading shows a task that was left out before', () =>
+test('a listing continues as long as each reading finds a task that earlier readings missed', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     const fileSystem = showing((names, opening) => {
@@ -112,7 +112,7 @@ test('a list goes on for as long as each reading shows a task that was left out 
     assert.deepEqual(await idsOf(opened.queue), ids.toSorted())
   }))
 
-test('releaseAll ends a lease that was left out, and one that was renewed before it could be ended, and no later one', () =>
+test('releaseAll ends a lease that a reading missed and one that was renewed before it could be ended, and no later lease', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     let order: string[] = []
@@ -146,7 +146,7 @@ test('releaseAll ends a lease that was left out, and one that was renewed before
     assert.deepEqual(leased, [nameOf(FAR, ids[2] ?? '')])
   }))
 
-test('a queue whose only task was left out by four looks is not counted as empty', () =>
+test('a queue whose only task is missed by four readings is not counted as empty', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     let isBusy = false
@@ -164,7 +164,7 @@ test('a queue whose only task was left out by four looks is not counted as empty
     assert.equal(times, 4)
   }))
 
-test('a copy of a queue whose tasks are leased, renewed and given back has each task once', () =>
+test('a copy of a queue whose tasks are leased, renewed and released has each task once', () =>
   inFolder(async folder => {
     await using source = new TaskQueue(join(folder, 'source'), { progress: false })
     await using destination = new TaskQueue(join(folder, 'destination'), { progress: false })

@@ -38,7 +38,7 @@ function believingHost(onListed: () => Promise<void>): FileSystem {
   return { ...nodeFileSystem, blocking: calls, pooled: calls, placeOf: async () => 'unknown' as const }
 }
 
-test('a host that believes in a name which another has leased until the same second does not lease the task too', () =>
+test('a host with a stale view of a name does not lease a task that another host has leased until the same second', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     const { options } = settableClock()
@@ -115,7 +115,7 @@ for (const [verb, change] of Object.entries(holderVerbs)) {
   })
 }
 
-test('leases that two hosts end at once are counted once', () =>
+test('leases that two hosts end at the same time are counted once', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     let ended = 0
@@ -133,7 +133,7 @@ test('leases that two hosts end at once are counted once', () =>
     assert.equal((await knowing.queue.counts()).leased, 0)
   }))
 
-test('tasks that two hosts move at once are counted once', () =>
+test('tasks that two hosts move at the same time are counted once', () =>
   inFolder(async folder => {
     const [root, other] = [join(folder, 'queue-of-test'), join(folder, 'other')]
     await using there = await openQueue(other)
@@ -161,7 +161,7 @@ for (const [place, renames] of [
     { lease: 2, renews: 2, releases: 2, 'releases with a delay': 2, 'releases with a failure': 2, deletes: 0 },
   ],
 ] as const) {
-  test(`renames of each verb on a ${place} disk`, async () => {
+  test(`each verb makes the expected renames on a ${place} disk`, async () => {
     for (const [verb, change] of Object.entries(holderVerbs)) {
       let count = 0
       const counted = async (call: keyof FileCalls, path: string) => {
@@ -218,7 +218,7 @@ test('a network filesystem that is mounted over the folder of an open queue is n
     assert.equal(claims(), 0)
   }))
 
-test('where this host knows the names, a lease is one rename', () =>
+test('a lease is one rename where only this host changes the names', () =>
   inQueue(
     async (queue, root) => {
       await insert(queue, 1)
@@ -228,7 +228,7 @@ test('where this host knows the names, a lease is one rename', () =>
     { fileSystem: renamesCounted(1, true) },
   ))
 
-test('where it does not, two: the first to a name that nobody else chooses', () =>
+test('a lease is two renames on a network filesystem, the first to a name that no other host chooses', () =>
   inQueue(
     async queue => {
       await insert(queue, 1)
@@ -253,7 +253,7 @@ function renamesCounted(expected: number, knows: boolean): FileSystem {
   return { ...files, placeOf: async () => (knows ? ('local' as const) : ('unknown' as const)) }
 }
 
-test('a claim whose worker died ends when it has been seen for a minute, and counts no attempt: nothing had begun', t =>
+test('a claim whose worker died expires after it was seen for a minute, and counts no attempt', t =>
   inQueue(async (queue, root) => {
     const [message] = await insert(queue, 1)
     assert.ok(message)
@@ -277,7 +277,7 @@ test('a claim whose worker died ends when it has been seen for a minute, and cou
   }))
 
 for (const place of ['local', 'unknown'] as const) {
-  test(`a late holder whose host still shows the file under its name (${place}) writes nothing of a task that runs alone`, () => {
+  test(`a late holder whose host still shows the file under its name (${place}) writes no record of a task that runs alone`, () => {
     const { clock, options } = settableClock()
     return inFolder(async folder => {
       const root = join(folder, 'queue-of-test')

@@ -14,7 +14,7 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
 
 const task = { class: 'Contained' }
 
-test('a folder of sources that has a folder `queue` is refused by each verb, and stays as it was', () =>
+test('each verb refuses a source folder that contains a folder `queue`, and leaves it unchanged', () =>
   inFolder(async folder => {
     mkdirSync(join(folder, 'queue'))
     writeFileSync(join(folder, 'queue/index.ts'), '')
@@ -38,7 +38,7 @@ test('a folder of sources that has a folder `queue` is refused by each verb, and
     )
   }))
 
-test('a folder around a queue is refused, and the queue in it is named', () =>
+test('a folder that contains a queue is refused, and the error names the queue', () =>
   inFolder(async folder => {
     await using inner = new TaskQueue(join(folder, 'queue'), { progress: false })
     await inner.insert(task)
@@ -47,7 +47,7 @@ test('a folder around a queue is refused, and the queue in it is named', () =>
     assert.deepEqual(readdirSync(folder), ['queue'])
   }))
 
-test('a queue that another process makes while this one looks at its folder is a queue', () =>
+test('a queue that another process creates while its folder is checked is accepted as a queue', () =>
   inFolder(async folder => {
     mkdirSync(join(folder, 'queue'))
     const made: string[] = []
@@ -64,7 +64,7 @@ test('a queue that another process makes while this one looks at its folder is a
     assert.equal(made.length, 1)
   }))
 
-test('a queue that was made by hand, and one that has lost its movements, are queues', () =>
+test('a queue created by hand, and one without its movement folder, are accepted as queues', () =>
   inFolder(async folder => {
     mkdirSync(join(folder, 'queue'))
     await using tq = new TaskQueue(folder, { progress: false })

@@ -15,7 +15,7 @@ function aMinuteLater() {
   return { fileSystem: interfered({ clockMs: hostNowMs }), hostNowMs }
 }
 
-test('a count whose last rename is late does not undo that of the process that took the lock over', () =>
+test('a counter update whose last rename is late does not undo the update of the process that took over the lock', () =>
   inQueue(async (queue, root) => {
     await queue.addInserted?.(5)
     let hangs: (() => void) | undefined
@@ -46,7 +46,7 @@ test('a count whose last rename is late does not undo that of the process that t
     assert.deepEqual(namesIn(root, 'insertions.lock'), ['free.json'])
   }))
 
-test('a process that is stopped just before it counts adds its tasks to what others counted since', t =>
+test('a process that is stopped just before it counts adds its tasks to what others counted in the meantime', t =>
   inQueue(async (queue, root) => {
     if (process.platform !== 'linux') {
       t.diagnostic('Not shown: only Linux tells here whether a process is stopped')
@@ -64,7 +64,7 @@ test('a process that is stopped just before it counts adds its tasks to what oth
     assert.equal((await queue.counts()).inserted, 18)
   }))
 
-test('a count that Python has emptied and not written yet is waited for, by readers and by those that add', () =>
+test('a counter that Python has emptied and not written yet is waited for, by readers and by writers', () =>
   inQueue(async (queue, root) => {
     await queue.addInserted?.(1)
     const path = join(root, 'insertions')
@@ -87,7 +87,7 @@ test('a count that Python has emptied and not written yet is waited for, by read
     assert.equal(readFileSync(path, 'utf8'), '1000660')
   }))
 
-test('a count that stays empty is unknown to readers, and is counted on from 0 with a warning', () =>
+test('a counter that stays empty is unknown to readers, and writers continue from 0 with a warning', () =>
   inQueue(async (queue, root) => {
     await queue.addInserted?.(1)
     writeFileSync(join(root, 'insertions'), '')
@@ -106,7 +106,7 @@ test('a count that stays empty is unknown to readers, and is counted on from 0 w
     assert.equal((await queue.counts()).inserted, 3)
   }))
 
-test('tasks that are removed and can not be counted as completed are removed, with a warning once for each open queue', () =>
+test('tasks that are deleted but cannot be counted as completed stay deleted, with one warning for each open queue', () =>
   inQueue(async (queue, root) => {
     await insert(queue, 3)
     rmSync(join(root, 'completions'), { force: true })
@@ -134,7 +134,7 @@ test('tasks that are removed and can not be counted as completed are removed, wi
     assert.deepEqual(namesIn(root, 'queue'), [])
   }))
 
-test('a count that is changed is no failure, whatever fails after its rename', () =>
+test('an updated counter is no failure, whatever fails after its rename', () =>
   inQueue(async (queue, root) => {
     await queue.addInserted?.(5)
     const fileSystem = interfered({

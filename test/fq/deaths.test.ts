@@ -11,7 +11,7 @@ function past({ attempt, deaths = 0, deathsAlone = 0 }: Lease) {
   return { attempt, deaths, deathsAlone }
 }
 
-test('a failure whose writer died in the middle of the line takes no other along, and its back-off is a delay', () => {
+test('a failure record that was cut off because its writer died damages no other record, and its back-off is a delay', () => {
   const { clock, options } = settableClock()
   return inQueue(async (queue, root) => {
     const [sent] = await insert(queue, 1)
@@ -31,7 +31,7 @@ test('a failure whose writer died in the middle of the line takes no other along
   }, options)
 })
 
-test('a failure that is written down twice, since its rename failed, is one attempt that failed', () => {
+test('a failure that is written twice because its rename failed counts as one failed attempt', () => {
   const { clock, options } = settableClock()
   return inQueue(async (queue, root) => {
     const [sent] = await insert(queue, 1)
@@ -43,7 +43,7 @@ test('a failure that is written down twice, since its rename failed, is one atte
   }, options)
 })
 
-test('a record that this host takes for one that is there, and another host removed, is written all the same', () =>
+test('a record that another host removed, and that this host still sees, is written all the same', () =>
   inFolder(async folder => {
     const { clock, options } = settableClock()
     const root = join(folder, 'queue')
@@ -73,7 +73,7 @@ test('a record that this host takes for one that is there, and another host remo
     for (const part of ['queue', 'movement', 'failures', 'staging']) assert.deepEqual(namesIn(root, part), [], part)
   }))
 
-test('what is written of a task that runs alone leaves nothing behind, and no former holder writes it', () => {
+test('records of a task that runs alone leave no files behind, and a former holder cannot write them', () => {
   const { clock, options } = settableClock()
   return inQueue(async (queue, root) => {
     await insert(queue, 1)

@@ -27,7 +27,7 @@ async function warningsOf(code: string, work: () => Promise<void>): Promise<stri
   return said
 }
 
-test('foreign names are left alone and counted', () =>
+test('files with foreign names are left alone and counted', () =>
   inQueue(async (queue, root) => {
     await insert(queue, 2)
     const foreign = ['.DS_Store', '.nfs00000001', '0.5--x.json', `0--${message(root).id}.json~`]
@@ -40,7 +40,7 @@ test('foreign names are left alone and counted', () =>
     assert.equal(namesIn(root, 'queue').length, 7)
   }))
 
-test('an empty file that is young is passed over; an old one is handed out for quarantine', () =>
+test('an empty new file is skipped; an empty old one is handed out for quarantine', () =>
   inQueue(async (queue, root) => {
     const [good] = await insert(queue, 1)
     const { id, body } = message(root)
@@ -74,7 +74,7 @@ test('an empty file that is young is passed over; an old one is handed out for q
     assert.equal((await leaseOne(queue)).body, late.body)
   }))
 
-test('a file that can’t be read is given back, the others are leased, and the fault is raised when nothing else is free', async () => {
+test('a file that cannot be read is released, the others are leased, and the fault is thrown when nothing else is available', async () => {
   let broken = ''
   const interference: Interference = {
     either(call, path) {
@@ -95,7 +95,7 @@ test('a file that can’t be read is given back, the others are leased, and the 
   )
 })
 
-test('a task file that this user may not read is left to others: no lease call fails, and a warning says so once', async t => {
+test('a task file without read permission is left to others: no lease call fails, and one warning says so', async t => {
   let broken = ''
   const interference: Interference = {
     either(call, path) {
@@ -129,7 +129,7 @@ test('a task file that this user may not read is left to others: no lease call f
 })
 
 for (const code of ['EACCES', 'EROFS', 'ENOSPC', 'EIO', 'EDQUOT']) {
-  test(`${code} is no lost race: every verb raises it with the path`, async () => {
+  test(`${code} is not taken for a lost race: every verb throws it with the path`, async () => {
     let broken = false
     const interference: Interference = {
       either(call, path) {
@@ -164,7 +164,7 @@ for (const code of ['EACCES', 'EROFS', 'ENOSPC', 'EIO', 'EDQUOT']) {
   })
 }
 
-test('a fault in the middle of a batch of inserts is reported by place; the others are in the queue', async () => {
+test('a fault in the middle of an insert batch is reported by index; the other tasks are in the queue', async () => {
   let writes = 0
   const interference: Interference = {
     either(call, path) {
@@ -185,7 +185,7 @@ test('a fault in the middle of a batch of inserts is reported by place; the othe
   )
 })
 
-test('an insert whose rename fails leaves nothing under staging', async () => {
+test('an insert whose rename fails leaves no file in staging', async () => {
   let isBroken = false
   const fail = (call: string, path: string) => {
     if (isBroken && call === 'rename') throw systemError('EDQUOT', path)
@@ -205,7 +205,7 @@ test('an insert whose rename fails leaves nothing under staging', async () => {
   }
 })
 
-test('a takeover whose record can’t be written is undone', async () => {
+test('a takeover of an expired lease is undone if its record cannot be written', async () => {
   const { clock, options } = settableClock()
   let isFull = false
   const interference: Interference = {
@@ -230,7 +230,7 @@ test('a takeover whose record can’t be written is undone', async () => {
   )
 })
 
-test('leases that were had before a fault are handed out', async () => {
+test('leases that were taken before a fault are handed out', async () => {
   let renames = 0
   const interference: Interference = {
     either(call, path, to) {
@@ -247,7 +247,7 @@ test('leases that were had before a fault are handed out', async () => {
   )
 })
 
-test('a full disk: what does not fit is reported, nothing half is listed, and finishing makes room', async t => {
+test('on a full disk the tasks that do not fit are reported, none is listed in part, and deleting makes room', async t => {
   await onSmallDisk(t, async root => {
     await using opened = await openQueue(root)
     const { queue } = opened
@@ -282,7 +282,7 @@ async function onSmallDisk(t: TestContext, work: (root: string) => Promise<void>
   })
 }
 
-test('the queue folder is removed under a worker: leases are lost, waiting goes on, an insert makes it anew', () =>
+test('when the queue folder is removed under a worker its leases are lost, lease calls keep waiting, and an insert creates it again', () =>
   inQueue(async (queue, root) => {
     await insert(queue, 3)
     const leases = await leaseNow(queue, 2)
@@ -297,7 +297,7 @@ test('the queue folder is removed under a worker: leases are lost, waiting goes 
     assert.equal((await leaseNow(queue, 10)).length, 2)
   }))
 
-test('a path that is no queue: readers refuse it and make nothing, a lease waits', () =>
+test('on a path without a queue readers throw and create nothing, and a lease call waits', () =>
   inFolder(async folder => {
     const root = join(folder, 'not', 'yet')
     await using opened = await openQueue(root)
@@ -339,7 +339,7 @@ test('a path that is a file is refused when it is opened', () =>
     assert.equal(readFileSync(path, 'utf8'), 'mine')
   }))
 
-test('bad arguments are refused before anything is changed', () =>
+test('invalid arguments are refused before anything is changed', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     for (const options of [{ concurrency: 0 }, { concurrency: 1.5 }, { concurrency: Number.NaN }]) {

@@ -16,7 +16,7 @@ import { insert, leaseNow, namesIn } from './messages.js'
 const QUARTER = 4_096
 const PROCESSES = 300
 
-test('the first tasks of processes that start one after the other come from all parts of a long folder', async () => {
+test('processes that start one after another take their first tasks from all parts of a long folder', async () => {
   const names = Array.from({ length: 4 * QUARTER }, () => nameOf(0, randomUUID()))
   const quarterOf = new Map(names.map((name, index) => [name, Math.floor(index / QUARTER)]))
   let given = 0
@@ -60,7 +60,7 @@ test('the first tasks of processes that start one after the other come from all 
   assert.ok(given < PROCESSES * names.length, `${given} names read`)
 })
 
-test('a first reading that goes beyond a short list is published for others, and leaves nothing in staging', () =>
+test('a first reading beyond a short list is published for other workers, and leaves no file in staging', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     await using inserter = await openQueue(root)

@@ -11,7 +11,7 @@ const fixtures = join(import.meta.dirname, '../../../test/fixtures/python-queue'
 // A minute after Python wrote them.
 const FIXTURE_SECONDS = 1_795_450_670
 
-test('a name is taken apart only if it is a task’s', () => {
+test('only names of tasks are parsed', () => {
   const id = '0a1b2c3d-0000-4000-8000-00000000000f'
   assert.deepEqual(parseName(`0--${id}.json`), { name: `0--${id}.json`, id, available: 0 })
   assert.deepEqual(parseName(`1795450610--${id}.json`)?.available, 1795450610)
@@ -53,7 +53,7 @@ test('a lease ends at the time in the name, and a delete leaves nothing behind',
   }, options)
 })
 
-test('the counters are a decimal text and a file of zero bytes', () =>
+test('the counters are a decimal number and a file of zero bytes', () =>
   inQueue(async (queue, root) => {
     await insert(queue, 3)
     await queue.addInserted?.(3)
@@ -67,7 +67,7 @@ test('the counters are a decimal text and a file of zero bytes', () =>
     assert.equal(statSync(join(root, 'completions')).size, 0)
   }))
 
-test('insertions without a number: counts say NaN, adding is refused, rezero repairs', () =>
+test('with an insertions file that holds no number counts are NaN, adding throws, and rezero repairs it', () =>
   inQueue(async (queue, root) => {
     await insert(queue, 1)
     writeFileSync(join(root, 'insertions'), 'many')
@@ -79,7 +79,7 @@ test('insertions without a number: counts say NaN, adding is refused, rezero rep
     assert.equal((await queue.counts()).inserted, 2)
   }))
 
-test('a queue that Python wrote is counted, listed, leased and deleted, with nothing left', () =>
+test('a queue that Python wrote is counted, listed, leased and deleted completely', () =>
   inFolder(async folder => {
     const root = join(folder, 'python-queue')
     cpSync(fixtures, root, { recursive: true })
@@ -124,7 +124,7 @@ test('a queue that Python wrote is counted, listed, leased and deleted, with not
     assert.equal((await queue.counts()).completed, 10)
   }))
 
-test('purge removes tasks and records, sets the counters to 0 and leaves foreign files', () =>
+test('purge removes tasks and records, sets the counters to 0 and keeps foreign files', () =>
   inQueue(async (queue, root) => {
     await insert(queue, 3)
     await insert(queue, 2, 60)

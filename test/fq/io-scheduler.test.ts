@@ -26,7 +26,7 @@ function slowFileSystem() {
   return { seen, fileSystem: interfered(interference) }
 }
 
-test('on a slow filesystem as many calls are in flight as `concurrency` says, and none blocks', async () => {
+test('a slow filesystem gets up to `concurrency` calls in flight, and no blocking call', async () => {
   const { seen, fileSystem } = slowFileSystem()
   await inQueue(
     async (queue, root) => {
@@ -54,7 +54,7 @@ process.on('warning', (warning: Error & { code?: string }) => {
   if (warning.code === 'PTQ_SLOW_FILESYSTEM') said.push(warning.message)
 })
 
-test('a slow filesystem where Node has few threads is said, once', async () => {
+test('a slow filesystem gives one warning if the libuv pool has few threads', async () => {
   for (let queue = 0; queue < 2; queue++) {
     // More threads than any machine sets.
     await inQueue(async opened => void (await insert(opened, 1)), { ...slowFileSystem(), concurrency: 5000 })
@@ -64,7 +64,7 @@ test('a slow filesystem where Node has few threads is said, once', async () => {
   assert.match(said[0] ?? '', /UV_THREADPOOL_SIZE=\d+ in the environment/)
 })
 
-test('blocking work leaves the event loop its turns', () =>
+test('blocking work lets the event loop run between slices', () =>
   inQueue(async queue => {
     let turns = 0
     let going = true
@@ -82,7 +82,7 @@ test('blocking work leaves the event loop its turns', () =>
     assert.ok(turns - inserting >= 5, `${turns - inserting} turns`)
   }))
 
-test('one reading of the folder serves thousands of leases, of many calls at once', async () => {
+test('one reading of the folder serves thousands of leases of many concurrent calls', async () => {
   let readings = 0
   const interference: Interference = {
     either(call, path) {
@@ -106,7 +106,7 @@ test('one reading of the folder serves thousands of leases, of many calls at onc
   )
 })
 
-test('a list that is out of date costs few lost renames', async () => {
+test('an outdated list costs few failed renames', async () => {
   const { options } = settableClock()
   let renames = 0
   const counting: Interference = {
@@ -125,7 +125,7 @@ test('a list that is out of date costs few lost renames', async () => {
   }, options)
 })
 
-test('a wait ends with an insert, an abort or close, and leaves no timer', () =>
+test('a waiting lease call ends with an insert, an abort or close, and leaves no timer', () =>
   inFolder(async folder => {
     const timers = () => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length
     const before = timers()
@@ -155,7 +155,7 @@ test('a wait ends with an insert, an abort or close, and leaves no timer', () =>
     assert.equal(timers(), before)
   }))
 
-test('durable: each file is synced before its rename, each folder once a batch', async () => {
+test('durable: each file is synced before its rename, and each folder once per batch', async () => {
   const synced: string[] = []
   const fileSystem = {
     ...nodeFileSystem,
@@ -188,7 +188,7 @@ test('durable: each file is synced before its rename, each folder once a batch',
   )
 })
 
-test('durable: the first insert syncs each folder above the queue that it made, and the one that those are in', async () => {
+test('durable: the first insert syncs each folder that it created for the queue, and the parent of the topmost one', async () => {
   const synced: string[] = []
   const fileSystem = {
     ...nodeFileSystem,

@@ -27,7 +27,7 @@ test('find and sed change queued tasks in place', () =>
     assert.deepEqual(await queue.delete(leases, { tally: true }), [])
   }))
 
-test('sed -i while a worker drains: each task is run, whole, as it was or as it became', () =>
+test('sed -i during a drain: each task runs with its whole text, old or new', () =>
   inQueue(async (queue, root) => {
     const sent = (await insert(queue, 400)).map(({ id }) => id)
     const edit = ['queue', '-name', '0--*.json', '-exec', 'sed', '-i', 's/noop/busy/', '{}', ';']
@@ -64,7 +64,7 @@ test('sed -i while a worker drains: each task is run, whole, as it was or as it 
     assert.equal((await queue.counts()).enqueued, 0)
   }))
 
-test('mv reschedules a task, and takes it from its holder', () => {
+test('mv reschedules a task and ends the lease of its holder', () => {
   const { clock, options } = settableClock()
   return inQueue(async (queue, root) => {
     const [sent] = await insert(queue, 1)
@@ -86,7 +86,7 @@ test('mv reschedules a task, and takes it from its holder', () => {
   }, options)
 })
 
-test('rm of a task takes it from its holder; rm of completions starts that count anew', () =>
+test('rm of a task ends the lease of its holder; rm of completions restarts that counter', () =>
   inQueue(async (queue, root) => {
     await insert(queue, 3)
     const [first, second, third] = await leaseNow(queue, 3)
@@ -101,7 +101,7 @@ test('rm of a task takes it from its holder; rm of completions starts that count
     assert.equal((await queue.counts()).completed, 1)
   }))
 
-test('rm -r of the records forgets what went before, and nothing else', () => {
+test('rm -r of the records deletes the history, and nothing else', () => {
   const { clock, options } = settableClock()
   return inQueue(async (queue, root) => {
     await insert(queue, 3)

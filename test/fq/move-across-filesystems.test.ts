@@ -84,7 +84,7 @@ const troubles: Record<string, { doIt(there: string): void; undo(there: string):
 }
 
 for (const [what, { doIt, undo }] of Object.entries(troubles)) {
-  test(`a move between filesystems to a queue ${what}, before any of its calls, loses and doubles nothing`, async () => {
+  test(`a move between filesystems to a queue ${what}, before any of its calls, loses and duplicates nothing`, async () => {
     let failures = 0
     for (let before = 1, isOver = false; !isOver; before++) {
       await inFolder(async folder => {
@@ -123,7 +123,7 @@ for (const [what, { doIt, undo }] of Object.entries(troubles)) {
   })
 }
 
-test('a move between two real filesystems whose destination is moved away in the middle fails, and the next one finishes it', async t => {
+test('a move between two real filesystems fails when its destination is moved away, and the next move finishes it', async t => {
   if (statSync(tmpdir()).dev === statSync(fastDisk).dev) return t.diagnostic('there is one filesystem only')
   await inFolder(
     there =>
@@ -155,7 +155,7 @@ test('a move between two real filesystems whose destination is moved away in the
   )
 })
 
-test('a move between filesystems that meets a stale handle at any of its calls loses and doubles nothing, and counts none twice', async () => {
+test('a stale handle at any call of a move between filesystems loses, duplicates and double-counts nothing', async () => {
   for (let at = 1, isOver = false; !isOver; at++) {
     await inFolder(async folder => {
       const [here, there] = [join(folder, 'here'), join(folder, 'there')]
@@ -225,7 +225,7 @@ function makeOld(root: string, part: string): void {
   for (const name of namesIn(root, part)) utimesSync(join(root, part, name), old, old)
 }
 
-test('tasks that a dead move has committed arrive hours later, whoever has moved other tasks to that queue in the meantime', () =>
+test('tasks that a killed move has committed arrive hours later, also when other processes moved tasks to that queue in between', () =>
   inFolder(async folder => {
     const [here, other, there] = ['here', 'other', 'there'].map(name => join(folder, name)) as [string, string, string]
     await using source = await openQueue(here)
@@ -244,7 +244,7 @@ test('tasks that a dead move has committed arrive hours later, whoever has moved
     assert.deepEqual([namesIn(here, 'moved'), namesIn(there, 'arriving')], [[], []])
   }))
 
-test('a move that another one took for dead fails where it would go on, and the task stays', () =>
+test('a move that another process took for dead fails at its next step, and the task stays', () =>
   inFolder(async folder => {
     const [here, there] = [join(folder, 'here'), join(folder, 'there')]
     await using source = await openQueue(here)
@@ -268,7 +268,7 @@ test('a move that another one took for dead fails where it would go on, and the 
     assert.deepEqual(idsIn(there), sent)
   }))
 
-test('tasks on their way to a queue that was removed for good go back where `to` is removed, as the error says', () =>
+test('tasks in transit to a queue that was removed for good return when `to` is removed, as the error says', () =>
   inFolder(async folder => {
     const [here, there] = [join(folder, 'here'), join(folder, 'there')]
     await using source = await openQueue(here)
@@ -292,7 +292,7 @@ test('tasks on their way to a queue that was removed for good go back where `to`
     assert.deepEqual(idsIn(there), sent)
   }))
 
-test('tasks on their way to a queue that has another path by now arrive when they are moved there', () =>
+test('tasks in transit to a queue whose path has changed arrive when they are moved to the new path', () =>
   inFolder(async folder => {
     const [here, there, elsewhere] = [join(folder, 'here'), join(folder, 'there'), join(folder, 'elsewhere')]
     await using source = await openQueue(here)
@@ -311,7 +311,7 @@ test('tasks on their way to a queue that has another path by now arrive when the
     assert.deepEqual([namesIn(here, 'moved'), namesIn(elsewhere, 'arriving')], [[], []])
   }))
 
-test('a durable move that finishes another one removes no task here before it is on the disk there', async () => {
+test('a durable move that finishes another move removes no source file before the destination is synced', async () => {
   await inFolder(async folder => {
     const [here, there] = [join(folder, 'here'), join(folder, 'there')]
     const sent: string[] = []

@@ -96,14 +96,14 @@ async function dieAndResume(before: number, separate: boolean): Promise<boolean>
 
 for (const separate of [false, true]) {
   const filesystems = separate ? 'two filesystems' : 'one filesystem'
-  test(`a move on ${filesystems} that dies before any of its changes loses and doubles nothing`, async () => {
+  test(`a move on ${filesystems} that dies before any of its changes loses and duplicates nothing`, async () => {
     let before = 0
     while (await dieAndResume(before, separate)) before++
     // Each of the six tasks is changed that often at least.
     assert.ok(before >= (separate ? 6 * 5 : 6 * 2), `${before} changes were made`)
   })
 
-  test(`two moves and workers on both sides, on ${filesystems}: each task is run once`, () =>
+  test(`each task runs once with two concurrent moves and workers on both queues, on ${filesystems}`, () =>
     inFolder(async folder => {
       const [here, there] = [join(folder, 'here'), join(folder, 'there')]
       const options = separate ? { fileSystem: crossing(folder) } : {}
@@ -134,7 +134,7 @@ for (const separate of [false, true]) {
       for (const part of ['arriving', 'queue']) assert.deepEqual(namesIn(there, part), [])
     }))
 
-  test(`leased and delayed tasks stay, histories go, text is kept byte for byte, on ${filesystems}`, () =>
+  test(`leased and delayed tasks stay, records move along, and text is kept byte for byte, on ${filesystems}`, () =>
     inFolder(async folder => {
       const [here, there] = [join(folder, 'here'), join(folder, 'there')]
       const options = separate ? { fileSystem: crossing(folder) } : {}
@@ -163,7 +163,7 @@ for (const separate of [false, true]) {
     }))
 }
 
-test('a queue that has two paths is not moved into itself', () =>
+test('a queue with two paths is not moved into itself', () =>
   inFolder(async folder => {
     const [here, alias] = [join(folder, 'here'), join(folder, 'alias')]
     await using from = await openQueue(here)
@@ -177,7 +177,7 @@ test('a queue that has two paths is not moved into itself', () =>
     assert.equal((await from.queue.counts()).enqueued, 3)
   }))
 
-test('tasks on their way to a queue that is out of reach stay where they are until it is back', () =>
+test('tasks in transit to an unreachable queue stay where they are until it is reachable again', () =>
   inFolder(async folder => {
     const [here, there, away] = [join(folder, 'here'), join(folder, 'there'), join(folder, 'away')]
     await using source = await openQueue(here)

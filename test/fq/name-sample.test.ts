@@ -17,14 +17,14 @@ function sampleOf(names: readonly string[]) {
   return sample.take()
 }
 
-test('a sample has every name where there are few enough', () => {
+test('a sample contains every name if there are few', () => {
   for (const count of [0, 1, MOST]) {
     const names = newNames(count)
     assert.deepEqual(sampleOf(names), { names, isPart: false })
   }
 })
 
-test('a sample of too many names is one stretch of the ids, in whatever order they came', () => {
+test('a sample of too many names is one contiguous range of ids, in any order of input', () => {
   // Cut once at the end, and several times on the way.
   for (const count of [MOST + 1, 2 * MOST, 200_000]) {
     const met = newNames(count)

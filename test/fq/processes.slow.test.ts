@@ -25,7 +25,7 @@ async function withProcesses(
   }
 }
 
-test('8 processes insert and drain 100,000 tasks at once: each is leased by one, none is lost, the counts are exact', () =>
+test('8 processes insert and drain 100,000 tasks concurrently: each is leased once, none is lost, the counts are exact', () =>
   inFolder(async folder => {
     const total = 100_000
     const root = join(folder, 'queue-of-test')
@@ -53,7 +53,7 @@ test('8 processes insert and drain 100,000 tasks at once: each is leased by one,
     for (const part of ['queue', 'movement', 'staging', 'failures']) assert.deepEqual(namesIn(root, part), [])
   }, fastDisk))
 
-test('processes lease, renew, release, fail and finish at random: a task has one holder at a time', () =>
+test('a task has one holder at a time while processes lease, renew, release, fail and delete at random', () =>
   inQueue(async (queue, root) => {
     const sent = await insert(queue, 1200)
     const folder = join(root, 'held')
@@ -68,7 +68,7 @@ test('processes lease, renew, release, fail and finish at random: a task has one
     for (const part of ['queue', 'movement', 'failures', 'held']) assert.deepEqual(namesIn(root, part), [])
   }))
 
-test('a listing sees no file that is not whole, while others insert', () =>
+test('a listing shows only whole files while others insert', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     await withProcesses(root, 2, async processes => {
@@ -94,7 +94,7 @@ test('a listing sees no file that is not whole, while others insert', () =>
     })
   }))
 
-test('tasks of a process that was killed are leased again when its leases end, as second attempts', () => {
+test('tasks of a killed process are leased again when their leases expire, as second attempts', () => {
   const { clock, options } = settableClock(Math.floor(Date.now() / 1000))
   return inQueue(async (queue, root) => {
     await insert(queue, 50)
@@ -114,7 +114,7 @@ test('tasks of a process that was killed are leased again when its leases end, a
   }, options)
 })
 
-test('hosts whose clocks are an hour apart neither steal leases nor strand tasks', () =>
+test('hosts whose clocks differ by an hour neither steal leases nor strand tasks', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     await using early = await startProcess(root, { hostSkewSeconds: -3600 })
@@ -141,7 +141,7 @@ test('hosts whose clocks are an hour apart neither steal leases nor strand tasks
     }
   }))
 
-test('processes and open queues that add to insertions at once count exactly, past a lock whose holder died', () =>
+test('processes and open queues that update insertions concurrently count exactly, also when a lock holder died', () =>
   inQueue(async (queue, root) => {
     await queue.addInserted?.(5)
     // What a holder leaves that died in 2001.

@@ -27,7 +27,7 @@ function assertNothingLeft(root: string): void {
   for (const folder of ['queue', 'movement', 'failures', 'staging']) assert.deepEqual(namesIn(root, folder), [], folder)
 }
 
-test('what we insert, Python leases, renews, cancels, releases, tallies and deletes', () =>
+test('Python leases, renews, cancels, releases, tallies and deletes what ptq inserted', () =>
   shared(async (ours, python, root, clock) => {
     const ids = (await insert(ours, 4)).map(({ id }) => id).sort()
     await ours.addInserted?.(4)
@@ -56,7 +56,7 @@ test('what we insert, Python leases, renews, cancels, releases, tallies and dele
     assertNothingLeft(root)
   }))
 
-test('what Python inserts, we lease, renew, release, fail and delete', () =>
+test('ptq leases, renews, releases, fails and deletes what Python inserted', () =>
   shared(async (ours, python, root, clock) => {
     const id = python.insert([['tasks', 'noop'], [], {}, -1])
     const late = python.insert([['tasks', 'late'], [], {}, -1], 100)
@@ -78,7 +78,7 @@ test('what Python inserts, we lease, renew, release, fail and delete', () =>
     assertNothingLeft(root)
   }))
 
-test('each side takes over the leases of the other that ran out; late holders change nothing', () =>
+test('each side takes over expired leases of the other; late holders change nothing', () =>
   shared(async (ours, python, root, clock) => {
     await insert(ours, 1)
     const stale = await leaseOne(ours, 30)
@@ -97,7 +97,7 @@ test('each side takes over the leases of the other that ran out; late holders ch
     assertNothingLeft(root)
   }))
 
-test('a task with a past that we give back is free for Python, which finishes it; its late holder changes nothing', () =>
+test('a task with a history that ptq releases is available to Python, which deletes it; its late holder changes nothing', () =>
   shared(async (ours, python, root, clock) => {
     const [sent] = await insert(ours, 1)
     age(root)
@@ -116,7 +116,7 @@ test('a task with a past that we give back is free for Python, which finishes it
     assertNothingLeft(root)
   }))
 
-test('Python releases our leases, purges our tasks, and finishes a task that failed with us', () =>
+test('Python releases leases of ptq, purges its tasks, and deletes a task that failed under ptq', () =>
   shared(async (ours, python, root, clock) => {
     await insert(ours, 2)
     const [failed, held] = await leaseNow(ours, 2)
@@ -154,7 +154,7 @@ test('a Python inserter that overwrites or loses the history does no harm', () =
     assert.ok(existsSync(join(root, 'movement', other)))
   }))
 
-test('renewals, cancels and releases of Python’s are no attempts: only its leases that ran out are', () =>
+test('renewals, cancels and releases by Python count no attempts; its expired leases do', () =>
   shared(async (ours, python, root, clock) => {
     const [sent] = await insert(ours, 1)
     const id = sent?.id ?? ''

@@ -35,7 +35,7 @@ async function whileReadOnly(t: TestContext, root: string, work: () => Promise<v
   }
 }
 
-test('a read-only queue is counted and listed; what would change it is refused with the path', t =>
+test('a read-only queue is counted and listed; verbs that change it throw an error with the path', t =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     await using opened = await openQueue(root)
@@ -63,7 +63,7 @@ test('a read-only queue is counted and listed; what would change it is refused w
     assert.equal(namesIn(root, 'queue').length, 4)
   }))
 
-test('a reader that may write nothing takes the newest change of the queue where the host’s clock is behind it', () =>
+test('a reader without write permission uses the newest change of the queue as its clock if the clock of the host is behind it', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     await using opened = await openQueue(root)
@@ -103,7 +103,7 @@ async function lockedOut(folder: string, work: () => Promise<void>): Promise<voi
   }
 }
 
-test('a path without permission is refused, also by a queue that was opened before; nothing is changed', () =>
+test('a path without permission is refused, also by a queue that is already open; nothing is changed', () =>
   inFolder(async folder => {
     chmodSync(folder, 0o755)
     const home = join(folder, 'home')

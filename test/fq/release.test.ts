@@ -7,7 +7,7 @@ import { inFolder, inQueue, openQueue } from './folder.js'
 import { assertLost, failure, insert, leaseOne, namesIn } from './messages.js'
 import { settableClock } from './test-files.js'
 
-test('a release without a failure of a new task gives the name back, counts nothing and writes nothing', () =>
+test('a release without a failure restores the name of a new task, counts nothing and writes no record', () =>
   inQueue(async (queue, root) => {
     await insert(queue, 1)
     const fresh = namesIn(root, 'queue')
@@ -21,7 +21,7 @@ test('a release without a failure of a new task gives the name back, counts noth
     assert.deepEqual(namesIn(root, 'movement'), [])
   }))
 
-test('a task that was leased when an earlier lease had run out, and is given back, is not its former holder’s again', () => {
+test('a task that was leased after an earlier lease expired, and released, does not return to its former holder', () => {
   const { clock, options } = settableClock()
   return inQueue(async (queue, root) => {
     const [sent] = await insert(queue, 1)
@@ -49,7 +49,7 @@ test('a task that was leased when an earlier lease had run out, and is given bac
   }, options)
 })
 
-test('a line that an earlier version writes where it leases a task that was given back counts nothing', () =>
+test('a record line that an earlier version writes when it leases a released task counts no attempt', () =>
   inQueue(async (queue, root) => {
     const ids = (await insert(queue, 2)).map(({ id }) => id)
     const [first = '', second = ''] = ids
@@ -67,7 +67,7 @@ test('a line that an earlier version writes where it leases a task that was give
     assert.deepEqual(attempts, { [first]: 2, [second]: 1 })
   }))
 
-test('a release without a failure counts nothing, whatever went before', () => {
+test('a release without a failure counts no attempt, whatever the history', () => {
   const { clock, options } = settableClock()
   const pasts: readonly [past: string, attempts: number, prepare: (queue: Backend, root: string) => Promise<void>][] = [
     ['a delay', 0, async queue => void (await insert(queue, 1, 50))],
@@ -131,7 +131,7 @@ test('a release without a failure counts nothing, whatever went before', () => {
   })
 })
 
-test('a late holder of a task with a past leaves the record of the next one’s attempts alone', () => {
+test('a late holder of a task with a history does not change the record of later attempts', () => {
   const { clock, options } = settableClock()
   return inQueue(async (queue, root) => {
     const [sent] = await insert(queue, 1)

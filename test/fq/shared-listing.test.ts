@@ -85,7 +85,7 @@ async function meet(first: Backend, second: Backend): Promise<Lease[]> {
   return [...(await leaseNow(first, 3_000)), ...(await leaseNow(second, 3_000))]
 }
 
-test('of eight workers one reads the folder for all, and each task is leased once', () =>
+test('one of eight workers reads the folder for all, and each task is leased once', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     await using inserter = await openQueue(root)
@@ -100,7 +100,7 @@ test('of eight workers one reads the folder for all, and each task is leased onc
     assert.deepEqual(namesIn(root, 'staging'), [])
   }, fastDisk))
 
-test('a new worker takes what another has published, and needs not read the folder', () =>
+test('a new worker uses the published list and does not read the folder', () =>
   inCrowdedQueue(async ({ root, first, second, held, listing }) => {
     held.push(...(await meet(first, second)))
     const names = readFileSync(listing, 'utf8').split('\n')
@@ -115,7 +115,7 @@ test('a new worker takes what another has published, and needs not read the fold
     assert.equal(held.length + rest.length, TASKS)
   }))
 
-test('what a leap skipped is found before a call comes back empty, also where its list is left out of what is read for others', () =>
+test('skipped names are found before a call returns empty, also if the published list lacks them', () =>
   inFolder(async folder => {
     // Chance decides where the two walk, so several times.
     for (let round = 0; round < 8; round++) {
@@ -130,7 +130,7 @@ test('what a leap skipped is found before a call comes back empty, also where it
     }
   }, fastDisk))
 
-test('what was leapt over in the last list is looked for before a call says that nothing is there', () =>
+test('names skipped in the last list are looked for before a call returns empty', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     await using inserter = await openQueue(root)
@@ -145,7 +145,7 @@ test('what was leapt over in the last list is looked for before a call says that
     assert.equal((await leaseNow(unlucky.queue, 1)).length, 1)
   }))
 
-test('names that are left out of what is read for others are read again before a call says that nothing is there', async () => {
+test('names missing from the published list are read again before a call returns empty', async () => {
   const names = (count: number) => Array.from({ length: count }, () => nameOf(0, crypto.randomUUID()))
   const queue = { names: names(1_500) }
   const blocking: FileCalls = {
@@ -180,7 +180,7 @@ test('names that are left out of what is read for others are read again before a
   assert.equal(offered.size, 41_500)
 })
 
-test('a published name is a hint: what is held, delayed, gone or no name is passed over', () =>
+test('a published name is only a hint: held, delayed, missing and invalid names are skipped', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     await using owner = await openQueue(root)
@@ -213,7 +213,7 @@ for (const [what, put] of [
     },
   ],
 ] as const) {
-  test(`${what} in the place of the listing, or of the one that is made, stops nobody`, () =>
+  test(`${what} in place of the listing or of its temporary file stops no worker`, () =>
     inCrowdedQueue(async ({ root, first, second, held, listing }) => {
       put(listing)
       put(join(root, 'staging', 'listing'))
@@ -224,8 +224,8 @@ for (const [what, put] of [
     }))
 }
 
-test('who died while it read for the others is waited for, but not long, and another takes its place', () => {
-  // Stands still: a busy machine must not make the mark of the reader old.
+test('a worker that died while it read for the others is waited for briefly, then another reads', () => {
+  // The clock stands still: a busy machine must not age the reader's lock file.
   const { clock, options } = settableClock(Math.floor(Date.now() / 1000))
   return inCrowdedQueue(async ({ root, first, second, held, listing }) => {
     const begun = join(root, 'staging', 'listing')
@@ -240,7 +240,7 @@ test('who died while it read for the others is waited for, but not long, and ano
   }, options)
 })
 
-test('where no listing can be written each worker reads for itself', () => {
+test('each worker reads for itself where no listing can be written', () => {
   const fileSystem = interfered({
     either: (call, path) => {
       if (call === 'write' && path.includes('staging/listing')) throw systemError('ENOSPC', path)
@@ -258,7 +258,7 @@ test('where no listing can be written each worker reads for itself', () => {
   )
 })
 
-test('in a queue that Python made, which has no folder for what is being written, workers share all the same', () =>
+test('workers share listings in a queue that Python created, which has no staging folder', () =>
   inCrowdedQueue(async ({ root, first, second, held, listing }) => {
     rmSync(join(root, 'staging'), { recursive: true })
     held.push(...(await meet(first, second)))
@@ -267,7 +267,7 @@ test('in a queue that Python made, which has no folder for what is being written
   }))
 
 for (const hours of [-1, 1]) {
-  test(`a reader whose file has a time ${hours} h off is taken for dead`, () =>
+  test(`a reader whose file time is ${hours} h off is treated as dead`, () =>
     inCrowdedQueue(async ({ root, first, second, held, listing }) => {
       const begun = join(root, 'staging', 'listing')
       writeFileSync(begun, '')
@@ -277,7 +277,7 @@ for (const hours of [-1, 1]) {
     }))
 }
 
-test('a file that is linked to the place of the listing, or of the one that is made, stays as it is', () =>
+test('a file linked in place of the listing or of its temporary file is not changed', () =>
   inCrowdedQueue(async ({ root, first, second, held, listing }) => {
     const precious = join(root, '..', 'precious')
     writeFileSync(precious, 'precious')
@@ -290,7 +290,7 @@ test('a file that is linked to the place of the listing, or of the one that is m
     assert.equal(readFileSync(precious, 'utf8'), 'precious')
   }))
 
-test('a reading for others that fails leaves nothing behind, and ends no call that has names still', () => {
+test('a failed reading for others leaves no file, and ends no call that still has names', () => {
   let isBroken = false
   const fileSystem = interfered({
     either: (call, path) => {
@@ -314,12 +314,12 @@ test('a reading for others that fails leaves nothing behind, and ends no call th
   }, fastDisk)
 })
 
-test('who has leased something does not wait for a reader, and an abort ends the wait of who has not', () => {
+test('a worker that has leased a task does not wait for a reader; one that has not stops waiting when it is aborted', () => {
   /** At the mark of the reader, since the last name was tried. */
   let looks = 0
   let stopsAt = Number.POSITIVE_INFINITY
   const stopping = new AbortController()
-  // Stands still: a busy machine must not make the mark of the reader old, nor end a lease.
+  // The clock stands still: a busy machine must not age the reader's lock file, nor let a lease expire.
   const nowSeconds = Math.floor(Date.now() / 1000)
   const hostNowMs = () => nowSeconds * 1000
   const fileSystem = interfered({
@@ -353,7 +353,7 @@ test('who has leased something does not wait for a reader, and an abort ends the
   }, fastDisk)
 })
 
-test('an old listing is not taken: most of it is gone', () => {
+test('an outdated listing is not used', () => {
   const { clock, options } = settableClock(Date.now() / 1000)
   return inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
@@ -379,7 +379,7 @@ test('an old listing is not taken: most of it is gone', () => {
   })
 })
 
-test('a purge removes the listing, also a folder in its place', () =>
+test('a purge removes the listing, also if a folder is in its place', () =>
   inCrowdedQueue(async ({ first, second, listing }) => {
     await meet(first, second)
     assert.ok(existsSync(listing))

@@ -24,7 +24,7 @@ const slowRenames: FileSystem = {
   },
 }
 
-test('a call that would take longer than a part of the lease hands out what it has', () =>
+test('a lease call that would take longer than a share of the lease returns the leases that it has', () =>
   inQueue(
     async queue => {
       await insert(queue, 40)
@@ -35,7 +35,7 @@ test('a call that would take longer than a part of the lease hands out what it h
     { fileSystem: slowRenames, concurrency: 1 },
   ))
 
-test("where another worker's territory begins, names are tried one at a time, and more at once as they are there", () => {
+test('names are tried one at a time in a range that another worker drains, and more at once when they exist', () => {
   let lost = 0
   // What begins with 8 to f another worker has leased, and this one doesn't see it in its listing.
   const halfGone: FileSystem = {

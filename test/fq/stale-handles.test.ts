@@ -32,7 +32,7 @@ for (const [kind, holder, suffix] of [
   ['blocking', fs, 'Sync'],
   ['pooled', fs.promises, ''],
 ] as const) {
-  test(`a ${kind} look at a file whose handle is old is made anew, and is an error in the end, never "there is none"`, t =>
+  test(`a ${kind} look at a file with a stale handle is retried, then throws, and never reports a missing file`, t =>
     inFolder(async folder => {
       const calls = nodeFileSystem[kind]
       const path = join(folder, 'insertions')
@@ -60,7 +60,7 @@ for (const [kind, holder, suffix] of [
       assert.equal(await calls.read(join(folder, 'nothing'), 'at once'), undefined)
     }))
 
-  test(`a ${kind} rename or unlink with an old handle is made again, and is an error in the end, never "there is none"`, t =>
+  test(`a ${kind} rename or unlink with a stale handle is retried, then throws, and never reports a missing file`, t =>
     inFolder(async folder => {
       const calls = nodeFileSystem[kind]
       const path = join(folder, 'task')
@@ -81,7 +81,7 @@ for (const [kind, holder, suffix] of [
       assert.equal(await calls.unlink(`${path}2`, 'there'), false)
     }))
 
-  test(`a ${kind} rename into a folder that is not there is an error while the file is, and a lost race once it is not`, () =>
+  test(`a ${kind} rename into a missing folder throws while the file exists, and is a lost race when it does not`, () =>
     inFolder(async folder => {
       const calls = nodeFileSystem[kind]
       const path = join(folder, 'task')
@@ -96,7 +96,7 @@ for (const [kind, holder, suffix] of [
     }))
 }
 
-test('without a reading of the clock a lease is not renamed to a time that is no number', () =>
+test('a lease without a clock reading is not renamed to a time that is not a number', () =>
   inQueue(async (queue, root) => {
     await insert(queue, 1)
     const lease = await leaseOne(queue)

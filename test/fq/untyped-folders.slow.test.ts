@@ -42,7 +42,7 @@ async function onUntypedDisk(work: (mount: string) => Promise<void>): Promise<st
   }
 }
 
-test(`${PROCESSES} processes insert and drain a queue on a disk that tells no types, and each task is leased once`, async t => {
+test(`${PROCESSES} processes insert and drain a queue on a disk without entry types, and each task is leased once`, async t => {
   const reason = await onUntypedDisk(async mount => {
     const root = join(mount, 'queue-of-test')
     const logs = await mkdtemp(join(tmpdir(), 'ptq-untyped-logs-'))
@@ -132,19 +132,19 @@ for (const [how, open] of [
       await work(path, names.sort())
     })
 
-  test(`${how} reading: an entry that is gone when Node asks for its type ends nothing, and no other name is left out`, () =>
+  test(`${how} reading: an entry that disappears before Node asks for its type ends nothing, and no other name is missed`, () =>
     inFilled(async path => {
       const stream = await open(path, 0, 1_000, name => rmSync(join(path, name)))
       assert.deepEqual((await namesOf(stream)).sort(), readdirSync(path).sort())
       assert.equal(readdirSync(path).length, 4_999)
     }))
 
-  test(`${how} reading: where types end in the middle of a folder, each name is given once`, () =>
+  test(`${how} reading: each name is returned once when types are missing from the middle of a folder on`, () =>
     inFilled(async (path, names) => {
       assert.deepEqual((await namesOf(await open(path, 2_500, 100))).sort(), names)
     }))
 
-  test(`${how} reading: a folder that is removed when types end has no more names`, () =>
+  test(`${how} reading: a folder that is removed when types go missing has no more names`, () =>
     inFilled(async path => {
       const gone = join(path, 'gone')
       mkdirSync(gone)

@@ -28,7 +28,7 @@ const metrics: readonly Metric[] = [
 ]
 
 describe("Prometheus' text format", () => {
-  it('has names, help, types, escaped labels and numbers; unknown numbers are left out', () => {
+  it('has names, help, types, escaped labels and numbers, and no unknown numbers', () => {
     assert.equal(
       metricsText(metrics),
       `# HELP ptq_things_total Things with \\\\ and\\nlines.
@@ -44,5 +44,5 @@ ptq_seconds_count 2
     )
   })
 
-  it('is read by Prometheus', { skip: noPromtool }, () => assertMetrics(metricsText(metrics)))
+  it('is accepted by Prometheus', { skip: noPromtool }, () => assertMetrics(metricsText(metrics)))
 })

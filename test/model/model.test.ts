@@ -29,7 +29,7 @@ async function compare(numRuns: number, subject: () => Subject & { remove?(): vo
   )
 }
 
-test('mem does what the model does, whatever several holders do in whatever order', () =>
+test('mem behaves like the model for any order of steps of several holders', () =>
   compare(RUNS, () => {
     const clock = new ManualClock(1_700_000_000_000)
     const path = randomUUID()
@@ -43,7 +43,7 @@ for (const [name, numRuns, options] of [
   ['on a fast disk', RUNS, {}],
   ['with calls in flight at once', POOLED_RUNS, { durable: true }],
 ] as const) {
-  test(`fq ${name} does what the model does, whatever several holders do in whatever order`, () =>
+  test(`fq ${name} behaves like the model for any order of steps of several holders`, () =>
     compare(numRuns, () => {
       const folder = mkdtempSync(join(fastDisk, 'ptq-model-'))
       const path = join(folder, 'queue-of-test')

@@ -84,7 +84,7 @@ describe('events', () => {
     })
   }
 
-  it('a task that an idle thread takes over from another has started once', async () => {
+  it('a task that an idle thread steals from another emits one start event', async () => {
     const { gate, open } = newGate()
     const chunk = [['blockAt', 'first'], ...Array.from({ length: 3 }, () => ['noop', 1])]
     const starts = new Map<string | number, number>()

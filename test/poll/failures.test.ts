@@ -328,7 +328,7 @@ describe('failures', { concurrency: 6 }, () => {
     assert.equal((await tq.status()).leased, 0)
   })
 
-  it('a queue without dead letters: a failing task is retried without limit, with one warning', {
+  it('a failing task in a queue without dead letters is retried without limit, with one warning', {
     timeout: 120_000,
   }, async () => {
     const protocol = `plain${randomUUID().slice(0, 8)}`

@@ -31,7 +31,7 @@ async function reasonsOf(tq: TaskQueue, deadLetter: string): Promise<string[]> {
   return reasons
 }
 
-describe('a task that failed, and then killed its workers', { concurrency: true }, () => {
+describe('a task that failed and then killed its workers', { concurrency: true }, () => {
   onEach(
     'has its error as the reason, by which it is found; its history is shown after a retry',
     async queue => {
@@ -53,7 +53,7 @@ describe('a task that failed, and then killed its workers', { concurrency: true 
     ['fq'],
   )
 
-  test('on SQS too', { timeout: 120_000 }, () =>
+  test('keeps its last error on SQS too', { timeout: 120_000 }, () =>
     inFolder(async folder => {
       const server = await startServer('fauxqs')
       const tq = newTaskQueue(server.endpoint)

@@ -234,7 +234,7 @@ describe('LeaseKeeper', () => {
     return { clock, keeper, calls, lost, faults, pass, setAnswer }
   }
 
-  it('renews at half the lease, in one batch for leases that are due at about the same time', async () => {
+  it('renews at half the lease, in one batch for leases that are due at nearly the same time', async () => {
     const { keeper, calls, pass } = newKeeper(100)
     keeper.keep('a')
     await pass(3)
@@ -273,7 +273,7 @@ describe('LeaseKeeper', () => {
     })
   }
 
-  it('a lost lease is reported once and not renewed again', async () => {
+  it('reports a lost lease once and does not renew it again', async () => {
     const { keeper, calls, lost, pass, setAnswer } = newKeeper(10)
     setAnswer(async () => new Map([['a', new Error('gone')]]))
     keeper.keep('a')
@@ -287,7 +287,7 @@ describe('LeaseKeeper', () => {
     keeper.close()
   })
 
-  it('a failed renewal is retried before the lease ends', async () => {
+  it('retries a failed renewal before the lease ends', async () => {
     const { keeper, calls, lost, faults, pass, setAnswer } = newKeeper(10)
     setAnswer(() => Promise.reject(new Error('no route to host')))
     keeper.keep('a')
@@ -304,7 +304,7 @@ describe('LeaseKeeper', () => {
     keeper.close()
   })
 
-  it('a lease that was renewed elsewhere is not renewed before it is due', async () => {
+  it('does not renew a lease that was renewed elsewhere before it is due', async () => {
     const { keeper, calls, pass } = newKeeper(10)
     keeper.keep('a')
     keeper.keep('a', 100)
@@ -318,7 +318,7 @@ describe('LeaseKeeper', () => {
     keeper.close()
   })
 
-  it('a lease that was dropped during its renewal is not renewed again', async () => {
+  it('does not renew a lease again that was dropped during its renewal', async () => {
     const { keeper, calls, lost, pass, setAnswer } = newKeeper(10)
     let answer: ((lost: Map<string, Error>) => void) | undefined
     setAnswer(

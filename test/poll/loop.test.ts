@@ -307,7 +307,7 @@ describe('the loop', () => {
 })
 
 describe('back-off', () => {
-  it('draws from a window that doubles from the smallest to the largest', () => {
+  it('draws from a window that doubles from the minimum to the maximum', () => {
     const dice = [0, 0.25, 0.999, 0.5, 0.5]
     const backoff = new Backoff(1, 5, () => dice.shift() ?? 0.5)
     assert.deepEqual(

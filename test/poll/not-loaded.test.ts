@@ -36,7 +36,7 @@ function warnings(code: string) {
 }
 
 // One after the other: they share the file that is missing.
-describe('a file that threads can not load', () => {
+describe('a file that threads cannot load', () => {
   for (const how of ['is missing', 'ends the thread'] as const) {
     for (const parallel of [1, 2]) {
       onEach(
@@ -109,7 +109,7 @@ describe('a file that threads can not load', () => {
     assert.equal((await done).task.attempt, 1)
   })
 
-  it('in one local run is loaded by the threads of the next', async () => {
+  it('in one local run is loaded by the threads of the next run', async () => {
     await using lq = new LocalTaskQueue({ parallel: 1, progress: false })
     await breakIt('is missing')
     await assert.rejects(
@@ -121,7 +121,7 @@ describe('a file that threads can not load', () => {
   })
 
   for (const concurrency of [1, 3]) {
-    it(`once only: a local run tries again in a new thread, with concurrency ${concurrency}`, async () => {
+    it(`is retried once in a new thread of a local run, with concurrency ${concurrency}`, async () => {
       await using lq = new LocalTaskQueue({ parallel: 1, concurrency, progress: false })
       await writeFile(
         helper,

@@ -96,7 +96,7 @@ describe('the options of poll', () => {
     })
   }
 
-  it('are refused with the name that was meant, as those of other verbs are', async () => {
+  it('are refused with the name that was probably meant, like those of other verbs', async () => {
     await using tq = new TaskQueue(`mem://${randomUUID()}`, { progress: false })
     await assert.rejects(
       tq.poll(JSON.parse('{"maxBackofSeconds": 1}')),
@@ -105,12 +105,12 @@ describe('the options of poll', () => {
     await assert.rejects(tq.lease(JSON.parse('{"second": 1}')), /, got `second`\. Did you mean `seconds`\?$/)
   })
 
-  it('are taken under their former names', () => {
+  it('are accepted under their former names', () => {
     const { minBackoffSeconds, maxBackoffSeconds } = pollSettings({ minBackoffWindow: 3, maxBackoffWindow: 5 })
     assert.deepEqual([minBackoffSeconds, maxBackoffSeconds], [3, 5])
   })
 
-  it('a lease that the queue cannot hold is refused too', async () => {
+  it('are refused if the queue cannot hold such a lease', async () => {
     await using tq = new TaskQueue('/tmp/ptq-poll-never-made', { progress: false })
     await assert.rejects(
       tq.poll({ leaseSeconds: 1e12 }),
@@ -118,13 +118,13 @@ describe('the options of poll', () => {
     )
   })
 
-  it('null and an array are refused as options', async () => {
+  it('are refused if they are null or an array', async () => {
     await using tq = new TaskQueue(`mem://${randomUUID()}`, { progress: false })
     await assert.rejects(tq.poll(JSON.parse('null')), /Expected `options of poll` to be an object, got `null` \(null\)/)
     await assert.rejects(tq.poll(JSON.parse('[]')), /Expected `options of poll` to be an object, got `\[\]` \(array\)/)
   })
 
-  it('a stopFn that returns no boolean ends the worker', async () => {
+  it('end the worker if stopFn returns no boolean', async () => {
     await using tq = new TaskQueue(`mem://${randomUUID()}`, { progress: false })
     const stopFn = (async () => true) as unknown as () => boolean
     await assert.rejects(

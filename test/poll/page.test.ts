@@ -8,11 +8,11 @@ import { pollSettings } from '#ptq/poll/poll-options.js'
 const root = join(import.meta.dirname, '../../..')
 const page = readFileSync(join(root, 'docs/workers.md'), 'utf8')
 
-it('the page on workers shows the worker of the example, which is run by its test', () => {
+it('the page on workers shows the worker of the tested example', () => {
   assert.ok(page.includes(`\`\`\`ts\n${readFileSync(join(root, 'examples/workers/worker.ts'), 'utf8')}\`\`\`\n`))
 })
 
-it('the page on workers names every option, and its default', () => {
+it('the page on workers names every option and its default', () => {
   const refusal = (() => {
     try {
       pollSettings(JSON.parse('{"nonsense": 1}'))

@@ -23,7 +23,7 @@ function leased({ failures = 0, deaths = 0, ...past }: Past = {}): LeasedTask {
 const together = ({ deaths }: LeasedTask): number =>
   deaths === 0 ? Number.POSITIVE_INFINITY : ([64, 8][deaths - 1] ?? 1)
 
-it('attempts that count are failures and deaths alone', () => {
+it('only failures and deaths alone count as attempts', () => {
   const counts = (past: Past) => endedAttempts(leased(past))
   assert.equal(counts({}), 0)
   assert.equal(counts({ failures: 2, deaths: 7, deathsAlone: 0 }), 2)
@@ -36,7 +36,7 @@ it('attempts that count are failures and deaths alone', () => {
 })
 
 for (const marksByRelease of [false, true]) {
-  it(`random tasks are held together within the limits of their deaths, and none waits without end; marks by release: ${marksByRelease}`, () => {
+  it(`random tasks are leased together within the limits of their deaths, and none waits without end; marks by release: ${marksByRelease}`, () => {
     for (let seed = 1; seed <= 300; seed++) simulate(randomFrom(seed), marksByRelease, `seed ${seed}`)
   })
 }

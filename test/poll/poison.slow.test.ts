@@ -52,7 +52,7 @@ async function poison(queue: TestQueue, mix: { healthy: number; workers: number;
   rmSync(ledger)
 }
 
-describe('tasks that kill their worker are dead-lettered, and no other task is', { concurrency: 2 }, () => {
+describe('only tasks that kill their worker become dead letters', { concurrency: 2 }, () => {
   const mixes = [
     [100, 1, { parallel: 0, maxAttempts: 1 }],
     [100, 2, { parallel: 2, maxAttempts: 2 }],

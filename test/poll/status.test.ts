@@ -87,7 +87,7 @@ describe('the status of workers', () => {
   })
 })
 
-describe('the files of workers', () => {
+describe('the status files of workers', () => {
   const onFiles = (name: string, run: (queue: TestQueue, folder: string) => Promise<void>) =>
     onEach(
       name,
