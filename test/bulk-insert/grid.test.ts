@@ -22,7 +22,7 @@ const two = queueable(
 const argumentsOf = (tasks: Iterable<{ args: readonly unknown[] }>) => [...tasks].map(({ args }) => args)
 
 describe('range', () => {
-  it('has a task for each integer, also in any slice', () => {
+  it('has one task for each integer, in any slice too', () => {
     fc.assert(
       fc.property(fc.integer({ min: -50, max: 50 }), fc.nat(60), fc.nat(60), fc.nat(60), (start, length, a, b) => {
         const whole = range(square, start, start + length)
@@ -50,7 +50,7 @@ describe('range', () => {
     ])
   })
 
-  it('refuses what is no range, no registered function, or lacks arguments', () => {
+  it('refuses what is not a range, unregistered functions and missing arguments', () => {
     assert.throws(() => range(square, 0.5, 3), /Expected `start` to be an integer, got `0.5` \(number\)/)
     assert.throws(() => range(square, 3, 2), /Expected `end` to be an integer of 3 or more, got `2`/)
     assert.throws(() => range((i: number) => i, 0, 2), UnregisteredTaskError)
@@ -62,7 +62,7 @@ describe('range', () => {
 })
 
 describe('grid', () => {
-  it('covers a volume of any number of dimensions once, in boxes that are clipped at the edges', () => {
+  it('covers a volume of any number of dimensions once, in boxes clipped at the edges', () => {
     const axis = fc.record({
       points: fc.integer({ min: 1, max: 9 }),
       chunk: fc.integer({ min: 1, max: 11 }),
@@ -102,7 +102,7 @@ describe('grid', () => {
     )
   })
 
-  it('goes along the first axis first, and a slice is a part of that', () => {
+  it('iterates along the first axis first, also in slices', () => {
     const boxes = grid(segment, { shape: [100, 65, 1], chunk: [64, 64, 64] })
     const all: Box[][] = [
       [
@@ -136,7 +136,7 @@ describe('grid', () => {
     assert.equal(grid(segment, { shape: [64, 64, 64], chunk: 32 }).length, 8)
   })
 
-  it('refuses volumes that are none', () => {
+  it('refuses invalid volumes', () => {
     assert.throws(() => grid(partial(segmentAt, 'x'), { shape: [], chunk: 1 }), /Expected `shape`/)
     assert.throws(
       () => grid(segment, { shape: [1, 0, 1], chunk: 1 }),

@@ -22,7 +22,7 @@ describe('the ids of a bulk insert', () => {
     )
   })
 
-  it('differ wherever the indices differ, up to 2^53', () => {
+  it('differ for different indices, up to 2^53', () => {
     fc.assert(
       fc.property(seed, fc.uniqueArray(index, { minLength: 2, maxLength: 1000 }), (seed, indices) => {
         assert.equal(new Set(indices.map(taskIds(seed))).size, indices.length)
@@ -35,7 +35,7 @@ describe('the ids of a bulk insert', () => {
     assert.equal(ids.size, [...near].filter(Number.isSafeInteger).length)
   })
 
-  it('are as uniform as random ones, in every digit that is free', () => {
+  it('are uniformly distributed in every free digit', () => {
     const idOf = taskIds('00000000000000000000000000000001')
     const count = 32_000
     const digits = Array.from({ length: 32 }, () => new Array<number>(16).fill(0))

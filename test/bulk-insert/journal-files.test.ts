@@ -26,7 +26,7 @@ function backend(identity: string, refuse: readonly number[] = []): Backend {
 }
 
 describe('a journal in a file', () => {
-  it('keeps what was acknowledged, in any process that resumes it', async () => {
+  it('keeps acknowledged slices for any process that resumes the insert', async () => {
     const journal = new JournalFiles(backend('a', [3, 4]))
     const first = await journal.begin('x', head)
     assert.deepEqual({ ...first, run: '' }, { run: '', head, stored: [], counted: 0, finished: false })
@@ -60,7 +60,7 @@ describe('a journal in a file', () => {
     assert.equal((await journal.begin('x', head)).finished, true)
   })
 
-  it('is one for each queue, name and sequence', async () => {
+  it('exists once for each queue, name and sequence', async () => {
     const journal = new JournalFiles(backend('b'))
     await journal.finish((await journal.begin('x', head)).run)
     for (const other of [
@@ -77,7 +77,7 @@ describe('a journal in a file', () => {
     await assert.rejects(journal.begin(undefined, head), /Expected a name/)
   })
 
-  it('resumes an insert into a queue that stores no journals, until it is purged', () =>
+  it('resumes an insert into a queue that stores no journals, until the queue is purged', () =>
     inFolder(async folder => {
       const file = join(folder, 'events')
       await using tq = new TaskQueue(`spy://${file}`, { progress: false })
@@ -104,7 +104,7 @@ describe('a journal in a file', () => {
 })
 
 describe('a named insert into SQS', () => {
-  it('comes to the endpoint from all threads, in the region and with the delay of the queue, and goes on', async () => {
+  it('reaches the endpoint from all threads with the region and delay of the queue, and is resumed', async () => {
     const server = await startServer('fauxqs')
     try {
       const made = await openQueue(server.endpoint)

@@ -130,7 +130,7 @@ describe('insert with parallel', () => {
       assert.equal(await tq.inserted(), 76)
     }))
 
-  it('leaves nothing in the folder of the queue besides its tasks', () =>
+  it('leaves only tasks in the folder of the queue', () =>
     inQueue(async (tq, root) => {
       await tq.insert(new Numbers(0, 500), { parallel: 2, delaySeconds: 100 })
       for (const folder of ['uploads', 'staging']) assert.deepEqual(readdirSync(join(root, folder)), [])
@@ -152,7 +152,7 @@ describe('insert with parallel', () => {
       assert.ok(most <= 4 * 2000, `${most} tasks were held`)
     }))
 
-  it('counts once, or not at all', () =>
+  it('updates the counter once, or not at all', () =>
     inSpy({}, async (tq, events) => {
       await tq.insert(new Numbers(0, 300), { parallel: 2 })
       await tq.insert(new Numbers(0, 300), { parallel: 2, skipInsertCounter: true })
@@ -162,7 +162,7 @@ describe('insert with parallel', () => {
       )
     }))
 
-  it('opens the queue in each thread once an insert, with all options, and closes it', () =>
+  it('opens the queue once in each thread, with all options, and closes it', () =>
     inSpy(
       { region: 'eu-west-9', endpoint: 'http://localhost:1', durable: true, concurrency: 3 },
       async (tq, events) => {
@@ -183,7 +183,7 @@ describe('insert with parallel', () => {
       },
     ))
 
-  it('refuses options and sequences that threads can not use, before anything is changed', async () => {
+  it('refuses options and sequences that threads cannot use, before anything is changed', async () => {
     const refused = async (
       tq: TaskQueue,
       tasks: Parameters<TaskQueue['insert']>[0],
@@ -247,7 +247,7 @@ describe('insert with parallel', () => {
     await inQueue(async tq => assert.equal(await tq.insert(range(here, 0, 4), { parallel: 2 }), 4))
   })
 
-  it('refuses classes that are no sequences, and a second class of a name', () => {
+  it('refuses classes that are not sequences, and a second class with the same name', () => {
     // @ts-expect-error no sequence
     assert.throws(() => sliceable(class Nothing {}), /Expected `Class` to be a class with `slice\(start, end\)`/)
     const Other = class Numbers extends LaterNumbers {}
@@ -257,7 +257,7 @@ describe('insert with parallel', () => {
 })
 
 describe('a slice that fails', () => {
-  it('because a task throws when it is made is reported with its range; the others go on', () =>
+  it('because the constructor of a task throws is reported with its range; the others continue', () =>
     inQueue(async tq => {
       const error = await insertError(tq.insert(new Troubled(320, { throwsAt: 105 }), { parallel: 2 }))
       // Slices of 10: what the generator gave before it threw is inserted.
@@ -279,12 +279,12 @@ describe('a slice that fails', () => {
       assert.equal(await tq.inserted(), 315)
     }))
 
-  it('because what its tasks throw holds something nested too deeply to be read here is reported', () =>
+  it('because its tasks throw a value nested too deeply is reported', () =>
     inQueue(async tq => {
       await assert.rejects(tq.insert(new Breaking(10, 4000), { parallel: 2 }), /InsertError: .*no tasks/)
     }))
 
-  it('because it gives too few or too many tasks is reported, and no id is used twice', async () => {
+  it('because it yields too few or too many tasks is reported, and no id is used twice', async () => {
     for (const excess of [-1, 1]) {
       await inQueue(async tq => {
         const error = await insertError(tq.insert(new Troubled(32, { excess }), { parallel: 1 }))
@@ -296,7 +296,7 @@ describe('a slice that fails', () => {
     }
   })
 
-  it('because its thread died is tried again, and nothing is inserted twice', () =>
+  it('because its thread died is retried, and nothing is inserted twice', () =>
     inQueue(async (tq, root) => {
       const trouble = { diesAt: 1234, once: join(root, '..') }
       // Slices of 100.
@@ -312,7 +312,7 @@ describe('a slice that fails', () => {
     await ThreadPool.stopUnused()
   }
 
-  it('because its thread could not import the file of its tasks is tried in a new thread, and given up with the reason', async () => {
+  it('because its thread could not import the task file is retried in a new thread, then fails with the reason', async () => {
     try {
       await inQueue(async (tq, root) => {
         await setForNewThreads(join(root, '../failed'))
@@ -335,7 +335,7 @@ describe('a slice that fails', () => {
     }
   })
 
-  it('because its thread dies each time is given up; the others go on', () =>
+  it('because its thread dies each time fails in the end; the others continue', () =>
     inQueue(async tq => {
       const error = await insertError(tq.insert(new Troubled(320, { diesAt: 105 }), { parallel: 2 }))
       assert.match(error.message, /Tasks 100 to 109, from 0: not inserted: The thread died while it inserted/)
@@ -346,7 +346,7 @@ describe('a slice that fails', () => {
       )
     }))
 
-  it('because its thread died in the middle of a request: what was on its way is not sent again', () =>
+  it('because its thread died during a request does not send its pending tasks again', () =>
     inSpy({ dieWith: 105 }, async (tq, events) => {
       // Slices of 100 in batches of 10, one at a time.
       const error = await insertError(tq.insert(new Numbers(0, 3200), { parallel: 2 }))
@@ -357,7 +357,7 @@ describe('a slice that fails', () => {
       assert.match(error.message, /it is not known whether they were inserted: The thread died/)
     }))
 
-  it('because the queue refuses some tasks is reported with them', () =>
+  it('because the queue refuses some tasks is reported with these', () =>
     inSpy({ refuse: [105, 107], concurrency: 1 }, async (tq, events) => {
       const error = await insertError(tq.insert(new Numbers(0, 3200), { parallel: 2 }))
       assert.deepEqual(
@@ -372,14 +372,14 @@ describe('a slice that fails', () => {
       assert.equal(stored(events()).length, error.inserted + 2)
     }))
 
-  it('with every other one ends the insert', () =>
+  it('ends the insert if every other slice fails too', () =>
     inQueue(async tq => {
       const error = await insertError(tq.insert(new Troubled(320, { excess: -20 }), { parallel: 2 }))
       assert.equal(error.inserted, 0)
       assert.ok(error.notTried !== undefined && error.notTried > 200, `${error.notTried} were not tried`)
     }))
 
-  it('does not begin when the queue is closed: what is under way is counted', () =>
+  it('does not begin after the queue was closed; slices in progress are counted', () =>
     inFolder(async folder => {
       const tq = new TaskQueue(join(folder, 'q'), { progress: false })
       let closing: Promise<void> | undefined

@@ -11,7 +11,7 @@ import { Numbers } from './sequences.js'
 const TOTAL = 2_000
 const AT_ONCE = 4
 
-test('a bulk insert reuses the folders of its parts, and leaves none when it is complete', () =>
+test('a bulk insert reuses the folders of its parts, and leaves none after completion', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     let made = 0
@@ -27,7 +27,7 @@ test('a bulk insert reuses the folders of its parts, and leaves none when it is 
     assert.deepEqual(readdirSync(join(root, 'uploads', 'job', run)).sort(), ['counted', 'finished', 'upload.json'])
   }))
 
-test('an insert that an earlier version began, with a folder for each completed part, is resumed', () =>
+test('an insert of an earlier version, with a folder for each completed part, is resumed', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     let writes = 0

@@ -42,7 +42,7 @@ function isFinished(root: string): boolean {
 }
 
 describe('a purge during a bulk insert', () => {
-  it('at any call of the insert: its tasks are stored, or it fails', async () => {
+  it('at any call of the insert: all its tasks are stored, or it fails', async () => {
     // Every call of one batch; some calls of two batches, of 250 files and of 50.
     await purgedAtCalls(5, 1)
     await purgedAtCalls(300, 83)
@@ -89,7 +89,7 @@ describe('a purge during a bulk insert', () => {
     }
   }
 
-  it('ends an insert without a name, too', () =>
+  it('ends an unnamed insert too', () =>
     inFolder(async folder => {
       await using opened = await openQueue(join(folder, 'queue-of-test'))
       const { queue } = opened
@@ -104,7 +104,7 @@ describe('a purge during a bulk insert', () => {
       await assert.rejects(uploads.finish(run), gone)
     }))
 
-  it('moves the new folder of an insert, as over a network: it is created again', () =>
+  it('that moves the new folder of an insert, as over a network, makes it create the folder again', () =>
     inQueue(async (tq, root) => {
       let taken = 0
       await using uploading = pooledQueue(root, async (call, path, to) => {
@@ -117,7 +117,7 @@ describe('a purge during a bulk insert', () => {
       assert.equal((await numbersIn(tq)).length, 5)
     }))
 
-  it('of a queue that is removed beside it ends the insert with an error', () =>
+  it('of a queue that is removed at the same time ends the insert with an error', () =>
     inQueue(async (_tq, root) => {
       await using uploading = pooledQueue(root, async (call, path) => {
         if (call === 'rename' && path.includes('upload.')) rmSync(root, { recursive: true, force: true })
@@ -149,7 +149,7 @@ describe('a purge during a bulk insert', () => {
       await assert.rejects(uploads.insert(run, 0, [message(folder)], { delaySeconds: 0 }), gone)
     }))
 
-  it('ends, although a host that knows the folder by its old name writes into it once more', () =>
+  it('ends although another host writes once more into the folder under its old name', () =>
     inQueue(async (tq, root) => {
       await tq.insert(new Numbers(0, 5), { resume: 'job' })
       let late = 2
@@ -162,7 +162,7 @@ describe('a purge during a bulk insert', () => {
       assert.ok(!existsSync(join(root, 'uploads')))
     }))
 
-  it('ends beside inserts that go on all the time', () =>
+  it('ends while other inserts continue', () =>
     inQueue(async (tq, root) => {
       await tq.insert(new Numbers(0, 5))
       let readings = 0
@@ -198,15 +198,15 @@ describe('a purge beside an insert with a delay', () => {
     }))
 })
 
-describe('a bulk insert that finds a foreign file in its place', () => {
-  it('begins from the start where a removal that was cut off left the folder of a run', () =>
+describe('a bulk insert that finds a foreign file in place of its folder', () => {
+  it('starts again where an interrupted removal left the folder of a run', () =>
     inQueue(async (tq, root) => {
       mkdirSync(join(root, 'uploads', 'job', message(root).id), { recursive: true })
       assert.equal(await tq.insert(new Numbers(0, 5), { resume: 'job' }), 5)
       assert.equal(await tq.insert(new Numbers(0, 5), { resume: 'job' }), 0)
     }))
 
-  it('names a file that is no run', () =>
+  it('names a file that is not a run', () =>
     inQueue(async (tq, root) => {
       mkdirSync(join(root, 'uploads', 'job'), { recursive: true })
       writeFileSync(join(root, 'uploads', 'job', 'notes.txt'), '')
@@ -217,7 +217,7 @@ describe('a bulk insert that finds a foreign file in its place', () => {
       assert.equal(await tq.enqueued(), 0)
     }))
 
-  it('says so where its head is cut off', () =>
+  it('reports a truncated head file', () =>
     inQueue(async (tq, root) => {
       const run = join(root, 'uploads', 'job', message(root).id)
       mkdirSync(run, { recursive: true })
@@ -231,7 +231,7 @@ describe('a bulk insert that finds a foreign file in its place', () => {
 
 describe('a bulk insert that is taken over while its owner completes it', () => {
   for (const reached of ['counted.new', 'finished.new']) {
-    it(`just before ${reached} is renamed: each task and the count are there once`, () =>
+    it(`just before ${reached} is renamed stores and counts each task once`, () =>
       inQueue(async (tq, root) => {
         const total = 20
         const [owner, heir, renamed, taking] = [gate(), gate(), gate(), gate()]

@@ -43,7 +43,7 @@ function isFinished(root: string): boolean {
 }
 
 describe('a bulk insert into a queue that Python purges', () => {
-  it('before it begins, and after it is complete: the same resume inserts all tasks again, under their ids', () =>
+  it('before its start or after its completion: the same resume inserts all tasks again, under their ids', () =>
     inQueue(async (tq, root, python) => {
       python.insert({})
       python.purge()
@@ -65,7 +65,7 @@ describe('a bulk insert into a queue that Python purges', () => {
       assert.equal(await tq.insert(new Numbers(0, total), { resume: 'job' }), 0)
     }))
 
-  it('after it is complete: another sequence may take its name, as after a purge by ptq', () =>
+  it('after its completion: another sequence may use its name, as after a purge by ptq', () =>
     inQueue(async (tq, root, python) => {
       await tq.insert(new Numbers(0, 5), { resume: 'job' })
       await assert.rejects(tq.insert(new Numbers(0, 6), { resume: 'job' }), /Expected upload `job` to go on with/)
@@ -75,7 +75,7 @@ describe('a bulk insert into a queue that Python purges', () => {
       assert.equal(idsIn(root).filter(id => before.includes(id)).length, 0)
     }))
 
-  it('after it was cut off: none of the tasks that it had stored is taken for stored', () =>
+  it('after an interruption: none of the stored tasks counts as stored any more', () =>
     inQueue(async (tq, root, python) => {
       const outcome = await uploadWith(root, 600, call => {
         if (call > 700) throw Object.assign(new Error('the process is dead'), { code: 'EIO' })
@@ -88,7 +88,7 @@ describe('a bulk insert into a queue that Python purges', () => {
       assert.equal(python.inserted, 600)
     }))
 
-  it('at any call: its tasks are there, or it fails and says so; the same resume then inserts them all', async () => {
+  it('at any call: its tasks are stored, or it fails with an error and the same resume inserts them all', async () => {
     // Every call of one batch; some calls of two batches, of 250 files and of 50.
     await purgedAtCalls(5, 1)
     await purgedAtCalls(300, 97)
@@ -131,7 +131,7 @@ describe('a bulk insert into a queue that Python purges', () => {
     }
   }
 
-  it('and whose next process dies at any call while it restarts the insert: each task is inserted once', async () => {
+  it('and that is killed at any call while it restarts: the next process inserts each task once', async () => {
     const total = 5
     let calls = Number.POSITIVE_INFINITY
     for (let cutAt = 1; cutAt < calls; cutAt++) {
@@ -159,7 +159,7 @@ describe('a bulk insert into a queue that Python purges', () => {
     assert.ok(calls > 40 && calls < 1000, `${calls} calls`)
   })
 
-  it('is restarted by one of two processes, and the other one fails', () =>
+  it('is restarted by one of two processes, and the other fails', () =>
     inQueue(async (tq, root, python) => {
       const total = 20
       await tq.insert(new Numbers(0, total), { resume: 'job' })
@@ -182,7 +182,7 @@ describe('a bulk insert into a queue that Python purges', () => {
       assert.equal(python.inserted, total)
     }))
 
-  it('is not restarted after a purge by ptq that began before the insert and ends minutes later', () =>
+  it('is not restarted after a purge by ptq that began before the insert and ended minutes later', () =>
     inQueue(async (tq, root) => {
       await tq.insert(new Numbers(0, 5), { resume: 'other' })
       let aheadMs = 0

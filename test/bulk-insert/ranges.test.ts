@@ -33,7 +33,7 @@ describe('ranges', () => {
     )
   })
 
-  it('are shown with their last index', () => {
+  it('are printed with their last index', () => {
     assert.equal(shownRange({ start: 100, end: 200 }), 'Tasks 100 to 199')
     assert.equal(shownRange({ start: 7, end: 8 }), 'Task 7')
   })

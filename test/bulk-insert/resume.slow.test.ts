@@ -47,7 +47,7 @@ async function insertError(inserting: Promise<number>): Promise<InsertError> {
 }
 
 describe('an insert with resume', () => {
-  it('continues where it failed: only missing tasks are made', () =>
+  it('continues after the failure and creates only missing tasks', () =>
     inQueue(async (tq, root, folder) => {
       const trouble = { throwsAt: 40, mendedBy: join(folder, 'mended'), log: join(folder, 'made') }
       const tasks = new Troubled(64, trouble)
@@ -80,7 +80,7 @@ describe('an insert with resume', () => {
       assert.equal(await tq.insert(tasks, { parallel: 2, resume: 'week-12' }), 0)
     }))
 
-  it('is complete once, whatever parallel is, also with a generator that gives the same tasks again', () =>
+  it('completes once for any value of parallel, also with a generator that yields the same tasks again', () =>
     inQueue(async (tq, root) => {
       let giving = 300
       function* tasks() {
@@ -117,7 +117,7 @@ describe('an insert with resume', () => {
       assert.equal(await tq.insert(tasks(), { resume: 'all' }), 1000)
     }))
 
-  it('is identified by its name: arrays differ by length and ends, and an invalid name is refused', () =>
+  it('is identified by its name: arrays are compared by length and ends, and an invalid name is refused', () =>
     inQueue(async tq => {
       const array = upTo(10).map(i => partial(numbered, i))
       assert.equal(await tq.insert(array, { resume: 'array' }), 10)
@@ -135,7 +135,7 @@ describe('an insert with resume', () => {
       )
     }))
 
-  it('has one owner: the last process takes it over, and the earlier one inserts nothing more', () =>
+  it('has one owner: the newest process takes it over, and the earlier one inserts nothing more', () =>
     inQueue(async (tq, root) => {
       let second: Promise<number> | undefined
       const whole = upTo(12_000)
@@ -157,7 +157,7 @@ describe('an insert with resume', () => {
       await later.close()
     }))
 
-  it('lasts as long as the queue in memory', async () => {
+  it('lasts as long as the in-memory queue', async () => {
     await using tq = queueAt('mem://resumed')
     let broken = true
     function* tasks() {

@@ -38,7 +38,7 @@ function cover(slices: readonly Range[]): Range[] {
 }
 
 describe('slices', () => {
-  it('of an iterable whose tasks are stored already are skipped in turns: the event loop runs between them', async () => {
+  it('of an iterable skip stored tasks in turns that let the event loop run', async () => {
     let turns = 0
     let isOver = false
     const turn = () => {
@@ -73,7 +73,7 @@ describe('slices', () => {
     )
   })
 
-  it('of an iterable carry each task that is not stored once, under its index', async () => {
+  it('of an iterable carry each missing task once, under its index', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.nat(300),

@@ -41,7 +41,7 @@ describe('metrics of a worker', () => {
     assert.equal(sampleOf(metrics.text(), `ptq_task_duration_seconds_count${durations}}`), 20)
   })
 
-  onEach('names that nobody registered share one label: whoever inserts chooses no time series', async queue => {
+  onEach('unregistered task names share one label, so that inserters cannot create time series', async queue => {
     const tq = queue.open()
     await tq.insert(Array.from({ length: 50 }, (_, n) => ({ class: `Unknown${n}` })))
     const metrics = workerMetrics(tq)

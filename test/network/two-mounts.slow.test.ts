@@ -14,7 +14,7 @@ const TOTAL = 4_000
 const NAMES = 300
 
 networkTest(
-  `4 processes on two mounts insert and drain ${TOTAL} tasks: each is leased by one, none is lost`,
+  `4 processes on two mounts insert and drain ${TOTAL} tasks: each is leased once, none is lost`,
   async (views, t) => {
     const roots = [views.here, views.there, views.here, views.there].map(view => join(view, 'queue-of-test'))
     const notes = await mkdtemp(join(tmpdir(), 'ptq-network-'))
@@ -41,7 +41,7 @@ networkTest(
   },
 )
 
-networkTest('a name that two hosts rename at once goes to one of them', async ({ here, there }, t) => {
+networkTest('a name that two hosts rename at the same time goes to one of them', async ({ here, there }, t) => {
   const outcomes = new Map<string, number>()
   for (let index = 0; index < NAMES; index++) {
     writeFileSync(join(here, `0--${index}`), String(index))
@@ -86,7 +86,7 @@ networkTest(
   },
 )
 
-networkTest('how late one mount sees what the other does', async ({ here, there }, t) => {
+networkTest('delay until one mount shows the changes of the other', async ({ here, there }, t) => {
   const [mine, theirs] = [join(here, 'task'), join(there, 'task')]
   const measure = async (what: string, act: () => void, isSeen: () => boolean) => {
     act()
@@ -129,7 +129,7 @@ networkTest('how late one mount sees what the other does', async ({ here, there 
   )
 })
 
-networkTest('both mounts tell the time of the same clock', async ({ here, there }, t) => {
+networkTest('both mounts tell the time by the same clock', async ({ here, there }, t) => {
   writeFileSync(join(here, 'now'), '')
   writeFileSync(join(there, 'now-too'), '')
   const apart = Math.abs(statSync(join(here, 'now')).mtimeMs - statSync(join(there, 'now-too')).mtimeMs)

@@ -37,7 +37,7 @@ const turn = () => new Promise(resolve => setImmediate(resolve))
 
 describe('a task that has to run alone', { concurrency: 1 }, () => {
   onEach(
-    'is not run where that cannot be recorded: it is given back for later, with one warning',
+    'is released with a delay and one warning if the mark cannot be recorded',
     async queue => {
       const texts: string[] = []
       const onWarning = (warning: Error & { code?: string }) => {
@@ -73,7 +73,7 @@ describe('a task that has to run alone', { concurrency: 1 }, () => {
     ['fq'],
   )
 
-  onEach('runs beside no task of another worker of the process', async queue => {
+  onEach('runs beside no task of another worker in the process', async queue => {
     const healthy = queue.open()
     await healthy.insert([partial(waitFor, 'first')])
     const other = await TestQueue.make(queue.kind)

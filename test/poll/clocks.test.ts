@@ -16,7 +16,7 @@ describe('the clocks of a worker', { concurrency: 3 }, () => {
     ['forward', 3600],
   ] as const) {
     onEach(
-      `leases are renewed on, and stay, when the wall clock is set ${what}`,
+      `leases are renewed and kept when the wall clock is set ${what}`,
       async queue => {
         const tq = queue.open()
         const [ledger, file] = [join(queue.folder, 'ledger'), join(queue.folder, 'go')]
@@ -36,7 +36,7 @@ describe('the clocks of a worker', { concurrency: 3 }, () => {
   }
 
   onEach(
-    'a task whose lease ended while the machine slept is told soon after the wake-up',
+    'a task whose lease expired while the machine slept is aborted soon after the wake-up',
     async queue => {
       const tq = queue.open()
       const [ledger, file] = [join(queue.folder, 'ledger'), join(queue.folder, 'go')]
@@ -59,7 +59,7 @@ describe('the clocks of a worker', { concurrency: 3 }, () => {
   )
 
   onEach(
-    'a worker that slept past its last moment begins nothing more',
+    'a worker that slept past `until` starts no task',
     async queue => {
       const tq = queue.open()
       await tq.insert(partial(noop, 1))

@@ -51,7 +51,7 @@ describe('signals that end a worker', { concurrency: 2 }, () => {
     ['SIGXCPU', 152],
     ['SIGALRM', 142],
   ] as const) {
-    onFiles(`${signal} stops it as SIGTERM does: exit code ${code}, nothing stays leased`, async queue => {
+    onFiles(`${signal} stops the worker like SIGTERM: exit code ${code}, no task stays leased`, async queue => {
       const tq = queue.open()
       const { ledger } = place(queue)
       await tq.insert([partial(waitOn, ledger), partial(waitOn, ledger)])
@@ -77,7 +77,7 @@ describe('signals that end a worker', { concurrency: 2 }, () => {
     assert.equal((await tq.status()).leased, 0)
   })
 
-  onFiles('a signal that the program listens to itself is left to it', async queue => {
+  onFiles('a signal that the program handles itself is left to it', async queue => {
     const script = `
       import { TaskQueue } from 'ptq'
       process.on('SIGUSR2', () => process.send('mine'))
@@ -109,7 +109,7 @@ describe('a thread in a native call', { concurrency: 2 }, () => {
     /** What is left of the task ends when the FIFO has had a writer. */
     const release = (fifo: string) => closeSync(openSync(fifo, 'r+'))
 
-    onFiles(`${name}: a second signal leaves at once, with its exit code and nothing leased`, async queue => {
+    onFiles(`${name}: a second signal exits at once, with its exit code and no task leased`, async queue => {
       const tq = queue.open()
       const { ledger, fifo } = place(queue)
       await tq.insert([partial(task, ledger, fifo), partial(task, ledger, fifo)])
@@ -129,7 +129,7 @@ describe('a thread in a native call', { concurrency: 2 }, () => {
       await ended
     })
 
-    onFiles(`${name}: after its time-out, and the end of the run, the process exits`, async queue => {
+    onFiles(`${name}: the process exits after the time-out and the end of the run`, async queue => {
       const tq = queue.open()
       const { ledger, fifo } = place(queue)
       await tq.insert(partial(task, ledger, fifo))
@@ -143,7 +143,7 @@ describe('a thread in a native call', { concurrency: 2 }, () => {
       assert.equal((await tq.status()).enqueued, 0)
     })
 
-    onFiles(`${name}: a program whose local run timed out ends by itself, with its exit code`, async queue => {
+    onFiles(`${name}: a program whose local run timed out exits by itself, with its exit code`, async queue => {
       const { ledger, fifo } = place(queue)
       const script = `
         import { LocalTaskQueue, partial } from 'ptq'
@@ -170,25 +170,22 @@ describe('a thread in a native call', { concurrency: 2 }, () => {
 })
 
 describe('an uncaught exception', { concurrency: 2 }, () => {
-  onFiles(
-    'with parallel 0 a rejection that is not handled fails the task that runs, and leaves nothing leased',
-    async queue => {
-      const tq = queue.open()
-      const { ledger } = place(queue)
-      await tq.insert(partial(rejectBeside, ledger))
-      const { end, stderr } = await endOf(startWorker(queue, ['--parallel', '0', '--max-attempts', '1']))
-      assert.equal(end, 1)
-      assert.match(stderr, /nobody waits for this/)
-      assert.equal((await tq.status()).enqueued, 0)
-      const letter = (await tq.failures().next()).value ?? undefined
-      assert.match(letter?.failures[0]?.reason ?? '', /rejection that was not handled.*nobody waits for this/)
-    },
-  )
+  onFiles('with parallel 0 an unhandled rejection fails the running task, and no task stays leased', async queue => {
+    const tq = queue.open()
+    const { ledger } = place(queue)
+    await tq.insert(partial(rejectBeside, ledger))
+    const { end, stderr } = await endOf(startWorker(queue, ['--parallel', '0', '--max-attempts', '1']))
+    assert.equal(end, 1)
+    assert.match(stderr, /nobody waits for this/)
+    assert.equal((await tq.status()).enqueued, 0)
+    const letter = (await tq.failures().next()).value ?? undefined
+    assert.match(letter?.failures[0]?.reason ?? '', /rejection that was not handled.*nobody waits for this/)
+  })
 })
 
-describe('output that can not be written', { concurrency: 2 }, () => {
+describe('output that cannot be written', { concurrency: 2 }, () => {
   for (const parallel of ['0', '1']) {
-    onFiles(`on a full disk a worker works on and ends: parallel ${parallel}`, async queue => {
+    onFiles(`on a full disk a worker continues and ends normally: parallel ${parallel}`, async queue => {
       const tq = queue.open()
       await tq.insert(Array.from({ length: 3 }, () => partial(printMuch)))
       const full = openSync('/dev/full', 'w')

@@ -29,7 +29,7 @@ function warnings(): { texts: string[]; dispose(): void } {
 
 describe('events', () => {
   for (const parallel of [0, 2]) {
-    onEach(`tell each step of each task, in order: parallel ${parallel}`, async queue => {
+    onEach(`report each step of each task, in order: parallel ${parallel}`, async queue => {
       const tq = queue.open()
       await tq.insert(Array.from({ length: 20 }, (_, n) => partial(noop, n)))
       await tq.insert([task('throwing', 'x'), { class: 'NowhereToBeFound' }])
@@ -47,7 +47,7 @@ describe('events', () => {
       assert.deepEqual(stepsOf('NowhereToBeFound'), [['leased', 'failed', 'dead-lettered']])
     })
 
-    onEach(`a listener that throws causes a warning only: parallel ${parallel}`, async queue => {
+    onEach(`a throwing listener only causes a warning: parallel ${parallel}`, async queue => {
       const tq = queue.open()
       await tq.insert([...Array.from({ length: 20 }, (_, n) => partial(noop, n)), task('throwing', 'x')])
       const heard = warnings()

@@ -85,7 +85,7 @@ describe('failures', { concurrency: 6 }, () => {
     assert.equal((await theLetter(tq)).failures[0]?.reason, "Error: can't be read: looked at")
   })
 
-  onEach('a task that succeeds later leaves no trace', async queue => {
+  onEach('a task that succeeds later leaves no history', async queue => {
     const tq = queue.open()
     await tq.insert([task('throwUntil', 3)])
     const succeeded = event(tq.events, 'succeeded')
@@ -95,7 +95,7 @@ describe('failures', { concurrency: 6 }, () => {
   })
 
   onEach(
-    'five attempts are the default; there are no failures before',
+    'the default is five attempts, and none is counted before',
     async queue => {
       const tq = queue.open()
       await tq.insert([task('noop', 1)])
@@ -119,7 +119,7 @@ describe('failures', { concurrency: 6 }, () => {
     )
   })
 
-  onEach('a task that runs for too long is stopped, also one that computes without a pause', async queue => {
+  onEach('a task that exceeds its time-out is stopped, also in a synchronous loop', async queue => {
     const tq = queue.open()
     await tq.insert([task('spinForEver'), task('noop', 1)])
     assert.equal(await tq.poll({ ...soon, parallel: 1, timeoutSeconds: 1, maxAttempts: 1 }), 1)
@@ -129,7 +129,7 @@ describe('failures', { concurrency: 6 }, () => {
   })
 
   onEach(
-    'a task that swells fails alone',
+    'a task that exceeds maxMemoryMb fails alone',
     async queue => {
       const tq = queue.open()
       await tq.insert([task('swell'), task('noop', 1)])
@@ -140,7 +140,7 @@ describe('failures', { concurrency: 6 }, () => {
   )
 
   onEach(
-    'a task that is not registered here is left to others, and after as many attempts a dead letter',
+    'a task that is not registered here is left to other workers, and becomes a dead letter after maxAttempts',
     async queue => {
       const tq = queue.open()
       await tq.insert([{ class: 'NowhereToBeFound', n: 1 }, task('noop', 1)])
@@ -287,24 +287,21 @@ describe('failures', { concurrency: 6 }, () => {
     },
   )
 
-  onEach(
-    'a task whose attempts all failed, and that another worker finds, has its last error as the reason',
-    async queue => {
-      const tq = queue.open()
-      await insertOne(tq, 'throwing', 'the same')
-      const stopFn = ({ failed }: { failed: number }) => failed === 2
-      assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 3, stopFn }), 0)
-      assert.equal(await queue.open().poll({ ...soon, parallel: 0, maxAttempts: 2 }), 0)
-      const { failures } = await theLetter(tq)
-      assert.deepEqual(
-        failures.map(({ attempt, reason }) => [attempt, reason]),
-        [
-          [1, 'Error: the same'],
-          [2, 'Error: the same'],
-        ],
-      )
-    },
-  )
+  onEach('a task whose attempts all failed, found by another worker, has its last error as the reason', async queue => {
+    const tq = queue.open()
+    await insertOne(tq, 'throwing', 'the same')
+    const stopFn = ({ failed }: { failed: number }) => failed === 2
+    assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 3, stopFn }), 0)
+    assert.equal(await queue.open().poll({ ...soon, parallel: 0, maxAttempts: 2 }), 0)
+    const { failures } = await theLetter(tq)
+    assert.deepEqual(
+      failures.map(({ attempt, reason }) => [attempt, reason]),
+      [
+        [1, 'Error: the same'],
+        [2, 'Error: the same'],
+      ],
+    )
+  })
 
   onEach('dead letters that cannot be written end the worker, and the task stays', async queue => {
     const tq = queue.open()
@@ -400,7 +397,7 @@ describe('retry', { concurrency: 4 }, () => {
     assert.equal((await letters(tq)).length, 5)
   })
 
-  onEach('moves only those that match, by id, payload or reason; the others stay as they are', async queue => {
+  onEach('moves only those that match by id, payload or reason; the others stay unchanged', async queue => {
     const tq = await withLetters(queue, 12)
     assert.equal(await tq.retry({ match: 'number 11.' }), 1)
     const [one, two] = await letters(tq)
@@ -438,7 +435,7 @@ describe('retry', { concurrency: 4 }, () => {
     assert.equal(await tq.enqueued(), 40)
   })
 
-  onEach('a task that is retried many times keeps its newest failures only', async queue => {
+  onEach('a task that is retried many times keeps only its newest failures', async queue => {
     const tq = queue.open()
     const id = await insertOne(tq, 'throwing', 'again')
     for (let round = 0; round < 22; round++) {
@@ -448,7 +445,7 @@ describe('retry', { concurrency: 4 }, () => {
     assert.equal((await tq.find(id))?.failures.length, 20)
   })
 
-  onEach('a queue without dead letters has nothing to retry; wrong options are refused', async queue => {
+  onEach('finds nothing in a queue without dead letters, and refuses wrong options', async queue => {
     const tq = queue.open()
     assert.equal(await tq.retry(), 0)
     const wrong: [object, RegExp][] = [

@@ -33,7 +33,7 @@ async function reasonsOf(tq: TaskQueue, deadLetter: string): Promise<string[]> {
 
 describe('a task that failed and then killed its workers', { concurrency: true }, () => {
   onEach(
-    'has its error as the reason, by which it is found; its history is shown after a retry',
+    'has its error as the reason and is found by it; its history is shown after a retry',
     async queue => {
       const tq = queue.open()
       await tq.insert(partial(failThenKill, join(queue.folder, 'mark')))

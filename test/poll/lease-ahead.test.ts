@@ -26,7 +26,7 @@ function countHeld(tq: TaskQueue): { leased: number; most: number } {
 }
 
 describe('prefetched tasks', { concurrency: 1 }, () => {
-  onEach('a frequent rate limit: no more tasks are released than run', async queue => {
+  onEach('with frequent rate limits no more tasks are released than run', async queue => {
     calls = 0
     const tq = queue.open()
     await tq.insert(Array.from({ length: 500 }, (_, n) => partial(limited, n)))
@@ -38,7 +38,7 @@ describe('prefetched tasks', { concurrency: 1 }, () => {
   })
 
   for (const parallel of [1, 2]) {
-    onEach(`long tasks: none is leased before a thread is free, parallel ${parallel}`, async queue => {
+    onEach(`no long task is leased before a thread is idle, parallel ${parallel}`, async queue => {
       const tq = queue.open()
       await tq.insert(Array.from({ length: 10 }, (_, n) => task('blockAt', `${n}`)))
       const counted = countHeld(tq)

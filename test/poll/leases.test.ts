@@ -38,7 +38,7 @@ describe('leases', { concurrency: 4 }, () => {
 
   for (const parallel of [0, 1]) {
     onEach(
-      `what waits behind a slow task is soon given back, and no attempt counted: parallel ${parallel}`,
+      `tasks that wait behind a slow task are soon released, without an attempt: parallel ${parallel}`,
       async queue => {
         const tq = queue.open()
         const { gate, open } = newGate()
@@ -147,7 +147,7 @@ describe('leases', { concurrency: 4 }, () => {
   })
 
   for (const parallel of [0, 1]) {
-    onEach(`a task whose lease is lost before it begins does not begin: parallel ${parallel}`, async queue => {
+    onEach(`a task whose lease is lost before it starts does not start: parallel ${parallel}`, async queue => {
       const tq = queue.open()
       await tq.insert([partial(noop, 1)])
       const started = recorded(tq.events, 'started')
@@ -164,7 +164,7 @@ describe('leases', { concurrency: 4 }, () => {
   }
 
   for (const parallel of [0, 1]) {
-    onEach(`a task renews its own lease: parallel ${parallel}`, async queue => {
+    onEach(`a task can renew its own lease: parallel ${parallel}`, async queue => {
       const tq = queue.open()
       await tq.insert([task('renewItself', 300)])
       const renewed = event(tq.events, 'renewed')
@@ -189,7 +189,7 @@ describe('leases', { concurrency: 4 }, () => {
     })
   }
 
-  onEach('a slow afterFn delays neither removals nor renewals', async queue => {
+  onEach('a slow afterFn delays neither deletions nor renewals', async queue => {
     const tq = queue.open()
     await tq.insert(Array.from({ length: 3 }, (_, n) => partial(noop, n)))
     let succeeded = 0

@@ -13,25 +13,28 @@ const tasks = (count: number) => Array.from({ length: count }, (_, n) => partial
 
 describe('the loop', () => {
   for (const parallel of [0, 1, 2]) {
-    onEach(`runs and removes every task, tells how many, and tallies if asked: parallel ${parallel}`, async queue => {
-      const tq = queue.open()
-      await tq.insert(tasks(300))
-      const values: unknown[] = []
-      tq.events.on('succeeded', ({ value, durationSeconds }) => {
-        assert.ok(durationSeconds >= 0)
-        values.push(value)
-      })
-      assert.equal(await tq.poll({ parallel, untilEmpty: true, tally: true }), 300)
-      assert.deepEqual(
-        values.map(Number).sort((a, b) => a - b),
-        Array.from({ length: 300 }, (_, n) => n),
-      )
-      assert.equal(await tq.completed(), 300)
-      assert.equal(await tq.enqueued(), 0)
-      await tq.insert(tasks(3))
-      assert.equal(await tq.poll({ parallel, untilEmpty: true }), 3)
-      assert.equal(await tq.completed(), 300)
-    })
+    onEach(
+      `runs and removes every task, returns the count, and tallies if requested: parallel ${parallel}`,
+      async queue => {
+        const tq = queue.open()
+        await tq.insert(tasks(300))
+        const values: unknown[] = []
+        tq.events.on('succeeded', ({ value, durationSeconds }) => {
+          assert.ok(durationSeconds >= 0)
+          values.push(value)
+        })
+        assert.equal(await tq.poll({ parallel, untilEmpty: true, tally: true }), 300)
+        assert.deepEqual(
+          values.map(Number).sort((a, b) => a - b),
+          Array.from({ length: 300 }, (_, n) => n),
+        )
+        assert.equal(await tq.completed(), 300)
+        assert.equal(await tq.enqueued(), 0)
+        await tq.insert(tasks(3))
+        assert.equal(await tq.poll({ parallel, untilEmpty: true }), 3)
+        assert.equal(await tq.completed(), 300)
+      },
+    )
   }
 
   onEach('runs classes, and passes extra arguments to execute', async queue => {
@@ -45,7 +48,7 @@ describe('the loop', () => {
   })
 
   onEach(
-    'what a task returns crosses to the main thread only for who listens, and never makes it fail',
+    'sends return values to the main thread only if something listens, and never fails a task for them',
     async queue => {
       const tq = queue.open()
       const ledger = join(queue.folder, 'ledger')
@@ -71,7 +74,7 @@ describe('the loop', () => {
   )
 
   for (const name of ['beforeFn', 'afterFn'] as const) {
-    onEach(`${name} may close the queue, and wait for that`, async queue => {
+    onEach(`${name} may close the queue and await that`, async queue => {
       const tq = queue.open()
       await tq.insert(tasks(5))
       let closed = 0
@@ -89,7 +92,7 @@ describe('the loop', () => {
     })
   }
 
-  onEach('a function that closes another queue is waited for', async queue => {
+  onEach('waits for a callback that closes another queue', async queue => {
     const tq = queue.open()
     await tq.insert(tasks(3))
     let ended = 0
@@ -102,7 +105,7 @@ describe('the loop', () => {
     assert.equal(ended, 3)
   })
 
-  onEach('an error of such a function after the close is reported', async queue => {
+  onEach('reports an error that such a callback throws after the close', async queue => {
     // The test runner would take it for a failure of the test.
     const runners = process.listeners('unhandledRejection')
     process.removeAllListeners('unhandledRejection')
@@ -118,7 +121,7 @@ describe('the loop', () => {
     for (const runner of runners) process.on('unhandledRejection', runner)
   })
 
-  onEach('beforeFn sees each task before its run, afterFn after its removal; both may be async', async queue => {
+  onEach('calls beforeFn before each run and afterFn after each removal; both may be async', async queue => {
     const tq = queue.open()
     await tq.insert(tasks(5))
     const steps: string[] = []
@@ -177,7 +180,7 @@ describe('the loop', () => {
   })
 
   for (const parallel of [0, 1]) {
-    onEach(`stopFn ends it after exactly so many tasks: parallel ${parallel}`, async queue => {
+    onEach(`stopFn ends the worker after exactly that many tasks: parallel ${parallel}`, async queue => {
       const tq = queue.open()
       await tq.insert(tasks(30))
       const states: PollState[] = []
@@ -201,7 +204,7 @@ describe('the loop', () => {
   }
 
   onEach(
-    'stopFn is asked after failures and after looks that found nothing, and sees what afterFn did',
+    'stopFn is asked after failures and after empty lease requests, and sees the effects of afterFn',
     async queue => {
       const tq = queue.open()
       await tq.insert([task('throwing', 'x')])
@@ -239,7 +242,7 @@ describe('the loop', () => {
     assert.equal((await tq.status()).leased, 0)
   })
 
-  onEach('untilEmpty waits for the tasks that others hold', async queue => {
+  onEach('untilEmpty waits for tasks that others hold', async queue => {
     const tq = queue.open()
     const other = queue.open()
     await tq.insert(tasks(2))
@@ -257,7 +260,7 @@ describe('the loop', () => {
     assert.equal(await polling, 1)
   })
 
-  onEach('untilEmpty ends with its own last task, also during a back-off', async queue => {
+  onEach('untilEmpty ends after its own last task, also during a back-off', async queue => {
     const tq = queue.open()
     await tq.insert([task('waitAt', 'a')])
     const { gate, open } = newGate()
@@ -378,7 +381,7 @@ describe('back-off', () => {
   }
 
   onEach(
-    'errors of the queue itself are waited out if they are among them: looks, deletions, and the end',
+    'errors of the queue in backoffExceptions are retried: in lease requests, deletions and at the end',
     async queue => {
       const clock = new ManualClock()
       const inner = await queue.backend()

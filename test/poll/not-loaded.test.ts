@@ -40,7 +40,7 @@ describe('a file that threads cannot load', () => {
   for (const how of ['is missing', 'ends the thread'] as const) {
     for (const parallel of [1, 2]) {
       onEach(
-        `that ${how} for a while: each task runs once it is back, none is a dead letter; parallel ${parallel}`,
+        `that ${how} for a while: each task runs once when it is back, none becomes a dead letter; parallel ${parallel}`,
         async queue => {
           await breakIt(how)
           using warned = warnings('PTQ_NOT_LOADED')

@@ -88,7 +88,7 @@ describe('a fault of one message', { concurrency: 1 }, () => {
   })
 
   onEach(
-    'a failed task whose record of failures cannot be written ends no worker, and is told of',
+    'a failed task whose failure record cannot be written is reported and does not end the worker',
     async queue => {
       using refused = warnings('PTQ_TASK_REFUSED')
       const tq = queue.open()

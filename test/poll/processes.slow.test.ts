@@ -48,7 +48,7 @@ describe('signals', { concurrency: 3 }, () => {
     ['SIGINT', 130],
   ] as const) {
     onFiles(
-      `the first ${signal} lets what runs finish and gives back the rest; the exit code tells it`,
+      `the first ${signal} lets running tasks finish and releases the rest; the exit code names the signal`,
       async (queue, place) => {
         const tq = queue.open()
         await tq.insert(Array.from({ length: 4 }, () => partial(waitForFile, place.ledger, place.file)))
@@ -87,7 +87,7 @@ describe('signals', { concurrency: 3 }, () => {
     )
   }
 
-  onFiles('a worker that has nothing to do ends at once, and leaves no status', async queue => {
+  onFiles('a worker without tasks ends at once, and leaves no status', async queue => {
     await queue.open().insert([])
     const worker = new WorkerProcess(queue.url, { minBackoffSeconds: 3600, maxBackoffSeconds: 3600 }, ['idle'])
     await worker.heard('idle')
@@ -96,7 +96,7 @@ describe('signals', { concurrency: 3 }, () => {
     assert.equal(worker.ran, 0)
   })
 
-  onFiles('SIGTERM in the middle leaves no task leased, and none was run twice', async (queue, { ledger }) => {
+  onFiles('SIGTERM during a drain leaves no task leased, and no task runs twice', async (queue, { ledger }) => {
     const tq = queue.open()
     await tq.insert(Array.from({ length: 6_000 }, () => partial(leaveLine, ledger)))
     const workers = [1, 2].map(() => new WorkerProcess(queue.url, { ...eager, parallel: 2, tally: true }))
@@ -118,33 +118,36 @@ describe('signals', { concurrency: 3 }, () => {
 })
 
 describe('workers that die', { concurrency: 2 }, () => {
-  onFiles('four workers drain 20,000 tasks while some are killed and restarted', async (queue, { ledger }) => {
-    const total = 20_000
-    const tq = queue.open()
-    await tq.insert(Array.from({ length: total }, () => partial(leaveLine, ledger)))
-    const ids = await idsOf(tq)
-    const start = () =>
-      new WorkerProcess(queue.url, { ...eager, parallel: 2, leaseSeconds: 2, untilEmpty: true, tally: true })
-    const workers = [start(), start(), start(), start()]
-    const kills = 5
-    for (let kill = 1; kill <= kills; kill++) {
-      await linesAtLeast(ledger, (total * (kill - Math.random())) / (kills + 1))
-      const victim = Math.floor(Math.random() * workers.length)
-      workers[victim]?.kill('SIGKILL')
-      await workers[victim]?.end
-      workers[victim] = start()
-    }
-    assert.deepEqual(await Promise.all(workers.map(({ end }) => end)), [0, 0, 0, 0])
-    assert.deepEqual([...new Set(ranIds(ledger))].sort(), ids)
-    const { enqueued, completed } = await tq.status()
-    assert.equal(enqueued, 0)
-    // Who is killed between a removal and its tally leaves that batch uncounted; nothing is counted twice.
-    assert.ok(completed <= total && completed >= total - kills * 100, `${completed} completions`)
-    assert.deepEqual(await lettersOf(tq), [])
-  })
+  onFiles(
+    'each task completes when four workers drain 20,000 tasks and some are killed and restarted',
+    async (queue, { ledger }) => {
+      const total = 20_000
+      const tq = queue.open()
+      await tq.insert(Array.from({ length: total }, () => partial(leaveLine, ledger)))
+      const ids = await idsOf(tq)
+      const start = () =>
+        new WorkerProcess(queue.url, { ...eager, parallel: 2, leaseSeconds: 2, untilEmpty: true, tally: true })
+      const workers = [start(), start(), start(), start()]
+      const kills = 5
+      for (let kill = 1; kill <= kills; kill++) {
+        await linesAtLeast(ledger, (total * (kill - Math.random())) / (kills + 1))
+        const victim = Math.floor(Math.random() * workers.length)
+        workers[victim]?.kill('SIGKILL')
+        await workers[victim]?.end
+        workers[victim] = start()
+      }
+      assert.deepEqual(await Promise.all(workers.map(({ end }) => end)), [0, 0, 0, 0])
+      assert.deepEqual([...new Set(ranIds(ledger))].sort(), ids)
+      const { enqueued, completed } = await tq.status()
+      assert.equal(enqueued, 0)
+      // Who is killed between a removal and its tally leaves that batch uncounted; nothing is counted twice.
+      assert.ok(completed <= total && completed >= total - kills * 100, `${completed} completions`)
+      assert.deepEqual(await lettersOf(tq), [])
+    },
+  )
 
   onFiles(
-    "a worker that slept through its lease can't remove the next holder's task",
+    'a worker that slept through its lease cannot delete the task of the next holder',
     async (queue, { ledger, file }) => {
       const tq = queue.open()
       await tq.insert([partial(waitForFile, ledger, file)])
@@ -167,7 +170,7 @@ describe('workers that die', { concurrency: 2 }, () => {
   )
 
   onFiles(
-    'a task that is longer than its lease runs once, whoever else looks for work',
+    'a task longer than its lease runs once while other workers look for tasks',
     async (queue, { ledger, file }) => {
       const tq = queue.open()
       await tq.insert([partial(waitForFile, ledger, file), task('noop', 1)])

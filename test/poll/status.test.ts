@@ -26,7 +26,7 @@ const status = (pid: number): WorkerStatus => ({
 })
 
 describe('the status of workers', () => {
-  onEach('can be read while they work, and is gone afterwards', async queue => {
+  onEach('can be read while they work, and is removed afterwards', async queue => {
     const tq = queue.open()
     await tq.insert([partial(noop, 1)])
     assert.deepEqual(await tq.workers(), [])
@@ -103,7 +103,7 @@ describe('the status files of workers', () => {
     utimesSync(path, atSeconds, atSeconds)
   }
 
-  onFiles('are one a worker, whole, and removed at its end', async (queue, folder) => {
+  onFiles('are one for each worker, written atomically, and removed when it ends', async (queue, folder) => {
     const backend = await queue.backend()
     await backend.reportWorker?.('one', status(1))
     await backend.reportWorker?.('a/b c', status(2))
@@ -132,7 +132,7 @@ describe('the status files of workers', () => {
     assert.deepEqual(readdirSync(folder).sort(), ['alive.json', 'new.json', 'silent.json'])
   })
 
-  onFiles('of many that died are removed a few at each start', async (queue, folder) => {
+  onFiles('of many dead workers are removed a few at each start', async (queue, folder) => {
     const backend = await queue.backend()
     for (let pid = 0; pid < 40; pid++) {
       await backend.reportWorker?.(`gone${pid}`, status(pid))
@@ -144,7 +144,7 @@ describe('the status files of workers', () => {
     assert.ok(left === 25 || left === 26, `${left} left`)
   })
 
-  onFiles('are written more rarely where there are very many', async (queue, folder) => {
+  onFiles('are written less often if there are very many', async (queue, folder) => {
     mkdirSync(folder)
     for (let other = 0; other < 1_000; other++) writeFileSync(join(folder, `other${other}.json`), '')
     const backend = await queue.backend()
@@ -157,7 +157,7 @@ describe('the status files of workers', () => {
     assert.equal(written(), 3)
   })
 
-  onFiles("other people's files are left alone", async (queue, folder) => {
+  onFiles('are the only files there that are removed', async (queue, folder) => {
     const backend = await queue.backend()
     await backend.reportWorker?.('one', status(1))
     writeFileSync(join(folder, 'broken.json'), '{"host": ')
@@ -167,7 +167,7 @@ describe('the status files of workers', () => {
     assert.deepEqual(await backend.workers?.(), [status(1)])
   })
 
-  onFiles('are written where Python made the queue, and nowhere where there is none', async (queue, folder) => {
+  onFiles('are written into a queue that Python created, and nowhere if there is no queue', async (queue, folder) => {
     rmSync(join(queue.folder, 'queue/staging'), { recursive: true })
     const backend = await queue.backend()
     await backend.reportWorker?.('one', status(1))

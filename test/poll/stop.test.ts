@@ -119,33 +119,27 @@ describe('the end of a worker', () => {
   }
 
   for (const verb of ['lease', 'delete', 'release'] as const) {
-    onEach(
-      `stopped while the queue never answers to ${verb}, without graceSeconds: ends after a minute`,
-      async queue => {
-        const tq = queue.open()
-        await tq.insert([verb === 'release' ? task('throwing', 'x') : task('noop', 1)])
-        const stop = new AbortController()
-        const clock = new ManualClock()
-        const { backend, called } = neverAnswering(await queue.backend(), verb)
-        const surroundings = { clock, random: Math.random, backend }
-        const { worker } = await queue.worker({ parallel: 0, signal: stop.signal }, surroundings)
-        const working = worker.work()
-        await called
-        clock.advance(200)
-        stop.abort()
-        for (let turn = 0; turn < 20; turn++) await nextTurn()
-        clock.advance(59)
-        assert.equal(await Promise.race([working.catch(() => 'ended'), nextTurn('works')]), 'works')
-        clock.advance(1)
-        await assert.rejects(
-          working,
-          /^Error: The worker stopped, and .* did not answer within 60 s: what it still held/,
-        )
-      },
-    )
+    onEach(`ends after a minute without graceSeconds if the queue never answers to ${verb}`, async queue => {
+      const tq = queue.open()
+      await tq.insert([verb === 'release' ? task('throwing', 'x') : task('noop', 1)])
+      const stop = new AbortController()
+      const clock = new ManualClock()
+      const { backend, called } = neverAnswering(await queue.backend(), verb)
+      const surroundings = { clock, random: Math.random, backend }
+      const { worker } = await queue.worker({ parallel: 0, signal: stop.signal }, surroundings)
+      const working = worker.work()
+      await called
+      clock.advance(200)
+      stop.abort()
+      for (let turn = 0; turn < 20; turn++) await nextTurn()
+      clock.advance(59)
+      assert.equal(await Promise.race([working.catch(() => 'ended'), nextTurn('works')]), 'works')
+      clock.advance(1)
+      await assert.rejects(working, /^Error: The worker stopped, and .* did not answer within 60 s: what it still held/)
+    })
   }
 
-  onEach('stopped without graceSeconds, it waits as long as a task and afterFn take', async queue => {
+  onEach('waits without graceSeconds as long as a task and afterFn take', async queue => {
     const tq = queue.open()
     await tq.insert([task('waitAt', 'x')])
     const stop = new AbortController()
@@ -183,7 +177,7 @@ describe('the end of a worker', () => {
     assert.equal(await working, 1)
   })
 
-  onEach('many workers and inserts of one queue object are no leak, and end together', async queue => {
+  onEach('many workers and inserts of one queue object leak no listeners and end together', async queue => {
     const tq = queue.open()
     const warnings: string[] = []
     const listener = ({ message }: Error) => warnings.push(message)
@@ -236,7 +230,7 @@ describe('the end of a worker', () => {
     })
   }
 
-  onEach('until ends a wait for tasks', async queue => {
+  onEach('until ends the wait for tasks', async queue => {
     const tq = queue.open()
     await tq.insert(noops(1))
     const clock = new ManualClock(1_000_000)
@@ -254,7 +248,7 @@ describe('the end of a worker', () => {
     assert.deepEqual(waits, [1800])
   })
 
-  onEach('no task is started that would not end before until, judged by the longest so far', async queue => {
+  onEach('a task starts only if it would end before until, judged by the longest run so far', async queue => {
     const tq = queue.open()
     const { gate, open } = newGate()
     await tq.insert([task('waitAt', 'x')])

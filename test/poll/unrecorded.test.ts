@@ -35,7 +35,7 @@ async function assertLeasable(queue: TestQueue): Promise<void> {
 }
 
 describe('a failure that cannot be recorded', { concurrency: 1 }, () => {
-  onEach('ends the worker with that error, and leaves the task to be leased at once', async queue => {
+  onEach('ends the worker with that error, and leaves the task available at once', async queue => {
     await queue.open().insert([task('throwing', 'no')])
     const backend = withoutFailures(await queue.backend())
     const { worker } = await queue.worker({ parallel: 0 }, { clock: new ManualClock(), random: () => 1, backend })
@@ -44,7 +44,7 @@ describe('a failure that cannot be recorded', { concurrency: 1 }, () => {
   })
 
   onEach(
-    'in a folder where nothing can be written leaves the task to be leased at once',
+    'in a read-only folder leaves the task available at once',
     async queue => {
       const tq = queue.open()
       await tq.insert([task('throwing', 'no')])

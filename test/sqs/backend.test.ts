@@ -22,7 +22,7 @@ for (const kind of SERVER_KINDS) {
       }
     }
 
-    test('gives back what was inserted, byte for byte', () =>
+    test('returns what was inserted, byte for byte', () =>
       withQueue({}, async backend => {
         const texts = ['plain', 'tab\tline\nend\r', 'π ≠ 漢字', '\\ud83d\\ude00', ' '.repeat(20), '"quotes" & <angles>']
         if (kind === 'local-aws-sqs') texts.push('😀 beyond the BMP')
@@ -31,7 +31,7 @@ for (const kind of SERVER_KINDS) {
         assert.deepEqual(sorted(await drain(backend)), sorted(messages))
       }))
 
-    test("a lease has its message's id; a body of Python's, which has none, gets that of SQS", () =>
+    test('gives a lease the id of its message, or that of SQS for a body from Python', () =>
       withQueue({}, async backend => {
         const [ours] = makeMessages(1)
         const python = '{"payload": [["tasks", "print_task"], ["\\u4e16"], {}, -1], "queueName": "test"}'
@@ -55,7 +55,7 @@ for (const kind of SERVER_KINDS) {
         assert.deepEqual(await drain(backend), [])
       }))
 
-    test('a long poll wakes for a message, and comes back empty when the wait is over', () =>
+    test('wakes a long poll for a message, and ends it empty when the wait is over', () =>
       withQueue({}, async backend => {
         // Of one message: local-aws-sqs wakes only when it has all that were asked for.
         const waiting = backend.lease({ seconds: 30, max: 1, waitSeconds: 20 })
@@ -65,7 +65,7 @@ for (const kind of SERVER_KINDS) {
         assert.deepEqual(await backend.lease({ seconds: 30, max: 10, waitSeconds: 1 }), [])
       }))
 
-    test('an abort ends the wait and takes no message with it', () =>
+    test('ends the wait on an abort without taking a message', () =>
       withQueue({}, async backend => {
         const abort = new AbortController()
         const waiting = backend.lease({ seconds: 30, max: 10, waitSeconds: 600, signal: abort.signal })
@@ -76,7 +76,7 @@ for (const kind of SERVER_KINDS) {
         only(await backend.lease({ seconds: 30, max: 1, waitSeconds: 5 }))
       }))
 
-    test('a lease that ended is lost for its holder, and the next holder keeps the message', () =>
+    test('reports an expired lease as lost, and the next holder keeps the message', () =>
       withQueue({}, async backend => {
         await insertAll(backend, makeMessages(1))
         const stale = only(await backend.lease({ seconds: 1, max: 1, waitSeconds: 0 }))
@@ -94,7 +94,7 @@ for (const kind of SERVER_KINDS) {
         assert.deepEqual(await backend.delete([fresh], { tally: true }), [])
       }))
 
-    test('a renewed lease outlives its first end', () =>
+    test('keeps a renewed lease past its first end', () =>
       withQueue({}, async backend => {
         await insertAll(backend, makeMessages(1))
         const lease = only(await backend.lease({ seconds: 3, max: 1, waitSeconds: 0 }))
@@ -103,7 +103,7 @@ for (const kind of SERVER_KINDS) {
         assert.deepEqual(await backend.delete([lease], { tally: true }), [])
       }))
 
-    test('what was given back or deleted is no longer ours', () =>
+    test('refuses changes of released and deleted leases', () =>
       withQueue({}, async backend => {
         await insertAll(backend, makeMessages(2))
         const [first, second] = await backend.lease({ seconds: 30, max: 2, waitSeconds: 0 })
@@ -120,7 +120,7 @@ for (const kind of SERVER_KINDS) {
         )
       }))
 
-    test('one lost lease among many does not stop the others', () =>
+    test('processes other leases of a batch when one is lost', () =>
       withQueue({}, async backend => {
         await insertAll(backend, makeMessages(12))
         const leases = await backend.lease({ seconds: 30, max: 12, waitSeconds: 0 })
@@ -135,7 +135,7 @@ for (const kind of SERVER_KINDS) {
         assert.equal(enqueued, 0)
       }))
 
-    test('a delay holds a message back', () =>
+    test('hides a delayed message until its delay is over', () =>
       withQueue({}, async backend => {
         await insertAll(backend, makeMessages(3), 1)
         assert.deepEqual(await backend.lease({ seconds: 30, max: 10, waitSeconds: 0 }), [])
@@ -143,7 +143,7 @@ for (const kind of SERVER_KINDS) {
         only(await backend.lease({ seconds: 30, max: 1, waitSeconds: 20 }))
       }))
 
-    test('counts what it can, and invents nothing', () =>
+    test('returns the counts that SQS has, and NaN for others', () =>
       withQueue({}, async backend => {
         await insertAll(backend, makeMessages(5))
         let counts = await backend.counts()
@@ -156,7 +156,7 @@ for (const kind of SERVER_KINDS) {
         assert.equal((await backend.counts()).leased, 2)
       }))
 
-    test('purges by draining, and says what it could not reach', () =>
+    test('purges by draining, and reports what it could not reach', () =>
       withQueue({}, async backend => {
         await insertAll(backend, makeMessages(40))
         await backend.purge({ native: false })
@@ -166,14 +166,14 @@ for (const kind of SERVER_KINDS) {
         await assert.rejects(backend.purge({ native: false }), /can't be leased \(1 leased, 0 delayed\)/)
       }))
 
-    test('packs batches by bytes too', () =>
+    test('limits batches by bytes too', () =>
       withQueue({}, async backend => {
         const messages = makeMessages(10, 'x'.repeat(300_000))
         await insertAll(backend, messages)
         assert.deepEqual(sorted(await drain(backend)), sorted(messages))
       }))
 
-    test('refuses what SQS would refuse, by name, and stores the rest', () =>
+    test('refuses messages that SQS would refuse, by name, and stores the rest', () =>
       withQueue({}, async backend => {
         const good = makeMessages(1)
         const bad = ['', 'x'.repeat(1_048_577), 'a\u0000b', 'lone \ud800', '\ufffe'].map((body, n) => ({
@@ -192,7 +192,7 @@ for (const kind of SERVER_KINDS) {
         )
       }))
 
-    test('refuses delays, leases and waits that SQS does not know', () =>
+    test('refuses delays, leases and waits that SQS does not support', () =>
       withQueue({}, async backend => {
         const messages = makeMessages(1)
         for (const delaySeconds of [901, -1, 0.5, Number.NaN]) {
@@ -214,7 +214,7 @@ for (const kind of SERVER_KINDS) {
         assert.deepEqual(await drain(backend), [])
       }))
 
-    test('FIFO: every message is a group of its own, and the same id twice is one message', () =>
+    test('FIFO: gives every message its own group, and stores one message per id', () =>
       withQueue({ fifo: true }, async backend => {
         const messages = makeMessages(10)
         await insertAll(backend, messages)
@@ -227,7 +227,7 @@ for (const kind of SERVER_KINDS) {
         await assert.rejects(backend.insert(messages, { delaySeconds: 1 }), UnsupportedOperationError)
       }))
 
-    test('close ends a lease that is waiting', () =>
+    test('ends a waiting lease call on close', () =>
       withQueue({}, async backend => {
         const waiting = backend.lease({ seconds: 30, max: 10, waitSeconds: 600 })
         await backend.close()

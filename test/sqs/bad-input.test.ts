@@ -13,7 +13,7 @@ import { closeServer, listen, type SqsServer, startServer } from './server.js'
 
 const open = (path: string, options: SqsOptions) => opener.open({ protocol: 'sqs', path }, options)
 
-describe('bad input is one sentence', () => {
+describe('bad input gives an error of one sentence', () => {
   let server: SqsServer
   let proxy: FaultProxy
   before(async () => {
@@ -28,7 +28,7 @@ describe('bad input is one sentence', () => {
     await server.close()
   })
 
-  test('a queue that is not there: named with its region and endpoint', async () => {
+  test('for a missing queue, with its region and endpoint', async () => {
     await assert.rejects(open('typo', { ...ACCESS, endpoint: server.endpoint }), {
       message:
         `No queue \`typo\` in us-east-1 at ${server.endpoint}: create it, pass \`createIfMissing: true\`, or check the ` +
@@ -36,14 +36,14 @@ describe('bad input is one sentence', () => {
     })
   })
 
-  test('the wrong region: the queue is not there', async () => {
+  test('for a queue in another region: the queue does not exist', async () => {
     const made = await open('regional', { ...ACCESS, endpoint: server.endpoint, createIfMissing: true })
     await made.close()
     const elsewhere = open('regional', { ...ACCESS, region: 'eu-west-1', endpoint: server.endpoint })
     await assert.rejects(elsewhere, /No queue `regional` in eu-west-1 at/)
   })
 
-  test('a queue that goes missing later: the same sentence', async () => {
+  test('for a queue that is deleted later: the same sentence', async () => {
     const backend = await open('gone', { ...ACCESS, endpoint: proxy.endpoint, createIfMissing: true })
     const code = 'AWS.SimpleQueueService.NonExistentQueue'
     for (const action of ['SendMessageBatch', 'ReceiveMessage', 'GetQueueAttributes']) {
@@ -55,7 +55,7 @@ describe('bad input is one sentence', () => {
     await backend.close()
   })
 
-  test('no network: nobody listens, and there is no such host', async () => {
+  test('without a network: connection refused, and unknown host', async () => {
     const nobody = createServer()
     const { endpoint } = await listen(nobody)
     await closeServer(nobody)
@@ -69,7 +69,7 @@ describe('bad input is one sentence', () => {
     )
   })
 
-  test("a URL of AWS, which nothing is asked of at the start, fails as fast when it can't be reached", {
+  test('for an AWS URL that is opened without a request and cannot be reached, just as fast', {
     timeout: 120_000,
   }, async () => {
     const nobody = createServer()
@@ -84,7 +84,7 @@ describe('bad input is one sentence', () => {
     await backend.close()
   })
 
-  test('a server that is not SQS', async () => {
+  test('for a server that is not SQS', async () => {
     proxy.rules.push({ action: 'GetQueueUrl', times: 10, kind: 'page' })
     await assert.rejects(
       open('jobs', { ...ACCESS, endpoint: proxy.endpoint }),
@@ -105,7 +105,7 @@ describe('bad input is one sentence', () => {
     await backend.close()
   })
 
-  test('credentials that SQS refuses: the reason, and no secret', async () => {
+  test('for credentials that SQS refuses: the reason, and no secret', async () => {
     const message = 'The Canonical String should have been x-amz-security-token:hunter2'
     proxy.rules.push({
       action: 'GetQueueUrl',
@@ -137,7 +137,7 @@ describe('bad input is one sentence', () => {
     )
   })
 
-  test('no credentials anywhere: the places that were looked in', async () => {
+  test('without any credentials: the places that were searched', async () => {
     const before = { ...process.env }
     const home = await mkdtemp(join(tmpdir(), 'ptq-home-'))
     for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name]
@@ -155,7 +155,7 @@ describe('bad input is one sentence', () => {
     }
   })
 
-  test('options of the wrong kind', async () => {
+  test('for options of the wrong type', async () => {
     const wrong: [Record<string, unknown>, RegExp][] = [
       [{ concurrency: 0 }, /Expected `concurrency` to be an integer of 1 or more, got `0` \(number\)/],
       [{ region: 'US West' }, /Expected `region` to be the name of an AWS region/],
@@ -169,7 +169,7 @@ describe('bad input is one sentence', () => {
     await assert.rejects(open('https://example.com/page', {}), /Expected `queue` to be an SQS queue/)
   })
 
-  test('a URL of AWS costs no request to open; a server elsewhere is asked by name', async () => {
+  test('at open for a server that is asked by name; an AWS URL costs no request to open', async () => {
     const client = new SQSClient({ ...ACCESS, endpoint: proxy.endpoint })
     proxy.requests.length = 0
     const aws = await open('https://sqs.us-east-1.amazonaws.com/000000000000/jobs', { client })

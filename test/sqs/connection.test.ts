@@ -42,12 +42,12 @@ test('the client is tuned: middleware cached and trimmed, one signer', async () 
   }
 })
 
-test('the names of the trimmed middleware are those of the SDK', () => {
+test('the names of the removed middleware are those of the SDK', () => {
   const { middlewareStack } = new SQSClient(ACCESS)
   for (const name of [...NEEDLESS_MIDDLEWARE, LAMBDA_MIDDLEWARE]) assert.ok(middlewareStack.remove(name), name)
 })
 
-test("a logger and any other setting of the user's are kept", async () => {
+test('a logger and any other setting of the user are kept', async () => {
   const lines: unknown[] = []
   const log = (line: unknown) => lines.push(line)
   const logger = { debug: log, info: log, warn: log, error: log }
@@ -92,7 +92,7 @@ describe('regions', () => {
     }
   }
 
-  test('the option, the URL, AWS_REGION, AWS_DEFAULT_REGION, us-east-1: the first there is', async () => {
+  test('come from the option, the URL, AWS_REGION, AWS_DEFAULT_REGION or us-east-1, in this order', async () => {
     const both = { AWS_REGION: 'eu-west-1', AWS_DEFAULT_REGION: 'eu-west-2' }
     assert.equal(await regionOf(both, { region: 'us-west-1' }, { region: 'us-west-2' }), 'us-west-1')
     assert.equal(await regionOf(both, {}, { region: 'us-west-2' }), 'us-west-2')
@@ -102,7 +102,7 @@ describe('regions', () => {
   })
 })
 
-describe('many requests in flight', () => {
+describe('concurrent requests', () => {
   let server: SqsServer
   let proxy: FaultProxy
   before(async () => {
@@ -114,7 +114,7 @@ describe('many requests in flight', () => {
     await server.close()
   })
 
-  test('as many as `concurrency` says, beyond the 50 sockets of the SDK', { timeout: 120_000 }, async () => {
+  test('are as many as `concurrency` allows, beyond the 50 sockets of the SDK', { timeout: 120_000 }, async () => {
     const backend = await openQueue(proxy.endpoint, { concurrency: 60, maxAttempts: 1, retrySeconds: 0 })
     proxy.rules.push({ action: 'GetQueueAttributes', times: 60, kind: 'hang' })
     const asked = Promise.allSettled(Array.from({ length: 60 }, () => backend.counts()))
@@ -123,7 +123,7 @@ describe('many requests in flight', () => {
     for (const outcome of await asked) assert.equal(outcome.status, 'rejected')
   })
 
-  test('a hundred inserts and forty aborted leases at once: all arrive, and Node warns of no leak', async () => {
+  test('of a hundred inserts and forty aborted leases all arrive, and Node warns of no leak', async () => {
     const warnings: string[] = []
     const onWarning = (warning: Error) =>
       warning.name === 'MaxListenersExceededWarning' && warnings.push(warning.message)

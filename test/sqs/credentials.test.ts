@@ -32,12 +32,12 @@ async function write(file: string, content: unknown): Promise<void> {
   await writeFile(path, typeof content === 'string' ? content : JSON.stringify(content))
 }
 
-test('without a file there are no credentials, and nothing is made in the home', async () => {
+test('without a file there are no credentials, and nothing is created in the home folder', async () => {
   assert.equal(await readSecretFile(), undefined)
   assert.deepEqual(await readdir(home), [])
 })
 
-test('.cloudvolume comes before .cloudfiles', async () => {
+test('.cloudvolume takes precedence over .cloudfiles', async () => {
   await write(FILES, { ...PLAIN, AWS_ACCESS_KEY_ID: 'AKIAFILES' })
   assert.equal((await readSecretFile())?.credentials.accessKeyId, 'AKIAFILES')
   await write(VOLUME, PLAIN)
@@ -46,14 +46,14 @@ test('.cloudvolume comes before .cloudfiles', async () => {
   })
 })
 
-test('a session token and a region come along', async () => {
+test('a session token and a region are read from the file', async () => {
   await write(VOLUME, { ...PLAIN, AWS_SESSION_TOKEN: 'token', AWS_DEFAULT_REGION: 'eu-west-1' })
   const secret = await readSecretFile()
   assert.equal(secret?.credentials.sessionToken, 'token')
   assert.equal(secret?.region, 'eu-west-1')
 })
 
-test('a file that is of no use is an error that names the file and keeps its content to itself', async () => {
+test('an invalid file throws an error that names the file and hides its content', async () => {
   for (const content of [
     '{"AWS_SECRET_ACCESS_KEY": "hunter2',
     '"hunter2"',
@@ -69,7 +69,7 @@ test('a file that is of no use is an error that names the file and keeps its con
   }
 })
 
-test("a file that can't be read is an error, not a missing file", async () => {
+test('a file that cannot be read throws an error, and is not treated as missing', async () => {
   await mkdir(join(home, VOLUME), { recursive: true })
   await assert.rejects(readSecretFile(), /Can't read the AWS credentials in .*aws-secret\.json/)
 })
@@ -107,7 +107,7 @@ test('requests are signed with the key, the token and the region of the file', a
   assert.deepEqual(await signedWith(), { key: 'AKIAPLAIN', region: 'eu-west-1', token: 'token' })
 })
 
-test("without a file, with those of the SDK's own chain: the environment with its session token, profiles with theirs", async t => {
+test("without a file, requests are signed by the SDK's own chain: environment with session token, profiles", async t => {
   const before = { ...process.env }
   t.after(() => {
     for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name]
@@ -136,7 +136,7 @@ test("without a file, with those of the SDK's own chain: the environment with it
   assert.deepEqual(await signedWith({ profile: 'lab' }), { key: 'AKIALAB', region: 'us-west-2', token: 'sso' })
 })
 
-test('a file that is replaced while a queue is open: what SQS refuses with the old key is sent again with the new one', async t => {
+test('requests refused with the old key are sent again with the new one when the file is replaced', async t => {
   await write(VOLUME, PLAIN)
   const server = await startServer('fauxqs')
   // As AWS does it, once the old key has been withdrawn.

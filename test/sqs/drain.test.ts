@@ -16,7 +16,7 @@ function* notes(ledger: string) {
   for (let n = 0; n < TASKS; n++) yield partial(note, n, ledger)
 }
 
-test('two processes with two threads each drain a queue; one is killed at work: every task is run, none is left', async t => {
+test('two processes with two threads each drain a queue while one is killed: every task runs, none is left', async t => {
   const server = await startServer('fauxqs')
   const folder = await mkdtemp(join(tmpdir(), 'ptq-sqs-'))
   const ledger = join(folder, 'ledger')

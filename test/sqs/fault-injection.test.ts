@@ -49,7 +49,7 @@ describe('the SQS backend behind a bad network', () => {
     ['a reset connection', { kind: 'reset' }],
   ]
 
-  test('faults outlast the SDK, and are outlasted', async () => {
+  test('retries faults for longer than the SDK does', async () => {
     const backend = await openBackend()
     const messages = makeMessages(10)
     inject('SendMessageBatch', 7, { kind: 'status', status: 500, code: 'InternalFailure' })
@@ -59,7 +59,7 @@ describe('the SQS backend behind a bad network', () => {
   })
 
   for (const [name, fault] of NOTHING_STORED) {
-    test(`${name}: nothing is lost, nothing is doubled`, async () => {
+    test(`${name}: no message is lost or duplicated`, async () => {
       const backend = await openBackend(ONE_ATTEMPT)
       const messages = makeMessages(10)
       for (const action of ['SendMessageBatch', 'ReceiveMessage', 'DeleteMessageBatch', 'GetQueueAttributes']) {
@@ -75,7 +75,7 @@ describe('the SQS backend behind a bad network', () => {
   }
 
   for (const fault of [{ kind: 'lost-reply' }, { kind: 'cut-reply' }] as const) {
-    test(`${fault.kind} of an insert: a standard queue has it twice, a FIFO queue once`, async () => {
+    test(`${fault.kind} of an insert: stored twice in a standard queue, once in a FIFO queue`, async () => {
       const messages = makeMessages(10)
       const standard = await openBackend(ONE_ATTEMPT)
       inject('SendMessageBatch', 1, fault)
@@ -88,7 +88,7 @@ describe('the SQS backend behind a bad network', () => {
     })
   }
 
-  test('lost replies of receives, renewals and deletes: every message is still run', async () => {
+  test('every message runs when replies to receives, renewals and deletes are lost', async () => {
     const backend = await openBackend(ONE_ATTEMPT)
     const messages = makeMessages(10)
     await insertAll(backend, messages)
@@ -104,7 +104,7 @@ describe('the SQS backend behind a bad network', () => {
     assert.equal((await backend.counts()).enqueued, 0)
   })
 
-  test('entries that fail on the side of SQS are sent again, those and no others', async () => {
+  test('sends entries that failed in SQS again, and only these', async () => {
     const backend = await openBackend(ONE_ATTEMPT)
     const messages = makeMessages(10)
     inject('SendMessageBatch', 1, { kind: 'partial', places: [0, 3, 9], code: 'InternalError', senderFault: false })
@@ -119,7 +119,7 @@ describe('the SQS backend behind a bad network', () => {
     assert.equal((await backend.counts()).enqueued, 0)
   })
 
-  test('entries that fail on our side are reported by their place, and not sent again', async () => {
+  test('reports entries that the sender must change by index, and does not send them again', async () => {
     const backend = await openBackend(ONE_ATTEMPT)
     const messages = makeMessages(10)
     inject('SendMessageBatch', 1, { kind: 'partial', places: [2, 7], code: 'AccessDenied', senderFault: true })
@@ -130,7 +130,7 @@ describe('the SQS backend behind a bad network', () => {
     assert.deepEqual(sorted(await drain(backend)), sorted(messages.filter((_, place) => place !== 2 && place !== 7)))
   })
 
-  test('what still fails when the time is used up is reported exactly', async () => {
+  test('reports exactly what still fails when the time is used up', async () => {
     const backend = await openBackend({ ...ONE_ATTEMPT, retrySeconds: 0.2 })
     const messages = makeMessages(10)
     // Place 0 of whatever is sent: the first message, again and again.
@@ -143,7 +143,7 @@ describe('the SQS backend behind a bad network', () => {
     assert.deepEqual(sorted(await drain(backend)), sorted(messages.slice(1)))
   })
 
-  test('an insert rejects where no message got through', async () => {
+  test('rejects an insert of which no message was stored', async () => {
     const backend = await openBackend({ ...ONE_ATTEMPT, retrySeconds: 0.1 })
     inject('SendMessageBatch', 1_000, { kind: 'status', status: 503, code: 'ServiceUnavailable' })
     await assert.rejects(
@@ -154,7 +154,7 @@ describe('the SQS backend behind a bad network', () => {
     assert.equal((await backend.counts()).enqueued, 0)
   })
 
-  test('an expired handle is a lost lease, whatever SQS calls it', async () => {
+  test('reports an expired handle as a lost lease, for each error code of SQS', async () => {
     const backend = await openBackend(ONE_ATTEMPT)
     await insertAll(backend, makeMessages(2))
     const leases = await backend.lease({ seconds: 30, max: 2, waitSeconds: 0 })
@@ -166,7 +166,7 @@ describe('the SQS backend behind a bad network', () => {
     }
   })
 
-  test('a server that never answers is given up after the time-out, and tried again', async () => {
+  test('gives up on a server that never answers after the time-out, and retries', async () => {
     const backend = await openBackend({ ...ONE_ATTEMPT, requestHandler: { socketTimeout: 1_000 } })
     const messages = makeMessages(10)
     for (const action of ['SendMessageBatch', 'ReceiveMessage', 'DeleteMessageBatch'])
@@ -182,7 +182,7 @@ describe('the SQS backend behind a bad network', () => {
     )
   })
 
-  test('an abort drops a receive that waits', async () => {
+  test('ends a waiting receive on an abort', async () => {
     const backend = await openBackend()
     const abort = new AbortController()
     const leasing = backend.lease({ seconds: 30, max: 10, waitSeconds: 600, signal: abort.signal })
@@ -191,7 +191,7 @@ describe('the SQS backend behind a bad network', () => {
     assert.deepEqual(await leasing, [])
   })
 
-  test('an abort keeps the messages of an answer that has begun to come in', async () => {
+  test('keeps the messages of a response that has begun to arrive at an abort', async () => {
     const backend = await openBackend()
     const messages = makeMessages(10)
     await insertAll(backend, messages)
@@ -212,7 +212,7 @@ describe('the SQS backend behind a bad network', () => {
     assert.deepEqual(sorted(await leasing), sorted(messages))
   })
 
-  test('a lease runs from the request on: what comes in too late is lost, not ours', async () => {
+  test('measures a lease from its request, and discards messages that arrive too late', async () => {
     const backend = await openBackend()
     await insertAll(backend, makeMessages(1))
     const begun = deferred()
@@ -227,7 +227,7 @@ describe('the SQS backend behind a bad network', () => {
     assert.deepEqual(await backend.delete([next], { tally: true }), [])
   })
 
-  test('an abort in a pause between tries ends the lease', async () => {
+  test('ends a lease call on an abort in a pause between retries', async () => {
     const backend = await openBackend(ONE_ATTEMPT)
     inject('ReceiveMessage', 1_000, { kind: 'status', status: 500, code: 'InternalFailure' })
     const abort = new AbortController()
@@ -237,7 +237,7 @@ describe('the SQS backend behind a bad network', () => {
     assert.deepEqual(await leasing, [])
   })
 
-  test('a lease keeps what some of its receives brought when another fails', async () => {
+  test('returns what some receives of a lease call brought when another fails', async () => {
     const backend = await openBackend({ ...ONE_ATTEMPT, retrySeconds: 0 })
     await insertAll(backend, makeMessages(30))
     const first = await backend.lease({ seconds: 30, max: 10, waitSeconds: 0 })
@@ -249,7 +249,7 @@ describe('the SQS backend behind a bad network', () => {
     only(await backend.lease({ seconds: 30, max: 1, waitSeconds: 0 }))
   })
 
-  test('ten messages cost one request to insert, one to lease and one to delete', async () => {
+  test('uses one request to insert, one to lease and one to delete ten messages', async () => {
     const backend = await openBackend()
     await insertAll(backend, makeMessages(10))
     const leases = await backend.lease({ seconds: 30, max: 10, waitSeconds: 20 })

@@ -16,7 +16,7 @@ const failOrNot = queueable(function failOrNotOnFifo(): void {
 
 // SQS FIFO drops a message whose deduplication id came within 5 minutes: all of these tests are faster than that.
 for (const kind of SERVER_KINDS) {
-  describe(`a FIFO queue on ${kind} takes a task again that it has seen`, () => {
+  describe(`a FIFO queue on ${kind} accepts a task again`, () => {
     let server: SqsServer
     const open: TaskQueue[] = []
     before(async () => {
@@ -36,7 +36,7 @@ for (const kind of SERVER_KINDS) {
 
     const SOON = { parallel: 0, minBackoffSeconds: 0.01, maxBackoffSeconds: 0.01, untilEmpty: true } as const
 
-    test('moved out and back, twice: every task is there', async () => {
+    test('that was moved out and back twice', async () => {
       const [here, there] = [newQueue(), newQueue()]
       await here.insert(Array.from({ length: 20 }, (_, n) => partial(count, n)))
       for (let round = 0; round < 2; round++) {
@@ -48,7 +48,7 @@ for (const kind of SERVER_KINDS) {
       assert.equal(await here.poll(SOON), 20)
     })
 
-    test('copied a second time after the first copies were run', async () => {
+    test('that is copied a second time after the first copy ran', async () => {
       const [here, there] = [newQueue(`mem://${randomUUID()}`), newQueue()]
       await here.insert([partial(count, 1), partial(count, 2)])
       for (let round = 0; round < 2; round++) {
@@ -57,7 +57,7 @@ for (const kind of SERVER_KINDS) {
       }
     })
 
-    test('retried soon after the insert, and a dead letter again afterwards', async () => {
+    test('that is retried soon after the insert, and again as a dead letter', async () => {
       const [tq, letters] = [newQueue(), newQueue()]
       await tq.insert(partial(failOrNot))
       const poll = { ...SOON, maxAttempts: 1, deadLetter: letters.url }
@@ -74,7 +74,7 @@ for (const kind of SERVER_KINDS) {
       assert.equal(await tq.poll(poll), 1)
     })
 
-    test('but not a second time on the same passage: a move that was killed in the middle and is done again', async () => {
+    test('but only once for the same move, if that is killed and repeated', async () => {
       const options = { fifo: true }
       const [here, there] = [await openQueue(server.endpoint, options), await openQueue(server.endpoint, options)]
       const messages = makeMessages(1)

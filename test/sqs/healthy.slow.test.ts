@@ -37,7 +37,7 @@ const interrupted = queueable(async function interruptedOnSqs(n: number, times: 
 const SOON = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.01 } as const
 
 for (const kind of SERVER_KINDS) {
-  describe(`a task that never failed and killed no worker is no dead letter on ${kind}`, () => {
+  describe(`a task that never failed and killed no worker does not become a dead letter on ${kind}`, () => {
     let server: SqsServer
     const open: TaskQueue[] = []
     before(async () => {
@@ -70,7 +70,7 @@ for (const kind of SERVER_KINDS) {
     }
 
     for (const redriven of kind === 'fauxqs' ? [false, true] : [false]) {
-      test(`rate limits${redriven ? ', in a queue with a redrive policy' : ''}`, async () => {
+      test(`after rate limits${redriven ? ', in a queue with a redrive policy' : ''}`, async () => {
         const letters = await newQueue()
         const tq = redriven ? await newRedrivenQueue(letters) : await newQueue()
         await tq.insert(Array.from({ length: 25 }, (_, n) => partial(limited, n, 4)))
@@ -81,7 +81,7 @@ for (const kind of SERVER_KINDS) {
       })
     }
 
-    test('workers that stop it, and those that lease it ahead and stop', async () => {
+    test('after workers that stop while they run or prefetch it', async () => {
       const [tq, letters] = [await newQueue(), await newQueue()]
       await tq.insert(Array.from({ length: 12 }, (_, n) => partial(interrupted, n, 3)))
       const options = { ...SOON, parallel: 0, maxAttempts: 1, deadLetter: letters.url, graceSeconds: 0.01 }
@@ -96,7 +96,7 @@ for (const kind of SERVER_KINDS) {
       assert.equal(await tq.enqueued(), 0)
     })
 
-    test('a task beside it that kills each worker: that one is, after few deaths, with a true reason', async () => {
+    test('beside a task that kills each worker, which becomes one after few deaths, with a true reason', async () => {
       const folder = await mkdtemp(join(tmpdir(), 'ptq-sqs-'))
       const ledger = join(folder, 'ledger')
       const [tq, letters] = [await newQueue(), await newQueue()]

@@ -12,7 +12,7 @@ import { startWorker } from './worker-process.js'
 /** A worker that waits for the SDK's attempts and for `retrySeconds` takes longer than that. */
 const timeout = 45_000
 
-describe('SQS answers nothing any more', () => {
+describe('when SQS no longer answers', () => {
   let hung: ReadonlySet<string> | undefined
   // Before the queues are closed.
   afterEach(() => {
@@ -22,7 +22,7 @@ describe('SQS answers nothing any more', () => {
     choose: ({ action }) => (hung?.has(action) || hung?.has('*') ? { kind: 'hang' } : undefined),
   })
 
-  test('a task that outlasts graceSeconds: its worker ends soon after them, and says why', { timeout }, async () => {
+  test('a worker with a task longer than graceSeconds ends soon after them, and says why', { timeout }, async () => {
     const gate = createServer()
     const { endpoint } = await listen(gate)
     const tq = sqs.newQueue()
@@ -43,7 +43,7 @@ describe('SQS answers nothing any more', () => {
     await closeServer(gate)
   })
 
-  test('only the removal of what has ended hangs', { timeout }, async () => {
+  test('a worker ends although deletions hang', { timeout }, async () => {
     const tq = sqs.newQueue()
     await tq.insert([partial(note, 1, '/dev/null')])
     hung = new Set(['DeleteMessageBatch'])
@@ -55,7 +55,7 @@ describe('SQS answers nothing any more', () => {
     await assert.rejects(polled, /The worker stopped, and sqs:\S+ .* did not answer within 10 s: what it still held/)
   })
 
-  test('only the counts hang that tell whether the queue is empty', { timeout }, async () => {
+  test('a worker ends although the counts of untilEmpty hang', { timeout }, async () => {
     const tq = sqs.newQueue()
     await tq.insert([partial(note, 1, '/dev/null')])
     hung = new Set(['GetQueueAttributes'])
@@ -67,7 +67,7 @@ describe('SQS answers nothing any more', () => {
     await polled.catch((error: unknown) => assert.match(String(error), /did not answer within 10 s/))
   })
 
-  test('close of a queue with leases', { timeout }, async () => {
+  test('close of a queue with leases ends', { timeout }, async () => {
     const tq = newTaskQueue(sqs.proxy.endpoint)
     await tq.insert([partial(note, 1, '/dev/null')])
     assert.equal((await tq.lease()).length, 1)

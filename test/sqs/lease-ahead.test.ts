@@ -24,11 +24,11 @@ let isOver = false
 
 const SOON = { minBackoffWindow: 0.01, maxBackoffWindow: 0.01, parallel: 0, untilEmpty: true } as const
 
-describe('what a worker leases ahead on SQS', () => {
+describe('tasks that a worker prefetches on SQS', () => {
   const sqs = useProxiedServer()
   afterEach(() => ran.clear())
 
-  test('short tasks are leased and deleted in batches', async () => {
+  test('are leased and deleted in batches if they are short', async () => {
     const tq = sqs.newQueue()
     await tq.insert(Array.from({ length: 1_000 }, (_, n) => partial(short, n)))
     sqs.proxy.requests.length = 0
@@ -42,7 +42,7 @@ describe('what a worker leases ahead on SQS', () => {
     assert.ok(receives + deletes <= 600, `${receives} receives, ${deletes} deletes`)
   })
 
-  test('five workers that are stopped give back only what they ran: no policy of the queue takes a task away', async () => {
+  test('are not received so often that a redrive policy takes them when five workers are stopped', async () => {
     const letters = sqs.newQueue()
     assert.equal(await letters.enqueued(), 0)
     const tq = await sqs.newQueueWith(redriveTo(letters, 3))

@@ -45,7 +45,7 @@ describe('limits of SQS', () => {
   }
 
   for (const kind of ['', '.fifo']) {
-    test(`tasks that are too long together for a server are sent in smaller batches; one that is too long alone is refused alone (test${kind})`, async () => {
+    test(`tasks too long together for a server are sent in smaller batches; one too long alone is refused alone (test${kind})`, async () => {
       const backend = await newQueue(`test-${randomUUID()}${kind}`)
       const messages = makeMessages(7, 'x'.repeat(100_000))
       const [long] = makeMessages(1, 'x'.repeat(MOST_BYTES))
@@ -60,7 +60,7 @@ describe('limits of SQS', () => {
     })
   }
 
-  test('a lease is renewed up to 12 hours in all and ends before SQS ends it; the error says why', async () => {
+  test('a lease is renewed for up to 12 hours and ends before SQS ends it; the error says why', async () => {
     const backend = await newQueue(`test-${randomUUID()}`)
     await insertAll(backend, makeMessages(1))
     const lease = only(await backend.lease({ seconds: 43_100, max: 1, waitSeconds: 0 }))
@@ -95,7 +95,7 @@ describe('limits of SQS', () => {
     assert.deepEqual(await backend.delete([lease], { tally: false }), [])
   })
 
-  test("a queue that is not there, on a host whose clock is hours off: the error comes after the SDK's attempts", async () => {
+  test("a missing queue gives its error after the SDK's attempts, also on a host whose clock is hours off", async () => {
     shiftClocks({ clockShift: 'date', seconds: 36_000 })
     proxy.requests.length = 0
     const options = { ...ACCESS, endpoint: proxy.endpoint }
@@ -103,7 +103,7 @@ describe('limits of SQS', () => {
     assert.equal(proxy.count('GetQueueUrl'), 3)
   })
 
-  test('a signature that is refused because of the clock is made again with the right date', async () => {
+  test('a request whose signature was refused because of the clock is signed again with the right date', async () => {
     shiftClocks({ clockShift: 'date', seconds: 36_000 })
     const backend = await newQueue(`test-${randomUUID()}`)
     const times = 4

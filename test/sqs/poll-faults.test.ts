@@ -77,7 +77,7 @@ describe('a TaskQueue on SQS behind a bad network', () => {
     })
   }
 
-  test('lost replies: a batch that is sent again is in the queue twice; every task is run, and nothing else is counted', async () => {
+  test('after lost replies a batch is stored twice; every task runs, and nothing else is counted', async () => {
     const tq = newQueue()
     inject('SendMessageBatch', 1, { kind: 'lost-reply' })
     inject('SendMessageBatch', 1, { kind: 'cut-reply' })
@@ -94,7 +94,7 @@ describe('a TaskQueue on SQS behind a bad network', () => {
     assert.equal(await tq.enqueued(), 0)
   })
 
-  test('what could not be inserted in the end is counted exactly', async () => {
+  test('tasks that could not be inserted are counted exactly', async () => {
     const tq = newQueue()
     inject('SendMessageBatch', 1, { kind: 'partial', places: [1, 2, 3], code: 'AccessDenied', senderFault: true })
     await assert.rejects(tq.insert(counts(TASKS), { total: TASKS }), (error: unknown) => {
@@ -108,7 +108,7 @@ describe('a TaskQueue on SQS behind a bad network', () => {
     assert.equal(await tq.enqueued(), runs.get(0))
   })
 
-  test('deletes that fail for good end the worker with the reason, and their tasks come again', async () => {
+  test('permanently failing deletes end the worker with the reason, and the tasks run again', async () => {
     const tq = newQueue({ retrySeconds: 0 })
     await tq.insert(counts(10))
     inject('DeleteMessageBatch', 1, { kind: 'status', status: 503, code: 'ServiceUnavailable' })
@@ -123,7 +123,7 @@ describe('a TaskQueue on SQS behind a bad network', () => {
     assert.equal(runs.size, 10)
   })
 
-  test('a lease is kept through renewals that fail: the task runs once', async () => {
+  test('a task keeps its lease and runs once although renewals fail', async () => {
     const tq = newQueue()
     await tq.insert(partial(takeLong, 1))
     inject('ChangeMessageVisibilityBatch', 1, { kind: 'status', status: 503, code: 'ServiceUnavailable' })

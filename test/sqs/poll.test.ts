@@ -19,7 +19,7 @@ describe('a worker on SQS', () => {
   // A failed attempt waits for a second: the least that SQS knows.
   const SOON = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.01 }
 
-  test('a task whose lease ended while the machine slept is lost, and runs again', async () => {
+  test('loses a task whose lease expired while the machine slept, and runs it again', async () => {
     const tq = sqs.newQueue()
     await tq.insert(partial(note, 1, '/dev/null'))
     const seen: string[] = []
@@ -72,7 +72,7 @@ describe('a worker on SQS', () => {
       await rm(folder, { recursive: true })
     })
 
-    test('without a place for it, it stays in the queue and each failure is reported', async () => {
+    test('or stays in the queue without dead letters, with each failure reported', async () => {
       const tq = sqs.newQueue()
       await tq.insert(partial(fail, 'once more'))
       const retries: [number, number | undefined][] = []
@@ -90,7 +90,7 @@ describe('a worker on SQS', () => {
     // Longer than any test: what is free again was given back.
     const HELD = { parallel: 1, leaseSeconds: 600 }
 
-    test('lets the task that runs end, and takes no other', async () => {
+    test('lets the running task finish, and leases no other', async () => {
       const gate = await Gate.open()
       const tq = sqs.newQueue()
       await tq.insert([partial(knock, gate.url), partial(knock, gate.url)])
@@ -106,7 +106,7 @@ describe('a worker on SQS', () => {
       await gate.close()
     })
 
-    test('gives back what was leased and has not begun, at once', async () => {
+    test('releases leased tasks that have not started at once', async () => {
       const tq = sqs.newQueue()
       await tq.insert(partial(fail, 'nobody runs it'))
       const worker = startWorker({ queue: tq.url, endpoint: sqs.proxy.endpoint, poll: HELD, untilStopped: true })
@@ -117,7 +117,7 @@ describe('a worker on SQS', () => {
       assert.equal((await tq.lease()).length, 1)
     })
 
-    test('the second time gives back what runs, at once', async () => {
+    test('releases running tasks at once the second time', async () => {
       const gate = await Gate.open()
       const tq = sqs.newQueue()
       await tq.insert(partial(knock, gate.url))
@@ -147,7 +147,7 @@ describe('a worker on SQS', () => {
     })
   })
 
-  test("a message that is no task goes where the queue's redrive policy says; the tasks beside it are run", async () => {
+  test('leaves an invalid message to the redrive policy of the queue, and runs the tasks beside it', async () => {
     const letters = sqs.newQueue()
     assert.equal(await letters.enqueued(), 0)
     const tq = await sqs.newQueueWith(redriveTo(letters, 1))
@@ -161,7 +161,7 @@ describe('a worker on SQS', () => {
     assert.equal(await letters.enqueued(), 2)
   })
 
-  test('a worker that ends when the queue is empty leaves no receive behind that would take what is inserted next', async () => {
+  test('leaves no pending receive when it ends on an empty queue', async () => {
     const gate = await Gate.open()
     const tq = sqs.newQueue()
     await tq.insert(partial(knock, gate.url))

@@ -62,7 +62,7 @@ describe('queues on SQS are shared with Python', () => {
     new NoteTask({ n: 'π', ledger }),
   ]
 
-  test("bodies that Python's TaskQueue sent are run", async () => {
+  test("bodies sent by Python's TaskQueue run", async () => {
     const ledger = join(folder, 'from-fixture')
     // Each line as boto3 got it, but for the ledger's path.
     const bodies = readFileSync(join(FIXTURES, 'bodies.jsonl'), 'utf8').trimEnd().replaceAll('LEDGER', ledger)
@@ -81,7 +81,7 @@ describe('queues on SQS are shared with Python', () => {
     assert.equal(await tq.enqueued(), 0)
   })
 
-  test('what is inserted here is the same JSON as Python sends, with an id more, in ASCII', async () => {
+  test('an insert sends the same JSON as Python, with an id, in ASCII', async () => {
     proxy.requests.length = 0
     await tq.insert(tasksFor('LEDGER'))
     const sent = proxy.requests
@@ -102,7 +102,7 @@ describe('queues on SQS are shared with Python', () => {
 
   const python = process.env.PTQ_PYTHON
   if (python === undefined) {
-    test('without PTQ_PYTHON, a Python that can import taskqueue, its bodies stand for it', t =>
+    test('stored bodies of Python run where PTQ_PYTHON, a Python that can import taskqueue, is not set', t =>
       t.diagnostic('the two tests with Python itself are left out'))
     return
   }
@@ -122,14 +122,14 @@ describe('queues on SQS are shared with Python', () => {
     return stdout.trim()
   }
 
-  test('Python inserts, ptq runs', async () => {
+  test('tasks inserted by Python run in ptq', async () => {
     const ledger = join(folder, 'from-python')
     assert.equal(await runPython('insert', tq.url, server.endpoint, ledger), '28')
     assert.equal(await tq.poll({ ...SOON, parallel: 0, untilEmpty: true }), 28)
     assert.deepEqual(readLedger(ledger), ledgerOf('ptq', 'π'))
   })
 
-  test('ptq inserts, Python runs', async () => {
+  test('tasks inserted by ptq run in Python', async () => {
     const ledger = join(folder, 'to-python')
     assert.equal(await tq.insert(tasksFor(ledger)), 28)
     assert.match(await runPython('run', tq.url, server.endpoint, '28'), /28$/)

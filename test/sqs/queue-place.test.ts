@@ -5,12 +5,12 @@ import { parseQueuePlace } from '#ptq/backends/sqs/queue-place.js'
 
 const ACCOUNT = '123456789012'
 
-test('a name is a name, with .fifo or without', () => {
+test('a queue name is recognised, with or without .fifo', () => {
   assert.deepEqual(parseQueuePlace('pull-queue_2'), { name: 'pull-queue_2', fifo: false })
   assert.deepEqual(parseQueuePlace('jobs.fifo'), { name: 'jobs.fifo', fifo: true })
 })
 
-test("AWS's own URLs give the region, and the endpoint where the region doesn't", () => {
+test('a URL of AWS gives the region, or the endpoint if it contains no region', () => {
   const at = (host: string, name = 'jobs') => parseQueuePlace(`https://${host}/${ACCOUNT}/${name}`)
   for (const [host, region] of [
     ['sqs.us-west-2.amazonaws.com', 'us-west-2'],
@@ -32,13 +32,13 @@ test("AWS's own URLs give the region, and the endpoint where the region doesn't"
   }
 })
 
-test('any other host is an endpoint, and is asked for the queue by name', () => {
+test('any other host is an endpoint whose queue is looked up by name', () => {
   const expected = { name: 'jobs', endpoint: 'http://127.0.0.1:4566', fifo: false }
   assert.deepEqual(parseQueuePlace('http://127.0.0.1:4566/000000000000/jobs'), expected)
   assert.deepEqual(parseQueuePlace('http://127.0.0.1:4566/queue/us-east-1/000000000000/jobs'), expected)
 })
 
-test('refuses what is no queue, naming the forms that are', () => {
+test('an invalid queue is refused with the valid forms', () => {
   for (const path of [
     '',
     'a b',
@@ -59,14 +59,14 @@ test('refuses what is no queue, naming the forms that are', () => {
   }
 })
 
-test('a password in a URL is refused without being repeated', () => {
+test('a password in a URL is refused and not printed', () => {
   assert.throws(
     () => parseQueuePlace(`https://user:hunter2@sqs.us-east-1.amazonaws.com/${ACCOUNT}/jobs`),
     (error: Error) => /without a user name or password/.test(error.message) && !error.message.includes('hunter2'),
   )
 })
 
-test('every text is a place or a TypeError', () => {
+test('every text is parsed or throws a TypeError', () => {
   fc.assert(
     fc.property(
       fc.oneof(

@@ -13,7 +13,7 @@ const failLong = queueable(function failWithLongReason(reason: string, _large: s
 
 const SOON = { parallel: 0, minBackoffSeconds: 0.01, maxBackoffSeconds: 0.01 } as const
 
-describe('SQS refuses one message: the worker goes on with the others', () => {
+describe('a worker continues when SQS refuses', () => {
   const sqs = useProxiedServer()
   const warnings: string[] = []
   const onWarning = (warning: Error & { code?: string }) => {
@@ -26,7 +26,7 @@ describe('SQS refuses one message: the worker goes on with the others', () => {
   })
   after(() => process.off('warning', onWarning))
 
-  test('a dead letter that is too large with its history has the last reason, or its beginning, or none', async () => {
+  test('the history of a dead letter for its size: it keeps the last reason, its beginning, or none', async () => {
     // The limit of SQS, what the envelope and the payload take besides, and what is left for the history.
     const limit = 1_048_576
     for (const [left, reasons] of [
@@ -53,7 +53,7 @@ describe('SQS refuses one message: the worker goes on with the others', () => {
     }
   })
 
-  test('a dead letter that its queue refuses stays in the queue, with a warning', async () => {
+  test('a dead letter: it stays in the queue, with a warning', async () => {
     const [tq, letters] = [sqs.newQueue(), await sqs.newQueueWith({ MaximumMessageSize: '1024' })]
     await tq.insert([partial(failLong, 'xy', 'x'.repeat(2_000)), partial(work)])
     const stopFn = ({ executed, failed }: { executed: number; failed: number }) => executed === 1 && failed > 0
@@ -65,7 +65,7 @@ describe('SQS refuses one message: the worker goes on with the others', () => {
     )
   })
 
-  test('a give-back that SQS refuses for itself: the task comes back when its lease ends', async () => {
+  test('the release of one message: the task is available when its lease expires', async () => {
     const tq = sqs.newQueue()
     await tq.insert([partial(failLong, 'xy', ''), partial(work)])
     // The first is for the message that is sent again, without its failures for the next one; the last for making it visible.

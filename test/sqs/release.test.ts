@@ -21,7 +21,7 @@ function failureOf(attempt: number, reason = `RangeError: attempt ${attempt} \u0
 }
 
 for (const kind of SERVER_KINDS) {
-  describe(`a message that is given back on ${kind}`, () => {
+  describe(`a released message on ${kind}`, () => {
     let server: SqsServer
     let proxy: FaultProxy
     let client: SQSClient
@@ -74,7 +74,7 @@ for (const kind of SERVER_KINDS) {
 
     const FRESH = { attempt: 1, deaths: 0, deathsAlone: 0, alone: false, failures: 0 }
 
-    test('has had no attempt, however often; it is the same message, and there once', async () => {
+    test('counts no attempt however often it is released; it is the same message, and stored once', async () => {
       const backend = await newQueue()
       const messages = makeMessages(1)
       await insertAll(backend, messages)
@@ -88,7 +88,7 @@ for (const kind of SERVER_KINDS) {
       assert.equal((await drain(backend)).length, 1)
     })
 
-    test('keeps its failures, and counts the holders that ended without a word apart from them', async () => {
+    test('keeps its failures, and counts holders that died apart from them', async () => {
       const backend = await newQueue()
       await insertAll(backend, makeMessages(1))
       await giveBack(backend, await leaseOne(backend), { failure: failureOf(1) })
@@ -105,7 +105,7 @@ for (const kind of SERVER_KINDS) {
       )
     })
 
-    test('says that it is to run alone, until an attempt fails; one receive is no death, as SQS delivers twice', async () => {
+    test('keeps the mark to run alone until an attempt fails; one receive is no death, as SQS delivers twice', async () => {
       const backend = await newQueue()
       await insertAll(backend, makeMessages(1))
       await giveBack(backend, await leaseOne(backend), { alone: true })
@@ -172,7 +172,7 @@ for (const kind of SERVER_KINDS) {
       assert.ok(raw.MessageAttributes?.ptq)
     })
 
-    test('an attribute `ptq` of somebody else harms nobody', async () => {
+    test('ignores an attribute `ptq` of another sender', async () => {
       const backend = await newQueue()
       const values = ['x', '[1]', 'null', '{"failed": -1, "deaths": 1e99, "failures": "no", "notBeforeMs": "now"}']
       for (const StringValue of values) {
@@ -188,7 +188,7 @@ for (const kind of SERVER_KINDS) {
       }
     })
 
-    test('of the greatest size: what its failures said is left out, and at the very limit SQS counts', async () => {
+    test('of the maximum size loses the texts of its failures, and SQS counts the attempts at the very limit', async () => {
       const backend = await newQueue()
       for (const [left, expected] of [
         [100, { ...FRESH, attempt: 2, failures: 0 }],
@@ -202,7 +202,7 @@ for (const kind of SERVER_KINDS) {
       }
     })
 
-    test('without the right to send: it is free again, SQS counts, and a warning says so once', async () => {
+    test('without the permission to send is available again with SQS counting, and one warning', async () => {
       const backend = await newQueue()
       await insertAll(backend, makeMessages(2))
       const code = 'AccessDenied'
@@ -223,7 +223,7 @@ for (const kind of SERVER_KINDS) {
       assert.match(warnings[0] ?? '', /a worker needs the right sqs:SendMessage .*AccessDenied/)
     })
 
-    test('is stored before the old one is deleted, and only once when the delete has to be repeated', async () => {
+    test('is stored before the old one is deleted, and only once if the delete has to be repeated', async () => {
       const backend = await newQueue({ retrySeconds: 0, maxAttempts: 1 })
       await insertAll(backend, makeMessages(1))
       const lease = await leaseOne(backend)
@@ -239,7 +239,7 @@ for (const kind of SERVER_KINDS) {
       assert.equal((await drain(backend)).length, 1)
     })
 
-    test('is there once where its lease would have ended between the two requests', async () => {
+    test('is stored once if its lease would have expired between the two requests', async () => {
       const path = `test-${randomUUID()}`
       const [backend, other] = [await newQueue({}, path), await newQueue({ createIfMissing: false }, path)]
       await insertAll(backend, makeMessages(1))
@@ -264,7 +264,7 @@ for (const kind of SERVER_KINDS) {
       assert.deepEqual(await other.delete([again], { tally: false }), [])
     })
 
-    test('is not stored again once its lease is over, though others of the batch are held', async () => {
+    test('is not stored again after its lease expired, though others of the batch are held', async () => {
       // The other one is sent again after a sleep that is longer than the default.
       const backend = await newQueue({ maxAttempts: 1, retrySeconds: 120 })
       await insertAll(backend, makeMessages(2))
@@ -283,7 +283,7 @@ for (const kind of SERVER_KINDS) {
       assert.deepEqual(bodies, [long.body])
     })
 
-    test("one that failed as often as the queue's own redrive policy allows receives is left to that policy", async () => {
+    test('that failed as often as the redrive policy allows receives is left to that policy', async () => {
       const letters = await newQueue()
       const path = `test-${randomUUID()}`
       const { Attributes } = await client.send(
@@ -312,7 +312,7 @@ for (const kind of SERVER_KINDS) {
       assert.equal((await leaseOne(letters)).failures?.length, 2)
     })
 
-    test("is not counted by the queue's own redrive policy; one that is no task is", async () => {
+    test('is not counted by the redrive policy; an invalid message is', async () => {
       const letters = await newQueue()
       const { Attributes } = await client.send(
         new GetQueueAttributesCommand({ QueueUrl: letters.identity, AttributeNames: ['QueueArn'] }),

@@ -70,7 +70,7 @@ describe('retry of dead letters on SQS', () => {
   const names = (prefix: string, count: number) =>
     Array.from({ length: count }, (_, n) => partial(perform, `${prefix} ${n}`))
 
-  test('with `match`: those that match are found among any number of others, and few are leased at once', async () => {
+  test('with `match` finds matching ones among any number of others, and leases few at once', async () => {
     const tq = newQueue(`sqs://test-${randomUUID()}`)
     const letters = newQueue(`fewsqs://test-${randomUUID()}`)
     await letters.insert([...names('other', 250), ...names('wanted', 5), ...names('other', 250)])
@@ -82,7 +82,7 @@ describe('retry of dead letters on SQS', () => {
     assert.deepEqual({ enqueued, leased }, { enqueued: 500, leased: 0 })
   })
 
-  test('one that is too large with its history is tried again without; the others keep theirs', async () => {
+  test('retries one that is too large with its history without it; the others keep theirs', async () => {
     const client = new SQSClient({ ...ACCESS, endpoint: server.endpoint })
     const QueueName = `test-${randomUUID()}`
     await client.send(new CreateQueueCommand({ QueueName, Attributes: { MaximumMessageSize: '1024' } }))
@@ -111,7 +111,7 @@ describe('retry of dead letters on SQS', () => {
     ])
   })
 
-  test('one that the queue refuses stays a dead letter; the others are tried again', async () => {
+  test('leaves one that the queue refuses a dead letter; the others are retried', async () => {
     const client = new SQSClient({ ...ACCESS, endpoint: server.endpoint })
     const QueueName = `test-${randomUUID()}`
     await client.send(new CreateQueueCommand({ QueueName, Attributes: { MaximumMessageSize: '1024' } }))

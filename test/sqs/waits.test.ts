@@ -33,7 +33,7 @@ describe('waits of the SQS backend', () => {
     await server.close()
   })
 
-  test('a server that answers long polls at once is asked once a second at most', async () => {
+  test('ask a server that answers long polls at once only once a second', async () => {
     const backend = await openQueue(proxy.endpoint)
     open.push(backend)
     proxy.rules.push({ action: 'ReceiveMessage', times: 1_000_000, kind: 'status', status: 200, code: 'none' })
@@ -42,7 +42,7 @@ describe('waits of the SQS backend', () => {
     assert.ok(proxy.count('ReceiveMessage') <= 3, `${proxy.count('ReceiveMessage')} receives`)
   })
 
-  test('an abort ends the pause after such an answer', async () => {
+  test('end on an abort in the pause after such an answer', async () => {
     const backend = await openQueue(proxy.endpoint)
     open.push(backend)
     proxy.rules.push({ action: 'ReceiveMessage', times: 1_000_000, kind: 'status', status: 200, code: 'none' })
@@ -54,7 +54,7 @@ describe('waits of the SQS backend', () => {
     assert.deepEqual(await leasing, [])
   })
 
-  test('an abort while a receive that does not wait is under way: what it was given is returned, not left leased', async () => {
+  test('return what a non-waiting receive was given at an abort, and leave nothing leased', async () => {
     const backend = await openQueue(proxy.endpoint)
     open.push(backend)
     await insertAll(backend, makeMessages(3))
@@ -66,7 +66,7 @@ describe('waits of the SQS backend', () => {
     assert.equal((await leasing).length, 3)
   })
 
-  test('many receives of one signal have one listener, and none in the end', async () => {
+  test('add one listener for many receives of one signal, and remove it', async () => {
     const backend = await openQueue(proxy.endpoint, { concurrency: 100 })
     open.push(backend)
     const stop = new AbortController()
@@ -80,7 +80,7 @@ describe('waits of the SQS backend', () => {
     assert.equal(getEventListeners(stop.signal, 'abort').length, 0)
   })
 
-  test('many requests that are tried again, with a client of the caller: no leak, and close ends them', async () => {
+  test('leak no listener for many retried requests of a client of the caller, and end on close', async () => {
     const client = new SQSClient({ ...ACCESS, endpoint: proxy.endpoint, maxAttempts: 1 })
     const options = { client, createIfMissing: true, retrySeconds: 1_000_000 }
     const backend = await opener.open({ protocol: 'sqs', path: `test-${randomUUID()}` }, options)
