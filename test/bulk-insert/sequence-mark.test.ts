@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { digestOf } from '#ptq/bulk-insert/sequence-mark.js'
 
-test('the fingerprint of a sequence is the same for equal values in any internal representation', () => {
+test('the mark of a sequence is the same for equal values in any internal representation', () => {
   // A field that held a fraction holds its integers as doubles from then on; an array made by its length has room for holes.
   class Fields {
     constructor(public end: number) {}
@@ -19,7 +19,7 @@ test('the fingerprint of a sequence is the same for equal values in any internal
   assert.equal(digestOf({ ...asDouble, list: holey }), mark)
 })
 
-test('fingerprints of sequences whose fields differ in any value differ', () => {
+test('marks of sequences whose fields differ in any value differ', () => {
   const cyclic: { self?: unknown } = {}
   cyclic.self = cyclic
   const all: Readonly<Record<string, unknown>>[] = [

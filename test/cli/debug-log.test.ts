@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { inFolder, payloadLines, projectRoot, runCli } from './run-cli.js'
 
-test('NODE_DEBUG=ptq: calls of the queue, the filesystem and threads are logged to stderr; every command works as without', () =>
+test('NODE_DEBUG=ptq logs calls of the queue, the filesystem and threads to stderr, and each command works as without it', () =>
   inFolder(async folder => {
     const env = { NODE_DEBUG: 'ptq' }
     const index = join(projectRoot, 'dist/src/index.js')

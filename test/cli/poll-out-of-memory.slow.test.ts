@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { TaskQueue } from 'ptq'
 import { inFolder, payloadLines, runCli } from './run-cli.js'
 
-test('--processes: a task whose Map outgrows the heap aborts its process each time, and ends as a dead letter; all others run', () =>
+test('--processes: a task that fills the heap aborts its process each time and becomes a dead letter; all others run', () =>
   inFolder(async folder => {
     const healthy = 40
     const input = payloadLines(1, 'growMap') + payloadLines(healthy)

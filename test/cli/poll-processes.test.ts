@@ -59,7 +59,7 @@ async function statusOf(folder: string): Promise<{ enqueued: number; leased: num
   return { enqueued, leased }
 }
 
-test('--processes: each is a worker, options go to all, --until-empty ends all', () =>
+test('--processes: each is a worker with all options, and --until-empty ends all', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(30))
     const { end, pids } = poll(folder, '--processes', '2', '--until-empty', '--execute-args', '["extra"]')
@@ -70,7 +70,7 @@ test('--processes: each is a worker, options go to all, --until-empty ends all',
     assert.deepEqual(log(folder).sort(), Array.from({ length: 30 }, (_, n) => `${n},extra`).sort())
   }))
 
-test('--processes: tasks that failed for good make the exit code 1', () =>
+test('--processes: a task that failed for good gives exit code 1', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(1, 'fail'))
     const { code, stderr } = await poll(folder, '--processes=2', '--until-empty', '--max-attempts', '1').end
@@ -86,7 +86,7 @@ test('--processes: a refused command is reported once, with exit code 2, and end
     assert.equal(existsSync(join(folder, 'queue')), false)
   }))
 
-test('--processes: one that is killed is started again, and its task runs when its lease ends', () =>
+test('--processes: a killed process is started again, and its task runs when its lease expires', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(2, 'linger'))
     const { end, output, pids } = poll(folder, '--processes', '2', '--until-empty', '--lease-sec', '3')
@@ -141,7 +141,7 @@ test('--processes: after a second signal all processes exit at once and release 
     await until(() => pids().every(pid => !isAlive(pid)))
   }))
 
-test('--processes: a signal that a terminal sends to all of them counts once', () =>
+test('--processes: a signal that a terminal sends to the parent and all children counts once', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(2, 'linger'))
     const { child, end, output, pids } = poll(folder, '--processes', '2')
@@ -155,7 +155,7 @@ test('--processes: a signal that a terminal sends to all of them counts once', (
     assert.equal(stdout.match(/Ended: 1 executed, 0 failed/g)?.length, 2, stdout)
   }))
 
-test('--processes: where the parent is killed, its processes end as by SIGTERM', () =>
+test('--processes: the children end as by SIGTERM when the parent is killed', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(3, 'linger'))
     const { child, pids } = poll(folder, '--processes', '2')

@@ -23,7 +23,7 @@ function log(folder: string): string[] {
   return existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n') : []
 }
 
-test('a worker without code: runs what the module registers, counts, ends when the queue is empty', () =>
+test('a worker runs what the module registers, counts, and ends when the queue is empty', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(20))
     const args = ['--parallel', '2', '--until-empty', '--tally', '--execute-args', '["extra", 7]', '--lease-sec', '60']
@@ -43,7 +43,7 @@ test('a worker without code: runs what the module registers, counts, ends when t
     )
   }))
 
-test('values of tasks stay in their threads: no output shows them', () =>
+test('no output shows the values that tasks return', () =>
   inFolder(async folder => {
     const ledger = join(folder, 'ledger')
     const load = join(import.meta.dirname, '../poll/tasks.js')
@@ -56,7 +56,7 @@ test('values of tasks stay in their threads: no output shows them', () =>
     assert.equal(existsSync(ledger), false)
   }))
 
-test('a worker that has nothing to finish says what it does: it ends, at a signal or because its time is over', () =>
+test('an idle worker says why it ends: at a signal, or because its time is over', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(1))
     const late = await ended(poll(folder, '--until', '2020-01-01T00:00:00Z'))
@@ -93,7 +93,7 @@ test('--verbose prints each step with its time', () =>
     }
   }))
 
-test('tasks that fail too often: a line each without control characters, exit code 1; --on-error throw ends at the first', () =>
+test('tasks that fail for good give one line each without control characters and exit code 1; --on-error throw ends at the first', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(2, 'fail'))
     const { code, stdout, stderr } = await ended(poll(folder, '--until-empty', '--max-attempts', '1'))
@@ -116,7 +116,7 @@ for (const [signal, exitCode] of [
   ['SIGTERM', 143],
   ['SIGINT', 130],
 ] as const) {
-  test(`${signal}: stops leasing, finishes running tasks, exits with ${exitCode}`, () =>
+  test(`${signal} stops leasing, lets running tasks finish, and exits with ${exitCode}`, () =>
     inFolder(async folder => {
       await fill(folder, payloadLines(3, 'linger'))
       const child = poll(folder)
@@ -137,7 +137,7 @@ for (const [signal, exitCode] of [
     }))
 }
 
-test('a second Ctrl-C exits at once, and --grace-sec ends by itself: running tasks are released', () =>
+test('a second Ctrl-C exits at once and --grace-sec ends the wait; both release running tasks', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(1, 'linger'))
     await using queue = new TaskQueue(`fq://${folder}/queue`)
@@ -162,7 +162,7 @@ test('a second Ctrl-C exits at once, and --grace-sec ends by itself: running tas
     assert.deepEqual(log(folder), ['began 0', 'began 0'])
   }))
 
-test('a reader of the log that ends early ends the worker, which releases its tasks', () =>
+test('a worker whose output pipe is closed ends and releases its tasks', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(3, 'fail'))
     const child = poll(folder, '--max-attempts', '1000', '--max-backoff-sec', '1')
@@ -175,7 +175,7 @@ test('a reader of the log that ends early ends the worker, which releases its ta
     assert.deepEqual([await queue.enqueued(), await queue.leased()], [3, 0])
   }))
 
-test('a module that throws while it is loaded is named, with its reason; another kind of queue comes from --load', () =>
+test('a module that throws while loading is named with its reason; --load registers another kind of queue', () =>
   inFolder(async folder => {
     writeFileSync(join(folder, 'broken.mjs'), 'throw new RangeError("no model file")')
     const broken = await runCli(['poll', 'queue', '--load', './broken.mjs'], { cwd: folder })
@@ -199,7 +199,7 @@ test('a module that throws while it is loaded is named, with its reason; another
     assert.deepEqual([worked.code, worked.stderr, log(folder).sort()], [0, '', ['0', '1', '2', '3']])
   }))
 
-test('output of tasks on a terminal is above the status line', t =>
+test('output of tasks on a terminal appears above the status line', t =>
   inFolder(async folder => {
     const found = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') ?? false
     if (!found) {

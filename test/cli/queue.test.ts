@@ -34,7 +34,7 @@ async function withDeadLetters(folder: string, reasons: readonly string[]): Prom
   await dead.close()
 }
 
-test('insert, status, ls: payloads of any language come through without loss, from a file and from stdin', () =>
+test('insert, status and ls keep payloads of any language, from a file and from stdin', () =>
   inFolder(async folder => {
     const cwd = folder
     const run = async (...args: string[]) => ok(await runCli(args, { cwd }))
@@ -93,7 +93,7 @@ test('insert, status, ls: payloads of any language come through without loss, fr
     assert.match(await run('status', 'queue'), /^Leased: 0$/m)
   }))
 
-test('insert checks a whole file first; from stdin it reports its progress; with --resume it continues', () =>
+test('insert checks a whole file first, reports its progress from stdin, and continues with --resume', () =>
   inFolder(async folder => {
     const cwd = folder
     const bad = `${payloadLines(2)}{"no":"class"}\n`
@@ -116,7 +116,7 @@ test('insert checks a whole file first; from stdin it reports its progress; with
     assert.equal(await queue.inserted(), 502)
   }))
 
-test('insert that is interrupted says what is in the queue, and counts it', () =>
+test('an interrupted insert reports and counts what is in the queue', () =>
   inFolder(async folder => {
     const child = startCli(['insert', 'queue', '-'], { cwd: folder })
     const end = ended(child)
@@ -130,7 +130,7 @@ test('insert that is interrupted says what is in the queue, and counts it', () =
     assert.equal(await queue.inserted(), 3)
   }))
 
-test('failures, show, retry: reasons without control characters, counted by reason; matching ones go back', () =>
+test('failures, show and retry print reasons without control characters, counted by reason; matching tasks are retried', () =>
   inFolder(async folder => {
     const cwd = folder
     await withDeadLetters(folder, ['Error: ENOSPC', 'Error: bad \u001b[2J\nsecond \u009b line', 'Error: ENOSPC'])
@@ -163,7 +163,7 @@ test('failures, show, retry: reasons without control characters, counted by reas
     )
   }))
 
-test('status --watch repeats the numbers with rate, ETA and workers until Ctrl-C; as JSON a line each time', () =>
+test('status --watch repeats the numbers with rate, ETA and workers until Ctrl-C; with --json one line each time', () =>
   inFolder(async folder => {
     const cwd = folder
     ok(await runCli(['insert', 'queue', '-'], { cwd, input: payloadLines(10) }))
@@ -205,7 +205,7 @@ test('status --watch repeats the numbers with rate, ETA and workers until Ctrl-C
     assert.deepEqual([line.enqueued, line.tasksPerSecond, line.workers[0].pid], [10, null, 7])
   }))
 
-test('purge without an answer deletes nothing', () =>
+test('purge without confirmation deletes nothing', () =>
   inFolder(async folder => {
     ok(await runCli(['insert', 'queue', '-'], { cwd: folder, input: payloadLines(1) }))
     const { code, stderr } = await runCli(['purge', 'queue'], { cwd: folder, input: 'y\n' })
@@ -214,7 +214,7 @@ test('purge without an answer deletes nothing', () =>
     assert.equal(readFileSync(join(folder, 'queue/insertions'), 'utf8'), '1')
   }))
 
-test('failures --group: what differs in a number of many values is one group, kinds of failures stay apart', () =>
+test('failures --group: reasons that differ in numbers are one group, kinds of failures stay apart', () =>
   inFolder(async folder => {
     const tiles = Array.from({ length: 24 }, (_, n) => `HttpError: ${n % 2 === 0 ? 404 : 503} for tile ${n}, 0x${n}f`)
     await withDeadLetters(folder, [...tiles, 'Error: disk 7 is full', 'Error: disk 8 is full', 'Error: disk 8 is full'])
@@ -232,7 +232,7 @@ test('failures --group: what differs in a number of many values is one group, ki
     assert.deepEqual(JSON.parse(json.split('\n')[2] ?? ''), { count: 2, reason: 'Error: disk 8 is full' })
   }))
 
-test('failures --group: values that all differ are one group for each kind of failure; --limit shows the first groups', () =>
+test('failures --group: reasons whose values all differ are one group for each kind of failure; --limit shows the first groups', () =>
   inFolder(async folder => {
     await withDeadLetters(folder, [
       ...Array.from({ length: 9 }, () => 'HttpError: HTTP 404'),
@@ -265,7 +265,7 @@ test('failures --group: values that all differ are one group for each kind of fa
     )
   }))
 
-test('status of a queue whose workers do not tally says how many tasks have left it', () =>
+test('status of a queue whose workers do not tally shows how many tasks have left it', () =>
   inFolder(async folder => {
     ok(await runCli(['insert', 'queue', '-'], { cwd: folder, input: payloadLines(4) }))
     await using queue = new TaskQueue(`fq://${folder}/queue`)
@@ -277,7 +277,7 @@ test('status of a queue whose workers do not tally says how many tasks have left
     )
   }))
 
-test('purge says that dead letters stay; --failed deletes them alone, --all both', () =>
+test('purge says that dead letters stay; --failed deletes only these, --all both', () =>
   inFolder(async folder => {
     const cwd = folder
     const run = async (...args: string[]) => ok(await runCli(args, { cwd, input: payloadLines(2) }))
@@ -295,7 +295,7 @@ test('purge says that dead letters stay; --failed deletes them alone, --all both
     assert.match(await run('status', 'queue'), /^Enqueued: 0\n(?:.*\n)*Failed: 0\n/m)
   }))
 
-test('insert refuses a line that is not UTF-8, and takes U+2028 and \\r\\n as JSON does', () =>
+test('insert refuses a line that is not UTF-8, and accepts U+2028 and \\r\\n like JSON', () =>
   inFolder(async folder => {
     const cwd = folder
     const latin1 = Buffer.concat([
@@ -313,7 +313,7 @@ test('insert refuses a line that is not UTF-8, and takes U+2028 and \\r\\n as JS
     assert.match(listed, /"txt":"one\\u2028line \ufffd"/)
   }))
 
-test('ls and show say when a task is due, when its lease ends and which worker runs it; show takes the beginning of an id', () =>
+test('ls and show print when a task is due, when its lease ends and which worker runs it; show accepts the beginning of an id', () =>
   inFolder(async folder => {
     const cwd = folder
     const run = async (...args: string[]) => ok(await runCli(args, { cwd, input: payloadLines(1) }))
@@ -342,7 +342,7 @@ test('ls and show say when a task is due, when its lease ends and which worker r
     assert.notEqual(ambiguous.code, 0)
   }))
 
-test('show names the ids that a beginning may mean', () =>
+test('show lists the ids that match an ambiguous beginning', () =>
   inFolder(async folder => {
     await withDeadLetters(folder, ['Error: a', 'Error: b'])
     const several = await runCli(['show', 'queue', ID.slice(0, 20)], { cwd: folder })
@@ -351,7 +351,7 @@ test('show names the ids that a beginning may mean', () =>
     assert.match(ok(await runCli(['show', 'queue', `${ID}0`], { cwd: folder })), /^State: failed$/m)
   }))
 
-test('status --watch: a worker that was killed or has been silent is not counted, and shown as silent at once', () =>
+test('status --watch shows a killed or silent worker as silent at once, and does not count it', () =>
   inFolder(async folder => {
     const cwd = folder
     ok(await runCli(['insert', 'queue', '-'], { cwd, input: payloadLines(1) }))

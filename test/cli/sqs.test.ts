@@ -23,7 +23,7 @@ async function makeQueue(name: string): Promise<void> {
   await (await opener.open({ protocol: 'sqs', path: name }, more)).close()
 }
 
-test('insert, status, cp, poll, purge on SQS; numbers that it does not know are unknown', () =>
+test('insert, status, cp, poll and purge work on SQS; unknown numbers are printed as unknown', () =>
   inFolder(async folder => {
     await makeQueue('tasks')
     const run = (...args: string[]) => runSqs([...args, ...options], folder, payloadLines(3))
@@ -67,7 +67,7 @@ test('insert, status, cp, poll, purge on SQS; numbers that it does not know are 
     })
   }))
 
-test('--max-attempts without dead letters: one line at the start, and none for each task', () =>
+test('--max-attempts without dead letters prints one line at the start, and none for each task', () =>
   inFolder(async folder => {
     await makeQueue('failing')
     const client = new SQSClient({ ...ACCESS, endpoint: server.endpoint })
@@ -114,7 +114,7 @@ test('a command that SQS never supports is refused before credentials are read',
     }
   }))
 
-test('an endpoint without its protocol is refused with what is missing', () =>
+test('an endpoint without a protocol is refused with what is missing', () =>
   inFolder(async folder => {
     for (const name of ['AWS_ENDPOINT_URL_SQS', 'AWS_ENDPOINT_URL']) {
       const env = {
@@ -134,7 +134,7 @@ test('an endpoint without its protocol is refused with what is missing', () =>
     assert.match(stderr, /Expected --endpoint to be an http\(s\) URL .*\(http:\/\/ is missing\)/)
   }))
 
-test('what SQS can not do is refused with the reason, exit code 2; a queue that is not there is a failure', () =>
+test('what SQS does not support is refused with the reason and exit code 2; a missing queue is a failure', () =>
   inFolder(async folder => {
     await makeQueue('limited')
     for (const [args, reason] of [

@@ -41,14 +41,14 @@ function fillFast(root: string, count: number): string[] {
   return sent.map(({ id }) => id).sort()
 }
 
-/** Moves the queue `here` to `there`; the process gets the signal in the middle, whatever the speed of the machine. */
+/** Moves the queue `here` to `there`; the process gets the signal halfway, on a machine of any speed. */
 function moveUntil(folder: string, signal: NodeJS.Signals): Promise<CliResult> {
   const atRename = import.meta.resolve('./at-rename.js')
   const env = { NODE_OPTIONS: `--import=${atRename}`, PTQ_TEST_AT_RENAME: `1000 ${signal}` }
   return ended(startCli(['mv', 'here', 'there'], { cwd: folder, env }))
 }
 
-test('cp and mv between file queues: a reconciled count; tasks that others hold stay and are reported', () =>
+test('cp and mv between file queues print a reconciled count; tasks that others hold stay and are reported', () =>
   inFolder(async folder => {
     const cwd = folder
     const [here, copy, there] = ['here', 'copy', 'there'].map(name => join(folder, name)) as [string, string, string]
@@ -88,7 +88,7 @@ test('cp and mv between file queues: a reconciled count; tasks that others hold 
     assert.deepEqual(idsIn(there).sort(), sent)
   }))
 
-test('a folder under two names is not moved into itself', () =>
+test('a folder with two paths is not moved into itself', () =>
   inFolder(async folder => {
     await fill(join(folder, 'here'), 3)
     symlinkSync(join(folder, 'here'), join(folder, 'alias'))
@@ -98,7 +98,7 @@ test('a folder under two names is not moved into itself', () =>
     assert.equal(names(join(folder, 'here')).length, 3)
   }))
 
-test('mv that is killed by SIGKILL in the middle: each task is in one queue; the same command moves the rest', () =>
+test('mv killed by SIGKILL leaves each task in one queue, and the same command moves the rest', () =>
   inFolder(async folder => {
     const [here, there] = [join(folder, 'here'), join(folder, 'there')]
     const sent = fillFast(here, 5_000)
@@ -115,7 +115,7 @@ test('mv that is killed by SIGKILL in the middle: each task is in one queue; the
     assert.deepEqual(idsIn(there).sort(), sent)
   }))
 
-test('mv that is interrupted by Ctrl-C reports its progress', () =>
+test('mv interrupted by Ctrl-C reports its progress', () =>
   inFolder(async folder => {
     const [here, there] = [join(folder, 'here'), join(folder, 'there')]
     const sent = fillFast(here, 5_000)
@@ -130,7 +130,7 @@ test('mv that is interrupted by Ctrl-C reports its progress', () =>
   }))
 
 for (const kind of SERVER_KINDS) {
-  test(`mv between a file queue and SQS (${kind}), killed in the middle: nothing is lost`, async t => {
+  test(`mv between a file queue and SQS (${kind}) loses nothing when it is killed`, async t => {
     const server = await startServer(kind)
     t.after(() => server.close())
     await inFolder(folder => moveBothWays(server, folder))

@@ -25,7 +25,7 @@ const COMMANDS = [
   'license',
 ]
 
-test('help: the program names every command, every command has an example', { concurrency }, async t => {
+test('help names every command, and the help of every command has an example', { concurrency }, async t => {
   const help = await runCli(['--help'])
   assert.equal(help.code, 0)
   assert.equal(help.stderr, '')
@@ -115,7 +115,7 @@ function runHere(args: readonly string[]): Promise<void> {
   return runCommandLine(args)
 }
 
-test('misuse: exit code 2, one sentence on stderr, nothing made', t =>
+test('misuse gives exit code 2 and one sentence on stderr, and creates nothing', t =>
   inFolder(async folder => {
     writeFileSync(join(folder, 'tasks.mjs'), '')
     writeFileSync(join(folder, 'bad.ndjson'), `${payloadLines(2)}["frob"]\n`)
@@ -143,7 +143,7 @@ test('misuse: exit code 2, one sentence on stderr, nothing made', t =>
     assert.equal(existsSync(join(folder, 'q')), false)
   }))
 
-test('a path that is no queue is a failure and makes nothing', t =>
+test('a path without a queue is a failure, and nothing is created', t =>
   inFolder(async folder => {
     const cwd = process.cwd()
     t.after(() => process.chdir(cwd))
@@ -172,7 +172,7 @@ test('a path that is no queue is a failure and makes nothing', t =>
     for (const name of ['q', 'copy']) assert.equal(existsSync(join(folder, name)), false)
   }))
 
-test('a folder around a queue is not taken for the queue, and nothing is written into it', () =>
+test('a folder that contains a queue is not taken for the queue, and nothing is written into it', () =>
   inFolder(async folder => {
     assert.equal((await runCli(['insert', 'queue', '-'], { cwd: folder, input: payloadLines(1) })).code, 0)
     const commands = [
@@ -200,7 +200,7 @@ test('a folder around a queue is not taken for the queue, and nothing is written
     assert.deepEqual(readdirSync(join(folder, 'around')), ['queue'])
   }))
 
-test('PTQ_DEBUG=1 shows where an error came from', async () => {
+test('PTQ_DEBUG=1 prints the stack of an error', async () => {
   const { code, stderr } = await runCli(['status', '/nowhere/at/all'], { env: { PTQ_DEBUG: '1' } })
   assert.equal(code, 1)
   assert.match(stderr, /^ptq: Expected a queue at \/nowhere\/at\/all[^\n]*\nError: [^\n]*\n {4}at /)
@@ -223,7 +223,7 @@ test('version, license, completion', async () => {
   assert.doesNotMatch(units.stdout, /^--(?:timeout|grace|max-memory)$/m)
 })
 
-test('help of a command: its own options first, numbers as numbers, examples on one line at 80 columns', async () => {
+test('help of a command shows its own options first, numbers as numbers, and examples on one line at 80 columns', async () => {
   const { stdout } = await runCli(['poll', '--help'])
   const [own = Number.NaN, queue = Number.NaN, other = Number.NaN] = [
     'Options:',
@@ -238,14 +238,14 @@ test('help of a command: its own options first, numbers as numbers, examples on 
   for (const line of examples) assert.match(line, /^ {2}(?:ptq|#|echo) .{1,72}$/)
 })
 
-test('an argument after -- is a queue, also one that begins with a dash', () =>
+test('an argument after -- is a queue, also if it begins with a dash', () =>
   inFolder(async folder => {
     const inserted = await runCli(['insert', '--', '-q', '-'], { cwd: folder, input: payloadLines(1) })
     assert.deepEqual([inserted.stdout, inserted.code], [`Inserted 1 task into fq://${folder}/-q\n`, 0])
     assert.match((await runCli(['status', '--', '-q'], { cwd: folder })).stdout, /^Inserted: 1$/m)
   }))
 
-test('a folder is named by a bare word, a path or a URL; a reader that ends early ends the output quietly', () =>
+test('a folder is named by a bare word, a path or a URL; a closed pipe ends the output quietly', () =>
   inFolder(async folder => {
     const inserted = await runCli(['insert', 'queue', '-'], { cwd: folder, input: payloadLines(3000) })
     assert.deepEqual([inserted.code, inserted.stderr], [0, ''])
@@ -261,7 +261,7 @@ test('a folder is named by a bare word, a path or a URL; a reader that ends earl
     assert.deepEqual([code, stderr], [0, ''])
   }))
 
-test('a file queue is worked on without the AWS SDK', () =>
+test('commands on a file queue do not load the AWS SDK', () =>
   inFolder(async folder => {
     const hooks =
       'export async function resolve(s, c, next) { if (s.startsWith("@aws-sdk")) throw new Error("loaded " + s); return next(s, c) }'
@@ -274,7 +274,7 @@ test('a file queue is worked on without the AWS SDK', () =>
     assert.match(sqs.stderr, /need the package @aws-sdk/)
   }))
 
-test('a slow filesystem gets as many threads as calls in flight, or as many as the environment says', t =>
+test('a slow filesystem gets one thread for each call in flight, or as many as UV_THREADPOOL_SIZE says', t =>
   inFolder(async folder => {
     if (process.platform !== 'linux') return t.skip('only Linux tells the threads of a process')
     // Whatever starts the pool of threads has done so by the time a module is loaded and has read a file.

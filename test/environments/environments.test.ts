@@ -11,7 +11,7 @@ before(() => {
 })
 after(() => home.remove())
 
-describe('local runs and file queues', () => {
+describe('local runs and file queues work', () => {
   it('in a worker thread', async () => {
     home.write(
       'worker.js',
@@ -25,7 +25,7 @@ describe('local runs and file queues', () => {
     assert.equal(await home.node('worker.js'), 'held\n')
   })
 
-  it('in a context of node:vm, with promises, errors, functions and lists of its realm', async () => {
+  it('in a context of node:vm, with promises, errors, functions and arrays of its realm', async () => {
     home.write(
       'vm.js',
       `import { readFileSync } from 'node:fs'
@@ -82,7 +82,7 @@ describe('a bundle by esbuild', () => {
   }
 
   for (const format of ['esm', 'cjs'] as const) {
-    it(`that has ptq in it runs tasks in its own thread, and says what to do for threads, as ${format}`, async () => {
+    it(`that contains ptq runs tasks in its own thread, and says how to use threads, as ${format}`, async () => {
       const name = `whole.${format === 'esm' ? 'mjs' : 'cjs'}`
       const main = `import { LocalTaskQueue, partial, TaskQueue } from 'ptq'
         import { add } from './tasks.js'

@@ -41,7 +41,7 @@ async function runTest(t: TestContext, name: string, runner: (file: string) => s
 
 const installed = (path: string) => join(home.folder, 'runners/node_modules', path)
 
-describe('local runs and file queues in tests', () => {
+describe('local runs and file queues work in tests', () => {
   for (const pool of ['threads', 'forks', 'vmThreads', 'vmForks']) {
     it(`of vitest, in its pool ${pool}`, async t => {
       await runTest(t, pool, file => [

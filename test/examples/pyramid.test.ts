@@ -20,7 +20,7 @@ const filesBelow = (folder: string) =>
     .map(name => name.replace(/\.jpe?g$/, ''))
     .sort()
 
-it('cuts the tiles that sharp would, and a page that shows them', async () => {
+it('the pyramid example cuts the same tiles as sharp, and a page that shows them', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'ptq-pyramid-'))
   // A name that would break a page or a pattern for replacing that takes it as it is.
   const name = "a $& <b> č'"
@@ -68,7 +68,7 @@ it('cuts the tiles that sharp would, and a page that shows them', async () => {
   rmSync(folder, { recursive: true })
 })
 
-it('says in one sentence that there is no picture, and exits with 1', () => {
+it('the pyramid example reports a missing picture in one sentence, and exits with 1', () => {
   const folder = join(tmpdir(), 'ptq-pyramid-never')
   for (const wrong of ['/no/such.jpg', import.meta.dirname]) {
     const { stdout, stderr, status } = pyramid(wrong, folder)

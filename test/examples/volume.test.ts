@@ -43,7 +43,7 @@ function voxels(path: string): number[] {
     : [...bytes]
 }
 
-it('halves two volumes in three ways, and each gives what a plain loop does', () => {
+it('the volume example halves two volumes in three ways, each with the result of a plain loop', () => {
   const folder = mkdtempSync(join(tmpdir(), 'ptq-volume-'))
   const shape: Shape = [45, 38, 17]
   const { stdout, stderr, status } = volume(folder, shape.join(), '8')
@@ -70,7 +70,7 @@ it('halves two volumes in three ways, and each gives what a plain loop does', ()
   rmSync(folder, { recursive: true })
 })
 
-it('refuses what is no shape in one sentence, with exit code 1', () => {
+it('the volume example refuses an invalid shape in one sentence, with exit code 1', () => {
   const folder = join(tmpdir(), 'ptq-volume-never')
   for (const wrong of ['1,2', '0,5,5', '4,4,4,4', 'large']) {
     const { stdout, stderr, status } = volume(folder, wrong)

@@ -43,7 +43,7 @@ interface Workload {
 
 const optionOf = (args: readonly string[], name: string) => args[args.indexOf(name) + 1]
 
-it('the Slurm script is a shell script whose signal comes before the grace time is over', () => {
+it('the Slurm script is valid shell, and sends its signal before the grace time is over', () => {
   const { status, stderr } = spawnSync('bash', ['-n', join(root, 'examples/slurm/array.sh')], { encoding: 'utf8' })
   assert.equal(status, 0, stderr)
   const script = text('examples/slurm/array.sh')
@@ -78,7 +78,7 @@ it('in Kubernetes the worker is the first process, and is killed only after its 
   }
 })
 
-it('every option that the scripts give is one of `ptq poll`', () => {
+it('every option in the scripts is one of `ptq poll`', () => {
   const { stdout, status } = spawnSync(process.execPath, [ptq, 'poll', '--help'], { encoding: 'utf8' })
   assert.equal(status, 0)
   // Without the lines for Slurm itself.
@@ -121,7 +121,7 @@ async function cluster() {
   return { folder, tq, start, executable }
 }
 
-it("Slurm's signal lets the worker finish what it runs and give the rest back", { timeout: 120_000 }, async () => {
+it('on the signal of Slurm the worker finishes running tasks and releases the rest', { timeout: 120_000 }, async () => {
   const { folder, tq, start } = await cluster()
   const inAnHour = Math.floor(Date.now() / 1000) + 3600
   const worker = start({ SLURM_JOB_END_TIME: String(inAnHour) })
@@ -139,7 +139,7 @@ it("Slurm's signal lets the worker finish what it runs and give the rest back", 
   rmSync(folder, { recursive: true })
 })
 
-it('where Slurm does not tell when the job ends, the script asks it', { timeout: 120_000 }, async () => {
+it('the script asks Slurm for the end of the job if the environment does not have it', { timeout: 120_000 }, async () => {
   const { folder, tq, start, executable } = await cluster()
   mkdirSync(join(folder, 'bin'))
   executable(join(folder, 'bin/squeue'), '#!/bin/sh\necho 2001-02-03T04:05:06\n')
@@ -152,7 +152,7 @@ it('where Slurm does not tell when the job ends, the script asks it', { timeout:
   rmSync(folder, { recursive: true })
 })
 
-it('every other YAML file is well formed', () => {
+it('every other YAML file is valid', () => {
   const workflows = readdirSync(join(root, '.github/workflows')).map(name => join('.github/workflows', name))
   for (const file of ['examples/docker-compose.yml', ...workflows]) assert.ok(parse(text(file)), file)
   for (const file of workflows) {

@@ -141,7 +141,7 @@ for (const [way, { cause, limit = {} }] of Object.entries(expected) as [Way, (ty
   })
 }
 
-it('as many tasks that end their thread as there may be are no reason to give up', async () => {
+it('tasks that end their thread, as many as are allowed, do not end the run', async () => {
   await using lq = queue({ parallel: 2, stopOnError: false })
   const counts = shared(12)
   const tasks = Array.from(counts, (_, index): TaskInput => [partial(fail, 'exits', index), [counts]])
@@ -149,8 +149,8 @@ it('as many tasks that end their thread as there may be are no reason to give up
   assert.deepEqual([...counts], new Array(12).fill(1))
 })
 
-describe('tasks in the thread of one that ends it', () => {
-  it('are reported as such if they ran, and run elsewhere if they had not begun', async () => {
+describe('tasks in a thread that another task ends', () => {
+  it('fail if they were running, and run in another thread if they had not started', async () => {
     await using lq = queue({ parallel: 1, concurrency: 3 })
     const counts = shared(40)
     const tasks: TaskInput[] = [
@@ -171,7 +171,7 @@ describe('tasks in the thread of one that ends it', () => {
     assert.deepEqual([...counts.subarray(1, 32)], new Array(31).fill(1))
   })
 
-  it('are not stopped for one whose time is up while they have time', async () => {
+  it('are not stopped with a task whose time-out passed while they have time left', async () => {
     await using lq = queue({ parallel: 1, concurrency: 2, timeoutSeconds: 1 })
     const counts = shared(2)
     let others = 0
@@ -192,8 +192,8 @@ describe('tasks in the thread of one that ends it', () => {
   })
 })
 
-describe('a task that heeds its signal', () => {
-  it('fails when its time is up, however it ends, and its thread lives on', async () => {
+describe('a task that responds to its abort signal', () => {
+  it('fails after its time-out however it ends, and its thread continues', async () => {
     await using lq = queue({ parallel: 1, timeoutSeconds: 0.5 })
     const tasks: TaskInput[] = [where, partial(heed, false), where, partial(heed, true), where]
     const results = await collect(lq.results(tasks, { ordered: true }))
@@ -207,7 +207,7 @@ describe('a task that heeds its signal', () => {
   })
 })
 
-describe('what a task leaves behind', () => {
+describe('code that a task leaves running', () => {
   const warnings: Error[] = []
   const listen = (warning: Error) => warnings.push(warning)
   let keepAlive: NodeJS.Timeout | undefined
@@ -224,7 +224,7 @@ describe('what a task leaves behind', () => {
     for (const printer of printers) process.on('warning', printer)
   })
 
-  it('and throws later is a warning, during another run and while the thread idles', async () => {
+  it('and that throws later causes a warning, during another run and while the thread idles', async () => {
     process.on('warning', listen)
     await using lq = queue({ parallel: 1 })
     for (const busy of [true, false]) {
@@ -241,7 +241,7 @@ describe('what a task leaves behind', () => {
     }
   })
 
-  it('and ends the thread later is the error of what runs there then', async () => {
+  it('and that ends the thread later is the error of the tasks running there', async () => {
     await using lq = queue({ parallel: 1 })
     const counts = shared(3)
     await lq.insertAll([[partial(leaveBehind, 'exit'), [counts]]])
@@ -256,7 +256,7 @@ describe('what a task leaves behind', () => {
     assert.equal(next?.ok, true)
   })
 
-  it('and ends the thread while it idles harms nobody', async () => {
+  it('and that ends the thread while it idles fails no task', async () => {
     await using lq = queue({ parallel: 1 })
     const counts = shared(3)
     const before = await collect(lq.results([[partial(leaveBehind, 'exit'), [counts]] satisfies TaskInput]))
@@ -280,7 +280,7 @@ describe('a file of tasks', () => {
   ]
   for (const [what, fn, message] of bad) {
     for (const parallel of [1, 2]) {
-      it(`that ${what} in a thread fails its tasks, not the others; parallel: ${parallel}`, async () => {
+      it(`that ${what} in a thread fails only its own tasks; parallel: ${parallel}`, async () => {
         await using lq = queue({ parallel })
         const howMany = 30
         const counts = shared(howMany)
@@ -315,7 +315,7 @@ describe('a file that never finishes loading', () => {
     timeoutMs: 100,
   }
 
-  it('is given up after timeoutSeconds, but not before 30 s: that limit is meant for tasks', () => {
+  it('is given up after timeoutSeconds, but not before 30 s, since that limit is meant for tasks', () => {
     for (const [timeoutMs, limitMs] of [
       [100, 30_000],
       [60_000, 60_000],
@@ -341,8 +341,8 @@ describe('a file that never finishes loading', () => {
   })
 })
 
-describe('a thread that can not even start', () => {
-  it('is one clear error', async () => {
+describe('a thread that cannot start', () => {
+  it('gives one clear error', async () => {
     await using lq = queue({ parallel: 2, maxMemoryMb: 1 })
     await assert.rejects(
       lq.insertAll(Array.from({ length: 10 }, () => where)),
@@ -351,8 +351,8 @@ describe('a thread that can not even start', () => {
   })
 })
 
-describe('a failure in a run that stops at the first one', () => {
-  it('lets the tasks that run finish, and begins no more', async () => {
+describe('a failure in a run with stopOnError', () => {
+  it('lets running tasks finish, and starts no more', async () => {
     await using lq = queue({ parallel: 2 })
     const counts: Shared = shared(4)
     const tasks = async function* (): AsyncGenerator<TaskInput> {

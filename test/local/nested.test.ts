@@ -22,7 +22,7 @@ describe('values, errors and extra arguments nested too deeply to cross', () => 
     [1, 1],
     [2, 3],
   ] as const) {
-    it(`have one outcome each, and the others theirs; parallel: ${parallel}, concurrency: ${concurrency}`, async () => {
+    it(`have one outcome each, and the other tasks theirs; parallel: ${parallel}, concurrency: ${concurrency}`, async () => {
       const run = fc.asyncProperty(fc.array(aTask, { minLength: 1, maxLength: 12 }), async given => {
         const tasks = given.map(({ kind, shape, depth }, index): TaskInput => {
           if (kind === 'flat') return partial(take, index)
@@ -69,7 +69,7 @@ describe('values, errors and extra arguments nested too deeply to cross', () => 
     assert.deepEqual(ends, [1, 'failed', 3])
   })
 
-  it('a worker with a listener for values removes the task and ends', async () => {
+  it('do not stop a worker with a listener for values, which removes the task and ends', async () => {
     await using tq = new TaskQueue('mem://nested-values')
     await tq.insert([partial(giveBack, 'objects', 4000), partial(giveBackLater, 'list', 6000), partial(take, 7)])
     const values: unknown[] = []

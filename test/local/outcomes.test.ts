@@ -84,14 +84,14 @@ async function check(plans: readonly Plan[], parallel: number, { concurrency, or
 
 type Mode = { concurrency: number; ordered: boolean; source: string }
 
-it('tasks that leave their thread alive', async () => {
+it('tasks that leave their thread alive have exactly one outcome each', async () => {
   await fc.assert(fc.asyncProperty(fc.array(planOf(calm), { maxLength: 80 }), fc.nat(2), modes, check), {
     numRuns: 80,
     endOnFailure: true,
   })
 })
 
-it('tasks of which some break out of their call or end their thread', async () => {
+it('tasks that break out of their call or end their thread have exactly one outcome each', async () => {
   const wild = fc.constantFrom<Kind>('sync', 'sync', 'async', 'async', 'throws', 'throwsInTimer', 'exitsLater')
   await fc.assert(
     fc.asyncProperty(

@@ -56,7 +56,7 @@ async function stepsOf(parallel: number, tasks: Iterable<Parameters<typeof toCal
 
 for (const parallel of [0, 2]) {
   describe(`parallel: ${parallel}`, () => {
-    it('progress and log lines of a task come before its outcome, in order', async () => {
+    it('progress and log lines of a task arrive before its outcome, in order', async () => {
       const count = 500
       const steps = await stepsOf(
         parallel,
@@ -80,7 +80,7 @@ for (const parallel of [0, 2]) {
       ])
     })
 
-    it('progress and log never fail a task, whatever they are given', async () => {
+    it('progress and log never fail a task, for any argument', async () => {
       const lines: string[] = []
       await using lq = queue({ parallel, onLog: line => lines.push(line), onProgress: () => undefined })
       assert.equal(await lq.insertAll([reportOddly]), 1)
@@ -90,7 +90,7 @@ for (const parallel of [0, 2]) {
 }
 
 describe('progress', () => {
-  it('below 0, above 1 or no number is passed on as the nearest fraction, other notes as text', () => {
+  it('below 0, above 1 or not a number is passed on as the nearest fraction, other values as text', () => {
     const of = (fraction: unknown, note?: unknown) => new ProgressThrottle().admit(fraction, note)
     for (const [given, fraction] of [
       [0.25, 0.25],
@@ -116,7 +116,7 @@ describe('progress', () => {
 })
 
 describe('a thread that logs in a synchronous loop', () => {
-  it('waits for a main thread that does not take the lines, then all come in order', async () => {
+  it('waits for a main thread that is busy, then all lines arrive in order', async () => {
     const counts: Shared = shared(1)
     const lines: string[] = []
     await using lq = queue({ parallel: 1, onLog: line => lines.push(line) })
@@ -135,7 +135,7 @@ describe('a thread that logs in a synchronous loop', () => {
     assert.ok(lines.every((line, index) => line.length === 1_000 && Number(line) === index))
   })
 
-  it('goes on where the main thread waits for it without taking anything', async () => {
+  it('continues when the main thread waits for it without taking lines', async () => {
     const counts: Shared = shared(1)
     let heard = 0
     await using lq = queue({ parallel: 1, onLog: () => heard++ })
@@ -148,7 +148,7 @@ describe('a thread that logs in a synchronous loop', () => {
   })
 })
 
-it('what a task printed and logged before it was stopped is there, also what it corked', () => {
+it('what a task printed and logged before it was stopped is shown, also if its output was corked', () => {
   const { stdout, stderr, status, signal } = spawnSync(
     process.execPath,
     [join(import.meta.dirname, 'scripts/stopped.js')],

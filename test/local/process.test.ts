@@ -43,7 +43,7 @@ async function exitCode(child: ChildProcess): Promise<number | null> {
 
 describe('Ctrl-C', () => {
   for (const parallel of [1, 2]) {
-    it(`once: tasks that run are finished, no more begin; parallel: ${parallel}`, async () => {
+    it(`once: running tasks finish, no more start; parallel: ${parallel}`, async () => {
       const { child, line } = start('interrupt', String(parallel))
       assert.equal(await line(), 'begun')
       child.kill('SIGINT')
@@ -54,7 +54,7 @@ describe('Ctrl-C', () => {
     })
   }
 
-  it('once, in the calling thread', async () => {
+  it('once: with inline tasks too', async () => {
     const { child, line } = start('interrupt', '0')
     assert.equal(await line(), 'begun')
     child.kill('SIGINT')
@@ -65,7 +65,7 @@ describe('Ctrl-C', () => {
     assert.equal(await exitCode(child), 130)
   })
 
-  it('twice: the process leaves at once, whatever its tasks do', async () => {
+  it('twice: the process exits at once while tasks run', async () => {
     const { child, line } = start('interrupt', '2')
     assert.equal(await line(), 'begun')
     child.kill('SIGINT')
@@ -81,7 +81,7 @@ describe('Ctrl-C', () => {
 })
 
 describe('an AbortSignal', () => {
-  it('stops a run as Ctrl-C does, without a word to the process', async () => {
+  it('stops a run like Ctrl-C, without a signal to the process', async () => {
     const { child, line } = start('interrupt', '2', 'abort')
     assert.equal(await line(), 'begun')
     child.stdin.write('finish\n')
@@ -93,12 +93,12 @@ describe('an AbortSignal', () => {
 })
 
 describe('a process', () => {
-  it('ends by itself, although its queue was not closed and results were not read', () => {
+  it('exits by itself with an open queue and unread results', () => {
     assert.deepEqual(script('no-close'), { stdout: '2\ntrue\n', stderr: '', status: 0 })
   })
 
   for (const how of ['the command line', 'NODE_OPTIONS'] as const) {
-    it(`with --max-old-space-size in ${how}: maxMemoryMb holds, other threads and the main one keep the flag's size`, () => {
+    it(`with --max-old-space-size in ${how}: maxMemoryMb applies to its thread, other threads and the main thread keep the flag's size`, () => {
       const flag = '--max-old-space-size=1000'
       const file = join(SCRIPTS, 'heap-limits.js')
       const { stdout } = how === 'NODE_OPTIONS' ? run([file], ROOT, { NODE_OPTIONS: flag }) : run([flag, file])
@@ -109,11 +109,11 @@ describe('a process', () => {
     })
   }
 
-  it('gives its arguments to its threads', () => {
+  it('passes its arguments to its threads', () => {
     assert.equal(script('arguments', '--level', '3').stdout, '--level 3\n')
   })
 
-  it('may be one of `node --eval`, with words of its own', () => {
+  it('can be one of `node --eval` with arguments', () => {
     const code = `import { LocalTaskQueue } from 'ptq'
       import { programArguments } from ${JSON.stringify(new URL('tasks.js', import.meta.url).href)}
       const lq = new LocalTaskQueue({ progress: false })
@@ -121,7 +121,7 @@ describe('a process', () => {
     assert.equal(run(['--input-type=module', '--eval', code, 'word', 'more']).stdout, 'more\n')
   })
 
-  it('prints all that its tasks print', () => {
+  it('prints everything that its tasks print', () => {
     const { stdout, stderr, status } = script('print')
     assert.equal(status, 0)
     const counts = new Map<string, number>()
@@ -132,8 +132,8 @@ describe('a process', () => {
   })
 })
 
-describe('a task in the script that was started', () => {
-  it('is refused for threads before anything runs, with what to do', () => {
+describe('a task in the main script', () => {
+  it('is refused for threads before anything runs, with what to do instead', () => {
     const { stdout, stderr, status } = script('entry', '1')
     assert.equal(stdout, 'started\n')
     assert.equal(status, 1)
@@ -145,7 +145,7 @@ describe('a task in the script that was started', () => {
     assert.equal(stderr.match(/Expected entry\.beside/g)?.length, 1)
   })
 
-  it('is refused too when the script was started without its extension, or by a link', () => {
+  it('is also refused if the script was started without its extension, or through a link', () => {
     const folder = mkdtempSync(join(tmpdir(), 'ptq-entry-'))
     symlinkSync(join(SCRIPTS, 'entry.js'), join(folder, 'linked.js'))
     for (const path of [join(SCRIPTS, 'entry'), join(folder, 'linked.js')]) {
@@ -156,12 +156,12 @@ describe('a task in the script that was started', () => {
     rmSync(folder, { recursive: true })
   })
 
-  it('runs in the calling thread, and in threads where it is guarded', () => {
+  it('runs inline, and in threads if the script has a main-thread guard', () => {
     assert.deepEqual(script('entry', '0'), { stdout: 'started\n1\n', stderr: '', status: 0 })
     assert.deepEqual(script('entry-guarded'), { stdout: '2\n', stderr: '', status: 0 })
   })
 
-  it('is an error, not an endless chain of threads, where the guard does not guard', () => {
+  it('gives an error, not an endless chain of threads, if the guard does not work', () => {
     const { stdout, stderr, status } = script('entry-badly-guarded')
     assert.equal(stdout, 'started\n')
     assert.equal(status, 1)
@@ -172,7 +172,7 @@ describe('a task in the script that was started', () => {
   })
 })
 
-describe('tasks in files of other kinds', () => {
+describe('task files of other kinds run', () => {
   const tsx = import.meta.resolve('tsx')
   const tsxCli = fileURLToPath(new URL('cli.mjs', tsx.replace(/[^/]*$/, '')))
   const tasks = `import { queueable, RegisteredTask, registerTask } from 'ptq'

@@ -57,7 +57,7 @@ async function turns(howMany: number): Promise<void> {
 
 for (const parallel of [0, 1, 2]) {
   describe(`parallel: ${parallel}`, () => {
-    it('runs each task of any iterable once, and says how many ran', async () => {
+    it('runs each task of any iterable once, and returns how many ran', async () => {
       await using lq = queue({ parallel })
       const make: [string, (counts: Shared) => Parameters<LocalTaskQueue['insertAll']>[0]][] = [
         ['array', counts => [...counting(counts)]],
@@ -92,7 +92,7 @@ for (const parallel of [0, 1, 2]) {
       assert.equal(await lq.insertAll({ class: 'Adder', a: 1, b: 2 }), 1, 'one payload of a class')
     })
 
-    it('gives the value of each task: functions, classes, payloads, extra arguments, keywords', async () => {
+    it('returns the value of each task: functions, classes, payloads, extra arguments, keywords', async () => {
       await using lq = queue({ parallel })
       const tasks: TaskInput[] = [
         partial(add, 1, 2),
@@ -125,7 +125,7 @@ for (const parallel of [0, 1, 2]) {
       })
     })
 
-    it('pulls tasks only as they are taken', async () => {
+    it('pulls tasks only as they are needed', async () => {
       await using lq = queue({ parallel })
       const counts = shared(1)
       const stop = new AbortController()
@@ -150,7 +150,7 @@ for (const parallel of [0, 1, 2]) {
       assert.equal(await lq.insertAll([where]), 1)
     })
 
-    it('stops at the first failure by default; what runs is finished', async () => {
+    it('stops at the first failure by default; running tasks finish', async () => {
       await using lq = queue({ parallel })
       const counts = shared(1)
       let ended = false
@@ -185,7 +185,7 @@ for (const parallel of [0, 1, 2]) {
       assert.deepEqual([...counts], Object.values({ ...once(60), 10: 0, 20: 0, 59: 0 }))
     })
 
-    it('throws what the iterable throws, after what runs has ended', async () => {
+    it('throws the error of the iterable after running tasks have ended', async () => {
       await using lq = queue({ parallel })
       const counts = shared(3)
       const thrown = new Error('no more tasks')
@@ -202,7 +202,7 @@ for (const parallel of [0, 1, 2]) {
       await assert.rejects(collect(lq.results(sync())), thrown)
     })
 
-    it('leaves the arguments of the caller as they are, and each task its own', async () => {
+    it("does not change the caller's arguments, and each task has its own copy", async () => {
       await using lq = queue({ parallel })
       const box = { min: [1] }
       const kwargs = { times: 1 }
@@ -222,7 +222,7 @@ for (const parallel of [0, 1, 2]) {
       assert.deepEqual([box, kwargs, fields], [{ min: [1] }, { times: 1 }, { a: 1, b: 2, history: [] }])
     })
 
-    it('runs up to `concurrency` asynchronous tasks at once in each thread, and no more', async () => {
+    it('runs at most `concurrency` asynchronous tasks at once in each thread', async () => {
       const concurrency = 3
       await using lq = queue({ parallel, concurrency })
       const party = concurrency * Math.max(1, parallel)
@@ -233,7 +233,7 @@ for (const parallel of [0, 1, 2]) {
       assert.deepEqual([counts[0], counts[1], counts[2]], [tasks.length, 0, party])
     })
 
-    it('gives results as tasks end or, with `ordered`, in their order', async () => {
+    it('yields results as tasks end or, with `ordered`, in input order', async () => {
       await using lq = queue({ parallel, concurrency: 2 })
       // The first one ends only after the others have.
       const tasks = (counts: Shared): TaskInput[] => [
@@ -276,7 +276,7 @@ for (const parallel of [0, 1, 2]) {
       assert.equal(Atomics.load(counts, 0) <= pulled, true)
     })
 
-    it('ends the run when the loop is left; what runs is finished', async () => {
+    it('ends the run when the loop is left; running tasks finish', async () => {
       await using lq = queue({ parallel })
       const counts = shared(1)
       let ended = false
@@ -297,7 +297,7 @@ for (const parallel of [0, 1, 2]) {
       assert.equal(Atomics.load(counts, 0), atEnd, 'nothing runs any more')
     })
 
-    it('gives the error of a task with the results, whatever stopOnError says', async () => {
+    it('yields the error of a task as a result for any stopOnError', async () => {
       await using lq = queue({ parallel })
       const results = await collect(lq.results([partial(add, 1, 2), fails, partial(add, 3, 4)], { ordered: true }))
       assert.deepEqual(
@@ -308,7 +308,7 @@ for (const parallel of [0, 1, 2]) {
       assert.ok(failed !== undefined && !failed.ok && failed.error.task === fails)
     })
 
-    it('tells a task its id, attempt and signal, and hears its progress and log', async () => {
+    it('gives a task its id, attempt and signal, and reports its progress and log', async () => {
       const heard: TaskProgress[] = []
       const lines: string[] = []
       await using lq = queue({
@@ -327,7 +327,7 @@ for (const parallel of [0, 1, 2]) {
       assert.ok(heard.length < 100, `${heard.length} of 1,002 came through`)
     })
 
-    it('calls back in the async context of the run', async () => {
+    it('calls callbacks in the async context of the run', async () => {
       const storage = new AsyncLocalStorage<string>()
       const heard = new Set<unknown>()
       const onLog = () => {
@@ -340,7 +340,7 @@ for (const parallel of [0, 1, 2]) {
       assert.deepEqual([...heard], ['first', 'second'])
     })
 
-    it('ends with the error of a callback that throws', async () => {
+    it('ends with the error of a throwing callback', async () => {
       for (const name of ['onProgress', 'onLog']) {
         const thrown = new Error(`${name} throws`)
         const throws = () => {
@@ -352,7 +352,7 @@ for (const parallel of [0, 1, 2]) {
       }
     })
 
-    it('executes what was inserted: at execute(), at close(), never after purge()', async () => {
+    it('runs inserted tasks at execute() and at close(), and never after purge()', async () => {
       const counts = shared(4)
       const tasks = [...counting(counts)]
       const lq = queue({ parallel })
@@ -384,7 +384,7 @@ for (const parallel of [0, 1, 2]) {
       await assert.rejects(failing.close(), { name: 'TaskError' })
     })
 
-    it('close() waits for what runs, and ends results that nobody reads', async () => {
+    it('close() waits for running tasks, and ends unread results', async () => {
       const counts = shared(2)
       const lq = queue({ parallel })
       const running = lq.insertAll([[partial(countLater, 0, 100), [counts]]])
@@ -396,7 +396,7 @@ for (const parallel of [0, 1, 2]) {
       await assert.rejects(collect(unread), { name: 'AbortError', message: /stopped by close\(\)/ })
     })
 
-    it('ends with an AbortError at once where the signal is aborted already, and later where it comes later', async () => {
+    it('rejects with an AbortError at once for an aborted signal, and later for one that aborts later', async () => {
       const counts = shared(1)
       await using before = queue({ parallel, signal: AbortSignal.abort(new Error('too late')) })
       await assert.rejects(before.insertAll(counting(counts)), (error: unknown) => {
@@ -420,14 +420,14 @@ for (const parallel of [0, 1, 2]) {
       await assert.rejects(waiting, { name: 'AbortError' })
     })
 
-    it('may be used for several runs at once', async () => {
+    it('can be used for several runs at once', async () => {
       await using lq = queue({ parallel })
       const all = Array.from({ length: 5 }, () => shared(200))
       assert.deepEqual(await Promise.all(all.map(counts => lq.insertAll(counting(counts)))), [200, 200, 200, 200, 200])
       for (const counts of all) assert.deepEqual([...counts], once(200))
     })
 
-    it('refuses what is no task when it comes, and a whole array before anything runs', async () => {
+    it('refuses an invalid task when it is pulled, and a whole array before anything runs', async () => {
       await using lq = queue({ parallel })
       const counts = shared(5)
       const bad: [unknown, RegExp | { name: string }][] = [
@@ -464,7 +464,7 @@ for (const parallel of [0, 1, 2]) {
 }
 
 describe('on threads', () => {
-  it('values are cloned; what can not be is an error of its task', async () => {
+  it('clones values; a value that cannot be cloned is an error of its task', async () => {
     await using lq = queue({ parallel: 1 })
     const kinds = ['map', 'function', 'getter that throws', 'map']
     const results = await collect(
@@ -493,7 +493,7 @@ describe('on threads', () => {
     assert.equal(await lq.insertAll([partial(giveBack, 'function')]), 1, 'unasked, no value is cloned')
   })
 
-  it('an extra argument that can not be cloned is an error of its task', async () => {
+  it('an extra argument that cannot be cloned is an error of its task', async () => {
     await using lq = queue({ parallel: 2, stopOnError: false })
     const counts = shared(20)
     const tasks: TaskInput[] = [...counting(counts)]
@@ -507,7 +507,7 @@ describe('on threads', () => {
     assert.deepEqual([...counts], Object.values({ ...once(20), 7: 0 }))
   })
 
-  it('a value or an extra argument of which nothing would be left in another thread is an error of its task', async () => {
+  it('a value or an extra argument that would be empty in another thread is an error of its task', async () => {
     await using lq = queue({ parallel: 1, stopOnError: false })
     const kinds = ['URL', 'Headers', 'private', 'nested', 'empty']
     const results = await collect(
@@ -566,12 +566,12 @@ describe('on threads', () => {
     })
   }
 
-  it('what a lazy thenable throws in a timer fails its task', async () => {
+  it('an error that a lazy thenable throws in a timer fails its task', async () => {
     await using lq = queue({ parallel: 1 })
     await assert.rejects(lq.insertAll(partial(lazily, 'timer')), /failed: thrown by a timer/)
   })
 
-  it('takes exactly as many tasks as can begin, while it knows nothing of their length', async () => {
+  it('pulls exactly as many tasks as can start, while it does not know their durations', async () => {
     await using lq = queue({ parallel: 2 })
     const counts = shared(3)
     let pulled = 0
@@ -604,7 +604,7 @@ describe('on threads', () => {
     assert.equal(counts[0], 2 * fast)
   })
 
-  it('what a stopped run had handed out and was not begun never begins', async () => {
+  it('tasks of a stopped run that were handed out but not started never start', async () => {
     const stop = new AbortController()
     await using lq = queue({ parallel: 1, signal: stop.signal })
     const counts = shared(4)
@@ -622,7 +622,7 @@ describe('on threads', () => {
     assert.deepEqual([...counts], [1, 1, 5000, 0])
   })
 
-  it('a slow one among asynchronous ones holds up nobody either', async () => {
+  it('no task waits behind a slow asynchronous one either', async () => {
     for (const parallel of [1, 2]) {
       await using lq = queue({ parallel, concurrency: 2 })
       const counts = shared(3)
@@ -636,7 +636,7 @@ describe('on threads', () => {
     }
   })
 
-  it('keeps to `parallel` threads together, however many runs there are, and uses them all', async () => {
+  it('all runs together use up to `parallel` threads', async () => {
     await using lq = queue({ parallel: 2 })
     const ids = new Set<unknown>()
     const counts = shared(1)
@@ -652,7 +652,7 @@ describe('on threads', () => {
     assert.equal(ids.size, 2)
   })
 
-  it('a run that is over does not wait for another one to leave its thread', async () => {
+  it('a finished run does not wait for another one to leave its thread', async () => {
     await using lq = queue({ parallel: 1 })
     const counts = shared(2)
     const first = lq.insertAll([partial(add, 1, 2)])

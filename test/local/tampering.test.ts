@@ -59,7 +59,7 @@ async function tryAll(change: ReturnType<typeof partial>): Promise<void> {
   assert.equal(await lq.run(partial(where)), thread, 'the thread lives on')
 }
 
-describe('what runs tasks in a thread does not depend on what a task leaves of', () => {
+describe('running tasks in a thread does not depend on what tasks change:', () => {
   const timers = ['clearInterval', 'clearTimeout', 'queueMicrotask', 'setImmediate', 'setInterval', 'setTimeout']
   for (const names of [
     ['AbortController'],
@@ -76,7 +76,7 @@ describe('what runs tasks in a thread does not depend on what a task leaves of',
   }
   for (const name of insides) it(`${name}: replaced`, () => tryAll(partial(tamperInside, name)))
 
-  it('what watches its memory', async () => {
+  it('the globals that the memory watch uses', async () => {
     for (const change of [
       partial(tamperInside, 'process.exit'),
       partial(tamperInside, 'process.memoryUsage'),
@@ -89,9 +89,9 @@ describe('what runs tasks in a thread does not depend on what a task leaves of',
   })
 })
 
-describe('where the code that runs tasks fails in a thread', () => {
+describe('when the code that runs tasks fails in a thread', () => {
   for (const keepsThread of [false, true]) {
-    it(`the thread is stopped and what it had not begun runs in another, the way out ${keepsThread ? 'barred' : 'free'}`, async () => {
+    it(`the thread is stopped and its unstarted tasks run in another, with process.exit ${keepsThread ? 'blocked' : 'working'}`, async () => {
       await using lq = queue()
       const thread = await lq.run(partial(where))
       await lq.run(partial(breakMaps, keepsThread))
@@ -104,7 +104,7 @@ describe('where the code that runs tasks fails in a thread', () => {
     })
   }
 
-  it('the run goes on as long as each new thread runs something', async () => {
+  it('the run continues as long as each new thread runs a task', async () => {
     await using lq = queue()
     const tasks = function* () {
       for (;;) yield partial(breakMaps, false)
@@ -119,7 +119,7 @@ describe('where the code that runs tasks fails in a thread', () => {
   })
 })
 
-it('threads run tasks where code can not be made from strings', () => {
+it('threads run tasks if code generation from strings is disabled', () => {
   const code = `import { LocalTaskQueue, partial } from 'ptq'
     import { add } from ${JSON.stringify(new URL('tasks.js', import.meta.url).href)}
     const lq = new LocalTaskQueue({ parallel: 2, progress: false })

@@ -26,8 +26,8 @@ async function failuresOf(parallel: number, tasks: TaskInput[]): Promise<TaskErr
   return failures
 }
 
-describe('whatever was thrown', () => {
-  it('is described without an error, by a bounded text', () => {
+describe('any thrown value', () => {
+  it('is described without an error, in a text of limited length', () => {
     fc.assert(
       fc.property(hostile, make => {
         const thrown = make()
@@ -41,7 +41,7 @@ describe('whatever was thrown', () => {
     )
   })
 
-  it('crosses a thread without an error, and can be described there', () => {
+  it('crosses threads without an error, and can be described there', () => {
     fc.assert(
       fc.property(hostile, make => {
         const thrown = make()
@@ -64,7 +64,7 @@ describe('whatever was thrown', () => {
       for (const { message } of failures) assert.match(message, /^Task hostile\.throwHostile \(.*\) failed: /)
     })
 
-    it(`fails its task with a readable message, each kind, parallel: ${parallel}`, async () => {
+    it(`fails its task with a readable message for each kind, parallel: ${parallel}`, async () => {
       const failures = await failuresOf(
         parallel,
         thrownKinds.map(kind => partial(throwOfKind, kind)),
@@ -81,8 +81,8 @@ describe('whatever was thrown', () => {
   }
 })
 
-describe('an error that crosses a thread', () => {
-  it('keeps one object where several refer to it, and its cycles', () => {
+describe('an error that crosses threads', () => {
+  it('keeps shared references and cycles', () => {
     // As a tree it would be of 20^60 errors.
     let shared: Error = new Error('the deepest')
     for (let level = 0; level < 60; level++) {
@@ -103,7 +103,7 @@ describe('an error that crosses a thread', () => {
     assert.equal(summaryOf(root).split('; ').length, 11)
   })
 
-  it('keeps the errors of any class, and those of a SuppressedError', () => {
+  it('keeps errors of any class, and those inside a SuppressedError', () => {
     class Several extends Error {
       override readonly name = 'Several'
       readonly errors = [new TypeError('one'), Object.assign(new Error('two'), { code: 'E_TWO' })]
@@ -128,7 +128,7 @@ describe('an error that crosses a thread', () => {
     )
   })
 
-  it('loses nothing but the property whose getter throws', () => {
+  it('loses only the property whose getter throws', () => {
     const error = Object.assign(new TypeError('readable'), { code: 'E_CODE', limit: 5 })
     Object.defineProperty(error, 'broken', {
       enumerable: true,
@@ -152,7 +152,7 @@ describe('an error that crosses a thread', () => {
     assert.equal(reasonOf(other), 'RangeError: too far (E_FAR); cause: TypeError: why')
   })
 
-  it('keeps errors inside lists and plain objects, and the text of what has no data', () => {
+  it('keeps errors inside arrays and plain objects, and the text of values without data', () => {
     const results = [{ status: 'rejected', reason: Object.assign(new RangeError('inner'), { code: 'E_INNER' }) }]
     const arrived = crossed(Object.assign(new Error('outer'), { results, url: new URL('http://x.y/z') }))
     const { results: kept, url } = arrived as { results: typeof results; url: unknown }
@@ -161,7 +161,7 @@ describe('an error that crosses a thread', () => {
     assert.equal(url, 'http://x.y/z')
   })
 
-  it('is cut off where it is too deep, too many or too long', () => {
+  it('is truncated if it is too deep, too large or too long', () => {
     let deep = new Error('level 0')
     for (let level = 1; level <= 20_000; level++) deep = new Error(`level ${level}`, { cause: deep })
     let error: unknown = crossed(deep)

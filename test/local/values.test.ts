@@ -23,7 +23,7 @@ async function errorOf(promise: Promise<unknown>): Promise<Error> {
 
 for (const parallel of [0, 1, 2]) {
   describe(`parallel: ${parallel}`, () => {
-    it('run resolves with the value of its task, one after the other and many at once', async () => {
+    it('run resolves with the value of its task, sequentially and concurrently', async () => {
       await using lq = queue({ parallel })
       for (let i = 0; i < 20; i++) assert.equal(await lq.run(partial(add, i, 1)), i + 1)
       const values: number[] = await Promise.all(Array.from({ length: 3000 }, (_, i) => lq.run(partial(add, i, 1))))
@@ -46,7 +46,7 @@ for (const parallel of [0, 1, 2]) {
       await assert.rejects(lq.run(null as never), TypeError)
     })
 
-    it('map gives the values in the order of sync and async inputs, which need no JSON', async () => {
+    it('map returns the values in the order of sync and async inputs, which need no JSON form', async () => {
       await using lq = queue({ parallel })
       const inputs = Array.from({ length: 3000 }, (_, i) => i)
       const doubled: number[] = await lq.map(double, inputs)
@@ -65,7 +65,7 @@ for (const parallel of [0, 1, 2]) {
       assert.deepEqual(await lq.map(double, []), [])
     })
 
-    it('map rejects with the first failure and begins no more; with stopOnError: false with an AggregateError of all', async () => {
+    it('map rejects with the first failure and starts no more; with stopOnError: false with an AggregateError of all', async () => {
       await using lq = queue({ parallel })
       let pulled = 0
       let returned = false
@@ -90,7 +90,7 @@ for (const parallel of [0, 1, 2]) {
       assert.equal(await errorOf(lq.map(double, throwing())), broken)
     })
 
-    it('an abort ends a running task and rejects with its reason; nothing listens afterwards', async () => {
+    it('an abort ends a running task, rejects with its reason and leaves no listener', async () => {
       await using lq = queue({ parallel })
       for (const call of ['run', 'map'] as const) {
         const state = shared(1)
@@ -108,7 +108,7 @@ for (const parallel of [0, 1, 2]) {
       }
     })
 
-    it('an abort takes back what has not begun, and the others go on', async () => {
+    it('an abort removes tasks that have not started, and the others continue', async () => {
       await using lq = queue({ parallel })
       const controller = new AbortController()
       const { signal } = controller
@@ -150,7 +150,7 @@ describe('threads', () => {
     await assert.rejects(here.run(partial(add, 1, 2), { timeoutSeconds: 1 }), /only a thread can be stopped/)
   })
 
-  it('move() leaves nothing of a whole buffer in the thread, and copies a part of one', async () => {
+  it('move() leaves a whole buffer empty in the thread, and copies a part of one', async () => {
     await using lq = queue({ parallel: 1 })
     assert.equal((await lq.run(partial(moving, 'all'))).bytes.byteLength, 64)
     assert.equal(await lq.run(leftBehind), 0)
@@ -180,7 +180,7 @@ describe('threads', () => {
   })
 })
 
-describe('what is printed of a failure', () => {
+describe('the printed error of a failed task', () => {
   const ours = /[\\/]dist[\\/](src|workers)[\\/](local|threads)/
 
   it("shows the caller's line, the call with short arguments, the cause, and no frames of this package", async () => {
@@ -207,7 +207,7 @@ describe('what is printed of a failure', () => {
     }
   })
 
-  it('shows where calls are awaited, also many at once and behind functions of the caller', async () => {
+  it('shows where the call is awaited, also for many calls at once and behind functions of the caller', async () => {
     await using lq = queue()
     const own = () => lq.run(partial(failFrom, 0, 1))
     async function ownLater() {
@@ -232,7 +232,7 @@ describe('what is printed of a failure', () => {
     }
   })
 
-  it('an AggregateError of 1,000 failures prints the first three and how many there are', async () => {
+  it('shows the first three of an AggregateError of 1,000 failures, and their number', async () => {
     await using lq = queue({ stopOnError: false })
     const error = await errorOf(lq.map(partial(failFrom, 0), Array(1000).keys()))
     assert.ok(error instanceof AggregateError)

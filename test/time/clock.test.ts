@@ -48,7 +48,7 @@ describe('the elapsed clock', () => {
     assert.equal(machine.clock.nowMs() - startMs, 3_631_000)
   })
 
-  it('does not follow a wall clock that is set, back or forward', () => {
+  it('does not follow a wall clock that is set back or forward', () => {
     const machine = new Machine()
     const startMs = machine.clock.nowMs()
     for (const seconds of [-60, 86_400, -3600]) {
@@ -59,7 +59,7 @@ describe('the elapsed clock', () => {
     assert.equal(machine.clock.nowMs() - startMs, 5_000)
   })
 
-  it('counts a sleep also where the wall clock is set at the wake-up', () => {
+  it('counts a sleep also if the wall clock is set at the wake-up', () => {
     const machine = new Machine()
     const startMs = machine.clock.nowMs()
     machine.sleep(100)
@@ -67,7 +67,7 @@ describe('the elapsed clock', () => {
     assert.equal(machine.clock.nowMs() - startMs, 100_000)
   })
 
-  it('takes an uptime of whole seconds for no sleep', () => {
+  it('does not take an uptime of whole seconds for a sleep', () => {
     const machine = new Machine()
     const startMs = machine.clock.nowMs()
     for (const seconds of [1, -1, 1]) {
@@ -77,7 +77,7 @@ describe('the elapsed clock', () => {
     }
   })
 
-  it('reads the uptime only where the wall clock has moved against the monotonic one', () => {
+  it('reads the uptime only if the wall clock has moved against the monotonic one', () => {
     const machine = new Machine()
     for (let turn = 0; turn < 1_000; turn++) {
       machine.run(1)
@@ -88,7 +88,7 @@ describe('the elapsed clock', () => {
 })
 
 describe('alarms and waits', () => {
-  it('longer than 2^31 ms do not ring at once', async () => {
+  it('longer than 2^31 ms do not fire at once', async () => {
     const rung: string[] = []
     const abort = new AbortController()
     const cancel = systemClock.setAlarm(2 ** 31 + 1, () => rung.push('alarm'))
@@ -103,7 +103,7 @@ describe('alarms and waits', () => {
     assert.deepEqual(rung, ['sleep'])
   })
 
-  it('ring after their time, and never within the call that sets them', async () => {
+  it('fire after their time, and never within the call that sets them', async () => {
     for (const ms of [0, -5, 20]) {
       const startMs = systemClock.nowMs()
       let isSet = false
@@ -115,14 +115,14 @@ describe('alarms and waits', () => {
     }
   })
 
-  it('a wait with a signal that is aborted ends at once', async () => {
+  it('with an aborted signal end at once', async () => {
     await sleep(1_000_000, AbortSignal.abort())
     await sleep(1_000_000, undefined, AbortSignal.abort(), new AbortController().signal)
   })
 })
 
 describe('the manual clock', () => {
-  it('a date that is set rings the alarms of dates, and no others', () => {
+  it('fires alarms of dates when a date is set, and no others', () => {
     const clock = new ManualClock(1_000_000)
     const rung: string[] = []
     clock.setAlarm(5_000, () => rung.push('elapsed'))

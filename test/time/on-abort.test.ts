@@ -19,8 +19,8 @@ async function warningsOf(work: () => Promise<void>): Promise<string[]> {
   return warnings
 }
 
-describe('a signal that many share', () => {
-  it('has one listener, which is gone when the last of them has ended', () => {
+describe('a shared abort signal', () => {
+  it('has one listener, which is removed when the last callback is', () => {
     const { signal } = new AbortController()
     const ends = Array.from({ length: 20 }, () => onAbort(signal, () => assert.fail('not aborted')))
     assert.equal(getEventListeners(signal, 'abort').length, 1)
@@ -30,7 +30,7 @@ describe('a signal that many share', () => {
     assert.equal(getEventListeners(signal, 'abort').length, 0)
   })
 
-  it('tells each of them once, except those that ended, also by another', () => {
+  it('calls each callback once, except those that were removed, also by another callback', () => {
     const abort = new AbortController()
     const told: string[] = []
     onAbort(abort.signal, () => {
@@ -49,7 +49,7 @@ describe('a signal that many share', () => {
   })
 
   for (const parallel of [0, 1]) {
-    it(`runs, workers, waits and retries of one signal warn of no leak: parallel ${parallel}`, async () => {
+    it(`of runs, workers, waits and retries causes no leak warning: parallel ${parallel}`, async () => {
       const abort = new AbortController()
       const { signal } = abort
       const tq = new TaskQueue('mem://one-signal', { progress: false })

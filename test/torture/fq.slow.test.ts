@@ -2,5 +2,5 @@ import { test } from 'node:test'
 import { fileFixture } from './fixtures.js'
 import { shortTorture } from './short-torture.js'
 
-test('half a minute of kills on file queues loses nothing, and each duplicate has its reason', t =>
+test('half a minute of kills on file queues loses nothing, and each duplicate run is explained', t =>
   shortTorture(t, (folder, _seed, elsewhere) => fileFixture([folder], elsewhere)))

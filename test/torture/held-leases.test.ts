@@ -13,15 +13,14 @@ function violationsOf(whileHeld: string, before = ''): readonly string[] {
 
 const fault = ['1 leases were lost by workers that were neither stopped nor held up: s-a.']
 
-test('a lease that is lost by a worker that nothing held up is a fault', () =>
-  assert.deepEqual(violationsOf(''), fault))
+test('a lease lost by a worker that nothing delayed is a violation', () => assert.deepEqual(violationsOf(''), fault))
 
-test('a worker that leases a task again before it hears of the loss lost the first lease', () => {
+test('a worker that leases a task again before it learns of the loss lost the first lease', () => {
   assert.deepEqual(violationsOf('released 4 ptq-release\nheld 2 s-a.\n'), [])
   assert.deepEqual(violationsOf('held 2 s-a.\nreleased 4 ptq-release\n'), [])
 })
 
-test('a lease may be lost while all leases are given back, however long that takes', () =>
+test('a lease may be lost while all leases are released, however long that takes', () =>
   assert.deepEqual(violationsOf('', 'releasing 4 ptq-release\n'), []))
 
 for (const [what, line] of [
@@ -29,7 +28,7 @@ for (const [what, line] of [
   ['was held up', 'delayed 2 900\n'],
   ['held it while all leases were given back', 'released 4 ptq-release\n'],
 ] as const) {
-  test(`a lease may be lost by a worker that ${what}, but not by that before it had the lease`, () => {
+  test(`a lease may be lost by a worker that ${what}, but not before it had the lease`, () => {
     assert.deepEqual(violationsOf(line), [])
     assert.deepEqual(violationsOf('', line), fault)
   })

@@ -35,7 +35,7 @@ function violationsOf(ledger: string, atEnd: Partial<QueueAtEnd> = {}): readonly
   return reconcile(linesOf(ledger), { ...EMPTY, ...atEnd }).violations
 }
 
-test('a run in which all went well breaks no promise', () => assert.deepEqual(violationsOf(GOOD), []))
+test('a run without faults breaks no promise', () => assert.deepEqual(violationsOf(GOOD), []))
 
 /** The same, but worker 2 ended between running the first task and deleting it, and worker 3 ran it. */
 const CUT = `${GOOD.replace('done 2 n-a.', 'run 3 n-a.')}done 3 n-a.\n`
@@ -74,7 +74,7 @@ const faults: [string, string, RegExp, Partial<QueueAtEnd>?][] = [
 ]
 
 for (const [what, ledger, expected, atEnd] of faults) {
-  test(`the reconciliation sees ${what}`, () => {
+  test(`the reconciliation reports ${what}`, () => {
     const [violation, ...others] = violationsOf(ledger, atEnd)
     assert.match(violation ?? '', expected)
     assert.deepEqual(others, [])
@@ -91,7 +91,7 @@ for (const [what, ledger] of [
     `${TWICE}held 4 n-a.\ndead 2 n-a.\nSIGKILL 4 worker\n`.replaceAll('n-a.', 'd-a.'),
   ],
 ] as const) {
-  test(`a second run is explained where ${what}`, () => {
+  test(`a second run is explained if ${what}`, () => {
     const findings = reconcile(linesOf(ledger), { ...EMPTY, ...COMPLETED })
     assert.deepEqual(findings.violations, [])
     assert.equal(findings.duplicates, 1)
@@ -106,7 +106,7 @@ const onSqs: [string, string, boolean][] = [
 ]
 
 for (const [what, more, isReason] of onSqs) {
-  test(`on SQS a second run is ${isReason ? '' : 'not '}explained where ${what}; on fq it never is`, () => {
+  test(`on SQS a second run is ${isReason ? '' : 'not '}explained if ${what}; on fq it never is`, () => {
     const { violations } = reconcile(linesOf(TWICE + more), ON_SQS, { isExact: false })
     assert.equal(violations.length, isReason ? 0 : 1)
     assert.equal(violationsOf(TWICE + more, COMPLETED).length, 1)
@@ -119,7 +119,7 @@ for (const [what, intended, more] of [
   ['a worker gave it back and did not remove it', 'inserted1', 'removed 2 n-inserted1-0.\nsent 2 n-inserted1-0.\n'],
   ['a `ptq mv` sent it out of the main queue and did not remove it', 'inserted1', 'sent 5 n-inserted1-0.\n'],
 ] as const) {
-  test(`on SQS a second run is explained where ${what}, on fq it is not`, () => {
+  test(`on SQS a second run is explained if ${what}, on fq it is not`, () => {
     const twice = TWICE.replaceAll('n-a.', `n-${intended}-0.`)
     assert.equal(reconcile(linesOf(twice), ON_SQS, { isExact: false }).violations.length, 1)
     assert.equal(reconcile(linesOf(twice + more), ON_SQS, { isExact: false }).duplicatesBySending, 1)
@@ -136,7 +136,7 @@ for (const [what, more] of [
     'fromFiles 5 ptq-mv\nSIGKILL 5 ptq-mv\nsent 5 n-a.\nstayed 5 n-b.\n',
   ],
 ] as const) {
-  test(`on SQS a second run is not explained where ${what}`, () => {
+  test(`on SQS a second run is not explained if ${what}`, () => {
     const { violations } = reconcile(linesOf(TWICE + more), ON_SQS, { isExact: false })
     assert.deepEqual(violations, ['1 tasks ran twice without a kill or a lost lease: n-a.'])
   })
@@ -189,7 +189,7 @@ SIGKILL 3 poison
 `
 const WITH_POISON = { inserted: intoMain(3) }
 
-test('poison that is a dead letter in the end breaks no promise', () =>
+test('poison that ends as a dead letter breaks no promise', () =>
   assert.deepEqual(violationsOf(POISON, { ...WITH_POISON, dead: ['k-a.'] }), []))
 
 for (const [what, ledger, expected, atEnd] of [
@@ -211,7 +211,7 @@ for (const [what, ledger, expected, atEnd] of [
     /^1 healthy tasks were dead letters: r-a\.$/,
   ],
 ] as [string, string, RegExp, Partial<QueueAtEnd>?][]) {
-  test(`the reconciliation sees ${what}`, () => {
+  test(`the reconciliation reports ${what}`, () => {
     const [violation, ...others] = violationsOf(ledger, atEnd)
     assert.match(violation ?? '', expected)
     assert.deepEqual(others, [])
@@ -268,13 +268,13 @@ for (const [what, lines, expected] of [
   ],
   ['was cut off', COPIED.filter(line => !/^copy(Has|Listed|Made)/.test(line)), []],
 ] as const) {
-  test(`a live copy that ${what}: ${expected.length} faults`, () => {
+  test(`a live copy that ${what} has ${expected.length} faults`, () => {
     const findings = reconcile(linesOf(lines.join('\n')), { ...EMPTY, inserted: intoMain(3), completed: 3 })
     assert.deepEqual(findings.violations, expected)
   })
 }
 
-test('the count of a cut-off upload may be behind, that of a whole one not', () => {
+test('the count of an interrupted upload may be lower than its tasks, that of a complete one not', () => {
   const whole = 'intend 1 n-upload0-0.\ninserted 1 n-upload0-0.\nrun 2 n-upload0-0.\ndone 2 n-upload0-0.\n'
   const atEnd = { inserted: intoMain(0), completed: 1 }
   assert.deepEqual(violationsOf(whole, atEnd), ['inserted of main is 0, behind the 1 that were acknowledged'])
@@ -284,7 +284,7 @@ test('the count of a cut-off upload may be behind, that of a whole one not', () 
 test('half a line in the ledger is an error', () =>
   assert.throws(() => [...linesOf('run 2\nrun 2 n-a.\n')], /got run 2/))
 
-test('a ledger is read while it grows, a whole line at a time', async () => {
+test('a ledger is read line by line while it grows', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ptq-ledger-'))
   const path = join(folder, 'ledger')
   const reader = new LedgerReader(path)

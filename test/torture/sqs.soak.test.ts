@@ -5,10 +5,10 @@ import { Leases } from './bad-server-leases.js'
 import { sqsFixture } from './fixtures.js'
 import { shortTorture } from './short-torture.js'
 
-test('half a minute of kills and faults on SQS loses nothing, and each duplicate has its reason', t =>
+test('half a minute of kills and faults on SQS loses nothing, and each duplicate run is explained', t =>
   shortTorture(t, (folder, seed) => sqsFixture(folder, join(folder, 'ledger'), seed)))
 
-test('a delete that comes after the end of its lease is seen, one in time is not', () => {
+test('a delete after the end of its lease is reported, one in time is not', () => {
   const late: string[] = []
   const leases = new Leases(key => late.push(key))
   const messageOf = (name: string) => ({

@@ -108,7 +108,7 @@ for (const code of [
   "partial((kind: 'a' | 'b', record: Record<string, number | null>) => kind, 'a')",
   'partial(<T>(list: T[]) => list, [1])',
 ]) {
-  test(`the compiler takes ${code}`, () => assert.deepEqual(errorsIn(code), []))
+  test(`the compiler accepts ${code}`, () => assert.deepEqual(errorsIn(code), []))
 }
 
 for (const [code, shown] of [
