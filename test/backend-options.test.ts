@@ -38,7 +38,7 @@ for (const [url, options, message] of [
   })
 }
 
-test('a queue on SQS takes settings of the SDK; a registered kind takes any option', async () => {
+test('a queue on SQS accepts settings of the SDK; a registered kind accepts any option', async () => {
   registerBackend('any-option', {
     open: async (_url, { shards }) => {
       throw new Error(`shards: ${shards}`)

@@ -23,7 +23,7 @@ function measured(...args: string[]) {
 
 describe('the bench', () => {
   for (const scope of ['local', 'fq', 'sqs', 'latency']) {
-    it(`measures every row of ${scope}, and says of each target whether it was reached`, () => {
+    it(`measures every row of ${scope}, and says for each target whether it was reached`, () => {
       const rows = measured('--scope', scope, '--n', '40', '--rounds', '1')
       assert.ok(rows.length >= 3)
       for (const { scope: measuredScope, title, results, verdicts } of rows) {
@@ -45,14 +45,14 @@ describe('the bench', () => {
     })
   }
 
-  it('says for people what was reached, missed and not measured', () => {
+  it('prints for each target whether it was reached, missed or not measured', () => {
     const { stdout, status } = bench('--scope', 'fq', '--n', '40', '--rounds', '1')
     assert.equal(status, 0)
     assert.match(stdout, /^ {2}not measured {2}at least 6 × Python, 40 threads$/m)
     assert.match(stdout, /\n\d+ targets: \d+ reached, \d+ missed, 2 not measured \(Python's need PTQ_PYTHON\)\n$/)
   })
 
-  it('takes a target that was not measured for what it is: a rival that is not here, or a fault', () => {
+  it('reports an unmeasured target as a missing competitor or as a fault', () => {
     const contenders = [
       { name: 'ours', program: 'ours.js' },
       { name: 'theirs', program: 'theirs.py' },
@@ -78,7 +78,7 @@ describe('the bench', () => {
     }
   })
 
-  it('refuses a scope without rows and a count that is none, and says how it is used', () => {
+  it('refuses a scope without rows and an invalid count, and prints its usage', () => {
     for (const args of [['--scope', 'nothing'], ['--n', '0'], ['--rounds', 'x'], ['--what']]) {
       const { stdout, stderr, status } = bench(...args)
       assert.equal(status, 1)

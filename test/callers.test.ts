@@ -45,7 +45,7 @@ const compiled = (options: ts.CompilerOptions): string =>
   ts.transpile(decorated, { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, ...options })
 
 describe('the module that a thread imports', () => {
-  it('is that of the class where a helper of a package calls its decorator', () => {
+  it('is the module of the class if a helper of a package calls its decorator', () => {
     // As tslib, @swc/helpers and reflect-metadata do it: a function of theirs, through another one.
     write(
       'node_modules/helpers/index.js',
@@ -60,7 +60,7 @@ describe('the module that a thread imports', () => {
     assert.equal(run(write('main-package.mjs', runs('./by-package.mjs'))), '2\n')
   })
 
-  it("is that of the class with TypeScript's own helpers, of both kinds of decorators", () => {
+  it("is the module of the class with TypeScript's own helpers, for both kinds of decorators", () => {
     for (const experimentalDecorators of [true, false]) {
       const name = `own-${experimentalDecorators}.mjs`
       write(name, compiled({ experimentalDecorators }))
@@ -68,7 +68,7 @@ describe('the module that a thread imports', () => {
     }
   })
 
-  it('is that of the class where a bundler puts the helper in a chunk that several share', async () => {
+  it('is the module of the class if a bundler puts the helper into a shared chunk', async () => {
     write('a.ts', decorated)
     write('b.ts', decorated.replaceAll('Decorated', 'Other'))
     await build({
@@ -88,7 +88,7 @@ describe('the module that a thread imports', () => {
     assert.equal(run(write('main-bundled.mjs', runs('./bundled/a.mjs'))), '2\n')
   })
 
-  it("is the caller's where a wrapper of the user's own registers functions, sequences and backends", () => {
+  it("is the caller's if a wrapper of the user registers functions, sequences and backends", () => {
     write(
       'wrapper.mjs',
       `import { queueable, registerBackend, registerTask, RegisteredTask, sliceable } from 'ptq'
@@ -123,7 +123,7 @@ describe('the module that a thread imports', () => {
     assert.match(run(write('main-insert.mjs', inserts)), /^3\nfile:.*\/wrapped\.mjs\n$/)
   })
 
-  it('can be named, and the error that it registers nothing says how', () => {
+  it('can be named, and the error for a module that registers nothing says how', () => {
     write(
       'one-sided.mjs',
       `import { isMainThread } from 'node:worker_threads'
@@ -149,7 +149,7 @@ describe('the module that a thread imports', () => {
     assert.equal(run(write('main-named.mjs', runs('./named.mjs'))), 'by its url\n')
   })
 
-  it('is found where Error is frozen', () => {
+  it('is found if Error is frozen', () => {
     const wrapped = `import { partial } from 'ptq'
       import { task } from './wrapper.mjs'
       export const double = task(function double(n) { return 2 * n })

@@ -4,7 +4,7 @@ import { it } from 'node:test'
 import { TaskQueue } from 'ptq'
 import { counted } from '#ptq/text/counted.js'
 
-it('one is singular, none and many are plural', () => {
+it('one is singular, zero and many are plural', () => {
   assert.deepEqual(
     [0, 1, 2].map(count => counted(count, 'task')),
     ['0 tasks', '1 task', '2 tasks'],
@@ -12,7 +12,7 @@ it('one is singular, none and many are plural', () => {
   assert.equal(counted(1, 'lease ends by itself', 'leases end by themselves'), '1 lease ends by itself')
 })
 
-it('errors of one task are in the singular', async () => {
+it('errors about one task are in the singular', async () => {
   await using tq = new TaskQueue(`mem://${randomUUID()}`, { progress: false })
   const tasks = function* () {
     yield { class: 'Counted' }

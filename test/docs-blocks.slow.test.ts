@@ -20,7 +20,7 @@ const programs: readonly (readonly [page: string, program: string, output: RegEx
 ]
 
 for (const [page, program, output] of programs) {
-  test(`${program} of docs/${page}.md runs as it stands there`, async () => {
+  test(`${program} of docs/${page}.md runs unchanged`, async () => {
     // Inside the project, so that `ptq` means the package itself.
     const folder = join(root, 'build/docs-run', `${page}-${program}`)
     rmSync(folder, { recursive: true, force: true })

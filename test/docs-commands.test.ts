@@ -36,7 +36,7 @@ function commands(): { page: string; command: string }[] {
     )
 }
 
-test('every ptq command and option in the pages exists, and every script and file', () => {
+test('every ptq command, option, script and file in the pages exists', () => {
   const scripts: Record<string, string> = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).scripts
   let checked = 0
   for (const { page, command } of commands()) {
@@ -66,7 +66,7 @@ test('every ptq command and option in the pages exists, and every script and fil
   assert.ok(checked > 15, `${checked} commands were found`)
 })
 
-test('the page on the command line has each command, and each of its options', () => {
+test('the page on the command line has each command with each of its options', () => {
   const page = readFileSync(join(root, 'docs/cli.md'), 'utf8')
   const names = [...helpOf('').matchAll(/^ {2}ptq ([a-z]+)/gm)].map(([, name = '']) => name)
   assert.ok(names.length > 12)

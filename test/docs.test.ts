@@ -46,7 +46,7 @@ function exampleOf(code: string): string | undefined {
   return found === undefined ? undefined : basename(found)
 }
 
-test('every link between pages leads somewhere', () => {
+test('every link between pages has a target', () => {
   const pages = [
     'README.md',
     'CHANGELOG.md',

@@ -15,7 +15,7 @@ const ids = [
   ),
 ]
 
-test('a set of ids knows each id that was added, at every size, and no other', () => {
+test('a set of ids contains each added id at every size, and no other', () => {
   const set = new IdSet()
   for (const [index, id] of ids.entries()) {
     assert.equal(set.has(id), false, id)

@@ -120,7 +120,7 @@ async function insertError(insert: Promise<number>): Promise<InsertError> {
 }
 
 describe('insert', () => {
-  it('takes one task in every form', async () => {
+  it('accepts one task in every form', async () => {
     const tq = await changedQueue()
     assert.equal(await tq.insert(partial(addUp, 1, 2)), 1)
     assert.equal(await tq.insert(new Numbered({ i: 1 })), 1)
@@ -137,7 +137,7 @@ describe('insert', () => {
     assert.equal(await tq.inserted(), 5)
   })
 
-  it('takes any iterable and async iterable, and nothing else', async () => {
+  it('accepts any iterable and async iterable, and nothing else', async () => {
     const tq = await changedQueue()
     assert.equal(await tq.insert([]), 0)
     assert.equal(await tq.insert([...numbered(3)]), 3)
@@ -159,7 +159,7 @@ describe('insert', () => {
     assert.equal(await tq.inserted(), 44)
   })
 
-  it('refuses wrong options before anything is pulled', async () => {
+  it('refuses invalid options before anything is pulled', async () => {
     const tq = await changedQueue()
     const source = {
       [Symbol.iterator]: () => ({ next: () => assert.fail('pulled') }),
@@ -177,7 +177,7 @@ describe('insert', () => {
     }
   })
 
-  it('pulls no more than the batches that may be under way', async () => {
+  it('pulls no more than the batches that may be in flight', async () => {
     const started: (() => void)[] = []
     let most = 0
     const tq = await changedQueue(
@@ -213,7 +213,7 @@ describe('insert', () => {
     assert.equal(most, 3)
   })
 
-  it('sends the tasks that a slow source has given without waiting for a full batch', async () => {
+  it('sends the tasks of a slow source without waiting for a full batch', async () => {
     const tq = await changedQueue()
     let arrived: () => void = () => undefined
     const seen = new Promise<void>(resolve => {
@@ -231,7 +231,7 @@ describe('insert', () => {
     assert.equal(await insert, 2)
   })
 
-  it('lets other work of the process go on', async () => {
+  it('lets other work of the process run', async () => {
     const tq = await changedQueue({ insertBatch: 1000 })
     let turns = 0
     const count = () => {
@@ -254,7 +254,7 @@ describe('insert', () => {
     for (const id of ids) assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
   })
 
-  it('raises the counter once, by what was inserted, and not at all where that is asked for', async () => {
+  it('raises the counter once by the number of inserted tasks, or not at all with that option', async () => {
     const counts: number[] = []
     const tq = await changedQueue({
       async addInserted(count) {
@@ -267,7 +267,7 @@ describe('insert', () => {
     assert.deepEqual(counts, [35])
   })
 
-  it('succeeds if only the counter failed, and says once how many were not counted', async () => {
+  it('succeeds if only the counter failed, and warns once how many were not counted', async () => {
     const tq = await changedQueue({
       async addInserted() {
         throw new Error('EDQUOT')
@@ -288,7 +288,7 @@ describe('insert', () => {
     assert.equal(await tq.enqueued(), 40)
   })
 
-  it('moves, copies and resumed inserts succeed too if only the counter failed; the next resume counts', async () => {
+  it('succeeds as a move, copy or resumed insert too if only the counter failed; the next resume counts', async () => {
     let broken = true
     const counts: number[] = []
     const changes: Changes = {
@@ -315,7 +315,7 @@ describe('insert', () => {
   })
 
   for (const verb of ['counted', 'finish'] as const) {
-    it(`a continued insert succeeds if only its journal can't be written: ${verb}; the next one inserts nothing again`, async () => {
+    it(`succeeds with resume if only its journal cannot be written: ${verb}; the next one inserts nothing again`, async () => {
       let broken = true
       const counts: number[] = []
       const tq = await changedQueue({
@@ -347,7 +347,7 @@ describe('insert', () => {
     })
   }
 
-  it('ends with the first failure, and its error has exact counts', async () => {
+  it('ends at the first failure with an error with exact counts', async () => {
     let calls = 0
     let returned = false
     const tq = await changedQueue(
@@ -386,7 +386,7 @@ describe('insert', () => {
     assert.match(whole.message, /^0 tasks were inserted into .*, 10 failed, an unknown number not tried: EIO$/)
   })
 
-  it('names the place of what is no task, and of what JSON cannot carry', async () => {
+  it('names the index of an invalid task and of a value that JSON cannot represent', async () => {
     const tq = await changedQueue()
     const bad: unknown[] = [...numbered(12), 'nonsense', ...numbered(3)]
     // @ts-expect-error a text is no task
@@ -403,7 +403,7 @@ describe('insert', () => {
     assert.equal(await tq.enqueued(), 10)
   })
 
-  it('inserts the tasks that a generator gave before it threw, and rejects with its error', async () => {
+  it('inserts the tasks that a generator yielded before it threw, and rejects with its error', async () => {
     const tq = await changedQueue()
     const boom = new Error('no such file')
     const source = (function* () {
@@ -415,7 +415,7 @@ describe('insert', () => {
     assert.deepEqual({ inserted, failed, notTried }, { inserted: 15, failed: 0, notTried: 5 })
   })
 
-  it('random failures: the counts of the error cover every task', async () => {
+  it('counts every task in its error under random failures', async () => {
     const property = fc.asyncProperty(
       fc.nat(120),
       fc.integer({ min: 1, max: 20 }),
@@ -457,7 +457,7 @@ describe('insert', () => {
     await fc.assert(property, { numRuns: 60 })
   })
 
-  it('is ended by close, also while it waits for its source', async () => {
+  it('ends on close, also while it waits for its source', async () => {
     const tq = await changedQueue()
     const source = (async function* () {
       yield partial(addUp, 1, 2)
@@ -472,7 +472,7 @@ describe('insert', () => {
     await closed
   })
 
-  it('copies another queue, as it is stored', async () => {
+  it('copies another queue without changing its messages', async () => {
     const source = await changedQueue()
     const target = await changedQueue()
     await source.insert([{ class: 'Unknown', id: 18446744073709551615n }, partial(addUp, 1, 2)])
@@ -488,7 +488,7 @@ describe('insert', () => {
     assert.equal(await source.enqueued(), 5)
   })
 
-  it('refuses to copy a queue into itself, and one that can not be listed', async () => {
+  it('refuses to copy a queue into itself, and one that cannot be listed', async () => {
     const tq = await changedQueue()
     await assert.rejects(tq.insert(tq), /Expected `tasks` to be another queue/)
     await assert.rejects(tq.insert(new TaskQueue(tq.url)), /Expected `tasks` to be another queue/)

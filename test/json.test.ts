@@ -80,7 +80,7 @@ describe('parseJson', () => {
     assert.equal(parseJson(' 1234567890123456 '), 1234567890123456)
   })
 
-  it('keeps floats numbers', () => {
+  it('keeps floats as numbers', () => {
     for (const float of [
       '1e300',
       '1e+300',
@@ -94,7 +94,7 @@ describe('parseJson', () => {
     }
   })
 
-  it("reads Python's NaN and infinities, and leaves those words alone in strings", () => {
+  it("reads Python's NaN and infinities, and keeps those words in strings", () => {
     assert.deepEqual(parseJson('[NaN, Infinity, -Infinity, "NaN", "-Infinity 18446744073709551615 \\" NaN"]'), [
       Number.NaN,
       Number.POSITIVE_INFINITY,
@@ -126,7 +126,7 @@ describe('parseJson', () => {
     assert.equal(seen, depth)
   })
 
-  it('says where and what, in a short message without control characters', () => {
+  it('reports position and reason in a short message without control characters', () => {
     const megabytes = `{"a": [1, 2\n\u0007 }${'x'.repeat(5_000_000)}`
     for (const wrong of [megabytes, megabytes.replace('1', 'NaN')]) {
       assert.throws(
@@ -154,7 +154,7 @@ describe('parseJson', () => {
     assert.throws(() => parseJson(undefined as never), /^TypeError: Expected `text` to be a string, got `undefined`/)
   })
 
-  it('reads what Python wrote, without loss', () => {
+  it('reads JSON from Python without loss', () => {
     const files = readdirSync(FIXTURES)
     assert.equal(files.length, 8)
     const payloads = files.map(file => Object(parseJson(readFileSync(join(FIXTURES, file), 'utf8'))).payload)
@@ -168,7 +168,7 @@ describe('parseJson', () => {
 })
 
 describe('stringifyJson', () => {
-  it('gives back every value', () => {
+  it('preserves every value', () => {
     fc.assert(
       fc.property(anyJson, value => {
         assert.deepEqual(parseJson(stringifyJson(value)), value)
@@ -177,7 +177,7 @@ describe('stringifyJson', () => {
     )
   })
 
-  it('writes what JSON.stringify writes, for plain values', () => {
+  it('writes the same as JSON.stringify for plain values', () => {
     fc.assert(
       fc.property(fc.jsonValue({ stringUnit: 'binary' }), value => {
         // JSON.stringify drops the sign of -0, and writes a large float as if it were an integer.
@@ -210,7 +210,7 @@ describe('stringifyJson', () => {
     assert.equal(stringifyJson([new Self()]), '[{"min":[1]}]')
   })
 
-  it('writes integers and floats so that Python tells them apart', () => {
+  it('writes integers and floats so that Python can distinguish them', () => {
     const ids = [18446744073709551615n, -9007199254740993n, 5n, 2 ** 53, 1e17, 1e21, -0, 1.5]
     assert.equal(
       stringifyJson(ids),
@@ -218,7 +218,7 @@ describe('stringifyJson', () => {
     )
   })
 
-  it('writes NaN and the infinities by policy', () => {
+  it('writes NaN and the infinities as its option says', () => {
     const value = { a: [Number.NaN, Number.POSITIVE_INFINITY], b: Float32Array.of(Number.NEGATIVE_INFINITY, 1) }
     assert.equal(stringifyJson(value), '{"a":[NaN,Infinity],"b":[-Infinity,1]}')
     assert.equal(stringifyJson(value, { nan: 'null' }), '{"a":[null,null],"b":[null,1]}')
@@ -234,7 +234,7 @@ describe('stringifyJson', () => {
     assert.equal(stringifyJson(new Float64Array([0.1, -0])), '[0.1,-0.0]')
   })
 
-  it('refuses what JSON has no form for, with the path to it', () => {
+  it('refuses values without a JSON form, with the path to them', () => {
     const cycle = { again: [] as unknown[] }
     cycle.again.push(cycle)
     const refused: [unknown, RegExp][] = [
@@ -262,7 +262,7 @@ describe('stringifyJson', () => {
     }
   })
 
-  it('takes the same object twice, and refuses more levels than Python reads, with a short path', () => {
+  it('accepts the same object twice, and refuses more levels than Python reads, with a short path', () => {
     const shared = { x: 1n }
     assert.equal(stringifyJson([shared, shared]), '[{"x":1},{"x":1}]')
     const nested = (depth: number) => {
@@ -280,7 +280,7 @@ describe('stringifyJson', () => {
 })
 
 describe('toJsonValue', () => {
-  it('is what comes back from the text', () => {
+  it('equals the parsed text', () => {
     fc.assert(
       fc.property(fc.anything({ withDate: true, withTypedArray: true, withBigInt: true }), value => {
         let json: string
@@ -297,7 +297,7 @@ describe('toJsonValue', () => {
     )
   })
 
-  it('copies nothing that is in its form, and only what is not', () => {
+  it('copies only values that are not in JSON form already', () => {
     fc.assert(fc.property(anyJson, value => Object.is(toJsonValue(value), value)))
     const inner = { a: [1, 2] }
     const value = [inner, { n: 5n, u: undefined, keep: inner }]

@@ -25,7 +25,7 @@ function allows(range: string, [major, minor]: readonly [number, number]): boole
   })
 }
 
-test('each locked package runs on the oldest Node that this one supports', () => {
+test('each locked package runs on the oldest supported Node', () => {
   const [, major, minor] = /^>=(\d+)\.(\d+)/.exec(read('package.json').engines.node) ?? []
   const oldest = [Number(major), Number(minor)] as const
   assert.deepEqual([allows('>=22', oldest), allows('^20.19.0 || >=22.12.0', oldest)], [false, true])
@@ -35,7 +35,7 @@ test('each locked package runs on the oldest Node that this one supports', () =>
   }
 })
 
-test('each locked package with an install script is approved, and none names the registry that it came from', () => {
+test("each locked package with an install script is approved, and none contains its registry's address", () => {
   const approved = Object.keys(read('package.json').allowScripts)
   for (const [path, { hasInstallScript, resolved }] of Object.entries(packages)) {
     if (hasInstallScript && path !== '') assert.ok(approved.includes(path.replace(/^.*node_modules\//, '')), path)

@@ -107,7 +107,7 @@ describe('the package', () => {
     return { stdout, stderr, status }
   }
 
-  it('holds what is built, what is to be read, and nothing else', () => {
+  it('contains the build, the docs, and nothing else', () => {
     const built = files.filter(file => file.startsWith('dist/'))
     assert.deepEqual(files.filter(file => !built.includes(file)).sort(), [
       'CHANGELOG.md',
@@ -126,7 +126,7 @@ describe('the package', () => {
     for (const file of built) assert.doesNotMatch(readFileSync(join(installed, file), 'utf8'), /sourceMappingURL/)
   })
 
-  it('has a manifest that publint has nothing to say about', async () => {
+  it('has a manifest without publint warnings', async () => {
     const { messages } = await publint({ pkgDir: installed, pack: false, strict: true })
     assert.deepEqual(messages, [])
   })
@@ -137,7 +137,7 @@ describe('the package', () => {
     assert.deepEqual(node(bin, '--version'), { stdout: `${manifest.version}\n`, stderr: '', status: 0 })
   })
 
-  it('works with a command of another installation, a global one: the tasks are of the copy that the project has', () => {
+  it('works with a command of a global installation: the tasks are of the copy in the project', () => {
     writeFileSync(
       join(project, 'spoken.mjs'),
       `import { queueable } from 'ptq'
@@ -151,7 +151,7 @@ describe('the package', () => {
     assert.match(stdout, /^hello copy$/m)
   })
 
-  it('is used from TypeScript as ES modules and as CommonJS, threads and types included', () => {
+  it('works from TypeScript as ES module and CommonJS, threads and types included', () => {
     for (const [name, text] of Object.entries(user)) writeFileSync(join(project, name), text)
     const compiled = node(join(root, 'node_modules/typescript/bin/tsc'), '-p', project)
     assert.deepEqual(compiled, { stdout: '', stderr: '', status: 0 })

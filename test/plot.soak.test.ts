@@ -8,7 +8,7 @@ import { after, describe, it } from 'node:test'
 
 const BENCH = join(import.meta.dirname, '../bench')
 
-describe('the picture of the bench', () => {
+describe('the chart of the bench', () => {
   const folder = mkdtempSync(join(tmpdir(), 'ptq-plot-'))
   after(() => rmSync(folder, { recursive: true }))
   const [from, to] = [join(folder, 'bench.ndjson'), join(folder, 'bench.svg')]
@@ -18,7 +18,7 @@ describe('the picture of the bench', () => {
     return spawnSync(process.execPath, [join(BENCH, program), ...args], { encoding: 'utf8', env })
   }
 
-  it('shows the rows that it chooses, ours and theirs with their numbers, and the machine', () => {
+  it('shows the selected rows with the numbers of all contenders, and the machine', () => {
     const { stdout } = node('main.js', '--scope', 'local,fq', '--n', '20', '--rounds', '1', '--json')
     writeFileSync(from, `\n> ptq@0.0.0 bench\n> node build/bench/main.js --json\n\n${stdout}`)
     const { status, stderr } = node('plot/main.js', '--from', from, '--to', to)
@@ -34,7 +34,7 @@ describe('the picture of the bench', () => {
     assert.doesNotMatch(svg, /NaN|undefined|Infinity/)
   })
 
-  it('refuses what is no result of the bench, and a row or contender that was renamed', () => {
+  it('refuses a file that is not a result of the bench, and a renamed row or contender', () => {
     for (const [text, reason] of [
       [undefined, /^Expected \S+ to hold what the bench measured \(npm run -s bench .*ENOENT/],
       ['no json', /^Expected \S+ to hold what the bench measured/],

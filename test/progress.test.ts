@@ -29,7 +29,7 @@ function needsTerminal(t: TestContext): boolean {
 }
 
 describe('startProgress', () => {
-  it('draws a bar with rate and ETA on a terminal, and leaves nothing behind', t => {
+  it('draws a bar with rate and ETA on a terminal, and removes it at the end', t => {
     if (!needsTerminal(t)) return
     const body = `
       const progress = startProgress({ label: 'tasks', total: 8, enabled: true })
@@ -52,7 +52,7 @@ describe('startProgress', () => {
     assert.deepEqual([...new Set(escapes.map(sequence => sequence.at(-1)))].sort(), ['G', 'K'])
   })
 
-  it('draws a counter with the rate where the total is unknown', t => {
+  it('draws a counter with the rate if the total is unknown', t => {
     if (!needsTerminal(t)) return
     const body = `
       const progress = startProgress({ label: 'tasks', total: undefined, enabled: true })
@@ -72,7 +72,7 @@ describe('startProgress', () => {
     assert.equal(run(body, { terminal: true }).stdout, '{"held":[],"listeners":0}')
   })
 
-  it('prints nothing where stderr is no terminal', () => {
+  it('prints nothing if stderr is not a terminal', () => {
     const body = `
       const progress = startProgress({ label: 'tasks', total: 3, enabled: true })
       progress.add(3)
@@ -82,7 +82,7 @@ describe('startProgress', () => {
     assert.equal(stdout, '{"held":[],"listeners":0}')
   })
 
-  it('keeps counts and ETA at 38 columns, and takes a width of 0 for unknown', t => {
+  it('keeps counts and ETA at 38 columns, and treats a width of 0 as unknown', t => {
     if (!needsTerminal(t)) return
     const body = `
       const progress = startProgress({ label: 'Inserting', total: 1000000, enabled: true })
@@ -93,7 +93,7 @@ describe('startProgress', () => {
     assert.match(wide.stdout, /\[={6}-{18}\] 25% \| 250000\/1000000/)
   })
 
-  it('stands on a line of its own below what the process prints', t => {
+  it('keeps a line of its own below the output of the process', t => {
     if (!needsTerminal(t)) return
     const body = `
       const progress = startProgress({ label: 'tasks', total: 2, enabled: true })

@@ -7,7 +7,7 @@ const here = { cwd: '/data/work', home: '/home/ada' }
 const parse = (text: string) => parseQueueUrl(text, here)
 
 describe('queue URLs', () => {
-  it('names folders, SQS queues, queues in memory and registered protocols', () => {
+  it('name folders, SQS queues, in-memory queues and registered protocols', () => {
     const table: [text: string, protocol: string, path: string][] = [
       ['fq:///data/queue', 'fq', '/data/queue'],
       ['fq:///data/queue/', 'fq', '/data/queue'],
@@ -38,7 +38,7 @@ describe('queue URLs', () => {
     for (const [text, protocol, path] of table) assert.deepEqual(parse(text), { protocol, path }, text)
   })
 
-  it('refuses a bare word with both ways to say it', () => {
+  it('that are a bare word are refused with both ways to write it', () => {
     for (const word of ['my-queue', 'data/queue', '~ada/q', '.hidden', 'fq:/data', 'C:\\queue', ' ./q']) {
       assert.throws(
         () => parse(word),
@@ -51,11 +51,11 @@ describe('queue URLs', () => {
     }
   })
 
-  it('refuses a folder that could be meant from the root or from here, with both ways to say it', () => {
+  it('of a folder that could be absolute or relative are refused with both ways to write it', () => {
     assert.throws(() => parse('fq://data/q'), /`fq:\/\/\/data\/q` from the root or `fq:\/\/\.\/data\/q` from here/)
   })
 
-  it('refuses what no queue can be called', () => {
+  it('that no queue can have are refused', () => {
     const bad = ['', 'fq://', 'mem://', 'sqs://', 'sqs://a b', `sqs://${'a'.repeat(81)}`, 'sqs://a/b', './a\0b']
     for (const text of [
       ...bad,
@@ -72,7 +72,7 @@ describe('queue URLs', () => {
     assert.throws(() => parse(new URL('file:///q')), /Expected `url`/)
   })
 
-  it('are printed so that they mean the same wherever they are read', () => {
+  it('are printed so that they mean the same everywhere', () => {
     const segment = fc.stringMatching(/^[^/\0]+$/)
     const word = fc.stringMatching(/^[a-z0-9_-]{1,20}$/)
     const url = fc.oneof(
@@ -97,7 +97,7 @@ describe('queue URLs', () => {
     )
   })
 
-  it('either parse or are refused as an argument, whatever the text', () => {
+  it('are parsed or refused with an argument error, for any text', () => {
     const text = fc.oneof(
       fc.string({ unit: 'binary' }),
       fc.webUrl(),

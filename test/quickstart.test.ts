@@ -68,7 +68,7 @@ describe('the quick start', () => {
     checkWithSha256sum(root, t)
   })
 
-  it('lists files of any name and size, in the project and outside, but no links and not the list itself', t => {
+  it('lists files of any name and size, in the project and outside, without links and the list itself', t => {
     const root = project(t)
     const outside = mkdtempSync(join(tmpdir(), 'ptq-outside-'))
     t.after(() => rmSync(outside, { recursive: true }))
@@ -105,7 +105,7 @@ describe('the quick start', () => {
     checkWithSha256sum(root, t)
   })
 
-  it('hashes the rest when a file can not be read, names it, and exits with 1', t => {
+  it('hashes the rest if a file cannot be read, names that file, and exits with 1', t => {
     const root = project(t)
     mkdirSync(join(root, 'data'))
     writeFileSync(join(root, 'data/good'), 'good')
@@ -123,7 +123,7 @@ describe('the quick start', () => {
     ['fq', /^fq:\/\/\/.*ptq-quickstart-/],
     ['./queue', /^fq:\/\/\/.*\/queue/],
   ] as const) {
-    it(`--queue ${queue}: the same list through a queue, with the file that can not be read`, t => {
+    it(`--queue ${queue}: writes the same list through a queue, with the file that cannot be read`, t => {
       const root = project(t)
       mkdirSync(join(root, 'data'))
       for (let n = 0; n < 30; n++) writeFileSync(join(root, `data/čau ${n}`), `🎉 ${n}`)
@@ -142,7 +142,7 @@ describe('the quick start', () => {
     })
   }
 
-  it('says in one sentence what is wrong with an option or a queue', t => {
+  it('reports an invalid option or queue in one sentence', t => {
     const root = project(t)
     mkdirSync(join(root, 'data'))
     writeFileSync(join(root, 'data/file'), 'file')
@@ -159,7 +159,7 @@ describe('the quick start', () => {
     }
   })
 
-  it('says in one sentence that there is nothing to hash, and exits with 1', t => {
+  it('reports in one sentence that there is nothing to hash, and exits with 1', t => {
     const root = project(t)
     mkdirSync(join(root, 'empty/inside'), { recursive: true })
     for (const folder of ['empty', 'missing', 'package.json']) {

@@ -50,7 +50,7 @@ test('the example runs on a file queue with two workers', async () => {
   rmSync(folder, { recursive: true })
 })
 
-test('the example runs on SQS, by the environment alone', async () => {
+test('the example runs on SQS, changed only by the environment', async () => {
   const folder = wordsFolder()
   const server = await startServer('fauxqs')
   const access = { AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local', AWS_REGION: 'us-east-1' }
@@ -76,7 +76,7 @@ test('the example runs on SQS, by the environment alone', async () => {
   rmSync(folder, { recursive: true })
 })
 
-test('the blocks run as the README says: with tsx, through the command line, and by a Node that strips types', async t => {
+test('the blocks run as the README says: with tsx, on the command line, and in a Node that strips types', async t => {
   // Inside the project, so that `ptq` means the package itself.
   const folder = join(root, 'build/readme-blocks')
   rmSync(folder, { recursive: true, force: true })
@@ -101,7 +101,7 @@ test('the blocks run as the README says: with tsx, through the command line, and
   await run(['insert-slices.ts'])
   assert.match(await poll('--load', './slices.ts'), /Ended: 54 executed, 0 failed/)
 
-  await t.test('without tsx', async t => {
+  await t.test('the blocks run without tsx', async t => {
     if (Number.parseInt(process.versions.node, 10) < 24) return t.skip('this Node has no `await using`')
     for (const name of ['main.ts', 'insert.ts', 'insert-slices.ts']) {
       const code = readFileSync(join(folder, name), 'utf8')

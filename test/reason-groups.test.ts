@@ -53,7 +53,7 @@ describe('groups of reasons', () => {
     assert.equal(counts.total, 50_003)
   })
 
-  it('of very many reasons of different words, those for which there is no room are counted together', () => {
+  it('very many reasons with different words are counted together beyond the limit', () => {
     const counts = new ReasonCounts()
     const word = (n: number) => [...String(n)].map(digit => 'abcdefghij'[Number(digit)]).join('')
     for (let n = 0; n < 30_000; n++) counts.add(`Error: ${word(n)}`, `a${n}`)

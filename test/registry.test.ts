@@ -20,7 +20,7 @@ class Shared extends RegisteredTask {
 }
 
 describe('queueable', () => {
-  it('gives back the function, registered under the stem of its file and its name', () => {
+  it('returns the function, registered under the stem of its file and its name', () => {
     assert.equal(shared(), 1)
     const entry = registeredFunction(shared)
     assert.equal(entry, findFunction('registry.test', 'shared'))
@@ -29,7 +29,7 @@ describe('queueable', () => {
     assert.deepEqual(registeredFunction(registerAgain.own())?.key, ['other-file', 'shared'])
   })
 
-  it('takes another key and file', () => {
+  it('accepts another key and file', () => {
     const fn = queueable(() => 2, { module: 'mylib.tasks', name: 'two', url: 'file:///x/y.js' })
     assert.deepEqual(partial(fn).payload(), [['mylib.tasks', 'two'], [], {}, -1])
     assert.equal(registeredFunction(fn)?.url, 'file:///x/y.js')
@@ -54,7 +54,7 @@ describe('queueable', () => {
     assert.equal(findFunction('registry.test', 'shared')?.fn, shared)
   })
 
-  it('takes the same source from the same file again: a reload, or ESM and CommonJS', () => {
+  it('accepts the same source from the same file again: a reload, or ESM and CommonJS', () => {
     const make = () =>
       function reloaded() {
         return 3
@@ -66,7 +66,7 @@ describe('queueable', () => {
     assert.equal(findFunction('registry.test', 'reloaded')?.fn, withQuery)
   })
 
-  it('refuses what is no function, or has no name', () => {
+  it('refuses what is not a function, or has no name', () => {
     for (const fn of [undefined, 'x', {}]) {
       assert.throws(() => queueable(fn as never), /^TypeError: Expected `fn` to be a function, got/)
     }
@@ -89,14 +89,14 @@ describe('queueable', () => {
 })
 
 describe('registerTask', () => {
-  it('gives back the class, registered under its name', () => {
+  it('returns the class, registered under its name', () => {
     assert.equal(registerTask(Shared), Shared)
     assert.equal(registeredClass(Shared), findClass('Shared'))
     assert.equal(findClass('Shared')?.url, import.meta.url)
     assert.equal(registerTask(Shared), Shared)
   })
 
-  it('takes another name', () => {
+  it('accepts another name', () => {
     class Local extends Shared {}
     registerTask(Local, { name: 'PythonName', url: 'file:///x/y.js' })
     assert.deepEqual(new Local({}).payload(), { class: 'PythonName' })
@@ -112,7 +112,7 @@ describe('registerTask', () => {
     assert.equal(findClass('Shared')?.class, Shared)
   })
 
-  it('refuses what is no class of tasks, or has no name', () => {
+  it('refuses what is not a task class, or has no name', () => {
     for (const Class of [undefined, class {}, () => 1, { execute: () => 1 }]) {
       assert.throws(() => registerTask(Class as never), /^TypeError: Expected `Class` to be a class that extends Regis/)
     }
@@ -121,8 +121,8 @@ describe('registerTask', () => {
   })
 })
 
-describe('the file that registers', () => {
-  it('is found through a path with blanks, signs and letters of any language, from ESM and CommonJS', async () => {
+describe('the registering file', () => {
+  it('is found for a path with spaces, symbols and letters of any language, from ESM and CommonJS', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'ptq registry 100% č#-'))
     const ptq = import.meta.resolve('ptq')
     const body = (name: string) => `queueable(function ${name}() { return 1 })`
@@ -138,7 +138,7 @@ describe('the file that registers', () => {
     rmSync(folder, { recursive: true })
   })
 
-  it('gives its stem as module', () => {
+  it('gives the name of the module by its stem', () => {
     for (const [url, module] of [
       ['file:///a/tasks.ts', 'tasks'],
       ['file:///a/dist/tasks.js', 'tasks'],

@@ -23,7 +23,7 @@ const verbs: Record<string, (queue: TaskQueue, alias: TaskQueue) => Promise<unkn
 }
 
 for (const [verb, call] of Object.entries(verbs)) {
-  test(`${verb} refuses its own queue under another path, and one of a folder that is still to be made`, () =>
+  test(`${verb} refuses its own queue under another path, also if its folder does not exist yet`, () =>
     inFolder(async folder => {
       mkdirSync(join(folder, 'real'))
       symlinkSync(join(folder, 'real'), join(folder, 'link'))

@@ -17,7 +17,7 @@ function scale(...args: string[]): string {
 describe('the simulation of many workers', () => {
   const whole = ['--workers', '1,20', '--queued', '400', '--task-seconds', '1']
 
-  it('drains a queue, each task once, and the same seed is the same run', () => {
+  it('drains a queue with each task once, and gives the same run for the same seed', () => {
     const findings = () =>
       scale(...whole, '--json')
         .split('\n')
@@ -37,7 +37,7 @@ describe('the simulation of many workers', () => {
     assert.deepEqual(findings(), [one, twenty])
   })
 
-  it('shows as a table and as curves what was found earlier', () => {
+  it('prints earlier results as a table and as charts', () => {
     const folder = mkdtempSync(join(tmpdir(), 'ptq-scale-'))
     const [from, svg] = [join(folder, 'found.json'), join(folder, 'curves.svg')]
     writeFileSync(from, `${scale(...whole, '--json')}\n`)

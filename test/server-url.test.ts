@@ -8,7 +8,7 @@ import { parseServerUrl, siblingUrl, withPassword, withPasswordOf } from '#ptq/b
 const parse = (text: string) => parseQueueUrl(text, { cwd: '/', home: '/' })
 
 describe('URLs of queues on a server', () => {
-  it('are taken apart', () => {
+  it('are split into their parts', () => {
     const plain = { user: '', password: undefined, host: '', port: undefined, database: '', parameters: new Map() }
     const table: [text: string, expected: object][] = [
       ['postgres://?queue=jobs', { protocol: 'postgres', queue: 'jobs' }],
@@ -45,7 +45,7 @@ describe('URLs of queues on a server', () => {
     }
   })
 
-  it('that are none are refused by what is wrong, and the password is not shown', () => {
+  it('that are invalid are refused with the reason, and without the password', () => {
     const table: [text: string, problem: RegExp][] = [
       ['postgres://ada:hunter2@h/db', /names the queue on the server with `\?queue=`.*`postgres:\/\/user@host:5432/],
       ['postgres://ada:hunter2@h/db?queue=', /one `queue=`, a name of up to 100/],
@@ -71,7 +71,7 @@ describe('URLs of queues on a server', () => {
     }
   })
 
-  it('name another queue of the same server, which takes the password over', () => {
+  it('name another queue on the same server, with the same password', () => {
     const url = parse('postgres://ada:hunter2@h/db?queue=jobs&sslmode=require')
     const other = siblingUrl(url, 'jobs/failed')
     assert.equal(other, 'postgres://ada@h/db?sslmode=require&queue=jobs/failed')
@@ -83,7 +83,7 @@ describe('URLs of queues on a server', () => {
     assert.equal(withPasswordOf(parse('postgres://ada:own@h/db?queue=q'), url).password, 'own')
   })
 
-  it('give the password back as it was written, whatever it is', () => {
+  it('preserve any password', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[a-z%@]*$/), fc.stringMatching(/^[^/?#]*$/), (user, password) => {
         const rest = `${user}:${password}@host/db?queue=q`

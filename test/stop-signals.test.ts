@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { onStopSignals } from '#ptq/runtime/stop-signals.js'
 
-test('a signal that is passed on to the process a second time at once, as npx does, is one signal', () => {
+test('a signal that npx passes on to the process a second time counts once', () => {
   const calls: string[] = []
   const { exitCode } = process
   const listening = onStopSignals({

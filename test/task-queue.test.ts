@@ -83,7 +83,7 @@ afterEach(async () => {
 })
 
 describe('a TaskQueue', () => {
-  it('refuses wrong arguments before the queue is opened', async () => {
+  it('refuses invalid arguments before the queue is opened', async () => {
     assert.throws(() => new TaskQueue('my-queue'), /Expected `url` to be .*`\.\/my-queue`.*`sqs:\/\/my-queue`/)
     for (const concurrency of [0, -1, 1.5, Number.NaN]) {
       assert.throws(
@@ -135,7 +135,7 @@ describe('a TaskQueue', () => {
     await tq.close()
   })
 
-  it('rounds times up to what the queue can do, and refuses what is beyond it', async () => {
+  it('rounds times up to what the queue supports, and refuses those beyond', async () => {
     const asked: number[] = []
     const { tq } = await changedQueue(mem => ({
       capabilities: { ...mem.capabilities, secondsStep: 1, maxLeaseSeconds: 43_200, maxDelaySeconds: 900 },
@@ -160,7 +160,7 @@ describe('a TaskQueue', () => {
     assert.equal(asked.length, 3)
   })
 
-  it('gives tasks that can be executed, and knows them even where their code is unknown', async () => {
+  it('returns tasks that can be executed, also if their code is unknown here', async () => {
     const tq = newQueue()
     await tq.insert([partial(addUp, 40, 2), { class: 'Elsewhere', x: 18446744073709551615n }])
     const [known, unknown, ...others] = await tq.lease({ numTasks: 5 })
@@ -176,7 +176,7 @@ describe('a TaskQueue', () => {
     assert.equal(await tq.delete([known, unknown]), 2)
   })
 
-  it('counts', async () => {
+  it('returns counts', async () => {
     const clock = new ManualClock()
     const tq = newQueue(clock)
     assert.equal(await tq.isEmpty(), true)
@@ -207,7 +207,7 @@ describe('a TaskQueue', () => {
     assert.equal(await tq.isEmpty(), true)
   })
 
-  it('renews and releases', async () => {
+  it('renews and releases leases', async () => {
     const clock = new ManualClock()
     const tq = newQueue(clock)
     const other = new TaskQueue(tq.url, { progress: false })
@@ -233,7 +233,7 @@ describe('a TaskQueue', () => {
     await tq.delete(third)
   })
 
-  it('tells whose lease was lost, and does the same verb for all others', async () => {
+  it('reports lost leases by task, and processes all others', async () => {
     const clock = new ManualClock()
     const tq = newQueue(clock)
     const other = new TaskQueue(tq.url, { progress: false })
@@ -267,7 +267,7 @@ describe('a TaskQueue', () => {
     assert.equal(await tq.completed(), 4)
   })
 
-  it('takes back only what it has leased itself, and each task once', async () => {
+  it('accepts only tasks that it has leased itself, and each once', async () => {
     const tq = newQueue()
     const other = new TaskQueue(tq.url, { progress: false })
     open.push(other)
@@ -285,7 +285,7 @@ describe('a TaskQueue', () => {
     assert.equal(await tq.delete([]), 0)
   })
 
-  it('sends the leases of a verb in batches, several at once', async () => {
+  it('sends leases in batches, several at once', async () => {
     const sizes: number[] = []
     let underWay = 0
     let most = 0
@@ -331,7 +331,7 @@ describe('a TaskQueue', () => {
     await assert.rejects(looking.next(), /was closed/)
   })
 
-  it('copies payloads letter by letter, also those of other programs', async () => {
+  it('copies payloads byte for byte, also those of other programs', async () => {
     const { tq, mem } = await changedQueue(() => ({}))
     const payload = '[["tasks", "f"], [1.0, 18446744073709551615, "\\u010d"], {"x": NaN}, -1]'
     await mem.insert([{ id: 'a', body: `{"payload": ${payload}, "queueName": "/q"}` }], { delaySeconds: 0 })
@@ -340,7 +340,7 @@ describe('a TaskQueue', () => {
     assert.equal((await leaseOne(copy)).payloadText, payload)
   })
 
-  it('says in one sentence which verbs its queue cannot do', async () => {
+  it('says in one sentence which verbs its queue does not support', async () => {
     const { tq } = await changedQueue(() => ({
       list: undefined,
       rezero: undefined,
@@ -363,7 +363,7 @@ describe('a TaskQueue', () => {
     }
   })
 
-  it('is empty when as many looks as its queue asks for say so', async () => {
+  it('is empty after as many empty counts as its queue requires', async () => {
     const counts = [0, 3, 0, 0, 0, 0, 0]
     const { tq, mem } = await changedQueue(backend => ({
       capabilities: { ...backend.capabilities, emptyConfirmations: { samples: 3, windowSeconds: 0.002 } },
@@ -396,7 +396,7 @@ describe('a TaskQueue', () => {
     await Promise.all([tq.close(), assert.rejects(closed, /was closed/)])
   })
 
-  it('an interval above 2^31 ms is waited for, not passed over', async () => {
+  it('waits for an interval above 2^31 ms', async () => {
     let looks = 0
     const { tq } = await changedQueue(backend => ({
       counts: () => {
@@ -413,7 +413,7 @@ describe('a TaskQueue', () => {
     await assert.rejects(waiting, /enough/)
   })
 
-  it('close releases leased tasks and ends waiting calls', async () => {
+  it('releases leased tasks and ends waiting calls on close', async () => {
     const clock = new ManualClock()
     const tq = newQueue(clock)
     const other = new TaskQueue(tq.url, { progress: false })
@@ -437,7 +437,7 @@ describe('a TaskQueue', () => {
     await assert.rejects(tq.delete(held), /was closed/)
   })
 
-  it('close reports tasks that could not be released, and closes the backend', async () => {
+  it('reports tasks that could not be released on close, and closes the backend', async () => {
     let closed = 0
     const { tq } = await changedQueue(mem => ({
       release: async () => {
@@ -463,7 +463,7 @@ describe('a TaskQueue', () => {
     await assert.rejects(tq.enqueued(), /was closed/)
   })
 
-  it('an abort ends the wait for a task', async () => {
+  it('ends the wait for a task on an abort', async () => {
     const tq = newQueue()
     const abort = new AbortController()
     const waiting = tq.lease({ waitSeconds: 10_000, signal: abort.signal })
@@ -476,10 +476,10 @@ describe('a TaskQueue', () => {
   })
 })
 
-describe('a message that is no task', () => {
+describe('an invalid message', () => {
   const bad = (id: string) => ({ id, body: '{"payload": {"no": "class"}, "queueName": "q"}' })
 
-  it('is quarantined with a warning, and others are leased in its place', async () => {
+  it('is quarantined with a warning, and others are leased instead', async () => {
     const { tq, mem } = await changedQueue(() => ({}))
     const messages = [bad('a'), bad('b'), bad('c')]
     await mem.insert(messages, { delaySeconds: 0 })
@@ -499,7 +499,7 @@ describe('a message that is no task', () => {
     assert.deepEqual(await tq.lease(), [])
   })
 
-  it('is released if the queue has no quarantine, and lease does not retry without end', async () => {
+  it('is released if the queue has no quarantine, and lease does not retry endlessly', async () => {
     const { tq, mem } = await changedQueue(() => ({ quarantine: undefined }))
     await mem.insert([bad('a'), bad('b')], { delaySeconds: 0 })
     const warned = warningOf(mem)
@@ -510,7 +510,7 @@ describe('a message that is no task', () => {
     assert.equal((await tq.status()).leased, 1)
   })
 
-  it('that can not be moved does not keep the others from being leased', async () => {
+  it('that cannot be moved does not prevent leases of others', async () => {
     const { tq, mem } = await changedQueue(() => ({
       quarantine: async () => {
         throw new Error('EROFS')
@@ -523,7 +523,7 @@ describe('a message that is no task', () => {
     assert.match(await warned, /Message a of .* was not set aside \(EROFS\): Expected the payload/)
   })
 
-  it('comes back from a backend that only postpones it, and is not asked for again', async () => {
+  it('is not requested again from a backend that only postpones it', async () => {
     let quarantined = 0
     const { tq, mem } = await changedQueue(backend => ({
       quarantine: async lease => {
@@ -546,8 +546,8 @@ describe('a message that is no task', () => {
   })
 })
 
-describe('the leases that are held', () => {
-  it('are forgotten when they have run out, so that they fill no memory', async () => {
+describe('held leases', () => {
+  it('are forgotten when they expire, to free their memory', async () => {
     const leasing = new Leasing(1)
     const mem = await memOpener.open({ protocol: 'mem', path: 'sweep' }, {})
     const signal = new AbortController().signal

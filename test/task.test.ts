@@ -58,7 +58,7 @@ class Unregistered extends RegisteredTask<{ n: number }> {
 }
 
 describe('partial', () => {
-  it('makes a task with the key of the function and the arguments', () => {
+  it('creates a task with the key of the function and the arguments', () => {
     const task = partial(area, 2, 3)
     assert.ok(task instanceof FunctionTask)
     assert.deepEqual(task.key, ['task.test', 'area'])
@@ -67,7 +67,7 @@ describe('partial', () => {
     assert.equal(task.execute(), '6 px')
   })
 
-  it('nests, and leaves the task it was given as it is', () => {
+  it('can be nested, and does not change the given task', () => {
     const row = partial(area, 2)
     const task = partial(partial(row, 5), 'mm')
     assert.deepEqual(task.payload(), [['task.test', 'area'], [2, 5, 'mm'], {}, -1])
@@ -75,13 +75,13 @@ describe('partial', () => {
     assert.deepEqual(row.args, [2])
   })
 
-  it('keeps keyword arguments of the task it was given', () => {
+  it('keeps keyword arguments of the given task', () => {
     const task = partial(new FunctionTask<[number], number>(['shapes', 'scale'], [], { by: 3 }), 5)
     assert.deepEqual(task.payload(), [['shapes', 'scale'], [5], { by: 3 }, -1])
     assert.equal(task.execute(), 15)
   })
 
-  it('refuses what is not registered', () => {
+  it('refuses unregistered functions', () => {
     assert.throws(
       () => partial(() => 1),
       (error: unknown) =>
@@ -111,13 +111,13 @@ describe('FunctionTask', () => {
     }
   })
 
-  it('passes keyword arguments as one last object, after the extra ones, and only if there are any', () => {
+  it('passes keyword arguments, if any, as one last object after the extra arguments', () => {
     assert.equal(new FunctionTask(['shapes', 'scale'], [2], { by: 5, plus: 1 }).execute(), 11)
     assert.equal(new FunctionTask(['task.test', 'area'], [2, 3]).execute('cm'), '6 cm')
     assert.deepEqual(new FunctionTask(['shapes', 'scale'], [2], { by: 5 }).payload()[2], { by: 5 })
   })
 
-  it('needs no code here: another process has it', () => {
+  it('needs no code here, since another process has it', () => {
     const task = new FunctionTask(['mylib.tasks', 'segment'], [18446744073709551615n], { mip: 2 })
     assert.deepEqual(task.payload(), [['mylib.tasks', 'segment'], [18446744073709551615n], { mip: 2 }, -1])
     assert.throws(() => task.execute(), {
@@ -126,7 +126,7 @@ describe('FunctionTask', () => {
     })
   })
 
-  it('refuses a wrong key, arguments and keywords', () => {
+  it('refuses an invalid key, arguments or keywords', () => {
     for (const key of ['tasks', ['tasks'], ['tasks', ''], ['a', 'b', 'c'], [1, 'b']]) {
       assert.throws(() => new FunctionTask(key as never), /^TypeError: Expected `key` to be a pair of names/)
     }
@@ -139,7 +139,7 @@ describe('FunctionTask', () => {
     }
   })
 
-  it('names the path to an argument that JSON has no form for', () => {
+  it('names the path to an argument without a JSON form', () => {
     assert.throws(
       () => new FunctionTask(['m', 'f'], [{ on: [() => 1] }]).payload(),
       /Expected `args\[0\]\.on\[0\]` to be/,
@@ -152,21 +152,21 @@ describe('FunctionTask', () => {
 })
 
 describe('RegisteredTask', () => {
-  it('has a payload of its fields and, last, its name', () => {
+  it('has a payload of its fields followed by its name', () => {
     const payload = new Box({ min: [0, 1] }).payload()
     assert.deepEqual(payload, { min: [0, 1], class: 'Box' })
     assert.equal(Object.keys(payload).at(-1), 'class')
     assert.deepEqual(new Decorated({ n: 1 }).payload(), { n: 1, class: 'Decorated' })
   })
 
-  it('comes back as an object of its class', () => {
+  it('is restored as an object of its class', () => {
     const task = taskFromPayload({ min: [7], class: 'Box' })
     assert.ok(task instanceof Box)
     assert.deepEqual(task.execute('x'), ['Box', [7], 'x'])
     assert.equal((taskFromPayload({ n: 1, class: 'Decorated' }) as Decorated).execute(), 2)
   })
 
-  it('refuses fields that are no object, or that take the place of the name', () => {
+  it('refuses fields that are not an object, or that use the key of the name', () => {
     for (const args of [undefined, null, [1], 'x']) {
       assert.throws(() => new Box(args as never), /^TypeError: Expected `args` to be an object of the task's fields/)
     }
@@ -183,7 +183,7 @@ describe('RegisteredTask', () => {
 })
 
 describe('taskFromPayload', () => {
-  it('refuses a task that is not registered here, and says what is known of its module', () => {
+  it('refuses an unregistered task, and says what is known of its module', () => {
     assert.throws(() => taskFromPayload([['task.test', 'volume'], [], {}, -1]), {
       name: 'UnregisteredTaskError',
       message: /function volume of module task\.test.*known of task\.test: optional, pair, area/,
@@ -192,7 +192,7 @@ describe('taskFromPayload', () => {
     assert.throws(() => taskFromPayload([['__proto__', 'constructor'], [], {}]), { name: 'UnregisteredTaskError' })
   })
 
-  it('refuses what is no payload', () => {
+  it('refuses an invalid payload', () => {
     for (const payload of [
       null,
       1,
@@ -208,13 +208,13 @@ describe('taskFromPayload', () => {
     }
   })
 
-  it('takes the longer list that a later version of Python might write', () => {
+  it('accepts the longer list that a later version of Python might write', () => {
     assert.equal((taskFromPayload([['task.test', 'area'], [1, 2], {}, -1, 'x']) as FunctionTask).execute(), '2 px')
   })
 })
 
 describe('toPayload', () => {
-  it('takes each form of a task', () => {
+  it('accepts each form of a task', () => {
     const all: [Parameters<typeof toPayload>[0], Payload][] = [
       [partial(area, 1, 2), [['task.test', 'area'], [1, 2], {}, -1]],
       [new Box({ min: [] }), { min: [], class: 'Box' }],
@@ -236,7 +236,7 @@ describe('toPayload', () => {
     for (const [given, payload] of all) assert.deepEqual(toPayload(given), payload)
   })
 
-  it('refuses what is none', () => {
+  it('refuses other values', () => {
     for (const given of [null, 7, 'area', {}, [], new Date()]) {
       assert.throws(() => toPayload(given as never), /^TypeError: Expected `task` to be a task \(partial\(fn, …\)/)
     }
@@ -262,7 +262,7 @@ describe('payloads that Python wrote', () => {
   for (const Class of [PrintTask, Downsample, MockTask]) registerTask(Class)
 
   for (const file of readdirSync(FIXTURES)) {
-    it(`come back as they were: ${file}`, () => {
+    it(`are preserved: ${file}`, () => {
       const text = readFileSync(join(FIXTURES, file), 'utf8')
       const { payload } = parseJson(text) as { payload: Payload }
       const task = taskFromPayload(payload)

@@ -20,7 +20,7 @@ function entriesIn(folder: string): { path: string; mode: number; isFolder: bool
 }
 
 for (const umask of [0o077, 0o002]) {
-  test(`with the umask ${umask.toString(8).padStart(3, '0')} nobody else gets more than it says`, t =>
+  test(`with the umask ${umask.toString(8).padStart(3, '0')} no other user gets more permissions than it allows`, t =>
     inFolder(async folder => {
       const before = process.umask(umask)
       t.after(() => process.umask(before))
@@ -37,7 +37,7 @@ for (const umask of [0o077, 0o002]) {
     }))
 }
 
-test('names and ids that lead out of the queue’s folder are refused, or are names like any other', () =>
+test('names and ids that lead out of the queue’s folder are refused, or treated as plain names', () =>
   inFolder(async folder => {
     const path = join(folder, 'queue')
     const outside = join(folder, 'outside')

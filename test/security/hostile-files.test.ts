@@ -109,7 +109,7 @@ const intruders: [string, (path: string, name: string) => void, RegExp][] = [
 ]
 
 for (const [what, intrude, reason] of intruders) {
-  test(`${what} in the place of a task is set aside, and the next task is run`, async t => {
+  test(`${what} in place of a task is quarantined, and the next task runs`, async t => {
     const warnings = await besideAGoodTask(t, { intrude, others: 1 })
     assert.match(warnings.join('\n'), reason)
     assert.doesNotMatch(warnings.join('\n'), /root:/, 'what a link leads to is not read')
@@ -123,7 +123,7 @@ const records: [string, (record: string) => void, RegExp][] = [
 ]
 
 for (const [what, intrude, reason] of records) {
-  test(`a task with a record of attempts ${what} is set aside, and the next task is run`, async t => {
+  test(`a task with a record of attempts ${what} is quarantined, and the next task runs`, async t => {
     const warnings = await besideAGoodTask(t, {
       others: 1,
       intrude: (path, name) => {
@@ -139,7 +139,7 @@ for (const [what, intrude, reason] of records) {
   })
 }
 
-test('records of gigabytes of a task in the future hinder nobody who looks at the queue, and the next task is run', () =>
+test('records of gigabytes of a delayed task do not block readers of the queue, and the next task runs', () =>
   inFolder(async folder => {
     const path = join(folder, 'queue')
     await using tq = new TaskQueue(`fq://${path}`, { progress: false })
@@ -157,7 +157,7 @@ test('records of gigabytes of a task in the future hinder nobody who looks at th
     assert.deepEqual([await tq.enqueued(), (await tq.status()).leased], [1, 0])
   }))
 
-test('a failure is recorded though the record of failures has gigabytes, of which none is read', () =>
+test('a failure is recorded without reading a failure record of gigabytes', () =>
   inFolder(async folder => {
     const path = join(folder, 'queue')
     const queue = await open({ protocol: 'fq', path })
@@ -172,7 +172,7 @@ test('a failure is recorded though the record of failures has gigabytes, of whic
     await queue.close()
   }))
 
-test('a payload of a million levels fails alone', t =>
+test('a payload with a million levels fails alone', t =>
   inFolder(async folder => {
     t.mock.method(process, 'emitWarning', () => undefined)
     await using tq = new TaskQueue(`fq://${folder}/queue`, { progress: false })
@@ -191,7 +191,7 @@ test('a payload of a million levels fails alone', t =>
     assert.equal(await tq.failed(), 2)
   }))
 
-test('arguments of a million levels on their way to a thread end neither the worker nor the next task', t =>
+test('arguments with a million levels on their way to a thread end neither the worker nor the next task', t =>
   inFolder(async folder => {
     t.mock.method(process, 'emitWarning', () => undefined)
     const log = join(folder, 'log')
@@ -214,7 +214,7 @@ test('arguments of a million levels on their way to a thread end neither the wor
     assert.ok(readFileSync(log, 'utf8').includes('[{"keys":[],"plain":true},{"keys":[],"plain":true}]'))
   }))
 
-test('nothing is written through a link that lies where a record of a task would be', () =>
+test('nothing is written through a link in place of a record of a task', () =>
   inFolder(async folder => {
     const path = join(folder, 'queue')
     const outside = join(folder, 'outside')
@@ -232,7 +232,7 @@ test('nothing is written through a link that lies where a record of a task would
     assert.equal(readFileSync(outside, 'utf8'), 'untouched\n')
   }))
 
-test('an upload that is a link is removed, and not what it leads to', () =>
+test('an upload that is a link is removed, and its target is kept', () =>
   inFolder(async folder => {
     const path = join(folder, 'queue')
     const outside = join(folder, 'outside')
@@ -246,7 +246,7 @@ test('an upload that is a link is removed, and not what it leads to', () =>
     assert.deepEqual(readdirSync(outside), ['mine.json'])
   }))
 
-test('links in the place of folders of a queue are removed by a purge, and nothing in the folders that they lead to', () =>
+test("a purge removes links in place of the queue's folders, and keeps everything in their targets", () =>
   inFolder(async folder => {
     const path = join(folder, 'queue')
     const outside = join(folder, 'outside')
@@ -263,7 +263,7 @@ test('links in the place of folders of a queue are removed by a purge, and nothi
     assert.equal((await tq.status()).delayed, 1)
   }))
 
-test('what is no status among the files of workers is passed over', () =>
+test('invalid files among the status files of workers are skipped', () =>
   inFolder(async folder => {
     const path = join(folder, 'queue')
     await using tq = new TaskQueue(`fq://${path}`, { progress: false })
@@ -301,7 +301,7 @@ test('what is no status among the files of workers is passed over', () =>
     assert.equal((await tq.workers()).length, 1)
   }))
 
-test('what is no failure in the record of failures is passed over, and control characters are not shown', () =>
+test('invalid entries in the failure record are skipped, and control characters are not shown', () =>
   inFolder(async folder => {
     const path = join(folder, 'queue')
     const queue = await open({ protocol: 'fq', path })

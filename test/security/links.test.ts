@@ -123,7 +123,7 @@ function quiet(t: TestContext): string[] {
 }
 
 for (const name of FOLDERS) {
-  test(`a link in the place of ${name}/ is not followed, whatever is done with the queue`, t =>
+  test(`a link in place of ${name}/ is not followed by any verb`, t =>
     inFolder(async folder => {
       quiet(t)
       const path = join(folder, 'queue')
@@ -147,7 +147,7 @@ for (const name of FOLDERS) {
     }))
 }
 
-test('a folder of an open queue that becomes a link is refused once the queue is looked at again', () =>
+test('a folder of an open queue that becomes a link is refused at the next check of the queue', () =>
   inFolder(async folder => {
     const path = join(folder, 'queue')
     const outside = join(folder, 'outside')
@@ -166,7 +166,7 @@ test('a folder of an open queue that becomes a link is refused once the queue is
     await queue.close()
   }))
 
-test('the folder of a queue may itself be reached through links', () =>
+test('the path of a queue may itself contain links', () =>
   inFolder(async folder => {
     mkdirSync(join(folder, 'real', 'place'), { recursive: true })
     symlinkSync(join(folder, 'real'), join(folder, 'way'))

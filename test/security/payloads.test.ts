@@ -27,7 +27,7 @@ const HOSTILE = '{"__proto__": {"polluted": true}, "constructor": {"prototype": 
 for (const parallel of [0, 1]) {
   const where = parallel === 0 ? 'in this thread' : 'in a pool thread'
 
-  test(`__proto__ and constructor in a payload are keys like any other, ${where}`, () =>
+  test(`__proto__ and constructor in a payload are ordinary keys, ${where}`, () =>
     inFolder(async folder => {
       const path = join(folder, 'queue')
       const log = join(folder, 'log')
@@ -52,7 +52,7 @@ for (const parallel of [0, 1]) {
       assert.equal(Object.hasOwn(Object.prototype, 'polluted'), false)
     }))
 
-  test(`no payload makes a worker import a file or call what nobody registered, ${where}`, () =>
+  test(`no payload makes a worker import a file or call unregistered code, ${where}`, () =>
     inFolder(async folder => {
       const path = join(folder, 'queue')
       const trace = join(folder, 'imported')

@@ -34,7 +34,7 @@ const answers: [string, (res: ServerResponse, sent: string) => void][] = [
 ]
 
 for (const [what, answer] of answers) {
-  test(`no error of an SQS queue shows the credentials, however deep one looks; the server answers ${what}`, async t => {
+  test(`no error of an SQS queue contains the credentials at any depth; the server answers ${what}`, async t => {
     const [accessKeyId = '', secretAccessKey = '', sessionToken = ''] = SECRETS
     const server = createServer((req, res) => answer(res, req.rawHeaders.join(' ')))
     t.after(() => closeServer(server))
@@ -59,7 +59,7 @@ for (const [what, answer] of answers) {
 
 const USER = 'http://someone:hunter2@127.0.0.1:9'
 
-test('user names and passwords in URLs are refused, and not repeated', async () => {
+test('user names and passwords in URLs are refused, and not printed', async () => {
   const hidden = (error: Error) => {
     assert.ok(error instanceof TypeError)
     assert.match(error.message, /without a user name or password|the address of an SQS queue|an http\(s\) URL/)
@@ -86,7 +86,7 @@ for (const [where, args, env] of [
   ['--endpoint', ['sqs://q', '--endpoint', USER], {}],
   ['AWS_ENDPOINT_URL_SQS', ['sqs://q'], { AWS_ENDPOINT_URL_SQS: USER, AWS_MAX_ATTEMPTS: '1' }],
 ] as const) {
-  test(`ptq shows neither a password in ${where} nor credentials`, async () => {
+  test(`ptq prints neither a password in ${where} nor credentials`, async () => {
     const secrets = { AWS_SECRET_ACCESS_KEY: 'very-secret-access-key', AWS_SESSION_TOKEN: 'very-secret-session-token' }
     const { code, stdout, stderr } = await runCli(['status', ...args], { env: { ...secrets, ...env, PTQ_DEBUG: '1' } })
     assert.ok(code === 1 || code === 2, stderr)

@@ -39,7 +39,7 @@ async function insertText(path: string, body: (id: string) => string): Promise<v
   await queue.close()
 }
 
-test('control characters in names, reasons and texts that are no tasks reach no terminal', t =>
+test('control characters in names, reasons and invalid messages do not reach the terminal', t =>
   inFolder(async folder => {
     const path = join(folder, 'queue')
     const hostile = JSON.stringify(HOSTILE).slice(1, -1)
@@ -78,7 +78,7 @@ test('control characters in names, reasons and texts that are no tasks reach no 
     assert.equal(letters, 3)
   }))
 
-test('the history that somebody else wrote into a dead letter is shown without control characters', () =>
+test('a forged history in a dead letter is shown without control characters', () =>
   inFolder(async folder => {
     const path = join(folder, 'queue')
     const failure = { attempt: 1, reason: HOSTILE, host: HOSTILE, pid: 1, failedAtMs: 0, durationSeconds: 0 }
