@@ -166,7 +166,7 @@ test('leases are renewed while an insert takes long; a lost one is counted as un
       return to.insert(list, options)
     },
   })
-  // The keeper has a clock that stands still: as if this process had been stopped for a minute.
+  // The keeper's clock stands still: as if this process had been stopped for a minute.
   assert.deepEqual(await moveMessages(plan(from, stuck)), { moved: 1, uncertain: 2 })
 })
 
@@ -202,7 +202,7 @@ test('a copy has each message of any state once, also after an interrupted copy'
   })
   const first = await copyMessages(plan(from, interrupted, { concurrency: 1, signal: abort.signal }))
   assert.ok(first >= 10 && first < 2500, String(first))
-  // Leased there meanwhile: it has another name now, and is known all the same.
+  // Leased there in the meantime: it has a new name, and is still found.
   const held = await to.lease({ seconds: 60, max: 10, waitSeconds: 0 })
   assert.equal(await copyMessages(plan(from, to)), 2500 - first)
   assert.deepEqual(await to.release(held, { delaySeconds: 0 }), [])

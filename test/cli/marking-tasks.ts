@@ -58,5 +58,5 @@ export const linger = queueable(
 // A handle of a user's module, which must not keep a finished command alive.
 setInterval(() => undefined, 3_600_000)
 
-// The worker has handled its parent's signal by then: its listener came first.
+// The worker has already handled its parent's signal: its listener was added first.
 if (isMainThread) process.on('message', () => appendFileSync(join(process.env.PTQ_TEST_FOLDER ?? '', 'told'), 'x'))

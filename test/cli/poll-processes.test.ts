@@ -16,7 +16,7 @@ async function fill(folder: string, payloads: string): Promise<void> {
 interface Supervisor {
   readonly child: ChildProcessWithoutNullStreams
   readonly end: Promise<CliResult>
-  /** What it and its processes have printed so far. */
+  /** The output of the command and its processes so far. */
   output(): string
   /** The worker processes that have begun, in their order. */
   pids(): number[]
@@ -39,7 +39,7 @@ function log(folder: string): string[] {
   return existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n') : []
 }
 
-/** How many worker processes have been told to stop. */
+/** The number of worker processes that received a stop signal. */
 function told(folder: string): number {
   const path = join(folder, 'told')
   return existsSync(path) ? readFileSync(path, 'utf8').length : 0
@@ -162,7 +162,7 @@ test('--processes: the children end as by SIGTERM when the parent is killed', ()
     await until(() => pids().length === 2 && log(folder).length === 2)
     const workers = pids()
     child.kill('SIGKILL')
-    // What is not leased is left, what runs may finish.
+    // Unleased tasks stay, running ones may finish.
     writeFileSync(join(folder, 'go'), '')
     await until(() => !workers.some(isAlive))
     const ran = log(folder).filter(line => line.startsWith('ended')).length

@@ -16,10 +16,10 @@ function ok({ code, stdout, stderr }: CliResult): string {
   return stdout
 }
 
-/** Of a worker that is alive, however long the command takes to start on a busy machine. */
+/** The next status of a live worker, even if the command starts slowly on a busy machine. */
 const soonMs = () => Date.now() + 60_000
 
-/** A queue with dead letters, as workers make them; each has a reason. */
+/** Fills a queue with dead letters, one for each reason, as workers create them. */
 async function withDeadLetters(folder: string, reasons: readonly string[]): Promise<void> {
   const root = join(folder, 'queue')
   mkdirSync(join(root, 'queue'), { recursive: true })

@@ -56,7 +56,7 @@ export async function runSqs(args: readonly string[], cwd: string, input = ''): 
   return { ...result, stderr: result.stderr.replace(/^ptq: warning: NodeVersionSupportWarning.*\n/m, '') }
 }
 
-/** Resolves when the output has what is looked for. @throws Error where it ends without */
+/** Resolves when the output matches. @throws Error if the process ends without a match */
 export async function outputOf(child: ChildProcessWithoutNullStreams, wanted: string): Promise<void> {
   let text = ''
   for await (const chunk of child.stdout.iterator({ destroyOnReturn: false })) {
@@ -75,7 +75,7 @@ export async function until(holds: () => boolean | Promise<boolean>): Promise<vo
   }
 }
 
-/** A folder of its own for a test, removed when it passes and kept for a look when it fails. */
+/** Runs `work` in a new folder, which is removed when the test passes and kept when it fails. */
 export async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'ptq-cli-'))
   await work(folder)

@@ -52,7 +52,7 @@ test('insert, status, cp, poll and purge work on SQS; unknown numbers are printe
 
     await using local = new TaskQueue(`fq://${folder}/local`)
     await local.insert([{ class: 'A', txt: 'é🚀' }])
-    // Another queue: the server hears only when it answers that the worker's long poll has nobody left.
+    // Another queue: the server notices only on its next answer that the client of the worker's long poll is gone.
     await makeQueue('copies')
     const copied = await run('cp', 'local', 'sqs://copies')
     assert.deepEqual([copied.code, copied.stderr], [0, ''])

@@ -277,7 +277,7 @@ test('commands on a file queue do not load the AWS SDK', () =>
 test('a slow filesystem gets one thread for each call in flight, or as many as UV_THREADPOOL_SIZE says', t =>
   inFolder(async folder => {
     if (process.platform !== 'linux') return t.skip('only Linux tells the threads of a process')
-    // Whatever starts the pool of threads has done so by the time a module is loaded and has read a file.
+    // Everything that starts the libuv pool has run once a module is loaded and has read a file.
     const count = `import { readdirSync } from 'node:fs'; import { stat } from 'node:fs/promises'
       await stat('.'); console.error(readdirSync('/proc/self/task').length)`
     writeFileSync(join(folder, 'count.mjs'), count)

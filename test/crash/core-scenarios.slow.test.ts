@@ -14,7 +14,7 @@ const LONG_SECONDS = 7 * 3600
 /** Calls of one kind on files of one folder, one after the other, differ in little: only the first are tried. */
 const SAME_CALLS = 2
 
-/** What a filesystem does that is another than that of the first queue: nothing can be renamed between the two. */
+/** Refuses renames from and to another filesystem than that of the first queue, as the system does. */
 function refuseAcross(path: string) {
   const isOther = (file: string) => file.startsWith(`${otherPath(path)}/`)
   return (call: string, from: string, to: string) => {
@@ -65,7 +65,7 @@ async function runWith(
   return files.calls
 }
 
-/** The places of those calls that are worth a death. */
+/** Indexes of the calls after which a death is tested. */
 function placesOf(calls: readonly string[]): number[] {
   const seen = new Map<string, number>()
   return calls.flatMap((call, index) => {

@@ -1,16 +1,16 @@
-/** What a process may be doing to a queue through the core when it dies: several steps, each of which has its own promise. */
+/** Steps of the core on a queue during which a process may die; each step has its own promise. */
 import assert from 'node:assert/strict'
 import { partial, queueable, TaskQueue, type TaskQueueOptions } from 'ptq'
 
-/** `other` is a second queue that the same process has open, on the same filesystem unless `separate`. */
+/** `other` is a second queue open in the same process, on the same filesystem unless `separate`. */
 export interface CoreScenario {
   readonly name: string
   /** Nothing can be renamed between the two queues. */
   readonly separate?: boolean
   prepare(tq: TaskQueue): Promise<void>
-  /** What the process does that may die. */
+  /** The step during which the process may die. */
   act(tq: TaskQueue, other: TaskQueue): Promise<unknown>
-  /** The same again, by a process that was started afterwards; then what has to be true. */
+  /** The same step in a process started afterwards, followed by its assertions. */
   again(tq: TaskQueue, other: TaskQueue): Promise<void>
 }
 
@@ -78,7 +78,7 @@ function upload(tq: TaskQueue): Promise<number> {
   return tq.insert(tasks, { resume: 'the-upload' })
 }
 
-/** No task twice, none missing; the count is never ahead of the tasks. */
+/** Asserts that no task is missing or duplicated, and that the count is not ahead of the tasks. */
 async function requireUpload(tq: TaskQueue, runs: number[]): Promise<void> {
   await upload(tq)
   requireEach([...runs, ...(await drained(tq))], UPLOAD_TASKS)
@@ -154,7 +154,7 @@ export const coreScenarios: readonly CoreScenario[] = [
   },
 ]
 
-/** Runs `work` on the queues as one process has them open. What a dead one can't close any more is no fault of it. */
+/** Runs `work` on the queues as one process opens them. Errors of closing are ignored if the process is dead. */
 export async function withQueues(
   path: string,
   options: TaskQueueOptions,

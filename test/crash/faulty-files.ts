@@ -1,13 +1,13 @@
 /**
- * A filesystem in which one call goes wrong: the process dies there (that call and all later ones are refused), or the
- * call fails once. Before the call is made, after it was, or, for a write, when half of the text is written.
+ * A filesystem with a fault in one call: the process dies there (that call and all later ones are refused), or the call
+ * fails once. The fault comes before the call, after it, or, for a write, when half of the text is written.
  */
 import type { FileCalls, FileSystem, FolderStream, WriteFlag } from '#ptq/backends/fq/file-system.js'
 import { systemError } from '../fq/test-files.js'
 
 export type Moment = 'before' | 'half' | 'after'
 
-/** What goes wrong, at the `at`-th call from 1. */
+/** The fault at the `at`-th call, counted from 1. */
 export interface Fault {
   readonly at: number
   readonly moment: Moment
@@ -40,17 +40,17 @@ export class FaultyFiles {
     }
   }
 
-  /** From now on calls count. */
+  /** Starts counting calls. */
   arm(): void {
     this.#armed = true
   }
 
-  /** Whether the call that was to go wrong was reached. */
+  /** True once the call with the fault was reached. */
   get wasInjected(): boolean {
     return this.#fault !== undefined && this.calls.length >= this.#fault.at
   }
 
-  /** Closes the folders that a dead process has left open, as its end does. */
+  /** Closes the folders that a dead process left open, as the system does. */
   async release(): Promise<void> {
     for (const stream of this.#open) await stream.close()
   }

@@ -12,7 +12,7 @@ import type { Fixture, Scenario } from './scenarios.js'
 export type FaultKind = Pick<Fault, 'moment' | 'kind'>
 
 /**
- * Plays the scenario once for each of its calls and each kind of trouble, each time in a queue of its own.
+ * Runs the scenario once for each of its calls and each kind of fault, each time in a new queue.
  *
  * @returns how often
  */

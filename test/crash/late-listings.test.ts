@@ -14,14 +14,14 @@ const HOLDERS = 3
 const TASKS = 40
 const LEASES = 3
 
-/** So many looks ago at most was the folder as a listing shows it. */
+/** The maximum age of a listing, in listings. */
 const LATE_LOOKS = 4
 
 /**
- * Listings as those of a network filesystem whose cache is old: each look shows the names of the queue as they were some
- * looks ago, those of this process. What it does with a name is done to the folder as it is.
+ * Listings of a network filesystem with an old cache: each listing shows the names as they were some listings ago,
+ * except for changes by this process. Its changes are applied to the current folder.
  *
- * @param lateness of each look in turn; later looks show the folder as it is
+ * @param lateness the age of each listing in turn; later listings are current
  */
 function lateListings(lateness: readonly number[]): { fileSystem: FileSystem; isCurrent: () => boolean } {
   const seen: (readonly string[])[] = []
@@ -59,7 +59,7 @@ interface Holder {
   kept: Lease | undefined
 }
 
-/** What is done to a queue by holders in turn, and what has to be true at each moment. */
+/** Steps of several holders on a queue, with its invariants. */
 class Play {
   readonly #path: string
   readonly #sent: string[] = []
@@ -99,7 +99,7 @@ class Play {
     holder.kept = kept
   }
 
-  /** What was held since the last turn goes back while listings are late; then it is finished. */
+  /** Releases what was held since the last turn while listings are late; then deletes it. */
   async #letGo({ queue, isCurrent, kept }: Holder): Promise<void> {
     if (kept === undefined) return
     if (isCurrent()) {
@@ -137,7 +137,8 @@ test('names that appear and disappear late in listings lose no task, give none t
           }),
         )
         const runWith = new Play(path)
-        // Each turn is two looks at least; then all listings are current, and each turn finishes a task until none is left.
+        // Each turn makes at least two listings; then all listings are current, and each turn deletes a task until none
+        // is left.
         const mostTurns = HOLDERS * (Math.max(...latenesses.map(({ length }) => length)) + TASKS)
         for (let turn = 0; !runWith.isOver; turn++) {
           assert.ok(turn < mostTurns, 'all tasks are found')
@@ -151,6 +152,6 @@ test('names that appear and disappear late in listings lose no task, give none t
         for (const { queue } of holders) await queue.close()
       }, fastDisk),
     ),
-    // At this one a task was always leased by the one who looked when others were shown it.
+    // In this example a task was always leased by the holder that listed when the others saw it.
     { numRuns: 20, examples: [[[Array(100).fill(1), Array(100).fill(1), Array(100).fill(1)], false]] },
   ))

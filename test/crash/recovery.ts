@@ -1,4 +1,4 @@
-/** What must be true of a queue after the trouble, whatever it was. */
+/** Invariants of a queue after any fault. */
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,7 +7,7 @@ import { insert, leaseNow, namesIn } from '../fq/messages.js'
 import { NO_WORK } from './no-work.js'
 import type { Fixture, Scenario, Span } from './scenarios.js'
 
-/** Longer than any lease or delay, and than the age at which leftovers are taken for those of a dead process. */
+/** Longer than any lease or delay, and than the age at which leftovers of dead processes are removed. */
 const LONG_SECONDS = 7 * 3600
 
 function within(what: string, value: number, [least, most]: Span): void {
@@ -30,10 +30,10 @@ async function listed(queue: Backend, fixture: Fixture): Promise<string[]> {
  * Nothing is lost, nothing half-written is seen, the counts are what they may be, every message can be run to its end, and
  * what is left over is removed.
  *
- * @param queue the queue as a process has it open that was started afterwards
+ * @param queue the queue as opened by a process started afterwards
  */
 export async function checkRecovery(queue: Backend, scenario: Scenario, fixture: Fixture): Promise<void> {
-  // Who died while making the queue has left none: the next insert makes it.
+  // A process that died while it created the queue may have left none: the next insert creates it.
   if (!(await queue.exists?.())) {
     assert.deepEqual(fixture.before, [])
   } else {

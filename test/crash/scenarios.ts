@@ -1,4 +1,4 @@
-/** What a process may be doing to a queue when it dies, or when its filesystem fails it. */
+/** Operations on a queue during which a process may die or its filesystem may fail. */
 import assert from 'node:assert/strict'
 import type { Backend } from '#ptq/backend/backend.js'
 import type { BatchFailure, Lease, Message } from '#ptq/backend/messages.js'
@@ -11,13 +11,13 @@ export interface Fixture {
   /** The queue as a healthy process has it open. */
   readonly queue: Backend
   pass(seconds: number): void
-  /** What `prepare` put into the queue, and what `act` puts there. */
+  /** Messages that `prepare` puts into the queue, and those that `act` adds. */
   before: readonly Message[]
   during: readonly Message[]
   leases: Lease[]
-  /** How many leases `act` says it ended. */
+  /** The number of leases that `act` reported as ended. */
   released: number
-  /** A warning has said that what was removed is not counted. */
+  /** True if a warning said that deleted messages are not counted. */
   isUncounted?: boolean
 }
 
@@ -29,14 +29,14 @@ export interface Scenario {
   prepare(fixture: Fixture): Promise<void>
   /** Resolves with what could not be done. */
   act(queue: Backend, fixture: Fixture): Promise<readonly BatchFailure[] | undefined>
-  /** Which messages have to be in the queue afterwards, if `act` did not resolve, or else; all others of it may be. */
+  /** Messages that have to be in the queue if `act` did not resolve, or always; all others may be. */
   mustStay(fixture: Fixture): readonly Message[]
   /** The attempt of the next lease of each. */
   readonly attempts?: Span
-  /** What the counts may be if `act` did not resolve. Default 0. */
+  /** The allowed counts if `act` did not resolve. Default 0. */
   readonly inserted?: Span
   readonly completed?: Span
-  /** What has to be true if `act` resolved without failures. */
+  /** Assertions if `act` resolved without failures. */
   settled?(queue: Backend, fixture: Fixture): Promise<void>
 }
 
@@ -117,7 +117,7 @@ export const scenarios: readonly Scenario[] = [
       return undefined
     },
     mustStay: all,
-    // Who dies between the rename and the record leaves an attempt uncounted.
+    // A process that dies between the rename and the record leaves an attempt uncounted.
     attempts: [2, 3],
   },
   {
@@ -213,7 +213,7 @@ export const scenarios: readonly Scenario[] = [
     async settled(queue, { isUncounted }) {
       const { enqueued, completed } = await queue.counts()
       assert.equal(enqueued, 1)
-      // A count that is missing has been told; what it may be then is checked with `completed` above.
+      // A missing count was reported by a warning; its allowed values are checked with `completed` above.
       if (!isUncounted) assert.equal(completed, 2)
     },
   },
@@ -245,7 +245,7 @@ export const scenarios: readonly Scenario[] = [
       return undefined
     },
     mustStay: all,
-    // Who had its lease ended has made no attempt.
+    // A holder whose lease was ended by force made no attempt.
     attempts: [2, 3],
     settled: async (queue, { released }) => assert.equal((await queue.counts()).leased, 3 - released),
   },

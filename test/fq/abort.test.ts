@@ -1,4 +1,4 @@
-// What waits for other processes, or for the end of a long folder, ends when its signal is aborted.
+// Calls that wait for other processes, or read a very long folder, end when their signal aborts.
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'

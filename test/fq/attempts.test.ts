@@ -94,7 +94,7 @@ test('releaseAll ends leases only, counts no attempt, and the former holder cann
     await insert(queue, 20)
     await insert(queue, 3, 60)
     const stale = await leaseNow(queue, 20)
-    // All within the same second and for the same time: the names alone tell the leases apart.
+    // All in the same second and for the same time: only the names distinguish the leases.
     for (let time = 1; time <= 5; time++) {
       assert.equal(await queue.releaseAll?.(), 20)
       await using other = await openQueue(root, options)

@@ -1,4 +1,4 @@
-// Readers of a folder whose files are renamed meanwhile: some names are left out, others are met twice.
+// Readings of a folder whose files are renamed at the same time: some names are missed, others are seen twice.
 import assert from 'node:assert/strict'
 import { renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -54,7 +54,7 @@ test('a listing shows each task once: one that a reading missed, one seen under 
         const leftOut = names.filter(name => !name.includes(order[a] ?? ''))
         rename(a, 0, FAR)
         rename(c, 0, FAR)
-        // The second one is met again under the name that it was given meanwhile.
+        // The second one is seen again under its new name.
         return [...leftOut, nameOf(FAR, order[b] ?? '')]
       }
       // Left out in the second reading too, by which it has another name than at first.

@@ -13,8 +13,8 @@ import { failure, insert, leaseNow, leaseOne, namesIn } from './messages.js'
 import { interfered, settableClock, withCalls } from './test-files.js'
 
 /**
- * A host of a network filesystem that believes in names which others have changed: `onListed` happens after a listing, and
- * a rename from a name that is gone onto the name that the same file has by now succeeds and does nothing, as in Linux.
+ * A host of a network filesystem with a stale name cache: `onListed` runs after a listing, and a rename from an old
+ * name to the current name of the same file succeeds and does nothing, as in Linux.
  */
 function believingHost(onListed: () => Promise<void>): FileSystem {
   const { blocking } = nodeFileSystem
@@ -59,7 +59,7 @@ test('a host with a stale view of a name does not lease a task that another host
     assert.deepEqual(stolen, [])
   }))
 
-/** Opens a host that knows the names of one folder for certain, and one that believes in old ones; both by one clock. */
+/** Opens a host that always sees current names of one folder, and one with a stale cache, both with one clock. */
 async function twoHosts(root: string, onListed: () => Promise<void> = async () => undefined) {
   const { clock, options } = settableClock()
   const fileSystem = believingHost(onListed)
@@ -268,7 +268,7 @@ test('a claim whose worker died expires after it was seen for a minute, and coun
     assert.deepEqual(await leaseNow(queue), [])
     assert.deepEqual(namesIn(root, 'queue'), [claim])
     aheadMs += 2_000
-    // One look sees that it is old, the next ends it.
+    // One reading sees that the claim is old, the next ends it.
     assert.deepEqual(await leaseNow(queue), [])
     const lease = await leaseOne(queue)
     assert.equal(lease.attempt, 1)

@@ -8,7 +8,7 @@ import { interfered } from './test-files.js'
 /** The filesystem's clock, ahead of the monotonic one. */
 const nowMs = () => performance.now() + 1_800_000_000_000
 
-/** How late the answer of a pooled call can come on a busy machine. */
+/** Delay of a pooled call's answer on a busy machine. */
 const lateMs = 2_000
 
 test('leases last as long as requested when the clock was read on a busy machine', async () => {

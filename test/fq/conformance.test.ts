@@ -12,7 +12,7 @@ testBackend({
   name: 'fq',
   async open(queue) {
     const path = join(folder, queue)
-    // Looking at a queue makes nothing; this folder is what the first insert makes.
+    // Reading a queue creates nothing; the first insert creates this folder.
     await mkdir(join(path, 'queue'), { recursive: true })
     return opener.open({ protocol: 'fq', path }, {})
   },

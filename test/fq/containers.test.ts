@@ -53,7 +53,7 @@ test('a queue that another process creates while its folder is checked is accept
     const made: string[] = []
     const fileSystem = interfered({
       pooled: async (_, path) => {
-        // The last of the parts that are looked for.
+        // The last part that is checked.
         if (path !== join(folder, 'failed') || made.length > 0) return
         mkdirSync(join(folder, 'movement'))
         made.push(path)

@@ -61,7 +61,7 @@ test('an empty new file is skipped; an empty old one is handed out for quarantin
     assert.deepEqual({ enqueued, quarantined }, { enqueued: 1, quarantined: 1 })
     await assert.rejects(async () => queue.quarantine?.(empty, 'again'), LeaseLostError)
 
-    // What Python would have done: write after its file is listed.
+    // As Python does: written after its file was listed.
     const late = message(root)
     const latePath = join(root, 'queue', `0--${late.id}.json`)
     writeFileSync(latePath, body.slice(0, 10))
@@ -265,7 +265,7 @@ test('on a full disk the tasks that do not fit are reported, none is listed in p
   })
 })
 
-/** Runs `work` in a folder on a disk of 1 MiB; says so where such a disk can't be made (it takes root and Linux). */
+/** Runs `work` in a folder on a disk of 1 MiB; skips if such a disk can't be created (needs root and Linux). */
 async function onSmallDisk(t: TestContext, work: (root: string) => Promise<void>): Promise<void> {
   await inFolder(async folder => {
     try {

@@ -1,4 +1,4 @@
-// What a worker that ends after a few tasks serves: a folder gives its names in the same order each time.
+// Matters for workers that end after a few tasks: a folder returns its names in the same order each time.
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
@@ -31,7 +31,7 @@ test('processes that start one after another take their first tasks from all par
       }
       return { read, close: () => undefined }
     },
-    // There is no listing, and nobody else is reading.
+    // There is no listing, and no other reader.
     stat: () => undefined,
     write: () => undefined,
     unlink: () => true,
@@ -52,7 +52,7 @@ test('processes that start one after another take their first tasks from all par
     first[quarter] = (first[quarter] ?? 0) + 1
     await candidates.close()
   }
-  // Of one process in eight it is the last quarter: that none of 300 takes it has a probability of 10^-17.
+  // One process in eight starts in the last quarter: that none of 300 does has a probability of 10^-17.
   assert.ok(
     first.every(count => count > 0),
     `first tasks by quarters: ${first}`,

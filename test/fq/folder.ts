@@ -5,18 +5,18 @@ import { join } from 'node:path'
 import type { Backend } from '#ptq/backend/backend.js'
 import { type FileQueueOptions, open } from '#ptq/backends/fq/index.js'
 
-// A disk in memory where there is one (Linux), for the tests with very many files: a third of the time.
+// A disk in memory if there is one (Linux), for tests with very many files: a third of the time.
 const MEMORY = '/dev/shm'
 export const fastDisk = existsSync(MEMORY) ? MEMORY : tmpdir()
 
-/** Runs `work` in a folder of its own, which is removed when it succeeds and kept for a look when it fails. */
+/** Runs `work` in a new folder, which is removed when it succeeds and kept when it fails. */
 export async function inFolder(work: (folder: string) => Promise<void>, disk = tmpdir()): Promise<void> {
   const folder = await mkdtemp(join(disk, 'ptq-fq-'))
   await work(folder)
   await rm(folder, { recursive: true })
 }
 
-/** Runs `work` on a queue in a folder of its own. */
+/** Runs `work` on a queue in a new folder. */
 export function inQueue(
   work: (queue: Backend, root: string) => Promise<void>,
   options: FileQueueOptions = {},

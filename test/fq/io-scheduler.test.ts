@@ -8,7 +8,7 @@ import { inFolder, inQueue, openQueue } from './folder.js'
 import { insert, leaseNow, messages, namesIn } from './messages.js'
 import { type Interference, interfered, settableClock } from './test-files.js'
 
-/** Two milliseconds a call, as a filesystem over a network; counts the calls in flight and those that block. */
+/** A filesystem with two milliseconds a call, as over a network; counts calls in flight and blocking calls. */
 function slowFileSystem() {
   const seen = { inFlight: 0, most: 0, blocking: 0 }
   const interference: Interference = {
@@ -48,7 +48,7 @@ test('a slow filesystem gets up to `concurrency` calls in flight, and no blockin
   )
 })
 
-// From the first test on: it is said once in the life of a process.
+// From the first test on: the warning is given once per process.
 const said: string[] = []
 process.on('warning', (warning: Error & { code?: string }) => {
   if (warning.code === 'PTQ_SLOW_FILESYSTEM') said.push(warning.message)

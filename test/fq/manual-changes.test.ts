@@ -52,7 +52,7 @@ test('sed -i during a drain: each task runs with its whole text, old or new', ()
       }
       assert.deepEqual(await queue.delete(leases, { tally: true }), [])
       if (leases.length === 0 && !wasEditing) break
-      // In step with the editor, so that both are at work on the same part of the folder until the end.
+      // Keeps pace with the editor, so that both work on the same part of the folder until the end.
       await new Promise(resolve => setTimeout(resolve, 2))
     }
     await ended

@@ -35,7 +35,7 @@ export async function leaseOne(queue: Backend, seconds = 60): Promise<Lease> {
   return lease
 }
 
-/** Whatever the former holder of a task does is told lost, and changes nothing. */
+/** Asserts that every verb of the former holder reports a lost lease and changes nothing. */
 export async function assertLost(queue: Backend, stale: Lease): Promise<void> {
   for (const failures of [
     await queue.renew([stale], 60),
@@ -50,7 +50,7 @@ export async function assertLost(queue: Backend, stale: Lease): Promise<void> {
   await assert.rejects(async () => queue.quarantine?.(stale, 'no task'), LeaseLostError)
 }
 
-/** The names in a folder of the queue, sorted; none where there is no such folder. */
+/** The sorted names in a folder of the queue; empty if there is no such folder. */
 export function namesIn(root: string, folder: string): string[] {
   try {
     return readdirSync(join(root, folder)).sort()

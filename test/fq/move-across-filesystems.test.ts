@@ -1,4 +1,6 @@
-/** Moves between two filesystems whose destination goes away, whose server knows no paths, or whose mover is late. */
+/**
+ * Moves between two filesystems whose destination disappears, whose server has stale handles, or whose mover is late.
+ */
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,7 +23,7 @@ function apart(folder: string, check: Check = () => undefined) {
   }
   // All calls are pooled ones, so that `check` may wait.
   const fileSystem = interfered({ pooled })
-  // A host that believes in names which another has changed: a rename onto the name that the file has by now "succeeds".
+  // A host with a stale name: a rename onto the current name of the file "succeeds".
   const rename: FileCalls['rename'] = async (from, to, how) =>
     (await fileSystem.pooled.rename(from, to, how)) || (!existsSync(from) && existsSync(to))
   return {
@@ -37,7 +39,7 @@ async function moveAll(from: Backend, to: Backend): Promise<number> {
   return moved
 }
 
-/** Moves until nothing is left: what a failed move has leased comes back when `options` say that the leases are over. */
+/** Moves until nothing is left: leases of a failed move expire by the clock in `options`. */
 async function moveAgain(here: string, there: string, options: ReturnType<typeof apart>, laterMs = 600_000) {
   const hostNowMs = () => Date.now() + laterMs
   const later = { hostNowMs, fileSystem: { ...options.fileSystem } }
@@ -55,17 +57,17 @@ function idsIn(root: string): string[] {
     .sort()
 }
 
-/** Whether a rename lists what has arrived. */
+/** True for the rename that puts a moved task into the destination's queue. */
 function isArrival(there: string, path: string, to: string): boolean {
   return path.startsWith(join(there, 'arriving/')) && to.startsWith(join(there, 'queue/'))
 }
 
-/** What is done to the destination before the n-th call of a move, and undone after the move has failed. */
+/** A fault of the destination before the n-th call of a move, and its repair after the move has failed. */
 const troubles: Record<string, { doIt(there: string): void; undo(there: string): void }> = {
   'whose queue folder is moved away': {
     doIt: there => renameSync(join(there, 'queue'), join(there, 'away')),
     undo(there) {
-      // A move makes the folder again; what is in both is in one queue for whoever puts them together.
+      // A move creates the folder again; a user then merges the contents of both.
       if (!existsSync(join(there, 'queue'))) mkdirSync(join(there, 'queue'))
       for (const name of readdirSync(join(there, 'away'))) {
         assert.ok(!existsSync(join(there, 'queue', name)), `${name} is there twice`)
@@ -189,7 +191,7 @@ test('a stale handle at any call of a move between filesystems loses, duplicates
   }
 })
 
-/** Moves until the first committed task would be listed, and stops there: as a process that dies, or is stopped. */
+/** Moves until just before the first committed task would be listed: as a process that dies or is stopped there. */
 async function stopAtArrival(folder: string, here: string, there: string) {
   let goOn = () => undefined as undefined
   const stopped = new Promise<void>(resolve => {

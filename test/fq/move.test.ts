@@ -11,7 +11,7 @@ import { interfered, systemError } from './test-files.js'
 
 const CHANGES = new Set<keyof FileCalls>(['rename', 'unlink', 'write', 'makeFolder', 'removeFolder'])
 
-/** What a filesystem between two others does: between `here` and `there` nothing can be renamed. */
+/** Refuses renames between `here` and `there`, as between two filesystems. */
 function refuseAcross(folder: string) {
   const sideOf = (path: string) => path.slice(folder.length + 1).split('/')[0]
   return (call: keyof FileCalls, path: string, to: string) => {
@@ -19,7 +19,7 @@ function refuseAcross(folder: string) {
   }
 }
 
-/** A filesystem that dies, with all that runs on it, before its n-th change: every later call fails too. */
+/** A filesystem that fails from its n-th change on, as for a process that dies there. */
 function dying(before: number, also: (call: keyof FileCalls, path: string, to: string) => void) {
   const life = { changes: 0, dead: false }
   const check = (call: keyof FileCalls, path: string, to: string) => {
@@ -47,7 +47,7 @@ async function moveAll(from: Backend, to: Backend): Promise<number> {
   return moved
 }
 
-/** What a worker does: leases, runs, deletes. @returns the ids */
+/** A worker: leases, runs, deletes. @returns the ids */
 async function work(root: string, options: FileQueueOptions = {}): Promise<string[]> {
   await using opened = await openQueue(root, options)
   const leases = await leaseNow(opened.queue, 1000)
@@ -56,8 +56,8 @@ async function work(root: string, options: FileQueueOptions = {}): Promise<strin
 }
 
 /**
- * Moves six tasks, dying before the n-th change; then workers run what they find on both sides, time passes, and another
- * move finishes. @returns whether the first move died
+ * Moves six tasks, dying before the n-th change; then workers run the tasks on both sides, leases expire, and another
+ * move finishes. @returns true if the first move died
  */
 async function dieAndResume(before: number, separate: boolean): Promise<boolean> {
   let died = false
@@ -73,7 +73,7 @@ async function dieAndResume(before: number, separate: boolean): Promise<boolean>
     await from.queue.close().catch(() => undefined)
     await to.queue.close().catch(() => undefined)
 
-    // Workers that are at work meanwhile: what they finish must not come again.
+    // Workers that run in between: tasks that they finish must not return.
     const finished = existsSync(join(there, 'queue')) ? await work(there) : []
     const hostNowMs = () => Date.now() + 600_000
     const later = { hostNowMs, fileSystem: interfered({ clockMs: hostNowMs }) }
@@ -183,7 +183,7 @@ test('tasks in transit to an unreachable queue stay where they are until it is r
     await using source = await openQueue(here)
     await insert(source.queue, 2)
     const across = refuseAcross(folder)
-    // Dies after the tasks have changed queues, before they are listed there.
+    // Dies after the tasks have changed queues, before they are listed in the new one.
     const { fileSystem } = dying(1e9, (call, path, to) => {
       if (call === 'rename' && path.includes('/arriving/')) throw systemError('EIO', path)
       across(call, path, to)

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Counts } from '#ptq/backend/backend.js'
 
-/** What a test tells a process to do with its queue. */
+/** Commands of a test to a process with its queue. */
 export type Order =
   | { verb: 'work'; count: number; batch: number; log: string }
   | { verb: 'juggle'; folder: string; log: string }

@@ -1,4 +1,4 @@
-// A process that works on a queue as it is told: started by the tests with `fork`, one answer to each message.
+// A process that executes the commands of a test on a queue: started with `fork`, one answer for each message.
 import { randomUUID } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { appendFile, rm, writeFile } from 'node:fs/promises'
@@ -19,7 +19,7 @@ function requireWhole({ id, body }: Lease): void {
   }
 }
 
-/** Inserts and drains at the same time; writes the ids that it finished into a file. */
+/** Inserts and drains at the same time; writes the ids of finished tasks into a file. */
 async function work({ count, batch, log }: Extract<Order, { verb: 'work' }>): Promise<number> {
   const finished: string[] = []
   let inserted = 0
@@ -29,7 +29,7 @@ async function work({ count, batch, log }: Extract<Order, { verb: 'work' }>): Pr
       await queue.addInserted?.(batch)
       inserted += batch
     }
-    // Others may still insert when we find nothing, so the last look waits.
+    // Others may still insert when the queue looks empty, so the last lease call waits.
     const leases = await queue.lease({ seconds: 600, max: batch, waitSeconds: inserted < count ? 0 : 1 })
     if (leases.length === 0 && inserted >= count) break
     leases.forEach(requireWhole)
@@ -41,7 +41,7 @@ async function work({ count, batch, log }: Extract<Order, { verb: 'work' }>): Pr
   return finished.length
 }
 
-/** Leases, renews, releases, fails and finishes at random; a file of its own for each lease shows a second holder. */
+/** Leases, renews, releases, fails and deletes at random; a file for each lease detects a second holder. */
 async function juggle({ folder, log }: Extract<Order, { verb: 'juggle' }>): Promise<number> {
   let finished = 0
   for (;;) {

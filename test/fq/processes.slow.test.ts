@@ -144,7 +144,7 @@ test('hosts whose clocks differ by an hour neither steal leases nor strand tasks
 test('processes and open queues that update insertions concurrently count exactly, also when a lock holder died', () =>
   inQueue(async (queue, root) => {
     await queue.addInserted?.(5)
-    // What a holder leaves that died in 2001.
+    // Left by a lock holder that died in 2001.
     const lock = join(root, 'insertions.lock')
     renameSync(join(lock, 'free.json'), join(lock, nameOf(1_000_000_000, '00000000-0000-4000-8000-000000000000')))
     await withProcesses(root, 4, async processes => {

@@ -91,7 +91,7 @@ test('each side takes over expired leases of the other; late holders change noth
     clock.seconds += 31
     const lease = await leaseOne(ours, 30)
     assert.equal(lease.attempt, 2)
-    // A late Python holder removes the history, since it finds none of the names in it; the task stays ours.
+    // A late Python holder removes the history, since it finds none of its names; the task stays leased by ptq.
     python.delete(stale.id, { tally: false })
     assert.deepEqual(await ours.delete([lease], { tally: true }), [])
     assertNothingLeft(root)
@@ -166,7 +166,7 @@ test('renewals, cancels and releases by Python count no attempts; its expired le
       assert.deepEqual({ attempt: lease.attempt, deaths: lease.deaths ?? 0 }, { attempt, deaths }, what)
       assert.deepEqual(await ours.release([lease], { delaySeconds: 0 }), [])
     }
-    /** A lease of a minute that is renewed at half of it, as often as told. */
+    /** Holds a lease of a minute that is renewed at half of it, `renewals` times. */
     const hold = (renewals: number): void => {
       assert.ok(python.lease(60))
       written()

@@ -1,6 +1,7 @@
 /**
- * A stand-in for Python's worker and inserter, written from the table of the format alone: it uses none of this project's code,
- * and makes the same file operations in the same order as Python does, without its locks, which ours take no part in.
+ * A stand-in for Python's worker and inserter, written from the table of the format alone: it uses none of this
+ * project's code, and makes the same file operations in the same order as Python, without its locks, which ptq doesn't
+ * use.
  */
 import { randomUUID } from 'node:crypto'
 import {

@@ -69,7 +69,7 @@ test('a reader without write permission uses the newest change of the queue as i
     await using opened = await openQueue(root)
     await insert(opened.queue, 2)
     assert.equal((await leaseNow(opened.queue, 1, 600)).length, 1)
-    // Free since this second, which by the clock of a host that is behind has yet to come.
+    // Available since this second, which is still in the future by the clock of a host that is behind.
     const [lease] = await leaseNow(opened.queue, 1, 600)
     assert.ok(lease)
     assert.deepEqual(await opened.queue.renew([lease], 0), [])
@@ -93,7 +93,7 @@ test('a reader without write permission uses the newest change of the queue as i
 async function lockedOut(folder: string, work: () => Promise<void>): Promise<void> {
   const isRoot = process.getuid?.() === 0
   chmodSync(folder, isRoot ? 0o700 : 0o000)
-  // Whom modes don't bind becomes for a while somebody whom they do: nobody.
+  // Root ignores file modes, so it becomes the user nobody for a while.
   if (isRoot) process.seteuid?.(65_534)
   try {
     await work()

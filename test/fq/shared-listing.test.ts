@@ -63,7 +63,9 @@ async function drain(queue: Backend, max = 100): Promise<string[]> {
   return ids
 }
 
-/** Runs `work` on a queue with 12,000 tasks and two workers that have read the same first list and taken a task each. */
+/**
+ * Runs `work` on a queue with 12,000 tasks and two workers that have read the same first list and leased a task each.
+ */
 function inCrowdedQueue(
   work: (parts: { root: string; first: Backend; second: Backend; held: Lease[]; listing: string }) => Promise<void>,
   options: FileQueueOptions = {},
@@ -80,7 +82,7 @@ function inCrowdedQueue(
   }, fastDisk)
 }
 
-/** The first takes 3,000 tasks, of which the second meets some that are gone, so that it knows of other workers. */
+/** The first leases 3,000 tasks, so that the second fails to rename some and knows of other workers. */
 async function meet(first: Backend, second: Backend): Promise<Lease[]> {
   return [...(await leaseNow(first, 3_000)), ...(await leaseNow(second, 3_000))]
 }
@@ -107,7 +109,8 @@ test('a new worker uses the published list and does not read the folder', () =>
     assert.ok(names.length > 1_024 && names.every(name => parseName(name)?.available === 0), `${names.length} names`)
     const { counted, fileSystem } = countingNames()
     await using third = await openQueue(root, { fileSystem })
-    // One: what the second has taken since lies in one stretch of the listing, and a leap over it ends in the rest.
+    // One: the tasks that the second has leased since are one range of the listing, and a skip over it ends in the
+    // rest.
     held.push(...(await leaseNow(third.queue)))
     assert.equal(counted.names, 0)
     const rest = await drain(third.queue)
@@ -136,7 +139,7 @@ test('names skipped in the last list are looked for before a call returns empty'
     await using inserter = await openQueue(root)
     await insert(inserter.queue, 100)
     let races = 0
-    // In the first list somebody else takes whatever is tried.
+    // In the first list another worker takes each task that is tried.
     const either = (call: keyof FileCalls, from: string) => {
       if (call !== 'rename' || !from.includes('/queue/0--') || ++races > 7) return
       renameSync(from, from.replace('/0--', '/9999999999--'))
@@ -342,7 +345,7 @@ test('a worker that has leased a task does not wait for a reader; one that has n
     utimesSync(mark, nowSeconds, nowSeconds)
     held.push(...(await leaseNow(first.queue, 2_000)))
     held.push(...(await leaseNow(second.queue, 3_000)))
-    // One that waits looks every ten milliseconds, for a quarter of a second.
+    // A waiting call checks every ten milliseconds, for a quarter of a second.
     assert.ok(held.length > 2_001 && looks < 3, `${looks} looks by who had tasks in hand`)
     held.push(...(await leaseNow(first.queue, 3_000)))
     const waitSeconds = 600

@@ -37,7 +37,7 @@ test('a lease call that would take longer than a share of the lease returns the 
 
 test('names are tried one at a time in a range that another worker drains, and more at once when they exist', () => {
   let lost = 0
-  // What begins with 8 to f another worker has leased, and this one doesn't see it in its listing.
+  // Another worker has leased the names that begin with 8 to f, and this listing still shows them.
   const halfGone: FileSystem = {
     ...nodeFileSystem,
     placeOf: async () => 'network',
@@ -57,18 +57,18 @@ test('names are tried one at a time in a range that another worker drains, and m
     await using inserter = await openQueue(root)
     const there = (await insert(inserter.queue, 400)).filter(({ id }) => /^[0-7]/.test(id)).length
     let lostAtFirst = 0
-    // Chance decides where a process begins, so several times.
+    // Each process begins at a random point, so several times.
     for (let round = 0; round < ROUNDS; round++) {
       await using opened = await openQueue(root, { fileSystem: halfGone, concurrency: 40 })
       const { queue } = opened
       lost = 0
       const leases = await leaseNow(queue, there)
       lostAtFirst += lost
-      // A leap goes too far, and what it skipped is found by a later look.
+      // A skip may go too far; a later reading finds what it skipped.
       while (leases.length < there) leases.push(...(await leaseNow(queue, there - leases.length)))
       assert.deepEqual(await queue.release(leases, { delaySeconds: 0 }), [])
     }
-    // Of one of them at most forty are lost at once; then leaps of 1, 2, 4, ... names cross the half that is gone. It may be met twice.
+    // In each round up to forty are lost at once; then skips of 1, 2, 4, ... names cross the half that is gone, at most twice.
     // Otherwise most of the two hundred are lost.
     assert.ok(lostAtFirst < ROUNDS * 80, `${lostAtFirst} renames lost`)
   })

@@ -8,7 +8,10 @@ import { inFolder, inQueue, openQueue } from './folder.js'
 import { insert, leaseOne, namesIn } from './messages.js'
 import { interfered, nodeCode, systemError } from './test-files.js'
 
-/** The next `times` calls of a function of `node:fs` meet an old handle, as over NFS when another host replaced the file. */
+/**
+ * Makes the next `times` calls of a `node:fs` function fail with ESTALE, as over NFS when another host replaced the
+ * file.
+ */
 function staleCalls(t: TestContext, holder: object, name: string, times: number): void {
   const right: unknown = Reflect.get(holder, name)
   assert.ok(typeof right === 'function')
@@ -47,7 +50,7 @@ for (const [kind, holder, suffix] of [
         staleCalls(t, holder, name, 2)
         assert.notEqual(await look(), null)
       }
-      // A pooled look is made five times, which takes a second.
+      // A pooled look is tried five times, which takes a second.
       for (const [name, look] of kind === 'pooled' ? looks.slice(0, 1) : looks) {
         staleCalls(t, holder, name, kind === 'pooled' ? 5 : 3)
         await assert.rejects(async () => look(), { code: nodeCode('ESTALE') }, name)

@@ -3,14 +3,14 @@ import { getSystemErrorName } from 'node:util'
 import type { FileCalls, FileSystem } from '#ptq/backends/fq/file-system.js'
 import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
 
-/** What stands between the queue and the real filesystem: called before each call, it may throw, or take its time. */
+/** Hooks between the queue and the real filesystem: called before each call, they may throw or delay. */
 export interface Interference {
   /** Before each call of either kind: which of them the queue makes depends on how fast the machine is. */
   either?: (call: keyof FileCalls, path: string, to: string) => void
   /** Before blocking calls alone: a test that gives only this one has to know that the queue makes no others. */
   blocking?: (call: keyof FileCalls, path: string, to: string) => void
   pooled?: (call: keyof FileCalls, path: string, to: string) => Promise<void>
-  /** Instead of the filesystem's own clock. */
+  /** Replaces the filesystem's own clock. */
   clockMs?: () => number
 }
 
@@ -29,7 +29,7 @@ function interfered({ either, blocking: block, pooled: pool, clockMs }: Interfer
     const around = <A extends [string, ...unknown[]], R>(name: keyof FileCalls, call: (...args: A) => R) => {
       return (...args: A): R => {
         const ready = before(name, args[0], typeof args[1] === 'string' ? args[1] : '')
-        // R is a promise wherever `before` gives one: both are those of the pooled calls.
+        // R is a promise if `before` returns one: both belong to pooled calls.
         return ready instanceof Promise ? (ready.then(() => call(...args)) as R) : call(...args)
       }
     }
@@ -73,7 +73,7 @@ export function withCalls(
   return { ...files, blocking: { ...blocking, ...change(blocking) }, pooled: { ...pooled, ...change(pooled) } }
 }
 
-/** The code that Node gives an error: of some it knows only the number, `Unknown system error -116` for ESTALE. */
+/** The code that Node gives an error: some have only a number, `Unknown system error -116` for ESTALE. */
 export function nodeCode(name: string): string {
   const number = new Map(Object.entries(constants.errno)).get(name)
   return number === undefined ? name : getSystemErrorName(-number)
@@ -85,10 +85,10 @@ export function systemError(name: string, path: string): Error {
   return Object.assign(new Error(`${code}: made by the test, open '${path}'`), { code, path })
 }
 
-/** A filesystem whose clock stands where the test puts it. `options` go to `open`. */
+/** A filesystem whose clock is set by the test. `options` go to `open`. */
 export function settableClock(startSeconds = 1_800_000_000) {
   const clock = { seconds: startSeconds }
-  // The jump of the host's clock makes the queue read the filesystem's clock anew.
+  // The jump of the host's clock makes the queue read the filesystem's clock again.
   const hostNowMs = () => clock.seconds * 1000
   return { clock, options: { fileSystem: interfered({ clockMs: hostNowMs }), hostNowMs } }
 }

@@ -1,4 +1,4 @@
-// Filesystems that tell no types of the entries in a folder: Node asks for each by `lstat`, and throws where one is gone.
+// Filesystems without entry types in folders: Node calls `lstat` for each entry, and throws if one is gone.
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { Dirent, lstatSync, mkdirSync, opendirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
@@ -15,7 +15,7 @@ const PROCESSES = 3
 const TASKS = 2_000
 const MIB = 2 ** 20
 
-/** Runs `work` on an ext4 filesystem in a file. @returns why there is none, where there can't be one */
+/** Runs `work` on an ext4 filesystem in a file. @returns the reason if none can be created */
 async function onUntypedDisk(work: (mount: string) => Promise<void>): Promise<string | undefined> {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'only root on Linux may mount'
   const folder = await mkdtemp(join(tmpdir(), 'ptq-untyped-'))
@@ -68,8 +68,8 @@ test(`${PROCESSES} processes insert and drain a queue on a disk without entry ty
 class AskedFor extends Dirent {}
 
 /**
- * A folder whose filesystem tells types of the first `typed` entries only, as Node's `Dir` reads it: `batch` at once, and an entry
- * without a type is asked for when its batch is read.
+ * A folder with types for its first `typed` entries only, as Node's `Dir` reads it: `batch` entries at once, with
+ * `lstat` for each untyped entry of the batch.
  *
  * @param beforeAsking called with a name, which may be removed there
  */

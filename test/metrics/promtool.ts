@@ -1,14 +1,14 @@
-/** Prometheus' own checker of its text format, where it is installed (Debian's package `prometheus`). */
+/** Prometheus' own checker of its text format, if it is installed (Debian's package `prometheus`). */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 
-/** Why the checker can't be used; `undefined` where it can. */
+/** The reason why the checker can't be used, or `undefined`. */
 export const noPromtool =
   spawnSync('promtool', ['--version']).status === 0
     ? undefined
     : 'promtool is not installed (on Debian: apt-get install prometheus)'
 
-/** Asserts that Prometheus reads a text and has nothing to say about it. */
+/** Asserts that Prometheus accepts a text without a warning. */
 export function assertMetrics(text: string): void {
   const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' })
   assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: '', stderr: '' })

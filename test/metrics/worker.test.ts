@@ -6,7 +6,7 @@ import { onEach, task } from '../poll/queues.js'
 import { noop } from '../poll/tasks.js'
 import { assertMetrics, noPromtool } from './promtool.js'
 
-/** The value of a sample; `undefined` where there is none. */
+/** The value of a sample, or `undefined`. */
 function sampleOf(text: string, sample: string): number | undefined {
   const line = text.split('\n').find(each => each.startsWith(`${sample} `))
   return line === undefined ? undefined : Number(line.slice(sample.length + 1))

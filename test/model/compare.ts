@@ -12,7 +12,7 @@ export interface Subject {
   open(): Promise<Backend>
   /** Lets time pass. */
   pass(seconds: number): void
-  /** Looks for what must not be left when every message is gone. */
+  /** Asserts that nothing is left once every message is gone. */
   requireClean?(): void
 }
 
@@ -105,7 +105,7 @@ export class Comparison {
           },
         })
       case 'crash':
-        // What it held stays leased until the leases end; it gives nothing back.
+        // Its messages stay leased until the leases expire; it releases nothing.
         await backend.close()
         this.#holders.delete(step.holder)
         return
@@ -190,7 +190,7 @@ export class Comparison {
     assert.deepEqual(counts, this.#model.counts)
   }
 
-  /** When all leases are over, every message can be leased and finished, and nothing is left of it. */
+  /** Once all leases have expired, every message can be leased and deleted, and nothing is left of it. */
   async #drain(): Promise<void> {
     if (!this.#isThere) return
     await this.#play({ verb: 'pass', seconds: HOUR })

@@ -12,7 +12,7 @@ import { settableClock } from '../fq/test-files.js'
 import { Comparison, type Subject } from './compare.js'
 import { steps } from './steps.js'
 
-/** So many sequences of up to 60 steps; PTQ_MODEL_RUNS=10000 looks longer. */
+/** The number of sequences of up to 60 steps; PTQ_MODEL_RUNS=10000 searches longer. */
 const RUNS = Number(process.env.PTQ_MODEL_RUNS ?? 200)
 // Pooled calls take twenty times as long.
 const POOLED_RUNS = RUNS / 10

@@ -6,14 +6,14 @@ export interface ModelMessage {
   readonly id: string
   /** It may be leased from then on. */
   availableAt: number
-  /** The lease that has it; kept when it has run out, until somebody else leases. */
+  /** The current lease; kept when it has expired, until somebody else leases. */
   lease: object | undefined
   /**
-   * How many attempts went before; a release of all leases may count as the end of one or not. `undefined`: one whose lease
-   * was ended by force has changed the task of another, and nobody knows.
+   * The number of earlier attempts; a release of all leases may count as the end of one or not. `undefined`: unknown,
+   * because the task was changed by a holder whose lease was ended by force.
    */
   attempts: { least: number; most: number } | undefined
-  /** How often its time has become one from which the next lease may get any end, see `expected`. */
+  /** How often its time became one from which the next lease may get any end, see `expected`. */
   freshTimes: number
   /** Reasons, oldest first. */
   readonly failures: string[]
@@ -22,12 +22,12 @@ export interface ModelMessage {
 /** The file queue rounds to whole seconds, and ends some leases a second later. */
 const ROUNDING_SECONDS = 2
 
-/** What may come of changing a lease. */
+/** Possible outcomes of changing a lease. */
 export type Expected = 'done' | 'lost' | 'either'
 
 export class QueueModel {
   readonly messages = new Map<string, ModelMessage>()
-  /** When the leases end, or ended, that `releaseAll` took from holders who were alive after all. */
+  /** Ends of the leases that `releaseAll` took from holders that were alive. */
   readonly #endedByForce = new Map<object, { end: number; freshTimes: number }>()
   now = 0
   inserted = 0
@@ -70,9 +70,10 @@ export class QueueModel {
   }
 
   /**
-   * A lease that ran out while nobody else took the message may be told lost, or still be good. `releaseAll` is for when
-   * all holders are dead: one that is alive can't reach the next lease; but after a second `releaseAll`, a delay, or a lease
-   * that ran out, it may reach the message again while that happens to bear the time at which its lease would have ended.
+   * A lease that expired while nobody else took the message may be reported lost, or still be valid. `releaseAll` is
+   * for when all holders are dead: a live one can't reach the next lease; but after a second `releaseAll`, a delay, or
+   * an expired lease, it may reach the message again while that happens to have the time at which its lease would have
+   * ended.
    */
   expected(id: string, lease: object): Expected {
     const message = this.messages.get(id)

@@ -1,7 +1,7 @@
 /** The steps of a random sequence: what is done, by which holder, to which of its leases. */
 import fc from 'fast-check'
 
-/** So many holders have the queue open at once. */
+/** Holders that have the queue open at the same time. */
 export const HOLDERS = 3
 
 /** `pick` chooses one of the leases that a holder ever had, lost and finished ones included. */
@@ -20,8 +20,8 @@ export type Step =
   | { verb: 'purge'; holder: number }
   | { verb: 'look'; holder: number }
 
-// Leases and delays end half way between the moments that time passes to: neither rounding to whole seconds nor the time
-// that the test itself takes decides an outcome.
+// Leases and delays end half way between the moments to which time advances: neither rounding to whole seconds nor the
+// time that the test takes decides an outcome.
 const lasting = fc.constantFrom(50, 150)
 const delaySeconds = fc.constantFrom(0, 0, 50, 150)
 const passing = fc.constantFrom(100, 200)

@@ -1,6 +1,6 @@
 /**
- * Where a network filesystem is reached: `PTQ_NETWORK_DIRS=/mnt/a/x:/mnt/b/x` names one folder of it through two mounts, as
- * `.ci/two-mounts` makes them. `PTQ_NETWORK_REASON` says why there are none.
+ * The mounts of a network filesystem: `PTQ_NETWORK_DIRS=/mnt/a/x:/mnt/b/x` names one folder of it through two mounts,
+ * as `.ci/two-mounts` makes them. `PTQ_NETWORK_REASON` says why there are none.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { basename, delimiter, join } from 'node:path'
@@ -31,7 +31,7 @@ export async function untilSeen(isThere: () => boolean | Promise<boolean>, what:
   return performance.now() - startMs
 }
 
-/** A test of two mounts. Where there are none, it says so, in the list of tests and on stderr, and shows nothing. */
+/** A test of two mounts. Without mounts it is skipped, with the reason in the list of tests and on stderr. */
 export function networkTest(name: string, work: (views: TwoViews, t: TestContext) => Promise<void>): void {
   if (here === undefined || there === undefined || more.length > 0) {
     const reason = process.env.PTQ_NETWORK_REASON || `${VARIABLE} names no two mounts of a network filesystem`
