@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { SQSClientConfig } from '@aws-sdk/client-sqs'
 import { registerBackend, type SqsSettings, TaskQueue, type TaskQueueOptions } from 'ptq'
 
-/** Of the SDK's settings those that make no sense for a queue of ours, or are internal to the SDK. */
+/** Settings of the SDK that make no sense for a queue, or are internal to the SDK. */
 type Internal =
   | 'base64Decoder'
   | 'base64Encoder'

@@ -46,7 +46,7 @@ const compiled = (options: ts.CompilerOptions): string =>
 
 describe('the module that a thread imports', () => {
   it('is the module of the class if a helper of a package calls its decorator', () => {
-    // As tslib, @swc/helpers and reflect-metadata do it: a function of theirs, through another one.
+    // As in tslib, @swc/helpers and reflect-metadata: a function of theirs, called through another.
     write(
       'node_modules/helpers/index.js',
       `const through = (decorators, target) => decorators.reduceRight((Class, decorate) => decorate(Class) ?? Class, target)

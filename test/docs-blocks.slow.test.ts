@@ -1,4 +1,4 @@
-// The programs in docs/ that need no server and come to an end, run as they stand there; /data is a folder of the test.
+// The programs in docs/ that need no server and end by themselves, run unchanged; /data is a folder of the test.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

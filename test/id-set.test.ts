@@ -7,7 +7,7 @@ const ids = [
   '00000000-0000-0000-0000-000000000000',
   'ffffffff-ffff-ffff-ffff-ffffffffffff',
   ...Array.from({ length: 5_000 }, () => randomUUID()),
-  // As a writer that counts would choose them: in one word only.
+  // Ids of a writer that counts: they differ in one word only.
   ...Array.from({ length: 5_000 }, (_, index) => `00000000-0000-4000-8000-${index.toString(16).padStart(12, '0')}`),
   ...Array.from(
     { length: 5_000 },

@@ -33,7 +33,7 @@ class Numbered extends RegisteredTask<{ i: number }> {
 }
 registerTask(Numbered)
 
-/** Changes to a queue in memory: what a test wants to see or to go wrong. */
+/** Hooks on a queue in memory: events that a test observes or makes fail. */
 interface Changes {
   insertBatch?: number
   insert?: (
@@ -203,7 +203,7 @@ describe('insert', () => {
     let released = 0
     while (released < 20) {
       while (started.length === 0) await nextTurn()
-      // Let it pull as far as it wants to.
+      // Lets it pull as far as it will.
       for (let turn = 0; turn < 5; turn++) await nextTurn()
       assert.ok(pulled <= (released + 4) * 10, `pulled ${pulled} when ${released} batches were stored`)
       started.shift()?.()
@@ -497,7 +497,7 @@ describe('insert', () => {
   })
 })
 
-/** What the compiler has to refuse. */
+/** Calls that the compiler has to refuse. */
 export function refusedByTheCompiler(tq: TaskQueue): void {
   // @ts-expect-error an argument is missing
   void tq.insert(partial(addUp, 1))

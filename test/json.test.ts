@@ -63,7 +63,7 @@ describe('parseJson', () => {
         }
         const plain = JSON.parse(JSON.stringify(expected))
         assert.deepEqual(lossy(parseJson(json)), plain)
-        // The same text by the own reader, which long integers and NaN bring in.
+        // The same text in JsonReader, which is used for long integers and NaN.
         assert.deepEqual(lossy(new JsonReader(json).read()), plain)
       }),
       { numRuns: 2000 },

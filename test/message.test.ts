@@ -60,7 +60,7 @@ describe('envelopes', () => {
       ['{"id":"x","queueName":"q","payload":{"class":"A"}}', { class: 'A' }],
       ['{"payload": {"class": "A"}}', { class: 'A' }],
       [' {"payload" : 18446744073709551615, "queueName": "q", "id": "x", "more": 1} ', 18446744073709551615n],
-      // What looks like the end is text inside the payload.
+      // A text inside the payload that looks like its end.
       [
         `{"payload": {"a": ", \\"queueName\\": \\"q\\"}", "class": "A"}, "queueName": "q", "id": "${id}"}`,
         {

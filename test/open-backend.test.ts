@@ -7,7 +7,7 @@ import { opener as memOpener } from '#ptq/backends/mem/index.js'
 
 let protocols = 0
 
-/** A protocol of its own whose queues are queues in memory. */
+/** A registered protocol whose queues are queues in memory. */
 function countingProtocol(beforeOpen: () => Promise<void> = async () => undefined) {
   const protocol = `counting${++protocols}`
   const seen = { protocol, opened: 0, closed: 0, options: [] as unknown[] }

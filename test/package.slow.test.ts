@@ -38,7 +38,7 @@ const main = (
     console.log(JSON.stringify(values))
   }
   void main()
-  // What must not compile does not compile for users either.
+  // Code that must not compile for users either.
   export const wrong = [
     // @ts-expect-error a string where a number is expected
     () => partial(twice, 'x'),
@@ -57,7 +57,7 @@ const user = {
   'tasks-cjs.cts': tasks,
   'cjs.cts': main('./tasks-cjs.cjs'),
   'tsconfig.json': JSON.stringify({
-    // Our types are checked as well: none of them asks for a package that a user doesn't have.
+    // Our types are checked as well: none needs a package that a user doesn't have.
     compilerOptions: {
       module: 'nodenext',
       target: 'es2023',
@@ -76,7 +76,7 @@ describe('the package', () => {
   let files: string[] = []
 
   before(() => {
-    // A copy, since packing builds dist anew, and other tests are using it. What an older build left is not packed.
+    // A copy, since packing builds dist again, and other tests use it. Leftovers of older builds are not packed.
     const source = join(project, 'source')
     for (const name of ['src', 'workers', 'package.json', 'tsconfig.json', 'README.md', 'CHANGELOG.md', 'LICENSE']) {
       cpSync(join(root, name), join(source, name), { recursive: true })

@@ -5,7 +5,7 @@ import { describe, it, type TestContext } from 'node:test'
 
 const ROOT = join(import.meta.dirname, '../..')
 
-/** Runs `body` in a process of its own; returns when nothing keeps that process alive. */
+/** Runs `body` in a process; returns when nothing keeps that process alive. */
 function run(body: string, { terminal, columns = 100 }: { terminal: boolean; columns?: number }) {
   const program = `
     import { startProgress } from '#ptq/progress/progress.js'
@@ -18,7 +18,9 @@ function run(body: string, { terminal, columns = 100 }: { terminal: boolean; col
   return spawnSync(command ?? '', args, { cwd: ROOT, encoding: 'utf8', timeout: 60_000 })
 }
 
-/** `script` of util-linux gives a process a real terminal. Elsewhere (macOS has another `script`) we say what is not tested. */
+/**
+ * `script` of util-linux gives a process a real terminal. Elsewhere (macOS has another `script`) the test is skipped.
+ */
 function needsTerminal(t: TestContext): boolean {
   const found = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') ?? false
   if (!found) {

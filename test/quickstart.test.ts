@@ -8,7 +8,7 @@ import { describe, it, type TestContext } from 'node:test'
 
 const ROOT = join(import.meta.dirname, '../..')
 
-/** A project of its own with the example in it, so that the list of this one isn't overwritten. */
+/** A new project with the example in it, so that the list of this project isn't overwritten. */
 function project(t: TestContext): string {
   const root = mkdtempSync(join(tmpdir(), 'ptq-quickstart-'))
   cpSync(join(ROOT, 'build/examples/quickstart'), join(root, 'build/examples/quickstart'), { recursive: true })
@@ -32,7 +32,7 @@ const quickstart = (root: string, ...args: string[]) =>
 const readList = (root: string) => readFileSync(join(root, 'checksums.sha256'), 'utf8')
 const sha256 = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex')
 
-/** sha256sum's own word on the list, where there is a sha256sum. */
+/** Checks the list with sha256sum, if it is installed. */
 function checkWithSha256sum(root: string, t: TestContext): void {
   if (spawnSync('sha256sum', ['--version']).error !== undefined) {
     t.diagnostic('no sha256sum here: the list was checked by node:crypto only')
@@ -109,7 +109,7 @@ describe('the quick start', () => {
     const root = project(t)
     mkdirSync(join(root, 'data'))
     writeFileSync(join(root, 'data/good'), 'good')
-    // Not UTF-8: Node gives a name that no file has, whoever runs this.
+    // Not UTF-8: Node returns a name that no file has, for any user.
     writeFileSync(Buffer.concat([Buffer.from(join(root, 'data/bad')), Buffer.of(0xff)]), 'bad')
     const { stdout, stderr, status } = quickstart(root, 'data')
     assert.equal(status, 1)

@@ -16,7 +16,7 @@ describe('the source', () => {
     const found: string[] = []
     for (const folder of ['src', 'workers']) {
       for (const name of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })) {
-        // That module is the place where such questions are answered.
+        // That module answers these questions for all others.
         if (!name.endsWith('.ts') || join(folder, name) === join('src', 'thrown.ts')) continue
         const lines = readFileSync(join(root, folder, name), 'utf8').split('\n')
         for (const [index, line] of lines.entries()) {

@@ -1,4 +1,4 @@
-// What must not be published is refused before anything is.
+// A release that must not be published is refused before anything is published.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * Runs test files with Node's own test runner and prints its closing lines. A file is a process of its own: what a test
- * leaves behind can't reach the next.
+ * Runs test files with Node's test runner and prints its last lines. Each file is a process: leftovers of a test can't
+ * reach the next file.
  *
  * Without arguments, all but those named `*.slow.test.ts` and `*.soak.test.ts`; with `--slow`, the slow ones alone; with `--all`, all:
  * those of a soak, too, for which CI has no time. Other arguments are

@@ -1,4 +1,4 @@
-/** A file queue under another path is the same queue: none is its own source, destination or queue of dead letters. */
+/** A file queue under another path is the same queue: none is its own source, destination or dead-letter queue. */
 import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'

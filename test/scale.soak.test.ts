@@ -28,7 +28,7 @@ describe('the simulation of many workers', () => {
         })
     const [one, twenty, ...more] = findings()
     assert.deepEqual(more, [])
-    // Who drains the whole queue fails unless all have run and been counted, and nothing is left.
+    // A worker that drains the whole queue fails unless all tasks have run and been counted, and nothing is left.
     assert.deepEqual([one.tasks, twenty.tasks], [400, 400])
     assert.ok(one.tasksPerSecond > 0.9 && one.tasksPerSecond < 1.1)
     assert.ok(twenty.tasksPerSecond > 10 && twenty.tasksPerSecond < 21)

@@ -323,7 +323,7 @@ describe('a TaskQueue', () => {
     assert.equal(seen.get('leased'), 'leased')
     const tasks: ListedTask[] = await tq.list()
     assert.deepEqual(tasks.map(task => task.state).sort(), ['delayed', 'leased', 'ready'])
-    // Whoever stops looking keeps nobody from closing.
+    // A reader that stops does not block close.
     for await (const _ of tq.tasks()) break
     const looking = tq.tasks()
     await looking.next()

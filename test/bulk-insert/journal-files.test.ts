@@ -32,7 +32,7 @@ describe('a journal in a file', () => {
     assert.deepEqual({ ...first, run: '' }, { run: '', head, stored: [], counted: 0, finished: false })
     assert.equal((await journal.insert(first.run, 10, messages(10), { delaySeconds: 0 })).length, 2)
     await journal.counted(first.run, 8)
-    // The process died in the middle of a line.
+    // As left by a process that died in the middle of a line.
     appendFileSync(first.run, '{"stored":[50,6')
     const second = await new JournalFiles(backend('a')).begin('x', { ...head, seed: 'f'.repeat(32) })
     assert.deepEqual(second.head, head, 'the seed is that of the beginning')

@@ -26,7 +26,7 @@ const here = queueable(function here(i: number) {
   return i
 })
 
-/** Of a class in the script that was started. */
+/** A class in the main script. */
 class HereNumbers extends Numbers {}
 sliceable(HereNumbers)
 

@@ -1,4 +1,4 @@
-// Python's purge empties `queue/` and `movement/` and sets the counters to 0; it knows nothing of `uploads/`.
+// Python's purge empties `queue/` and `movement/` and sets the counters to 0; it ignores `uploads/`.
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -59,7 +59,7 @@ describe('a bulk insert into a queue that Python purges', () => {
         assert.equal(await tq.insert(new Numbers(0, total), { resume: 'job' }), 0)
         assert.equal(python.inserted, total)
       }
-      // Workers delete many at a time, for which they look whether any task has a record.
+      // Workers delete in batches, for which they check once whether any task has a record.
       await tq.delete(await tq.lease({ numTasks: total, seconds: 60 }), { tally: true })
       assert.equal(python.enqueued, 0)
       assert.equal(await tq.insert(new Numbers(0, total), { resume: 'job' }), 0)
@@ -145,10 +145,10 @@ describe('a bulk insert into a queue that Python purges', () => {
           if (call > cutAt) throw Object.assign(new Error('the process is dead'), { code: 'EIO' })
         })
         if (outcome === total) calls = made
-        // What it had inserted is finished by then.
+        // Its earlier tasks are finished by then.
         const finished = await tq.lease({ numTasks: total, seconds: 600 })
         await tq.delete(finished)
-        // An hour later the dead process holds no lock any more.
+        // An hour later the dead process no longer holds a lock.
         const clockMs = () => Date.now() + 3_600_000
         await using later = queueAt(root, { fileSystem: interfered({ clockMs }), hostNowMs: clockMs })
         await later.insert(new Numbers(0, total), { resume: 'job' })

@@ -150,7 +150,8 @@ describe('an insert with resume', () => {
       const error = await insertError(tq.insert(tasks(true), { resume: 'both' }))
       assert.match(error.message, /another process took this upload up/)
       const inserted = await second
-      // What failed here may have been on its way: whoever takes the upload over brings it to its end, and finds it stored.
+      // A failed part may have been in transit: the process that takes over the upload completes it, and finds it
+      // stored.
       assert.ok(inserted !== undefined && inserted >= 12_000 - error.inserted - error.failed)
       assert.deepEqual(sorted(await drain(later)), whole)
       assert.equal(await later.inserted(), whole.length)
@@ -180,7 +181,7 @@ describe('an insert with resume', () => {
 })
 
 describe('an interrupted insert', () => {
-  // After so many calls of the filesystem nothing works any more, as if the process were dead.
+  // After this number of filesystem calls all calls fail, as if the process were dead.
   for (const delaySeconds of [0, 1_000_000]) {
     it(`at any call of the filesystem inserts each task once${delaySeconds > 0 ? ', with a delay' : ''}`, async () => {
       const sequence = new Numbers(0, 5)
@@ -199,7 +200,7 @@ describe('an interrupted insert', () => {
             () => 'cut off',
           )
           if (outcome === 'complete') calls = made
-          // An hour later the dead process holds no lock any more.
+          // An hour later the dead process no longer holds a lock.
           const clockMs = () => Date.now() + 3_600_000
           await using tq = queueAt(root, { fileSystem: interfered({ clockMs }), hostNowMs: clockMs })
           const numbers = existsSync(join(root, 'queue')) && delaySeconds === 0 ? await drain(tq) : []
@@ -209,7 +210,7 @@ describe('an interrupted insert', () => {
           const status = await tq.status()
           assert.equal(status.enqueued + numbers.length, 5, `cut at call ${cutAt}`)
           assert.equal(status.delayed, delaySeconds > 0 ? 5 : 0)
-          // A count may be lost or be double only if the process died in the moment between counting and noting it.
+          // A count may be lost or double only if the process died between counting and noting it.
           if (numbers.length + listed < 5) assert.equal(status.inserted, 5, `cut at call ${cutAt}`)
           const names = (await tq.list()).map(task => Number((task.payload() as unknown as [unknown, [number]])[1][0]))
           assert.deepEqual(sorted([...numbers, ...names]), upTo(5), `cut at call ${cutAt}`)

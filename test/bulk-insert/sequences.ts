@@ -17,7 +17,7 @@ export class Numbers {
     readonly start: number,
     readonly end: number,
   ) {
-    // Whoever rebuilds one in a thread must not come here; `slice` may, in the main thread only.
+    // Threads rebuild sequences without the constructor; `slice` may call it, in the main thread only.
     if (!isMainThread) throw new Error('The constructor was called in a thread')
   }
 
@@ -43,7 +43,7 @@ sliceable(Numbers)
 
 /** The fault of a {@link Troubled} sequence. */
 export interface Trouble {
-  /** Throws when this task is made; until the file `mendedBy` is there. */
+  /** Index of a task whose creation throws, until the file `mendedBy` exists. */
   readonly throwsAt?: number
   readonly mendedBy?: string
   /** Ends the thread when this task is made; with `once`, a folder, only the first time. */
@@ -55,7 +55,7 @@ export interface Trouble {
   readonly log?: string
 }
 
-/** The same tasks, and trouble. */
+/** The same tasks, with faults. */
 export class Troubled {
   constructor(
     readonly length: number,

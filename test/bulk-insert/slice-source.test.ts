@@ -21,7 +21,7 @@ const sequence = fc
 
 const threads = fc.oneof(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 1000 }))
 
-/** Everything that lanes get which ask as they can, in the order of the indices. */
+/** All slices that concurrent loops get, in the order of their indices. */
 async function all(source: SliceSource, lanes: number): Promise<Slice[]> {
   const slices: Slice[] = []
   const lane = async () => {

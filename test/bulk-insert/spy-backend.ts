@@ -20,7 +20,7 @@ export type SpyEvent = { readonly thread: number } & (
 export interface SpyOptions extends BackendOptions {
   /** Messages with these payload numbers are not stored. */
   readonly refuse?: readonly number[]
-  /** An insert that has this number never ends: its thread dies in the middle of it. */
+  /** An insert with this number of tasks never ends: its thread dies during it. */
   readonly dieWith?: number
 }
 

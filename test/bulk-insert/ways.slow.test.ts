@@ -8,7 +8,7 @@ import { inFolder } from '../fq/folder.js'
 
 const CASE = join(import.meta.dirname, '../../bench/uploads/upload.js')
 
-/** Fills a queue in one of the ways; the case refuses to report unless each of the tasks 0 to n - 1 came once. */
+/** Fills a queue in one way; the bench case throws unless each of the tasks 0 to n - 1 was inserted once. */
 async function fill(queue: string, way: number, folder: string): Promise<{ tasks: number; firstMs: number }> {
   const dir = join(folder, `${queue}-${way}`)
   await mkdir(dir)

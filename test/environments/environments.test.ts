@@ -1,4 +1,4 @@
-// The package in programs of other kinds than a main thread with plain modules. Each is a process of its own.
+// The package in other environments than a main thread with plain modules. Each test is a process.
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { type BuildOptions, build } from 'esbuild'
@@ -99,7 +99,7 @@ describe('a bundle by esbuild', () => {
         void main()`
       await bundle(name, main, {
         format,
-        // Packages in it that are CommonJS ask for `require`, as esbuild's own documentation has it.
+        // CommonJS packages in the bundle call `require`, as esbuild's documentation describes.
         ...(format === 'esm' && {
           banner: {
             js: `import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url)`,

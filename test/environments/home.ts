@@ -9,7 +9,7 @@ import type { runProgram } from './program.js'
 
 export const root = join(import.meta.dirname, '../../..')
 
-/** What the program reports, wherever it runs. */
+/** The report of the program in any environment. */
 export const expected: Awaited<ReturnType<typeof runProgram>> = {
   onThreads: 20,
   inThisThread: 20,
@@ -35,7 +35,7 @@ export const expected: Awaited<ReturnType<typeof runProgram>> = {
   },
 }
 
-/** What files begin with that run {@link Home.check}. */
+/** The first lines of files that run {@link Home.check}. */
 export const header = `import assert from 'node:assert/strict'\nimport { runProgram } from './program.js'\n`
 
 export class Home {

@@ -1,6 +1,6 @@
 /**
- * The essentials of local runs and file queues, in one function that is called wherever the package may be used: in test
- * runners, other realms, worker threads, bundles.
+ * The essentials of local runs and file queues, in one function for all environments of the package: test runners,
+ * other realms, worker threads, bundles.
  */
 import { join } from 'node:path'
 import { LocalTaskQueue, partial, range, TaskError, type TaskInput, TaskQueue } from 'ptq'
@@ -45,7 +45,7 @@ async function throughQueue(path: string) {
   const values: string[] = []
   tq.events.on('succeeded', ({ value }) => values.push(describe(value)))
   const steps: Record<string, number> = {}
-  // With a promise: the worker waits for it.
+  // Returns a promise: the worker waits for it.
   const counting = (step: string) => async () => {
     await new Promise(resolve => setImmediate(resolve))
     steps[step] = (steps[step] ?? 0) + 1

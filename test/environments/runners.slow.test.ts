@@ -1,5 +1,5 @@
-// The package in tests that others write, with the runners that have realms, threads and loaders of their own. They are 300
-// packages, so they are installed here and not with the development dependencies.
+// The package in users' tests, with runners that have their own realms, threads and loaders. They are 300 packages, so
+// they are installed here and not with the development dependencies.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ const runners = ['vitest@4.1.12', 'jest@30.5.2']
 
 const unreachable = /npm error code (ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ENETUNREACH|EHOSTUNREACH|ETIMEDOUT)/
 
-/** Why the runners could not be installed; continuous integration accepts no reason. */
+/** The reason why the runners could not be installed; CI accepts none. */
 let missing: string | undefined
 let home: Home
 
@@ -30,7 +30,7 @@ before(async () => {
 })
 after(() => home.remove())
 
-/** Runs a test file that has the runner's own `it`; returns what the runner printed. */
+/** Runs a test file that has the runner's `it`; returns the output. */
 async function runTest(t: TestContext, name: string, runner: (file: string) => string[]): Promise<void> {
   if (missing !== undefined) return t.skip(missing)
   const test = `${header}it('holds', async () => { ${home.check(`${name}-queues`)} }, 60_000)`

@@ -61,7 +61,7 @@ it('the pyramid example cuts the same tiles as sharp, and a page that shows them
   const data: unknown = JSON.parse(/^const pyramid = (.*)$/m.exec(page)?.[1] ?? '')
   assert.deepEqual(data, { name, ...size, tileSize: 254, overlap: 1, top: 11 })
   assert.doesNotMatch(page, /<b>/)
-  // Nothing is fetched from anywhere else.
+  // The page loads nothing from elsewhere.
   assert.doesNotMatch(page, /https?:|(src|href)=/)
   // The levels between picture and tiles are gone.
   assert.deepEqual(readdirSync(join(folder, 'out')).sort(), [`${name}.dzi`, `${name}_files`, 'index.html'].sort())

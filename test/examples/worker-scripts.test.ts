@@ -72,7 +72,7 @@ it('in Kubernetes the worker is the first process, and is killed only after its 
     for (const { command, args } of containers) {
       assert.deepEqual(command.slice(0, 2), ['node_modules/.bin/ptq', 'poll'])
       assert.ok(Number(optionOf(args, '--grace-sec')) < terminationGracePeriodSeconds)
-      // YAML's numbers are none of an argument's business: Kubernetes refuses them.
+      // Kubernetes refuses YAML numbers as arguments.
       for (const arg of [...command, ...args]) assert.equal(typeof arg, 'string')
     }
   }
@@ -91,7 +91,10 @@ it('every option in the scripts is one of `ptq poll`', () => {
   assert.ok(given.size >= 6)
 })
 
-/** Where the Slurm script runs: ptq is installed, and a queue holds three tasks that go on until there is a file `go`. */
+/**
+ * The environment of the Slurm script: ptq is installed, and a queue holds three tasks that run until the file `go`
+ * exists.
+ */
 async function cluster() {
   const folder = mkdtempSync(join(tmpdir(), 'ptq-slurm-'))
   mkdirSync(join(folder, 'node_modules/.bin'), { recursive: true })
@@ -127,7 +130,7 @@ it('on the signal of Slurm the worker finishes running tasks and releases the re
   const worker = start({ SLURM_JOB_END_TIME: String(inAnHour) })
   const exit = once(worker, 'exit')
   while (!existsSync(join(folder, 'started')) && worker.exitCode === null) await sleep(20)
-  // What Slurm does: the signal goes to the process that it started, and to no other.
+  // As Slurm does: the signal goes only to the process that it started.
   worker.kill('SIGTERM')
   writeFileSync(join(folder, 'go'), '')
   assert.deepEqual(await exit, [143, null])
@@ -144,7 +147,7 @@ it('the script asks Slurm for the end of the job if the environment does not hav
   mkdirSync(join(folder, 'bin'))
   executable(join(folder, 'bin/squeue'), '#!/bin/sh\necho 2001-02-03T04:05:06\n')
   const worker = start({ SLURM_JOB_END_TIME: '', PATH: `${join(folder, 'bin')}${delimiter}${process.env.PATH}` })
-  // That time is over: the worker begins nothing.
+  // That time has passed: the worker starts no task.
   assert.deepEqual(await once(worker, 'exit'), [0, null])
   assert.equal(await tq.enqueued(), 3)
   assert.ok(!existsSync(join(folder, 'started')))
@@ -156,7 +159,7 @@ it('every other YAML file is valid', () => {
   const workflows = readdirSync(join(root, '.github/workflows')).map(name => join('.github/workflows', name))
   for (const file of ['examples/docker-compose.yml', ...workflows]) assert.ok(parse(text(file)), file)
   for (const file of workflows) {
-    // An action is pinned by the commit it was looked at, its version beside it.
+    // An action is pinned by commit, with its version in a comment.
     for (const [line] of text(file).matchAll(/^.*\buses:.*$/gm)) assert.match(line, /@[0-9a-f]{40} # v\d+\.\d+\.\d+$/)
   }
 })

@@ -15,7 +15,7 @@ function start(
   script: string,
   ...args: string[]
 ): { child: ChildProcess; end: Promise<unknown>; text(): string } {
-  // Lists lie in a folder of the test's own.
+  // Lists are written to the test's folder.
   const env = { ...process.env, TMPDIR: cwd }
   const child = spawn(process.execPath, [join(EXAMPLE, script), ...args], {
     cwd,

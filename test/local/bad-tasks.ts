@@ -83,7 +83,7 @@ export const fail = queueable(function fail(way: Way, index: number, counts: Sha
   return ways[way]()
 })
 
-/** Ends when its signal says so; `well`: as if nothing had happened. */
+/** Ends when its signal aborts; with `well` it succeeds. */
 export const heed = queueable(async function heed(well: boolean) {
   const { signal } = context()
   await new Promise(resolve => signal.addEventListener('abort', resolve))

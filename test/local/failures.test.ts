@@ -30,7 +30,7 @@ function errorOf(result: Result<unknown> | undefined): TaskError {
   return result.error
 }
 
-/** What the failures are; `limit`: options without which the task would go on for ever. */
+/** The expected cause of each failure; `limit`: options without which the task would never end. */
 const expected: Record<Way, { cause: (cause: unknown) => void; limit?: LocalTaskQueueOptions }> = {
   throws: {
     cause: cause => {
@@ -109,7 +109,7 @@ const expected: Record<Way, { cause: (cause: unknown) => void; limit?: LocalTask
 
 for (const [way, { cause, limit = {} }] of Object.entries(expected) as [Way, (typeof expected)[Way]][]) {
   describe(`a task that fails: ${way}`, () => {
-    // Of the four combinations those whose thread is alone, and whose threads each run several.
+    // Two of the four combinations: a single inline or pool thread, and threads that each run several tasks.
     for (const [parallel, concurrency] of [
       [1, 1],
       [2, 3],

@@ -1,4 +1,4 @@
-// Values that nobody should throw, and a task that throws them.
+// Values that should never be thrown, and a task that throws them.
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { queueable } from 'ptq'
@@ -74,7 +74,8 @@ function entangled(root: object, others: readonly unknown[]): object {
   return root
 }
 
-// fast-check looks into the values that it makes, which some of these don't survive: it makes functions that make them.
+// fast-check inspects the values that it generates, which breaks some of these: it generates functions that create
+// them.
 type Make = () => unknown
 
 const odd: fc.Arbitrary<Make> = fc.constantFrom<Make[]>(
@@ -157,7 +158,7 @@ export const hostile: fc.Arbitrary<Make> = fc.letrec<{ value: Make; root: Make }
   ),
 })).value
 
-/** The same for the same seed. */
+/** The same value for the same seed. */
 export function hostileValue(seed: number): unknown {
   return fc.sample(hostile, { seed, numRuns: 1 })[0]?.()
 }

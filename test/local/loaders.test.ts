@@ -1,5 +1,5 @@
-// Local runs as people start them: plain JavaScript, tsx, Node's own type stripping, and Node options that change how code is
-// loaded. Each is a process of its own on the same two files.
+// Local runs as users start them: plain JavaScript, tsx, Node's type stripping, and Node options that change how code
+// is loaded. Each is a process on the same two files.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -102,7 +102,7 @@ before(() => {
   mkdirSync(join(home, 'plain'))
   for (const [name, text] of Object.entries(files))
     writeFileSync(join(home, 'plain', name.replace('.ts', '.js')), javaScript(text))
-  // JavaScript whose helper is TypeScript, in a folder that has no tsx of its own.
+  // JavaScript with a TypeScript helper, in a folder without tsx.
   away = folder()
   write(away, {
     'helper.ts': helper,

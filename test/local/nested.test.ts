@@ -1,4 +1,4 @@
-// A pool thread's stack is larger than the main thread's: it can send values that can't be read here. None may vanish.
+// A pool thread's stack is larger than the main thread's: it can send values that can't be read here. None may be lost.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
@@ -8,7 +8,7 @@ import { checkThatNothingIsLeft } from './nothing-left.js'
 
 checkThatNothingIsLeft()
 
-/** From what everybody can read, over what only a thread can, to what nobody can. */
+/** Depths that every thread can read, depths that only a pool thread can, and depths that none can. */
 const depths = fc.oneof(
   fc.integer({ min: 900, max: 4000 }),
   fc.integer({ min: 4000, max: 14_000 }),
@@ -47,7 +47,7 @@ describe('values, errors and extra arguments nested too deeply to cross', () => 
         const failed = ends.filter(end => end !== true).length
         const all = lq.insertAll(tasks)
         if (given.every(({ kind }) => kind === 'flat')) assert.equal(await all, given.length)
-        // Where nobody asks for values, none has to cross.
+        // Without a reader of values none is sent.
         else
           assert.ok((await all.catch((error: AggregateError) => error.errors.length)) <= Math.max(failed, given.length))
       })

@@ -10,7 +10,7 @@ process.on('worker', worker => {
   worker.once('exit', () => threads.delete(worker))
 })
 
-/** What a run holds and must give back. Other handles are the test runner's own; they come and go. */
+/** Handles that a run opens and must close. Other handles belong to the test runner and vary. */
 function held(): Record<string, number> {
   const active = process.getActiveResourcesInfo()
   const counts: Record<string, number> = { threads: threads.size }

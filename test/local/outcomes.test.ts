@@ -1,4 +1,4 @@
-// Whatever tasks do, and however they are run: each that is taken has exactly one outcome, and runs at most once.
+// Each task that is taken has exactly one outcome, and runs at most once, for any kind of task and run.
 import assert from 'node:assert/strict'
 import { afterEach, it } from 'node:test'
 import fc from 'fast-check'
@@ -55,13 +55,13 @@ async function check(plans: readonly Plan[], parallel: number, { concurrency, or
   for (const [place, result] of results.entries()) {
     const index = ended[place] ?? -1
     const well = plans[index]?.kind === 'sync' || plans[index]?.kind === 'async'
-    // A task that awaits something while its neighbour ends the thread is reported as such; it had begun all the same.
+    // A task that awaits when its neighbour ends the thread is reported as such, although it had started.
     const victim = !result.ok && /ended by another task/.test(result.error.message)
     if (!victim) assert.equal(result.ok, well, `task ${index}: ${JSON.stringify(plans[index])}`)
     assert.ok((counts[index] ?? 0) <= 1)
     if (result.ok || !victim) assert.equal(counts[index], 1)
   }
-  // The same by the other way of asking.
+  // The same, read in another way.
   const again = shared(Math.max(1, plans.length))
   const wrong = results.filter(({ ok }) => !ok).length
   const run = lq.insertAll(

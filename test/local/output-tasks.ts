@@ -27,7 +27,7 @@ export const logMany = queueable(function logMany(lines: number, length: number,
   }
 })
 
-/** Says things that can't be shown. */
+/** Reports values that can't be shown. */
 export const reportOddly = queueable(function reportOddly() {
   const { progress, log } = context() as unknown as Record<string, (...values: unknown[]) => void>
   const { proxy, revoke } = Proxy.revocable({}, {})

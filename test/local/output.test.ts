@@ -1,4 +1,4 @@
-// What tasks report, log and print: in order, bounded, and not lost when they are stopped.
+// Progress, logs and output of tasks: in order, bounded, and not lost when tasks are stopped.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
@@ -20,7 +20,7 @@ checkThatNothingIsLeft()
 
 const queue = (options: LocalTaskQueueOptions = {}) => new LocalTaskQueue({ progress: false, ...options })
 
-/** Runs tasks and lists what their run tells of each, in order. */
+/** Runs tasks and lists in order what their run reports for each. */
 async function stepsOf(parallel: number, tasks: Iterable<Parameters<typeof toCall>[0]>): Promise<string[]> {
   const steps: string[] = []
   const listener: RunListener = {
@@ -124,7 +124,7 @@ describe('a thread that logs in a synchronous loop', () => {
     const running = lq.insertAll([[partial(logMany, 20_000, 1_000), [counts]]])
     while (Atomics.load(counts, 0) === 0) await new Promise(resolve => setImmediate(resolve))
     const blockedUntilMs = performance.now() + 500
-    // Takes nothing: blocked in its own work.
+    // Takes nothing: busy with its own work.
     while (performance.now() < blockedUntilMs) Atomics.wait(counts, 0, Atomics.load(counts, 0), 10)
     const logged = Atomics.load(counts, 0) - lines.length
     // A megabyte, with two bytes a character, and another one for each second.

@@ -1,4 +1,4 @@
-// What only a process of its own can show: signals, exit codes, the started script, loaders.
+// Behaviour that needs a process of its own: signals, exit codes, the main script, loaders.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -27,7 +27,7 @@ function run(args: readonly string[], cwd = ROOT, env: Readonly<Record<string, s
 
 const script = (name: string, ...args: string[]) => run([join(SCRIPTS, `${name}.js`), ...args])
 
-/** A script that goes on until it is told, and the lines that it says. */
+/** A script that runs until it gets a line on stdin, and its output lines. */
 function start(name: string, ...args: string[]) {
   const child = spawn(process.execPath, [join(SCRIPTS, `${name}.js`), ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
@@ -70,7 +70,7 @@ describe('Ctrl-C', () => {
     assert.equal(await line(), 'begun')
     child.kill('SIGINT')
     assert.equal(await line(), 'heard')
-    // One that comes at once counts as the same key press.
+    // A signal that follows at once counts as the same key press.
     const again = setInterval(() => child.kill('SIGINT'), 50)
     try {
       assert.equal(await exitCode(child), 130)
@@ -194,7 +194,7 @@ describe('task files of other kinds run', () => {
     }
     void main()`
 
-  /** A project of its own that has this package installed. */
+  /** A new project with this package installed. */
   async function project(files: Record<string, string>): Promise<string> {
     const folder = mkdtempSync(join(tmpdir(), 'ptq-project-'))
     await mkdir(join(folder, 'node_modules'))

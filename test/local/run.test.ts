@@ -134,7 +134,7 @@ for (const parallel of [0, 1, 2]) {
       const endless = async function* () {
         try {
           for (;;) {
-            // Whatever the chunks have grown to, those begun and those in hand are a bounded number.
+            // For any size of chunks, those that run and those that wait are bounded.
             assert.ok(pulled - Atomics.load(counts, 0) <= 2048 * (2 * parallel + 2), `${pulled} pulled`)
             if (++pulled === 30_000) stop.abort(new Error('enough'))
             yield [partial(count, 0), [counts]] satisfies TaskInput
@@ -245,7 +245,7 @@ for (const parallel of [0, 1, 2]) {
         const given = tasks(shared(1))
         const ended = (await collect(lq.results(given, { ordered }))).map(({ task }) => given.indexOf(task))
         if (ordered) assert.deepEqual(ended, [0, 1, 2])
-        // What two threads say at the same time comes in any order.
+        // Output of two threads at the same time may come in any order.
         else if (parallel < 2) assert.deepEqual(ended, [1, 2, 0])
       }
     })
@@ -609,7 +609,7 @@ describe('on threads', () => {
     await using lq = queue({ parallel: 1, signal: stop.signal })
     const counts = shared(4)
     const tasks = function* (): Generator<TaskInput> {
-      // So many that the chunks are large when the one that blocks comes.
+      // Enough for large chunks when the blocking task comes.
       for (let before = 0; before < 5000; before++) yield [partial(count, 2), [counts]]
       yield [partial(blockUntil, 0, 1), [counts]]
       for (let behind = 0; behind < 5000; behind++) yield [partial(count, 3), [counts]]

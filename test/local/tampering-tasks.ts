@@ -33,7 +33,7 @@ export const insides = [
   'process.nextTick',
 ]
 
-/** Uses all that runs a task, without a global of its own. */
+/** Uses everything that runs a task, without globals. */
 export const useAll = queueable(async function useAll(index: number) {
   const { progress, log, renew } = context()
   progress(0.5)
@@ -49,7 +49,7 @@ export const awaitAbort = queueable(function awaitAbort(): Promise<never> {
   return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
 })
 
-/** Grows until its thread is stopped, without a global of its own. */
+/** Allocates until its thread is stopped, without globals. */
 export const grow = queueable(async function grow(): Promise<never> {
   const kept: Uint8Array[] = []
   for (;;) {

@@ -41,14 +41,14 @@ export const spoil = queueable(function spoil(box: { min: number[] }, more = { t
   return seen
 })
 
-/** Yields to the event loop as often as told, then counts. */
+/** Yields to the event loop `times` times, then counts. */
 export const countLater = queueable(async function countLater(index: number, turns: number, counts: Shared) {
   for (let turn = 0; turn < turns; turn++) await new Promise(resolve => setImmediate(resolve))
   Atomics.add(counts, index, 1)
   return index
 })
 
-/** Blocks its thread until the counter at `index` has reached `value`; says first, in the next counter, that it is there. */
+/** Blocks its thread until the counter at `index` has reached `value`; raises the next counter at its start. */
 export const blockUntil = queueable(function blockUntil(index: number, value: number, counts: Shared) {
   Atomics.add(counts, index + 1, 1)
   for (let now = Atomics.load(counts, index); now < value; now = Atomics.load(counts, index)) {
@@ -77,7 +77,7 @@ export const stay = queueable(async function stay(index: number, counts: Shared)
   while (Atomics.load(counts, index) < 1000) await new Promise(resolve => setImmediate(resolve))
 })
 
-/** As many of these as `party` wait for each other; in counters 0 to 2: how many came, how many are there, and the most. */
+/** `party` of these wait for each other; counters 0 to 2: total, current and maximum number. */
 export const meet = queueable(async function meet(party: number, counts: Shared) {
   const came = Atomics.add(counts, 0, 1) + 1
   const there = Atomics.add(counts, 1, 1) + 1

@@ -29,13 +29,13 @@ export const moving = queueable(function moving(kind: 'all' | 'part') {
 
 const left = new Int32Array(1)
 
-/** What {@link moving} had left in this thread. */
+/** Bytes that {@link moving} left in this thread. */
 export const leftBehind = queueable(async function leftBehind() {
   await new Promise(resolve => setImmediate(resolve))
   return Atomics.load(left, 0)
 })
 
-/** Says in `state` that it runs, and ends by its signal alone. */
+/** Signals its start in `state`, and ends only on abort. */
 export const untilAborted = queueable(async function untilAborted(state: Int32Array) {
   const { signal } = context()
   Atomics.store(state, 0, 1)

@@ -170,7 +170,7 @@ describe('threads', () => {
       const bytes = new Uint8Array(10)
       assert.equal(await lq.run([sizeOf, [bytes]], { transfer: true }), 10)
       assert.equal(bytes.byteLength, 0)
-      // Node's own types leave it out.
+      // Missing in Node's types.
       const { WebAssembly } = globalThis as unknown as {
         WebAssembly: { Memory: new (size: object) => { buffer: ArrayBuffer } }
       }

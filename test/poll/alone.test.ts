@@ -22,7 +22,7 @@ function withDeaths(backend: Backend, deaths: number): Backend {
   })
 }
 
-/** What each task that waits is woken by. */
+/** The wake-up of each waiting task. */
 const wakers = new Map<string, () => void>()
 
 const waitFor = queueable(function waitForWaker(name: string): Promise<void> {

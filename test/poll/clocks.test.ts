@@ -41,7 +41,7 @@ describe('the clocks of a worker', { concurrency: 3 }, () => {
       const tq = queue.open()
       const [ledger, file] = [join(queue.folder, 'ledger'), join(queue.folder, 'go')]
       await tq.insert(partial(waitForFile, ledger, file))
-      // Not due for minutes by a clock that stood still.
+      // By a clock that stood still it would not be due for minutes.
       const options = { parallel: 1, leaseSeconds: 1200 }
       const worker = new WorkerProcess(queue.url, options, ['lost', 'succeeded'], shiftedClock)
       while (!existsSync(ledger)) await delay(5)

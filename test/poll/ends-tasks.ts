@@ -3,13 +3,13 @@ import { execSync } from 'node:child_process'
 import { appendFileSync, readFileSync } from 'node:fs'
 import { queueable } from 'ptq'
 
-/** Stands in a system call that nothing interrupts. */
+/** Blocks in an uninterruptible system call. */
 export const readFifo = queueable(function readFifo(ledger: string, fifo: string): void {
   appendFileSync(ledger, 'begun\n')
   readFileSync(fifo)
 })
 
-/** Waits for a process of its own that never ends, until the pipe that it reads is closed. */
+/** Waits for a child process that never ends, until the pipe that it reads is closed. */
 export const runShell = queueable(function runShell(ledger: string, fifo: string): void {
   appendFileSync(ledger, 'begun\n')
   execSync(`cat ${fifo}`)
@@ -21,7 +21,7 @@ export const waitOn = queueable(async function waitOn(ledger: string): Promise<v
   await new Promise(resolve => setTimeout(resolve, 600_000))
 })
 
-/** Leaves a rejection that nobody handles, and goes on. */
+/** Leaves an unhandled rejection, and continues. */
 export const rejectBeside = queueable(async function rejectBeside(ledger: string): Promise<void> {
   appendFileSync(ledger, 'begun\n')
   void Promise.reject(new Error('nobody waits for this'))

@@ -14,7 +14,7 @@ import { onEach, type TestQueue } from './queues.js'
 const cli = fileURLToPath(import.meta.resolve('#ptq/cli/main.js'))
 const tasksFile = join(import.meta.dirname, 'ends-tasks.js')
 
-/** On a file queue: processes meet there only. */
+/** On a file queue: the only kind that processes share. */
 const onFiles = (name: string, run: (queue: TestQueue) => Promise<void>) => onEach(name, run, ['fq'])
 
 function startWorker(queue: TestQueue, args: readonly string[], stdout: 'ignore' | number = 'ignore'): ChildProcess {
@@ -33,7 +33,7 @@ async function endOf(child: ChildProcess): Promise<{ end: number | string | null
   return { end: code ?? signal, stderr }
 }
 
-/** Where a task says that it has begun, and a FIFO that nobody writes to. */
+/** A ledger in which a task records its start, and a FIFO without a writer. */
 function place(queue: TestQueue): { ledger: string; fifo: string } {
   const fifo = join(queue.folder, 'fifo')
   assert.equal(spawnSync('mkfifo', [fifo]).status, 0)
@@ -106,7 +106,7 @@ describe('a thread in a native call', { concurrency: 2 }, () => {
     ['the reading of a FIFO', readFifo],
     ['execSync', runShell],
   ] as const) {
-    /** What is left of the task ends when the FIFO has had a writer. */
+    /** The rest of the task ends once the FIFO has had a writer. */
     const release = (fifo: string) => closeSync(openSync(fifo, 'r+'))
 
     onFiles(`${name}: a second signal exits at once, with its exit code and no task leased`, async queue => {

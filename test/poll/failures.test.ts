@@ -276,7 +276,7 @@ describe('failures', { concurrency: 6 }, () => {
         [1, failure.reason],
         [2, reason],
       ])
-      // Fails again: each attempt is counted from 1, and none of the history is lost.
+      // Fails again: each attempt is counted from 1, and the history is complete.
       assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 2 }), 0)
       assert.deepEqual(told(await theLetter(tq)), [
         [1, failure.reason],
@@ -417,7 +417,7 @@ describe('retry', { concurrency: 4 }, () => {
   onEach('a retry that dies halfway loses no task, and the next one completes it', async queue => {
     const tq = await withLetters(queue, 3)
     const deadLetter = `${queue.url}/failed`
-    // Inserted, not yet removed from the dead letters.
+    // Inserted, not yet deleted from the dead letters.
     const [first] = await letters(tq)
     assert.ok(first)
     const backend = await queue.backend()

@@ -16,7 +16,7 @@ const poll = { minBackoffSeconds: 0.05, maxBackoffSeconds: 0.1, untilEmpty: true
 
 const reason = /^RangeError: no space left; the attempts are over: 1 failed, in 1 the worker died/
 
-/** Starts a worker again whenever it has died, as a supervisor does, until it ends in order. */
+/** Restarts a worker whenever it dies, like a supervisor, until it ends normally. */
 async function supervise(start: () => Promise<number | NodeJS.Signals | null>): Promise<void> {
   for (;;) {
     const end = await start()

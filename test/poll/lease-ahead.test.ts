@@ -6,7 +6,7 @@ import { SlowDown } from './tasks.js'
 
 let calls = 0
 
-/** Meets a rate limit each 20th time. */
+/** Throws a rate limit error each 20th time. */
 const limited = queueable(function limitedEachTwentieth(_n: number): void {
   if (++calls % 20 === 0) throw new SlowDown('later')
 })
@@ -33,7 +33,7 @@ describe('prefetched tasks', { concurrency: 1 }, () => {
     const counted = countHeld(tq)
     assert.equal(await tq.poll({ ...soon, parallel: 0, backoffExceptions: [SlowDown] }), 500)
     const pauses = calls - 500
-    // Each of the 500 may have been given back once, as well as those that met the limit.
+    // Each of the 500 may have been released once, in addition to those with a rate limit.
     assert.ok(counted.leased <= 2 * (500 + pauses), `${counted.leased} leases, ${pauses} pauses`)
   })
 

@@ -9,7 +9,7 @@ import { Leasing } from '#ptq/queue/leasing.js'
 import { event, newGate, onEach, recorded, type TestQueue, task } from './queues.js'
 import { noop } from './tasks.js'
 
-/** Looks at the queue all the time. */
+/** Polls the queue all the time. */
 const eager = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.02 } as const
 
 /** Lets another holder take what is leased now. */
@@ -352,7 +352,7 @@ describe('verbs on one lease', () => {
       get(target, key) {
         if (key === 'renew') {
           return async (...args: Parameters<Backend['renew']>) => {
-            // As on a slow filesystem: the file has its new name, and who renews doesn't know it yet.
+            // As on a slow filesystem: the file has its new name, and the renewal has not returned yet.
             const [lease] = args[0]
             const handle = lease?.handle
             const result = await target.renew(...args)

@@ -1,5 +1,5 @@
-// Tasks whose files can't be loaded in a thread, in the main process they can. Of `needsHelper` the helper is missing, or
-// ends the thread, as long as the folder in PTQ_TEST_HELPERS says so.
+// Tasks whose files load in the main thread, and not in a pool thread. The helper of `needsHelper` is missing, or ends
+// the thread, as long as the folder in PTQ_TEST_HELPERS says so.
 import { existsSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
 import { queueable } from 'ptq'

@@ -266,7 +266,7 @@ describe('the loop', () => {
     const { gate, open } = newGate()
     const began = event(tq.events, 'log')
     const idle = event(tq.events, 'idle')
-    // The other thread finds nothing, and would look again in half an hour.
+    // The other thread finds nothing, and would poll again in half an hour.
     const polling = tq.poll({
       parallel: 2,
       untilEmpty: true,
@@ -356,7 +356,7 @@ describe('back-off', () => {
         const backoffExceptions = [exception === 'SlowDown' ? SlowDown : exception]
         const tq = queue.open()
         await tq.insert([task('slowingDown', how)])
-        // With `stopFn` no task is leased ahead, so that the only waits are those that the task asks for.
+        // With `stopFn` no task is prefetched, so the only pauses are those of the back-off.
         const { worker, events } = await queue.worker(
           { parallel, backoffExceptions, signal: stop.signal, stopFn: () => false },
           { clock, random: () => 0.5 },

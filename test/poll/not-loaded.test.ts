@@ -25,7 +25,7 @@ async function deadLetters(queue: TestQueue): Promise<number> {
   return letters
 }
 
-/** Hears warnings with this code until it is disposed. */
+/** Collects warnings with this code until it is disposed. */
 function warnings(code: string) {
   const texts: string[] = []
   const listener = (warning: Error & { code?: string }) => {
@@ -83,7 +83,7 @@ describe('a file that threads cannot load', () => {
         .on('leased', () => leased++)
         .on('idle', () => pauses++)
       await assert.rejects(
-        // So short that seven threads have failed before the worker has seen the other tasks, on a quick machine.
+        // Short enough that on a fast machine seven threads have failed before the worker has seen the other tasks.
         tq.poll({ ...soon, parallel: 2 }),
         /^Error: Expected to run tasks of file:.*load-tasks\.js, but \d+ new threads in a row could not load it, .*ERR_MODULE_NOT_FOUND/,
       )

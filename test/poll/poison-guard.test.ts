@@ -19,7 +19,7 @@ function leased({ failures = 0, deaths = 0, ...past }: Past = {}): LeasedTask {
   return new LeasedTask({ id, body, attempt: 1 + failures + deaths, deaths, handle: undefined, ...past }, {})
 }
 
-/** Most tasks that may be held with one that has had so many deaths, as the page on workers says. */
+/** The limit of tasks held together with one that has had this number of deaths, as the page on workers says. */
 const together = ({ deaths }: LeasedTask): number =>
   deaths === 0 ? Number.POSITIVE_INFINITY : ([64, 8][deaths - 1] ?? 1)
 
@@ -28,7 +28,7 @@ it('only failures and deaths alone count as attempts', () => {
   assert.equal(counts({}), 0)
   assert.equal(counts({ failures: 2, deaths: 7, deathsAlone: 0 }), 2)
   assert.equal(counts({ failures: 2, deaths: 7, deathsAlone: 3 }), 5)
-  // Where the queue can't tell them apart: those after the third are, since workers run the task alone from then on.
+  // If the queue can't distinguish them, those after the third count, since workers then run the task alone.
   assert.deepEqual(
     [0, 1, 2, 3, 4, 5].map(deaths => deathsAlone(leased({ deaths }))),
     [0, 0, 0, 0, 1, 2],
@@ -41,7 +41,7 @@ for (const marksByRelease of [false, true]) {
   })
 }
 
-/** A worker with random looks and random ends of tasks, which all come back in the end. */
+/** A worker with random lease requests and outcomes of tasks; all tasks return in the end. */
 function simulate(random: () => number, marksByRelease: boolean, seed: string): void {
   const upTo = (most: number) => Math.floor(random() * (most + 1))
   const running = new Set<LeasedTask>()
@@ -87,7 +87,7 @@ function simulate(random: () => number, marksByRelease: boolean, seed: string): 
     queue.push(...back)
     for (const { deaths } of mark) queue.push(leased({ deaths, alone: true, deathsAlone: 0 }))
     if (guard.isDraining) {
-      // What has not begun is withdrawn, at most all that is held.
+      // Tasks that have not started are withdrawn, at most all that are held.
       for (const task of [...running].slice(0, upTo(running.size))) {
         running.delete(task)
         guard.settled(task)

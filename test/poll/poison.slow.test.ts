@@ -8,7 +8,7 @@ import { WorkerProcess } from './processes.js'
 import { onEach, type TestQueue } from './queues.js'
 import { abortProcess, killProcess, leaveLine } from './tasks.js'
 
-/** How often each mix is tried; more by hand. */
+/** Runs of each mix; set it for longer searches. */
 const runs = Number(process.env.PTQ_POISON_RUNS ?? 1)
 
 async function lettersOf(tq: TaskQueue): Promise<ListedTask[]> {
@@ -17,7 +17,9 @@ async function lettersOf(tq: TaskQueue): Promise<ListedTask[]> {
   return letters
 }
 
-/** Starts a worker again whenever it has died, as a supervisor does, until it ends in order. Resolves with the number of deaths. */
+/**
+ * Restarts a worker whenever it dies, like a supervisor, until it ends normally. Resolves with the number of deaths.
+ */
 async function supervise(url: string, options: PollOptions): Promise<number> {
   for (let deaths = 0; ; deaths++) {
     const end = await new WorkerProcess(url, options).end

@@ -11,7 +11,7 @@ import { leaveLine, waitForFile } from './tasks.js'
 
 const eager = { minBackoffSeconds: 0.05, maxBackoffSeconds: 0.2 } as const
 
-/** Processes meet in a folder only. */
+/** Only a file queue is shared by processes. */
 function onFiles(
   name: string,
   run: (queue: TestQueue, place: { ledger: string; file: string }) => Promise<void>,
@@ -21,7 +21,7 @@ function onFiles(
   ])
 }
 
-/** Resolves when so many lines are in the ledger: their writers have no other way to tell. */
+/** Resolves when the ledger has at least `lines` lines: its writers have no other channel. */
 async function linesAtLeast(ledger: string, lines: number, lineBytes = 40): Promise<void> {
   while ((statSync(ledger, { throwIfNoEntry: false })?.size ?? 0) < lines * lineBytes) await sleep(5)
 }
@@ -75,7 +75,7 @@ describe('signals', { concurrency: 3 }, () => {
         const worker = new WorkerProcess(queue.url, { parallel })
         await linesAtLeast(place.ledger, Math.max(1, parallel))
         worker.kill('SIGTERM')
-        // Two of the same kind that come at once are one.
+        // A second signal of the same kind that follows at once counts as one.
         worker.kill('SIGINT')
         const end = await worker.end
         assert.ok(end === 130 || end === 143, `ended with ${end}`)
@@ -140,7 +140,7 @@ describe('workers that die', { concurrency: 2 }, () => {
       assert.deepEqual([...new Set(ranIds(ledger))].sort(), ids)
       const { enqueued, completed } = await tq.status()
       assert.equal(enqueued, 0)
-      // Who is killed between a removal and its tally leaves that batch uncounted; nothing is counted twice.
+      // A worker killed between a deletion and its tally leaves that batch uncounted; nothing is counted twice.
       assert.ok(completed <= total && completed >= total - kills * 100, `${completed} completions`)
       assert.deepEqual(await lettersOf(tq), [])
     },
@@ -179,7 +179,7 @@ describe('workers that die', { concurrency: 2 }, () => {
       await linesAtLeast(ledger, 1)
       const [pid] = linesOf(ledger).map(line => Number(line.split(' ')[2]))
       assert.ok(pid)
-      // The one that runs it renews; the other looks for work for several leases.
+      // The worker that runs it renews; the other looks for work for several leases.
       const until = performance.now() + 2_500
       while (performance.now() < until || !workers.some(({ words }) => words.length >= 3)) await sleep(20)
       writeFileSync(file, '')

@@ -43,17 +43,17 @@ export class WorkerProcess {
     this.#child.send(shift)
   }
 
-  /** How often it said so by now. */
+  /** The number of these messages so far. */
   count(name: WordName): number {
     return this.words.filter(word => 'name' in word && word.name === name).length
   }
 
-  /** Resolves when it has said so `times`. */
+  /** Resolves at the `times`-th of these messages. */
   async heardTimes(name: WordName, times: number): Promise<void> {
     while (this.count(name) < times) await once(this.#child, 'message')
   }
 
-  /** Resolves when it said so. */
+  /** Resolves at the first of these messages. */
   async heard(name: WordName): Promise<void> {
     const isIt = (word: WorkerWord) => 'name' in word && word.name === name
     if (this.words.some(isIt)) return
@@ -67,7 +67,7 @@ export class WorkerProcess {
     })
   }
 
-  /** How many tasks it executed; `undefined` if it died before it could tell. */
+  /** The number of executed tasks; `undefined` if the process died before it could report it. */
   get ran(): number | undefined {
     for (const word of this.words) if ('ran' in word) return word.ran
     return undefined

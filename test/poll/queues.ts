@@ -1,4 +1,4 @@
-// Queues, workers and events for the tests of `poll`, on each kind of queue alike.
+// Queues, workers and events for the tests of `poll`, for each kind of queue.
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -32,7 +32,7 @@ export type Kind = 'mem' | 'fq'
 export class TestQueue {
   readonly kind: Kind
   readonly url: string
-  /** A folder of the test's own. */
+  /** A new folder. */
   readonly folder: string
   readonly #opened: { close(): Promise<void> }[] = []
 
@@ -53,7 +53,7 @@ export class TestQueue {
     return tq
   }
 
-  /** A worker with a clock and a dice of the test's own. It begins at once. */
+  /** A worker with the test's clock and random numbers. It starts at once. */
   async worker(
     options: PollOptions,
     surroundings: { clock: ManualClock; random: () => number; backend?: Backend },
@@ -93,7 +93,7 @@ export class TestQueue {
   }
 }
 
-/** A test for each kind of queue; it has a queue of its own, which is removed when it passed. */
+/** A test for each kind of queue, with a new queue, which is removed when the test passes. */
 export function onEach(
   name: string,
   run: (queue: TestQueue) => Promise<void>,

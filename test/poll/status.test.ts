@@ -139,7 +139,7 @@ describe('the status files of workers', () => {
       age(join(folder, `gone${pid}.json`), 3_700)
     }
     await (await queue.backend()).reportWorker?.('new', status(99))
-    // Its own may be among the sixteen that it looks at.
+    // Its own file may be among the sixteen that it checks.
     const left = readdirSync(folder).length
     assert.ok(left === 25 || left === 26, `${left} left`)
   })

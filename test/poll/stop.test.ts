@@ -10,7 +10,7 @@ import { noop } from './tasks.js'
 const noops = (count: number) => Array.from({ length: count }, (_, n) => partial(noop, n))
 const eager = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.02 } as const
 
-/** A backend that never answers to one verb; `called` resolves when it was asked first. */
+/** A backend that never answers to one verb; `called` resolves at its first call. */
 function neverAnswering(backend: Backend, verb: keyof Backend): { backend: Backend; called: Promise<void> } {
   let resolve: () => void = () => undefined
   const called = new Promise<void>(resolved => {
@@ -261,7 +261,7 @@ describe('the end of a worker', () => {
     events.on('log', () => setTimeout(open, 50))
     let inserted: Promise<number> | undefined
     events.on('succeeded', () => {
-      // That one took some 50 ms, and less than that is left.
+      // That run took some 50 ms, and less than that is left.
       clock.advance(9.98)
       inserted = tq.insert(noops(1))
     })

@@ -4,7 +4,7 @@ import { appendFileSync, existsSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { context, queueable, RegisteredTask, registerTask } from 'ptq'
 
-/** A gate that a test opens for tasks in whatever thread; passed by `executeArgs`. */
+/** A gate that a test opens for tasks in any thread; passed by `executeArgs`. */
 export type Gate = Int32Array<SharedArrayBuffer>
 
 export const noop = queueable(function noop(n: number): number {
@@ -16,7 +16,7 @@ export const uncloneable = queueable(function uncloneable(): () => number {
   return () => 1
 })
 
-/** Its value leaves a line when it is looked at, as cloning does. */
+/** Its value writes a line when it is read, as cloning does. */
 export const lookedAt = queueable(function lookedAt(ledger: string): object {
   return {
     get field() {
@@ -26,7 +26,7 @@ export const lookedAt = queueable(function lookedAt(ledger: string): object {
   }
 })
 
-/** Throws what throws when it is looked at. */
+/** Throws a value that throws when it is read. */
 export const unspeakable = queueable(function unspeakable(): never {
   throw new Proxy(new Error(), {
     get() {
@@ -62,21 +62,21 @@ export const slowingDown = queueable(function slowingDown(how: 'SlowDown' | 'Slo
   throw how === 'SlowDown' ? new SlowDown('too fast') : new SlowDownALot('far too fast')
 })
 
-/** Says that it began, and ends when the gate is opened. */
+/** Records its start, and ends when the gate is opened. */
 export const waitAt = queueable(async function waitAt(name: string, ...[gate]: [Gate]): Promise<string> {
   context().log(`began ${name}`)
   await Atomics.waitAsync(gate, 0, 0).value
   return name
 })
 
-/** The same for a task that blocks its thread. */
+/** The same, blocking its thread. */
 export const blockAt = queueable(function blockAt(name: string, ...[gate]: [Gate]): string {
   context().log(`began ${name}`)
   Atomics.wait(gate, 0, 0)
   return name
 })
 
-/** Ends when its signal aborts, and says why. */
+/** Ends when its signal aborts, and records the reason. */
 export const waitForAbort = queueable(async function waitForAbort(): Promise<void> {
   const own = context()
   const { signal } = own
@@ -91,7 +91,7 @@ export const waitForAbort = queueable(async function waitForAbort(): Promise<voi
   })
 })
 
-/** Never returns, and never looks at its signal. */
+/** Never returns, and ignores its signal. */
 export const spinForEver = queueable(function spinForEver(): void {
   for (;;);
 })
@@ -132,7 +132,7 @@ export const addExtra = queueable(function addExtra(a: number, ...[b, c]: [numbe
   return a + b + c.n
 })
 
-/** Renews its lease by itself, and tells what came of it. */
+/** Renews its own lease, and records the outcome. */
 export const renewItself = queueable(async function renewItself(seconds: number): Promise<string> {
   try {
     await context().renew(seconds)
@@ -142,7 +142,7 @@ export const renewItself = queueable(async function renewItself(seconds: number)
   }
 })
 
-/** Says how far it is, then waits. */
+/** Reports its progress, then waits. */
 export const telling = queueable(async function telling(...[gate]: [Gate]): Promise<void> {
   context().progress(0.5, 'half way')
   await Atomics.waitAsync(gate, 0, 0).value

@@ -1,5 +1,5 @@
-// A worker in a process of its own: `fork(this, [url, options as JSON, names of events as JSON])`. Sends `{ name, id }`
-// at each of these events, and `{ ran }` at the end.
+// A worker process: `fork(this, [url, options as JSON, names of events as JSON])`. Sends `{ name, id }` at each of
+// these events, and `{ ran }` at the end.
 import { TaskQueue, type WorkerEventMap } from 'ptq'
 import './tasks.js'
 import type { WorkerWord } from './processes.js'
@@ -11,7 +11,7 @@ const tq = new TaskQueue(url, { progress: false })
 for (const name of JSON.parse(names) as (keyof WorkerEventMap)[]) {
   tq.events.on(name, happened => say({ name, id: 'task' in happened ? happened.task.id : '' }))
 }
-// After the worker's own listeners: it has begun to stop when this is said.
+// Added after the worker's own listeners: it has begun to stop when this is sent.
 const tell = (signal: NodeJS.Signals) =>
   setImmediate(() => say({ name: signal === 'SIGINT' ? 'SIGINT' : 'SIGTERM', id: '' }))
 process.on('SIGINT', tell).on('SIGTERM', tell)

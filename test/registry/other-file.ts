@@ -1,4 +1,4 @@
-// A second file that registers under names that registry.test.ts has taken, when it is asked to.
+// A second file that registers, on request, under names that registry.test.ts has used.
 import { queueable, RegisteredTask, registerTask } from 'ptq'
 
 export const registerAgain = {

@@ -1,4 +1,4 @@
-/** What somebody else who can write there may put into a queue's folder: it is an error for itself alone. */
+/** Files that another user with write access may put into a queue's folder: each may fail only for itself. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
@@ -45,7 +45,7 @@ function taskText(id: string): string {
 
 const HOUR_AGO = Date.now() / 1000 - 3600
 
-/** Gives a queue one good task and whatever `intrude` puts beside it; expects that only the good one is run. */
+/** Gives a queue one good task beside what `intrude` creates; asserts that only the good one runs. */
 async function besideAGoodTask(
   t: TestContext,
   options: { intrude: (path: string, name: string) => void; others: number; listed?: number },

@@ -1,4 +1,7 @@
-/** Links in the place of a queue's folders, which whoever may write there can make: nothing outside is read, changed or removed. */
+/**
+ * Links in place of a queue's folders, which any user with write access can create: nothing outside is read, changed or
+ * removed.
+ */
 import assert from 'node:assert/strict'
 import {
   existsSync,
@@ -43,7 +46,7 @@ const FOLDERS = [
 const ID = '00000000-0000-4000-8000-000000000000'
 const DAY_AGO = Date.now() / 1000 - 24 * 3600
 
-/** A folder with what looks like each kind of file of a queue. */
+/** A folder with files that look like each kind of a queue's files. */
 function makeOutside(folder: string): void {
   mkdirSync(folder)
   for (const name of [
@@ -75,7 +78,7 @@ const POLL = {
   untilEmpty: true,
 } as const
 
-/** What programs do with a queue. Each may fail. */
+/** Operations of programs on a queue. Each may fail. */
 function everything(path: string): [string, () => Promise<unknown>][] {
   const onQueue = async (work: (tq: TaskQueue) => Promise<unknown>) => {
     await using tq = new TaskQueue(`fq://${path}`, { progress: false })
@@ -158,7 +161,7 @@ test('a folder of an open queue that becomes a link is refused at the next check
     assert.deepEqual(await queue.release([await leaseOne(queue)], { delaySeconds: 0, failure }), [])
     renameSync(join(path, 'failures'), outside)
     symlinkSync(outside, join(path, 'failures'))
-    // The jump of the host's clock makes the queue look at its folder again, as it does every half minute.
+    // The jump of the host's clock makes the queue check its folder again, as it does every half minute.
     aheadMs = 10_000
     const [failed] = await queue.release([await leaseOne(queue)], { delaySeconds: 0, failure })
     assert.match(failed?.error.message ?? '', /failures, found a symbolic link/)

@@ -10,7 +10,7 @@ import { inFolder } from '../fq/folder.js'
 import type { Found } from './tasks.js'
 import './tasks.js'
 
-/** Puts a payload into a queue as anybody may who can write there, byte for byte. */
+/** Puts a payload into a queue byte for byte, as any user with write access can. */
 async function insertText(path: string, payload: string): Promise<string> {
   const id = randomUUID()
   const queue = await open({ protocol: 'fq', path })

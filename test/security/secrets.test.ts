@@ -12,7 +12,7 @@ const succeed = queueable(function succeedInSecret() {
   return undefined
 })
 
-/** What a server may say, where it repeats what it was sent. */
+/** Responses of a server that repeat what it was sent. */
 const answers: [string, (res: ServerResponse, sent: string) => void][] = [
   ...['AccessDenied', 'SignatureDoesNotMatch', 'IncompleteSignature', 'InvalidClientTokenId', 'InternalFailure'].map(
     (code): [string, (res: ServerResponse, sent: string) => void] => [

@@ -1,12 +1,12 @@
-/** Tasks that tell what reached them; pool threads import them from here. */
+/** Tasks that report what reached them; imported by pool threads. */
 import { appendFileSync } from 'node:fs'
 import { queueable, RegisteredTask, registerTask } from 'ptq'
 
-/** What a task found: of each object that it was given, its own keys and whether its prototype is the usual one. */
+/** The arguments of a task: of each object its own keys, and whether its prototype is the usual one. */
 export interface Found {
   readonly keys: readonly string[]
   readonly plain: boolean
-  /** `polluted` of an object that nobody gave the key. */
+  /** `polluted` of an object without that key. */
   readonly polluted: unknown
 }
 

@@ -19,7 +19,7 @@ queueable(
   { module: `hostile${HOSTILE}`, name: `name${HOSTILE}` },
 )
 
-/** Whatever this process prints or warns of while the test runs. */
+/** All that this process prints or warns during the test. */
 function listen(t: TestContext): string[] {
   const said: string[] = []
   t.mock.method(console, 'log', (...values: unknown[]) => said.push(values.join(' ')))

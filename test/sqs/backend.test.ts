@@ -57,7 +57,7 @@ for (const kind of SERVER_KINDS) {
 
     test('wakes a long poll for a message, and ends it empty when the wait is over', () =>
       withQueue({}, async backend => {
-        // Of one message: local-aws-sqs wakes only when it has all that were asked for.
+        // Asks for one message: local-aws-sqs answers only when it has all that were asked for.
         const waiting = backend.lease({ seconds: 30, max: 1, waitSeconds: 20 })
         await insertAll(backend, makeMessages(1))
         const lease = only(await waiting)
@@ -147,7 +147,8 @@ for (const kind of SERVER_KINDS) {
       withQueue({}, async backend => {
         await insertAll(backend, makeMessages(5))
         let counts = await backend.counts()
-        // The numbers of SQS are approximate: local-aws-sqs takes a message for a delayed one in the millisecond it came in.
+        // The counts of SQS are approximate: local-aws-sqs counts a message as delayed in the millisecond of its
+        // arrival.
         while (counts.delayed > 0) counts = await backend.counts()
         assert.equal(counts.enqueued, 5)
         assert.equal(counts.leased, 0)

@@ -92,7 +92,7 @@ describe('bad input gives an error of one sentence', () => {
     )
     proxy.rules.length = 0
     const backend = await open('countless', { ...ACCESS, endpoint: proxy.endpoint, createIfMissing: true })
-    // Of an action without entries: an answer, but none that has what was asked for.
+    // A response without the expected fields, as to an action without entries.
     proxy.rules.push({
       action: 'GetQueueAttributes',
       times: 1,
@@ -141,7 +141,7 @@ describe('bad input gives an error of one sentence', () => {
     const before = { ...process.env }
     const home = await mkdtemp(join(tmpdir(), 'ptq-home-'))
     for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name]
-    // The instance's metadata service would be asked last, and nobody answers there.
+    // The instance's metadata service would be asked last, and does not answer here.
     Object.assign(process.env, { HOME: home, AWS_EC2_METADATA_DISABLED: 'true' })
     try {
       await assert.rejects(

@@ -74,7 +74,7 @@ test('a file that cannot be read throws an error, and is not treated as missing'
   await assert.rejects(readSecretFile(), /Can't read the AWS credentials in .*aws-secret\.json/)
 })
 
-/** What requests were signed with, as the server saw them. */
+/** The key, token and region that signed the requests, as the server saw them. */
 async function signedWith(options: SqsOptions = {}): Promise<{ key: string; region: string; token: unknown }> {
   const server = await startServer('fauxqs')
   const proxy = await FaultProxy.start(server.endpoint)
@@ -119,7 +119,7 @@ test("without a file, requests are signed by the SDK's own chain: environment wi
   assert.deepEqual(await signedWith(), { key: 'AKIAENV', region: 'eu-west-2', token: 'sts' })
 
   for (const name of [...Object.keys(environment), 'AWS_REGION']) delete process.env[name]
-  // By their paths: the SDK keeps what it has read of the home.
+  // Given by their paths: the SDK caches what it has read from the home folder.
   process.env.AWS_SHARED_CREDENTIALS_FILE = join(home, 'keys')
   process.env.AWS_CONFIG_FILE = join(home, 'config')
   const keys = (name: string, token: string) =>
@@ -130,7 +130,7 @@ test("without a file, requests are signed by the SDK's own chain: environment wi
   assert.deepEqual(await signedWith({ profile: 'lab' }), { key: 'AKIALAB', region: 'us-west-2', token: 'sso' })
   process.env.AWS_PROFILE = 'lab'
   assert.deepEqual(await signedWith(), { key: 'AKIALAB', region: 'us-west-2', token: 'sso' })
-  // What is passed comes before a file, a file before the chain.
+  // The option takes precedence over a file, a file over the SDK's chain.
   await write(FILES, PLAIN)
   assert.deepEqual(await signedWith(), { key: 'AKIAPLAIN', region: 'us-west-2', token: undefined })
   assert.deepEqual(await signedWith({ profile: 'lab' }), { key: 'AKIALAB', region: 'us-west-2', token: 'sso' })
@@ -165,7 +165,7 @@ test('requests refused with the old key are sent again with the new one when the
   const leases = await backend.lease({ seconds: 30, max: 10, waitSeconds: 0 })
   assert.equal(leases.length, 2)
   assert.equal(proxy.requests.at(-1)?.headers['x-amz-security-token'], 'new')
-  // Half written: the key of before stays, and one that SQS refuses then is told as refused.
+  // Half written: the previous key stays, and is reported as refused if SQS then refuses it.
   await write(VOLUME, '{"AWS_ACCESS_KEY_ID": "AKIA')
   assert.deepEqual(await backend.delete(leases, { tally: false }), [])
   proxy.rules.push({ action: 'GetQueueAttributes', times: 1, kind: 'status', status: 403, code: 'ExpiredToken' })

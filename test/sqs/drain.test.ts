@@ -25,11 +25,11 @@ test('two processes with two threads each drain a queue while one is killed: eve
   // Makes the queue.
   assert.equal(await tq.enqueued(), 0)
 
-  // What the victim holds comes back when its leases end; the survivor's are renewed.
+  // Tasks of the killed process return when its leases expire; the survivor's are renewed.
   const poll = { parallel: 2, leaseSeconds: 8 }
   const victim = startWorker({ queue: tq.url, endpoint, poll, sayAfter: TASKS / 10 })
   const survivor = startWorker({ queue: tq.url, endpoint, poll })
-  // Inserted while they work: fauxqs slows down when very many wait.
+  // Inserted while they work: fauxqs slows down when very many messages wait.
   const inserted = tq.insert(notes(ledger))
   assert.equal(await victim.nextLine(), `${TASKS / 10} tasks succeeded`)
   victim.child.kill('SIGKILL')

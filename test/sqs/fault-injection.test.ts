@@ -8,7 +8,7 @@ import { type Fault, FaultProxy } from './fault-proxy.js'
 import { deferred, drain, endingLeases, insertAll, makeMessages, only, openQueue, sorted } from './queue.js'
 import { type SqsServer, startServer } from './server.js'
 
-// One attempt of the SDK's, so that every retry that is seen is ours. The first test has the SDK's own in it too.
+// One attempt of the SDK, so that every retry is ours. The first test includes those of the SDK.
 const ONE_ATTEMPT: SqsOptions = { maxAttempts: 1 }
 
 describe('the SQS backend behind a bad network', () => {
@@ -133,7 +133,7 @@ describe('the SQS backend behind a bad network', () => {
   test('reports exactly what still fails when the time is used up', async () => {
     const backend = await openBackend({ ...ONE_ATTEMPT, retrySeconds: 0.2 })
     const messages = makeMessages(10)
-    // Place 0 of whatever is sent: the first message, again and again.
+    // Index 0 of each batch: the first message, again and again.
     inject('SendMessageBatch', 1_000, { kind: 'partial', places: [0], code: 'InternalError', senderFault: false })
     const failures = await backend.insert(messages, { delaySeconds: 0 })
     assert.deepEqual(
@@ -201,7 +201,7 @@ describe('the SQS backend behind a bad network', () => {
     inject('ReceiveMessage', 1, { kind: 'halting-reply', begun: begun.resolve, resume: resume.promise })
     const leasing = backend.lease({ seconds: 30, max: 10, waitSeconds: 20, signal: abort.signal })
     await begun.promise
-    // Node says when a client has read the head of an answer; the next one to come is that of the receive.
+    // Node reports when a client has read the head of a response; the next one is that of the receive.
     const headRead = deferred()
     subscribe('http.client.response.finish', headRead.resolve)
     await headRead.promise

@@ -2,7 +2,7 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { closeServer, listen } from './server.js'
 
-/** What goes wrong with a request. */
+/** The fault of a request. */
 export type Fault =
   /** Answered with this status before the server sees it. */
   | { readonly kind: 'status'; readonly status: number; readonly code: string; readonly message?: string }
@@ -12,7 +12,7 @@ export type Fault =
   | { readonly kind: 'reset' }
   /** The server does it, and the connection is reset instead of an answer, or in the middle of it. */
   | { readonly kind: 'lost-reply' | 'cut-reply'; readonly onLost?: OnLost }
-  /** `begun` is called, then half of the answer is sent, and the rest when `resume` resolves. */
+  /** `begun` is called, then half of the response is sent, and the rest when `resume` resolves. */
   | { readonly kind: 'halting-reply'; readonly begun: () => void; readonly resume: Promise<void> }
   /** Never answered. */
   | { readonly kind: 'hang' }
@@ -24,21 +24,21 @@ export type Fault =
       readonly senderFault: boolean
     }
 
-/** What happens between a request that the server did and its sender's finding out that the answer is lost. */
+/** Runs after the server has processed a request, and before its sender learns that the response is lost. */
 export type OnLost = (request: SeenRequest['body'], reply: string) => Promise<void>
 
 /** A fault for the next `times` requests of an action. */
 export type Rule = Fault & { readonly action: string; times: number }
 
-/** What else a proxy may be told. */
+/** Options of a proxy. */
 export interface ProxyOptions {
-  /** Asked about each request that no rule is for. */
+  /** Called for each request without a rule. */
   readonly choose?: (request: SeenRequest) => Fault | undefined
-  /** Told what the server replied with 200, whether or not the client gets it. */
+  /** Called with each response of status 200, whether or not the client gets it. */
   readonly replied?: (request: SeenRequest, body: string) => void
 }
 
-/** A request as it came in. */
+/** A request as received. */
 export interface SeenRequest {
   readonly action: string
   readonly body: {
@@ -77,7 +77,7 @@ export class FaultProxy {
     return proxy
   }
 
-  /** How many requests of this action came in. */
+  /** The number of requests of this action. */
   count(action: string): number {
     return this.requests.filter(seen => seen.action === action).length
   }
@@ -176,7 +176,7 @@ export class FaultProxy {
       const onward = request(this.#target + req.url, { method: req.method ?? 'POST', headers }, reply => {
         readAll(reply).then(body => resolve({ status: reply.statusCode ?? 502, headers: reply.headers, body }), reject)
       })
-      // Whoever hung up no longer waits: neither does the server.
+      // A client that hung up no longer waits: neither does the server.
       res.once('close', () => onward.destroy())
       onward.on('error', reject)
       onward.end(text)

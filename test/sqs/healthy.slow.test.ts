@@ -16,7 +16,7 @@ class RateLimited extends Error {
   override readonly name = 'RateLimited'
 }
 
-/** How often each task began. */
+/** The number of starts of each task. */
 const begun = new Map<number, number>()
 
 const limited = queueable(function limitedOnSqs(n: number, times: number): void {
@@ -56,7 +56,7 @@ for (const kind of SERVER_KINDS) {
       return tq
     }
 
-    /** A queue with a redrive policy of its own: after two receives SQS moves a message to `letters`. */
+    /** A queue with a redrive policy: after two receives SQS moves a message to `letters`. */
     async function newRedrivenQueue(letters: TaskQueue): Promise<TaskQueue> {
       const client = new SQSClient({ ...ACCESS, endpoint: server.endpoint })
       const deadLetterTargetArn = `arn:aws:sqs:us-east-1:000000000000:${letters.url.slice('sqs://'.length)}`

@@ -1,4 +1,4 @@
-/** No request about a lease leaves after its end, also none of those that the SDK sends again by itself. */
+/** No request about a lease is sent after its end, including retries by the SDK. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, afterEach, before, describe, test } from 'node:test'

@@ -10,7 +10,7 @@ const short = queueable(function shortOnSqs(n: number): void {
   ran.add(n)
 })
 
-/** Ends when it is asked to, unless `isOver`. */
+/** Ends on its signal, unless `isOver`. */
 const long = queueable(async function longOnSqs(n: number): Promise<void> {
   if (isOver) {
     ran.add(n)
@@ -37,8 +37,8 @@ describe('tasks that a worker prefetches on SQS', () => {
     const counts = requests.map(action => sqs.proxy.count(action))
     const [receives = 0, deletes = 0, ...others] = counts
     assert.deepEqual(others, [0, 0])
-    // Near 200 where nothing else runs. A pause of this process counts as long tasks, of which fewer are leased ahead; one by one
-    // they would cost 2,000.
+    // Near 200 on an idle machine. A pause of this process counts as long tasks, of which fewer are prefetched; one by
+    // one they would cost 2,000.
     assert.ok(receives + deletes <= 600, `${receives} receives, ${deletes} deletes`)
   })
 

@@ -1,4 +1,4 @@
-/** The limits of SQS that a queue meets while it is used: 12 hours of a lease, and the size of a batch on other servers. */
+/** Limits of SQS that a queue reaches in use: 12 hours of a lease, and the size of a batch on other servers. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, afterEach, before, describe, test } from 'node:test'

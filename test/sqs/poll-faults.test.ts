@@ -6,7 +6,7 @@ import type { Fault } from './fault-proxy.js'
 import { useProxiedServer } from './proxied-server.js'
 import { endingLeases, endLeases } from './queue.js'
 
-/** How often each task ran. */
+/** The number of runs of each task. */
 const runs = new Map<number, number>()
 
 const count = queueable(function count(n: number): void {
@@ -27,7 +27,10 @@ function* counts(total: number) {
 /** 23 batches, the last of them not full. */
 const TASKS = 225
 
-/** What the server did not do: sent again, it is done once. A line is one test; its faults follow each other. */
+/**
+ * Requests that the server did not process: sent again, they are processed once. Each line is one test with its faults
+ * in order.
+ */
 const NOTHING_DONE: [string, Fault[]][] = [
   [
     'errors of the server and reset connections',
@@ -54,7 +57,7 @@ describe('a TaskQueue on SQS behind a bad network', () => {
   }
 
   const timesRun = () => [...new Set(runs.values())].sort()
-  // A wait of 0.01 s is a long poll of a second, the least that SQS knows.
+  // A wait of 0.01 s is a long poll of a second, the minimum of SQS.
   const SOON = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.01 }
   const drain = (tq: TaskQueue, leaseSeconds = 60) => tq.poll({ ...SOON, parallel: 0, leaseSeconds, untilEmpty: true })
 
@@ -85,7 +88,7 @@ describe('a TaskQueue on SQS behind a bad network', () => {
     assert.equal(await tq.enqueued(), TASKS + 20)
     for (const kind of ['lost-reply', 'cut-reply'] as const) {
       inject('DeleteMessageBatch', 1, { kind })
-      // Nobody knows of these leases: their tasks come again when they end.
+      // These leases are unknown to the client: their tasks are available again when they end.
       inject('ReceiveMessage', 1, { kind, onLost: endingLeases(sqs.serverEndpoint) })
     }
     assert.equal(await drain(tq), TASKS + 20)

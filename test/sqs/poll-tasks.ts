@@ -2,12 +2,12 @@
 import { appendFileSync, existsSync, writeFileSync } from 'node:fs'
 import { queueable } from 'ptq'
 
-/** Writes down who ran it. A line is appended in one piece, whoever else writes. */
+/** Records its worker. A line is appended in one write, also with concurrent writers. */
 export const note = queueable(function note(n: number | bigint | string, ledger: string): void {
   appendFileSync(ledger, `${n} ${process.pid}\n`)
 })
 
-/** Ends when a server answers: whoever waits for the request knows that the task runs. */
+/** Ends when a server responds: the receiver of the request knows that the task runs. */
 export const knock = queueable(async function knock(url: string): Promise<void> {
   await (await fetch(url)).text()
 })
@@ -24,7 +24,7 @@ export const failThenKill = queueable(function failThenKill(mark: string): void 
   throw new RangeError('no space left')
 })
 
-/** Ends the worker's whole process without a word. */
+/** Kills the worker's process. */
 export const killWorker = queueable(function killWorker(): void {
   process.kill(process.pid, 'SIGKILL')
 })

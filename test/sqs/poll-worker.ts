@@ -1,4 +1,4 @@
-// A worker process: polls a queue, says after how many tasks it was told to, and at its end how many it executed.
+// A worker process: polls a queue, prints a line after a given number of tasks, and at its end how many it executed.
 // Argument: a WorkerOrder as JSON.
 import { once } from 'node:events'
 import { type PollOptions, TaskQueue } from 'ptq'
@@ -9,9 +9,9 @@ export interface WorkerOrder {
   readonly queue: string
   readonly endpoint: string
   readonly poll: PollOptions
-  /** Says so after this many tasks. */
+  /** Prints a line after this number of tasks. */
   readonly sayAfter?: number
-  /** Begins no task before it was asked to stop. */
+  /** Starts no task before it was asked to stop. */
   readonly untilStopped?: boolean
 }
 

@@ -16,7 +16,7 @@ import { startWorker } from './worker-process.js'
 describe('a worker on SQS', () => {
   const sqs = useProxiedServer()
 
-  // A failed attempt waits for a second: the least that SQS knows.
+  // A failed attempt is delayed by a second: the minimum of SQS.
   const SOON = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.01 }
 
   test('loses a task whose lease expired while the machine slept, and runs it again', async () => {
@@ -30,7 +30,8 @@ describe('a worker on SQS', () => {
       sleptOnce = true
     })
     assert.equal(await tq.poll({ ...SOON, parallel: 0, leaseSeconds: 5, untilEmpty: true }), 1)
-    // A lease counts from when it was asked for: one that was asked for before the sleep is over when it arrives, and lost as well.
+    // A lease counts from its request: one that was requested before the sleep has ended when it arrives, and is lost
+    // too.
     assert.equal(seen.pop(), 'succeeded')
     assert.ok(seen.length > 0)
     assert.ok(seen.every(name => name === 'LeaseLostError'))
@@ -168,7 +169,7 @@ describe('a worker on SQS', () => {
     sqs.proxy.requests.length = 0
     const polled = tq.poll({ ...SOON, parallel: 2, leaseSeconds: 600, untilEmpty: true })
     const running = await gate.knocked
-    // The idle thread looks for more all the while.
+    // The idle thread polls for more all the time.
     for (let looks = 0; looks < 5; looks++) await sqs.proxy.next('ReceiveMessage')
     running.end()
     assert.equal(await polled, 1)
@@ -178,11 +179,11 @@ describe('a worker on SQS', () => {
   })
 })
 
-/** A server that answers when it is told to: tasks that ask it run until then. */
+/** A server that responds on command: tasks that call it run until then. */
 class Gate {
   readonly #server: Server
   readonly url: string
-  /** Resolves when the first task asks, with what ends it. */
+  /** Resolves at the first call of a task, with the response that ends it. */
   readonly knocked: Promise<ServerResponse>
 
   private constructor(server: Server, url: string) {

@@ -44,9 +44,9 @@ export function useProxiedServer(options: ProxyOptions = {}) {
     get serverEndpoint(): string {
       return running().server.endpoint
     },
-    /** A queue of its own behind the proxy. */
+    /** A new queue behind the proxy. */
     newQueue: (queueOptions: SqsOptions = {}) => closeLater(newTaskQueue(running().proxy.endpoint, queueOptions)),
-    /** The same, made with attributes of SQS. */
+    /** The same, created with attributes of SQS. */
     async newQueueWith(Attributes: CreateQueueCommandInput['Attributes']): Promise<TaskQueue> {
       const QueueName = `test-${randomUUID()}`
       const client = new SQSClient({ ...ACCESS, endpoint: running().server.endpoint })

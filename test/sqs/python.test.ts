@@ -31,14 +31,14 @@ const WHO = '世 😀'
 const NUMBERS = [...Array.from({ length: 25 }, (_, n) => n), 2n ** 64n - 1n, 0.5]
 const SOON = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.01 }
 
-/** What stands in the ledger when one side has run all tasks of the other. */
+/** The content of the ledger when one side has run all tasks of the other. */
 const ledgerOf = (side: 'ptq' | 'python', name: string) =>
   [...NUMBERS.map(n => `${side}: ${n} from ${WHO}`), `${side}: ${name} from a class`].sort()
 
 const readLedger = (path: string) => readFileSync(path, 'utf8').trimEnd().split('\n').sort()
 
 describe('queues on SQS are shared with Python', () => {
-  // It also speaks the old protocol, which is all that boto3 knew until 1.29.
+  // It also speaks the old protocol, the only one of boto3 until 1.29.
   let server: SqsServer
   let proxy: FaultProxy
   let folder: string
@@ -90,7 +90,8 @@ describe('queues on SQS are shared with Python', () => {
       .map(({ MessageBody = '' }) => MessageBody)
     for (const text of sent) assert.match(text, /^[\x20-\x7e]+$/)
     const python = readFileSync(join(FIXTURES, 'bodies.jsonl'), 'utf8').trimEnd().split('\n')
-    // Python puts a receipt handle in the place of the id. Spaces apart, the text is the same: numbers beyond 2^53 too.
+    // Python puts a receipt handle in place of the id. Except for spaces, the text is the same, including numbers
+    // beyond 2^53.
     const same = (text: string) => text.replaceAll(/, (?=["[{\d-])/g, ',').replaceAll(/": /g, '":')
     const withoutId = (text: string) => same(text).replace(/,"id":"[0-9a-f-]{36}"/, '')
     assert.deepEqual(

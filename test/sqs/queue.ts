@@ -9,13 +9,13 @@ import type { Lease, Message } from '#ptq/backend/messages.js'
 import { opener, type SqsOptions } from '#ptq/backends/sqs/index.js'
 import type { OnLost } from './fault-proxy.js'
 
-/** What every client of a test needs; the servers accept any key. */
+/** Settings that every client of a test needs; the servers accept any key. */
 export const ACCESS = {
   region: 'us-east-1',
   credentials: { accessKeyId: 'AKIATEST', secretAccessKey: 'test-secret' },
 } as const
 
-/** A queue of its own for a test, on a server at `endpoint`. */
+/** A new queue for a test, on a server at `endpoint`. */
 export function openQueue(endpoint: string, options: SqsOptions & { fifo?: boolean } = {}): Promise<Backend> {
   const { fifo = false, ...rest } = options
   const name = `test-${randomUUID()}${fifo ? '.fifo' : ''}`
@@ -25,7 +25,7 @@ export function openQueue(endpoint: string, options: SqsOptions & { fifo?: boole
   )
 }
 
-/** A TaskQueue of its own for a test, on a server at `endpoint`; made at its first use. */
+/** A new TaskQueue for a test, on a server at `endpoint`; created at its first use. */
 export function newTaskQueue(endpoint: string, options: SqsOptions = {}): TaskQueue {
   return new TaskQueue(`sqs://test-${randomUUID()}`, {
     ...ACCESS,
@@ -72,7 +72,7 @@ export async function endLeases(endpoint: string, QueueUrl: unknown, handles: re
   assert.equal(reply.Successful?.length, handles.length)
 }
 
-/** For the lost reply of a receive: nobody knows of its leases, and they end. */
+/** For the lost response of a receive: ends its leases, which no client knows. */
 export function endingLeases(endpoint: string): OnLost {
   return async ({ QueueUrl }, reply) => {
     const { Messages = [] }: ReceiveMessageResult = JSON.parse(reply)
@@ -93,7 +93,7 @@ export function sorted(items: readonly (string | Message)[]): string[] {
   return items.map(item => (typeof item === 'string' ? item : item.body)).sort()
 }
 
-/** A promise that someone else resolves. */
+/** A promise and its `resolve`. */
 export function deferred(): { promise: Promise<void>; resolve: () => void } {
   let settle: (() => void) | undefined
   const promise = new Promise<void>(resolve => {

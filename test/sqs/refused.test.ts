@@ -27,7 +27,7 @@ describe('a worker continues when SQS refuses', () => {
   after(() => process.off('warning', onWarning))
 
   test('the history of a dead letter for its size: it keeps the last reason, its beginning, or none', async () => {
-    // The limit of SQS, what the envelope and the payload take besides, and what is left for the history.
+    // The limit of SQS, the bytes of the envelope and the payload, and the rest for the history.
     const limit = 1_048_576
     for (const [left, reasons] of [
       [5_000, [1_000, 1_000]],

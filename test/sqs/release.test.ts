@@ -51,7 +51,7 @@ for (const kind of SERVER_KINDS) {
     const leaseOne = async (backend: Backend, seconds = 60): Promise<Lease> =>
       only(await backend.lease({ seconds, max: 1, waitSeconds: 10 }))
 
-    /** Its holder dies: the lease ends without a word. */
+    /** Its holder dies: the lease expires without a release. */
     async function die(backend: Backend): Promise<void> {
       await leaseOne(backend, 1)
     }
@@ -114,7 +114,7 @@ for (const kind of SERVER_KINDS) {
       await die(backend)
       const third = await leaseOne(backend)
       assert.deepEqual(known(third), { ...FRESH, attempt: 3, deaths: 2, deathsAlone: 1, alone: true })
-      // Given back unrun, it stays marked, and nothing is forgotten.
+      // Released without a run, it keeps its mark and its history.
       await giveBack(backend, third)
       await die(backend)
       const fifth = await leaseOne(backend)
@@ -256,7 +256,7 @@ for (const kind of SERVER_KINDS) {
       await begun
       const again = await leaseOne(other)
       assert.equal(again.alone, true)
-      // Longer than the first lease. A poll does not notice that a lease ends meanwhile; the next one does.
+      // Longer than the first lease. A poll does not notice that a lease ends while it waits; the next one does.
       assert.deepEqual(await other.lease({ seconds: 60, max: 1, waitSeconds: 4 }), [])
       assert.deepEqual(await other.lease({ seconds: 60, max: 1, waitSeconds: 0 }), [])
       resume()
@@ -329,7 +329,7 @@ for (const kind of SERVER_KINDS) {
         const [lease] = await backend.lease({ seconds: 60, max: 1, waitSeconds: 1 })
         if (lease === undefined) continue
         received++
-        // The backend reads no bodies, and does as it is told. An attempt of 0 puts it off for a second only.
+        // The backend does not read bodies. An attempt of 0 delays it for a second only.
         await backend.quarantine?.({ ...lease, attempt: 0 }, 'no task')
       }
       // The one server counts receives, the other one changes of visibility too.

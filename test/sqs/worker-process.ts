@@ -9,9 +9,9 @@ const PROGRAM = fileURLToPath(import.meta.resolve('./poll-worker.js'))
 
 export interface WorkerProcess {
   readonly child: ChildProcess
-  /** What it has printed so far. */
+  /** The lines printed so far. */
   readonly lines: readonly string[]
-  /** What it has written to stderr so far. */
+  /** The text written to stderr so far. */
   errorText(): string
   /** Resolves with the next line. */
   nextLine(): Promise<string>

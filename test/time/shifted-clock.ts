@@ -1,5 +1,6 @@
-// For `--import`: clocks that a test shifts. `date`: the wall clock was set; `sleep`: the machine slept, so that the wall
-// clock and the uptime moved on and the monotonic clock didn't. Sent as messages by the process that forked this one.
+// For `--import`: clocks that a test shifts. `date`: the wall clock was set; `sleep`: the machine slept, so that the
+// wall clock and the uptime advanced and the monotonic clock didn't. Sent as messages by the process that forked this
+// one.
 
 import { syncBuiltinESMExports } from 'node:module'
 import os from 'node:os'

@@ -1,4 +1,4 @@
-/** What the compiler says, and where: the messages are part of the interface. */
+/** The compiler's messages and their places, which are part of the interface. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -49,7 +49,7 @@ const host: ts.LanguageServiceHost = {
 }
 const service = ts.createLanguageService(host, registry)
 
-/** The code that each error is at, and what it says. */
+/** The code of each error, and its message. */
 function errorsIn(code: string): [at: string, message: string][] {
   text = header + code
   version++

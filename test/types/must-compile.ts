@@ -44,7 +44,7 @@ class Decorated extends RegisteredTask<{ n: number }> {
   }
 }
 
-// queueable gives the function back with its own type.
+// queueable returns the function with its own type.
 same<number, ReturnType<typeof hash>>(true)
 same<[path: string, rounds: number, salt?: string | undefined], Parameters<typeof hash>>(true)
 

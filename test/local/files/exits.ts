@@ -1,4 +1,4 @@
-// A file of tasks that does in a thread what its name says.
+// A task file that does in a thread what its name says.
 import { isMainThread } from 'node:worker_threads'
 import { queueable } from 'ptq'
 

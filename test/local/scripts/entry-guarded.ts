@@ -1,4 +1,4 @@
-// A task beside the code that starts the work, guarded as the error message says.
+// A task in the script that starts the work, with the guard that the error message describes.
 import { isMainThread } from 'node:worker_threads'
 import { LocalTaskQueue, partial, queueable } from 'ptq'
 

@@ -1,4 +1,5 @@
-// Says the heap limit, in MB, of a thread without maxMemoryMb, of one with 60, and of the main thread, and why a task failed.
+// Prints the heap limit, in MB, of a thread without maxMemoryMb, of one with 60, and of the main thread, and why a task
+// failed.
 import { getHeapStatistics } from 'node:v8'
 import { LocalTaskQueue, partial } from 'ptq'
 import { fail } from '../bad-tasks.js'

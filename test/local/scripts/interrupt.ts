@@ -1,4 +1,4 @@
-// Runs endless tasks that end when told so by a line on stdin. Arguments: parallel, and `abort` to use an AbortSignal.
+// Runs endless tasks until a line on stdin. Arguments: parallel, and `abort` to use an AbortSignal.
 import { LocalTaskQueue, partial, type TaskInput } from 'ptq'
 import { blockUntil, countLater, shared } from '../tasks.js'
 

@@ -1,4 +1,4 @@
-// Tasks print much from two threads; the process leaves as soon as they are done.
+// Tasks print much from two threads; the process exits as soon as they are done.
 import { LocalTaskQueue, partial } from 'ptq'
 import { print } from '../tasks.js'
 
