@@ -1,4 +1,4 @@
-/** The frame of a case: runs in a process of its own, warms up, measures, checks that the work was done, and reports. */
+/** Runs a case in a process of its own: warms up, measures, checks that the work was done, and reports. */
 import { readFileSync } from 'node:fs'
 import { counted } from './counter.js'
 import type { CaseParameters, Measurement } from './row.js'
@@ -58,7 +58,7 @@ export async function runCase(
   process.stdout.write(`${JSON.stringify(measurement)}\n`)
 }
 
-/** Of the whole life of the process: the warm-up's peak counts too. */
+/** Over the whole life of the process, including the warm-up. */
 function peakRssMb(): number {
   // On Linux maxRSS begins with what the process that started this one had: `VmHWM` doesn't (proc(5)). Both are in KiB.
   const status = process.platform === 'linux' ? readFileSync('/proc/self/status', 'utf8') : ''

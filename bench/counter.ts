@@ -1,4 +1,4 @@
-/** Counts the tasks that really ran, in whatever thread: each adds 1 to memory that all threads of the process share. */
+/** Counts the tasks that really ran, in any thread: each adds 1 to memory that all threads of the process share. */
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads'
 
 const KEY = 'bench: tasks that ran'
@@ -19,5 +19,5 @@ export const countMany = (tasks: number): void => {
   Atomics.add(counter, 0, tasks)
 }
 
-/** How many tasks ran so far. */
+/** The number of tasks that ran so far. */
 export const counted = (): number => Atomics.load(counter, 0)

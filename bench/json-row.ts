@@ -1,4 +1,4 @@
-/** What `--json` prints: one row a line, each with the machine that it was measured on. */
+/** The output of `--json`: one row a line, each with the machine on which it was measured. */
 import { availableParallelism, cpus, type } from 'node:os'
 import type { Result, RowResult } from './measure.js'
 import type { Scope } from './row.js'
@@ -9,7 +9,7 @@ export interface JsonRow {
   readonly title: string
   readonly place: string
   readonly machine: Machine
-  /** Ours first. */
+  /** ptq's first. */
   readonly results: readonly Result[]
   readonly verdicts: readonly Verdict[]
 }

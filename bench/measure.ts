@@ -1,4 +1,4 @@
-/** Lets the contenders of a row do its work, in turn, each in a process of its own, and takes medians over the rounds. */
+/** Runs the contenders of a row in turn, each in a process of its own, and takes medians over the rounds. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { CaseParameters, Contender, Measurement, Row } from './row.js'
 
-/** What a contender needed, medians over the rounds. */
+/** The measurements of a contender, medians over the rounds. */
 export interface Result {
   readonly contender: string
   /** Tasks a round. */
@@ -28,7 +28,7 @@ export interface Result {
 
 export interface RowResult {
   readonly row: Row
-  /** The directory in which the cases had theirs. */
+  /** The directory of the cases' files. */
   readonly place: string
   readonly results: readonly Result[]
 }
@@ -36,7 +36,7 @@ export interface RowResult {
 /** Memory where there is a filesystem in it: disks differ, and slow down for a while after many deletions. */
 export const DEFAULT_PLACE = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
-/** How often a contender runs. Medians need three; for who is in no target, and in large rows, once has to do. */
+/** The number of runs of a contender. Medians need three; contenders without a target, and large rows, run once. */
 function roundsOf({ large, contenders, targets }: Row, contender: Contender): number {
   const isJudged = targets.some(target => {
     const ours = 'contender' in target ? target.contender : undefined
@@ -46,7 +46,7 @@ function roundsOf({ large, contenders, targets }: Row, contender: Contender): nu
   return isJudged && !large ? 3 : 1
 }
 
-/** @param settings `n`, `rounds`: instead of the row's own; `place`: where the cases may write */
+/** @param settings `n`, `rounds`: instead of the row's own; `place`: the directory for the cases' files */
 export async function measureRow(
   row: Row,
   settings: { n: number | undefined; rounds: number | undefined; place: string; onRound(name: string): void },
@@ -56,7 +56,7 @@ export async function measureRow(
   const contenders = row.contenders.filter(({ program }) => python !== undefined || !program.endsWith('.py'))
   const tasksOf = (contender: Contender) => Math.max(1, Math.round((settings.n ?? row.n) * (contender.share ?? 1)))
   const measured = new Map<Contender, Measurement[]>(contenders.map(contender => [contender, []]))
-  // Round by round, not contender by contender: what else the machine does then hits all of them alike.
+  // Round by round, not contender by contender: other work of the machine then affects all of them equally.
   const most = Math.max(...contenders.map(roundsFor))
   for (let round = 0; round < most; round++) {
     for (const [contender, measurements] of measured) {

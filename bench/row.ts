@@ -1,4 +1,4 @@
-/** What a row of the bench is. Types only. */
+/** The parts of a row of the bench. Types only. */
 
 /** The parts that `--scope` names. */
 export type Scope = 'local' | 'fq' | 'sqs' | 'slices' | 'latency'
@@ -6,40 +6,40 @@ export type Scope = 'local' | 'fq' | 'sqs' | 'slices' | 'latency'
 /** One piece of work, done by rivals in turn. */
 export interface Row {
   readonly scope: Scope
-  /** What is done, for the table. */
+  /** The work, as the table shows it. */
   readonly title: string
-  /** How many tasks, unless `--n` says otherwise. */
+  /** The number of tasks, unless `--n` is given. */
   readonly n: number
-  /** Takes minutes and gigabytes: left out, and done once, unless `--large` and `--rounds` say otherwise. Default false. */
+  /** Takes minutes and gigabytes: left out unless `--large`, and run once unless `--rounds`. Default false. */
   readonly large?: boolean
-  /** Its cases write files: the table says where. Default false. */
+  /** Its cases write files: the table names the directory. Default false. */
   readonly files?: boolean
-  /** Whoever does it; the first one is ours. */
+  /** All contenders; the first one is ptq. */
   readonly contenders: readonly Contender[]
   readonly targets: readonly Target[]
 }
 
-/** Someone who does a row's work, in a process of its own for each round. */
+/** A program that does a row's work, in a process of its own for each round. */
 export interface Contender {
   readonly name: string
   /** The program, relative to `bench/`: a case (`local/noop-loop.js`), or a Python script (`python/local.py`). */
   readonly program: string
-  /** What the program is told besides `n` and `dir`. */
+  /** Parameters of the program besides `n` and `dir`. */
   readonly settings?: Readonly<Record<string, string | number>>
   /** A slow rival does this part of the tasks; rates stay comparable. Default 1. */
   readonly share?: number
 }
 
-/** What a program is told: as JSON in its first argument. */
+/** The parameters of a program: as JSON in its first argument. */
 export interface CaseParameters {
-  /** How many tasks to measure. */
+  /** The number of tasks to measure. */
   readonly n: number
-  /** A directory of its own, empty, removed afterwards. */
+  /** A new empty directory, removed afterwards. */
   readonly dir: string
   readonly settings: Readonly<Record<string, string | number>>
 }
 
-/** What a program tells: as JSON in its last line on stdout. Warm-up and start are not in it. */
+/** The report of a program: as JSON in its last line on stdout, without warm-up and start. */
 export interface Measurement {
   /** Tasks done, as counted by the tasks themselves. */
   readonly tasks: number
@@ -62,7 +62,7 @@ export interface Measurement {
   readonly requests?: number
 }
 
-/** What the project promises; where its number comes from stands in docs and in the row's title. */
+/** A target of the project; its source is named in the docs and in the row's title. */
 export type Target =
   /** A contender's tasks/s are at least so many times those of another. Default: the first contender's. */
   | { readonly kind: 'times'; readonly contender?: string; readonly rival: string; readonly atLeast: number }

@@ -4,7 +4,7 @@ import type { Verdict } from './target.js'
 
 type Cell = (result: Result, ours: Result | undefined) => string
 
-/** Headings and what stands below them; a column that is empty in all lines is left out. */
+/** Headings and cells; a column that is empty in all lines is left out. */
 const COLUMNS: readonly (readonly [heading: string, cell: Cell])[] = [
   ['', ({ contender }) => contender],
   ['tasks', ({ n }) => whole(n)],
@@ -35,7 +35,7 @@ export function formatRow({ row, place, results }: RowResult, verdicts: readonly
   return [`${row.scope}: ${row.title}${where}`, ...align(lines), ...judged, ''].join('\n')
 }
 
-/** How many targets of all rows were reached. */
+/** The number of targets of all rows that were reached. */
 export function formatSummary(verdicts: readonly Verdict[]): string {
   const having = (wanted: boolean | undefined) => verdicts.filter(({ reached }) => reached === wanted).length
   const absent = having(undefined)

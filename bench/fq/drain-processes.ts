@@ -1,4 +1,5 @@
-// Several worker processes empty one queue. Their start is not counted: each says when it is ready, then all begin at once.
+// Several worker processes drain one queue. Their start is not counted: each reports when it is ready, then all begin
+// at once.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
@@ -41,7 +42,7 @@ await runCase(
       },
     }
   },
-  // So many for each of them: code gets hot in each process by itself.
+  // This number for each of them: each process compiles its own hot code.
   { warmUp: parameters => 20_000 * numberOf(parameters, 'processes') },
 )
 

@@ -1,6 +1,6 @@
 /**
- * The floor of the file queue: loops that make the system calls that a task needs at least, and nothing else, in the forms
- * that Node carries out fastest.
+ * The floor of the file queue: loops of the minimum of system calls for a task, and nothing else, in the forms that are
+ * fastest in Node.
  */
 import { randomUUID } from 'node:crypto'
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { noop } from '../local/tasks.js'
 
 const AS_TEXT = { encoding: 'utf8' } as const
 
-/** As many completions as a worker of ours counts in one write. */
+/** The number of completions that a ptq worker counts in one write. */
 const TALLY = 1000
 
 /** Fills a queue with no-op tasks: ids and envelopes are made, files staged and renamed. */

@@ -18,13 +18,16 @@ export class QueueFolders {
     return join(this.#parent, `queue-${this.#made}`)
   }
 
-  /** The folder of a new queue, which is not there yet. */
+  /** The folder of a new queue, which doesn't exist yet. */
   next(): string {
     this.#made++
     return this.root
   }
 
-  /** A new queue with `n` no-op tasks. In a process of its own, so that neither memory nor hot code stays behind. */
+  /**
+   * A new queue with `n` no-op tasks. Inserted by another process, so that neither memory nor compiled code stays in
+   * this one.
+   */
   async fill(n: number): Promise<string> {
     const root = this.next()
     await promisify(execFile)(process.execPath, [join(import.meta.dirname, 'fill.js'), root, String(n)])
@@ -33,8 +36,8 @@ export class QueueFolders {
 }
 
 /**
- * How many tasks are in the queue. Read as a stream: the names of a million files would be the most memory of all that is
- * measured.
+ * The number of tasks in the queue. Read as a stream: the names of a million files would be the largest part of the
+ * measured memory.
  */
 export function queued(root: string): number {
   const folder = opendirSync(join(root, 'queue'), { bufferSize: 1024 })

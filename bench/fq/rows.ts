@@ -15,7 +15,7 @@ const workers = (processes: number) => ({
   settings: { processes },
 })
 
-/** What the kernel lets processes do in one folder, if nobody looked for tasks or lost a race. */
+/** The limit of the kernel for processes in one folder, without looking for tasks and without lost races. */
 const loops = (processes: number) => ({
   name: processes === 1 ? '1 bare loop' : `${processes} bare loops`,
   program: 'fq/drain-processes.js',

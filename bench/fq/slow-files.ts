@@ -5,10 +5,10 @@ import type { FileCalls, FileSystem } from '#ptq/backends/fq/file-system.js'
 import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
 import type { CaseParameters } from '../row.js'
 
-/** How each operation waits, before it is carried out. */
+/** The delay of each operation, before it is carried out. */
 type Wait = <T>(call: () => Awaitable<T>) => Awaitable<T>
 
-/** The options of a queue on such a filesystem: settings `operationMs` and `concurrency`. None without the first. */
+/** The options of a queue on a slow filesystem: settings `operationMs` and `concurrency`. None without the first. */
 export function fileSystemOf({ settings }: CaseParameters): { fileSystem?: FileSystem; concurrency?: number } {
   const { operationMs, concurrency } = settings
   if (typeof operationMs !== 'number' || typeof concurrency !== 'number') return {}

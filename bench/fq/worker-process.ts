@@ -1,17 +1,17 @@
-// A worker of drain-processes.ts: empties each queue that it is told of.
+// A worker of drain-processes.ts: drains each queue that it is sent.
 import { TaskQueue } from 'ptq'
 import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
 import '../local/tasks.js'
 import { drainBare } from './floor.js'
 
-/** What a worker is to do. */
+/** The work of a worker. */
 export interface DrainOrder {
   readonly root: string
-  /** Its part of the names, for the bare loop; `undefined`: a worker of ours, which finds its tasks itself. */
+  /** Its part of the names, for the bare loop; `undefined`: a ptq worker, which finds its tasks itself. */
   readonly names: readonly string[] | undefined
 }
 
-/** What a worker tells of one queue. */
+/** The report of a worker about one queue. */
 export interface DrainReport {
   readonly executed: number
   readonly cpuSeconds: number
@@ -22,7 +22,7 @@ export interface DrainReport {
   readonly lost: number
 }
 
-/** Looks often, so that the last worker ends soon after the last task. */
+/** Short, so that the last worker ends soon after the last task. */
 const WINDOW_SECONDS = 0.01
 
 async function drain(root: string): Promise<DrainReport> {
@@ -52,7 +52,7 @@ async function drain(root: string): Promise<DrainReport> {
   return { executed, cpuSeconds: (user + system) / 1e6, rssBeforeMb, rssPeakMb, renames, lost }
 }
 
-/** The floor: a part of the names is given, so nobody looks into the folder, and no race is lost. */
+/** The floor: a part of the names is given, so no folder is read, and no race is lost. */
 function drainPart({ root, names }: { root: string; names: readonly string[] }): DrainReport {
   const rssBeforeMb = process.memoryUsage.rss() / 2 ** 20
   const cpuBefore = process.cpuUsage()

@@ -1,4 +1,4 @@
-// The same by the bare tool: one call of `piscina.run`.
+// The same with Piscina alone: one call of `piscina.run`.
 import { join } from 'node:path'
 import { Piscina } from 'piscina'
 import { runCase } from '../case.js'

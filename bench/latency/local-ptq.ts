@@ -1,4 +1,4 @@
-// From `insertAll([one task])` to its end, with threads that are there already.
+// From `insertAll([one task])` to its end, with threads that are already running.
 import { LocalTaskQueue, partial } from 'ptq'
 import { numberOf, runCase } from '../case.js'
 import { noop } from '../local/tasks.js'

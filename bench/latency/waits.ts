@@ -1,13 +1,13 @@
-/** How long single tasks waited: what a case of latency measures. */
+/** Measures how long single tasks waited, for cases of latency. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Measurement } from '../row.js'
 
-/** Between two tasks whoever works is to become idle, as it is when a task comes out of the blue. */
+/** Idle time of the worker between two tasks, as for a task that comes unexpectedly. */
 const IDLE_MS = 5
 
 /**
  * Times `n` tasks, one after the other.
- * @param waitMs does one task and tells how long it waited
+ * @param waitMs runs one task and returns how long it waited
  */
 export async function measureWaits(n: number, waitMs: () => Promise<number>): Promise<Partial<Measurement>> {
   const waitsMs: number[] = []

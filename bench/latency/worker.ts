@@ -3,8 +3,8 @@ import { TaskQueue } from 'ptq'
 import './tasks.js'
 
 /**
- * Between two looks at an empty queue a worker sleeps for a random time below this: all but nothing, since what is measured
- * is what comes on top of that sleep.
+ * An idle worker sleeps for a random time below this between two lease requests: nearly zero, since only the time in
+ * addition to that sleep is measured.
  */
 const WINDOW_SECONDS = 0.001
 

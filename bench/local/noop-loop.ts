@@ -1,4 +1,4 @@
-// The floor of one thread: the same tasks, made and executed in a plain loop.
+// The floor of one thread: the same tasks, created and executed in a plain loop.
 import { partial } from 'ptq'
 import { runCase } from '../case.js'
 import { noop } from './tasks.js'

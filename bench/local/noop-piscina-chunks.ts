@@ -5,7 +5,7 @@ import { numberOf, runCase } from '../case.js'
 
 const CHUNK = 256
 
-/** Chunks waiting for each thread, so that none idles while the main thread makes the next. */
+/** Chunks waiting for each thread, so that none idles while the main thread creates the next. */
 const AHEAD = 4
 
 /** The arguments of each task: what any queue has to send at least. */

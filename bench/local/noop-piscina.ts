@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { Piscina } from 'piscina'
 import { numberOf, runCase } from '../case.js'
 
-/** Calls under way at once. Measured: 16, 64 and 256 are alike, 1,024 is a tenth slower. */
+/** Calls in flight. Measured: 16, 64 and 256 are equal, 1,024 is a tenth slower. */
 const IN_FLIGHT = 64
 
 await runCase(

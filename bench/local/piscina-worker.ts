@@ -1,4 +1,4 @@
-// What the rivals that use Piscina directly run in its threads.
+// The code in the threads of competitors that use Piscina directly.
 import { countOne } from '../counter.js'
 
 const noop = (_index: number): void => countOne()

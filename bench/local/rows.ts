@@ -60,7 +60,7 @@ export const LOCAL_ROWS: readonly Row[] = [
     title: 'one task of 2 s among no-op tasks',
     n: 100_000,
     contenders: [{ name: 'ptq, parallel: 2', program: 'local/slow-ptq.js', settings: { parallel: 2, slowMs: 2000 } }],
-    // The slow task's own time and a tenth.
+    // The duration of the slow task and a tenth more.
     targets: [{ kind: 'seconds', atMost: 2.2 }],
   },
 ]

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import type { JsonRow } from '../json-row.js'
 
-/** @throws Error that says how such a file is made */
+/** @throws Error that says how to create such a file */
 export function readBenchFile(path: string): JsonRow[] {
   try {
     return (

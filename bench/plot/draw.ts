@@ -1,13 +1,13 @@
 /**
- * Draws panels as one SVG. A point stands on a logarithmic axis, since the length of a bar would mean nothing there.
- * The picture has its own background: a page's theme is not always that of the browser which picks the colours.
+ * Draws panels as one SVG. Points on a logarithmic axis, since the length of a bar would mean nothing there. The chart
+ * has its own background: the theme of a page may differ from that of the browser, which selects the colours.
  */
 import { type LogScale, logScale, rateText, ratioText, tickText } from './log-scale.js'
 import type { Panel } from './panels.js'
 
 const WIDTH = 860
 const MARGIN = 24
-/** Where the axis begins and ends; the space beyond is for labels and numbers. */
+/** The ends of the axis; the space beyond is for labels and numbers. */
 const AXIS_LEFT = 236
 const AXIS_RIGHT = 640
 const TITLE_HEIGHT = 72
@@ -113,7 +113,7 @@ function drawLegend(y: number): string[] {
   })
 }
 
-/** For those who can't see the picture. */
+/** Text for screen readers. */
 function summary(panels: readonly Panel[]): string {
   return panels
     .map(

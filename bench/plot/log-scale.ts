@@ -3,7 +3,7 @@
 export interface LogScale {
   /** The powers of ten that have a line. */
   readonly ticks: readonly number[]
-  /** Where a value is, from 0 (the first tick) to 1 (the last one). */
+  /** The position of a value, from 0 (the first tick) to 1 (the last one). */
   at(value: number): number
 }
 

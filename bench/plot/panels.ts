@@ -2,7 +2,7 @@
 import type { JsonRow } from '../json-row.js'
 import type { Scope } from '../row.js'
 
-/** A floor does the same work bare, with no queue around it. */
+/** A floor does the same work without a queue. */
 type Role = 'ours' | 'rival' | 'floor'
 
 /** One row of the bench. */
@@ -15,7 +15,7 @@ interface Bar {
   readonly label: string
   readonly role: Role
   readonly tasksPerSecond: number
-  /** How many times as fast as this the first of ours is; of ours, `undefined`. */
+  /** The speed of ptq's first contender divided by this one's; for ptq's own, `undefined`. */
   readonly oursIs: number | undefined
 }
 
@@ -24,7 +24,7 @@ interface Choice {
   /** The row's title. */
   readonly title: string
   readonly heading: string
-  /** Contenders that are floors. Those that begin with `ptq` are ours, the others rivals. */
+  /** Contenders that are floors. Those that begin with `ptq` are ours, the others competitors. */
   readonly floors: readonly string[]
 }
 
@@ -62,7 +62,7 @@ const CHOICES: readonly Choice[] = [
   },
 ]
 
-/** Of the scopes that were measured. @throws Error if a row or contender that was chosen is not there */
+/** The panels of the measured scopes. @throws Error if a chosen row or contender is missing */
 export function panelsOf(rows: readonly JsonRow[]): Panel[] {
   const chosen = CHOICES.filter(({ scope }) => rows.some(row => row.scope === scope))
   if (chosen.length === 0) {

@@ -27,7 +27,7 @@ def main():
     parameters = json.loads(sys.argv[1])
     n = parameters["n"]
     queue = LocalTaskQueue(parallel=parameters["settings"]["parallel"], progress=False)
-    # Processes are started anew by each insert_all: their start is in the warm-up and again in the measurement.
+    # Each insert_all starts new processes: their start is part of the warm-up and of the measurement.
     queue.insert_all(partial(noop, index) for index in range(min(n, 1000)))
     rss_before_mb = rss_mb()
     cpu_before = cpu_seconds()

@@ -4,7 +4,7 @@ import type { Finding } from './simulation.js'
 const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [680, 320, 80, 130, 34, 46]
 const COLOURS = ['#c0392b', '#2471a3', '#1e8449', '#7d3c98', '#b9770e', '#16a085', '#555555']
 
-/** Labels of lines that end at nearly the same height stand below each other. */
+/** Labels of lines that end at nearly the same height are placed below each other. */
 const LINE_HEIGHT = 13
 
 const PANELS: readonly (readonly [string, (finding: Finding) => number])[] = [

@@ -62,7 +62,7 @@ function argumentsOf(argv: string[]) {
     workers: list('workers', 1),
     taskSeconds: list('task-seconds', 0),
     latencyMs: list('latency-ms', 0.001),
-    // JSON knows no infinity.
+    // JSON has no infinity.
     requestsPerSecond: list('server', 1).map(value => (Number.isFinite(value) ? value : null)),
     queued: one('queued', 1),
     tasksPerWorker: one('tasks-a-worker', 1),

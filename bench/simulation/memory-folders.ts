@@ -2,21 +2,21 @@
 import { basename, dirname } from 'node:path'
 import { filesystemMs } from './virtual-time.js'
 
-// A read gives so many names, as the library's own calls do.
+// Names per read, the same as in the library's calls.
 const NAMES_A_READ = 1024
 
 // Names lie in the order of their hash, as on ext4 and Lustre. A power of two; a bucket of a folder with a million names
 // has 244 of them.
 const BUCKETS = 4096
 
-/** What a file is. Its text may be made when it is read: a million texts need not be in memory. */
+/** The content of a file. Its text may be created when it is read: a million texts need not be in memory. */
 export interface MemoryFile {
   text: string | ((path: string) => string)
   modifiedMs: number
 }
 
 function bucketOf(name: string): number {
-  // FNV-1a over what tells names of tasks apart.
+  // FNV-1a over the characters in which names of tasks differ.
   let hash = 0x811c9dc5
   for (let index = 0; index < name.length && index < 24; index++) {
     hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193)
@@ -47,7 +47,7 @@ export class MemoryFolder {
     return isGone
   }
 
-  /** The names from a bucket on, whole buckets; `next` is where the rest begins. No names: there is no rest. */
+  /** The names from a bucket on, in whole buckets; `next` is the start of the rest. No names: there is no rest. */
   names(from: number): { names: string[]; next: number } {
     const names: string[] = []
     let next = from

@@ -1,10 +1,10 @@
 /** The server of the simulated filesystem: each request takes its latency, and so many are answered in a second at most. */
 import { virtualMs } from './virtual-time.js'
 
-/** What calls of the file queue are counted as. */
+/** Kinds of calls of the file queue. */
 export type CallKind = 'rename' | 'unlink' | 'read' | 'write' | 'stat' | 'list' | 'clock' | 'folder'
 
-/** Who asks for what: the tasks' own calls, or what workers write about themselves. */
+/** The purpose of a call: the tasks, or the workers' status files. */
 export type Purpose = 'tasks' | 'status'
 
 export class MetadataServer {
@@ -27,7 +27,7 @@ export class MetadataServer {
     this.#perRequestMs = 1000 / options.requestsPerSecond
   }
 
-  /** Counts a call of so many requests, one after the other, and tells when the last is answered. Virtual milliseconds. */
+  /** Counts a call of `requests` sequential requests, and returns when the last is answered. Virtual milliseconds. */
   answeredMs(kind: CallKind, requests: number, purpose: Purpose): number {
     const nowMs = virtualMs()
     this.calls.set(kind, (this.calls.get(kind) ?? 0) + 1)
@@ -41,7 +41,7 @@ export class MetadataServer {
     this.#inSecond += requests
     this.peakPerSecond = Math.max(this.peakPerSecond, this.#inSecond)
     this.#busyUntilMs = Math.max(nowMs, this.#busyUntilMs) + requests * this.#perRequestMs
-    // No two answers take the same time: half to one and a half of the latency.
+    // Answers take different times: half to one and a half of the latency.
     return Math.max(this.#busyUntilMs, nowMs) + requests * this.#latencyMs * (0.5 + Math.random())
   }
 }

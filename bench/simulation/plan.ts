@@ -8,16 +8,19 @@ export interface Grid {
   readonly latencyMs: readonly number[]
   readonly requestsPerSecond: readonly (number | null)[]
   readonly queued: number
-  /** Only so many for each worker are simulated: a worker takes months for a million, and rates soon stay the same. */
+  /**
+   * Only this number for each worker is simulated: a worker takes months for a million, and rates soon stay the same.
+   */
   readonly tasksPerWorker: number
   readonly threads: number
   readonly seed: number
 }
 
-/** Fewer say nothing about rates. */
+/** Fewer give no stable rates. */
 const FEWEST_TASKS = 2_000
 
-// Tasks of no length are leased by the thousand: a few for each worker would be run before most of the first look is leased.
+// Tasks of zero duration are leased by the thousand: a few for each worker would run before most of the first lease
+// request is done.
 const SHORT_TASKS = 100
 
 export function scenariosOf(grid: Grid): Scenario[] {

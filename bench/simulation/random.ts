@@ -1,4 +1,4 @@
-/** Chance that is the same in each run of the simulation: it takes the place of `Math.random`. */
+/** A seeded random generator that replaces `Math.random`, so that each run of the simulation is the same. */
 
 /** Numbers from 0 to 1 that follow from a seed (mulberry32, public domain). */
 function randomFrom(seed: number): () => number {

@@ -1,4 +1,4 @@
-// One scenario in a process of its own: node simulate.js JSON. Prints what was found as JSON.
+// One scenario in a process of its own: node simulate.js JSON. Prints its results as JSON.
 import './virtual-time.js'
 import { setMaxListeners } from 'node:events'
 import { partial, TaskQueue } from 'ptq'
@@ -37,7 +37,9 @@ async function within<T>(verb: Promise<T>): Promise<T> {
   return verb
 }
 
-/** The same text in one piece, as a real listing gives it: what is made of parts is three times as slow to read through. */
+/**
+ * The same text in one flat string, as a real listing returns it: a concatenated string is three times as slow to read.
+ */
 function flat(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1')
 }
@@ -80,7 +82,7 @@ const callsPerTask = Object.fromEntries([...server.calls].map(([kind, count]) =>
 
 let idleRequestsPerSecond = Number.NaN
 if (tasks === queued) {
-  // What was under way ends first; the longest back-off of a worker is two minutes.
+  // Calls in progress end first; the longest back-off of a worker is two minutes.
   const settledMs = virtualMs() + 300_000
   at(settledMs, () => undefined)
   await runUntil(() => virtualMs() >= settledMs)

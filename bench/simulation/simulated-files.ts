@@ -1,4 +1,4 @@
-/** The filesystem of one simulated worker: the same folders for all, reached through the worker's own few threads. */
+/** The filesystem of one simulated worker: the same folders for all, through the worker's own few threads. */
 import type { FileCalls, FileSystem, FolderStream } from '#ptq/backends/fq/file-system.js'
 import { fault, type MemoryFolders, textOf } from './memory-folders.js'
 import type { CallKind, MetadataServer, Purpose } from './metadata-server.js'
@@ -86,7 +86,7 @@ export function simulatedFiles(folders: MemoryFolders, server: MetadataServer, t
           server.namesListed += names.length
           return names
         }),
-      // The client knows nothing that the server would have to hear.
+      // The client has no state that the server would need.
       close: () => undefined,
     }
   }

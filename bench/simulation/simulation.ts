@@ -1,18 +1,18 @@
-/** What is simulated, and what is found. Types only. */
+/** Parameters and results of a simulation. Types only. */
 
 export interface Scenario {
   readonly workers: number
   /** In the queue at the start. */
   readonly queued: number
-  /** The simulation ends when so many have run: all of them, or enough to know the rates. */
+  /** The simulation ends after this number of tasks: all of them, or enough for stable rates. */
   readonly tasks: number
   /** The mean; 0: the task does nothing. */
   readonly taskSeconds: number
   /** The mean of one request. */
   readonly latencyMs: number
-  /** What the metadata server can do; `null`: whatever is asked of it. */
+  /** The limit of the metadata server; `null`: none. */
   readonly requestsPerSecond: number | null
-  /** Calls that a worker has in flight at most: `UV_THREADPOOL_SIZE`. */
+  /** Maximum number of a worker's calls in flight: `UV_THREADPOOL_SIZE`. */
   readonly threads: number
   readonly seed: number
 }
@@ -25,16 +25,16 @@ export interface Finding extends Scenario {
   readonly lostPerLease: number
   /** Requests to the server for each task, all of them. */
   readonly requestsPerTask: number
-  /** Of those: for what workers write about themselves. */
+  /** Of those: for the workers' status files. */
   readonly statusPerTask: number
   readonly namesPerTask: number
   readonly requestsPerSecondMean: number
   readonly requestsPerSecondPeak: number
   /** Calls for each task, by kind. */
   readonly callsPerTask: Readonly<Record<string, number>>
-  /** What all workers together ask of the server in a second while the queue is empty. */
+  /** Requests per second of all workers together while the queue is empty. */
   readonly idleRequestsPerSecond: number
-  /** What the simulation itself took. */
+  /** Duration of the simulation itself. */
   readonly realSeconds: number
   readonly peakMb: number
 }

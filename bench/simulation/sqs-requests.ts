@@ -1,4 +1,4 @@
-/** How many requests tasks take on SQS: the real backend and the real client, against a server on this machine. */
+/** Counts the requests of tasks on SQS: the real backend and the real client, against a server on this machine. */
 import { SQSClient } from '@aws-sdk/client-sqs'
 import { buildApp } from 'fauxqs'
 import { partial, queueable, TaskQueue } from 'ptq'

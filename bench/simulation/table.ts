@@ -1,4 +1,4 @@
-/** What was found, as a table for people. */
+/** Prints the results as a table. */
 import type { Finding } from './simulation.js'
 
 const COLUMNS: readonly (readonly [string, (finding: Finding) => string])[] = [

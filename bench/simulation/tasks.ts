@@ -2,7 +2,7 @@
 import { queueable } from 'ptq'
 import { sleep } from './virtual-time.js'
 
-/** Told how many tasks have ended. */
+/** The number of tasks that have ended. */
 export const work = { taskSeconds: 0, done: 0 }
 
 export const simulatedTask = queueable(function simulatedTask(): void | Promise<void> {
@@ -10,7 +10,7 @@ export const simulatedTask = queueable(function simulatedTask(): void | Promise<
     work.done++
     return
   }
-  // No two tasks take the same time: half to one and a half of the mean.
+  // Tasks take different times: half to one and a half of the mean.
   return sleep(work.taskSeconds * 1000 * (0.5 + Math.random())).then(() => {
     work.done++
   })

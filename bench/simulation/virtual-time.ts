@@ -1,23 +1,23 @@
 /**
- * Time that passes only in the simulation. The globals that the library reads time from are replaced, so its own code waits,
- * renews and backs off by this clock, and hours pass in seconds. To be imported before the library is.
+ * Time that passes only in the simulation. Replaces the globals from which the library reads time, so its own code
+ * waits, renews and backs off by this clock, and hours pass in seconds. Import it before the library.
  */
 
 const realSetImmediate = globalThis.setImmediate
 
-/** Any moment will do, as long as it is the same in each run. Milliseconds since 1970. */
+/** Any moment, as long as it is the same in each run. Milliseconds since 1970. */
 const EPOCH_MS = 1_800_000_000_000
 
 interface Event {
   readonly atMs: number
-  /** Tells events of one moment apart: first come, first served. */
+  /** Orders events of the same moment: first in, first out. */
   readonly order: number
   run: (() => void) | undefined
 }
 
 let nowMs = 0
 let order = 0
-/** Callbacks of `setImmediate` that have not run: the present moment is not over. */
+/** Callbacks of `setImmediate` that have not run: the current moment has not ended. */
 let immediates = 0
 /** A binary heap, the next event first. */
 const events: Event[] = []
@@ -105,16 +105,16 @@ function clear(timer: unknown): void {
   if (timer instanceof VirtualTimer) timer.clear()
 }
 
-/** How often the real event loop is asked for more where nothing is left to happen: modules may still be loading. */
+/** Maximum number of turns of the real event loop without an event: modules may still be loading. */
 const REAL_TURNS = 1_000_000
 
-/** Lets time pass until `over` says so. */
+/** Advances time until `over` returns true. */
 export function runUntil(over: () => boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     let emptyTurns = 0
     const step = () => {
       try {
-        // What follows from the last event is still going on.
+        // Work that follows from the last event is still running.
         if (immediates > 0) {
           realSetImmediate(step)
           return

@@ -1,7 +1,7 @@
-/** How much of the work of a process its main thread does. */
+/** Measures the main thread's share of the CPU time of a process. */
 import { readFileSync } from 'node:fs'
 
-/** CPU seconds of the main thread; `undefined` where the system doesn't tell (others than Linux). */
+/** CPU seconds of the main thread; `undefined` on systems other than Linux. */
 function mainThreadSeconds(): number | undefined {
   if (process.platform !== 'linux') return undefined
   // Nanoseconds on a CPU; see Documentation/scheduler/sched-stats.rst of Linux. The main thread has the process's number.

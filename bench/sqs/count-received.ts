@@ -1,13 +1,13 @@
-/** Inserts into the sink, with the check that all came. */
+/** Inserts into the sink, and checks that all tasks arrived. */
 import { countMany } from '../counter.js'
 import type { Measurement } from '../row.js'
 import type { Sink } from './sink-process.js'
 
 /**
- * Measures `insert` alone: what the sink got is asked afterwards.
+ * Measures `insert` alone: the content of the sink is read afterwards.
  *
  * @param insert inserts the tasks `0` to `n - 1`
- * @throws Error unless each of them came once
+ * @throws Error unless each task arrived once
  */
 export async function countReceived(
   sink: Sink,

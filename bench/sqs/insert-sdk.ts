@@ -1,4 +1,4 @@
-// The rival of an insert: a plain loop over the SDK with its defaults, 40 batches of 10 in flight.
+// The competitor of an insert: a plain loop over the SDK with its defaults, 40 batches of 10 in flight.
 import { randomUUID } from 'node:crypto'
 import { SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { runCase } from '../case.js'
@@ -9,7 +9,7 @@ import { startSink } from './sink-process.js'
 const IN_FLIGHT = 40
 const BATCH = 10
 
-/** What ptq would send. */
+/** The same body that ptq sends. */
 function bodyOf(index: number): string {
   return JSON.stringify({ payload: [['tasks', 'work'], [index], {}, -1], queueName: 'bench', id: randomUUID() })
 }

@@ -45,7 +45,7 @@ export const SQS_ROWS: readonly Row[] = [
       { name: 'ptq, parallel: 1', program: 'sqs/drain-ptq.js', settings: { parallel: 1 } },
       { name: LOOP, program: 'sqs/drain-sdk.js' },
     ],
-    // Two for ten tasks, and a tenth more for receives that don't come back full and the looks at the empty queue.
+    // Two for ten tasks, and a tenth more for receives that are not full and those from the empty queue.
     targets: [
       { kind: 'requestsPerTask', atMost: 0.22 },
       { kind: 'requestsPerTask', contender: 'ptq, parallel: 1', atMost: 0.22 },

@@ -1,5 +1,5 @@
-// An SQS-compatible server in a process of its own, so that its CPU time is not the client's. Says its endpoint in the
-// first line on stdout, and for each line on stdin how many requests came since the last one.
+// An SQS-compatible server in a process of its own, so that its CPU time is not the client's. Prints its endpoint in
+// the first line on stdout, and for each line on stdin the number of requests since the last one.
 import { createInterface } from 'node:readline'
 import { buildApp } from 'fauxqs'
 
@@ -14,5 +14,5 @@ createInterface({ input: process.stdin })
     console.log(requests)
     requests = 0
   })
-  // Whoever started it is gone.
+  // Its parent has ended.
   .on('close', () => process.exit())

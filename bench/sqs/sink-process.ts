@@ -1,7 +1,7 @@
 /** The sink, as its clients start it. */
 import { startLineProcess } from './line-process.js'
 
-/** What came since the last question. */
+/** Messages received since the last report. */
 export interface Received {
   /** The number of each task. */
   readonly numbers: number[]
@@ -14,7 +14,7 @@ export interface Sink {
   close(): void
 }
 
-/** @param options.checksums it confirms with the checksums that plain clients ask for. Default false */
+/** @param options.checksums confirm with the checksums that plain clients require. Default false */
 export async function startSink({ checksums = false } = {}): Promise<Sink> {
   const { endpoint, ask, close } = await startLineProcess('sink.js', checksums ? ['--md5'] : [])
   return { endpoint, close, received: async () => JSON.parse(await ask()) }

@@ -1,8 +1,8 @@
-/** The two ways in which clients of SQS speak, as far as batches go. The entries of a batch are named `0`, `1`, … */
+/** The two protocols of SQS clients, for batches. The entries of a batch are named `0`, `1`, … */
 
 const MESSAGE_ID = '00000000-0000-4000-8000-000000000000'
 
-/** How one protocol answers. */
+/** The responses of one protocol. */
 export interface Answer {
   readonly contentType: string
   queueUrl(url: string): string

@@ -1,6 +1,6 @@
-// A server that knows one thing, to confirm batches of messages. Run as a process of its own: says its endpoint in the
-// first line on stdout, and for each line on stdin what came since the last one. With `--md5` it confirms as SQS does;
-// without, it leaves the checksums out, which only clients bear that don't check them, and takes half the time.
+// A server that only confirms batches of messages. Run as a process of its own: prints its endpoint in the first line
+// on stdout, and for each line on stdin what arrived since the last one. With `--md5` it confirms like SQS; without, it
+// omits the checksums, which works only for clients that don't check them, and takes half the time.
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -12,7 +12,7 @@ const NUMBER = /, ?\[(\d+)\], ?\{/
 
 const withChecksums = process.argv.includes('--md5')
 
-/** What came, to be read when it is asked for: meanwhile the time is the client's. */
+/** Received batches, parsed at the next report: until then the CPU time is the client's. */
 let batches: { readonly text: Buffer; readonly isJson: boolean }[] = []
 let firstAtMs = Number.NaN
 
@@ -21,7 +21,7 @@ const server = createServer((request, response) => {
   request.on('data', part => parts.push(part))
   request.on('end', () => {
     const text = Buffer.concat(parts)
-    // The old protocol, boto3's until 1.29, says its action in the body.
+    // The old protocol, boto3's until 1.29, has its action in the body.
     const isJson = request.headers['x-amz-target'] !== undefined
     const isBatch = isJson
       ? request.headers['x-amz-target'] === 'AmazonSQS.SendMessageBatch'
@@ -61,5 +61,5 @@ function tell(): void {
 server.listen(0, '127.0.0.1', () => console.log(endpoint()))
 createInterface({ input: process.stdin })
   .on('line', tell)
-  // Whoever started it is gone.
+  // Its parent has ended.
   .on('close', () => process.exit())

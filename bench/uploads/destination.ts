@@ -9,10 +9,10 @@ import { ACCESS } from '../sqs/line-process.js'
 import { startSink } from '../sqs/sink-process.js'
 import type { Destination } from './ways.js'
 
-/** What came in. */
+/** Tasks that arrived. */
 export interface Arrival {
   readonly tasks: number
-  /** When the first one came, in milliseconds since 1970. */
+  /** Arrival of the first one, in milliseconds since 1970. */
   readonly firstAtMs: number
   /** The numbers of the tasks, sorted; only where there are few. */
   readonly numbers: readonly number[] | undefined
@@ -21,12 +21,12 @@ export interface Arrival {
 export interface Destinations {
   /** An empty queue. */
   next(): Promise<Destination>
-  /** What came into the last one. */
+  /** Tasks that arrived in the last queue. */
   arrived(): Promise<Arrival>
   close(): void
 }
 
-/** Of so many tasks at most it is checked which ones came; of more, how many. */
+/** Up to this number of tasks each is checked; beyond, only their number. */
 const FEW = 5_000
 
 /** @param dir an empty folder */

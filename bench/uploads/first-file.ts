@@ -1,4 +1,4 @@
-// A thread that waits for the first file in a folder, and says when it came. It says so too when it begins to wait.
+// A thread that waits for the first file in a folder, and reports when it came, and when it begins to wait.
 import { watch } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 

@@ -1,4 +1,4 @@
-// A thread of the ways 5 and 6: inserts its part, which somebody cut by hand.
+// A thread of the ways 5 and 6: inserts its part, which was cut by hand.
 import { workerData } from 'node:worker_threads'
 import { TaskQueue } from 'ptq'
 import { generated, Iterated } from './tasks.js'

@@ -11,7 +11,7 @@ const ways = (queue: 'fq' | 'sqs'): Contender[] =>
     program: 'uploads/upload.js',
     settings: { way: index + 1, queue },
     share: SHARES[queue]?.[index] ?? 1,
-    // The best first: it is ours.
+    // The best first: it is ptq's.
   })).reverse()
 
 export const UPLOAD_ROWS: readonly Row[] = [

@@ -1,4 +1,4 @@
-/** The tasks of the uploads, in each of the forms that somebody may have them. A module that threads import. */
+/** The tasks of the uploads, in each form that a user may have. A module that threads import. */
 import { partial, queueable, sliceable } from 'ptq'
 
 /** Never run here. Its argument is what makes a million of them differ. */

@@ -14,7 +14,7 @@ export interface Destination {
 /** Threads of the ways that use some. */
 export const THREADS = 2
 
-/** What a thread of the ways 5 and 6 is told. */
+/** The options of a thread of the ways 5 and 6. */
 export interface HandCut extends Destination {
   readonly form: 'generator' | 'iterator'
   readonly start: number

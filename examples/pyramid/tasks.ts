@@ -2,7 +2,7 @@ import { queueable } from 'ptq'
 import sharp from 'sharp'
 import type { Tile } from './levels.js'
 
-// The threads of the queue share the cores already; and files that change between two runs are not to be remembered.
+// The threads of the queue share the cores already; and files that change between two runs must not be cached.
 sharp.concurrency(1)
 sharp.cache(false)
 
@@ -21,7 +21,7 @@ export const scaleLevel = queueable(async function scaleLevel(
     .toFile(levelFile)
 })
 
-/** Cuts one tile out of a level. Run again, it writes the same file again. */
+/** Cuts one tile out of a level. A second run writes the same file again. */
 export const cutTile = queueable(async function cutTile(levelFile: string, tileFile: string, tile: Tile) {
   const { left, top, width, height } = tile
   await sharp(levelFile, { limitInputPixels: false })

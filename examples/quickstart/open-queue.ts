@@ -11,7 +11,7 @@ export interface OpenQueue {
 }
 
 /**
- * @param name `sqs`: a queue on an SQS-compatible server in this process. `fq`: a folder of its own. Both are gone
+ * @param name `sqs`: a queue on an SQS-compatible server in this process. `fq`: a new folder. Both are removed
  * afterwards. Anything else: the path or URL of a queue of yours, which no other program should be using
  */
 export function openQueue(name: string): Promise<OpenQueue> {
@@ -31,7 +31,7 @@ async function openEmbeddedSqs(): Promise<OpenQueue> {
     endpoint,
     credentials: { accessKeyId: 'any', secretAccessKey: 'any' },
     createIfMissing: true,
-    // It counts exactly, so one look at an empty queue is enough.
+    // It counts exactly, so one empty count is enough.
     emptyWindowSeconds: 0,
   })
   // Loads the AWS SDK, which is to be in no measured time.

@@ -41,14 +41,14 @@ function* piecesOf(path: string): Generator<Buffer> {
   }
 }
 
-/** One file to look at. */
+/** The task of one file. */
 export type DigestTask = FunctionTask<[], Digest>
 
 /** The sum of all results. */
 export interface Digested {
   /** By path. */
   readonly digests: ReadonlyMap<string, Digest>
-  /** Why the others have none, by path. */
+  /** The reason for each file without a digest, by path. */
   readonly reasons: ReadonlyMap<string, string>
   /** The speed, as text. */
   readonly speed: string

@@ -25,7 +25,7 @@ export const paint = queueable(function paint(image: Volume, cells: Volume, box:
   writeBox(cells, box, numbers)
 })
 
-/** Fills a box of a volume of half the size. It writes that box and nothing else, so it may run twice. */
+/** Fills a box of a volume of half the size. It writes only that box, so it may run twice. */
 export const downsample = queueable(function downsample(from: Volume, to: Volume, method: Method, box: Box<Vec3>) {
   const [min, max] = box
   const source: Box<Vec3> = [

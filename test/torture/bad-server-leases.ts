@@ -1,7 +1,7 @@
 /**
- * When the leases of an SQS queue end, as its server sees it. SQS deletes for a holder whose lease is over without a word:
- * a delete that was on its way when the lease ended, and arrived when another worker had the task already, can't be told
- * from a good one. Such a task runs twice, and here is how one knows.
+ * Records when the leases of an SQS queue end, as its server sees it. SQS deletes without an error for a holder whose
+ * lease has ended: a delete that was in transit when the lease ended, and arrived when another worker had the task,
+ * can't be distinguished from a good one. Such a task runs twice; these records identify it.
  */
 import { keysIn } from './tasks.js'
 
@@ -15,7 +15,7 @@ interface Entry {
   readonly VisibilityTimeout?: number
 }
 
-/** Between the server and the proxy, which looks at the clock a little later. */
+/** Between the server and the proxy, which reads the clock a little later. */
 const TRAVEL_MS = 100
 
 export class Leases {
@@ -31,7 +31,7 @@ export class Leases {
       const [key] = keysIn(Body)
       if (key !== undefined) this.#held.set(ReceiptHandle, { key, endsAtMs: endOf(seconds) })
     }
-    // Those of the dead are never heard of again.
+    // Leases of dead processes get no further requests.
     const forgottenMs = performance.now() - 600_000
     for (const [handle, { endsAtMs }] of this.#held) {
       if (endsAtMs > forgottenMs) break

@@ -1,4 +1,4 @@
-// The SQS server of the torture, behind a proxy on which things go wrong at random. A process of its own.
+// The SQS server of the torture, behind a proxy that injects faults at random. Runs in a process of its own.
 import { type Fault, FaultProxy, type SeenRequest } from '../sqs/fault-proxy.js'
 import { startServer } from '../sqs/server.js'
 import { Leases, type ReceiveReply } from './bad-server-leases.js'
@@ -6,13 +6,13 @@ import { note } from './ledger.js'
 import { randomFrom } from './random.js'
 import { keysIn } from './tasks.js'
 
-/** What it is told: one argument, JSON. */
+/** Options of the server process: one argument, JSON. */
 export interface BadServerOptions {
   readonly ledger: string
   readonly seed: number
 }
 
-/** Of all requests; of sends more, which are few, so that half a minute has some whose reply is lost. */
+/** Share of all requests; higher for sends, which are few, so that half a minute has some with a lost reply. */
 const FAULTY = 0.05
 const FAULTY_SENDS = 0.15
 
@@ -57,7 +57,10 @@ function partial({ body }: SeenRequest): Fault | undefined {
   return { kind: 'partial', places, code: 'InternalError', senderFault: false }
 }
 
-/** The number of the process whose request it is, if that is a `ptq` command or a worker: these have an access key of their own. */
+/**
+ * The number of the process that sent the request, if it is a `ptq` command or a worker: these have their own access
+ * key.
+ */
 function moverOf({ headers }: SeenRequest): number | undefined {
   const [, processNumber] = /Credential=process-(\d+)\//.exec(headers.authorization ?? '') ?? []
   return processNumber === undefined ? undefined : Number(processNumber)
@@ -67,7 +70,7 @@ function choose(request: SeenRequest): Fault | undefined {
   const fault = chooseFault(request)
   const processNumber = moverOf(request)
   const isStopped = fault !== undefined && ['status', 'reset', 'hang'].includes(fault.kind)
-  // Before it arrives: its sender may be killed meanwhile.
+  // Noted before it arrives: its sender may be killed in the meantime.
   if (processNumber !== undefined && SENDS.includes(request.action) && !isStopped) {
     const keys = keysIn(JSON.stringify(request.body))
     if (keys.length > 0) note(ledger, 'sent', keys, processNumber)
@@ -76,7 +79,7 @@ function choose(request: SeenRequest): Fault | undefined {
 }
 
 function chooseFault(request: SeenRequest): Fault | undefined {
-  // It runs for hours: nobody looks at what came in.
+  // It runs for hours, and nobody reads the requests.
   proxy.requests.length = 0
   if (isCalm) return undefined
   if (random() < BURSTS) throttledUntilMs = performance.now() + random() * LONGEST_BURST_MS
@@ -90,7 +93,7 @@ function chooseFault(request: SeenRequest): Fault | undefined {
   note(ledger, 'fault', [fault.kind === 'status' ? `${fault.status}-${fault.code}` : fault.kind])
   const isUnanswered = fault.kind === 'lost-reply' || fault.kind === 'cut-reply'
   const keys = SENDS.includes(request.action) ? keysIn(JSON.stringify(request.body)) : []
-  // Before it happens: whoever sends again may be quicker than this process.
+  // Noted before the fault: a retry may be faster than this process.
   if (isUnanswered && keys.length > 0) note(ledger, 'resent', keys)
   return fault
 }

@@ -15,30 +15,30 @@ import { insertPoison, openQueues } from './setup.js'
 import { VanishingFolder } from './vanishing.js'
 
 export interface Torture {
-  /** A folder of its own on a local disk: the ledger, and what the processes print. */
+  /** A new folder on a local disk, for the ledger and the output of the processes. */
   readonly folder: string
   readonly queues: Queues
-  /** The same queues through other mounts of their filesystem, as other hosts see them. Default: none. */
+  /** The same queues through other mounts of their filesystem, as on other hosts. Default: none. */
   readonly views?: readonly Queues[]
   readonly options: TaskQueueOptions
-  /** What is in the environment of its processes, beside this one's. */
+  /** Environment variables of its processes, in addition to this one's. */
   readonly env?: NodeJS.ProcessEnv
-  /** How many of each role are kept running, beside the workers and one `ptq` command at a time. */
+  /** The number of processes of each role, in addition to the workers and one `ptq` command at a time. */
   readonly cast: Readonly<Partial<Record<Role, number>>>
   readonly workers: number
-  /** A folder that goes away now and then, and comes back. Default: none does. */
+  /** A folder that is renamed away now and then, and back. Default: none. */
   readonly vanishing?: string
-  /** It goes on for so long, and until so many processes were killed or asked to stop. */
+  /** Minimum duration, and minimum number of killed and of stopped processes. */
   readonly minutes: number
   readonly kills: number
   /** The mean time between two signals. */
   readonly everyMs: number
   readonly seed: number
-  /** Its abort ends the torture early: everything is reconciled all the same. */
+  /** Its abort ends the torture early; everything is reconciled even then. */
   readonly signal?: AbortSignal
   /** Called when the processes have ended and what they left is drained: nothing goes wrong any more. */
   readonly calm?: () => void
-  /** Told what is going on, once a minute. */
+  /** Called with a status line once a minute. */
   readonly say: (line: string) => void
 }
 
@@ -46,12 +46,12 @@ export interface TortureResult extends Findings {
   readonly killed: number
   readonly stopped: number
   readonly processes: number
-  /** How often the folder of the depot went away. */
+  /** The number of times the depot's folder was renamed away. */
   readonly vanished: number
   readonly minutes: number
 }
 
-/** Of the signals: the rest are stops. */
+/** Share of the signals; the rest are stops. */
 const KILLS = 0.65
 const ASKS = 0.2
 
@@ -110,7 +110,7 @@ export async function torture(plan: Torture): Promise<TortureResult> {
       if (hasPoison && performance.now() - startMs >= poisons * POISON_EVERY_MS)
         await insertPoison(queues, options, ledger, poisons++)
       if (processes.running('ptq-') === 0) processes.run(commandAt(turn++))
-      // The torture's own rhythm: between none and twice the mean.
+      // A random interval: from none to twice the mean.
       await setTimeout(random() * 2 * everyMs)
       const dice = random()
       const signal: Signal = dice < KILLS ? 'SIGKILL' : dice < KILLS + ASKS ? 'SIGTERM' : 'SIGSTOP'
@@ -126,7 +126,7 @@ export async function torture(plan: Torture): Promise<TortureResult> {
     sayHowFar()
     plan.calm?.()
     say('all processes have ended; draining what they left')
-    // In a process of its own: what never ends must not keep this one.
+    // In a process of its own, so that an endless call does not block this one.
     if (plan.cast['purged-uploader'] !== undefined) await processes.finish('purged-uploader')
     const faults =
       queues.endpoint === undefined

@@ -1,20 +1,20 @@
-/** The `ptq` commands that are run beside everything else, as somebody at a shell would. */
+/** The `ptq` commands that run beside everything else, as from a shell. */
 import { fileURLToPath } from 'node:url'
 import type { Queues } from './process-options.js'
 
 export interface Command {
-  /** What the report calls it. */
+  /** Its name in the report. */
   readonly name: string
   readonly args: readonly string[]
-  /** What it says on stderr where a code of 1 is no fault. */
+  /** The text on stderr for which exit code 1 is no fault. */
   readonly mayFail?: RegExp
-  /** The same, if the folder of the depot was away while it ran. */
+  /** The same, if the folder of the depot was away during the run. */
   readonly mayMiss?: RegExp
-  /** The folder of the file queue whose tasks it moves into SQS: what it leaves there is looked at when it has ended. */
+  /** The folder of the file queue whose tasks it moves into SQS: what stays there is checked at its end. */
   readonly source?: string
 }
 
-/** The next command: they take turns, so that none comes too seldom. */
+/** The next command: they take turns, so that none runs too rarely. */
 export function commandAt(turn: number): (queues: Queues) => Command {
   return queues => {
     const commands = commandsOn(queues)
@@ -55,22 +55,22 @@ function commandsOn(queues: Queues): readonly Command[] {
     { name: 'ptq-purge', args: ['purge', backup, '--yes'] },
     { name: 'ptq-rezero', args: ['rezero', backup] },
     copyCommand(queues),
-    // Of tasks that always fail: they will come back.
+    // Tasks that always fail, so they return.
     { name: 'ptq-retry', args: ['retry', main, '--match', '"p-'] },
   ]
 }
 
-/** From the transit queue into the depot. */
+/** Moves from the transit queue into the depot. */
 export function toDepotCommand(queues: Queues): Command {
   return moveBetween(queues, queues.transit, queues.depot)
 }
 
-/** From the depot into the main queue. */
+/** Moves from the depot into the main queue. */
 export function moveCommand(queues: Queues): Command {
   return moveBetween(queues, queues.depot, queues.main)
 }
 
-/** From the main queue into the depot: on a FIFO queue each passage has to be stored, also soon after the last one. */
+/** Moves from the main queue into the depot: a FIFO queue has to store each passage, also soon after the last one. */
 function backCommand(queues: Queues): Command {
   return moveBetween(queues, queues.main, queues.depot)
 }

@@ -1,12 +1,13 @@
 /**
- * Compares copies of a live queue with what was there while they were made. In the order of the ledger: a task whose insert was
- * acknowledged before a copy began, and that had neither run nor failed when the copy ended, was there the whole time.
+ * Compares copies of a live queue with its content while they were made. In the order of the ledger: a task whose
+ * insert was acknowledged before a copy began, and that had neither run nor failed when the copy ended, was in the
+ * queue the whole time.
  */
 import type { CopyVerb, LedgerVerb } from './ledger.js'
 import { isUploaded, kindOf } from './tasks.js'
 
 interface Copy {
-  /** What was there from its beginning on, so far. */
+  /** Tasks that have been in the queue since the copy began. */
   readonly present: Set<string>
   readonly seen: Set<string>
   readonly twice: string[]
@@ -23,7 +24,7 @@ export class CopyCheck {
   readonly #twice: string[] = []
   #compared = 0
 
-  /** How many copies were finished and compared. */
+  /** The number of copies that were finished and compared. */
   get compared(): number {
     return this.#compared
   }
@@ -81,7 +82,7 @@ function isCopyVerb(verb: LedgerVerb): verb is CopyVerb {
   return verb === 'copyBegun' || verb === 'copyMade' || verb === 'copyHas' || verb === 'copyListed'
 }
 
-/** Normal tasks that are inserted into the queue itself: no kill leaves them there twice, and none comes back. */
+/** Normal tasks that are inserted into the queue itself: no kill duplicates them there, and none returns. */
 function isDirect(key: string): boolean {
   return kindOf(key) === 'n' && (key.startsWith('inserted', 2) || isUploaded(key))
 }

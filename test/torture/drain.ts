@@ -1,4 +1,4 @@
-/** The end of a torture: nobody is killed any more, everything that is left is run, and the queues are looked at. */
+/** The end of a torture: no more kills; everything that is left runs, and the queues are checked. */
 import { setTimeout } from 'node:timers/promises'
 import type { QueuedTask, QueueStatus, TaskQueueOptions } from 'ptq'
 import { copyCommand, moveCommand, toDepotCommand } from './commands.js'
@@ -7,17 +7,20 @@ import type { Processes } from './processes.js'
 import type { QueueAtEnd } from './reconcile.js'
 import { isPoison, keyIn } from './tasks.js'
 
-/** Each round runs what the last one brought back from the dead letters. */
+/** Each round runs the tasks that the last one retried from the dead letters. */
 const DRAINS = 20
 
 /** Poison ends its worker eight times. */
 const WORK_ROUNDS = 100
 
-/** Hosts know the size of a file that others appended to late: after a second on GlusterFS, a minute on NFS. Milliseconds. */
+/**
+ * Hosts see the size of a file that others appended to late: after a second on GlusterFS, a minute on NFS.
+ * Milliseconds.
+ */
 const AGREEMENT_MS = 70_000
 
 /**
- * Runs everything that is left: what the dead held may be given back at once.
+ * Runs everything that is left; leases of dead processes may be released at once.
  *
  * @param views the same queues through other mounts
  * @returns what the queues hold and count then
@@ -71,8 +74,8 @@ export async function drain(
 }
 
 /**
- * Workers that end when the queue is empty, started again while poison ends them. What the dead held is not given back: their
- * leases have to run out, for a lease that is given back tells of no death.
+ * Runs workers that end when the queue is empty, restarted while poison kills them. Leases of dead processes are not
+ * released: they have to expire, since a released lease records no death.
  */
 async function workUntilEmpty(processes: Processes): Promise<void> {
   for (let round = 0; round < WORK_ROUNDS; round++) {
@@ -82,7 +85,7 @@ async function workUntilEmpty(processes: Processes): Promise<void> {
   }
 }
 
-/** The status of the queues, when all views say the same: whoever wrote last sees what is there. */
+/** The status of the queues, once all views agree: the last writer's view is complete. */
 async function agreedCounts(views: readonly Queues[], options: TaskQueueOptions): Promise<readonly QueueStatus[]> {
   const deadlineMs = performance.now() + AGREEMENT_MS
   for (;;) {
@@ -102,7 +105,7 @@ async function statusOf({ main, intake, transit, depot }: Queues, options: TaskQ
   )
 }
 
-/** Finishes a copy that was cut off, maybe often. @returns what is wrong with it */
+/** Finishes a copy that was interrupted, maybe several times. @returns its faults */
 export async function finishCopy(queues: Queues, options: TaskQueueOptions, processes: Processes): Promise<string[]> {
   await using main = open(queues.main, options)
   await using backup = open(queues.backup, options)

@@ -1,4 +1,4 @@
-/** Where a torture takes place: file queues, or a queue on a bad SQS server. */
+/** Queues of a torture: file queues, or a queue on a bad SQS server. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -7,7 +7,7 @@ import type { BadServerOptions } from './bad-server.js'
 import type { Torture } from './chaos.js'
 import { fileQueuesIn, sqsQueues } from './process-options.js'
 
-/** What of a torture depends on the kind of queue. */
+/** The parts of a torture that depend on the kind of queue. */
 export interface Fixture extends Pick<Torture, 'queues' | 'views' | 'options' | 'env' | 'calm' | 'cast' | 'vanishing'> {
   close(): Promise<void>
 }
@@ -41,7 +41,7 @@ export function fileFixture(
   }
 }
 
-/** @param folder where the file queues are from which tasks are moved, and the dead letters */
+/** @param folder the folder of the file queues from which tasks are moved, and of the dead letters */
 export async function sqsFixture(
   folder: string,
   ledger: string,
@@ -61,7 +61,7 @@ export async function sqsFixture(
       // For the `ptq` commands.
       AWS_REGION: region,
       AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
-      // Where uploads to SQS keep their journals.
+      // The folder for the journals of uploads to SQS.
       XDG_STATE_HOME: join(folder, 'state'),
     },
     calm: () => {

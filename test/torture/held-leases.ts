@@ -1,6 +1,7 @@
 /**
- * Looks for leases that ended although their worker renewed them in time: it was neither stopped nor held up, and nobody gave all leases
- * back. A worker whose wall clock jumped and that waits by it for the next renewal is one. In the order of the ledger.
+ * Finds leases that ended although their worker renewed them in time: it was neither stopped nor delayed, and nobody
+ * released all leases. A worker that timed its renewals by a jumping wall clock would be found. In the order of the
+ * ledger.
  */
 import type { LedgerVerb } from './ledger.js'
 
@@ -8,9 +9,12 @@ import type { LedgerVerb } from './ledger.js'
 const SHOWN = 5
 
 export class HeldLeases {
-  /** When a worker said that it holds a task: it may lease one again before it hears that the first lease is lost. */
+  /**
+   * Times at which each worker recorded a lease of a task: it may lease one again before it learns that the first lease
+   * is lost.
+   */
   readonly #held = new Map<string, number[]>()
-  /** When each worker was last stopped or held up. */
+  /** Times at which each worker was last stopped or delayed. */
   readonly #delayed = new Map<number, number>()
   readonly #lost: string[] = []
   /** Each `ptq release` that is running, and when the last one ended. */
@@ -33,7 +37,7 @@ export class HeldLeases {
       this.#releasing.delete(processNumber)
       this.#released = this.#now
     }
-    // It may be late after the signal to go on, too: the worker says so then.
+    // It may also be late after SIGCONT, and records that.
     if (verb === 'SIGSTOP' || verb === 'delayed') this.#delayed.set(processNumber, this.#now)
     if (verb === 'held') for (const key of what) this.#hold(`${processNumber} ${key}`)
     if (verb === 'lost' || verb === 'done' || verb === 'failed' || verb === 'dead')

@@ -1,10 +1,10 @@
-/** What the ledger says of one task. Small, for there are millions: a list only where something happened twice. */
+/** The ledger's entries for one task. Small, for there are millions: a list only if something happened twice. */
 import type { LedgerVerb } from './ledger.js'
 
 const NOBODY = -1
 
 export class TaskHistory {
-  /** How often somebody set out to insert it: more than once where a cut-off upload was continued. */
+  /** The number of started inserts: more than one if an interrupted upload was continued. */
   intended = 0
   inserted = false
   #holder = NOBODY
@@ -24,7 +24,7 @@ export class TaskHistory {
     }
   }
 
-  /** Who did this to it, once for each time. */
+  /** The processes that did this, once for each time. */
   processes(verb: LedgerVerb): readonly number[] {
     const first = { held: this.#holder, run: this.#runner, done: this.#finisher }[verb as string] ?? NOBODY
     if (first === NOBODY && this.#more === undefined) return []

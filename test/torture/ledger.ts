@@ -1,19 +1,20 @@
 /**
- * What happened, as each process writes it down: lines `<verb> <process number> <what>,<what>,… <milliseconds>`, each appended with
- * one write, so that no kill leaves half a line between two others. The number of a process is
- * given once, while the system gives a pid again within the hour.
+ * The log that each process writes: lines `<verb> <process number> <what>,<what>,… <milliseconds>`, each appended with
+ * one write, so that no kill leaves half a line between two others. A process number is used once, while the system
+ * reuses a pid within the hour.
  */
 import { appendFileSync, closeSync, openSync, readSync } from 'node:fs'
 
 /**
- * `intend`, `inserted`: before and after an insert. `held`, `run`, `done`, `lost`, `failed`, `dead`: by workers; `run` is
- * the task's own work, `done` comes after the task was deleted. `moving`, `copied`, `moved`: by movers. `retrying`,
- * `retried`: of dead letters. `copyBegun`, `copyMade`, `copyHas`, `copyListed`: of a copy of the live queue, see `copies.ts`. `python`: who writes this
- * is a Python process, or stands for one; `counting`, `counted`: before and after it adds to `insertions`. `releasing`, `released`: around `ptq release`; `delayed`: by a worker whose
- * event loop stood still. `fromFiles`: this `ptq mv` moves from a file queue into
- * SQS; `stayed`: what is left there when it has ended. By the bad SQS server: `sent`, `removed`, what a `ptq` command or
- * a worker that gives back sends, and what it has deleted; `resent`, tasks whose insert arrived and wasn't answered; `late`, one
- * that was deleted by whose lease was over; `fault`, what went wrong. `SIG…`: by whoever sends the signal, before it does.
+ * `intend`, `inserted`: before and after an insert. `held`, `run`, `done`, `lost`, `failed`, `dead`: by workers; `run`
+ * is the task's own work, `done` comes after the task was deleted. `moving`, `copied`, `moved`: by movers. `retrying`,
+ * `retried`: of dead letters. `copyBegun`, `copyMade`, `copyHas`, `copyListed`: of a copy of the live queue, see
+ * `copies.ts`. `python`: the writer is a Python process, or its stand-in; `counting`, `counted`: before and after it
+ * adds to `insertions`. `releasing`, `released`: around `ptq release`; `delayed`: by a worker whose event loop was
+ * blocked. `fromFiles`: this `ptq mv` moves from a file queue into SQS; `stayed`: tasks that are left there at its end.
+ * By the bad SQS server: `sent`, `removed`: sends and deletes of a `ptq` command or a worker that releases; `resent`:
+ * tasks whose insert arrived and got no response; `late`: a task deleted by a holder whose lease had ended; `fault`: an
+ * injected fault. `SIG…`: by the sender of the signal, before it is sent.
  */
 export type LedgerVerb =
   | 'intend'
@@ -50,13 +51,13 @@ export type CopyVerb = 'copyBegun' | 'copyMade' | 'copyHas' | 'copyListed'
 
 export type Signal = 'SIGKILL' | 'SIGTERM' | 'SIGSTOP'
 
-/** The environment variable that tells a process, and its threads, its number. */
+/** The environment variable with the number of a process, for it and its threads. */
 export const PROCESS_VARIABLE = 'PTQ_TORTURE_PROCESS'
 
 /** The torture itself, and its SQS server. */
 const MAIN_PROCESS = 0
 
-/** Writes one line; `processNumber` is whoever it is about, this process by default. */
+/** Writes one line; `processNumber` is the process that it is about, by default this one. */
 export function note(
   ledger: string,
   verb: LedgerVerb,

@@ -1,4 +1,4 @@
-/** What a report says of where it was made. */
+/** The machine and the versions in a report. */
 import { readFileSync, realpathSync } from 'node:fs'
 import { availableParallelism, cpus, release, totalmem, type } from 'node:os'
 
@@ -23,7 +23,7 @@ function filesystemOf(folder: string): string {
     .split('\n')
     .map(line => line.split(' '))
     .filter(([, at = '']) => at === '/' || path === at || path.startsWith(`${at}/`))
-  // Of those mounted at the same place, the last one is seen.
+  // Of several mounts at the same place, the last one is visible.
   const nearest = Math.max(...mounts.map(([, at = '']) => at.length))
   return mounts.findLast(([, at]) => at?.length === nearest)?.[2] ?? 'filesystem unknown'
 }

@@ -8,7 +8,7 @@ const STOP_TIMEOUT_MS = 70_000
 
 /**
  * Makes a folder in the first of `places` and finds it in the others.
- * @throws Error where the others are not the same folder
+ * @throws Error if the others are not the same folder
  */
 export async function oneFolder(places: readonly string[]): Promise<[string, ...string[]]> {
   const [place, ...others] = places

@@ -1,4 +1,4 @@
-/** The queues of the torture, and what each of its processes is told: one argument, JSON. */
+/** The queues of the torture, and the options of each of its processes: one argument, JSON. */
 import { TaskQueue, type TaskQueueOptions } from 'ptq'
 
 export type Role =
@@ -27,11 +27,11 @@ export interface Queues {
   readonly copies: string
   /** The one that is purged again and again while tasks are uploaded into it. */
   readonly purged: string
-  /** Where `ptq cp` copies the main one to. */
+  /** The destination of `ptq cp` from the main queue. */
   readonly backup: string
-  /** Where dead letters go, where the main one has no place of its own for them. */
+  /** The dead-letter queue, if the main queue has none of its own. */
   readonly deadLetter?: string
-  /** Of an SQS server. */
+  /** Endpoint of an SQS server. */
   readonly endpoint?: string
 }
 

@@ -90,7 +90,7 @@ def work():
     key = task.args[0]
     kind = key[0]
     if kind == "p":
-      # The line that the torture looks for.
+      # The line that the torture expects.
       sys.stderr.write("RangeError: task {} fails\n".format(key))
       sys.exit(1)
     if kind == "k":

@@ -1,4 +1,4 @@
-// One process of the torture: plays the part that it is told, and ends with the process that started it.
+// One process of the torture: plays its role until its parent ends.
 import type { ProcessOptions } from './process-options.js'
 import { insertAsPython, workAsPython } from './python-roles.js'
 import {
@@ -14,7 +14,7 @@ import {
 
 const processOptions: ProcessOptions = JSON.parse(process.argv[2] ?? '')
 process.on('disconnect', () => process.exit(2))
-// The channel is there to tell when the other end dies; it must not keep this process.
+// The channel only reports the end of the parent; it must not keep this process alive.
 process.channel?.unref()
 
 const ROLES = {

@@ -10,10 +10,10 @@ import { note, PROCESS_VARIABLE, type Signal } from './ledger.js'
 import type { ProcessOptions, Queues, Role } from './process-options.js'
 import { keysIn } from './tasks.js'
 
-/** Whoever was asked to stop has this long: tasks take seconds at most. Milliseconds. */
+/** Time-out for a process that was asked to stop: tasks take seconds at most. Milliseconds. */
 const STOP_TIMEOUT_MS = 90_000
 
-/** One that fails each time it is started must not fill the report, nor hide that others fail. */
+/** One that fails at each start must not fill the report, nor hide failures of others. */
 const MOST_VIOLATIONS_OF_ONE = 5
 
 const PTQ = join(dirname(createRequire(import.meta.url).resolve('ptq/package.json')), 'dist/src/cli/main.js')
@@ -23,11 +23,11 @@ const STEPPING = {
   NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=${new URL('clock-steps.js', import.meta.url)}`,
 }
 
-/** A Python that can import `taskqueue`; without it a stand-in plays the Python processes. */
+/** A Python that can import `taskqueue`; without it a stand-in takes the role of the Python processes. */
 const PYTHON = process.env.PTQ_PYTHON
 const PYTHON_SCRIPT = fileURLToPath(new URL('../../../test/torture/process.py', import.meta.url))
 
-/** What all processes are told alike. */
+/** Options that all processes have in common. */
 type Base = Omit<ProcessOptions, 'role' | 'processNumber' | 'untilEmpty' | 'queues'>
 
 interface TortureProcess {
@@ -35,7 +35,7 @@ interface TortureProcess {
   readonly number: number
   readonly child: ChildProcess
   readonly ended: Promise<void>
-  /** It hears SIGTERM; one that has only begun to load ends by it, as every program does. */
+  /** It handles SIGTERM; a process that is still loading is ended by it, like every program. */
   isReady: boolean
   readonly saysWhenReady: boolean
   isStopped: boolean
@@ -58,7 +58,7 @@ export class Processes {
   /**
    * @param views the queues as they are reached through each mount: processes are started on each in turn
    * @param log a file for what the processes print
-   * @param env what else is in their environment
+   * @param env more environment variables for them
    * @param wasDepotAway whether the folder of the depot was away at any time since then
    */
   constructor(
@@ -75,7 +75,7 @@ export class Processes {
     this.#log = openSync(log, 'a')
   }
 
-  /** How many processes were started. */
+  /** The number of processes started. */
   get started(): number {
     return this.#started
   }
@@ -98,7 +98,7 @@ export class Processes {
     )
   }
 
-  /** Has a role do what is left for it; it is asked to stop where that does not end. */
+  /** Lets a role do what is left for it; it is asked to stop if that does not end. */
   async finish(role: Role): Promise<void> {
     const proc = this.start(role, { untilEmpty: true })
     const late = setTimeout(() => {
@@ -116,7 +116,7 @@ export class Processes {
     const isExcused = (stderr: string) =>
       mayFail?.test(stderr) === true || (this.#wasDepotAway(startMs) && mayMiss?.test(stderr) === true)
     const proc = this.#launch(name, PTQ, args, (code, { wasAsked }, stderr) => {
-      // It is asked by SIGTERM: 143, or what it says of a work that was over already.
+      // After SIGTERM: 143, or the exit code of work that was already complete.
       return code === 0 || (code === 143 && wasAsked) || (code === 1 && isExcused(stderr))
     })
     if (name === 'ptq-release') {
@@ -133,19 +133,22 @@ export class Processes {
     return proc
   }
 
-  /** Starts what is missing for so many of each role; one that was asked to stop still counts. */
+  /** Starts processes until each role has its number; one that was asked to stop still counts. */
   fill(wanted: Readonly<Partial<Record<Role, number>>>): void {
     for (const [role, count = 0] of Object.entries(wanted) as [Role, number][]) {
       for (let missing = count - this.running(role); missing > 0; missing--) this.start(role)
     }
   }
 
-  /** How many there are whose name begins so. */
+  /** The number of processes whose role name begins with `name`. */
   running(name: string): number {
     return [...this.#running].filter(proc => proc.name.startsWith(name)).length
   }
 
-  /** Hits one process, chosen with `random` (from 0 to 1). `SIGCONT` follows a stop when `resumeAfterMs` are over. False: nobody was there. */
+  /**
+   * Sends a signal to one process, chosen with `random` (from 0 to 1). `SIGCONT` follows a stop after `resumeAfterMs`.
+   * False if there is no process.
+   */
   hit(signal: Signal, random: number, resumeAfterMs: number): boolean {
     const running = [...this.#running].filter(
       ({ number, isReady, wasAsked, isStopped, saysWhenReady }) =>
@@ -165,7 +168,7 @@ export class Processes {
     return true
   }
 
-  /** Asks all to stop and waits until they have. */
+  /** Asks all to stop and waits for their end. */
   async askAll(): Promise<void> {
     for (const proc of this.#running) {
       this.#resume(proc)
@@ -197,7 +200,7 @@ export class Processes {
     { runsPoison = false, isPython = false } = {},
   ): TortureProcess {
     const number = ++this.#started
-    // A group of its own: Ctrl-C is for the torture, which then asks everybody to stop.
+    // A group of its own: Ctrl-C is handled by the torture, which then asks all processes to stop.
     const child = fork(script, args, {
       stdio: ['ignore', this.#log, 'pipe', 'ipc'],
       detached: true,
@@ -217,7 +220,7 @@ export class Processes {
     })
     const ended = once(child, 'close').then(([code, signal]) => {
       this.#running.delete(proc)
-      // The ledger tells of which task it died.
+      // The ledger names the task by which it died.
       if (runsPoison && signal === 'SIGKILL') return
       // Python has no handler of SIGTERM.
       if (isPython && signal === 'SIGTERM' && proc.wasAsked) return
@@ -266,7 +269,7 @@ export class Processes {
   }
 }
 
-/** Tells the SQS server which process a `ptq` command or a worker is: only these have their access key from the environment. */
+/** Identifies a `ptq` command or a worker to the SQS server: only these have their access key from the environment. */
 function accessOf(processNumber: number): NodeJS.ProcessEnv {
   return { AWS_ACCESS_KEY_ID: `process-${processNumber}` }
 }

@@ -13,7 +13,7 @@ export function purgedTasks(ledger: string) {
   )
 }
 
-/** Purges the queue once more, now that it is quiet, and uploads all. @returns what is wrong then */
+/** Purges the queue once more, without concurrent work, and uploads all. @returns the faults */
 export async function checkPurged(
   { purged }: Pick<Queues, 'purged'>,
   options: TaskQueueOptions,

@@ -3,7 +3,9 @@ import { test } from 'node:test'
 import { linesOf } from './ledger.js'
 import { reconcile } from './reconcile.js'
 
-/** A Python process inserts and counts two tasks, and another one runs them; ours inserts and runs a third one before. */
+/**
+ * A Python process inserts and counts two tasks, and another one runs them; ptq inserts and runs a third one before.
+ */
 const together = `intend 3 n-inserted3-0.
 inserted 3 n-inserted3-0.
 run 4 n-inserted3-0.

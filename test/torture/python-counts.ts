@@ -1,7 +1,7 @@
 /**
- * What `inserted` must be at least where a Python process counts too. Python reads the count, empties the file and writes it, without
- * the lock: what others count in that moment may be lost, and its own count too. All earlier counts are lost where it ends, or is
- * stopped, in that moment. The rest has to be there. In the order of the ledger.
+ * The lower bound of `inserted` if a Python process counts too. Python reads the count, empties the file and writes it,
+ * without the lock: counts by others in that moment may be lost, and its own count too. All earlier counts are lost if
+ * it ends, or is stopped, in that moment. All others have to be included. In the order of the ledger.
  */
 import type { LedgerVerb } from './ledger.js'
 import { isCarried, isHanded, isStored, isUploaded } from './tasks.js'
@@ -24,7 +24,7 @@ export class PythonCounts {
   #tasks = 0
   #runs = 0
 
-  /** Whether there was a Python process at all. */
+  /** True if there was a Python process. */
   get isAny(): boolean {
     return this.#pythons.size > 0
   }
@@ -39,7 +39,7 @@ export class PythonCounts {
     return this.#runs
   }
 
-  /** So many are certainly counted. `ptq mv`, which counts at times that the ledger doesn't know, is left out. */
+  /** The counts that are certain. `ptq mv`, which counts at times that the ledger doesn't record, is left out. */
   get certain(): Readonly<Record<Place, number>> {
     return this.#certain
   }
@@ -98,14 +98,14 @@ export class PythonCounts {
       for (const insert of this.#underWay.values()) if (insert.place === place) insert.isUncertain = true
     }
     if (signal === 'SIGSTOP') return
-    // Ours may hear SIGTERM and still come to the end of what they do; Python ends at once.
+    // Processes of ptq may handle SIGTERM and still complete their work; Python ends at once.
     if (signal === 'SIGTERM' && !this.isPython(processNumber)) return
     this.#counting.delete(processNumber)
     this.#underWay.delete(processNumber)
   }
 }
 
-/** Where a task is counted first, if that can be said; an upload is counted at some time of many. */
+/** The queue in which a task is counted first, if that is known; an upload is counted at several times. */
 function placeOf(key: string): Place | undefined {
   if (isCarried(key)) return 'transit'
   if (isUploaded(key) || isStored(key)) return undefined

@@ -1,6 +1,6 @@
 /**
- * What Python's processes do beside ours. They are `process.py` where `PTQ_PYTHON` names a Python that has `taskqueue`, and this
- * stand-in otherwise. As Python does, they end by SIGTERM wherever they are, and a worker ends with the error of its task.
+ * The roles of Python processes. They are `process.py` if `PTQ_PYTHON` names a Python that has `taskqueue`, and this
+ * stand-in otherwise. As in Python, SIGTERM ends them anywhere, and a worker ends with the error of its task.
  */
 
 import { setImmediate, setTimeout } from 'node:timers/promises'
@@ -45,7 +45,7 @@ export async function insertAsPython({ processNumber, queues, ledger }: ProcessO
     })
     note(ledger, 'intend', keys)
     for (const key of keys) side.store([['tasks', 'leaveTrace'], [key, ledger], {}, -1])
-    // Between these lines of the ledger, whatever else is counted may be lost.
+    // Between these lines of the ledger, counts by others may be lost.
     note(ledger, 'counting', [way])
     side.count(keys.length)
     note(ledger, 'counted', [way])
@@ -95,7 +95,7 @@ function lease(side: PythonSide): PythonTask | undefined {
     return side.lease(LEASE_SECONDS)
   } catch (error) {
     if (error instanceof GrammarError) throw error
-    // Not written yet, or gone: Python tries another one.
+    // Not written yet, or deleted: Python tries another one.
     if (error instanceof SyntaxError || isMissing(error)) return undefined
     throw error
   }

@@ -40,7 +40,7 @@ test('a run without faults breaks no promise', () => assert.deepEqual(violations
 /** The same, but worker 2 ended between running the first task and deleting it, and worker 3 ran it. */
 const CUT = `${GOOD.replace('done 2 n-a.', 'run 3 n-a.')}done 3 n-a.\n`
 
-/** The same, but the first task was there twice. */
+/** The same, but the first task was stored twice. */
 const TWICE = `${GOOD}run 3 n-a.\ndone 3 n-a.\n`
 const COMPLETED = { completed: 3 }
 

@@ -1,4 +1,4 @@
-/** Compares what the ledger says with what the queue says. Pure, so that its own tests can show that it sees each fault. */
+/** Compares the ledger with the queues. Pure, so that its own tests can show that it detects each fault. */
 
 import { CopyCheck } from './copies.js'
 import { HeldLeases } from './held-leases.js'
@@ -7,7 +7,7 @@ import type { LedgerLine } from './ledger.js'
 import { PythonCounts } from './python-counts.js'
 import { isCarried, isHanded, isHealthy, isPoison, isStored, isUploaded } from './tasks.js'
 
-/** What each queue says was inserted into it; NaN where it keeps no count. */
+/** The number of inserts that each queue has counted; NaN if it keeps no count. */
 interface InsertedCounts {
   readonly main: number
   readonly intake: number
@@ -22,7 +22,7 @@ export interface QueueAtEnd {
   /** Keys of the dead letters. */
   readonly dead: readonly string[]
   readonly inserted: InsertedCounts
-  /** The count of completions; NaN where none is kept. */
+  /** The count of completions; NaN if none is kept. */
   readonly completed: number
 }
 
@@ -33,18 +33,24 @@ export interface Findings {
   readonly runs: number
   /** Runs beyond the first of each task. */
   readonly duplicates: number
-  /** Of those: by a worker that was killed, or told that its lease was lost. */
+  /** Of those: by a worker that was killed, or that was told that its lease was lost. */
   readonly duplicatesByWorkers: number
-  /** Of those: of a task that a mover, a retrier or a worker that buried it left in two places when it was killed. */
+  /**
+   * Of those: of a task that a mover, a retrier or a worker that stored a dead letter left in two places when it was
+   * killed.
+   */
   readonly duplicatesByCopies: number
-  /** Of those, on SQS: an insert whose reply was lost was sent again, an upload or a `ptq mv` was cut off in a batch. */
+  /**
+   * Of those, on SQS: an insert whose reply was lost was sent again, an upload or a `ptq mv` was interrupted in a
+   * batch.
+   */
   readonly duplicatesBySending: number
-  /** Of those, on SQS: deleted by a worker whose lease had just ended, which SQS tells nobody. */
+  /** Of those, on SQS: deleted by a worker whose lease had just ended, which SQS does not report. */
   readonly duplicatesByLateDeletes: number
   readonly leasesLost: number
   readonly failedAttempts: number
   readonly retries: number
-  /** What Python processes inserted and ran, of the tasks and runs. */
+  /** Tasks and runs of Python processes, included above. */
   readonly python: { readonly tasks: number; readonly runs: number }
   /** Copies of the live queue that were finished and compared. */
   readonly liveCopies: number
@@ -53,13 +59,13 @@ export interface Findings {
   readonly signals: ReadonlyMap<string, number>
   /** Faults of the SQS server by kind. */
   readonly faults: ReadonlyMap<string, number>
-  /** The queues' own counts; NaN where they keep none. */
+  /** The queues' own counts; NaN if they keep none. */
   readonly counts: { readonly inserted: InsertedCounts; readonly completed: number }
   /** Sentences about what must not be; empty: every promise was kept. */
   readonly violations: readonly string[]
 }
 
-/** What a `ptq mv` that is killed may leave uncounted, see docs/cli.md. */
+/** Tasks that a killed `ptq mv` may leave uncounted, see docs/cli.md. */
 const UNCOUNTED_BY_KILLED_MOVE = 1_000
 
 const LOST = 'tasks were lost'
@@ -188,7 +194,7 @@ export class Reconciliation {
     possible.main += events.moving + possible.depot
     acknowledged.main += events.copied + Math.max(0, acknowledged.depot - uncounted)
     violations.push(...this.#copies.faults)
-    // Python's counts and ours take each other back: what is sure then is less.
+    // Counts of Python and ptq overwrite each other: fewer are certain.
     const { isAny, certain } = this.#python
     if (isAny) Object.assign(acknowledged, certain)
     // Python's late workers take leases away; SQS and a network may answer too late.
@@ -226,9 +232,9 @@ export class Reconciliation {
   }
 
   /**
-   * One copy of a task may be run to its end by one worker that neither died nor lost the lease. `excused`: further runs,
-   * by workers that did. `copies`: further copies, from whoever was killed between the two steps of a move: first to the
-   * new place, then away from the old one. `sent`, `late`: what SQS can't prevent.
+   * One copy of a task may be completed by one worker that neither died nor lost the lease. `excused`: further runs, by
+   * workers that did. `copies`: further copies, by processes that were killed between the two steps of a move: first
+   * into the new place, then out of the old one. `sent`, `late`: duplicates that SQS can't prevent.
    */
   #reasonsOf(key: string, history: TaskHistory, isDead: boolean): Reasons {
     const finished = new Map<number, number>()
@@ -255,7 +261,10 @@ export class Reconciliation {
     return { excused, copies, sent, late: history.count('late') }
   }
 
-  /** How many `ptq mv`, and workers that gave it back, sent it and did not remove it where it was. */
+  /**
+   * The number of `ptq mv` processes, and workers that released it, that sent it and did not delete it in the old
+   * place.
+   */
   #cutMovesOf(history: TaskHistory): number {
     const leavers = new Set(history.processes('stayed'))
     const isCut = (processNumber: number) =>
@@ -265,7 +274,9 @@ export class Reconciliation {
     return [...new Set(history.processes('sent'))].filter(isCut).length
   }
 
-  /** Whether a worker that was not killed ran it, and was told neither that it is deleted nor that the lease was lost. */
+  /**
+   * True if a worker ran it that was not killed, and was told neither that it is deleted nor that the lease was lost.
+   */
   #hasSilentRun(history: TaskHistory): boolean {
     const ended = [...history.processes('done'), ...history.processes('lost')]
     return history.processes('run').some(processNumber => {
@@ -275,7 +286,10 @@ export class Reconciliation {
     })
   }
 
-  /** Whether a task that this process ran may still be in the queue: it was killed, or is Python, which removes what its record names. */
+  /**
+   * True if a task that this process ran may still be in the queue: it was killed, or is Python, which removes the
+   * names in its record.
+   */
   #mayLeave(processNumber: number): boolean {
     return this.#killed.has(processNumber) || this.#python.isPython(processNumber)
   }
@@ -294,7 +308,7 @@ export class Reconciliation {
   }
 }
 
-/** How many further runs of a task each reason explains at most. */
+/** The maximum number of further runs of a task that each reason explains. */
 interface Reasons {
   readonly excused: number
   readonly copies: number

@@ -1,4 +1,4 @@
-/** What the processes of the torture do, each until it is killed or asked to stop. */
+/** Roles of the torture's processes, each until it is killed or asked to stop. */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { inspect } from 'node:util'
@@ -14,7 +14,7 @@ const ENOUGH_TASKS = 1_500
 /** Whole seconds; `leaveTrace` has tasks that take longer. */
 const LEASE_SECONDS = 3
 
-/** Longer than the pauses of whoever retries a request. */
+/** Longer than the pauses between retries of a request. */
 const SQS_LEASE_SECONDS = 10
 
 /** A lease has half its time left when it is renewed. */
@@ -60,7 +60,7 @@ export async function insertContinuously(
   }
 }
 
-/** Long inserts under a name: whoever is started after a kill goes on with the one that was cut off. */
+/** Long inserts under a name: a process that starts after a kill continues the interrupted one. */
 export async function uploadContinuously(
   { queues, options, ledger, uploadNumber }: ProcessOptions,
   signal: AbortSignal,
@@ -68,7 +68,7 @@ export async function uploadContinuously(
   await using tq = open(queues.main, options)
   let number = existsSync(uploadNumber) ? Number(readFileSync(uploadNumber, 'utf8')) : 0
   for (; !signal.aborted; number++) {
-    // Whoever was killed after this and before the end of the upload: the next one finds the same number.
+    // A process killed between here and the end of the upload: the next one finds the same number.
     writeFileSync(`${uploadNumber}.new`, String(number))
     renameSync(`${uploadNumber}.new`, uploadNumber)
     const keys = Array.from({ length: UPLOAD_TASKS }, (_, index) => keyOf('n', 'upload', String(number), index))
@@ -82,9 +82,10 @@ export async function uploadContinuously(
   }
 }
 
-/** Runs tasks on two threads. SIGTERM is `poll`'s own, from its first look at the queue on. */
+/** Runs tasks on two threads. `poll` handles SIGTERM from its first lease request on. */
 export async function work({ queues, options, ledger, untilEmpty }: ProcessOptions): Promise<void> {
-  // It gives tasks back by sending them once more: the access key of the environment tells the server whose request that is.
+  // It releases tasks by sending them once more: the access key of the environment tells the server which process
+  // sends.
   const { credentials: _shared, ...own } = options
   await using tq = open(queues.main, own)
   const { events } = tq
@@ -110,11 +111,11 @@ export async function work({ queues, options, ledger, untilEmpty }: ProcessOptio
     timeoutSeconds: 60,
     untilEmpty,
   })
-  // Asked to stop, `poll` sets the code that tells by which signal. That it got here says that it stopped as it should.
+  // When asked to stop, `poll` sets the exit code of that signal. Reaching this line shows that it stopped normally.
   process.exitCode = 0
 }
 
-/** Tells when this process stood still for so long that a renewal may be late. */
+/** Records when this process was blocked for so long that a renewal may be late. */
 function noteDelays(ledger: string): void {
   let lastMs = performance.now()
   const look = () => {
@@ -151,7 +152,7 @@ export async function moveTasks(
   }
 }
 
-/** Puts dead letters back that should not be there: all but poison. */
+/** Retries the dead letters that should not be there: all but poison. */
 export async function retryDeadLetters(
   { queues, options, ledger, untilEmpty }: ProcessOptions,
   signal: AbortSignal,
@@ -171,7 +172,7 @@ export async function retryDeadLetters(
   } while (!signal.aborted && !untilEmpty)
 }
 
-/** Copies the queue while it is worked on, and tells what was copied. */
+/** Copies the queue while it is worked on, and records what was copied. */
 export async function copyLiveQueue(
   { processNumber, queues, options, ledger }: ProcessOptions,
   signal: AbortSignal,
@@ -183,7 +184,7 @@ export async function copyLiveQueue(
     await using copy = open(url, options)
     note(ledger, 'copyBegun', [name])
     const copied = Number(await main.copyTo(copy, { signal }))
-    // One that was asked to stop lacks the rest.
+    // A copy that was asked to stop lacks the rest.
     if (signal.aborted) return
     note(ledger, 'copyMade', [name])
     const keys: string[] = []

@@ -5,7 +5,10 @@ import { join } from 'node:path'
 
 const MEMORY = '/dev/shm'
 
-/** Makes a folder on another filesystem than `folder`: in `wanted`, or in memory where the system has that. Else in `folder` itself. */
+/**
+ * Creates a folder on another filesystem than `folder`: in `wanted`, or in memory if the system has that. Otherwise in
+ * `folder` itself.
+ */
 export async function makeElsewhere(folder: string, wanted = MEMORY): Promise<string> {
   return await mkdtemp(join(isElsewhere(wanted, folder) ? wanted : folder, 'ptq-torture-'))
 }

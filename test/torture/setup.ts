@@ -17,7 +17,7 @@ export async function openQueues(queues: Queues, options: TaskQueueOptions, ledg
   for (const [index, [name, url, way]] of places.entries()) {
     await using tq = open(url, options)
     const key = keyOf('n', way, '0', index)
-    // What is only in the copy, or purged, is never run.
+    // Tasks that are only in the copy, or purged, never run.
     const isRun = name !== 'backup' && name !== 'purged'
     if (isRun) note(ledger, 'intend', [key])
     await tq.insert(partial(leaveTrace, key, ledger))

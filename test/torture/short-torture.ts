@@ -1,4 +1,4 @@
-/** Half a minute of torture as a test; `npm run torture` goes on for as long as it is told. */
+/** Half a minute of torture as a test; `npm run torture` runs for any time. */
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -21,7 +21,7 @@ test('a delete after the end of its lease is reported, one in time is not', () =
   leases.changed([entryOf('2', 0), entryOf('5', 600)])
   leases.deleted(['1', '2', '4', '5', 'unknown'].map(name => entryOf(name)))
   assert.deepEqual(late, ['n-inserted1-2.', 'n-inserted1-4.'])
-  // Deleted again: it was told already.
+  // Deleted again: it was reported before.
   leases.deleted([entryOf('4')])
   assert.equal(late.length, 2)
 })

@@ -1,13 +1,13 @@
-/** The tasks of the torture: each writes into the ledger that it was run. What kind it is stands in its key. */
+/** The tasks of the torture: each writes its run into the ledger. Its kind is part of its key. */
 import { appendFileSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { context, type QueuedTask, queueable } from 'ptq'
 import { note } from './ledger.js'
 
 /**
- * `n`ormal, `s`low (longer than a lease), `f`laky (fails the first time), `p`oison (always fails), `d`ies (fails until it
- * is brought back from the dead letters), `x` (ends its thread once), `k`ills its worker each time, `r`ate-limited: fails more often
- * than a task may, with an error that means "not now".
+ * `n`ormal, `s`low (longer than a lease), `f`laky (fails the first time), `p`oison (always fails), `d`ies (fails until
+ * it is retried from the dead letters), `x` (ends its thread once), `k`ills its worker each time, `r`ate-limited: fails
+ * more than maxAttempts times, with an error of `backoffExceptions`.
  */
 export type Kind = 'n' | 's' | 'f' | 'p' | 'd' | 'x' | 'k' | 'r'
 
@@ -21,8 +21,8 @@ const LIMITED_RUNS = 7
 export const SLOW_MS = 3_500
 
 /**
- * How a task gets into the queue: inserted there, uploaded under a name, inserted into the intake and handed over by a mover,
- * inserted into the transit queue and carried by `ptq mv` to the depot and from there, or stored in the depot.
+ * The path of a task into the queue: inserted there, uploaded under a name, inserted into the intake and handed over by
+ * a mover, inserted into the transit queue and carried by `ptq mv` to the depot and from there, or stored in the depot.
  */
 export type Way = 'inserted' | 'upload' | 'handed' | 'carried' | 'stored'
 
@@ -48,12 +48,12 @@ export function kindOf(key: string): string {
   return key.slice(0, 1)
 }
 
-/** Whether a task is to be among the dead letters in the end. */
+/** True if a task has to be a dead letter in the end. */
 export function isPoison(key: string): boolean {
   return kindOf(key) === 'p' || kindOf(key) === 'k'
 }
 
-/** Whether a task fails less often than it may: never a dead letter, also for a time. */
+/** True if a task fails less often than maxAttempts: it must never be a dead letter, not even for a time. */
 export function isHealthy(key: string): boolean {
   return !isPoison(key) && kindOf(key) !== 'd'
 }
@@ -74,7 +74,7 @@ export function isStored(key: string): boolean {
   return key.startsWith('stored', 2)
 }
 
-/** From now on a task that dies succeeds. */
+/** From this call on a task of kind `d` succeeds. */
 export function heal(ledger: string, key: string): void {
   mkdirSync(`${ledger}.healed`, { recursive: true })
   writeFileSync(`${ledger}.healed/${key}`, '')
@@ -88,7 +88,7 @@ export const leaveTrace = queueable(async function leaveTrace(key: string, ledge
   if (fails) throw new RangeError(`task ${key} fails at attempt ${attempt}`)
   if (kind === 'x' && attempt === 1) process.exit(1)
   if (kind === 'k') {
-    // The line tells that this worker ended by it.
+    // Records that this worker was ended by the task.
     note(ledger, 'SIGKILL', ['poison'])
     process.kill(process.pid, 'SIGKILL')
   }
@@ -99,7 +99,7 @@ export const leaveTrace = queueable(async function leaveTrace(key: string, ledge
   note(ledger, 'run', [key])
 })
 
-/** How often it was called for this key before. */
+/** The number of earlier calls for this key. */
 function countRun(folder: string, key: string): number {
   mkdirSync(folder, { recursive: true })
   appendFileSync(`${folder}/${key}`, '.')

@@ -2,13 +2,13 @@
 import { existsSync, type FSWatcher, mkdirSync, readdirSync, renameSync, rmdirSync, watch } from 'node:fs'
 import { join } from 'node:path'
 
-/** Of the changes in it. */
+/** Share of the changes in it. */
 const OFTEN = 0.05
 
 /** It is away for at most so long. */
 const LONGEST_MS = 500
 
-/** Renames a folder away when something in it changes, now and then, and back after a moment. */
+/** Renames a folder away at some of the changes in it, and back after a moment. */
 export class VanishingFolder {
   readonly #path: string
   readonly #random: () => number
@@ -24,12 +24,12 @@ export class VanishingFolder {
     this.#watch()
   }
 
-  /** How often it went away. */
+  /** The number of times it was renamed away. */
   get times(): number {
     return this.#times
   }
 
-  /** Whether it was away at any time since then, by `performance.now()`. */
+  /** True if it was away at any time since then, by `performance.now()`. */
   wasAwaySince(ms: number): boolean {
     return this.#isAway || this.#backMs >= ms
   }
@@ -66,7 +66,7 @@ function awayOf(path: string): string {
   return `${path}.away`
 }
 
-/** What was made in its place meanwhile stays, too. */
+/** Files that were created in its place in the meantime stay, too. */
 export function bringBack(path: string): void {
   const away = awayOf(path)
   if (!existsSync(away)) return
