@@ -112,22 +112,22 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
     return this.insert(tasks, options)
   }
 
-  /** How many tasks are in the queue: ready, leased and delayed ones. */
+  /** The number of tasks in the queue: ready, leased and delayed ones. */
   async enqueued(): Promise<number> {
     return (await this.status()).enqueued
   }
 
-  /** How many tasks were inserted since the queue was made or rezeroed; NaN where the queue can't know. */
+  /** The number of tasks inserted since the queue was created or rezeroed; NaN if the queue can't know. */
   async inserted(): Promise<number> {
     return (await this.status()).inserted
   }
 
-  /** How many completions were tallied since the queue was made or rezeroed; NaN where the queue can't know. */
+  /** The number of completions tallied since the queue was created or rezeroed; NaN if the queue can't know. */
   async completed(): Promise<number> {
     return (await this.status()).completed
   }
 
-  /** How many tasks are leased now, by any process. */
+  /** The number of tasks leased now, by any process. */
   async leased(): Promise<number> {
     return (await this.status()).leased
   }
@@ -157,7 +157,7 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   /**
    * Leases tasks: until the lease ends no other process gets them. Finish one with {@link delete}.
    *
-   * @returns up to `numTasks` tasks; an empty array when none is ready
+   * @returns up to `numTasks` tasks; an empty array if none is ready
    */
   lease(options: LeaseOptions = {}): Promise<LeasedTask[]> {
     return leaseTasks(this.#queue, options)
@@ -166,14 +166,15 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   /**
    * Extends the lease of a task, or of several: it ends `seconds` from now.
    *
-   * @throws LeaseLostError where it ended before; an AggregateError for several. The others are renewed all the same.
+   * @throws LeaseLostError if it ended before; an AggregateError for several. The others are renewed.
    */
   renew(tasks: LeasedTask | Iterable<LeasedTask>, seconds: number): Promise<void> {
     return renewLeases(this.#queue, tasks, seconds)
   }
 
   /**
-   * Releases a leased task, or several: others may lease it at once, and no attempt is counted where the queue can tell.
+   * Releases a leased task, or several: others may lease it at once, and no attempt is counted if the queue supports
+   * that.
    *
    * @throws LeaseLostError if the lease ended before; an AggregateError for several. The others are released nevertheless.
    */
@@ -202,7 +203,7 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
    * Releases every leased task of all processes; delayed ones stay delayed. For when all workers are known to be dead.
    *
    * @returns how many were leased
-   * @throws UnsupportedOperationError where the queue doesn't know who holds its tasks
+   * @throws UnsupportedOperationError if the queue doesn't record who holds its tasks
    */
   releaseAll(): Promise<number> {
     return this.#backend.use(async backend => {
@@ -234,7 +235,8 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   /**
    * Removes every task, also leased ones, sets the counts to 0 and removes the journals of named inserts. Dead letters stay.
    *
-   * @param options.native the engine's own way where there is one (SQS: PurgeQueue, which takes up to 60 s). Default false
+   * @param options.native use the engine's own purge if there is one (SQS: PurgeQueue, which takes up to 60 s). Default
+   * false
    */
   async purge(options: { native?: boolean } = {}): Promise<void> {
     checkNames('options of purge', options, ['native'])
@@ -251,7 +253,7 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
    * Lists the tasks in the queue, in no particular order, each once, without leasing them. Tasks that come or go during the
    * listing may be missed. A message that is no task is left out with a warning.
    *
-   * @throws UnsupportedOperationError where looking would mean leasing
+   * @throws UnsupportedOperationError if listing would mean leasing
    */
   async *tasks(): AsyncGenerator<ListedTask, void, undefined> {
     for await (const task of listTasks(await this.#backend.open())) {
@@ -265,7 +267,7 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
    *
    * @param id the task's id, or as much of its beginning as no other task's id has
    * @returns `undefined` where no task of this id is in the queue
-   * @throws UnsupportedOperationError where looking would mean leasing
+   * @throws UnsupportedOperationError if listing would mean leasing
    * @throws Error where the message of this id is no task, or several ids begin with it
    */
   find(id: string): Promise<ListedTask | undefined> {
@@ -316,17 +318,17 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
    * insert tasks under new ids, see {@link insert}.
    *
    * @returns how many were copied
-   * @throws UnsupportedOperationError where looking at this queue would mean leasing
+   * @throws UnsupportedOperationError if listing this queue would mean leasing
    */
   copyTo(destination: TaskQueue, options: TransferOptions = {}): Promise<number> {
     return this.#transfer(destination, options, copyMessages)
   }
 
   /**
-   * Moves the messages that are ready into another queue, byte for byte, under their ids, until none is left; safe beside
-   * workers on both queues. Leased and delayed ones stay. A crash loses nothing; between file queues it duplicates nothing
-   * either. If one of them is SQS, messages that were in flight at a crash can be in both queues, and moving again inserts
-   * them again: a file queue recognises them by id as long as they were not leased.
+   * Moves the messages that are ready into another queue, byte for byte, under their ids, until none is left; safe
+   * beside workers on both queues. Leased and delayed ones stay. A crash loses nothing; between file queues it
+   * duplicates nothing either. If one of them is SQS, messages that were in transit at a crash can be in both queues,
+   * and moving again inserts them again: a file queue recognises them by id as long as they were not leased.
    *
    * The attempts of a moved task are counted from 1 again.
    */
@@ -377,10 +379,10 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   }
 
   /**
-   * The dead letters of this queue: tasks that failed too often, each with the reasons in `failures`.
+   * Lists the dead letters of this queue: tasks that failed too often, each with the reasons in `failures`.
    *
-   * @param options.deadLetter URL of the queue where they are. Default: the queue's own
-   * @throws UnsupportedOperationError where there is no such queue, or where looking would mean leasing
+   * @param options.deadLetter URL of their queue. Default: the queue's own
+   * @throws UnsupportedOperationError if there is no such queue, or if listing would mean leasing
    */
   failures(options: { deadLetter?: string } = {}): AsyncGenerator<ListedTask, void, undefined> {
     return listFailures(this.#queue, options.deadLetter)
@@ -389,10 +391,10 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   /**
    * Returns one dead letter of this queue, with the reasons in `failures`.
    *
-   * @param id the task's id, or as much of its beginning as no other dead letter's id has
-   * @param options.deadLetter URL of the queue where they are. Default: the queue's own
-   * @returns `undefined` where no dead letter has this id
-   * @throws UnsupportedOperationError where there is no such queue, or where looking would mean leasing
+   * @param id the task's id, or a beginning that no other dead letter's id has
+   * @param options.deadLetter URL of their queue. Default: the queue's own
+   * @returns `undefined` if no dead letter has this id
+   * @throws UnsupportedOperationError if there is no such queue, or if listing would mean leasing
    */
   findFailure(id: string, options: { deadLetter?: string } = {}): Promise<ListedTask | undefined> {
     if (typeof id !== 'string' || id === '') throw argumentError('id', 'the id of a task', id)
@@ -401,9 +403,9 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   }
 
   /**
-   * How many dead letters there are; NaN where the queue has no place of its own for them.
+   * The number of dead letters; NaN if the queue has no dead-letter queue of its own.
    *
-   * @param options.deadLetter URL of the queue where they are. Default: the queue's own
+   * @param options.deadLetter URL of their queue. Default: the queue's own
    */
   failed(options: { deadLetter?: string } = {}): Promise<number> {
     return this.#backend.use(backend => countFailures(this.#queue, backend, options.deadLetter))
@@ -412,8 +414,8 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   /**
    * Removes every dead letter of this queue, which {@link purge} keeps.
    *
-   * @param options.deadLetter URL of the queue where they are. Default: the queue's own
-   * @throws UnsupportedOperationError where there is no queue of dead letters
+   * @param options.deadLetter URL of their queue. Default: the queue's own
+   * @throws UnsupportedOperationError if there is no dead-letter queue
    */
   purgeFailures(options: { deadLetter?: string } = {}): Promise<void> {
     checkNames('options of purgeFailures', options, ['deadLetter'])
@@ -421,11 +423,11 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   }
 
   /**
-   * Puts dead letters back into this queue: under their ids, with attempts counted from 1 and their history. Those
-   * that fail again during the call stay dead letters.
+   * Puts dead letters back into this queue: under their ids, with attempts counted from 1 and their history. Those that
+   * fail again during the call stay dead letters.
    *
    * @returns how many were put back
-   * @throws UnsupportedOperationError where there is no queue of dead letters
+   * @throws UnsupportedOperationError if there is no dead-letter queue
    */
   retry(options: RetryOptions = {}): Promise<number> {
     return retryFailures(this.#queue, options)
@@ -455,7 +457,7 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
     if (destination.url === this.url) throw argumentError('destination', 'another queue than the one itself', this.url)
     const ends = [this.#backend.signal, destination.#backend.signal, ...(given === undefined ? [] : [given])]
     const signal = AbortSignal.any(ends)
-    // One listener per request in flight; Node warns of a leak at more than 10.
+    // One listener per request in flight; Node warns of a leak above 10.
     setMaxListeners(0, signal)
     return this.#backend.use(from =>
       destination.#backend.use(async to => {

@@ -25,7 +25,7 @@ export class ChunkRunner {
   readonly #startMs = builtins.now()
   #next = 0
   #ran = 0
-  /** How many {@link drain}s are running. */
+  /** The number of {@link drain}s that are running. */
   #draining = 0
 
   constructor(chunk: ChunkMessage, codes: readonly LoadedCode[], link: ThreadLink) {
@@ -63,7 +63,7 @@ export class ChunkRunner {
     try {
       const value = runInContext(task, () => {
         const returned = this.#call(index)
-        // A lazy thenable (a query builder, say) begins its work when it is awaited, which is part of the task.
+        // A lazy thenable (e.g. a query builder) starts its work when it is awaited, which is part of the task.
         return isPromiseLike(returned) ? new PendingEnd(task, returned) : returned
       })
       if (value instanceof PendingEnd) return this.#settle(task, value.end, startMs)
@@ -136,7 +136,7 @@ export class ChunkRunner {
         this.#link.post(success, moved)
         return
       } catch {
-        // One of them can't be moved (the memory of a WebAssembly module, say), so none was: they are copied.
+        // One of them can't be moved (e.g. the memory of a WebAssembly module), so none was: they are copied.
       }
     }
     this.#link.post(success)
@@ -164,7 +164,7 @@ class PendingEnd {
 
   constructor(task: RunningTask, returned: PromiseLike<unknown>) {
     this.end = new builtins.Promise((resolve, reject) => {
-      // An error thrown outside the task's own call makes it fail too.
+      // An error thrown outside the task's own call fails the task too.
       task.fail = reject
       returned.then(resolve, reject)
     })

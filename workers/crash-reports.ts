@@ -1,4 +1,4 @@
-/** Attributes what ends a thread, or is thrown outside a task's own call, to the task that did it. */
+/** Attributes the end of a thread, and errors thrown outside a task's own call, to the task that caused them. */
 import process from 'node:process'
 import { builtins } from '../src/runtime/builtins.js'
 import { currentContext } from '../src/tasks/context.js'
@@ -16,7 +16,7 @@ export function reportCrashes(link: ThreadLink): void {
     }
     return builtins.exit(code)
   }) as typeof process.exit
-  // A throw in a timer's or a socket's callback, or an unawaited rejection: the async context says which task's it was.
+  // A throw in a callback of a timer or a socket, or an unawaited rejection: the async context identifies the task.
   process.on('uncaughtException', error => blame(link, error))
   process.on('unhandledRejection', reason => blame(link, reason))
 }

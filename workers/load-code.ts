@@ -29,8 +29,8 @@ export function hasFailedImport(): boolean {
 }
 
 /**
- * Loads the code behind references, one file after the other. Never rejects. Posts the file before each import: should it
- * end the thread or never finish, the main thread knows which one.
+ * Loads the code behind references, one file after the other. Never rejects. Posts the file before each import: if it
+ * ends the thread or never finishes, the main thread knows which file it was.
  */
 export async function loadCode(
   references: readonly CodeReference[],

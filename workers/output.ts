@@ -9,8 +9,9 @@ type Written = Parameters<NonNullable<Writable['_writev']>>[0][number]
 const streams = { stdout: process.stdout, stderr: process.stderr }
 
 /**
- * Replaces the write functions of this thread's stdout and stderr; called once a thread. Node's own hold back all but the
- * first line until the main thread has taken it: the output of a task that is stopped in a synchronous loop would be lost.
+ * Replaces the write functions of this thread's stdout and stderr; called once per thread. Node's own hold back all but
+ * the first line until the main thread has taken it: the output of a task that is stopped in a synchronous loop would
+ * be lost.
  */
 export function sendOutput(link: ThreadLink): void {
   for (const stream of ['stdout', 'stderr'] as const) {

@@ -1,4 +1,4 @@
-/** A task that runs in this thread: its context, and the means to make it fail from outside its own call. */
+/** A task that runs in this thread: its context, and a way to make it fail from outside its own call. */
 
 import { logLine } from '../src/progress/log-line.js'
 import { ProgressThrottle } from '../src/progress/progress-throttle.js'
@@ -13,7 +13,7 @@ export class RunningTask implements TaskContext, PendingTask {
   readonly index: number
   #abort: AbortController | undefined
   #throttle: ProgressThrottle | undefined
-  /** Set while the task awaits something: makes it fail at once, whatever its own promise does. */
+  /** Set while the task awaits something: makes it fail at once, independently of its own promise. */
   fail: ((error: unknown) => void) | undefined
   ended = false
 
@@ -37,7 +37,7 @@ export class RunningTask implements TaskContext, PendingTask {
     return typeof attempts === 'number' ? attempts : (attempts[this.index] ?? 1)
   }
 
-  // Made when asked for: most tasks never look.
+  // Created on demand: most tasks never use it.
   get signal(): AbortSignal {
     this.#abort ??= new builtins.AbortController()
     return this.#abort.signal

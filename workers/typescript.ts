@@ -23,7 +23,7 @@ export function enableTypeScript(url: string): Promise<void> | undefined {
 /** The file to resolve tsx from, if the process was started with it. */
 function preloadedTsx(): string | undefined {
   for (const module of preloads()) {
-    // Node looks for a bare name from the working directory.
+    // Node resolves a bare name from the working directory.
     if (module === 'tsx' || module.startsWith('tsx/')) return join(process.cwd(), 'noop.js')
     if (!/[\\/]tsx[\\/]dist[\\/]/.test(module)) continue
     return module.startsWith('file:') ? fileURLToPath(module) : resolve(module)
@@ -42,7 +42,10 @@ function preloads(): string[] {
   return modules
 }
 
-/** NODE_OPTIONS as Node reads it: words between spaces; double quotes hold spaces together, a backslash in them escapes. */
+/**
+ * NODE_OPTIONS as Node parses it: words between spaces; double quotes keep spaces together, a backslash in them
+ * escapes.
+ */
 function optionWords(options: string): string[] {
   const words = options.match(/(?:"(?:\\.|[^"\\])*"|[^\s"])+/g) ?? []
   return words.map(word => word.replace(/"((?:\\.|[^"\\])*)"/g, (_, quoted: string) => quoted.replace(/\\(.)/g, '$1')))
@@ -57,7 +60,8 @@ async function install(from: NodeJS.Require): Promise<void> {
     if (codeOf(error) === 'MODULE_NOT_FOUND') return
     throw error
   }
-  // By path, not by `tsx/esm/api`: what `require` gets under that name can't find its own hooks from a thread.
+  // By path, not by `tsx/esm/api`: the module that `require` finds under that name can't find its own hooks from a
+  // thread.
   for (const api of ['./dist/esm/api/index.mjs', './dist/cjs/api/index.mjs']) {
     const { register } = (await import(new URL(api, pathToFileURL(home)).href)) as { register(): unknown }
     register()

@@ -1,7 +1,7 @@
 /**
  * The contract of a kind of queue. Types only.
  *
- * Words: a *message* is what a backend stores; a *lease* is the right to run it until a moment in time, held by exactly
+ * Terms: a *message* is what a backend stores; a *lease* is the right to run it until a moment in time, held by exactly
  * one holder; *release* gives a lease back, *renew* extends it, *delete* removes the finished message, *tally* counts
  * one completion.
  *
@@ -26,13 +26,13 @@ export interface WorkerStatus {
   readonly threads: number
   /** Milliseconds since 1970 by the host's clock, as all times here. */
   readonly startedAtMs: number
-  /** When this was written. A worker writes every five seconds; one that is a minute late is taken for gone. */
+  /** Time of the last write. A worker writes every five seconds; one that is a minute late counts as dead. */
   readonly writtenAtMs: number
   readonly executed: number
   readonly failed: number
   readonly tasksPerSecond: number
   readonly rssMb: number
-  /** The tasks that run now; of very many the oldest 100. */
+  /** The running tasks; of very many the oldest 100. */
   readonly running: readonly {
     readonly id: string
     readonly name: string
@@ -42,25 +42,25 @@ export interface WorkerStatus {
   }[]
 }
 
-/** Numbers of a queue. `NaN` where the backend can't know one: a number is never invented. */
+/** Counts of a queue. `NaN` if the backend can't know a number: it never invents one. */
 export interface Counts {
-  /** Messages in the queue, in whatever state. */
+  /** Messages in the queue in any state. */
   readonly enqueued: number
   /** Those under a lease. */
   readonly leased: number
-  /** Those that may not be leased yet: inserted with a delay, or waiting after a failure. */
+  /** Messages that may not be leased yet: inserted with a delay, or waiting after a failure. */
   readonly delayed: number
   /** Inserted since the queue was made or rezeroed. */
   readonly inserted: number
   /** Tallied since the queue was made or rezeroed. */
   readonly completed: number
-  /** Set aside because their text is not a task. */
+  /** Messages set aside because their text is not a task. */
   readonly quarantined: number
-  /** Entries among the messages that are none: files with other names. Left out where that can't be. */
+  /** Files with other names among the messages. Absent if a backend has no such files. */
   readonly foreign?: number
 }
 
-/** The abilities of a backend, as data. The core and the conformance suite ask here, never for a backend's name. */
+/** The abilities of a backend, as data. The core and the conformance suite read them, and never a backend's name. */
 export interface Capabilities {
   /** The most messages of one call of `insert`. */
   readonly insertBatch: number
@@ -107,38 +107,38 @@ export interface Capabilities {
   /** `lease` with `waitSeconds` waits in the engine itself, for the price of one request. Default false. */
   readonly longPolling?: boolean
   /**
-   * Not every character can be stored as it is, so a body should be ASCII: the core writes the rest of its JSON as
-   * `\uXXXX`, as Python does. Default false.
+   * Some characters can't be stored unescaped, so a body should be ASCII: the core writes the rest of its JSON as
+   * `\uXXXX`, like Python. Default false.
    */
   readonly asciiBodies?: boolean
   /**
-   * The queue can be opened in another thread too, and is the same queue there. Default true; false where it is in the
+   * The queue can also be opened in another thread, and is the same queue there. Default true; false if it is in the
    * memory of the thread that opened it.
    */
   readonly threads?: boolean
 }
 
-/** A queue of one engine: what the core asks of it. The required methods come first. */
+/** A queue of one engine, as the core uses it. The required methods come first. */
 export interface Backend {
   /** Its abilities. */
   readonly capabilities: Capabilities
   /** The queue as a person calls it in messages: a path, a name with its region. */
   readonly label: string
-  /** Tells the queue from every other one, e.g. its URL with the account. Default: `label`. */
+  /** Distinguishes the queue from every other one, e.g. its URL with the account. Default: `label`. */
   readonly identity?: string
   /**
-   * True where `other` is this same queue, opened under another name: a queue is not moved, copied or inserted into itself, and isn't
-   * its own queue of dead letters. Default: both have one `identity` and one `label`.
+   * True if `other` is this same queue, opened under another name: a queue can't be moved, copied or inserted into
+   * itself, and isn't its own dead-letter queue. Default: both have the same `identity` and the same `label`.
    */
   isSame?(other: Backend): Promise<boolean>
   /** The name that goes into each message's envelope (fq: the absolute path, as Python writes it). */
   readonly queueName: string
 
-  /** URL of the queue where dead letters go unless a worker is told another. Default: there is none. */
+  /** URL of the dead-letter queue unless a worker has the option `deadLetter`. Default: there is none. */
   readonly deadLetterUrl?: string
   /**
-   * The attempts that the engine's own policy gives a task before it moves it away; `undefined` where it has none. Only for
-   * messages: see `deadLetterUrl`.
+   * The attempts that the engine's own policy allows before it moves a task away; `undefined` without a policy. Only
+   * for log messages: see `deadLetterUrl`.
    */
   ownMaxAttempts?(): Promise<number | undefined>
 
@@ -146,9 +146,9 @@ export interface Backend {
   insert(messages: readonly Message[], options: { delaySeconds: number }): Promise<readonly BatchFailure[]>
 
   /**
-   * Leases up to `max` messages for `seconds`. Where there is none, waits up to `waitSeconds` for the first one; then
-   * resolves with an empty array. `max` may exceed what the engine gives at once. An abort of `signal` ends the wait:
-   * the call resolves with what it holds by then, so that no lease is lost between two hands.
+   * Leases up to `max` messages for `seconds`. If there is none, waits up to `waitSeconds` for the first one; then
+   * resolves with an empty array. `max` may exceed what the engine returns at once. An abort of `signal` ends the wait:
+   * the call resolves with the leases it has by then, so that none is lost.
    */
   lease(options: { seconds: number; max: number; waitSeconds: number; signal?: AbortSignal }): Promise<Lease[]>
 
@@ -156,9 +156,10 @@ export interface Backend {
   renew(leases: readonly Lease[], seconds: number): Promise<readonly BatchFailure[]>
 
   /**
-   * Releases leases. Without `failure` no attempt was made and none is counted; with it, the attempt counts and is
-   * kept where `capabilities.history`. The message may be leased again after `delaySeconds`. With `alone`, where
-   * `capabilities.releasesAlone`, its next leases say so until one of them fails; never passed together with `failure`.
+   * Releases leases. Without `failure` no attempt was made and none is counted; with it, the attempt counts and is kept
+   * if `capabilities.history`. The message may be leased again after `delaySeconds`. With `alone`, if
+   * `capabilities.releasesAlone`, its next leases have that mark until one of them fails; never passed together with
+   * `failure`.
    */
   release(
     leases: readonly Lease[],
@@ -166,9 +167,9 @@ export interface Backend {
   ): Promise<readonly BatchFailure[]>
 
   /**
-   * Records that the holder begins to run this message and holds nothing else: should the lease run out, it
-   * counts in `deathsAlone`. Undone by `release`, by `releaseAll` and by the next lease. Rejects with `LeaseLostError`
-   * where the lease is over.
+   * Records that the holder starts to run this message and holds nothing else: if the lease expires, it counts in
+   * `deathsAlone`. Undone by `release`, by `releaseAll` and by the next lease. Rejects with `LeaseLostError` if the
+   * lease has ended.
    */
   runsAlone?(lease: Lease): Promise<void>
 
@@ -181,12 +182,12 @@ export interface Backend {
   /** Reads all numbers at once; changes nothing. */
   counts(): Promise<Counts>
 
-  /** Removes everything. `native` asks for the engine's own way where there is one. */
+  /** Removes everything. `native` uses the engine's own purge if there is one. */
   purge(options: { native: boolean }): Promise<void>
 
   /**
-   * Adds to the count of inserted messages: called once an insert, so that it is exact at the price of one write. Rejects only if
-   * nothing was added; the insert then succeeds all the same, with a warning.
+   * Adds to the count of inserted messages: called once an insert, so that it is exact at the price of one write.
+   * Rejects only if nothing was added; the insert then still succeeds, with a warning.
    */
   addInserted?(count: number): Promise<void>
   /** Sets `inserted` and `completed` to 0. */
@@ -194,19 +195,19 @@ export interface Backend {
   /** Makes every leased message ready; resolves with how many. Delayed ones stay delayed. */
   releaseAll?(): Promise<number>
   /**
-   * Looks at messages without leasing them, in no particular order, at some bytes of memory each. Those set aside are not shown. One
-   * that `wanted` refuses by its id need not be shown, which spares reading it. Default: all are wanted.
+   * Lists messages without leasing them, in no particular order, at some bytes of memory each. Quarantined ones are not
+   * listed. A message whose id `wanted` refuses need not be listed, which saves reading it. Default: all are wanted.
    */
   list?(options?: { wanted?: (id: string) => boolean }): AsyncIterable<ListedMessage>
   /**
-   * Moves messages that are ready into another queue of the same kind, byte for byte and exactly: whichever process dies, each is in
-   * one of the two. Yields how many were moved, as they are; an abort ends it. `undefined` where it can't for this queue;
-   * the core then leases here, inserts there and deletes here.
+   * Moves messages that are ready into another queue of the same kind, byte for byte and exactly: if any process dies,
+   * each is in one of the two. Yields numbers of moved messages; an abort ends it. `undefined` if it can't do so for
+   * this queue; the core then leases here, inserts there and deletes here.
    */
   moveTo?(other: Backend, options: { signal: AbortSignal }): AsyncIterable<number> | undefined
   /**
-   * Sets a leased message aside whose text is not a task, so that it is not leased again soon: moves it away for good, or
-   * puts it off where it may still become a task (a file that is being written) or the engine has a policy of its own.
+   * Sets a leased message aside whose text is not a task, so that it is not leased again soon: moves it away for good,
+   * or postpones it if it may still become a task (a file that is being written) or the engine has a policy of its own.
    */
   quarantine?(lease: Lease, reason: string): Promise<void>
   /** The recorded failures of a message, oldest first. */
@@ -236,19 +237,19 @@ export interface BackendOpener {
   open(url: QueueUrl, options: BackendOptions): Promise<Backend>
 }
 
-/** A queue's URL, taken apart. */
+/** A parsed queue URL. */
 export interface QueueUrl {
   /** `fq`, `sqs`, `mem`, or a registered one. */
   readonly protocol: string
   /** fq: the absolute path. sqs: a name or an https URL. mem: the name. postgres, redis: the rest without the password. */
   readonly path: string
-  /** The password as it is written in a URL of a server (postgres, redis): apart from `path`, which is printed. */
+  /** The password as written in a URL of a server (postgres, redis), separate from `path`, which is printed. */
   readonly password?: string
 }
 
-/** Options every backend gets; each reads its own besides. */
+/** Options of every backend; each has further ones of its own. */
 export interface BackendOptions {
-  /** The most requests or filesystem operations in flight at once. Default 40. */
+  /** Maximum number of requests or filesystem operations in flight. Default 40. */
   readonly concurrency?: number
   readonly [option: string]: unknown
 }

@@ -5,8 +5,8 @@
  * {"payload": <payload>, "queueName": "<queue>", "id": "<id>"}
  * ```
  *
- * The payload's text is put in and taken out as it is, so a task that is copied from queue to queue keeps every digit,
- * also where nothing here knows its class. Python's SQS bodies have no id.
+ * The payload's text is inserted and extracted unchanged, so a task that is copied from queue to queue keeps every
+ * digit, also if its class is unknown here. Python's SQS bodies have no id.
  */
 
 import { parseJson, stringifyJson } from '../json/json.js'
@@ -17,7 +17,7 @@ import { failuresFrom } from './recorded-failures.js'
 /** The content of an envelope. */
 export interface OpenedMessage {
   readonly payload: JsonValue
-  /** The payload's JSON text: as it stood in the envelope where that has the usual form. */
+  /** The payload's JSON text: unchanged if the envelope has the usual form. */
   readonly payloadText: string
   /** A dead letter's history, oldest first; otherwise empty. */
   readonly failures: readonly Failure[]
@@ -26,19 +26,19 @@ export interface OpenedMessage {
 const head = '{"payload": '
 const noFailures: readonly Failure[] = []
 const tailStart = ', "queueName": '
-/** The tail of nearly every envelope: it has an id and no failures. To test it costs a third of what taking it apart does. */
+/** The end of nearly every envelope: it has an id and no failures. Testing it costs a third of parsing it. */
 const commonTail = /^, "queueName": "(?:[^"\\]|\\.)*", "id": "[^"\\]*"\}$/s
 const tailPattern =
   /^, "queueName": "(?:[^"\\]|\\.)*"(?:, "id": "(?<id>(?:[^"\\]|\\.)*)")?(?:, "failures": (?<failures>\[.*\]))?\}\s*$/s
 
-/** Puts payloads into envelopes for one queue; a dead letter's has the history of its failures as one more key. */
+/** Puts payloads into envelopes for one queue; a dead letter's envelope also has the history of its failures. */
 export type MessageWriter = (payloadText: string, id: string, failures?: readonly Failure[]) => string
 
 /**
  * Returns the function that puts payloads into envelopes for one queue.
  *
- * @param options.ascii write other characters as `\uXXXX`, as Python does: the same JSON, for engines that refuse some.
- *   Default false
+ * @param options.ascii write other characters as `\uXXXX`, like Python: the same JSON, for engines that refuse some.
+ * Default false
  */
 export function messageWriter(queueName: string, options: { ascii?: boolean } = {}): MessageWriter {
   const middle = `${tailStart}${JSON.stringify(queueName)}, "id": "`
@@ -47,7 +47,7 @@ export function messageWriter(queueName: string, options: { ascii?: boolean } = 
   return options.ascii ? (...message) => asciiJson(body(...message)) : body
 }
 
-/** JSON has characters beyond ASCII inside strings only, where an escape means the same. */
+/** JSON has characters beyond ASCII only inside strings, where an escape means the same. */
 export function asciiJson(json: string): string {
   return json.replace(/[\u0080-\uffff]/g, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
@@ -61,7 +61,7 @@ export function openMessage(body: string): OpenedMessage {
   return openUsualForm(body) ?? openAnyForm(body)
 }
 
-/** The id in an envelope of the usual form; `undefined` where there is none, as in Python's SQS bodies. */
+/** The id in an envelope of the usual form; `undefined` without one, as in Python's SQS bodies. */
 export function messageId(body: string): string | undefined {
   const end = body.lastIndexOf(tailStart)
   return end < 0 ? undefined : tailPattern.exec(body.slice(end))?.groups?.id
@@ -76,8 +76,8 @@ export function withMessageId(body: string, id: string): string {
 }
 
 /**
- * If what stands between a known beginning and a known end is one JSON value, then it is the payload: the text cannot
- * be read in another way. Half the work of parsing the whole, and it keeps the payload's own text.
+ * If the text between a known beginning and a known end is one JSON value, then it is the payload: there is no other
+ * way to read the text. Half the work of parsing the whole, and it keeps the payload's own text.
  */
 function openUsualForm(body: string): OpenedMessage | undefined {
   const end = body.lastIndexOf(tailStart)
@@ -94,7 +94,8 @@ function openUsualForm(body: string): OpenedMessage | undefined {
       failures: failures === undefined ? noFailures : failuresFrom(JSON.parse(failures)),
     }
   } catch {
-    // The envelope has further keys before `queueName`, or is broken: reading the whole tells, and says where.
+    // The envelope has further keys before `queueName`, or is broken: parsing the whole decides, and reports the
+    // position.
     return undefined
   }
 }

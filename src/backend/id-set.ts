@@ -2,7 +2,7 @@
 
 const WORDS = 4
 const FIRST_PLACES = 1024
-/** Of all places, in use at most; above that a search meets too many others. */
+/** Maximum share of used places; above it a search probes too many others. */
 const MOST_USED = 0.6
 
 const HYPHEN = 45
@@ -13,7 +13,7 @@ const ZERO = 48
 export class IdSet {
   #table = new Uint32Array(WORDS * FIRST_PLACES)
   #size = 0
-  /** The id whose words are those of a free place. */
+  /** True if the id was added whose words equal those of a free place. */
   #hasZero = false
   readonly #words = new Uint32Array(WORDS)
 
@@ -59,7 +59,7 @@ export class IdSet {
     const [first = 0, second = 0, third = 0, fourth = 0] = this.#words
     if ((first | second | third | fourth) === 0) return undefined
     const mask = table.length / WORDS - 1
-    // Random ids need no mixing; others differ in some of the words.
+    // Random ids need no mixing; others differ only in some of the words.
     for (let at = (first ^ second ^ third ^ fourth) & mask; ; at = (at + 1) & mask) {
       const place = at * WORDS
       const isSame =

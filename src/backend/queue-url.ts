@@ -1,5 +1,5 @@
 /**
- * Queue URLs: taken apart and printed, without I/O.
+ * Parses and prints queue URLs, without I/O.
  *
  * ```text
  * fq:///abs  fq://./rel  fq://~/x  /abs  ./rel  ../rel  ~/x     a folder: the file queue
@@ -9,7 +9,7 @@
  * other://anything                                              a registered protocol; what follows is its own
  * ```
  *
- * A bare word is refused: Python takes it for an SQS queue, a shell user for a folder.
+ * A bare word is refused: it means an SQS queue in Python, and a folder in a shell.
  */
 import { isAbsolute, resolve } from 'node:path'
 import { argumentError } from '../errors/errors.js'
@@ -18,9 +18,9 @@ import { isServerProtocol, withoutPassword } from './server-url.js'
 
 /** The base of relative paths. */
 export interface UrlSurroundings {
-  /** The absolute path that `./` stands for. */
+  /** The absolute path of `./`. */
   readonly cwd: string
-  /** The absolute path that `~/` stands for. */
+  /** The absolute path of `~/`. */
   readonly home: string
 }
 
@@ -32,9 +32,9 @@ const homePattern = /^~(?:[/\\]|$)/
 const sqsNamePattern = /^(?=.{1,80}$)[A-Za-z0-9_-]+(?:\.fifo)?$/
 
 /**
- * Takes a queue's URL apart.
+ * Parses a queue's URL.
  *
- * @throws TypeError where the text is no URL and no path that says it is one; the message says how to write it
+ * @throws TypeError if the text is neither a URL nor an explicit path; the message says how to write it
  */
 export function parseQueueUrl(text: string, surroundings: UrlSurroundings): QueueUrl {
   if (typeof text !== 'string' || text === '') {
@@ -68,20 +68,20 @@ export function parseQueueUrl(text: string, surroundings: UrlSurroundings): Queu
   }
 }
 
-/** What follows is the backend's own; only a password is kept apart. */
+/** The rest is the backend's own; only a password is kept separate. */
 function otherUrl(protocol: string, rest: string): QueueUrl {
   return isServerProtocol(protocol) ? { protocol, ...withoutPassword(rest) } : { protocol, path: rest }
 }
 
 /**
- * The one way to write a queue's URL: `parseQueueUrl` of it gives the same `QueueUrl`, wherever it is read, except for the password,
- * which is never written.
+ * The canonical form of a queue's URL: `parseQueueUrl` of it gives the same `QueueUrl` everywhere, except for the
+ * password, which is never written.
  */
 export function formatQueueUrl(url: QueueUrl): string {
   return url.protocol === 'sqs' && /^https?:\/\//i.test(url.path) ? url.path : `${url.protocol}://${url.path}`
 }
 
-/** The absolute path, or `undefined` where the text does not say that it is a path. */
+/** The absolute path, or `undefined` if the text is not an explicit path. */
 function folderPath(text: string, { cwd, home }: UrlSurroundings): string | undefined {
   if (isAbsolute(text)) return resolve(text)
   if (relativePattern.test(text)) return resolve(cwd, text)

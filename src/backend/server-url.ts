@@ -5,7 +5,7 @@
  * postgres://user:password@host:5432/database?queue=name      redis://user:password@host:6379/0?queue=name
  * ```
  *
- * A password is kept apart from the rest, which is what is printed.
+ * A password is kept separate from the rest, which is printed.
  */
 import { argumentError } from '../errors/errors.js'
 import type { QueueUrl } from './backend.js'
@@ -21,20 +21,20 @@ const examples = {
   Redis: 'redis://host:6379/0?queue=jobs',
 }
 
-/** `/failed` at the end is the queue of the dead letters. */
+/** `/failed` at the end is the dead-letter queue. */
 const queueNamePattern = /^[A-Za-z0-9._/-]{1,100}$/
 
-/** The URL of a queue on a server, taken apart and decoded. */
+/** The URL of a queue on a server, parsed and decoded. */
 export interface ServerUrl {
   readonly protocol: string
-  /** Empty where the URL has none. */
+  /** Empty if the URL has none. */
   readonly user: string
-  /** `undefined` where the URL has none. */
+  /** `undefined` if the URL has none. */
   readonly password: string | undefined
-  /** Empty where the URL has none. An IPv6 address has no brackets. */
+  /** Empty if the URL has none. An IPv6 address has no brackets. */
   readonly host: string
   readonly port: number | undefined
-  /** The path without its first `/`: the database. Empty where the URL has none. */
+  /** The path without its first `/`: the database. Empty if the URL has none. */
   readonly database: string
   /** The name of the queue. */
   readonly queue: string
@@ -47,7 +47,7 @@ export function isServerProtocol(protocol: string): boolean {
   return Object.hasOwn(servers, protocol)
 }
 
-/** The part of a URL after `protocol://`, with its password apart from it. */
+/** The part of a URL after `protocol://`, with its password separate. */
 export function withoutPassword(rest: string): Pick<QueueUrl, 'path' | 'password'> {
   const at = endOfUser(rest)
   const colon = rest.indexOf(':')
@@ -70,9 +70,9 @@ function endOfUser(rest: string): number {
 }
 
 /**
- * Takes the URL of a queue on a server apart.
+ * Parses the URL of a queue on a server.
  *
- * @throws TypeError where it is none; the message has no password
+ * @throws TypeError if it is invalid; the message has no password
  */
 export function parseServerUrl(url: QueueUrl): ServerUrl {
   const { protocol } = url
@@ -109,7 +109,7 @@ export function siblingUrl(url: QueueUrl, queue: string): string {
   return `${url.protocol}://${base}?${[...parameters, `queue=${queue}`].join('&')}`
 }
 
-/** A URL of the same server that names the same user, but no password, gets that of `owner`. */
+/** Gives a URL of the same server and user without a password the password of `owner`. */
 export function withPasswordOf(url: QueueUrl, owner: QueueUrl): QueueUrl {
   if (url.password !== undefined || owner.password === undefined) return url
   const server = ({ protocol, path }: QueueUrl) => `${servers[protocol]} ${path.split(/[/?#]/)[0]}`

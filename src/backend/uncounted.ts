@@ -13,7 +13,7 @@ interface Uncounted {
   readonly note?: string
 }
 
-// A worker of a queue whose counter can't be written would else warn with every batch.
+// Warned once: a worker whose queue can't write its counter would otherwise warn with every batch.
 const warned = { inserted: new WeakSet<object>(), completed: new WeakSet<object>() }
 
 /**

@@ -1,16 +1,16 @@
 /**
  * The contract of a backend that keeps journals of uploads. Types only.
  *
- * An *upload* is a long insert of which a part may be tried again: the id of each task is a function of the upload's seed
- * and of the task's index, so it is the same task whichever process inserts it, and however often.
+ * An *upload* is a long insert of which a part may be tried again: the id of each task is a function of the upload's
+ * seed and of the task's index, so it is the same task in each process and at each try.
  */
 import type { BatchFailure, Message } from './messages.js'
 
 /** Identifies an upload. */
 export interface UploadHead {
-  /** From it and a task's index comes the task's id. */
+  /** A task's id is derived from it and the task's index. */
   readonly seed: string
-  /** Says which sequence of tasks it is; one that differs is another upload. */
+  /** Identifies the sequence of tasks; a different sequence is another upload. */
   readonly sequence: string
   /** The number of tasks; `undefined` where it is not known. */
   readonly total: number | undefined
@@ -31,16 +31,16 @@ export interface UploadState {
 }
 
 /**
- * The journal of a long insert, kept with the messages, so that a part of it may be tried again: whatever died in the middle of
- * it, and whether or not workers have drained the queue since, each message is stored once. An error named `UploadGoneError`
- * says that the upload is not the caller's any more: what it stored may be gone.
+ * The journal of a long insert, kept with the messages, so that a part of it may be tried again: each message is stored
+ * once, whatever process died during the insert, and also if workers have drained the queue in between. An error named
+ * `UploadGoneError` says that the upload no longer belongs to the caller: what it stored may be gone.
  */
 export interface Uploads {
   /**
    * Begins an upload, or takes up the one of this name: what was half stored is stored wholly, or not at all.
    *
-   * @param name `undefined`: it can't be taken up, and is forgotten when it ends
-   * @param signal its abort ends the wait for other processes that take up the same one
+   * @param name `undefined`: the upload can't be continued, and is forgotten when it ends
+   * @param signal its abort ends the wait for other processes that take over the same upload
    * @throws Error where the upload of this name is of another sequence or total: nothing was changed
    */
   begin(name: string | undefined, head: UploadHead, signal?: AbortSignal): Promise<UploadState>

@@ -1,12 +1,12 @@
 /** The place where a caller called this package: the stack lines that its errors show instead of those inside. */
 import { fileURLToPath } from 'node:url'
 
-/** Frames are taken at once and become text when they are asked for. */
+/** Frames are captured at once and formatted on demand. */
 export interface CallSite {
   readonly stack?: string
 }
 
-// In a bundle this file has no folder of its own: its frames can't be told from the caller's. As CommonJS there is no URL.
+// In a bundle this file has no folder of its own: its frames look like the caller's. As CommonJS there is no URL.
 const ownUrl: string | undefined = import.meta.url
 const folders = ownUrl?.endsWith('/src/errors/call-site.js') ? foldersAbove(ownUrl) : []
 

@@ -1,5 +1,5 @@
 /**
- * The errors that a caller decides by. Everything else is a plain `Error` whose message names the file, queue or
+ * Error classes for decisions of callers. Everything else is a plain `Error` whose message names the file, queue or
  * option, with the original error as `cause`.
  */
 
@@ -55,7 +55,7 @@ export function tasksFailed(
   return error
 }
 
-/** The lease ran out and the task is no longer ours: it may neither be renewed nor deleted. */
+/** The lease expired or was taken over: the task may neither be renewed nor deleted by this holder. */
 export class LeaseLostError extends Error {
   override readonly name = 'LeaseLostError'
   /** The id of the task whose lease was lost. */
@@ -68,8 +68,8 @@ export class LeaseLostError extends Error {
 }
 
 /**
- * An upload is not this process's any more: another one took it up, or the queue was purged. What was stored may be gone. For
- * backends with journals of uploads: any other error says that the journal could not be written.
+ * An upload no longer belongs to this process: another one took it over, or the queue was purged. What was stored may
+ * be gone. For backends with journals of uploads: any other error says that the journal could not be written.
  */
 export class UploadGoneError extends Error {
   override readonly name = 'UploadGoneError'
@@ -87,7 +87,7 @@ export class MessageRefusedError extends Error {
   }
 }
 
-/** No function or class is registered here under the name that a task asks for. */
+/** No function or class is registered here under the name in a task. */
 export class UnregisteredTaskError extends Error {
   override readonly name = 'UnregisteredTaskError'
 }
@@ -97,7 +97,7 @@ export class UnsupportedProtocolError extends Error {
   override readonly name = 'UnsupportedProtocolError'
 }
 
-/** This backend can't do what was asked; the message says why and what to do instead. */
+/** This backend does not support the request; the message says why and what to do instead. */
 export class UnsupportedOperationError extends Error {
   override readonly name = 'UnsupportedOperationError'
 }
@@ -106,18 +106,18 @@ export class UnsupportedOperationError extends Error {
 export interface FailedSlice {
   readonly start: number
   readonly end: number
-  /** Why; its message has the range too. */
+  /** The reason; its message has the range too. */
   readonly error: Error
 }
 
 /** An insert ended early: `inserted` tasks are in the queue, `failed` are not, `notTried` were never sent. */
 export class InsertError extends Error {
   override readonly name = 'InsertError'
-  /** How many tasks are in the queue. */
+  /** The number of tasks that are in the queue. */
   readonly inserted: number
-  /** How many tasks were tried and are not in the queue. */
+  /** The number of tasks that were tried and are not in the queue. */
   readonly failed: number
-  /** How many tasks were never tried; `undefined` where the source doesn't know its length. */
+  /** The number of tasks that were never tried; `undefined` if the source doesn't know its length. */
   readonly notTried: number | undefined
   /** Which tasks failed, where the insert was made in slices (`parallel`, `resume`); otherwise empty. */
   readonly failedSlices: readonly FailedSlice[]
@@ -167,7 +167,7 @@ function isList(value: unknown): boolean {
  *
  * @param name the argument as the caller wrote it, e.g. `parallel` or `options.seconds`
  * @param expected what it has to be, e.g. `an integer of 0 or more`
- * @param got what came; user names and passwords of URLs are not shown
+ * @param got the value; user names and passwords of URLs are not shown
  */
 export function argumentError(name: string, expected: string, got: unknown): TypeError {
   // Before it is cut off, which may take the `@` away.

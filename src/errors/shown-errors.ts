@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { type CallSite, linesOf } from './call-site.js'
 import { isInstanceOf, nameAndMessageOf, stackOf } from './thrown.js'
 
-/** So many of an AggregateError's errors are printed. */
+/** Number of an AggregateError's errors that are printed. */
 const printedErrors = 3
 
 const maxArgumentLength = 60
@@ -12,7 +12,7 @@ const maxArguments = 8
 /** The parts that {@link showInstead} prints besides the name and message of the error. */
 export interface ShownError {
   readonly caller: CallSite | undefined
-  /** The call that failed, as {@link shownCall} writes it. Made when it is asked for: of most errors nothing is printed. */
+  /** The failed call, as {@link shownCall} writes it. Formatted on demand: most errors are never printed. */
   readonly call?: (() => string) | undefined
   /** Properties to print below. */
   readonly properties?: Readonly<Record<string, unknown>>
@@ -40,7 +40,7 @@ export function showInstead(error: Error, shown: ShownError): void {
   let printed: Error | undefined
   Object.defineProperty(error, inspect.custom, {
     value: () => {
-      // Always the same object, so that a cycle of causes ends where it began.
+      // Always the same object, so that a cycle of causes ends.
       printed ??= printedForm(error, head(), shown.properties)
       return printed
     },

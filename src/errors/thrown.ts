@@ -1,7 +1,7 @@
 /**
- * Reads thrown and awaited values without trust in their shape or realm. A value of another realm (Jest's and
- * vitest's contexts, `node:vm`) is no instance of this realm's classes, and a thrown value may throw when it is read:
- * no other file asks `instanceof` for a built-in class, or turns a thrown value into text by itself.
+ * Reads thrown and awaited values without assuming their shape or realm. A value of another realm (Jest's and vitest's
+ * contexts, `node:vm`) is no instance of this realm's classes, and a thrown value may throw when it is read: no other
+ * file uses `instanceof` for a built-in class, or formats a thrown value by itself.
  */
 import { inspect, types } from 'node:util'
 import { builtins } from '../runtime/builtins.js'
@@ -16,7 +16,9 @@ const maxSummaryParts = 10
 /** An object with more entries than this, those of its values included, is shown by its top level alone, or by its size. */
 const maxShownEntries = 1000
 
-/** True if a value is an error, of any realm and class; by `name`, `message` and `stack` where nothing else tells. */
+/**
+ * True if a value is an error, of any realm and class; decided by `name`, `message` and `stack` if nothing else does.
+ */
 export function isError(value: unknown): value is Error {
   if (typeof value !== 'object' || value === null) return false
   if (types.isNativeError(value)) return true
@@ -25,7 +27,7 @@ export function isError(value: unknown): value is Error {
     const { name, message, stack } = value as { name?: unknown; message?: unknown; stack?: unknown }
     return typeof name === 'string' && typeof message === 'string' && typeof stack === 'string'
   } catch {
-    // A revoked proxy, or a getter that throws: whatever it is, it can't be read as an error.
+    // A revoked proxy, or a getter that throws: it can't be read as an error.
     return false
   }
 }
@@ -36,7 +38,7 @@ export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown }).then === 'function'
 }
 
-/** `instanceof` for a class of ours or the caller's; a revoked proxy, say, is an instance of none, instead of a TypeError. */
+/** `instanceof` for a class of ours or the caller's; false for a revoked proxy, instead of a TypeError. */
 export function isInstanceOf<T>(value: unknown, Class: abstract new (...args: never[]) => T): value is T {
   try {
     return value instanceof Class
@@ -82,13 +84,13 @@ export function causeChain(thrown: unknown): readonly Error[] {
   return [...chain]
 }
 
-/** The message of an error, or the text of anything else that was thrown. Never throws; at most 10,000 characters. */
+/** The message of an error, or the text of any other thrown value. Never throws; at most 10,000 characters. */
 export function messageOf(thrown: unknown, maxLength = maxTextLength): string {
   if (!isError(thrown)) return cut(textOf(thrown), maxLength)
   return cut(textAt(thrown, 'message') ?? textOf(read(thrown, 'message')), maxLength)
 }
 
-/** `name: message` of an error, or the text of anything else that was thrown. Never throws; at most 10,000 characters. */
+/** `name: message` of an error, or the text of any other thrown value. Never throws; at most 10,000 characters. */
 export function nameAndMessageOf(thrown: unknown): string {
   if (!isError(thrown)) return messageOf(thrown)
   const message = messageOf(thrown)
@@ -140,7 +142,7 @@ function has(object: object, key: string): boolean {
   }
 }
 
-/** The stack of an error where it has one, or what {@link nameAndMessageOf} says. Never throws. */
+/** The stack of an error if it has one, or the text of {@link nameAndMessageOf}. Never throws. */
 export function stackOf(thrown: unknown): string {
   return cut((isError(thrown) ? textAt(thrown, 'stack') : undefined) ?? nameAndMessageOf(thrown))
 }
@@ -155,7 +157,7 @@ export function toError(thrown: unknown): Error {
   return isError(thrown) ? thrown : new builtins.Error(messageOf(thrown), { cause: thrown })
 }
 
-/** A property as it is; where it throws, a text that says so. */
+/** The value of a property, or a text that says that it throws. */
 function read(object: object, key: string): unknown {
   try {
     return (object as Record<string, unknown>)[key]
@@ -173,12 +175,12 @@ function textAt(object: object, key: string): string | undefined {
   }
 }
 
-/** The text of any value. Never throws, whatever the value does when it is read. */
+/** The text of any value. Never throws, even if reading the value does. */
 export function textOf(value: unknown): string {
   if (typeof value === 'string') return value
   try {
     if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return String(value)
-    // An object with a text of its own (a URL, say) says more by it than by its properties.
+    // An object with a text of its own (e.g. a URL) says more by it than by its properties.
     const own = typeof value === 'function' || types.isProxy(value) ? '' : String(value)
     if (own !== '' && !/^\[object .*\]$/.test(own) && !Array.isArray(value)) return own
   } catch {
@@ -208,7 +210,7 @@ function shown(value: object): string {
 
 /** The number of entries of an object, with those of its values down to `depth`; counts no further than `max`. */
 function countEntries(value: unknown, depth: number, max: number): number {
-  // A proxy is shown by what it stands for, without asking it; of a list the first 20 are shown.
+  // A proxy is shown by its target, without calling its traps; of a list the first 20 are shown.
   if (typeof value !== 'object' || value === null || types.isProxy(value) || ArrayBuffer.isView(value)) return 0
   const keys = Array.isArray(value) ? Object.keys(value.slice(0, 20)) : Object.getOwnPropertyNames(value)
   let count = keys.length
@@ -220,7 +222,7 @@ function countEntries(value: unknown, depth: number, max: number): number {
   return count
 }
 
-/** Cuts a text off at a length, and says so. */
+/** Cuts text off at a maximum length, and says so. */
 export function cut(text: string, maxLength = maxTextLength): string {
   if (text.length <= maxLength) return text
   return `${text.slice(0, maxLength)}… (${counted(text.length - maxLength, 'character')} more)`

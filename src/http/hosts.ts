@@ -1,10 +1,10 @@
 /** Checks the `Host` of requests, so that a web page whose name an attacker points at this machine can't read from it. */
 import type { IncomingMessage } from 'node:http'
 
-/** The names of this machine's loopback interface, as they stand in `Host` and URLs. */
+/** The names of this machine's loopback interface, as in `Host` and URLs. */
 export const loopbackHosts: readonly string[] = ['localhost', '127.0.0.1', '[::1]']
 
-/** The name in a request's `Host`, without the port, in lower case; `undefined` where there is none. */
+/** The name in a request's `Host`, without the port, in lower case, or `undefined`. */
 export function hostOf({ headers }: Pick<IncomingMessage, 'headers'>): string | undefined {
   return /^(\[[\da-f:.]+\]|[^:[\]]+)(?::\d+)?$/.exec(headers.host?.toLowerCase() ?? '')?.[1]
 }
@@ -14,7 +14,7 @@ export function isLoopback(address: string): boolean {
   return address === 'localhost' || address === '::1' || /^127\.\d+\.\d+\.\d+$/.test(address)
 }
 
-/** An address as it stands in a URL. */
+/** An address as written in a URL. */
 export function urlHost(address: string): string {
   return address.includes(':') ? `[${address}]` : address
 }

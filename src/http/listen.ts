@@ -11,7 +11,7 @@ export async function listen(server: Server, { host, port }: { host: string; por
       resolve()
     })
   })
-  // Of a server that listens on an address, and on no pipe.
+  // For a server that listens on an address, not on a pipe.
   return (server.address() as AddressInfo).port
 }
 

@@ -1,7 +1,7 @@
 /**
- * A strict JSON reader for the texts that `JSON.parse` can't read without loss: long integers become `bigint`, and the
- * bare words that Python writes (`NaN`, `Infinity`, `-Infinity`) are numbers. Everything else is as in `JSON.parse`. It
- * keeps its own stack, so nesting is bounded by memory alone, and it knows where it is, so errors carry a position.
+ * A strict JSON reader for texts that `JSON.parse` can't read without loss: long integers become `bigint`, and the bare
+ * words of Python (`NaN`, `Infinity`, `-Infinity`) are numbers. Everything else is as in `JSON.parse`. It keeps its own
+ * stack, so nesting is bounded by memory alone, and it tracks its position for error messages.
  */
 import { type JsonObject, type JsonValue, setOwn } from './json-value.js'
 
@@ -26,7 +26,7 @@ const EXCERPT = 20
 /** Reads one text; an instance is used once. */
 export class JsonReader {
   readonly #text: string
-  /** The error of JSON.parse for the same text, as the `cause`. */
+  /** The error of JSON.parse for the same text, used as `cause`. */
   readonly #cause: unknown
   #position = 0
 
@@ -126,7 +126,7 @@ export class JsonReader {
     }
   }
 
-  /** The next character that is no white space, not yet consumed; '' at the end. */
+  /** The next character that is not white space, not yet consumed; '' at the end. */
   #next(): string {
     const text = this.#text
     for (; ; this.#position++) {

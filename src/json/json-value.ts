@@ -6,7 +6,7 @@ export type JsonValue = null | boolean | number | bigint | string | JsonValue[] 
 /** A JSON object. */
 export type JsonObject = { [key: string]: JsonValue }
 
-/** Sets an own property, as JSON.parse does: a plain assignment to `__proto__` would set the prototype instead. */
+/** Sets an own property, like JSON.parse: a plain assignment to `__proto__` would set the prototype instead. */
 export function setOwn(object: JsonObject, key: string, value: JsonValue): void {
   if (key === '__proto__') {
     Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })

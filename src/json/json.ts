@@ -1,7 +1,7 @@
 /**
  * Lossless JSON, as Python's `json` writes and reads it: integers beyond 2^53 are `bigint`, `NaN`, `Infinity` and
- * `-Infinity` stand bare, `-0.0` keeps its sign. A number is an integer on the wire if it is a safe one (1.0 is 1); a
- * whole number beyond 2^53 is a float there (`1e17` is `100000000000000000.0`): use `bigint` for large integers.
+ * `-Infinity` are bare words, `-0.0` keeps its sign. A number is written as an integer if it is a safe one (1.0 is 1);
+ * a whole number beyond 2^53 is written as a float (`1e17` is `100000000000000000.0`): use `bigint` for large integers.
  */
 import { types } from 'node:util'
 import { argumentError } from '../errors/errors.js'
@@ -24,7 +24,7 @@ export const MAX_DEPTH = 900
 const LONG_INTEGER = /[^.\d]\d{16}/
 const LONG_INTEGER_FIRST = /^\d{16}/
 
-/** True if JSON.parse might change or refuse a token. A word or digits inside a string only cost the slower reader. */
+/** True if JSON.parse might change or refuse a token. A match inside a string only costs the slower reader. */
 function needsReader(text: string): boolean {
   return LONG_INTEGER.test(text) || text.includes('NaN') || text.includes('Infinity') || LONG_INTEGER_FIRST.test(text)
 }
@@ -47,11 +47,11 @@ export function parseJson(text: string): JsonValue {
 }
 
 /**
- * Writes a value as JSON, without loss: `bigint` as a bare integer, typed arrays as lists, a Date or whatever has
- * `toJSON` as that says. A property that is `undefined` is left out.
+ * Writes a value as JSON, without loss: `bigint` as a bare integer, typed arrays as lists, a Date and other objects
+ * with `toJSON` as that returns. A property that is `undefined` is left out.
  *
- * @param options.nan NaN and the infinities: `bare` (default) as Python writes and reads them, though no strict JSON
- *   parser does; `null`; or `refuse` them
+ * @param options.nan NaN and the infinities: `bare` (default) as in Python, though no strict JSON parser reads them;
+ * `null`; or `refuse` them
  * @param options.name what the value is called in errors, e.g. `args` for `args[0].box`. Default `value`
  * @throws TypeError that names the path to what JSON can't carry: a function, a symbol, undefined in a list, an invalid
  *   Date, a Map, Set or other built-in object, a cycle, more than 900 levels
@@ -101,13 +101,13 @@ function isNativeList(list: readonly unknown[]): boolean {
   return true
 }
 
-/** One pass over a value: checks it, and copies those parts that are not yet in JSON's form. */
+/** One pass over a value: checks it, and copies the parts that are not yet in JSON's form. */
 class Walk {
-  /** True if JSON.stringify can write all values met so far. */
+  /** True if JSON.stringify can write all values so far. */
   native = true
   readonly #nan: NanPolicy
   readonly #root: string
-  /** The keys that led to the value in hand, and the objects and lists that it lies in. */
+  /** The path of keys to the current value, and the objects and lists that contain it. */
   readonly #path: (string | number)[] = []
   readonly #around: object[] = []
 
@@ -157,7 +157,8 @@ class Walk {
     } else if ('toJSON' in value && typeof value.toJSON === 'function') {
       if (types.isDate(value) && Number.isNaN(value.getTime())) throw this.#refuse(value, 'a valid Date')
       const json: unknown = value.toJSON(String(this.#path.at(-1) ?? ''))
-      // Its result is not asked again, as in JSON.stringify: an object that returns itself stands for its own fields.
+      // Its result is not converted again, as in JSON.stringify: an object that returns itself is written by its own
+      // fields.
       form = json === value ? this.#fields(value) : this.form(json)
     } else form = this.#fields(value)
     this.#around.pop()
@@ -216,7 +217,7 @@ class Walk {
     const path = this.#path.map(key =>
       typeof key === 'string' && /^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`,
     )
-    // A path of hundreds of steps says no more than its two ends.
+    // Of a path of hundreds of steps the two ends are enough.
     if (path.length > 40) path.splice(20, path.length - 40, '…')
     return argumentError(this.#root + path.join(''), expected, got)
   }
@@ -249,7 +250,7 @@ function write(value: JsonValue, nan: NanPolicy): string {
   if (typeof value === 'bigint') return String(value)
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) return nan === 'null' ? 'null' : String(value)
-    // The point makes it a float to every reader that tells floats from integers.
+    // The point makes it a float to every reader that distinguishes floats from integers.
     return Object.is(value, -0) ? '-0.0' : `${value}.0`
   }
   if (Array.isArray(value)) return `[${value.map(item => write(item, nan)).join(',')}]`

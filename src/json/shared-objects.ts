@@ -4,7 +4,7 @@
  */
 import type { JsonValue } from './json-value.js'
 
-/** Remembers the objects it has seen. */
+/** Finds objects that it has seen before. */
 export class SharedObjects {
   readonly #seen = new Set<object>()
 

@@ -25,8 +25,8 @@ interface Pending {
 }
 
 /**
- * Takes calls one by one and runs them as one run, so that they are sent in chunks and share the threads. The run ends as
- * soon as no call is left, and with it every listener; a later call needs a new stream.
+ * Takes calls one by one and runs them as one run, so that they are sent in chunks and share the threads. The run, with
+ * its listeners, ends as soon as no call is left; a later call needs a new stream.
  */
 export class CallStream {
   readonly #source = new CallSource()

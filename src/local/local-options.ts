@@ -22,17 +22,20 @@ export interface LocalTaskQueueOptions {
    * False: everything is run, then an AggregateError of TaskErrors rejects (the first 10,000 are kept).
    */
   readonly stopOnError?: boolean
-  /** How many asynchronous tasks run at once in each thread. Default 1. */
+  /** Number of asynchronous tasks that run at once in each thread. Default 1. */
   readonly concurrency?: number
   /** A task that runs longer fails; its `signal` is aborted, and its thread stopped if it goes on. Needs threads. Default: no limit. */
   readonly timeoutSeconds?: number
   /**
-   * Memory of a thread, in MB of heap and of buffers: a task that grows past it fails alone. Buffers are looked at only
-   * when the task lets the event loop turn. One large allocation (a growing Map or Set) may end the whole process instead:
-   * see docs/tasks.md. It holds beside `--max-old-space-size` too. Needs threads. Default: the main thread's heap limit.
+   * Memory of a thread, in MB of heap and of buffers: a task that exceeds it fails alone. Buffers are checked only when
+   * the task lets the event loop turn. One large allocation (a growing Map or Set) may end the whole process instead:
+   * see docs/tasks.md. It applies in addition to `--max-old-space-size`. Needs threads. Default: the main thread's heap
+   * limit.
    */
   readonly maxMemoryMb?: number
-  /** Stops the run as Ctrl-C does: tasks that run finish, the rest isn't begun, and the call rejects with an AbortError. */
+  /**
+   * Stops the run like Ctrl-C: running tasks finish, the rest isn't started, and the call rejects with an AbortError.
+   */
   readonly signal?: AbortSignal
   /** Called for `context().progress()`. Default: it is dropped. */
   readonly onProgress?: (progress: TaskProgress) => void
@@ -42,13 +45,13 @@ export interface LocalTaskQueueOptions {
 
 /** Options of one run. */
 export interface RunCallOptions {
-  /** How many tasks there will be, for the progress bar. Default: `length` or `size` of the tasks, where there is one. */
+  /** The number of tasks, for the progress bar. Default: `length` or `size` of the tasks, if there is one. */
   readonly total?: number | undefined
 }
 
 /** Options of `LocalTaskQueue.results`. */
 export interface ResultsOptions extends RunCallOptions {
-  /** In the order of the tasks rather than as they end. Default false. */
+  /** Yields results in the order of the tasks rather than as they end. Default false. */
   readonly ordered?: boolean
 }
 
@@ -66,13 +69,16 @@ const names = [
 
 /** Options of `LocalTaskQueue.run`. */
 export interface RunOneOptions {
-  /** Ends this call: a task that runs is asked by its own `signal`, then stopped. The call rejects with the signal's reason. */
+  /**
+   * Ends this call: a running task is aborted by its own `signal`, then stopped. The call rejects with the signal's
+   * reason.
+   */
   readonly signal?: AbortSignal | undefined
   /** As of the queue, for this call. Default: the queue's. */
   readonly timeoutSeconds?: number | undefined
   /**
-   * Move the buffers among the extra arguments (of `map`: the inputs) to the thread instead of copying them: they are empty
-   * here afterwards. Worth it from about a megabyte. Default false. See `move()` for what tasks return.
+   * Moves the buffers among the extra arguments (of `map`: the inputs) to the thread instead of copying them: they are
+   * empty here afterwards. Saves time from about a megabyte on. Default false. See `move()` for return values.
    */
   readonly transfer?: boolean | undefined
 }
@@ -85,7 +91,7 @@ export interface MapOptions extends RunOneOptions, RunCallOptions {
 
 const callNames = ['signal', 'timeoutSeconds', 'transfer'] as const
 
-/** @throws TypeError for an option that isn't what its documentation says, or that is unknown */
+/** @throws TypeError for an unknown option, or a value that its documentation doesn't allow */
 export function localSettings(options: LocalTaskQueueOptions): LocalRunSettings & { readonly stopOnError: boolean } {
   checkNames('options of LocalTaskQueue', options, names)
   const parallel = checkParallel(options.parallel, 1)

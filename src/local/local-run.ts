@@ -55,17 +55,17 @@ export interface RunCallbacks {
 export interface LocalRun {
   /** Resolves when all that began has ended, with what stopped the run early (`undefined`: nothing). Rejects as the run does. */
   readonly finished: Promise<unknown>
-  /** Resolves at the same time, never rejects. */
+  /** Resolves at the same time as {@link finished}, never rejects. */
   readonly ended: Promise<void>
   /** Takes no more tasks; those that run finish. */
   stop(): void
-  /** As {@link stop}, and {@link finished} says this reason. */
+  /** Like {@link stop}, with this reason for {@link finished}. */
   stopFor(reason: unknown): void
   /** `mayPull` is true again. */
   resume(): void
   /** See {@link Run.abort}. */
   abort(call: Call, reason: Error): boolean
-  /** Takes no more tasks, and asks those that run to end. */
+  /** Takes no more tasks, and aborts running ones. */
   abortAll(reason: Error): void
 }
 
@@ -166,7 +166,7 @@ export function startLocalRun<T>(work: LocalWork<T>, settings: LocalRunSettings,
   }
 }
 
-/** The error of a task that failed; `cause` is its own. */
+/** The error of a task that failed; `cause` is the task's own error. */
 export function taskError<T>(call: Call, cause: unknown, idPrefix: string, caller?: CallSite): TaskError<T> {
   const reason = messageOf(cause)
   const message = `Task ${codeName(call.code)} (${idPrefix}${call.idSuffix}) failed: ${reason}`

@@ -44,13 +44,13 @@ export class LocalTaskQueue implements AsyncDisposable {
   #inserted: TaskIterable[] = []
   /** Runs that have not ended. */
   readonly #runs = new Map<LocalRun, RunCallbacks>()
-  /** Of a single call without options of its own. */
+  /** Settings of a single call without options of its own. */
   readonly #callSettings: CallSettings
-  /** For single calls, by the options that a run has as a whole. */
+  /** Streams of single calls, by the options that apply to a run as a whole. */
   readonly #streams = new Map<string, CallStream>()
   #closing: Promise<void> | undefined
 
-  /** @throws TypeError for an option that isn't what its documentation says, or that is unknown */
+  /** @throws TypeError for an unknown option, or a value that its documentation doesn't allow */
   constructor(options: LocalTaskQueueOptions = {}) {
     const { stopOnError, ...settings } = localSettings(options)
     this.#stopOnError = stopOnError
@@ -134,7 +134,7 @@ export class LocalTaskQueue implements AsyncDisposable {
       mayPull: () => buffer.hasRoom,
       onOutcome: (call, outcome, idPrefix) => {
         ended++
-        // The task is the very one that the iterable gave, so it has its type.
+        // The task is the object from the iterable, so it has its type.
         const task = call.task as T
         buffer.put(
           call.idSuffix as number,
@@ -177,7 +177,8 @@ export class LocalTaskQueue implements AsyncDisposable {
     if (signal?.aborted === true) throw signal.reason
     const end = await stream.add(call, signal)
     if (end.ok) return end.value as TaskResult<T>
-    // Where the call is awaited stands in the async stack: to note each call's place when it is made took a third of its time.
+    // The async stack contains where the call is awaited: capturing each call's place at the call took a third of its
+    // time.
     throw taskError(call, end.error, end.idPrefix, callSiteOf(this.run))
   }
 
@@ -196,9 +197,9 @@ export class LocalTaskQueue implements AsyncDisposable {
   }
 
   /**
-   * Calls a registered function with each input and resolves with what it returned, in the order of the inputs:
-   * `const hashes = await lq.map(hash, paths)`. Inputs are pulled as threads need them. They are cloned to the thread, not
-   * turned into JSON, so they may be a Date, a Map or a typed array; at `parallel: 0` they are the caller's own.
+   * Calls a registered function with each input and resolves with its results, in the order of the inputs: `const
+   * hashes = await lq.map(hash, paths)`. Inputs are pulled as threads need them. They are cloned to the thread, not
+   * turned into JSON, so they may be a Date, a Map or a typed array; at `parallel: 0` they are passed uncloned.
    *
    * @param fn a function that `queueable` registered, or `partial` of one, with one argument to come
    * @throws the first TaskError, or an AggregateError (see `stopOnError`); the reason of `options.signal`; what `inputs`
@@ -263,8 +264,8 @@ export class LocalTaskQueue implements AsyncDisposable {
   }
 
   /**
-   * Executes what is left, waits for the runs of {@link insertAll}, {@link run} and {@link map}, ends those of {@link results}, and stops the threads
-   * that are not used elsewhere. Further calls give the same promise.
+   * Executes what is left, waits for the runs of {@link insertAll}, {@link run} and {@link map}, ends those of {@link
+   * results}, and stops the threads that are not used elsewhere. Further calls return the same promise.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()

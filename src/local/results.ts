@@ -10,7 +10,7 @@ export type Result<T> =
 /** The run pulls no more tasks while so many results wait to be read; results of running tasks come on top. */
 const roomFor = 1024
 
-/** Takes results in any order, gives them in the order they came or in that of their tasks. */
+/** Takes results in any order, and yields them in the order of arrival or of their tasks. */
 export class ResultBuffer<R> {
   readonly #ordered: boolean
   /** Ready to be read. */

@@ -15,8 +15,8 @@ export interface WorkerMetrics {
 }
 
 /**
- * Counts what the workers of `queue` in this process do from now on: call it before `poll`. Workers that `ptq poll` starts have
- * `--metrics-port` for the same.
+ * Counts the events of the workers of `queue` in this process from now on: call it before `poll`. Workers that `ptq
+ * poll` starts have `--metrics-port` for the same.
  *
  * @param options.threads the number for `ptq_worker_threads`. Default: that metric is left out
  */

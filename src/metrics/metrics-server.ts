@@ -1,4 +1,4 @@
-/** A server that answers `/metrics` and nothing else. */
+/** A server that answers only `/metrics`. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { hostOf, isLoopback, loopbackHosts, urlHost } from '../http/hosts.js'
 import { closeServer, listen } from '../http/listen.js'

@@ -2,7 +2,7 @@
 import { isFunctionPayload, type Payload } from '../tasks/payload.js'
 import { findClass, findFunction } from '../tasks/registry.js'
 
-/** Names that are told apart; each costs a scraper some twenty time series. */
+/** Maximum number of separate names; each costs a scraper some twenty time series. */
 const maxNames = 100
 
 /** Label of tasks whose code is not registered here. */

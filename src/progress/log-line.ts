@@ -2,7 +2,7 @@
 import { format } from 'node:util'
 import { textOf } from '../errors/thrown.js'
 
-/** The values as `console.log` formats them. Never throws, whatever a value does when it is read. */
+/** The values as `console.log` formats them. Never throws, even if reading a value does. */
 export function logLine(values: readonly unknown[]): string {
   try {
     return format(...values)

@@ -18,8 +18,8 @@ export class ProgressThrottle {
   #lastMs = Number.NEGATIVE_INFINITY
 
   /**
-   * The progress to pass on; `undefined`: it comes too soon after the last one. Never throws: a rounding error in what is only
-   * shown must not fail a task.
+   * The progress to pass on; `undefined` if it comes too soon after the last one. Never throws: a rounding error in
+   * displayed progress must not fail a task.
    */
   admit(fraction: unknown, note: unknown): ValidProgress | undefined {
     const clamped = clamp(fraction)
@@ -30,7 +30,7 @@ export class ProgressThrottle {
   }
 }
 
-/** From 0 to 1; what is no number, and NaN (0 of 0), is 0. */
+/** From 0 to 1; NaN (0 of 0) and other values are 0. */
 function clamp(fraction: unknown): number {
   const value = typeof fraction === 'string' || typeof fraction === 'bigint' ? Number(fraction) : fraction
   if (typeof value !== 'number' || !(value > 0)) return 0

@@ -23,7 +23,7 @@ export const endingSignals: readonly NodeJS.Signals[] = [
 /** Signals that are handled even if the program listens too. The others may mean something else to such a program. */
 const ours = new Set<NodeJS.Signals>(['SIGINT', 'SIGTERM'])
 
-/** Exits at once, as a second signal does: the user who presses Ctrl-\ no longer wants to wait. */
+/** Exits at once, like a second signal: the user who presses Ctrl-\ no longer wants to wait. */
 const hasty = new Set<NodeJS.Signals>(['SIGQUIT'])
 
 /** Callbacks of a run or a worker for the end of the process. */
@@ -39,8 +39,8 @@ export interface Stoppable {
 }
 
 /**
- * `npx`, `npm run` and `tsx` pass a key press on to a process that the terminal has sent it to already, some 30 ms later: a
- * signal that comes again so soon is the same one. Milliseconds.
+ * `npx`, `npm run` and `tsx` pass a key press on to a process that the terminal has sent it to already, some 30 ms
+ * later: a signal that repeats within this time counts once. Milliseconds.
  */
 export const repeatMs = 200
 
@@ -54,7 +54,7 @@ let asked = false
 let interruptedAtMs = Number.NEGATIVE_INFINITY
 let crashing = false
 
-/** Listens for the signals as long as there is a run; the exit code tells which one came (128 + its number). */
+/** Listens for the signals as long as there is a run; the exit code names the signal (128 + its number). */
 export function onStopSignals(stoppable: Stoppable): { dispose(): void } {
   if (stoppables.size === 0) {
     asked = false
@@ -89,10 +89,10 @@ function dispose(stoppable: Stoppable): void {
 }
 
 function onSignal(signal: NodeJS.Signals): void {
-  // A listener that came after us.
+  // A listener that was added after ours.
   if (!ours.has(signal) && process.listenerCount(signal) > 1) return
   const exitCode = 128 + constants.signals[signal]
-  // Of Ctrl-C alone: other signals come from programs.
+  // Only for Ctrl-C: other signals come from programs.
   if (asked && signal === 'SIGINT' && performance.now() - interruptedAtMs < repeatMs) return
   if (asked || hasty.has(signal)) {
     leave(exitCode)

@@ -15,7 +15,7 @@ export function callCode(
 
 /** Makes an object of a registered class from its fields. */
 export function rebuild(code: RegisteredClass, fields: object): { execute(...extra: unknown[]): unknown } {
-  // Registered as a class of tasks that takes its fields: `registerTask` accepts nothing else.
+  // Registered as a task class that takes its fields: `registerTask` accepts nothing else.
   return new code.class(fields as never) as { execute(...extra: unknown[]): unknown }
 }
 
@@ -31,7 +31,7 @@ export function callFunction(
   return fn(...args, ...extra, kwargs)
 }
 
-/** Refuses a call with fewer arguments than `queueable` was told that the function needs. */
+/** Refuses a call with fewer arguments than `minArgs` of `queueable`. */
 export function checkArity(code: RegisteredFunction, argCount: number, hasKwargs: boolean): void {
   const given = argCount + (hasKwargs ? 1 : 0)
   if (given < code.minArgs) {

@@ -41,8 +41,8 @@ function framesAbove(callee: (...args: never[]) => unknown): readonly Frame[] {
   const { prepareStackTrace, stackTraceLimit } = Error
   try {
     Error.stackTraceLimit = maxFrames
-    // With this hook V8 hands out the call sites instead of text; source maps don't touch them, so the names are those
-    // of the files that were loaded, which is what a thread has to load.
+    // With this hook V8 returns the call sites instead of text; source maps don't affect them, so the names are those
+    // of the loaded files, which a thread has to load.
     Error.prepareStackTrace = (_error, callSites) => callSites.map(frameOf)
     Error.captureStackTrace(holder, callee)
     return Array.isArray(holder.stack) ? holder.stack : []
@@ -52,7 +52,7 @@ function framesAbove(callee: (...args: never[]) => unknown): readonly Frame[] {
   }
 }
 
-/** V8 has these two since Node 16; TypeScript's types of Node don't know them. */
+/** V8 has these two since Node 16; TypeScript's types of Node lack them. */
 interface EnclosingPosition {
   getEnclosingLineNumber?(): number | null
   getEnclosingColumnNumber?(): number | null
@@ -63,7 +63,7 @@ function frameOf(site: NodeJS.CallSite): Frame {
   const { getEnclosingLineNumber: line, getEnclosingColumnNumber: column } = site as EnclosingPosition
   // The code of a module begins where its file does. Every other function without a name begins after at least a `(`.
   const isWhole = name === null && line?.call(site) === 1 && column?.call(site) === 1
-  // So Jest calls the function that it puts around a CommonJS module.
+  // The name of the function that Jest puts around a CommonJS module.
   return { file: site.getFileName() ?? undefined, isTopLevel: isWhole || name === 'Object.<anonymous>' }
 }
 

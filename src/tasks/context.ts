@@ -39,7 +39,7 @@ export function context(): TaskContext {
   const current = storage.getStore()
   if (current === undefined)
     throw new builtins.Error('Expected context() to be called while a task runs; no task is running here')
-  // Free of `this`, so that it can be taken apart: `const { signal, progress } = context()`.
+  // Doesn't use `this`, so that it can be destructured: `const { signal, progress } = context()`.
   return {
     id: current.id,
     attempt: current.attempt,

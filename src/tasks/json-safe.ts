@@ -1,15 +1,15 @@
 /** Types of a task's arguments, which are sent as JSON. */
 import type { JsonValue } from '../json/json-value.js'
 
-/** Stands in an error of the compiler, and says why an argument can't be sent; no value has this type. */
+/** Appears in compiler errors, and says why an argument can't be sent; no value has this type. */
 export interface NotJson<Reason extends string> {
-  /** Why, and what to do instead. */
+  /** The reason, and what to do instead. */
   readonly notJson: Reason
 }
 
 /**
- * `T` where JSON carries it unchanged; {@link NotJson} in the place of what JSON would change or refuse: a Date, bytes, a
- * Map, an object with methods. What the compiler knows nothing of (`unknown`, `any`) is let through and checked at run time.
+ * `T` if JSON carries it unchanged; {@link NotJson} in place of what JSON would change or refuse: a Date, bytes, a Map,
+ * an object with methods. `unknown` and `any` are accepted and checked at run time.
  */
 export type JsonSafe<T> = unknown extends T
   ? T

@@ -10,11 +10,10 @@ holder[markedKey] ??= new WeakSet()
 const marked: WeakSet<object> = holder[markedKey]
 
 /**
- * Marks what a task returns as to be moved: its buffers arrive without a copy, and are empty in the thread from then on.
- * Forty results of 32 MB took 1.2 s instead of 2.3 s, the making of them included. Moved are an ArrayBuffer, a typed array
- * that is all of its buffer, a MessagePort, and those that an array or object has as its own items or properties; everything
- * else is copied as usual.
- * Where no thread is crossed (`parallel: 0`), it does nothing.
+ * Marks a task's return value as to be moved: its buffers arrive without a copy, and are empty in the thread from then
+ * on. Forty results of 32 MB took 1.2 s instead of 2.3 s, including their creation. Moved are an ArrayBuffer, a typed
+ * array that is all of its buffer, a MessagePort, and those that an array or object has as its own items or properties;
+ * everything else is copied as usual. Without threads (`parallel: 0`) it does nothing.
  *
  * @returns the value itself: `return move(pixels)`
  */
@@ -46,7 +45,7 @@ function note(value: unknown, found: Set<Transferable>): boolean {
   if (isInstanceOf(value, MessagePort)) return found.add(value).size > 0
   const buffer = ArrayBuffer.isView(value) ? value.buffer : value
   if (!types.isArrayBuffer(buffer)) return false
-  // A part of a larger buffer (a small Buffer is one of Node's pool) would take the rest away from its owners.
+  // A part of a larger buffer (a small Buffer is one of Node's pool): moving it would take the rest from its owners.
   if (ArrayBuffer.isView(value) && value.byteLength !== buffer.byteLength) return false
   found.add(buffer)
   return true

@@ -35,9 +35,9 @@ type RestOf<Args extends unknown[], Given extends unknown[]> = Given extends [un
   : Args
 
 /**
- * Binds arguments to a function that `queueable` registered: `partial(print, 'hello')` is a task.
- * May be nested, `partial(partial(f, 1), 2)`. The compiler checks the types, what JSON would change, and, when the task is
- * inserted, that none is missing.
+ * Binds arguments to a function that `queueable` registered: `partial(print, 'hello')` is a task. May be nested,
+ * `partial(partial(f, 1), 2)`. The compiler checks the types, values that JSON would change, and, when the task is
+ * inserted, that no argument is missing.
  *
  * @throws UnregisteredTaskError if `fn` was not registered
  */

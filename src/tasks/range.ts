@@ -1,4 +1,4 @@
-/** A sequence of one task a number: what a loop would insert, without a class of one's own. */
+/** A sequence of one task for each number: a loop of inserts, without a class of one's own. */
 
 import { argumentError } from '../errors/errors.js'
 import { type BoundFunction, boundFunction, callWith } from './bound-function.js'

@@ -51,8 +51,8 @@ export interface QueueableOptions {
   /** Second half of the key. Default: the function's own name. */
   readonly name?: string
   /**
-   * The least number of arguments of a task, for callers that no compiler checks. Default 0: which parameters may be
-   * left out can't be told when the code runs, since TypeScript's `?` leaves no trace in it.
+   * The minimum number of arguments of a task, for callers that no compiler checks. Default 0: at run time it is
+   * unknown which parameters are optional, since TypeScript's `?` is erased.
    */
   readonly minArgs?: number
   /** `import.meta.url` of the module that threads import to get the function. Default: the one that is loaded when `queueable` is called. */
@@ -85,7 +85,7 @@ holder[registryKey] ??= {
 }
 const registry: Registry = holder[registryKey]
 
-/** @throws TypeError for a name that was given and is none */
+/** @throws TypeError for an invalid name */
 function checkName(name: unknown): void {
   if (name === undefined || (typeof name === 'string' && name !== '')) return
   throw argumentError('options.name', 'a text that is not empty', name)
@@ -107,7 +107,7 @@ export function queueable<F extends AnyFunction>(fn: F, options: QueueableOption
   }
   const caller = callerOf(queueable)
   const url = options.url ?? caller.module
-  // A payload keeps the name of the file that has the call, as Python names a function by its own file.
+  // A payload has the name of the file with the call, as Python names a function by its own file.
   const module = options.module ?? moduleName(options.url ?? caller.file)
   if (typeof module !== 'string' || module === '') {
     throw argumentError(
@@ -158,8 +158,8 @@ export function registerTask<C extends TaskClass>(
 }
 
 /**
- * One file loaded twice (a reload, or as ESM and as CommonJS) registers the same source again: the newer one counts.
- * Anything else under a name in use would silently run the wrong code.
+ * One file loaded twice (a reload, or as ESM and as CommonJS) registers the same source again: the newer one is used.
+ * Any other function under a used name would silently run the wrong code.
  */
 export function refuseSecond(
   what: string,

@@ -50,8 +50,8 @@ const registry: SliceableRegistry = holder[registryKey]
  * Registers a class of sliceable sequences: `sliceable(PrintTasks)`, or `@sliceable` on the class, at the top level of a
  * module that threads can import.
  *
- * A thread gets the object's own fields (structured clone) and rebuilds it without calling the constructor, so all that
- * `slice` and the iterator need has to be in public fields: `#private` ones are not cloned.
+ * A thread gets the object's own fields (structured clone) and rebuilds it without calling the constructor, so
+ * everything that `slice` and the iterator need has to be in public fields: `#private` ones are not cloned.
  *
  * @returns the class itself
  * @throws TypeError if `Class` has no `slice`, `length` and iterator, or no name; Error if another class has the name already
@@ -71,7 +71,8 @@ export function sliceable<C extends SliceableClass>(
   }
   const url = given.url ?? callerOf(sliceable).module
   const known = registry.byName.get(name)
-  // This package's own, from another copy of it (a command installed globally, the project's own): the newer one counts.
+  // A class of this package from another copy of it (a command installed globally, and the project's own): the newer
+  // one is used.
   const ours = name.startsWith('ptq.')
   if (known !== undefined && known.class !== Class && !ours)
     refuseSecond(`sliceable class ${name}`, known, url, known.class, Class)

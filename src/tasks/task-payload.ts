@@ -8,7 +8,7 @@ import { type BareTask, FunctionTask, isTask, notATask, type RegisteredTask } fr
 
 /**
  * Rebuilds a task from its payload.
- * @throws TypeError if `payload` is none; UnregisteredTaskError if its function or class is not registered here
+ * @throws TypeError if `payload` is invalid; UnregisteredTaskError if its function or class is not registered here
  */
 export function taskFromPayload(payload: unknown): FunctionTask | RegisteredTask {
   if (isFunctionPayload(payload)) {
@@ -26,7 +26,8 @@ export function taskFromPayload(payload: unknown): FunctionTask | RegisteredTask
 }
 
 /**
- * The payload of anything that may be inserted. Code that only another process has is fine: it is looked up where it runs.
+ * The payload of any value that may be inserted. Code that only another process has is fine: it is looked up where it
+ * runs.
  * @throws TypeError if `input` is no task; UnregisteredTaskError for a bare function or a class that is not registered
  */
 export function toPayload(input: BareTask): Payload {

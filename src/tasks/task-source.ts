@@ -7,8 +7,8 @@ import { isTask, type TaskInput } from './task.js'
 export type TaskIterable<T extends TaskInput = TaskInput> = Iterable<T> | AsyncIterable<T>
 
 /**
- * Pulling stops after this long, so that a slow generator neither blocks the event loop nor keeps the first tasks
- * waiting for the last of their chunk. Milliseconds.
+ * Maximum time of one pull, so that a slow generator neither blocks the event loop nor delays the first tasks of a
+ * chunk until the last. Milliseconds.
  */
 const pullBudgetMs = 5
 
@@ -82,7 +82,7 @@ export class TaskSource<T = TaskInput> {
     if (wasEnded) return
     try {
       const returned = (this.#sync ?? this.#async)?.return?.()
-      // An async generator that is waiting for its next task returns only after that one came, which may be never.
+      // An async generator that waits for its next task returns only after that one came, which may be never.
       if (this.#pulling) Promise.resolve(returned).catch((thrown: unknown) => this.#fail(thrown))
       else await returned
     } catch (thrown) {

@@ -20,9 +20,9 @@ import { findFunction, registeredClass, unregisteredClass, unregisteredFunction 
 
 /** A task: an object with a payload that can be executed. */
 export interface Task<R = unknown> {
-  /** The task in JSON's terms, the same in every language. */
+  /** The task as JSON, the same in every language. */
   payload(): Payload
-  /** Runs it. `extra` are arguments that come after its own and are in no payload. */
+  /** Runs it. `extra` are arguments that follow its own and are in no payload. */
   execute(...extra: never[]): R
   /** Only for the compiler: refuses a {@link FunctionTask} that still needs arguments. */
   readonly missing?: (() => void) | undefined
@@ -53,7 +53,7 @@ export type TaskResult<T> = T extends readonly [infer Bare, readonly unknown[]]
       ? Awaited<R>
       : unknown
 
-/** Shared by all tasks that have none: there are millions. */
+/** Shared by all tasks without keyword arguments: there are millions. */
 const noKwargs: Readonly<Record<string, unknown>> = Object.freeze({})
 
 /** Names of the two kinds of arguments in errors. */
@@ -64,7 +64,7 @@ const KWARGS = { name: 'kwargs' } as const
  * A call of a registered function. Usually made by {@link partial}; made by hand for a function that only another
  * process, or Python, has: `new FunctionTask(['mylib.tasks', 'segment'], [1], { mip: 2 })`.
  *
- * `Rest` are the parameters still to be given (`[]`: ready to run); `R` is what the function returns.
+ * `Rest` are the parameters still to be given (`[]`: ready to run); `R` is the return type of the function.
  */
 export class FunctionTask<Rest extends unknown[] = [], R = unknown> implements Task<R> {
   /** Module and name of the function. */
@@ -127,7 +127,7 @@ export class FunctionTask<Rest extends unknown[] = [], R = unknown> implements T
 
 /**
  * A task as a class: its fields are `args`, its work is `execute`. Register it with `registerTask`. It is rebuilt from
- * its payload by `new Class(fields)`, so a constructor of your own must take the fields as its one argument.
+ * its payload by `new Class(fields)`, so a constructor must take the fields as its only argument.
  */
 export abstract class RegisteredTask<Args extends object = Record<string, unknown>> implements Task {
   /** The fields; what JSON can carry. */
@@ -166,7 +166,7 @@ export function isTask(value: unknown): value is Task {
   )
 }
 
-/** The error for something that was given as a task and is none. */
+/** The error for an invalid task. */
 export function notATask(name: string, got: unknown): TypeError {
   return argumentError(
     name,

@@ -2,7 +2,7 @@
  * A line on stderr that is redrawn while work goes on. Other output of the process to the terminal, and that of its
  * threads, appears above it: the line is erased first, and drawn again by the next `draw`.
  *
- * The terminal's state is never changed (cursor hidden, wrapping off), so a killed process leaves none changed.
+ * The terminal's modes are never changed (cursor hidden, wrapping off), so a killed process leaves none changed.
  */
 
 /** Erases the line that the cursor is in, and goes to its beginning. */
@@ -14,9 +14,9 @@ type Write = NodeJS.WriteStream['write']
 
 /** Open lines, the newest last: that one is shown. */
 const lines: StatusLine[] = []
-/** The line on the terminal now; `undefined`: none. */
+/** The line on the terminal now, or `undefined`. */
 let shown: string | undefined
-/** True after text without an end of line was printed: a status line would stand behind it. */
+/** True after text without a line end was printed: a status line would be appended to it. */
 let isMidLine = false
 let restore: (() => void) | undefined
 
@@ -30,7 +30,7 @@ export class StatusLine {
     return line
   }
 
-  /** The number of characters that fit; a terminal that tells none, or 0, is taken to have 80 columns. */
+  /** The number of characters that fit; 80 if the terminal reports none, or 0. */
   get width(): number {
     return (process.stderr.columns || defaultColumns) - 1
   }
@@ -45,7 +45,7 @@ export class StatusLine {
     writeRaw(before + fitting)
   }
 
-  /** Ends the line: erased, or with `last` left on the terminal as the last word. */
+  /** Ends the line: erased, or replaced by `last`. */
   close(last?: string): void {
     const place = lines.indexOf(this)
     if (place < 0) return

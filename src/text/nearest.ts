@@ -1,9 +1,9 @@
-/** Finds the name that a mistyped one stands for. */
+/** Finds the name that was probably meant by a mistyped one. */
 
-/** More edits make it another word. */
+/** With more edits it is another word. */
 const maxEdits = 2
 
-/** The known name nearest to a mistyped one; `undefined` where none is near: at most two edits, in fewer than half of the letters. */
+/** The known name nearest to a mistyped one, or `undefined`: at most two edits, in fewer than half of the letters. */
 export function nearest(typed: string, known: readonly string[]): string | undefined {
   const letters = typed.replace(/^-+/, '').length
   let least = Math.min(maxEdits, Math.floor((letters - 1) / 2)) + 1

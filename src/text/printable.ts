@@ -1,4 +1,6 @@
-/** Text of unknown origin, made fit to be shown: characters that would change what stands around them are written as `\uXXXX`. */
+/**
+ * Makes text of unknown origin printable: characters that would change the text around them are written as `\uXXXX`.
+ */
 
 // Control characters, other line ends, and those that turn the direction of writing.
 const controlCharacters = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
@@ -17,7 +19,7 @@ export function printableLines(text: string): string {
   return text.replace(controlCharacters, char => (char === '\n' || char === '\t' ? char : escaped(char)))
 }
 
-/** JSON on one line: the same value, since control characters stand inside strings only. */
+/** JSON on one line: the same value, since control characters occur only inside strings. */
 export function printableJson(json: string): string {
   return json.replace(controlCharacters, escaped)
 }

@@ -3,8 +3,8 @@
  *
  * - {@link elapsedMs} and {@link Clock}: durations and deadlines that must include the time in which the machine sleeps,
  *   such as leases, locks and the age of a worker.
- * - `performance.now()`: durations within one thread that exclude sleep: measurements, throttles, pauses.
- *   `monotonicMs` (monotonic.ts) is the same for all threads of the process.
+ * - `performance.now()`: durations within one thread that exclude sleep: measurements, throttles, pauses. `monotonicMs`
+ * (monotonic.ts) is the same for all threads of the process.
  * - `Date.now()`: dates that people gave or will read. It is never subtracted to get a duration, since it can be set.
  * - {@link systemClock}, `sleep` (sleep.ts): every wait whose length a caller gives. `setTimeout` fires at once where the
  *   length is above 2^31 ms, and late by the machine's sleep; it is for constants of seconds.
@@ -19,7 +19,7 @@ export interface Clock {
   setAlarm(ms: number, ring: () => void): () => void
 }
 
-/** A clock that also knows the date. */
+/** A clock that also has the date. */
 export interface DatedClock extends Clock {
   /** Milliseconds since 1970, by the wall clock, which can be set. */
   dateMs(): number
@@ -29,7 +29,7 @@ export interface DatedClock extends Clock {
 
 /** The clocks that an {@link ElapsedClock} reads. All in milliseconds. */
 export interface ClockSources {
-  /** Never set; stands still while the machine sleeps. */
+  /** Never set; does not run while the machine sleeps. */
   monotonicMs(): number
   /** The wall clock: can be set. */
   dateMs(): number
@@ -43,12 +43,12 @@ const dateJumpMs = 100
 /** Above the inexactness of the uptime (a second on some systems): less is no sleep. Milliseconds. */
 const leastSleepMs = 1_100
 
-/** The process was suspended between two readings that are further apart than this. Milliseconds. */
+/** If two readings are further apart than this, the process was suspended between them. Milliseconds. */
 const longestReadingMs = 50
 
 /**
- * Monotonic time with the machine's sleep. On Linux the monotonic clock stands still in suspend; the uptime doesn't. The
- * wall clock, which jumps at a wake-up, says only when the uptime has to be read: it may just as well have been set.
+ * Monotonic time including the machine's sleep. On Linux the monotonic clock stops in suspend; the uptime doesn't. The
+ * wall clock, which jumps at a wake-up, only decides when the uptime has to be read: it may also have been set.
  */
 export class ElapsedClock {
   readonly #sources: ClockSources
@@ -96,7 +96,7 @@ const elapsed = new ElapsedClock({
   uptimeMs: () => uptime() * 1000,
 })
 
-/** Milliseconds since some moment in this thread, monotonic, with the machine's sleep. */
+/** Milliseconds since some moment in this thread, monotonic, including the machine's sleep. */
 export function elapsedMs(): number {
   return elapsed.nowMs()
 }
@@ -139,7 +139,7 @@ interface ManualAlarm {
   readonly ring: () => void
 }
 
-/** A clock that stands still until a test advances it. */
+/** A clock that only a test advances. */
 export class ManualClock implements DatedClock {
   #nowMs: number
   #dateAheadMs = 0
@@ -166,7 +166,7 @@ export class ManualClock implements DatedClock {
     return this.#add({ kind: 'date', atMs: dateMs, ring })
   }
 
-  /** Lets time pass; alarms that fall due ring in their order before this returns. */
+  /** Advances time; due alarms fire in order before this returns. */
   advance(seconds: number): void {
     const endMs = this.#nowMs + seconds * 1000
     for (;;) {

@@ -17,7 +17,7 @@ export function onAbort(signal: AbortSignal | undefined, listener: () => void): 
     listener()
     return () => undefined
   }
-  // A function of its own: the same listener may be passed twice.
+  // A new function each time: the same listener may be passed twice.
   const call = () => listener()
   let listeners = listenersOf.get(signal)
   if (listeners === undefined) {
