@@ -1,12 +1,14 @@
 /**
- * Values that are there now (from a blocking call) or later (from a pooled one). A blocking call costs a few microseconds
- * and a task takes three of them; the dozen promises that `await` would make of these cost as much again. So the paths that
- * every task takes ask of each value whether it is a promise, those that many take are written with these two functions,
- * and all others with `await`, which takes both kinds.
+ * Values that are there now (from a blocking call) or later (from a pooled one). A blocking call costs a few
+ * microseconds and a task takes three of them; the dozen promises that `await` would make of these cost as much again.
+ * So the code that every task runs checks each value for a promise, code that many tasks run uses these two functions,
+ * and all other code uses `await`, which takes both kinds.
  */
 export type Awaitable<T> = T | Promise<T>
 
-/** True for a promise. Not by its class: in a context of its own (Jest, `node:vm`) Node's promises have another. */
+/**
+ * True for a promise. Not decided by its class: in a separate context (Jest, `node:vm`) Node's promises have another.
+ */
 export function isPromise<T>(value: Awaitable<T>): value is Promise<T> {
   return typeof value === 'object' && value !== null && 'then' in value
 }

@@ -23,13 +23,13 @@ const maxSeconds = 36_525 * 24 * 3600
 // folders), while the memory of a call stays small.
 const leasesPerCall = 1_000
 
-// Messages a call. A part of an upload writes all its files and then renames them: of 1,000, what the kernel knows of the
+// Messages per call. A part of an upload writes all its files and then renames them: of 1,000, the kernel's data of the
 // first ones has left the processor's cache by then (9.3 µs a file on tmpfs instead of 8.4).
 const messagesPerStep = 250
 
 const capabilities: Capabilities = {
   insertBatch: messagesPerStep,
-  // Some are stored while the next one is made; they keep as many operations in flight as there may be.
+  // Some are stored while the next one is created; together they keep the maximum number of operations in flight.
   insertsAtOnce: 4,
   leaseBatch: leasesPerCall,
   // Exact while no process changes the queue, and never a wrong zero; see `count`.
@@ -38,8 +38,8 @@ const capabilities: Capabilities = {
   listing: true,
   releaseAll: true,
   history: true,
-  // A repeated insert of a task that was not leased yet writes the same file again. One that is leased has another name, and
-  // finding it would take a reading of the folder, so this is not promised.
+  // A repeated insert of a task that was not leased yet writes the same file again. One that is leased has another
+  // name, and finding it would need a reading of the folder, so this is not promised.
   dedupesInserts: false,
   maxDelaySeconds: maxSeconds,
   maxLeaseSeconds: maxSeconds,

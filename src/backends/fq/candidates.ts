@@ -9,13 +9,14 @@
  * The stream over the folder stays open when the list is full and is read on when the list is used up, so a folder with
  * a million tasks is read once, not once for each list.
  *
- * A folder gives its names in an order of its own, mostly always the same. Workers that end after a few tasks would always serve
- * the first names, and the others would wait for as long as new tasks come. So the first reading of a process sometimes goes on
- * for longer, keeps a part of what it met that begins at a random id, and publishes that for others that start within a minute.
+ * A folder returns its names in mostly the same order each time. Workers that end after a few tasks would always take
+ * the first names, and the others would wait for as long as new tasks come. So the first reading of a process sometimes
+ * reads further, keeps a part of the names that begins at a random id, and publishes that for others that start within
+ * a minute.
  *
- * Many workers would read the same names at the same time, and only one would gain. So one that has lost a race reads its next
- * list before the present one is used up, each at another point of it, and publishes what it read; those that come to
- * their points later find that.
+ * Many workers would read the same names at the same time, and only one would gain. So one that has lost a race reads
+ * its next list before the current one is used up, each worker at another point of it, and publishes what it read;
+ * those that reach their points later find that.
  */
 
 import type { FolderStream } from './file-system.js'
@@ -27,8 +28,9 @@ import { availableOf, isClaim, parseName, type TaskName } from './names.js'
 import { SharedListing } from './shared-listing.js'
 import { yieldIfBusy } from './yield-if-busy.js'
 
-// A new worker knows nothing of others, and one that waits for a reader needs names only until that one publishes: many of
-// them would read long lists for nothing. 32,768 names are 2 MB. The last read may go over a length by as much as one read gives.
+// A new worker knows nothing of others, and one that waits for a reader needs names only until that one publishes: many
+// of them would read long lists for nothing. 32,768 names are 2 MB. The last read may exceed a length by the size of
+// one read.
 const shortLength = 2 ** 12
 const longLength = 2 ** 15
 
@@ -43,7 +45,7 @@ function firstLength(): number {
   return shortLength * Math.floor((1 - Math.random()) ** -2)
 }
 
-/** Pause before a list that another worker is reading, or one that met a fault, is looked for again. */
+/** Pause before the next check for a list that another worker is reading, or after a fault. */
 export const lookAgainMs = 10
 const afterFaultMs = 1_000
 
@@ -69,7 +71,7 @@ export class Candidates {
   #list = new NameList([], 'read')
   /** The list after this one, if it is there already. */
   #following: NameList | undefined
-  /** Earliest time to look for the next list while there is one, by `performance.now()`. */
+  /** Earliest time of the next check for a list, by `performance.now()`. */
   #lookFromMs = 0
   /** Start of the wait for a list that another worker is reading, by `performance.now()`. */
   #waitsSinceMs: number | undefined
@@ -109,13 +111,13 @@ export class Candidates {
     return this.#readingsEnded > this.#leftOutOf || this.#readingsEnded - mark >= enoughReadings
   }
 
-  /** The same, and none of its names was skipped. */
+  /** Like `readSince`, and none of its names was skipped. */
   readWhollySince(mark: number): boolean {
     if (!this.readSince(mark)) return false
     return this.#readingsEnded > this.#skippedIn || this.#readingsEnded - mark >= enoughReadings
   }
 
-  /** True when it is time to `fill`, though names are left. */
+  /** True when it is time to `fill`, although names are left. */
   get isLow(): boolean {
     return this.#list.isLow && this.#following === undefined && performance.now() > this.#lookFromMs
   }
@@ -171,8 +173,8 @@ export class Candidates {
   }
 
   /**
-   * Gets the next list. One reading at a time: callers share it. `false`: another worker is reading it, and there is no other; look
-   * again in some milliseconds.
+   * Gets the next list. One reading at a time: callers share it. `false`: another worker is reading it, and there is no
+   * other; try again in some milliseconds.
    */
   fill(): Promise<boolean> {
     this.#reading ??= this.#getList().finally(() => {
@@ -265,7 +267,7 @@ export class Candidates {
     const ordered = inOrder(names)
     if (publishes) await this.#shared.publish(ordered)
     this.#add(new NameList(ordered, publishes ? 'read for all' : 'read'))
-    // Not before the list is there: others ask in the meantime whether all of the folder was tried.
+    // Set only with the list: other calls check in the meantime whether the whole folder was tried.
     if (sawAll) this.#readingsEnded = this.#readingsBegun
   }
 

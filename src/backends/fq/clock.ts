@@ -1,6 +1,6 @@
 /**
  * The time of a queue is the clock of its filesystem, not the host's: an hour of skew between hosts must neither end a
- * live lease nor delay a task. It is read from a file that is made for this, and continued by the process's monotonic clock
+ * live lease nor delay a task. It is read from a file created for this, and continued by the process's monotonic clock
  * until the next reading.
  */
 import type { Awaitable } from './awaitable.js'
@@ -11,8 +11,8 @@ import type { Layout } from './layout.js'
 // Two clocks of ordinary quality drift apart by less than 0.01 % (10^-4): 3 ms in this time.
 const refreshMs = 30_000
 
-// The host's clock is used for one thing only: when it jumps against the monotonic clock, which stands still while a
-// laptop sleeps, the reading is out of date.
+// The host's clock has one use: when it jumps against the monotonic clock, which stops while a laptop sleeps, the
+// reading is outdated.
 const jumpMs = 1_000
 
 // A clock that can't be read because nothing may be written there (a read-only mount, a full disk).
@@ -82,10 +82,11 @@ export class QueueClock {
   }
 
   /**
-   * Reads the clock, which also tells how fast the filesystem answers. First pooled: a server that hangs must not block the
-   * event loop. But a pooled call waits for two threads to get a processor, so on a busy machine it says little; then a few
-   * blocking readings, of which the fastest counts, tell a slow filesystem from a busy machine. It is also the sharpest: one
-   * that took a second is up to half a second off, and leases of such a clock end as much too early.
+   * Reads the clock, and measures how fast the filesystem answers. First pooled: a server that hangs must not block the
+   * event loop. But a pooled call waits for two threads to be scheduled, so on a busy machine its duration says little;
+   * then a few blocking readings, of which the fastest counts, distinguish a slow filesystem from a busy machine. It is
+   * also the most precise: one that took a second is up to half a second off, and leases of such a clock end as much
+   * too early.
    *
    * @returns how far the filesystem's clock is ahead of the monotonic one
    */
@@ -104,8 +105,8 @@ export class QueueClock {
   }
 
   /**
-   * Where nothing may be written: the host's clock, but not before the newest change of the queue, which is the one reading
-   * of the filesystem's clock that a reader can have.
+   * If nothing may be written: the host's clock, but not before the newest change of the queue, which is the only
+   * reading of the filesystem's clock that a reader has.
    */
   async #newestChangeMs(): Promise<number | undefined> {
     const { queue, movement, completions } = this.#layout

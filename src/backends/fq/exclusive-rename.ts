@@ -1,11 +1,12 @@
 /**
  * Renames of a task's file in which exactly one process succeeds, also where this host's view of names is out of date.
  *
- * Over a network a host may keep for a while a name that another host has changed. A rename from it onto a name that
- * the same file has by now is answered by Linux without asking the server: nothing happens, and it "succeeds". Others can
- * choose the same name, since names of tasks are times in whole seconds. So there a rename takes two: the first to a name
- * that no other process chooses, a claim, for which the server has to be asked; the second, which no other process can make,
- * to the final name. The claim of a process that dies between the two: see `stale-claims.ts`.
+ * Over a network a host may cache for a while a name that another host has changed. A rename from it onto the current
+ * name of the same file is answered by Linux without asking the server: nothing happens, and it "succeeds". Others can
+ * choose the same name, since names of tasks are times in whole seconds. So on a network filesystem a rename takes two:
+ * the first to a name that no other process chooses, a claim, for which the server has to be asked; the second, which
+ * no other process can make, to the final name. For the claim of a process that dies between the two see
+ * `stale-claims.ts`.
  */
 import { type Awaitable, after } from './awaitable.js'
 import type { IoScheduler } from './io-scheduler.js'

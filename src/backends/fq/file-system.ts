@@ -1,12 +1,12 @@
 /**
- * The few filesystem calls that the file queue makes, as an interface: tests put a slow, faulty or crashing one in its
- * place. Every call exists twice: `blocking` for a fast local disk, where a call takes microseconds and a thread would
- * cost more than it gives, and `pooled` for a network filesystem, where many calls are in flight at once.
+ * The few filesystem calls of the file queue, as an interface: tests replace it with a slow, faulty or crashing one.
+ * Every call exists twice: `blocking` for a fast local disk, where a call takes microseconds and a thread would cost
+ * more than it saves, and `pooled` for a network filesystem, where many calls are in flight at once.
  *
- * An answer of `false` or `undefined` means one thing: what the call was for is not there, another process was faster.
- * Any other error is thrown as it came, with its path: ENOENT of a rename whose source is there still, or
- * ESTALE, an old handle of NFS. A call that meets an old handle is made again first: a count that another host has just
- * replaced must not read as none, and a task must not be taken for lost.
+ * A result of `false` or `undefined` has one meaning: the file is not there, another process was faster. Any other
+ * error is thrown unchanged, with its path: ENOENT of a rename whose source is still there, or ESTALE, a stale handle
+ * of NFS. A call with a stale handle is retried first: a count that another host has just replaced must not read as
+ * none, and a task must not be taken for lost.
  */
 
 import { constants } from 'node:os'
@@ -29,8 +29,8 @@ export interface FolderStream {
 }
 
 /**
- * The caller's expectation of the file. A blocking call for a file that probably isn't asks first: a call that
- * fails builds an Error, which costs several times what the question does.
+ * The caller's expectation of the file. A blocking call for a file that is probably absent checks first: a failing call
+ * builds an Error, which costs several times as much as the check.
  */
 export type Likelihood = 'there' | 'absent'
 
@@ -45,14 +45,14 @@ type Reading = 'at once' | 'size first' | 'short' | 'hint'
 
 export interface FileCalls {
   /**
-   * Replaces an existing `to`. `false`: there is no `from`, which has been looked for where the error alone doesn't tell.
-   * Throws ENOENT where `from` is there and the folder of `to` isn't; ESTALE where nothing is known. Of a `hint` ESTALE is
-   * `false` too: the caller has other names to try.
+   * Replaces an existing `to`. `false`: there is no `from`, which is checked if the error alone doesn't say so. Throws
+   * ENOENT if `from` is there and the folder of `to` isn't; ESTALE if nothing is known. For a `hint` ESTALE is `false`
+   * too: the caller has other names to try.
    */
   rename(from: string, to: string, how?: 'hint'): Awaitable<boolean>
   /** `false`: there is no such file. Throws ESTALE where nothing is known. */
   unlink(path: string, likelihood: Likelihood): Awaitable<boolean>
-  /** The whole file as UTF-8; `undefined`: there is none. */
+  /** The whole file as UTF-8, or `undefined` if there is none. */
   read(path: string, how: Reading): Awaitable<string | undefined>
   /** Writes the whole text. Throws ENOENT without a folder. */
   write(path: string, text: string, flag: WriteFlag): Awaitable<void>
@@ -73,21 +73,21 @@ export interface FileCalls {
   clockMs(folder: string): Awaitable<number | undefined>
 }
 
-/** A disk of this machine, one of another machine, or one that can't be told from it. */
+/** A disk of this machine, one of another machine, or unknown. */
 export type Place = 'local' | 'network' | 'unknown'
 
 export interface FileSystem {
   readonly blocking: FileCalls
   readonly pooled: FileCalls
   /**
-   * The place of the files in `folder`. On a local disk this host always knows what names stand for. Elsewhere it may keep for
-   * a while a name that another host has changed, and then a rename onto what is the same file by now "succeeds" and does
-   * nothing: Linux asks the server only where the two names are different files (`vfs_rename`). Default: on a local disk.
+   * The place of the files in `folder`. On a local disk this host always knows the current names. Elsewhere it may
+   * cache for a while a name that another host has changed, and then a rename onto the same file "succeeds" and does
+   * nothing: Linux asks the server only if the two names are different files (`vfs_rename`). Default: on a local disk.
    */
   placeOf?(folder: string): Promise<Place>
   /**
-   * The same text for two paths of one folder, and for no other's; also of a folder that is still to be made. Default: two paths
-   * are two folders.
+   * The same text for two paths of one folder, and for no other folder; also for a folder that doesn't exist yet.
+   * Default: two paths are two folders.
    */
   identityOf?(folder: string): Promise<string>
   /** Writes the whole text; it is on the disk when this resolves (fsync). Milliseconds on most disks, so never blocking. */
@@ -119,8 +119,7 @@ export function errorMessage(error: unknown): string {
 const unreadableCodes = ['ELOOP', 'EISDIR', 'ENXIO', 'EAGAIN', 'EFBIG', 'ERR_STRING_TOO_LONG']
 
 /**
- * For what stands in a task's place and can't be a task: a text that says so, and is no task either. Every other error is
- * thrown again.
+ * A text that describes the object in place of a task's file, and is no task either. Every other error is thrown again.
  */
 export function textOfNoFile(error: unknown): string {
   const code = codeOfNoFile(error)
@@ -134,12 +133,12 @@ export function codeOfNoFile(error: unknown): string | undefined {
   return code !== undefined && unreadableCodes.includes(code) ? code : undefined
 }
 
-/** True for an error that says that a file, or a folder on the way to it, is not there. */
+/** True for an error that says that a file, or a folder of its path, does not exist. */
 export function isMissing(error: unknown): boolean {
   return errorCode(error) === 'ENOENT'
 }
 
-/** True for ESTALE: the server no longer knows what a path stood for, and nothing is known of the file. */
+/** True for ESTALE: the server no longer knows the file of a handle, and nothing is known of the file. */
 export function isStaleHandle(error: unknown): boolean {
   return errorCode(error) === 'ESTALE'
 }

@@ -1,10 +1,10 @@
 /**
  * Reading the names in a folder through Node, as a stream.
  *
- * Node's `Dir` wants the type of each entry. Where the filesystem tells none (NFS without READDIRPLUS, SSHFS, XFS with ftype=0, ext4
- * without `filetype`), it calls `lstatSync` for each entry by itself, blocking also in `dir.read()`, and throws where the entry
- * is gone, together with the rest of what it had read. So there the names are read by `readdir`, which asks for no types. That
- * one reads the whole folder before it gives the first name, and takes about 200 bytes of memory a name.
+ * Node's `Dir` wants the type of each entry. On a filesystem without types (NFS without READDIRPLUS, SSHFS, XFS with
+ * ftype=0, ext4 without `filetype`), it calls `lstatSync` for each entry, blocking also in `dir.read()`, and throws if
+ * the entry is gone, losing the rest of what it had read. So there the names are read by `readdir`, which needs no
+ * types. That reads the whole folder before it returns the first name, and takes about 200 bytes of memory a name.
  */
 import { type Dir, Dirent, opendirSync, promises, statSync } from 'node:fs'
 import { isError } from '../../errors/thrown.js'
@@ -15,26 +15,30 @@ import { errorCode, type FolderStream } from './file-system.js'
 // larger buffer no faster, and from 32,768 on far slower.
 const namesPerSlice = 1024
 
-// Names a call in the pool. So many `lstat`s block the event loop at most, once for each filesystem that tells no types.
+// Names per pooled call. This number of `lstat`s blocks the event loop at most, once for each filesystem without types.
 const namesPerPooledCall = 128
 
-// Some filesystems stop telling types within a folder: NFS after its first replies, which have tens of names. So many names are
-// remembered, and not given a second time then. A filesystem that told more types goes on telling them.
+// Some filesystems stop returning types within a folder: NFS after its first replies, which have tens of names. This
+// number of names is kept, so that they are not returned a second time. A filesystem that returned more types continues
+// to.
 const maxRemembered = 2 ** 14
 
-/** Filesystems that told no types, by their device numbers. */
+/** Filesystems without types, by their device numbers. */
 const untypedDevices = new Set<number>()
 
 /** The used part of Node's `Dir`. */
 type Entries = Pick<Dir, 'close' | 'closeSync' | 'read' | 'readSync'>
 
-/** Reads an open folder: its next names, or `undefined` where the filesystem did not tell the type of one. */
+/** Reads an open folder: its next names, or `undefined` if the type of one is missing. */
 interface Source {
   slice(): Awaitable<readonly string[] | undefined>
   close(): Awaitable<void>
 }
 
-/** True on a filesystem that was seen to tell no types; `openWhole` reads it. Asks the disk only where there is one. */
+/**
+ * True on a filesystem that is known to have no types; `openWhole` reads it. Asks the disk only if there is a known
+ * one.
+ */
 export function isUntyped(path: string): boolean {
   const dev = untypedDevices.size > 0 ? statSync(path, { throwIfNoEntry: false })?.dev : undefined
   return dev !== undefined && untypedDevices.has(dev)
@@ -45,7 +49,7 @@ export async function isUntypedLater(path: string): Promise<boolean> {
   return untypedDevices.size > 0 && untypedDevices.has((await promises.stat(path)).dev)
 }
 
-/** Opens a folder for blocking calls, for as long as the filesystem tells types. */
+/** Opens a folder for blocking calls, as long as the filesystem returns types. */
 export function openEntriesSync(path: string, open: (path: string) => Entries = openDirSync): FolderStream {
   const entries = open(path)
   return new FolderNames(path, { slice: () => sliceSync(entries), close: () => entries.closeSync() })
@@ -64,7 +68,8 @@ export async function openEntries(
 export async function openWhole(path: string, given: ReadonlySet<string> = new Set()): Promise<FolderStream> {
   const all = await promises.readdir(path)
   const names = given.size === 0 ? all : all.filter(name => !given.has(name))
-  // Node gives them in alphabetical order. Each reading begins elsewhere, or workers that end soon would always serve the same tasks.
+  // Node returns them in alphabetical order. Each reading begins elsewhere, or workers that end soon would always take
+  // the same tasks.
   const start = Math.floor(Math.random() * names.length)
   const parts = [names.splice(start), names]
   return {
@@ -132,12 +137,12 @@ function openDir(path: string): Promise<Dir> {
   return promises.opendir(path, { bufferSize: namesPerPooledCall })
 }
 
-/** True where Node had to ask for the type of this entry: those are of a class of their own. */
+/** True if Node called `lstat` for the type of this entry: those have a class of their own. */
 function wasAskedFor(entry: Dirent): boolean {
   return Object.getPrototypeOf(entry) !== Dirent.prototype
 }
 
-/** True where Node failed to ask for a type: the entry is gone, or nothing in this folder may be looked at. */
+/** True if Node failed to get a type: the entry is gone, or nothing in this folder may be examined. */
 function failedToAsk(error: unknown): boolean {
   return isError(error) && 'syscall' in error && error.syscall === 'lstat'
 }

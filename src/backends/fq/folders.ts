@@ -7,8 +7,9 @@ import { inside } from './layout.js'
 import type { FileQueue } from './queue.js'
 import { yieldIfBusy } from './yield-if-busy.js'
 
-// A host that knows the folder by its old name (NFS, for as long as `acdirmax`), or a call that was under way, may still put
-// a file into it. Pauses add up to three seconds; what then comes back is an error, since another process goes on writing.
+// A host that still caches the old name of the folder (NFS, for as long as `acdirmax`), or a call in progress, may
+// still put a file into it. Pauses add up to three seconds; files that appear after that are an error, since another
+// process continues to write.
 const pausesMs = [0, 10, 50, 200, 700, 2_000]
 
 /** The codes of a folder that is not empty, on Linux and elsewhere. */
@@ -30,8 +31,8 @@ export async function allNames({ io }: { readonly io: Pick<IoScheduler, 'calls'>
 }
 
 /**
- * Takes `path` away in one rename and then removes it with all that is in it. From the rename on, writers that know it by its
- * path meet ENOENT. A process that dies while it removes leaves the rest under `staging/`, where it is swept.
+ * Renames `path` away and then removes it with its content. From the rename on, writers that use its path get ENOENT. A
+ * process that dies during the removal leaves the rest under `staging/`, where it is swept.
  *
  * @returns false where nothing was there
  */
@@ -44,7 +45,7 @@ export async function takeAwayTree(queue: FileQueue, path: string): Promise<bool
   return true
 }
 
-/** Removes a folder with all that is in it; files that others remove at the same time are no error. */
+/** Removes a folder with its content; files that others remove at the same time are no error. */
 export async function removeTree(queue: FileQueue, path: string): Promise<void> {
   if (!(await isFolderAfterUnlink(queue, path))) return
   for (const pauseMs of pausesMs) {
@@ -65,7 +66,7 @@ export async function removeTree(queue: FileQueue, path: string): Promise<void> 
 async function emptyFolder(queue: FileQueue, path: string): Promise<void> {
   const { calls } = queue.io
   const names = await allNames(queue, path)
-  // None of our folders has such a name: no need to ask for each of many files.
+  // None of our folders has such a name: saves a check for each of many files.
   const isFile = (name: string) => name.endsWith('.json')
   await queue.io.each(names.filter(isFile), async name => {
     await calls.unlink(inside(path, name), 'there')
@@ -87,8 +88,8 @@ export async function removeFolderIfThere({ io }: FileQueue, path: string): Prom
 }
 
 /**
- * Removes what is there unless it is a folder, and says whether it is. Not by a look first: that would follow a link, and
- * what is in the folder that it leads to would be removed.
+ * Removes what is there unless it is a folder, and returns whether it is. Without a check first: that would follow a
+ * link, and the content of the link's target would be removed.
  */
 export async function isFolderAfterUnlink(
   { io }: { readonly io: Pick<IoScheduler, 'calls'> },
@@ -98,7 +99,7 @@ export async function isFolderAfterUnlink(
     await io.calls.unlink(path, 'there')
     return false
   } catch (error) {
-    // Of a folder: Linux, the others.
+    // Codes for a folder: of Linux, and of other systems.
     if (!['EISDIR', 'EPERM'].includes(errorCode(error) ?? '')) throw error
     return true
   }

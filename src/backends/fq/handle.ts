@@ -1,4 +1,4 @@
-/** A lease of the file queue is the name of the task's file: who knows it holds the task. */
+/** A lease of the file queue is the name of the task's file: a process that knows the name holds the task. */
 import type { Lease } from '../../backend/messages.js'
 import { argumentError } from '../../errors/errors.js'
 import { inside } from './layout.js'
@@ -6,11 +6,11 @@ import { claimTime, isClaim, isId, nameOf } from './names.js'
 import { type FileQueue, leaseLost } from './queue.js'
 
 /**
- * The handle of a lease: plain data, which any thread or process that opens the same queue can use. Times in whole Unix
- * seconds, which with the id make names.
+ * The handle of a lease: plain data, usable in any thread or process that opens the same queue. Times in whole Unix
+ * seconds; with the id they form names.
  */
 export interface FileLeaseHandle {
-  /** The time in the name of the task's file while it is ours. `undefined`: we gave it up ourselves. */
+  /** The time in the name of the task's file while we hold it. `undefined`: we released or deleted it. */
   readonly until: number | undefined
   /** The time in the name that it was leased from. */
   readonly from: number
@@ -19,7 +19,7 @@ export interface FileLeaseHandle {
 /** The handle of each lease that was given up. */
 const invalidated: FileLeaseHandle = { until: undefined, from: 0 }
 
-/** The names behind a lease. Throws LeaseLostError where this lease was given up, TypeError where it isn't one of ours. */
+/** The names of a lease. Throws LeaseLostError if this lease was given up, TypeError if it isn't one of ours. */
 export function handleOf(queue: FileQueue, { id, handle }: Lease): { readonly until: number; readonly from: number } {
   if (typeof handle === 'object' && handle !== null && 'until' in handle && 'from' in handle && isId(id)) {
     const { until, from } = handle
@@ -61,8 +61,8 @@ async function renameHeld(queue: FileQueue, lease: Lease, until: number): Promis
 }
 
 /**
- * Marks a lease as given up. Another process may lease the task again under the very same name (within one second, for the
- * same time): what its former holder does afterwards must not reach it.
+ * Marks a lease as given up. Another process may lease the task again under the same name (within one second, for the
+ * same time): later calls of its former holder must not affect it.
  */
 export function invalidate(lease: Lease): void {
   lease.handle = invalidated

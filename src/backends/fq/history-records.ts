@@ -22,7 +22,10 @@ interface FailureRecord {
   readonly alone: ReadonlySet<number>
 }
 
-/** Parses `failures/<id>`. Other lines were cut off by the death of their writer, or are not ours; the attempt is counted by the task's name. */
+/**
+ * Parses `failures/<id>`. Other lines were cut off by the death of their writer, or are not ours; the attempt is then
+ * counted by the task's name.
+ */
 export function recordOf(text: string | undefined): FailureRecord {
   const failures: FailureLine[] = []
   const alone = new Set<number>()
@@ -57,16 +60,16 @@ function linesOf(text: string | undefined): string[] {
 }
 
 /**
- * The names in a record. A line that is none was cut off by the death of its writer: it stands for the end of an attempt,
- * unless it is the first, which is what the task began with.
+ * The names in a record. An invalid line was cut off by the death of its writer: it counts as the end of an attempt,
+ * unless it is the first, which is the name that the task began with.
  */
 export function namesOf(text: string | undefined, id: string): string[] {
   return linesOf(text).filter((line, index) => index > 0 || parseName(line)?.id === id)
 }
 
 /**
- * The lines that stand for the end of an attempt. An earlier version of this program, which may work on the queue too, also
- * writes a line where it leases a task that was released uncounted: that is none.
+ * The lines that are ends of attempts. An earlier version of this program, which may work on the queue too, also writes
+ * a line when it leases a task that was released uncounted: that is no end.
  */
 export function endsIn(names: readonly string[], id: string): readonly string[] {
   const [first, second] = names
@@ -76,10 +79,10 @@ export function endsIn(names: readonly string[], id: string): readonly string[] 
 }
 
 /**
- * The ends of attempts among lines of which Python wrote the last one, at `writtenSeconds`. That was a lease or its renewal,
- * so the time in it tells for how long Python leases; or a release, which has a time before that of the lease that it ended,
- * and so tells how long that lease was at least. A name that is followed by one that lies less than a lease later did not end
- * by itself: the lease was renewed or released. A release is no end of an attempt either.
+ * The ends of attempts among lines of which Python wrote the last one, at `writtenSeconds`. That was a lease or its
+ * renewal, so its time shows for how long Python leases; or a release, which has a time before that of the lease that
+ * it ended, and so shows how long that lease was at least. A name that is followed by one less than a lease later did
+ * not expire: the lease was renewed or released. A release is no end of an attempt either.
  */
 export function endsOfPython(names: readonly string[], writtenSeconds: number): string[] {
   const times = names.map(name => availableOf(name) ?? Number.NaN)

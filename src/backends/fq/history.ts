@@ -1,25 +1,26 @@
 /**
  * Attempts and failures of a task.
  *
- * `movement/<id>` holds names that the task's file has had, one a line. It begins with the name that the task began with,
- * which is twice there where that was a delay of ours; each further line is the end of an attempt: a lease that ran out or a
- * failure's back-off. Renewals rename without a line, so they don't count. A task that was given back, by its holder or by
- * `releaseAll`, has a time of 1970 in its name, which is never a line: no attempt is counted. A task that is leased for the
- * first time and finished has no such file, unless Python inserted it.
+ * `movement/<id>` holds former names of the task's file, one a line. It begins with the task's first name, which is
+ * there twice if that was a delay set by ptq; each further line is the end of an attempt: an expired lease or a
+ * failure's back-off. Renewals rename without a line, so they don't count. A task that was released, by its holder or
+ * by `releaseAll`, has a time of 1970 in its name, which is never a line: no attempt is counted. A task that is leased
+ * for the first time and deleted has no such file, unless Python inserted it.
  *
- * Python writes a line at each lease, each renewal and each release. Who takes a task over from Python takes out what was no
- * end of an attempt, see `endsOfPython`: as well as the times tell. And a history of one line with a time is either Python's
- * delayed insert or Python's lease of a task of ours; the times of the two files tell them apart, see `#wasInsertedLate`.
+ * Python writes a line at each lease, each renewal and each release. A process that takes a task over from Python
+ * removes lines that were no end of an attempt, see `endsOfPython`, as far as the times show. And a history of one line
+ * with a time is either Python's delayed insert or Python's lease of a task of ptq; the times of the two files
+ * distinguish them, see `#wasInsertedLate`.
  *
  * `failures/<id>` holds one line of JSON for each failure, and one for each attempt in which the task ran alone. It exists
  * only beside a `movement/<id>`. The attempts that ended and did not fail are the deaths of their workers.
  *
- * Where one of them can't be a record (a link, a folder, more than 16 MiB), it is not ours. It says nothing
- * then, except to the process that takes the task over: attempts that can't be counted would never be too many.
+ * If one of them can't be a record (a link, a folder, more than 16 MiB), it is not ours. It is then ignored, except by
+ * the process that takes the task over: attempts that can't be counted would never exceed the limit.
  *
  * Only the holder of a lease writes here (and a Python inserter, which writes its one line late). A process that dies
- * between the rename that takes a task over and the line that records it leaves one attempt uncounted; one that dies while
- * it postpones a task leaves one counted that never ran.
+ * between the rename that takes a task over and the line that records it leaves one attempt uncounted; one that dies
+ * while it postpones a task leaves one counted that never ran.
  */
 import { randomUUID } from 'node:crypto'
 import type { Failure, Lease } from '../../backend/messages.js'
@@ -37,7 +38,7 @@ export type Past = Required<Pick<Lease, 'attempt' | 'deaths' | 'deathsAlone'>>
 // millisecond between the two, networks some tens.
 const insertMs = 100
 
-// Time that a folder that had records is taken to have some. Looking costs a read of up to a thousand names.
+// Time for which a folder that had records is assumed to have some. A check costs a read of up to a thousand names.
 const recordsStayMs = 10_000
 
 export class History {
@@ -69,14 +70,14 @@ export class History {
     const { failures, alone } = recordOf(await this.#textIfRecord(inside(this.#layout.failures, origin.id)))
     // Begun alone in the attempt that begins only now: the lease was given back, or ended by `releaseAll`.
     if (alone.has(attempt)) await this.#addLine(origin.id, { alone: attempt, over: true })
-    // By their numbers: a failure that was written down and whose rename failed is written down again.
+    // By their numbers: a failure that was recorded and whose rename failed is recorded again.
     const failed = new Set(failures.map(failure => failure.attempt))
     const deaths = Math.max(0, ends - failed.size)
     const diedAlone = [...alone].filter(number => number <= ends && !failed.has(number))
     return { attempt, deaths, deathsAlone: Math.min(deaths, diedAlone.length) }
   }
 
-  /** Records that the task begins to run in this attempt, and nothing else beside it. */
+  /** Records that the task starts to run in this attempt, and no other task beside it. */
   async runsAlone(id: string, attempt: number): Promise<void> {
     await this.#addLine(id, { alone: attempt })
   }
@@ -88,7 +89,7 @@ export class History {
     const ends = endsIn(names, id)
     if (isReleased(available)) return ends.length
     const [first, second] = names
-    // A record whose writer died in the middle of a line has no end of line.
+    // A record whose writer died in the middle of a line has no line end.
     const newLine = text === '' || text.endsWith('\n') ? '' : '\n'
     if (first === undefined) {
       await this.#append(id, `${newLine}${nameOf(0, id)}\n${name}\n`)
@@ -130,8 +131,8 @@ export class History {
   }
 
   /**
-   * True where a name in the future is a delay, and not a lease: the name of a delayed insert, or of a failure's back-off. A
-   * task that was moved by hand (`mv`) to a time in the future looks like a lease.
+   * True if a name in the future is a delay, and not a lease: the name of a delayed insert, or of a failure's back-off.
+   * A task that was moved by hand (`mv`) to a time in the future looks like a lease.
    */
   async isDelay({ name, id, available }: TaskName): Promise<boolean> {
     const names = await this.names(id)
@@ -144,8 +145,9 @@ export class History {
   }
 
   /**
-   * Removes what is known of a finished task. The failures first: should we die between the two, then the record that is
-   * left still says that there may be failures, to a process that finishes a task of this id again (a dead letter that was retried).
+   * Removes the records of a deleted task. The failures first: if we die between the two, the remaining record still
+   * says that there may be failures, to a process that deletes a task of this id again (a dead letter that was
+   * retried).
    */
   async forget(id: string): Promise<void> {
     const { calls } = this.#io
@@ -155,7 +157,10 @@ export class History {
     await calls.unlink(record, 'there')
   }
 
-  /** True where no task has a history: one look at the folder spares a look for each of many tasks. Uploads have files there too. */
+  /**
+   * True if no task has a history: one check of the folder saves one for each of many tasks. Uploads have files there
+   * too.
+   */
   async isEmpty(): Promise<boolean> {
     if (performance.now() < this.#recordsUntilMs) return false
     const folder = await this.#io.calls.openFolder(this.#layout.movement)
@@ -196,8 +201,8 @@ export class History {
   }
 
   /**
-   * Writes the whole of a record. Through staging: a death in the middle of the write must not shorten it. Under a name of
-   * its own each time, of which no host can have an outdated idea.
+   * Writes a whole record. Through staging: a death during the write must not shorten it. Under a new name each time,
+   * of which no host can have an outdated cache.
    */
   async #put(path: string, text: string): Promise<void> {
     const staged = inside(this.#layout.staging, `${randomUUID()}.record`)
@@ -209,7 +214,7 @@ export class History {
     await this.#appendTo(inside(this.#layout.movement, id), lines)
   }
 
-  /** Begins with an end of line: the line before may have been cut off by the death of its writer. */
+  /** Begins with a line end: the line before may have been cut off by the death of its writer. */
   async #addLine(id: string, line: FailureLine | AloneLine): Promise<void> {
     await this.#appendTo(inside(this.#layout.failures, id), `\n${JSON.stringify(line)}\n`)
   }

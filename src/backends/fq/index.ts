@@ -19,15 +19,15 @@ const defaultConcurrency = 40
 /** The options of a file queue. */
 export interface FileQueueOptions extends BackendOptions {
   /**
-   * The number of files that are worked on at once where the filesystem is slow (a call takes more than 0.5 ms, as over a network).
-   * An integer of 1 or more, default 40. Node runs as many calls at once as `UV_THREADPOOL_SIZE` said when it started, 4
-   * without it. A fast local disk is worked on with blocking calls, one after the other, in slices of at most 10 ms.
+   * The number of files that are worked on at once if the filesystem is slow (a call takes more than 0.5 ms, as over a
+   * network). An integer of 1 or more, default 40. Node runs as many calls at once as `UV_THREADPOOL_SIZE` said when it
+   * started, 4 without it. On a fast local disk calls are blocking, one after the other, in slices of at most 10 ms.
    */
   readonly concurrency?: number
   /**
-   * Also survive a power cut: files and folders are on the disk (fsync) before an insert, a delete or a count is
-   * acknowledged. Default false, which survives the death of any process at any point. Costs milliseconds an insert on most
-   * disks, shared by those of one batch.
+   * Survives a power cut too: files and folders are on the disk (fsync) before an insert, a delete or a count is
+   * acknowledged. Default false, which survives the death of any process at any point. Costs milliseconds an insert on
+   * most disks, shared by those of one batch.
    */
   readonly durable?: boolean
   /** The filesystem to use; default that of this machine. For tests, which put a slow or faulty one in its place. */
@@ -37,10 +37,11 @@ export interface FileQueueOptions extends BackendOptions {
 }
 
 /**
- * Opens a file queue. Makes nothing: the first insert makes the folders; a lease waits for a queue that isn't there yet.
+ * Opens a file queue. Creates nothing: the first insert creates the folders; a lease waits for a queue that doesn't
+ * exist yet.
  *
- * Throws TypeError for an option out of range, and Error where the path is a file, a folder around a queue, or may not be
- * looked at.
+ * Throws TypeError for an option out of range, and Error if the path is a file, a folder that contains a queue, or not
+ * readable.
  */
 export async function open(url: QueueUrl, options: FileQueueOptions = {}): Promise<Backend> {
   const { concurrency = defaultConcurrency, durable = false, hostNowMs = Date.now } = options

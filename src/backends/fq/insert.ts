@@ -9,7 +9,7 @@ import { inside, makeQueue } from './layout.js'
 import { isId, nameOf } from './names.js'
 import { type FileQueue, queueFault } from './queue.js'
 
-// A staging file that old is that of a dead process: inserts take milliseconds. Hours, because a machine may sleep.
+// A staging file of that age belongs to a dead process: inserts take milliseconds. Hours, because a machine may sleep.
 const staleSeconds = 6 * 3600
 
 export class Inserter {
@@ -90,7 +90,7 @@ export class Inserter {
     const staged = inside(layout.staging, `${id}.${this.#mark}`)
     const path = inside(layout.queue, name)
     if (available === 0) return this.#stage(staged, body, path)
-    // The record first: a process that sees the task's name can tell that it is a delay and no lease.
+    // The record first: a process that sees the task's name then knows that it is a delay and no lease.
     return history.begunLater(id, name).then(() => this.#stage(staged, body, path))
   }
 
@@ -132,7 +132,7 @@ export class Inserter {
     if (await clock.ready()) await this.#sweep()
   }
 
-  /** Removes what dead processes left under `staging/`: one look a process, at the first names only. */
+  /** Removes what dead processes left under `staging/`: one check per process, of the first names only. */
   async #sweep(): Promise<void> {
     const { io, layout, clock } = this.#queue
     const folder = await io.calls.openFolder(layout.staging)
@@ -142,7 +142,7 @@ export class Inserter {
       const path = inside(layout.staging, name)
       const facts = await io.calls.stat(path)
       const isStale = facts !== undefined && clock.nowSeconds - facts.modifiedMs / 1000 > staleSeconds
-      // A folder is a lock or an upload that was not begun: its maker is dead.
+      // A folder is a lock or an upload that was not begun: its creator is dead.
       if (isStale) await removeTree(this.#queue, path)
     })
   }

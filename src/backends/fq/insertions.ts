@@ -2,14 +2,14 @@
  * The count of inserted tasks: decimal text, changed under a lock by write and rename, so that processes count exactly and a
  * reader never sees half a number of ours. Python adds without this lock: counts of both at the same moment can lose one.
  *
- * The lock is leased as a task is: a folder with one file, named `free` or `<end>--<holder>`, and the process that renames it
- * has it. A holder that died is taken over when its time is up, and that race too has one winner. (A lock file that is removed
- * when stale has two: the second breaker removes the lock of the first.)
+ * The lock is leased like a task: a folder with one file, named `free` or `<end>--<holder>`, and the process that
+ * renames it has it. The lock of a dead holder is taken over when its time is up, and that race has one winner too. (A
+ * lock file that is removed when stale has two: the second breaker removes the lock of the first.)
  *
- * A holder may also be late and not dead: stopped, or cut off from the server, just before it renames its new count into place.
- * That file is named after the holder, and a successor removes it before it takes the lock over and reads the count. So the late
- * rename finds nothing, and the holder starts over. It can't write that file again by then: it only renames what was written in
- * the first half of its time.
+ * A holder may also be late and not dead: stopped, or disconnected from the server, just before it renames its new
+ * count into place. That file is named after the holder, and a successor removes it before it takes the lock over and
+ * reads the count. So the late rename fails, and the holder starts over. It can't write that file again by then: it
+ * only renames what was written in the first half of its time.
  */
 import { randomUUID } from 'node:crypto'
 import { elapsedMs } from '../../time/clock.js'
@@ -28,7 +28,7 @@ const lockTimeoutSeconds = 120
 
 const maxPauseMs = 50
 
-// Each time the process, or the filesystem, stood still for ten seconds between two calls.
+// Each time the process, or the filesystem, was blocked for ten seconds between two calls.
 const maxTries = 5
 
 // Python empties the file and then writes it: microseconds on a local disk, a round trip over a network. About a second.
@@ -40,7 +40,7 @@ const freeName = 'free.json'
 interface Lock {
   readonly name: string
   readonly holder: string
-  /** By `elapsedMs`: while the machine sleeps the lock runs out. */
+  /** By `elapsedMs`: the lock also expires while the machine sleeps. */
   readonly sinceMs: number
 }
 
@@ -65,7 +65,7 @@ async function readText({ io, layout }: FileQueue): Promise<string | undefined> 
   const text = await rescue(
     () => io.calls.read(layout.insertions, 'size first'),
     error => {
-      // Replaced by another host: a pooled look can wait until this host knows.
+      // Replaced by another host: a pooled call can wait until this host sees the new file.
       if (errorCode(error) !== 'ESTALE') throw error
       return io.pooled.read(layout.insertions, 'size first')
     },
@@ -107,7 +107,7 @@ async function tryToChange(queue: FileQueue, change: (count: number) => number):
   return changed
 }
 
-/** The lock is free afterwards also where the new count can't be removed. */
+/** The lock is free afterwards even if the new count can't be removed. */
 async function abandonChange(queue: FileQueue, lock: Lock): Promise<void> {
   try {
     await queue.io.calls.unlink(stagedBy(queue.layout, lock.holder), 'absent')
@@ -137,8 +137,8 @@ async function afterChange(queue: FileQueue, lock: Lock): Promise<void> {
 }
 
 /**
- * The count, `NaN` where it is no number. A file that stays empty is what a Python process left that died between emptying
- * and writing it: its number is lost, and counting goes on from 0. A count may be behind, never ahead.
+ * The count, `NaN` if it is not a number. A file that stays empty was left by a Python process that died between
+ * emptying and writing it: its number is lost, and counting continues from 0. A count may be behind, never ahead.
  */
 async function countUnderLock(queue: FileQueue): Promise<number> {
   const { label, layout } = queue
@@ -172,7 +172,7 @@ async function acquire(queue: FileQueue): Promise<Lock> {
     if (found.length === 0) await makeLock(queue)
     const stale = found.map(parseName).find(other => other !== undefined && other.available <= clock.nowSeconds)
     if (stale !== undefined) {
-      // First, so that it is gone whichever process takes the lock over, and however soon that one dies.
+      // First, so that it is gone for any process that takes the lock over, even if that one dies soon.
       await io.calls.unlink(stagedBy(layout, stale.id), 'there')
       if (await take(stale.name)) return lock
     }

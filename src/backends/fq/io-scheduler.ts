@@ -11,8 +11,9 @@ import { type Awaitable, isPromise } from './awaitable.js'
 import type { FileCalls, FileSystem, Place, WriteFlag } from './file-system.js'
 import { yieldIfBusy } from './yield-if-busy.js'
 
-// Milliseconds a call. A pooled call costs about 0.05 ms of the processor, a blocking one 0.005 ms: above half a millisecond of latency waiting
-// is what costs. Going back asks for half of that, so that a filesystem near the border doesn't flap.
+// Milliseconds a call. A pooled call costs about 0.05 ms of the processor, a blocking one 0.005 ms: above half a
+// millisecond of latency the waiting dominates. The threshold for going back is half of that, so that a filesystem near
+// the limit doesn't alternate.
 export const slowMs = 0.5
 const fastMs = 0.25
 
@@ -64,8 +65,9 @@ export class IoScheduler {
   }
 
   /**
-   * Learns where `folder` is now: another filesystem may have been mounted over it. Over a network nothing blocks, however fast the
-   * server answers: it may hang, and Node ends the process where a blocking call meets an error at a file's close, as ESTALE does.
+   * Finds out where `folder` is now: another filesystem may have been mounted over it. Over a network nothing blocks,
+   * however fast the server answers: it may hang, and Node ends the process if a blocking call gets an error at a
+   * file's close, such as ESTALE.
    */
   async learnPlace(folder: string): Promise<void> {
     this.#place = (await this.#files.placeOf?.(folder)) ?? 'local'
@@ -78,7 +80,7 @@ export class IoScheduler {
     return (await this.#files.identityOf?.(folder)) ?? folder
   }
 
-  /** True where a rename may be trusted though another host works in the folder, see `FileSystem.placeOf`. */
+  /** True if renames are reliable while another host works in the folder, see `FileSystem.placeOf`. */
   get knowsNames(): boolean {
     return this.#place === 'local'
   }
@@ -117,7 +119,7 @@ export class IoScheduler {
     const failures: unknown[] = []
     let going = true
     const worker = async () => {
-      // One look at the clock a step: the end of one is the start of the next.
+      // One clock reading per step: the end of one is the start of the next.
       let nowMs = performance.now()
       while (going && failures.length === 0) {
         const inPool = this.#slow

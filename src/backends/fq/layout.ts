@@ -4,7 +4,7 @@ import { nameAndMessageOf } from '../../errors/thrown.js'
 import { errorCode, type FileCalls, type FileFacts, type FileSystem, isMissing } from './file-system.js'
 import type { IoScheduler } from './io-scheduler.js'
 
-/** The folder of the queue of dead letters. */
+/** The folder of the dead-letter queue. */
 export const deadLettersFolder = 'failed'
 
 /** The paths of a queue's parts; `queue`, `movement`, `completions` and `insertions` are shared with Python. */
@@ -71,7 +71,7 @@ export function layoutOf(root: string): Layout {
 
 async function factsOf(io: IoScheduler, path: string): Promise<FileFacts | undefined> {
   try {
-    // Not the blocking call: from Node 22 on it tells a path below a file from one where nothing is no more.
+    // Not the blocking call: from Node 22 on it no longer distinguishes a path below a file from a missing path.
     return await io.pooled.stat(path)
   } catch (error) {
     throw new Error(
@@ -84,8 +84,8 @@ async function factsOf(io: IoScheduler, path: string): Promise<FileFacts | undef
 }
 
 /**
- * Refuses a path that can be no queue: a file, or one that this user may not look at. One where nothing is passes: the
- * first insert makes the queue.
+ * Refuses a path that can't be a queue: a file, or one that this user may not read. A missing path passes: the first
+ * insert creates the queue.
  */
 export async function refuseFile(io: IoScheduler, root: string): Promise<void> {
   const found = await factsOf(io, root)
@@ -96,7 +96,7 @@ export async function refuseFile(io: IoScheduler, root: string): Promise<void> {
   }
 }
 
-/** The first names in a folder; none where there is no such folder. */
+/** The first names in a folder; none if the folder doesn't exist. */
 async function firstNames(io: IoScheduler, path: string): Promise<readonly string[]> {
   const folder = await io.pooled.openFolder(path)
   try {
@@ -116,8 +116,8 @@ async function hasOtherParts(io: IoScheduler, layout: Layout): Promise<boolean> 
 }
 
 /**
- * Refuses a folder that is no queue but has something called `queue` in it: the folder of a project in which a queue is
- * `./queue`, say. A folder with nothing but tasks in `queue` passes: it was made by hand.
+ * Refuses a folder that is no queue but contains something called `queue`: e.g. the folder of a project in which a
+ * queue is `./queue`. A folder with nothing but tasks in `queue` passes: it was created by hand.
  */
 export async function refuseContainer(io: IoScheduler, layout: Layout): Promise<void> {
   const { root, queue } = layout
@@ -132,8 +132,8 @@ export async function refuseContainer(io: IoScheduler, layout: Layout): Promise<
 }
 
 /**
- * The folder that the user has named, below which nothing may be a link: that of the queue around it for a queue of dead letters,
- * whose own folder another user of that queue may have made.
+ * The folder named by the user, below which nothing may be a link: for a dead-letter queue that of the queue around it,
+ * since another user of that queue may have created the inner folder.
  */
 export async function trustedRoot({ pooled }: FileSystem, root: string): Promise<string> {
   const around = dirname(root)
@@ -141,12 +141,12 @@ export async function trustedRoot({ pooled }: FileSystem, root: string): Promise
   try {
     return (await pooled.stat(layoutOf(around).queue))?.isFolder === true ? around : root
   } catch {
-    // It can't be looked at: no queue that is around another one.
+    // It can't be read: not a queue around another one.
     return root
   }
 }
 
-/** True where there is a queue: a folder `queue` in its own folder. */
+/** True if there is a queue: a folder `queue` in its own folder. */
 export async function isQueue(io: IoScheduler, layout: Layout): Promise<boolean> {
   return (await factsOf(io, layout.queue))?.isFolder === true
 }
@@ -183,8 +183,8 @@ export async function makeQueue(io: IoScheduler, layout: Layout): Promise<void> 
 }
 
 /**
- * Writes a file into a folder of the queue that may not be there yet. The folder is made, the queue's own folder isn't: who
- * removed the queue (`rm -r`) must not find parts of it afterwards.
+ * Writes a file into a folder of the queue that may not exist yet. That folder is created, the queue's own folder
+ * isn't: after a queue was removed (`rm -r`), no parts of it may reappear.
  */
 export async function writeInto(io: IoScheduler, path: string, text: string, flag: 'w' | 'a'): Promise<void> {
   try {
@@ -196,9 +196,7 @@ export async function writeInto(io: IoScheduler, path: string, text: string, fla
   }
 }
 
-/**
- * Renames a file into a folder of the queue that may not be there yet, as `writeInto` writes. `false`: there is no `from`.
- */
+/** Renames a file into a folder of the queue that may not exist yet, like `writeInto`. `false`: there is no `from`. */
 export async function renameInto(calls: FileCalls, from: string, to: string): Promise<boolean> {
   try {
     return await calls.rename(from, to)

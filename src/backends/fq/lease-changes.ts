@@ -12,10 +12,10 @@ import { endOfLease, isClaim, nameOf, releasedTime, type TaskName } from './name
 import { type FileQueue, leaseLost, queueFault } from './queue.js'
 import { prolong, releaseUncounted, writingSeconds } from './release.js'
 
-// From so many deletes on it pays to look once whether any task has a history.
+// From this number of deletes on it pays to check once whether any task has a history.
 const manyDeletes = 16
 
-// By so much a lease is prolonged for the one line that says that its task runs alone. Even, see `endOfLease`.
+// A lease is extended by this for the line that records that its task runs alone. Even, see `endOfLease`.
 const minSeconds = 2
 
 async function eachLease(
@@ -47,8 +47,8 @@ function taskFault(queue: FileQueue, verb: string, id: string, cause: unknown): 
 }
 
 /**
- * The first time from `start` under which the task isn't known yet: its history must show the end of this attempt, and who
- * held the task under one of the names that it had must not find it.
+ * The first time from `start` that isn't in the task's names yet: its history must show the end of this attempt, and
+ * former holders that know the task by earlier names must not find it.
  */
 async function unusedTime(queue: FileQueue, id: string, start: number, step: number): Promise<number> {
   const names = new Set(await queue.history.names(id))
@@ -75,9 +75,9 @@ export async function renew(queue: FileQueue, leases: readonly Lease[], seconds:
 }
 
 /**
- * Without a failure the task is as if it had not been leased, see `release.ts`; with a delay, it has a new beginning.
- * With a failure the order is: prolong the lease, which proves that it is ours; write the failure down; rename. A death
- * between two steps leaves a lease that runs out, and counts the attempt once.
+ * Without a failure the task is as if it had not been leased, see `release.ts`; with a delay, it has a new first name.
+ * With a failure the order is: extend the lease, which proves that it is ours; record the failure; rename. A death
+ * between two steps leaves a lease that expires, and counts the attempt once.
  */
 export async function release(
   queue: FileQueue,
@@ -101,7 +101,10 @@ export async function release(
   })
 }
 
-/** A death between the removal and the tally leaves a completion uncounted: only who removed a task counts it. */
+/**
+ * A death between the removal and the tally leaves a completion uncounted: only the process that removed a task counts
+ * it.
+ */
 export async function remove(
   queue: FileQueue,
   leases: readonly Lease[],
@@ -135,14 +138,14 @@ export async function endLease(queue: FileQueue, { id, name, available }: TaskNa
 }
 
 /**
- * Records that the task runs alone. Throws LeaseLostError where the lease is over: a rename proves that
- * it isn't, while a look may be answered by what this host remembers. The lease ends no sooner than it did.
+ * Records that the task runs alone. Throws LeaseLostError if the lease has ended: a rename proves that it hasn't, while
+ * a check may be answered from this host's cache. The lease ends no sooner than before.
  */
 export async function runsAlone(queue: FileQueue, lease: Lease): Promise<void> {
   const { io, history, clock } = queue
   await clock.ready()
   const { until, from } = handleOf(queue, lease)
-  // Not much later, or the task of a holder that dies would wait for long. Even where `until` is even, see `endOfLease`.
+  // Not much later, or the task of a holder that dies would wait for long. Even if `until` is even, see `endOfLease`.
   const soonest = endOfLease(clock.nowSeconds + (isClaim(until) ? writingSeconds : minSeconds), from)
   const end = isClaim(until) ? soonest : Math.max(until + minSeconds, soonest)
   if (io.knowsNames) await moveHeld(queue, lease, end)

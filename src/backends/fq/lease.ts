@@ -12,8 +12,8 @@ import { type FileQueue, queueFault } from './queue.js'
 import type { SkippedTasks } from './skipped-tasks.js'
 import { StaleClaims } from './stale-claims.js'
 
-// Pauses while a worker waits for tasks: from 20 ms, each 1.6 times the last, up to a second. Looking at a folder of a
-// million leased tasks takes a second itself, so at most a fifth of the time goes into looking.
+// Pauses while a worker waits for tasks: from 20 ms, each 1.6 times the last, up to a second. Reading a folder of a
+// million leased tasks takes a second itself, so at most a fifth of the time is spent on reading.
 const firstPauseMs = 20
 const pauseGrowth = 1.6
 const maxPauseMs = 1_000
@@ -59,7 +59,7 @@ export class Leaser {
       const endMs = performance.now()
       const leftMs = deadlineMs - endMs
       if (leftMs <= 0) {
-        // Only now, so that one unreadable file neither hides the others nor ends the wait for new ones.
+        // Thrown only now, so that one unreadable file neither hides the others nor ends the wait for new ones.
         this.#skipped.throwUnreadable()
         return []
       }
@@ -93,7 +93,7 @@ export class Leaser {
       return true
     }
     const filled = async (isFilled: boolean): Promise<boolean> => {
-      // The folder may be long, and none of its names there any more.
+      // The folder may be long, and all of its names gone.
       if (signals.some(({ aborted }) => aborted)) isOver = true
       if (isFilled || isOver) return !isOver
       // Another worker is reading. What is leased already must not wait for that.
@@ -118,8 +118,8 @@ export class Leaser {
     while (!isEnough() && faults.length === 0) {
       await this.#queue.io.repeat(wanted, step).catch((error: unknown) => faults.push(error))
     }
-    // Leases taken before a fault are returned, or they would be lost until they run out; a lasting fault is met again by the
-    // next call.
+    // Leases taken before a fault are returned, or they would be lost until they expire; the next call gets a lasting
+    // fault again.
     if (leases.length === 0 && faults.length > 0) throw queueFault(this.#queue, 'Leasing', faults[0])
     return leases
   }
@@ -178,7 +178,7 @@ export class Leaser {
     return available === 0 && body ? lease : this.#begin(lease, candidate, path, heldPath, body)
   }
 
-  // A task whose first worker died may have been too long for its memory: the next one looks before it reads.
+  // A task whose first worker died may have been too long for its memory: the next one checks the size before it reads.
   #read({ id, available }: TaskName, path: string): Awaitable<string | undefined> {
     const unreadable = (error: unknown) => {
       try {
@@ -209,7 +209,7 @@ export class Leaser {
     try {
       return available === 0 ? lease : { ...lease, ...(await history.takenOver(candidate, heldPath)) }
     } catch (error) {
-      // Set aside: its attempts can't be counted, so it would be retried without end.
+      // Quarantined: its attempts can't be counted, so it would be retried without end.
       const code = codeOfNoFile(error)
       if (code !== undefined) return { ...lease, body: `no record: ${code}` }
       await releaseUncounted()

@@ -7,9 +7,9 @@
  * 3. the arrived file is renamed into `<to>/queue/`;
  * 4. its record is removed, and then the file under `moved/`.
  *
- * A file under `moved/` holds the task's whole text. It is removed only where the rename of step 3 has succeeded, here or in
- * another process that finishes what this one began. One that is only under `arriving/` was never moved: its lease in the old
- * queue runs out. For the folders of dead processes see `move-runs.ts`.
+ * A file under `moved/` holds the task's whole text. It is removed only if the rename of step 3 has succeeded, here or
+ * in another process that finishes this move. One that is only under `arriving/` was never moved: its lease in the old
+ * queue expires. For the folders of dead processes see `move-runs.ts`.
  */
 
 import { randomUUID } from 'node:crypto'
@@ -26,7 +26,7 @@ import type { FileQueue } from './queue.js'
 // Tasks that are moved at once; each takes milliseconds even over a network.
 const batchSize = 500
 
-// Time that tasks stay leased when the moving process dies. Longer than a batch takes; a slower one loses only time.
+// Time that tasks stay leased when the moving process dies. Longer than a batch takes; a slower batch only costs time.
 const leaseSeconds = 60
 
 export class CrossFilesystemMove {
@@ -98,7 +98,7 @@ export class CrossFilesystemMove {
         cause: error,
       })
     }
-    // A rename whose reply a network lost, and that was sent again, says so too.
+    // A rename whose reply was lost in the network, and that was sent again, returns that too.
     return (await calls.stat(moved)) !== undefined
   }
 
@@ -110,7 +110,7 @@ export class CrossFilesystemMove {
     return inside(this.#run.moved, fileOf(id))
   }
 
-  // First the one that says whose the other is.
+  // The one that names the other folder first.
   async #makeFolders(): Promise<void> {
     const { moved, arriving } = this.#run
     await this.#from.io.calls.makeFolder(this.#from.layout.moved)

@@ -8,9 +8,10 @@
  * <to>/arriving/<run>/        <id>.json    a task whose text has arrived, and that may not have changed queues
  * ```
  *
- * `moved/` alone says what is what: only who finds a task's file there lists the one that has arrived, and nothing under
- * `arriving/` is removed while a task could still change queues by this run. So the queue that tasks arrive at removes nothing by
- * itself, and who clears up after a run closes it first: a late holder then finds no folder to commit into.
+ * `moved/` alone decides: only a process that finds a task's file there lists the one that has arrived, and nothing
+ * under `arriving/` is removed while a task could still change queues by this run. So the destination removes nothing
+ * by itself, and a process that cleans up after a run closes it first: a late holder then finds no folder to commit
+ * into.
  */
 import { renameExclusively } from './exclusive-rename.js'
 import { errorCode, type FileCalls } from './file-system.js'
@@ -19,8 +20,8 @@ import { inside, type Layout, layoutOf } from './layout.js'
 import { isId, nameOf } from './names.js'
 import type { FileQueue } from './queue.js'
 
-// A run without a change for this long is taken for dead. One that isn't fails when it goes on, and loses nothing: the age
-// only keeps several moves at a time from closing each other's.
+// A run without a change for this long is taken for dead. If it isn't, it fails at its next step, and loses nothing:
+// the age only keeps several moves at a time from closing each other's.
 const silentSeconds = 6 * 3600
 
 export const destinationFolder = 'to'
@@ -47,7 +48,7 @@ export function fileOf(id: string): string {
 /**
  * Lists a task that has changed queues and arrived. `false`: another process has listed it.
  *
- * @throws Error where it can't be told whether it was listed: then the file under `moved/` has to stay
+ * @throws Error if it is unknown whether it was listed: then the file under `moved/` has to stay
  */
 export async function arrive(from: FileQueue, renaming: Renaming, to: Layout, run: Run, id: string): Promise<boolean> {
   const { calls } = renaming
@@ -87,7 +88,7 @@ async function finishRun(from: FileQueue, to: FileQueue, name: string, arrived: 
   const isSilent = await wasSilent(from, moved)
   const path = await calls.read(inside(moved, destinationFolder), 'size first')
   if (path === undefined || path === '') {
-    // Its first moments, or its last; or a person has decided that the tasks return, see `outOfReach`.
+    // Just created, or nearly finished; or the user has decided that the tasks return, see `outOfReach`.
     await putBack(from, moved)
     if (isSilent) await removeFolder(calls, moved)
     return
@@ -143,7 +144,7 @@ async function removeRun(from: FileQueue, there: FileCalls, { moved, arriving }:
   const { calls } = from.io
   // Without the folder nothing is known: the queue was moved away, with the tasks that need what has arrived.
   if ((await calls.stat(moved)) === undefined || (await countTasks(from, moved)) > 0) return
-  // First the one that only the other knows of.
+  // First the one that only the other run names.
   if (await removeFolder(there, arriving)) await removeFolder(calls, moved)
 }
 

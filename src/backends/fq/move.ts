@@ -1,7 +1,7 @@
 /**
- * Moving tasks into another file queue, exactly: whichever process dies, at any point, each task is in exactly one of the two
- * queues, also while workers are at work on both. On one filesystem a task moves by one rename, so no lease is
- * needed; between two filesystems see `move-across-filesystems.ts`.
+ * Moves tasks into another file queue, exactly: if any process dies, at any point, each task is in exactly one of the
+ * two queues, also while workers use both. On one filesystem a task moves by one rename, so no lease is needed; between
+ * two filesystems see `move-across-filesystems.ts`.
  */
 import { randomUUID } from 'node:crypto'
 import { isErrorNamed } from '../../errors/thrown.js'
@@ -16,12 +16,12 @@ import { nameOf, type TaskName } from './names.js'
 import { type FileQueue, queueFault } from './queue.js'
 import { namesIn, parsed } from './reading.js'
 
-// From so many on it pays to look once whether any task has a history; as for deletes.
+// From this number on it pays to check once whether any task has a history; as for deletes.
 const manyMoves = 16
 
 /**
- * Moves tasks that are free until none is left; yields how many, some at a time. Leased and delayed ones stay. A moved
- * task starts over: its attempts are not kept.
+ * Moves available tasks until none is left; yields numbers of moved tasks. Leased and delayed ones stay. A moved task
+ * starts over: its attempts are not kept.
  */
 export async function* moveTasks(
   from: FileQueue,
@@ -62,7 +62,7 @@ async function* yieldCount(work: (moved: () => void) => Promise<void>): AsyncGen
 }
 
 async function* renameTasks(from: FileQueue, to: FileQueue, signal: AbortSignal): AsyncGenerator<number> {
-  // Some filesystems leave out names when a folder is changed while it is read, hence again until nothing is found.
+  // Some filesystems miss names when a folder changes while it is read, hence again until nothing is found.
   for (let found = true; found; ) {
     found = false
     for await (const names of namesIn(from, from.layout.queue)) {
@@ -92,7 +92,7 @@ async function renameAll(from: FileQueue, to: FileQueue, tasks: readonly TaskNam
   await io.sync(layout.queue)
 }
 
-/** One folder may have two paths. A rename onto itself would seem to move the same tasks without end. */
+/** One folder may have two paths. A rename onto itself would seem to move the same tasks endlessly. */
 async function refuseSame(from: FileQueue, to: FileQueue): Promise<void> {
   const name = `same-${randomUUID()}`
   const probe = inside(to.layout.staging, name)

@@ -2,9 +2,9 @@
 import { placeOf } from './names.js'
 import { minNames } from './shared-listing.js'
 
-// The part of a list after which the next one is looked for. A fifth: its partitions are used up, and skips begin; sooner,
-// the next list would have the same names as this one. Who has read the present list comes first, since its stream is past these
-// names; the others are there in case that it is slow, or dead.
+// The part of a list after which the next one is looked for. A fifth: its partitions are used up, and skips begin;
+// sooner, the next list would have the same names as this one. The process that has read the current list comes first,
+// since its stream is past these names; the others are there in case that it is slow, or dead.
 const readerLooksFrom = 0.2
 const othersLookFrom = 0.5
 const othersLookUntil = 0.75
@@ -40,12 +40,12 @@ export class NameList {
     return this.#next >= this.length
   }
 
-  /** True where other workers use these names too, and may want what this process reads next. */
+  /** True if other workers use these names too, and may want what this process reads next. */
   get isCrowded(): boolean {
     return this.lost > 0 && this.length >= minNames
   }
 
-  /** True where the remaining names will be gone soon. */
+  /** True if the remaining names will be gone soon. */
   get isLow(): boolean {
     return this.isCrowded && this.#next >= this.#lookFrom && !this.isUsedUp
   }

@@ -1,9 +1,9 @@
 /**
- * Names met while a folder is read: all of them, or where there are too many, those whose ids follow a random one.
+ * Names found while a folder is read: all of them, or if there are too many, those whose ids follow a random one.
  *
- * Ids are uniformly random, so each task is kept with the same probability, wherever the folder has its name. And workers whose
- * lists overlap meet each other's tasks in one stretch, which `Candidates` skips; in a scattered sample each third name would be
- * lost by itself.
+ * Ids are uniformly random, so each task is kept with the same probability, wherever its name is in the folder. And
+ * workers with overlapping lists take each other's tasks in one contiguous range, which `Candidates` skips; in a
+ * scattered sample each third name would be lost one by one.
  */
 import { placeCount, placeOf } from './names.js'
 

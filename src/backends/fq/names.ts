@@ -4,7 +4,7 @@
  */
 import { randomInt } from 'node:crypto'
 
-/** A name, taken apart. */
+/** A parsed name. */
 export interface TaskName {
   readonly name: string
   readonly id: string
@@ -23,19 +23,19 @@ const tailLength = separator.length + idLength + suffix.length
 const zeroCode = '0'.charCodeAt(0)
 const dashCode = '-'.charCodeAt(0)
 const noDigit = 255
-/** The values of the characters that an id may have besides its dashes. */
+/** Values of the hexadecimal digits of an id. */
 const hexValues = new Uint8Array(128).fill(noDigit)
 for (const [value, digit] of [...'0123456789abcdef'].entries()) hexValues[digit.charCodeAt(0)] = value
 
-/** Takes a name apart; `undefined` for one that is no task's (`.nfs…`, `.DS_Store`, an editor's copy). */
+/** Parses a name; `undefined` for one that is no task's (`.nfs…`, `.DS_Store`, an editor's copy). */
 export function parseName(name: string): TaskName | undefined {
   const available = availableOf(name)
   return available === undefined ? undefined : { name, id: idOf(name), available }
 }
 
 /**
- * From when the task of this name may be leased; `undefined` for a name that is no task's. Character by character: a folder
- * has a million names, and an expression takes three times as long.
+ * The time from which the task of this name may be leased; `undefined` for a name that is no task's. Character by
+ * character: a folder has a million names, and a regular expression takes three times as long.
  */
 export function availableOf(name: string): number | undefined {
   const digits = name.length - tailLength
@@ -55,7 +55,7 @@ function idOf(name: string): string {
   return name.slice(name.length - suffix.length - idLength, -suffix.length)
 }
 
-/** The number of places that {@link placeOf} tells apart. */
+/** The number of values that {@link placeOf} distinguishes. */
 export const placeCount = 2 ** 36
 
 /** The first 36 bits of the id (9 hexadecimal digits) in a name that is a task's: its place among the ids. */
@@ -91,15 +91,16 @@ export function releasedTime(time: number): number {
   return time % 2 === 0 ? releasedTimes.even : releasedTimes.odd
 }
 
-/** True for the time of a task that was released uncounted: the name says nothing of how its last attempt ended. */
+/** True for the time of a task that was released uncounted: the name does not show how its last attempt ended. */
 export function isReleased(available: number): boolean {
   return available === releasedTimes.even || available === releasedTimes.odd
 }
 
 /**
- * The end of a lease or a delay, in whole seconds, rounded up. That of a task with a past is odd where the name it was found
- * under is even, and the other way round. `releaseAll`, a failure and a release give a task a time of the past that is even
- * where the end of the lease was, or the name it was found under: so the holder whose lease `releaseAll` ended can't reach the next one, which may be meant to end within the same second.
+ * The end of a lease or a delay, in whole seconds, rounded up. For a task with a history it is odd if the name it was
+ * found under is even, and the other way round. `releaseAll`, a failure and a release give a task a time of the past
+ * that is even if the end of the lease was, or the name it was found under: so the holder whose lease `releaseAll`
+ * ended can't reach the next one, which may be set to end within the same second.
  */
 export function endOfLease(endSeconds: number, foundAvailable: number): number {
   const end = Math.ceil(endSeconds)

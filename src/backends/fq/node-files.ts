@@ -30,7 +30,7 @@ import {
 } from './file-system.js'
 import { isUntyped, isUntypedLater, openEntries, openEntriesSync, openWhole } from './folder-names.js'
 
-// Linux: a file without a name, which no listing ever shows and which leaves the folder's own times alone. Node doesn't
+// Linux: a file without a name, which no listing shows and which doesn't change the folder's own times. Node doesn't
 // export the constant; O_DIRECTORY, which is part of it, differs between architectures.
 const openUnnamed = 0o20000000 | constants.O_DIRECTORY | constants.O_WRONLY
 
@@ -44,8 +44,8 @@ const openFlags: Record<WriteFlag, number> = {
   wx: O_WRONLY | O_CREAT | O_EXCL | safeFlags,
 }
 
-// Made once, not at each of a million calls. Node writes a string with one call of its own only where the encoding is said.
-// Its types have texts for flags only; its documentation has numbers too.
+// Created once, not at each of a million calls. Node writes a string in a single call only if the encoding is given.
+// Its types allow only texts as flags; its documentation has numbers too.
 const readOptions = { encoding: 'utf8', flag: (O_RDONLY | safeFlags) as unknown as string } as const
 const writeOptions: Record<WriteFlag, { encoding: 'utf8'; flag: string }> = {
   w: { encoding: 'utf8', flag: openFlags.w as unknown as string },
@@ -55,8 +55,8 @@ const writeOptions: Record<WriteFlag, { encoding: 'utf8'; flag: string }> = {
 
 const statOptions = { throwIfNoEntry: false } as const
 
-// The longest text that Node can hold has as many characters less 24. Nothing of a queue comes near. A short file is taken
-// apart into lines, which takes several times its size: 16 MiB are the names of 250,000 attempts.
+// The longest text that Node can hold has 24 characters less. No file of a queue comes near. A short file is split into
+// lines, which takes several times its size: 16 MiB are the names of 250,000 attempts.
 const maxBytes = { 'size first': 2 ** 29, short: 2 ** 24 } as const
 
 function facts(stats: Stats): FileFacts {
@@ -68,7 +68,7 @@ function lacksUnnamedFiles(error: unknown): boolean {
   return ['EOPNOTSUPP', 'ENOTSUP', 'EISDIR', 'EINVAL', 'ENOSYS'].includes(errorCode(error) ?? '')
 }
 
-/** Throws where reading would fill the memory: Node's own limits come after that. */
+/** Throws if reading would fill the memory: Node's own limits are higher than that. */
 function requireReadable(path: string, how: keyof typeof maxBytes, { size }: Stats): void {
   const longest = maxBytes[how]
   if (size <= longest) return
@@ -77,11 +77,11 @@ function requireReadable(path: string, how: keyof typeof maxBytes, { size }: Sta
   throw error
 }
 
-// A handle of a folder or file that another host has replaced says nothing about what is there now. Linux itself looks the
-// path up again once; a third look is for a file that is replaced all the time.
+// A handle of a folder or file that another host has replaced says nothing about what is there now. Linux itself looks
+// the path up again once; a third try is for a file that is replaced all the time.
 const staleLooks = 3
 
-/** Runs `call`, which may be made twice, again while it meets an old handle; `undefined` where there is nothing. */
+/** Runs `call`, which may run twice, again while it gets a stale handle; `undefined` if there is no such file. */
 function look<T>(call: () => T, how?: string): T | undefined {
   for (let looks = how === 'hint' ? staleLooks : 1; ; looks++) {
     try {
@@ -93,7 +93,7 @@ function look<T>(call: () => T, how?: string): T | undefined {
   }
 }
 
-// A pooled look has time: GlusterFS takes a name for what it was for a second. Milliseconds after each look but the last.
+// A pooled call has time: GlusterFS caches a name for a second. Milliseconds after each try but the last.
 const stalePausesMs = [0, 0, 200, 1_000]
 
 async function lookLater<T>(call: () => Promise<T>, how?: string): Promise<T | undefined> {
@@ -109,13 +109,13 @@ async function lookLater<T>(call: () => Promise<T>, how?: string): Promise<T | u
   }
 }
 
-// A rename that failed with ENOENT though both its source and the folder of its target are there meets names that come and
-// go at that moment.
+// A rename that failed with ENOENT although its source and the folder of its target are there uses names that appear
+// and disappear at that moment.
 const maxRenameTries = 3
 
 /**
- * Which of the two is not there after a rename within one folder has failed with ENOENT is clear: the source. Otherwise both
- * are looked for, the source first: a source that is gone is another's, also where the folder is gone too.
+ * After a rename within one folder has failed with ENOENT, it is clear which is missing: the source. Otherwise both are
+ * checked, the source first: a missing source was taken by another process, also if the folder is gone too.
  */
 function renameBlocking(from: string, to: string, how?: 'hint'): boolean {
   for (let tries = 1; ; tries++) {

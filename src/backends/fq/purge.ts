@@ -1,8 +1,9 @@
 /**
  * Removal of everything in a queue, beside inserts that are under way.
  *
- * The journals of uploads go first, by a rename: from then on every call of a running upload fails, with an error that says so. If the
- * tasks went first, an upload whose tasks were removed would go on and report that all of them are stored.
+ * The journals of uploads go first, by a rename: from then on every call of a running upload fails, with an error that
+ * says so. If the tasks went first, an upload whose tasks were removed would continue and report that all of them are
+ * stored.
  */
 import { isFolderAfterUnlink, removeTree, takeAwayTree } from './folders.js'
 import { inside } from './layout.js'
@@ -19,8 +20,9 @@ const maxReadings = 20
 const youngSeconds = 60
 
 /**
- * Removes all tasks, each with its history, records of tasks that are gone for a minute, what was quarantined and the journals of uploads, and
- * sets the counters to 0. Foreign files stay. Beside inserts some of their tasks may stay too; none of an upload whose journal stays is removed.
+ * Removes all tasks, each with its history, records of tasks that are gone for a minute, quarantined files and the
+ * journals of uploads, and sets the counters to 0. Foreign files stay. Tasks of concurrent inserts may stay too; none
+ * of an upload whose journal stays is removed.
  */
 export async function purge(queue: FileQueue): Promise<void> {
   const { layout, io } = queue
@@ -32,11 +34,11 @@ export async function purge(queue: FileQueue): Promise<void> {
     }
     let youngMs = 0
     for (let readings = 1; ; readings++) {
-      // Before the last look at uploads: older records belong to none that begins after it.
+      // Before the last check for uploads: older records belong to no upload that begins after it.
       youngMs = (await queue.clock.ready()) ? (queue.clock.nowSeconds - youngSeconds) * 1000 : 0
       const endedUploads = await takeAwayTree(queue, layout.uploads)
       if (readings > maxReadings) break
-      // The last reading has removed no task, so an upload that was begun since has all of its own.
+      // The last reading has removed no task, so an upload that was begun since then has all of its own.
       if ((await removeTasks(queue)) === 0 && !endedUploads) break
     }
     for (const folder of [movement, failures, quarantine]) {

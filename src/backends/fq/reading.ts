@@ -38,9 +38,9 @@ export function parsed(names: readonly string[]): TaskName[] {
  * Does something with each task that is there at the beginning, once; those that come during the reading may be left out. Yields the
  * results.
  *
- * A file that is renamed while its folder is read can be left out, or be met under both names. So what was met is remembered, and
- * the folder is read again until it did not change during a reading, or two readings have met nothing that was left out. Each
- * reading but those is one that met a task of the beginning, so it ends also in a busy queue.
+ * A file that is renamed while its folder is read can be missed, or be seen under both names. So what was seen is kept,
+ * and the folder is read again until it did not change during a reading, or two readings have found nothing new. Each
+ * reading but those found a task that was there at the beginning, so it ends also in a busy queue.
  *
  * @param taking gets tasks, gives the function that is called for each: `undefined` where the task has another name by now
  * @throws Error, in the end, where tasks were renamed in reading after reading before they could be taken
@@ -124,7 +124,7 @@ export class FolderWatch {
     if (facts !== undefined && nowMs - facts.modifiedMs > tickMs) this.#changedMs = facts.modifiedMs
   }
 
-  /** After the reading. `false`: it did, or nothing tells. */
+  /** Called after the reading. `false`: it changed, or that is unknown. */
   async sawNoChange(): Promise<boolean> {
     const { io, layout } = this.#queue
     if (this.#changedMs === undefined) return false

@@ -2,9 +2,9 @@
  * Refuses symbolic links in the place of a queue's folders. Who may write into a queue could otherwise lead its workers, which may have
  * more rights, into any other folder: to files that they would replace, remove or read there.
  *
- * The folder that the user has named may be a link; every folder on the way from there to a file may not. Each is looked at when it
- * is used first, and again each time that the queue's place is learned, every half minute: a look at each call would double
- * what tasks cost.
+ * The folder named by the user may be a link; every folder from there to a file may not. Each is checked when it is
+ * first used, and again each time that the queue's place is checked, every half minute: a check at each call would
+ * double the cost of tasks.
  */
 import { dirname, sep } from 'node:path'
 import { type Awaitable, after } from './awaitable.js'
@@ -13,7 +13,7 @@ import type { FileCalls, FileSystem } from './file-system.js'
 // Folders of uploads have new names all the time.
 const maxKnown = 1_000
 
-/** The same filesystem, whose calls throw ENOTDIR where a folder below `root` is a link. */
+/** The same filesystem, whose calls throw ENOTDIR if a folder below `root` is a link. */
 export function refuseLinks(files: FileSystem, root: string): FileSystem {
   const known = new Set<string>()
   return {
@@ -57,7 +57,7 @@ function checkedCalls(calls: FileCalls, folders: Folders): FileCalls {
       isKnown(path) ? calls.write(path, text, flag) : checked(path, () => calls.write(path, text, flag)),
     stat: (path, how) => (isKnown(path) ? calls.stat(path, how) : checked(path, () => calls.stat(path, how))),
     removeFolder: path => checked(path, () => calls.removeFolder(path)),
-    // What is there already may be a link.
+    // An existing file may be a link.
     makeFolder: path => checked(path, () => after(calls.makeFolder(path), () => require(path))),
     openFolder: path => after(require(path), () => calls.openFolder(path)),
   }

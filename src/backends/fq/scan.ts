@@ -1,4 +1,4 @@
-/** Looking at the whole queue: counts, list, releaseAll. Each reads `queue/` as a stream. */
+/** Scans of the whole queue: counts, list, releaseAll. Each reads `queue/` as a stream. */
 import type { Counts } from '../../backend/backend.js'
 import type { ListedMessage, MessageState } from '../../backend/messages.js'
 import { sleep } from '../../time/sleep.js'
@@ -11,8 +11,8 @@ import type { TaskName } from './names.js'
 import type { FileQueue } from './queue.js'
 import { eachOnce, FolderWatch, guarded, namesIn, parsed, tickMs } from './reading.js'
 
-// An empty folder in which names come and go all the time is looked at so often; one of another machine, whose changes can't be
-// told, a few times.
+// Number of checks of an empty folder in which names appear and disappear all the time; fewer on another machine, whose
+// changes can't be detected.
 const maxEmptyLooks = 20
 const emptyLooks = 3
 

@@ -1,9 +1,9 @@
 /**
  * A listing of `queue/` that one worker has read and others may use: the file `listing`, a name a line, in the order of the ids.
  *
- * Without it each worker reads each name of the folder, and one of those costs ten times what a line of a file does. A worker
- * that begins to read for the others makes the empty file `staging/listing`; others go on with what they have, unless that file is
- * so old that its maker is dead.
+ * Without it each worker reads each name of the folder, and one of those costs ten times as much as a line of a file. A
+ * worker that begins to read for the others creates the empty file `staging/listing`; others continue with what they
+ * have, unless that file is so old that its creator is dead.
  *
  * The listing is a hint; the rename decides. It may be old, gone or unreadable: then the folder itself is read.
  */
@@ -29,7 +29,7 @@ export class SharedListing {
   readonly #io: IoScheduler
   readonly #layout: Layout
   readonly #nowSeconds: () => number
-  /** Facts of the listing that was looked at or written last: it is not taken again. */
+  /** Facts of the listing that was read or written last: it is not used again. */
   #known: FileFacts | undefined
 
   /** @param nowSeconds the filesystem's clock */
@@ -40,7 +40,7 @@ export class SharedListing {
   }
 
   /**
-   * The lines of a listing that another worker has published since the last one that was taken; `undefined`: there is none. Each
+   * The lines of a listing that another worker has published since the last one that was used, or `undefined`. Each
    * line keeps the whole text in memory.
    */
   async take(): Promise<string[] | undefined> {
@@ -52,14 +52,14 @@ export class SharedListing {
       if (this.#ageSeconds(found) > maxAgeSeconds || found.sizeBytes > maxBytes) return undefined
       return (await this.#io.calls.read(listing, 'hint'))?.split('\n')
     } catch {
-      // No file, not ours to read, a fault of the disk: then the folder tells, and says what is wrong with the disk.
+      // No file, no permission, a fault of the disk: then the folder is read, and reports what is wrong with the disk.
       return undefined
     }
   }
 
   /** Before reading: announces that this worker will publish. `false`: another one reads already. */
   begin(): Promise<boolean> {
-    // Where nothing can be written, no worker waits for another.
+    // If nothing can be written, no worker waits for another.
     return this.#begin().catch(() => true)
   }
 

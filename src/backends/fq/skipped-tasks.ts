@@ -9,19 +9,19 @@ import { inside } from './layout.js'
 import { type FileQueue, leaseLost, queueFault } from './queue.js'
 import { releaseUncounted } from './release.js'
 
-// A file that was changed so recently may still be written to. Python writes within milliseconds of making it; the rest is
-// for slow networks and an inserter that was stopped for a moment.
+// A file that was changed within this time may still be written to. Python writes within milliseconds of creating it;
+// the rest is for slow networks and an inserter that was stopped for a moment.
 const youngSeconds = 10
 
-// A file that this user may not read is a fault of that task, not of the queue: others are leased, and it is tried again after
-// this time. Each try takes it away from those who may read it for a moment.
+// A file that this user may not read is a fault of that task, not of the queue: others are leased, and it is tried
+// again after this time. Each try takes it for a moment from users who may read it.
 const deniedMs = 60_000
 const deniedCodes: readonly unknown[] = ['EACCES', 'EPERM']
 
 export class SkippedTasks {
   readonly #queue: FileQueue
   readonly #young = new Set<string>()
-  /** When each task whose file this user may not read is tried again, by `performance.now()`. */
+  /** Time of the next try of each task whose file this user may not read, by `performance.now()`. */
   readonly #denied = new Map<string, number>()
   #saidDenied = false
   readonly #unreadable = new Map<string, unknown>()

@@ -1,7 +1,8 @@
 /**
- * Claims, see `exclusive-rename.ts`: a process that dies between the two renames leaves the task under a name in the far future.
- * A worker that sees the same claim again after a minute ends it; a process that was only stopped finds its claim gone then, as
- * any lost race. A holder that writes about its task holds it under a claim too, see `prolong`.
+ * Claims, see `exclusive-rename.ts`: a process that dies between the two renames leaves the task under a name in the
+ * far future. A worker that sees the same claim again after a minute ends it; a process that was only stopped then
+ * finds its claim gone, like after a lost race. A holder that writes about its task holds it under a claim too, see
+ * `prolong`.
  */
 import { endLease } from './lease-changes.js'
 import type { TaskName } from './names.js'

@@ -1,8 +1,8 @@
 /**
  * Detects that Python purged the queue since an upload was begun.
  *
- * Python's purge empties `queue/` and `movement/` and knows of no `uploads/`. So each upload with a name has an empty file
- * `movement/upload.<uuid>`, named in the upload's head: where it is gone, the tasks of that upload may be gone too.
+ * Python's purge empties `queue/` and `movement/` and ignores `uploads/`. So each upload with a name has an empty file
+ * `movement/upload.<uuid>`, named in the upload's head: if it is gone, the tasks of that upload may be gone too.
  */
 import { randomUUID } from 'node:crypto'
 import type { IoScheduler } from './io-scheduler.js'
@@ -23,7 +23,10 @@ export async function makeMarker(io: IoScheduler, layout: Layout): Promise<strin
   return marker
 }
 
-/** True where the marker is there. Reads it: over NFS a host asks the server when it opens a file, not when it looks at one. */
+/**
+ * True if the marker is there. Reads it: over NFS a host asks the server when it opens a file, not when it checks for
+ * one.
+ */
 export async function isMarkerThere(io: IoScheduler, layout: Layout, marker: string): Promise<boolean> {
   return (await io.calls.read(inside(layout.movement, marker), 'size first')) !== undefined
 }

@@ -1,13 +1,13 @@
 /**
- * The parts of an upload: a batch of tasks with neighbouring indices, a folder whose name says how far it is.
+ * The parts of an upload: a batch of tasks with neighbouring indices, in a folder whose name contains its state.
  *
  * ```text
  * writing.0-1000/ ──all files written──▶ staged.0-1000/ ──all files renamed into queue/──▶ the file done.0-1000; free.0-1000/
  * ```
  *
- * Each arrow is one rename of the folder; before the second one the file `done.0-1000` is made. In `writing` no task is in the
- * queue; in `staged` a file that is there is not in the queue, and one that is not there was in it, also if workers have taken
- * it since. So each process that finds a part knows what is missing, and nothing is inserted twice.
+ * Each arrow is one rename of the folder; before the second one the file `done.0-1000` is created. In `writing` no task
+ * is in the queue; in `staged` a file that is there is not in the queue, and one that is not there was in it, also if
+ * workers have taken it since. So each process that finds a part knows what is missing, and nothing is inserted twice.
  *
  * An empty folder is used for the next part. Ext4 spreads new folders over the disk, and the files of each with it: on a disk in
  * use, a new folder for each part took up to twice the kernel's time.
@@ -99,7 +99,7 @@ async function writePart(
     await io.each(messages, ({ id, body }) => io.write(inside(folder, nameOf(available, id)), body, 'w'))
     await io.sync(folder)
     if (available === 0) return
-    // Before a task is in the queue: a process that sees its name can tell that it is a delay and no lease.
+    // Before a task is in the queue: a process that sees its name then knows that it is a delay and no lease.
     await io.each(messages, ({ id }) => history.begunLater(id, nameOf(available, id)))
     await io.sync(layout.movement)
   } catch (error) {
@@ -173,7 +173,7 @@ async function partsIn(queue: FileQueue, run: string): Promise<Part[]> {
   return parts
 }
 
-/** With the records of delays, which belong to no task then. */
+/** With the records of delays, which then belong to no task. */
 async function dropWriting(queue: FileQueue, folder: string): Promise<void> {
   const { io, layout } = queue
   await io.each(await allNames(queue, folder), async name => {

@@ -8,9 +8,9 @@
  *                                 writing.… staged.… done.… free.…   see upload-parts.ts
  * ```
  *
- * `<run>` is a new UUID each time that the upload is taken up, by a rename of the folder. So it has one owner: an
- * earlier one that was thought dead uses the old name, so its calls fail and change nothing. (Over NFS a host may know
- * the folder by its old name for some seconds more, see `acdirmax`.)
+ * `<run>` is a new UUID each time that the upload is taken over, by a rename of the folder. So it has one owner: an
+ * earlier one that was thought dead uses the old name, so its calls fail and change nothing. (Over NFS a host may cache
+ * the folder's old name for some seconds more, see `acdirmax`.)
  */
 import { randomUUID } from 'node:crypto'
 import type { BatchFailure, Message } from '../../backend/messages.js'
@@ -39,7 +39,8 @@ const staleSeconds = 7 * 24 * 3600
 const takeoverTimeoutMs = 90_000
 const maxPauseMs = 1_000
 
-// Looks in a row that found something else than the folder of a run. One may fall between the two names of a rename.
+// Consecutive readings that found something else than the folder of a run. One may fall between the two names of a
+// rename.
 const maxForeignLooks = 8
 
 const everything: PartRange = { start: 0, end: Number.POSITIVE_INFINITY }
@@ -150,17 +151,17 @@ export class FileUploads implements Uploads {
   }
 
   /**
-   * Takes the folder by its rename. What is read before that only decides whether to take it: the owner until then may change
-   * all of it, so what counts is read from the folder that is ours.
+   * Takes the folder over by its rename. What is read before that only decides whether to take it: the previous owner
+   * may change all of it until then, so the decisive content is read from the renamed folder.
    *
-   * @returns `undefined`: another process took it up at the same time, or what was there is removed now
+   * @returns `undefined`: another process took it over at the same time, or the old content has been removed now
    */
   async #takeUp(name: string, found: string, head: UploadHead): Promise<UploadState | undefined> {
     const { io } = this.#queue
     const path = this.#path(`${name}/${found}`)
     const before = await this.#head(path)
     if (before === undefined) {
-      // Its head is there from the first moment, so this is the rest of a removal that was cut off.
+      // Its head is there from the first moment, so this is the rest of an interrupted removal.
       await takeAwayTree(this.#queue, path)
       return undefined
     }
@@ -191,12 +192,12 @@ export class FileUploads implements Uploads {
   }
 
   /**
-   * Begins an upload again whose tasks Python's purge has removed. The same upload keeps its seed: a task that was inserted while
-   * the purge went on, and is there still, is replaced and not doubled. The head is written last, so who dies before has changed
-   * nothing.
+   * Restarts an upload whose tasks Python's purge has removed. The same upload keeps its seed: a task that was inserted
+   * during the purge, and is still there, is replaced and not duplicated. The head is written last, so a process that
+   * dies before has changed nothing.
    *
    * @param run is ours
-   * @returns `undefined`: another process took it up at the same time
+   * @returns `undefined`: another process took it over at the same time
    */
   async #beginAgain(run: string, begun: StoredHead, head: UploadHead): Promise<UploadState | undefined> {
     const owned = this.#path(run)
@@ -232,7 +233,7 @@ export class FileUploads implements Uploads {
     return (await this.#queue.io.calls.stat(inside(path, 'finished'))) !== undefined
   }
 
-  /** @throws Error where the run is not ours any more, or its tasks were purged */
+  /** @throws Error if the run no longer belongs to this process, or its tasks were purged */
   async #note(run: string, name: string, text: string): Promise<void> {
     const path = this.#path(run)
     if (!(await this.#replace(path, name, text))) throw takenOver(path)

@@ -1,7 +1,7 @@
 /**
- * Status files of the workers of a queue, for people who watch: `workers/` holds one small file a worker, staged and renamed, so
- * that it is whole. A worker removes its file when it ends; that of one that died is ignored when it is a minute old
- * by the clock of the filesystem, and removed by a worker that starts an hour later.
+ * Status files of the workers of a queue, for monitoring: `workers/` holds one small file for each worker, staged and
+ * renamed, so that it is whole. A worker removes its file when it ends; that of a dead worker is ignored when it is a
+ * minute old by the clock of the filesystem, and removed by a worker that starts an hour later.
  */
 import type { WorkerStatus } from '../../backend/backend.js'
 import { textOfNoFile } from './file-system.js'
@@ -11,10 +11,13 @@ import { type FileQueue, queueFault } from './queue.js'
 /** Workers write every five seconds; one may be held up by a slow network for a while. */
 const silentSeconds = 60
 
-/** A laptop that slept writes again when it wakes; an hour is for people who ask which machine is gone. */
+/** A laptop that slept writes again when it wakes; an hour shows people which machine is gone. */
 const staleSeconds = 3600
 
-/** A worker that starts looks at so many files of others, picked by chance: a thousand that start together ask for a million otherwise. */
+/**
+ * Number of random files of others that a starting worker checks: a thousand workers that start together would
+ * otherwise make a million requests.
+ */
 const sweptFiles = 16
 
 /** A worker names 100 tasks at most, each with a note. A longer file is not a worker's. */
@@ -34,7 +37,7 @@ const suffix = '.json'
 
 export class WorkerFiles {
   readonly #queue: FileQueue
-  /** When each worker of this process was written. */
+  /** Time of the last write for each worker of this process. */
   readonly #writtenMs = new Map<string, number>()
   #countedMs = Number.NEGATIVE_INFINITY
   #everyMs = 0
@@ -44,7 +47,7 @@ export class WorkerFiles {
     this.#queue = queue
   }
 
-  /** Writes a worker's status, or with `undefined` takes it away. Where there is no queue (yet) nothing is written. */
+  /** Writes a worker's status, or with `undefined` removes it. If there is no queue (yet) nothing is written. */
   async report(worker: string, status: WorkerStatus | undefined): Promise<void> {
     const { layout, io } = this.#queue
     // Never blocking: a status is not worth a pause of the work.

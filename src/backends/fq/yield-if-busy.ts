@@ -1,6 +1,6 @@
 /**
- * Blocking calls are cut into slices, so that timers, sockets and signals get their turn: one account for the whole
- * process (thread), because ten calls that each keep to a slice would else block for ten slices.
+ * Blocking calls are cut into slices, so that timers, sockets and signals get their turn: one budget for the whole
+ * process (thread), because ten calls that each keep to a slice would otherwise block for ten slices.
  */
 
 // Below the 10 ms that may be blocked at a time, with room for the longest single step (a read of 1,024 names, a sort).
@@ -10,7 +10,7 @@ let startedMs: number | undefined
 let nextTurn: Promise<void> | undefined
 
 /**
- * To be asked after each blocking step. `undefined`: go on; a promise: await it first, the slice is used up.
+ * Called after each blocking step. `undefined`: continue; a promise: await it first, the slice is used up.
  *
  * @param nowMs `performance.now()`
  */

@@ -8,7 +8,7 @@ import { MemUploads } from './uploads.js'
 
 interface Entry {
   readonly message: Message
-  /** When it may be leased, in ms since 1970. */
+  /** Time from which it may be leased, in ms since 1970. */
   availableMs: number
   /** The last lease; `undefined` once it was released. */
   holder: symbol | undefined
@@ -186,7 +186,7 @@ export class MemQueue implements Backend {
   }
 
   async *list(): AsyncGenerator<ListedMessage> {
-    // A copy: a caller that inserts during the listing must not be shown its own messages without end.
+    // A copy: a caller that inserts during the listing must not see its own messages endlessly.
     for (const entry of [...this.#entries.values()]) {
       this.#collectDue()
       if (!this.#isEnqueued(entry)) continue
@@ -262,7 +262,7 @@ export class MemQueue implements Backend {
     }
   }
 
-  /** Moves what is due from waiting to ready. The holder of a lease that ran out keeps it until someone else leases. */
+  /** Moves due entries from waiting to ready. The holder of an expired lease keeps it until someone else leases. */
   #collectDue(): void {
     const nowMs = this.clock.nowMs()
     if (nowMs < this.#nextDueMs) return
