@@ -57,7 +57,7 @@ export function queueArgument<Args>(yargs: Argv<Args>): Argv<Args & QueueArgumen
   )
 }
 
-/** A queue as the command line names it: what has no protocol is a folder, a bare word too. */
+/** A queue's URL as given on the command line: a name without a protocol is a folder, a bare word too. */
 export function queueUrl(text: string): string {
   if (text.includes('://')) {
     if (text.toLowerCase().startsWith('mem://')) {
@@ -84,7 +84,7 @@ function kindOf(url: string): keyof typeof flagsOf | 'server' | undefined {
   return /^(?!fq:)[a-z][a-z0-9+.-]*:\/\//i.test(url) ? undefined : 'fq'
 }
 
-/** @throws UsageError for a flag that none of the queues reads */
+/** @throws UsageError for a flag that none of the queues supports */
 export function requireFittingFlags(urls: readonly string[], args: QueueArguments): void {
   const kinds = urls.map(kindOf)
   if (kinds.includes(undefined)) return
@@ -98,7 +98,7 @@ export function requireFittingFlags(urls: readonly string[], args: QueueArgument
 }
 
 /**
- * Refuses what SQS can't do before credentials are asked for.
+ * Refuses what SQS doesn't support before credentials are read.
  *
  * @throws UsageError where the queue is one on SQS
  */
@@ -106,7 +106,7 @@ export function requireNotSqs(queue: string, reason: string | undefined): void {
   if (reason !== undefined && kindOf(queueUrl(queue)) === 'sqs') throw new UsageError(`${queue} ${reason}`)
 }
 
-/** Why SQS refuses commands that need dead letters, where none are named. */
+/** The reason why SQS refuses commands that need dead letters, if none are named. */
 export const noDeadLetters = 'has no dead letters of its own: pass their queue as --dead-letter QUEUE'
 
 function backendOptions(url: string, args: QueueArguments): TaskQueueOptions {

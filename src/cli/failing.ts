@@ -17,7 +17,10 @@ export const refusedCode = 2
 
 const refusalNames = new Set(['UsageError', 'UnsupportedOperationError', 'UnsupportedProtocolError'])
 
-/** True for errors of usage. The library's argument errors have one form, which tells them from faults in other code. */
+/**
+ * True for usage errors. The library's argument errors have one form, which distinguishes them from faults in other
+ * code.
+ */
 function isRefusal(error: unknown): boolean {
   if (!isError(error)) return false
   return refusalNames.has(error.name) || (isErrorNamed(error, 'TypeError') && error.message.startsWith('Expected '))
@@ -38,7 +41,7 @@ export function endingError(error: unknown): EndingError {
   return { exitCode: isRefusal(error) ? refusedCode : failedCode, lines }
 }
 
-/** Prints warnings as errors are printed, instead of in Node's own form. */
+/** Prints warnings in the form of errors, instead of in Node's own form. */
 export function printWarnings(): void {
   process.removeAllListeners('warning')
   process.on('warning', warning => {

@@ -2,7 +2,7 @@
 import { endingSignals, onStopSignals } from '../runtime/stop-signals.js'
 
 /**
- * Runs `work` with a signal that the first Ctrl-C aborts; the exit code tells which signal came.
+ * Runs `work` with a signal that the first Ctrl-C aborts; the exit code names the signal.
  *
  * @param options.quiet print nothing on a terminal: the command ends at once
  */

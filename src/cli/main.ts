@@ -11,7 +11,7 @@ try {
   await runCommandLine(process.argv.slice(2))
 } catch (error) {
   const { exitCode, lines } = endingError(error)
-  // All processes refuse the same: their parent prints it once.
+  // All worker processes refuse the same command: their parent prints it once.
   if (exitCode === refusedCode && isWorkerProcess()) refused = lines
   else for (const line of lines) console.error(line)
   // The exit code of a signal takes precedence.

@@ -11,13 +11,13 @@ export interface PassedSignal {
 /** To the parent, at the end: a process that ends without this has crashed. */
 export interface WorkerEnd {
   readonly ptqExitCode: number
-  /** Lines for stderr, where the command was refused: all processes would say the same. */
+  /** Lines for stderr if the command was refused: all processes would print the same. */
   readonly refusal: readonly string[] | undefined
 }
 
 let following = false
 
-/** Makes this process a worker of its parent: it stops when the parent asks for it, or has ended. */
+/** Makes this process a worker of its parent: it stops when the parent asks it to, or has ended. */
 export function followParent(): void {
   following = true
   process.on('message', ({ signal, isSecond }: PassedSignal) => passOnSignal(signal, { isSecond }))
@@ -26,7 +26,7 @@ export function followParent(): void {
   if (!process.connected) process.kill(process.pid, 'SIGTERM')
 }
 
-/** The environment variable by which a parent tells its worker processes apart, from 0. */
+/** The environment variable with the number of a worker process, from 0. */
 export const processNumberVariable = 'PTQ_PROCESS_NUMBER'
 
 /** The number of this worker process among those of its parent, kept by one that replaces it; 0 where there is no parent. */

@@ -23,7 +23,7 @@ export class PollDisplay {
   readonly #timer: NodeJS.Timeout
   readonly #events: WorkerEvents
   #steps: { dispose(): void } | undefined
-  /** Where the worker's metrics are; `undefined`: nowhere. */
+  /** The address of the worker's metrics, if there is one. */
   metricsUrl: string | undefined
   #executed = 0
   #failed = 0
@@ -77,7 +77,7 @@ export class PollDisplay {
     this.#steps = printSteps(this.#events, line => this.#print(line))
   }
 
-  /** How many tasks this worker moved to the dead letters. */
+  /** The number of tasks that this worker moved to the dead letters. */
   get deadLetters(): number {
     return this.#deadLetters
   }

@@ -84,7 +84,7 @@ class WorkerProcesses {
     while (!signal.aborted) {
       const startedAtMs = performance.now()
       const { pid, end, how } = await this.#runOne(number)
-      // A process that got a signal of its own, such as from an out-of-memory daemon, is restarted too.
+      // A process that was signalled alone, e.g. by an out-of-memory daemon, is restarted too.
       if (end !== undefined && end.ptqExitCode < 128) {
         this.#ended(end)
         return

@@ -61,7 +61,7 @@ function work(args: PollArguments): Promise<void> {
   })
 }
 
-/** Serves the worker's metrics where `--metrics-port` asks for them. @throws UsageError where the address can't be used */
+/** Serves the worker's metrics if `--metrics-port` is given. @throws UsageError if the address can't be used */
 async function startMetrics(queue: TaskQueue, args: PollArguments): Promise<MetricsServer | undefined> {
   const { metricsPort, metricsHost: host = '127.0.0.1', parallel = 1 } = args
   if (metricsPort === undefined) return undefined

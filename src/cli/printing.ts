@@ -72,6 +72,6 @@ export function endWithReader(): void {
     if (error.code === 'EPIPE') endOfReader()
     else onFailure(error)
   })
-  // There is nowhere left to say it.
+  // There is nowhere left to report it.
   process.stderr.on('error', () => undefined)
 }

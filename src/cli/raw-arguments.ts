@@ -19,11 +19,11 @@ function respelt(arg: string): string {
 }
 
 /**
- * Marks every lone `-`, and every argument after `--`, which is then a positional argument whatever it begins with; gives
- * options their present spelling.
+ * Marks every lone `-`, and every argument after `--`, which is then a positional argument; replaces former spellings
+ * of options.
  */
 export function markArguments(args: readonly string[]): readonly string[] {
-  // Completion: these are no complete arguments yet.
+  // Completion: these are incomplete arguments.
   if (args[0] === '--get-yargs-completions') return args
   const end = args.indexOf('--')
   const options = end < 0 ? args : args.slice(0, end)

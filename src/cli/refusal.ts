@@ -3,7 +3,7 @@ import yargs, { type CommandModule } from 'yargs'
 import { nearest } from '../text/nearest.js'
 import { UsageError } from './usage-error.js'
 
-/** The part of yargs that tells an instance's options, which its types leave out. */
+/** The part of yargs that returns an instance's options, which its types lack. */
 interface OptionKeys {
   getOptions(): {
     readonly key: Readonly<Record<string, boolean>>
@@ -14,7 +14,7 @@ interface OptionKeys {
 
 type Command = Pick<CommandModule, 'command' | 'builder'>
 
-/** The error for what the parser says of `args`, the arguments as they were typed. */
+/** The error for a parser message about `args`, the arguments as typed. */
 export function refusal(
   commands: readonly Command[],
   args: readonly string[],
@@ -28,7 +28,7 @@ export function refusal(
     command === undefined ? withoutCommand(commands, args, said) : inCommand(commands, command, args, said)
   const help = `see ptq${command === undefined ? '' : ` ${args[0]}`} --help`
   if (sentence.endsWith('?')) return new UsageError(`${sentence} S${help.slice(1)}`, { cause: error })
-  // A wrong value says what it should be: the command's form adds nothing.
+  // A sentence about a wrong value says what it should be: the command's form adds nothing.
   const isFormWrong = command !== undefined && !sentence.startsWith('Expected ')
   const syntax = isFormWrong ? `expected ptq ${command.command}, ` : ''
   return new UsageError(`${sentence}: ${syntax}${help}`, { cause: error })
@@ -42,7 +42,7 @@ function withoutCommand(commands: readonly Command[], args: readonly string[], s
 }
 
 function inCommand(commands: readonly Command[], command: Command, args: readonly string[], said: string): string {
-  // The parser names an option without its dashes, and calls each word too many a command or an argument.
+  // The parser names an option without its dashes, and calls each extra word a command or an argument.
   const unknown = /^Unknown (?:argument|command)s?: (.*)$/.exec(said)?.[1]?.split(', ')
   if (unknown !== undefined) {
     // It names an option of several words in camel case as well.

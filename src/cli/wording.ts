@@ -11,7 +11,7 @@ const wordings: readonly (readonly [RegExp, string])[] = [
   [/`?\bdurable: true\b`?/g, '--durable'],
 ]
 
-/** Options of the library by their flags. Those of one plain word are replaced only where they are marked as code. */
+/** Options of the library by their flags. Those of one plain word are replaced only if they are marked as code. */
 const flags: Readonly<Record<string, string>> = {
   backoffExceptions: '--backoff-exception',
   concurrency: '--concurrency',
@@ -36,7 +36,7 @@ const flags: Readonly<Record<string, string>> = {
   until: '--until',
 }
 
-/** A message of the library in the words of the command line. What it quotes of a payload or a path stays. */
+/** A message of the library in the words of the command line. Quotes of a payload or a path stay unchanged. */
 export function inWordsOfCommands(message: string): string {
   const replaced = wordings.reduce((text, [pattern, words]) => text.replace(pattern, words), message)
   return replaced

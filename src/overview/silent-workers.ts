@@ -1,4 +1,4 @@
-/** Tells workers that are silent, or whose process has ended, from those that work. */
+/** Distinguishes workers that are silent, or whose process has ended, from those that work. */
 import { hostname } from 'node:os'
 import { codeOf } from '../errors/thrown.js'
 import type { WorkerStatus } from '../index.js'

@@ -116,7 +116,7 @@ export class FailurePolicy {
   }
 
   /**
-   * The failure that explains why a task has had all its attempts: its last error, and where some attempts left no error,
+   * The failure that explains why a task has had all its attempts: its last error, and if some attempts left no error,
    * how the attempts ended, as far as the queue knows.
    */
   async #lastFailure(task: LeasedTask): Promise<LastFailure> {
@@ -224,7 +224,7 @@ export class FailurePolicy {
 
   /** The recorded failures of the attempts that count. */
   async #recorded(task: LeasedTask): Promise<readonly Failure[]> {
-    // Where the engine can't look them up, the lease brings them.
+    // If the engine can't look them up, the lease contains them.
     return (await this.#parts.backend.failures?.(task)) ?? task.failures.slice(envelopeFailures(task).length)
   }
 
@@ -250,7 +250,7 @@ function textOf(error: unknown): string {
   return isInstanceOf(error, UnregisteredTaskError) ? `not registered: ${messageOf(error)}` : summaryOf(error)
 }
 
-/** The error of a leased task that failed; `cause` is its own. @param caller where `poll` was called */
+/** The error of a leased task that failed; `cause` is the task's own error. @param caller where `poll` was called */
 export function taskError(task: LeasedTask, cause: unknown, caller?: CallSite): TaskError<LeasedTask> {
   const { id, attempt } = task
   const message = `Task ${payloadName(task.payload())} (${id}) failed at attempt ${attempt}: ${reasonOf(cause)}`

@@ -8,8 +8,8 @@ import type { HeldTasks } from './held-tasks.js'
 const maxFailuresInRow = 7
 
 /**
- * Where the queue is too long to see its end, a worker that met so many tasks of such files, and no other, ends too. Each look
- * goes further than the one before: to the largest one, of 4,096 tasks, twice.
+ * If the queue is too long to see its end, a worker that released this number of tasks of such files, and ran no other,
+ * ends too. Each lease request reaches further than the one before: the largest one, of 4,096 tasks, twice.
  */
 const maxGivenBack = 10_000
 
@@ -21,7 +21,7 @@ export class LoadFailures {
   #sawEnd = false
   #givenBack = 0
 
-  /** A look at the queue found fewer tasks than it asked for: no other task waits there. */
+  /** Records that a lease request returned fewer tasks than requested: no other task waits in the queue. */
   sawEnd(): void {
     this.#sawEnd = true
   }
@@ -31,7 +31,7 @@ export class LoadFailures {
    * @param held the tasks that the worker still has
    */
   add({ code: { url = '' } }: Call, { error, notLoaded }: FailedOutcome, held: HeldTasks): Error | undefined {
-    // What an earlier look found says nothing of tasks that came since.
+    // Earlier requests say nothing about tasks that came since.
     if (this.#before.size === 0) this.#sawEnd = false
     this.#givenBack++
     const failures = notLoaded?.failures ?? 0
@@ -45,7 +45,7 @@ export class LoadFailures {
     const before = this.#before.get(url) ?? failures - 1
     this.#before.set(url, before)
     if (failures - before < maxFailuresInRow) return undefined
-    // How fast threads fail says nothing of what stands behind these tasks.
+    // The speed at which threads fail says nothing about other tasks in the queue.
     if (!this.#sawEnd && this.#givenBack < maxGivenBack) return undefined
     if (held.hasOtherThan(url)) return undefined
     return new Error(

@@ -1,4 +1,4 @@
-/** Warns that `maxAttempts` has no effect where the queue has no dead letters. */
+/** Warns that `maxAttempts` has no effect in a queue without dead letters. */
 import type { Backend } from '../backend/backend.js'
 
 const warned = new WeakSet<Backend>()
@@ -7,7 +7,7 @@ const warned = new WeakSet<Backend>()
 export async function warnOfNoDeadLetters(backend: Backend, maxAttempts: number): Promise<void> {
   if (warned.has(backend)) return
   warned.add(backend)
-  // If the engine doesn't tell, the worker assumes that it has no policy.
+  // If the engine doesn't say, the worker assumes that it has no policy.
   const own = await backend.ownMaxAttempts?.().catch(() => undefined)
   const what =
     own === undefined

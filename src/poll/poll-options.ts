@@ -22,7 +22,7 @@ export interface PollState {
   readonly executed: number
   /** Attempts of this worker that failed. */
   readonly failed: number
-  /** Looks at the queue since the last task was found. */
+  /** Number of empty lease requests since the last task was found. */
   readonly tries: number
   /** Duration of the last task; `undefined` before the first. */
   readonly previousExecutionSeconds: number | undefined
@@ -42,7 +42,10 @@ export interface PollOptions {
   readonly verbose?: boolean
   /** Count completions in the queue. Default false. */
   readonly tally?: boolean
-  /** Asked after each task and after each look that found nothing; true ends the worker. With it, tasks are taken one by one. */
+  /**
+   * Called after each task and after each empty lease request; true ends the worker. With it, tasks are leased one by
+   * one.
+   */
   readonly stopFn?: (state: PollState) => boolean
   /** Called with each task after its lease and before its run; may be async. What it throws ends the worker. */
   readonly beforeFn?: (task: LeasedTask) => unknown
@@ -69,9 +72,12 @@ export interface PollOptions {
   readonly timeoutSeconds?: number
   /** A task that needs more memory fails alone, see LocalTaskQueueOptions. Needs threads. */
   readonly maxMemoryMb?: number
-  /** After so many attempts that failed, or that ended with the worker while the task ran alone, it moves to the dead letters. Default 5. */
+  /**
+   * After this number of attempts that failed, or that ended with the worker while the task ran alone, the task moves
+   * to the dead letters. Default 5.
+   */
   readonly maxAttempts?: number
-  /** URL of the queue for dead letters. Default: the queue's own (fq: the queue `failed` inside its folder). */
+  /** URL of the dead-letter queue. Default: the queue's own (fq: the queue `failed` inside its folder). */
   readonly deadLetter?: string
   /** `retry` (default): see `maxAttempts`. `throw`: the first failure ends the worker with its TaskError. */
   readonly onError?: 'retry' | 'throw'
@@ -142,7 +148,7 @@ const names = [
   'until',
 ] as const satisfies readonly (keyof PollOptions)[]
 
-/** @throws TypeError for an option that isn't what its documentation says, or that is unknown */
+/** @throws TypeError for an unknown option, or a value that its documentation doesn't allow */
 export function pollSettings(options: PollOptions): PollSettings {
   checkNames('options of poll', options, names)
   const { executeArgs = [], backoffExceptions = [], deadLetter, onError = 'retry', graceSeconds } = options

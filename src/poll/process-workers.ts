@@ -15,7 +15,7 @@ export interface ProcessWorker {
 
 export class ProcessWorkers {
   readonly #all = new Set<ProcessWorker>()
-  /** The workers that want to run a task alone, in order: it is the first one's turn. */
+  /** The workers that want to run a task alone, in order: the first one runs next. */
   readonly #wanting = new Set<ProcessWorker>()
 
   join(worker: ProcessWorker): void {

@@ -24,9 +24,12 @@ export interface WorkerEventMap {
   deleting: TaskEvent
   /** Run to its end and removed from the queue. */
   deleted: TaskEvent & { readonly durationSeconds: number }
-  /** The same, with what it returned, if that can be cloned out of its thread. Without a listener it stays there. */
+  /** The same, with its return value, if that can be cloned out of its thread. Without a listener it stays there. */
   succeeded: TaskEvent & { readonly value: unknown; readonly durationSeconds: number }
-  /** The attempt failed; the task may be leased again after `retryInSeconds` (`undefined`: it moves to the dead letters). */
+  /**
+   * The attempt failed; the task may be leased again after `retryInSeconds` (`undefined`: it moves to the dead
+   * letters).
+   */
   failed: TaskEvent & {
     readonly error: unknown
     readonly durationSeconds: number

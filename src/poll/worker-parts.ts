@@ -7,7 +7,7 @@ import type { DatedClock } from '../time/clock.js'
 import type { PollSettings } from './poll-options.js'
 import type { WorkerEvents } from './worker-events.js'
 
-/** A queue for dead letters, opened. */
+/** An opened dead-letter queue. */
 export interface DeadLetters {
   readonly url: string
   readonly backend: Backend
@@ -18,7 +18,7 @@ export interface WorkerParts {
   readonly leasing: Leasing
   readonly events: WorkerEvents
   readonly settings: PollSettings
-  /** Resolves with `undefined` where the queue has no place for dead letters. */
+  /** Resolves with `undefined` if the queue has no dead-letter queue. */
   readonly openDeadLetters: () => Promise<DeadLetters | undefined>
   readonly clock: DatedClock
   /** Uniform in [0, 1). */

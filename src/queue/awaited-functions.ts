@@ -22,7 +22,7 @@ export function callAndWait(closing: AbortSignal, call: () => unknown): Promise<
   const closed = new Promise<void>(resolve => {
     letGo = resolve
   })
-  // A lazy thenable (a query builder, say) begins its work when it is awaited, which is part of the call.
+  // A lazy thenable (e.g. a query builder) starts its work when it is awaited, which is part of the call.
   const result = storage.run({ closing, endWait: letGo }, () => {
     const returned = call()
     // Awaiting what is no promise would cost each task a turn.

@@ -37,14 +37,14 @@ export interface RetryOptions {
   readonly match?: string
   /** Only those whose last reason is of this group, with `…` for values that vary, as `ptq failures --group` prints it. Default: all. */
   readonly group?: string
-  /** URL of the queue where they are. Default: the queue's own. */
+  /** URL of the dead-letter queue. Default: the queue's own. */
   readonly deadLetter?: string
   /** Its abort ends the retry: the rest stays in the dead letters. */
   readonly signal?: AbortSignal
 }
 
 /**
- * The queue of a queue's dead letters; `undefined` if it has no place for them.
+ * The dead-letter queue of a queue; `undefined` if it has none.
  * @param named the queue that was named for them
  */
 export function deadLettersOf(
@@ -63,7 +63,7 @@ export function deadLettersOf(
   })
 }
 
-/** Yields dead letters; none where nothing was ever put there. */
+/** Yields dead letters; none if the dead-letter queue doesn't exist yet. */
 export async function* listFailures(
   queue: QueueConnection,
   deadLetter: string | undefined,
@@ -102,7 +102,7 @@ export async function findFailure(
   })
 }
 
-/** How many dead letters there are: 0 where nothing was ever put there, NaN where there is no place for them. */
+/** The number of dead letters: 0 if the dead-letter queue doesn't exist yet, NaN if there is none. */
 export async function countFailures(
   queue: QueueConnection,
   backend: Backend,
@@ -119,7 +119,7 @@ export async function countFailures(
   }
 }
 
-/** Removes every dead letter. @throws UnsupportedOperationError where there is no place for them */
+/** Removes every dead letter. @throws UnsupportedOperationError if there is no dead-letter queue */
 export async function purgeFailures(queue: QueueConnection, deadLetter: string | undefined): Promise<void> {
   await queue.backend.use(async backend => {
     const dead = requireDeadLetters(queue, backend, deadLetter)
@@ -133,8 +133,9 @@ export async function purgeFailures(queue: QueueConnection, deadLetter: string |
 }
 
 /**
- * Puts dead letters back into their queue, under their ids, with their history, which counts no attempts. They are inserted
- * first and deleted then: a crash between the two leaves them in both, and the next retry inserts the same again.
+ * Puts dead letters back into their queue, under their ids, with their history, which counts no attempts. They are
+ * inserted first and then deleted: a crash between the two leaves them in both, and the next retry inserts the same
+ * again.
  *
  * @returns how many were moved
  */
@@ -200,14 +201,14 @@ class Retry {
     })
   }
 
-  /** @throws the error of the first letter that the queue refused; the others are moved all the same */
+  /** @throws the error of the first letter that the queue refused; the others are moved */
   async run(isWanted: (letter: LeasedTask) => boolean, signal: AbortSignal): Promise<number> {
     let moved = 0
     for (;;) {
       const letters = await this.#leasing.lease(this.#dead, {
         seconds: this.#seconds,
         max: Math.min(batch, this.#maxHeld),
-        // An engine that is not exact may say "empty" too early; one that waits asks all of its servers.
+        // An engine that is not exact may return nothing too early; one that waits asks all of its servers.
         waitSeconds: this.#dead.capabilities.exactCounts ? 0 : 1,
         signal,
       })
@@ -238,7 +239,7 @@ class Retry {
   }
 
   /**
-   * Where an engine limits the number of leases, releases the oldest with a delay longer than a scan of all letters takes.
+   * If an engine limits the number of leases, releases the oldest with a delay longer than a scan of all letters takes.
    */
   async #releaseExcess(): Promise<void> {
     const excess = [...this.#kept].slice(0, Math.max(0, this.#kept.size - this.#maxHeld))
@@ -259,7 +260,7 @@ class Retry {
     try {
       await this.#store(letters, stored)
     } finally {
-      // Also if the queue fails halfway: stored tasks are no dead letters any more.
+      // Also if the queue fails halfway: stored tasks are no longer dead letters.
       await this.#remove(stored)
     }
     return stored.length

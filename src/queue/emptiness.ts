@@ -1,14 +1,14 @@
-/** Tells whether a queue is empty. */
+/** Decides if a queue is empty. */
 import type { Backend } from '../backend/backend.js'
 import { UnsupportedOperationError } from '../errors/errors.js'
 import { sleep } from '../time/sleep.js'
 
 /**
- * True if the queue holds no message in any state. An approximate zero is read again as often, and over as long a time, as
- * the backend asks for (`capabilities.emptyConfirmations`).
+ * True if the queue holds no message in any state. An approximate zero is read as often, and over as long a time, as
+ * the backend requires (`capabilities.emptyConfirmations`).
  *
  * @param signal its abort rejects with its reason
- * @throws UnsupportedOperationError where the backend can't know how many messages it holds
+ * @throws UnsupportedOperationError if the backend can't know how many messages it holds
  */
 export async function isEmpty(backend: Backend, signal: AbortSignal): Promise<boolean> {
   const { samples, windowSeconds } = backend.capabilities.emptyConfirmations ?? { samples: 1, windowSeconds: 0 }
@@ -25,7 +25,7 @@ export async function isEmpty(backend: Backend, signal: AbortSignal): Promise<bo
   return true
 }
 
-/** Resolves when {@link isEmpty} says so, looking every `intervalSeconds`. @throws what `isEmpty` throws */
+/** Resolves when {@link isEmpty} is true, checked every `intervalSeconds`. @throws the errors of `isEmpty` */
 export async function untilEmpty(backend: Backend, intervalSeconds: number, signal: AbortSignal): Promise<void> {
   while (!(await isEmpty(backend, signal))) await pause(intervalSeconds, signal)
 }

@@ -17,7 +17,7 @@ export class LeaseKeeper<K> {
   readonly #onLost: (key: K, error: Error) => void
   readonly #onFault: (error: unknown) => void
   readonly #clock: Clock
-  /** When each lease is due for renewal. */
+  /** Time of the next renewal of each lease. */
   readonly #dueMs = new Map<K, number>()
   #alarm: { readonly atMs: number; readonly cancel: () => void } | undefined
   #renewing = false

@@ -65,7 +65,7 @@ export class Leasing {
     return [...distinct]
   }
 
-  /** Leases up to `max` tasks. Messages that are no tasks are set aside, and others leased in their place. */
+  /** Leases up to `max` tasks. Invalid messages are quarantined, and others leased instead. */
   async lease(backend: Backend, plan: LeasePlan): Promise<LeasedTask[]> {
     const refused = new Set<string>()
     for (;;) {
@@ -215,7 +215,7 @@ async function settled(
 }
 
 /**
- * Quarantines a message that is no task. If the backend can't do that, the message is released and its queue's own policy
+ * Quarantines an invalid message. If the backend can't do that, the message is released and its queue's own policy
  * decides; the caller gets the other tasks in any case.
  */
 async function quarantine(backend: Backend, lease: Lease, error: unknown): Promise<void> {

@@ -7,7 +7,7 @@ import { ListedTask } from './queued-task.js'
 
 type Listing = Backend & Required<Pick<Backend, 'list'>>
 
-/** @throws UnsupportedOperationError where looking would mean leasing */
+/** @throws UnsupportedOperationError if listing would mean leasing */
 export function requireListing(backend: Backend): asserts backend is Listing {
   if (backend.list !== undefined) return
   throw new UnsupportedOperationError(
@@ -18,7 +18,7 @@ export function requireListing(backend: Backend): asserts backend is Listing {
 /**
  * Yields the tasks of a queue, without leasing them. A message that is no task is left out with a warning.
  *
- * @throws UnsupportedOperationError where looking would mean leasing
+ * @throws UnsupportedOperationError if listing would mean leasing
  */
 export async function* listTasks(backend: Backend): AsyncGenerator<ListedTask, void, undefined> {
   requireListing(backend)

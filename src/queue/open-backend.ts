@@ -47,7 +47,7 @@ const registered: Map<string, Registration> = holder[registeredKey]
  * Makes queues of another kind known: `new TaskQueue('<protocol>://…')` then opens them through `opener`.
  *
  * @param protocol lower case letters, digits, `+`, `-` and `.`, beginning with a letter, e.g. `redis`
- * @throws TypeError where the protocol is not of that form, is one of ours, or was registered with another opener
+ * @throws TypeError if the protocol is not of that form, is one of ours, or was registered with another opener
  */
 export function registerBackend(protocol: string, opener: BackendOpener, options: RegisterBackendOptions = {}): void {
   checkNames('options of registerBackend', options, ['url'])
@@ -87,7 +87,7 @@ export function isProtocolKnown(protocol: string): boolean {
   return builtIn.has(protocol) || registered.has(protocol)
 }
 
-/** True if queues of this protocol are opened by a backend of ours, and not by one that was registered. */
+/** True if queues of this protocol are opened by a backend of ours, and not by a registered one. */
 export function isBuiltIn(protocol: string): boolean {
   return builtIn.has(protocol) && !registered.has(protocol)
 }

@@ -21,7 +21,7 @@ const answerSeconds = 5
 export class QueueConnection {
   /** The queue's URL in its one form. */
   readonly url: string
-  /** The URL, taken apart. */
+  /** The parsed URL. */
   readonly queueUrl: QueueUrl
   readonly backend: OpenOnce
   readonly leasing: Leasing
@@ -49,7 +49,7 @@ export class QueueConnection {
     this.backend = new OpenOnce(queueUrl, { ...options, concurrency: this.concurrency })
   }
 
-  /** The URL of a queue for dead letters. @throws TypeError where it is none, or this queue's own */
+  /** The URL of a dead-letter queue. @throws TypeError if it is invalid, or this queue's own */
   deadLetterUrl(text: string): QueueUrl {
     const url = knownUrl(text)
     if (formatQueueUrl(url) === this.url)

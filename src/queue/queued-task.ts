@@ -75,18 +75,21 @@ export class QueuedTask implements Task {
    */
   execute(...extraArgs: unknown[]): unknown {
     const { task } = this
-    // What a task of this name takes is for its own code to check.
+    // The arguments of a task are checked by its own code.
     return Reflect.apply(task.execute, task, extraArgs)
   }
 }
 
 /**
- * The backend's lease of a task, for the holder who leased it; `undefined` for everyone else. It lives as long as the
- * task: a lease that ran out may still be ours to delete.
+ * The backend's lease of a task, for the holder that leased it; otherwise `undefined`. It is kept as long as the task:
+ * an expired lease may still be ours to delete.
  */
 export let leaseOf: (task: LeasedTask, holder: object) => Lease | undefined
 
-/** Names the storing of a leased task in another queue, see `Message.passage`: the same one each time for this lease. */
+/**
+ * Identifies the storing of a leased task in another queue, see `Message.passage`: the same value each time for this
+ * lease.
+ */
 export let passageOf: (task: LeasedTask) => string
 
 /** A leased task: no other worker gets it until the lease ends. */
@@ -95,7 +98,7 @@ export class LeasedTask extends QueuedTask {
   readonly attempt: number
   /** Number of earlier attempts whose worker died, or was silent until the lease ended. */
   readonly deaths: number
-  /** Number of `deaths` while the task ran alone; `undefined` if the queue can't tell. */
+  /** Number of `deaths` while the task ran alone; `undefined` if the queue doesn't record that. */
   readonly deathsAlone: number | undefined
   /** True if it was released to be run alone: a death now counts as one while it ran alone. */
   readonly alone: boolean

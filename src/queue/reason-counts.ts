@@ -1,17 +1,20 @@
-/** Counts failures by reason. Memory is bounded: of very many reasons, those that differ only in values are counted as one. */
+/**
+ * Counts failures by reason. Memory is bounded: of very many reasons, those that differ only in values are counted as
+ * one.
+ */
 import { groupOfEach } from './reason-groups.js'
 
 /** Distinct reasons that are kept as they are; with the ids of some tasks they take some ten megabytes. */
 const maxReasons = 20_000
 
-/** Where reasons go that are still distinct when there is no room. */
+/** The group of further distinct reasons once there is no more room. */
 export const otherReasons = '(other reasons)'
 
 const maxIds = 5
 
 /** Failures with the same reason, or with reasons that differ in values. */
 export interface ReasonGroup {
-  /** As it is where all are the same; otherwise with `…` for what varies. */
+  /** Unchanged if all are equal; otherwise with `…` for what varies. */
   readonly reason: string
   readonly count: number
   /** Ids of up to five of the tasks. */
@@ -28,7 +31,7 @@ export class ReasonCounts {
   #isFull = false
   #total = 0
 
-  /** How many failures were added. */
+  /** The number of failures that were added. */
   get total(): number {
     return this.#total
   }

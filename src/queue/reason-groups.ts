@@ -1,6 +1,6 @@
 /**
- * Groups failure reasons that differ only in values: numbers first (frames, sizes, ids), then paths and quoted texts.
- * A value that repeats tells kinds of failures apart and stays, as does one that is named as a code: `HTTP 404`.
+ * Groups failure reasons that differ only in values: numbers first (frames, sizes, ids), then paths and quoted texts. A
+ * value that repeats distinguishes kinds of failures and stays, and so does one that is named as a code: `HTTP 404`.
  */
 
 interface ValueKind {
@@ -20,16 +20,16 @@ const texts: ValueKind = {
   placeholder: '…',
 }
 
-/** A number behind one of these words names a kind of failure, however often it comes. */
+/** A number after one of these words names a kind of failure, however often it occurs. */
 const codeWords = /\b(?:HTTP(?:\/[\d.]+)?|status(?: ?code)?|code|errno|signal|exit(?:ed with)?|error|line)[ :=#]*$/i
 
-/** A value that comes at least so often on average tells kinds apart. */
+/** A value that occurs this often on average distinguishes kinds. */
 const repeats = 1.5
 
 /** With more values than this a number is no kind of failure. */
 const maxKinds = 10
 
-/** The group of each reason. @param counts how often each came */
+/** The group of each reason. @param counts number of occurrences of each */
 export function groupOfEach(counts: ReadonlyMap<string, number>): Map<string, string> {
   const byNumbers = groupsBy(numbers, counts)
   const totals = new Map<string, number>()
@@ -38,7 +38,7 @@ export function groupOfEach(counts: ReadonlyMap<string, number>): Map<string, st
   return new Map([...byNumbers].map(([reason, group]) => [reason, byTexts.get(group) ?? group]))
 }
 
-/** Returns the function that tells whether a reason belongs to a group: the same text, with a value for each `…`. */
+/** Returns the function that decides if a reason belongs to a group: the same text, with a value for each `…`. */
 export function groupMatcher(group: string): (reason: string) => boolean {
   const value = `(?:${numbers.pattern.source}|${texts.pattern.source}|…)`
   const pattern = new RegExp(`^${group.split('…').map(escaped).join(value)}$`)
@@ -49,7 +49,7 @@ function escaped(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
 }
 
-/** How often each value came at one place of a form. */
+/** Number of occurrences of each value at one place of a form. */
 type ValueCounts = Map<string, number>
 
 /** The reasons with placeholders for the values of one kind that vary. */

@@ -15,8 +15,8 @@ export interface InsertOptions {
   readonly total?: number
   /**
    * Number of threads that insert; true = all cores, 0 = the calling thread. Default 0. For a sequence whose class
-   * `sliceable` registered, the threads make the tasks of their slices; for anything else the calling thread makes the
-   * payloads, a bounded number ahead. A slice that fails does not keep the others from being inserted, see `InsertError`.
+   * `sliceable` registered, the threads create the tasks of their slices; for anything else the calling thread creates
+   * the payloads, a bounded number ahead. A slice that fails does not stop the insert of the others, see `InsertError`.
    */
   readonly parallel?: number | true
   /**
@@ -39,7 +39,7 @@ export interface LeaseOptions {
   readonly seconds?: number
   /** Most tasks to lease. Default 1. */
   readonly numTasks?: number
-  /** How long to wait for the first task if there is none. Default 0. */
+  /** Maximum wait for the first task if there is none. Default 0. */
   readonly waitSeconds?: number
   /** Its abort ends the wait. */
   readonly signal?: AbortSignal

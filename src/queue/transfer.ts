@@ -14,7 +14,7 @@ import { countInserted } from './count-inserted.js'
 
 /** Options of `copyTo` and `moveTo`. */
 export interface TransferOptions {
-  /** Its abort ends the transfer after the current batches: the result tells how many messages were transferred. */
+  /** Its abort ends the transfer after the current batches: the result has the number of transferred messages. */
   readonly signal?: AbortSignal
 }
 
@@ -42,7 +42,7 @@ export function fitted({ id, body }: Message, to: Backend): Message {
   return { id: known, body: to.capabilities.asciiBodies ? asciiJson(whole) : whole }
 }
 
-/** A message's id is a UUID; an engine whose own ids are none (SQS FIFO: any text) gets the same one each time. */
+/** A message's id is a UUID; an engine whose own ids are no UUIDs (SQS FIFO: any text) gets the same one each time. */
 export function idOf(id: string): string {
   if (uuid.test(id)) return id
   const hex = createHash('sha256').update(id).digest('hex')

@@ -1,5 +1,5 @@
 /**
- * The conformance suite: what every kind of queue has to do, ours and yours. It runs on Node's test runner.
+ * The conformance suite: the behaviour of every kind of queue, ours and yours. It runs on Node's test runner.
  *
  * ```ts
  * import { testBackend } from 'ptq/testing'
@@ -33,15 +33,15 @@ const cases: readonly ConformanceCase[] = [
   ...workerLeaseCases,
 ]
 
-/** Cases that run at once, each on a queue of its own: most of their time is waiting for leases to end. */
+/** Number of concurrent cases, each on a queue of its own: most of their time is waiting for leases to end. */
 const concurrency = 8
 
 /** A case that takes longer than this, in milliseconds, waits for something that does not come. */
 const timeoutMs = 120_000
 
 /**
- * Registers the suite with `node:test`: one test, in which each case is a test with a queue of its own. The suite asks
- * the backend what it can do (`capabilities`) and says in diagnostics what it leaves out for that reason.
+ * Registers the suite with `node:test`: one test, in which each case is a test with a queue of its own. The suite reads
+ * the backend's `capabilities` and reports in diagnostics which cases it leaves out for that reason.
  *
  * @returns resolves when the suite has run; need not be awaited
  */

@@ -30,7 +30,7 @@ export const leaseCases: readonly ConformanceCase[] = [
           [1, 3, 10].map(async max => {
             while (taken.length < messages.length) {
               const leases = await backend.lease({ seconds: queue.longSeconds, max, waitSeconds: 0 })
-              // An engine may overlook some for a moment; messages that were left come in the next round.
+              // An engine may miss some for a moment; they come in the next round.
               taken.push(...leases)
               await nextTurn()
             }
@@ -236,7 +236,7 @@ function cannotMark(backend: Backend): string | undefined {
   return backend.runsAlone === undefined ? "it can't write down that a message runs alone: no `runsAlone`" : undefined
 }
 
-/** A holder does `act` with the one free message and dies. */
+/** Lets a holder run `act` with the one free message and die. */
 async function dies(queue: QueueUnderTest, act?: (lease: Lease) => Promise<void>): Promise<void> {
   const lease = await queue.takeOne({ seconds: queue.shortSeconds })
   await act?.(lease)

@@ -11,15 +11,15 @@ export interface BackendUnderTest {
   /** The backend's name in the names of the tests. */
   readonly name: string
   /**
-   * Opens a queue, which is made if there is none of that name. The same name again opens the same queue, as another
+   * Opens a queue, which is created if there is none of that name. The same name again opens the same queue, as another
    * worker would. Names are like `ptq-test-<uuid>`.
    */
   open(queue: string): Promise<Backend>
   /** Removes a queue after its test passed. Default: nothing is removed. */
   remove?(queue: string): Promise<void>
   /**
-   * Lets that many seconds pass on a queue's clock, where it can be set; the cases run at the same time, so each queue
-   * needs a clock of its own. Default: the suite waits in real time, a few times `capabilities.secondsStep` in all.
+   * Advances a queue's clock, if it can be set; cases run at the same time, so each queue needs a clock of its own.
+   * Default: the suite waits in real time, a few times `capabilities.secondsStep` in all.
    */
   advance?(queue: string, seconds: number): void | Promise<void>
 }
@@ -55,7 +55,7 @@ export class QueueUnderTest {
     return this.backend.capabilities
   }
 
-  /** A lease or delay that is over soon, in seconds; long enough in real time for a few calls on a busy machine. */
+  /** The length of a short lease or delay, in seconds; long enough in real time for a few calls on a busy machine. */
   get shortSeconds(): number {
     return this.realTime ? Math.max(2 * this.capabilities.secondsStep, 0.5) : 60
   }

@@ -179,7 +179,7 @@ export const workerCases: readonly ConformanceCase[] = [
       const [letter] = await letters.list()
       assert.deepEqual(letter?.payload(), { class: 'NowhereToBeFound', n: 1 })
       const last = letter.failures.at(-1)?.reason ?? ''
-      // Where each lease counts, the one in between was its last attempt.
+      // If each lease counts, the one in between was its last attempt.
       assert.match(last, queue.capabilities.uncountedReleases === false ? /attempts are over/ : /^not registered: /)
       await isDrained(queue, tq, 0)
       await letters.remove()
@@ -198,7 +198,7 @@ export const workerCases: readonly ConformanceCase[] = [
       }
       assert.equal(await tq.poll({ ...acting(act), tally: true, signal: stop.signal }), 10)
       assert.equal(begun, 10)
-      // None is begun here: each is leased when the worker is stopped.
+      // None starts here: each is leased when the worker is stopped.
       const leased = new AbortController()
       const beforeFn = () => leased.abort()
       assert.equal(await tq.poll({ ...acting(act), tally: true, signal: leased.signal, beforeFn }), 0)
@@ -217,14 +217,17 @@ export const workerCases: readonly ConformanceCase[] = [
   },
 ]
 
-/** A holder leases the one free message and dies. */
+/** Leases the one free message with a holder that dies. */
 async function dieWith(queue: QueueUnderTest): Promise<Lease> {
   const lease = await queue.takeOne({ seconds: queue.shortSeconds, backend: await queue.open() })
   await queue.pass(queue.shortSeconds)
   return lease
 }
 
-/** Holders that run the one message alone die until the queue has counted one such death, or an attempt where it can't tell. */
+/**
+ * Lets holders that run the one message alone die until the queue has counted one such death, or an attempt if it can't
+ * distinguish them.
+ */
 async function dieAlone(queue: QueueUnderTest): Promise<Lease> {
   const { backend, capabilities, shortSeconds } = queue
   const take = () => queue.takeOne({ seconds: shortSeconds })

@@ -9,7 +9,7 @@ import { FunctionTask } from '../tasks/task.js'
 import type { QueueUnderTest } from './queue-under-test.js'
 import type { Act } from './worker-tasks.js'
 
-/** Looks at the queue all the time. */
+/** Polls the queue all the time. */
 export const eager = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.02 } as const
 
 /** Options of a worker whose tasks call `act`. */
@@ -25,12 +25,14 @@ export function numbered(count: number): string[] {
   return Array.from({ length: count }, (_, n) => `task ${n}`)
 }
 
-/** The lease of a worker, in seconds. It is renewed by the machine's clock, also where the queue has a clock of its own. */
+/**
+ * The lease of a worker, in seconds. It is renewed by the machine's clock, also if the queue has a clock of its own.
+ */
 export function workerLease({ capabilities, realTime, shortSeconds }: QueueUnderTest): number {
   return realTime ? Math.max(shortSeconds, 1) : Math.max(capabilities.secondsStep, 0.2)
 }
 
-/** Whenever the worker finds nothing, the queue's clock goes on, if it has one: what waits becomes free. */
+/** Advances the queue's clock, if it has one, whenever the worker finds nothing: delayed messages become available. */
 export function passWhenIdle(queue: QueueUnderTest, tq: TaskQueue): void {
   tq.events.on('idle', async () => queue.pass(Math.max(1, queue.capabilities.secondsStep)))
 }
@@ -45,7 +47,7 @@ export function once<Name extends keyof WorkerEventMap>(tq: TaskQueue, name: Nam
   })
 }
 
-/** A dead-letter queue of the case's own, also where the backend has one. */
+/** A dead-letter queue of the case's own, also if the backend has one. */
 export class Letters {
   readonly url = `mem://ptq-test-${randomUUID()}`
   readonly #tq = new TaskQueue(this.url, { progress: false })

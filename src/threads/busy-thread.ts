@@ -25,9 +25,9 @@ export class BusyThread {
   readonly chunks = new Map<number, Chunk>()
   /** The thread's number, once it has begun. */
   threadId: number | undefined
-  /** How many tasks more the thread could run at once, by its last message. */
+  /** Number of further tasks that the thread could run at once, by its last message. */
   freeSlots = 0
-  /** How many further chunks it was sent. */
+  /** Number of further chunks that it was sent. */
   sent = 0
   /** True once the call has ended: the thread takes no further chunk, although `done` of some may not have come. */
   hasEnded = false
@@ -48,7 +48,7 @@ export class BusyThread {
     this.chunks.set(first.id, first)
   }
 
-  /** Aborted when the thread is to be stopped; its reason says why. */
+  /** Aborted when the thread is to be stopped; its reason is the cause. */
   get signal(): AbortSignal {
     return this.#kill.signal
   }
@@ -101,7 +101,10 @@ export class BusyThread {
     return overdue
   }
 
-  /** True if the thread is to be stopped: all running tasks were asked to end and did not, or a file takes too long to load. */
+  /**
+   * True if the thread is to be stopped: all running tasks were asked to end and did not, or a file takes too long to
+   * load.
+   */
   isStuck(timeoutMs: number, nowMs: number): boolean {
     let running = 0
     for (const chunk of this.chunks.values()) {

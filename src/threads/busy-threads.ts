@@ -83,7 +83,7 @@ export class BusyThreads implements Iterable<BusyThread> {
     let most = 0
     for (const { thread, chunk } of this.#byChunk.values()) {
       const waiting = thread === thief ? 0 : chunk.waitingCount
-      // A thread that has begun none of its tasks is only starting: another would run them no sooner.
+      // A thread that has started none of its tasks is still starting: another would run them no sooner.
       if (waiting > most && chunk.hasBegun) {
         fullest = chunk
         most = waiting
@@ -94,7 +94,8 @@ export class BusyThreads implements Iterable<BusyThread> {
 
   /**
    * Takes back all tasks that were handed out at `beforeMs` at the latest (by `performance.now()`) and have not begun.
-   * @param leaveOne leave one task to a thread that has begun none: one that takes long to start would never get to run any
+   * @param leaveOne leave one task to a thread that has started none: one that takes long to start would never get to
+   * run any
    */
   withdraw(beforeMs: number, leaveOne: boolean): Call[] {
     const withdrawn: Call[] = []

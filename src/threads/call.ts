@@ -86,7 +86,7 @@ interface QueuedPayload extends Task {
 }
 
 /**
- * Makes a task that came out of a queue ready to run. Its payload was read from JSON, so it is in that form already.
+ * Makes a task from a queue ready to run. Its payload was parsed from JSON, so it is in that form already.
  * @param extra extra arguments for `execute`
  * @throws as {@link toCall}
  */
@@ -106,8 +106,8 @@ export function queuedCall(task: QueuedPayload, extra: readonly unknown[], attem
 }
 
 /**
- * Checks that a task's code is known here and how many arguments it has, without looking at them: cheap enough to do for
- * a whole array before the first task runs.
+ * Checks that a task's code is known here and the number of its arguments, without reading them: cheap enough for a
+ * whole array before the first task runs.
  * @returns the code
  * @throws as {@link toCall}
  */

@@ -14,10 +14,10 @@ const chunkMs = 50
  */
 const maxTasks = 2048
 
-/** Bounds the growth from one chunk to the next: the first tasks may not be like the rest. */
+/** Bounds the growth from one chunk to the next: the first tasks may not be typical. */
 const growth = 8
 
-/** Learns the duration of tasks from finished chunks. Adapts at once to slower tasks, gradually to faster ones. */
+/** Measures the duration of tasks in finished chunks. Adapts at once to slower tasks, gradually to faster ones. */
 export class ChunkSize {
   readonly #max: number
   #tasks = 1

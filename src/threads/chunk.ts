@@ -32,9 +32,9 @@ const silentSuccess: Outcome = Object.freeze({ ok: true, value: undefined, elaps
 export class Chunk {
   readonly id = ++lastChunk
   readonly calls: readonly Call[]
-  /** When it was handed out, by `performance.now()`. */
+  /** Time at which it was handed out, by `performance.now()`. */
   readonly sinceMs = performance.now()
-  /** The same moment in milliseconds since 1970: `performance.now()` stands still while the machine sleeps. */
+  /** The same moment in milliseconds since 1970: `performance.now()` stops while the machine sleeps. */
   readonly handedOutAtMs = Date.now()
   readonly #settings: ChunkSettings
   readonly #slots: Int32Array<SharedArrayBuffer>
@@ -42,7 +42,7 @@ export class Chunk {
   /** 1: the outcome was reported. Each is reported once, whatever the thread posts later. */
   readonly #settled: Uint8Array
   #values: ChunkMessage['values'] = 'required'
-  /** Reasons of tasks that the main thread asked to end, by index. */
+  /** Abort reasons of tasks that the main thread asked to end, by index. */
   readonly #aborted = new Map<number, { readonly reason: unknown; readonly atMs: number }>()
 
   constructor(calls: readonly Call[], settings: ChunkSettings) {
@@ -147,7 +147,7 @@ export class Chunk {
     return Atomics.load(this.#slots, index) === slot.withdrawn
   }
 
-  /** Claims the report of a task's outcome; false if it was reported before (as timed out, say). */
+  /** Claims the report of a task's outcome; false if it was reported before (e.g. as timed out). */
   settle(index: number): boolean {
     if (this.#settled[index] !== 0) return false
     this.#settled[index] = 1
@@ -177,14 +177,14 @@ export class Chunk {
     return this.calls.filter((_, index) => this.#state(index) === slot.running)
   }
 
-  /** Notes that a task was asked to end, and why; false if it was asked before. */
+  /** Records that a task was asked to end, and why; false if it was asked before. */
   abort(index: number, reason: unknown, nowMs: number): boolean {
     if (this.#aborted.has(index)) return false
     this.#aborted.set(index, { reason, atMs: nowMs })
     return true
   }
 
-  /** The reason and time of the request to end; `undefined`: none was made. */
+  /** The reason and time of the request to end, if there was one. */
   abortedFor(index: number): { readonly reason: unknown; readonly atMs: number } | undefined {
     return this.#aborted.get(index)
   }

@@ -28,7 +28,7 @@ export class CrashReports {
     this.#maxMemoryMb = maxMemoryMb
   }
 
-  /** Forgets failed start-ups: a thread ran a task. */
+  /** Resets the count of failed start-ups: a thread ran a task. */
   reset(): void {
     this.#failedStartUps.clear()
   }

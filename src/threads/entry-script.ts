@@ -13,7 +13,7 @@ const checked = new Map<string, string | undefined>()
  * @throws Error that says what to do
  */
 export function refuseEntryScript(code: RegisteredCode): void {
-  // For each of millions of calls.
+  // Cached: this runs for each of millions of calls.
   if (code.url !== undefined && checked.get(code.url) === undefined && checked.has(code.url)) return
   refuseEntryFile(codeName(code), code.url)
 }

@@ -1,8 +1,8 @@
 /**
- * Sends thrown values between threads. Structured clone keeps neither `name` nor `code` of a class of the user's own, no
+ * Sends thrown values between threads. Structured clone keeps neither `name` nor `code` of a user-defined class, no
  * `errors`, and refuses an error that holds a function. Here errors, lists and plain objects become the nodes of a flat
- * graph: what is shared stays shared, a cycle stays a cycle, and depth costs no stack on either side. All else is cloned,
- * or becomes text where that is not possible.
+ * graph: shared values stay shared, a cycle stays a cycle, and depth costs no stack on either side. All else is cloned,
+ * or becomes text if that is not possible.
  */
 import { types } from 'node:util'
 import { cut, isError, messageOf, nameOf, textOf } from '../errors/thrown.js'
@@ -23,9 +23,9 @@ interface ErrorNode {
   readonly name: string
   readonly message: string
   readonly stack: string | undefined
-  /** The class of JavaScript's own that it is of, or extends. */
+  /** The built-in class that it is of, or extends. */
   readonly native: string
-  /** The names of its classes that JavaScript doesn't have itself, the error's own first. */
+  /** The names of its classes that are not built-in, the error's own first. */
   readonly classes: readonly string[]
   readonly properties: WireProperty[]
 }
@@ -47,7 +47,7 @@ const maxDepth = 100
 const maxValues = 10_000
 /** All text and buffers together, in characters and bytes. */
 const maxLength = 4 << 20
-/** One text, so that a long message leaves room for the rest. */
+/** Limit of one text, so that a long message leaves room for the rest. */
 const maxTextLength = 1 << 20
 
 /** Properties that are not enumerable, or getters of a class, where they are of use; `code` is enumerable in Node's errors. */
@@ -70,7 +70,7 @@ if (SuppressedError !== undefined) {
   natives.set('SuppressedError', message => new SuppressedError(undefined, undefined, message))
 }
 
-/** Encodes a thrown value, up to the limits above. Never throws, whatever the value does when it is read. */
+/** Encodes a thrown value, up to the limits above. Never throws, even if reading the value does. */
 export function errorToWire(thrown: unknown): WireError {
   return new Encoder().encode(thrown)
 }
@@ -78,7 +78,7 @@ export function errorToWire(thrown: unknown): WireError {
 class Encoder {
   readonly #nodes: WireNode[] = []
   readonly #numbers = new Map<object, number>()
-  /** Nodes whose values are not taken yet, nearest first. */
+  /** Nodes whose values are not read yet, nearest first. */
   readonly #waiting: { readonly node: WireNode; readonly from: object; readonly depth: number }[] = []
   readonly #budget: Budget = { values: maxValues, length: maxLength }
   readonly #clones = new Map<object, unknown>()
@@ -177,7 +177,7 @@ function kindOf(value: object): WireNode['type'] | undefined {
     if (isError(value)) return 'error'
     if (Array.isArray(value)) return 'list'
     const prototype: unknown = Object.getPrototypeOf(value)
-    // Of another realm it is another object, with the same methods.
+    // In another realm it is another object, with the same methods.
     const plain = prototype === null || Object.getPrototypeOf(prototype) === null
     return plain && !types.isModuleNamespaceObject(value) && !types.isExternal(value) ? 'object' : undefined
   } catch {
@@ -211,7 +211,10 @@ function read(object: object, key: string | number): unknown {
   }
 }
 
-/** Rebuilds a thrown value; errors of JavaScript's own class where there is one (`instanceof TypeError` works), else `Error`. */
+/**
+ * Rebuilds a thrown value; errors get their built-in class if there is one (`instanceof TypeError` works), else
+ * `Error`.
+ */
 export function errorFromWire({ nodes, thrown }: WireError): unknown {
   const made = nodes.map(node => (node.type === 'error' ? newError(node) : node.type === 'list' ? [] : {}))
   const valueAt = (wire: WireValue) => ('node' in wire ? made[wire.node] : wire.value)
@@ -225,7 +228,7 @@ export function errorFromWire({ nodes, thrown }: WireError): unknown {
 
 function newError({ name, message, stack, native, classes }: ErrorNode): Error {
   const error = natives.get(native)?.(message) ?? new builtins.Error(message)
-  // Without one of its own it would have that of this function.
+  // Without one of its own it would have the stack of this function.
   define(error, 'stack', stack, false)
   if (error.name !== name) define(error, 'name', name, false)
   if (classes.length > 0) crossedClasses.set(error, classes)
@@ -236,12 +239,12 @@ function define(object: object, key: string, value: unknown, enumerable: boolean
   Object.defineProperty(object, key, { value, writable: true, enumerable, configurable: true })
 }
 
-/** The classes that errors from another thread had there: here they are of a class of JavaScript's own. */
+/** Classes that errors from another thread had there: here they have a built-in class. */
 const crossedClasses = new WeakMap<Error, readonly string[]>()
 
 /**
- * The names of an error's classes, its own first, without those that JavaScript has itself; also of an error that came
- * from another thread, where its classes are lost.
+ * The names of an error's classes, its own first, without built-in ones; also of an error that came from another
+ * thread, where its classes are lost.
  */
 export function errorClasses(error: Error): readonly string[] {
   return crossedClasses.get(error) ?? classNames(error).filter(name => !natives.has(name))
@@ -257,7 +260,7 @@ function classNames(error: Error): readonly string[] {
       if (names.length >= maxDepth) break
     }
   } catch {
-    // A proxy that doesn't say.
+    // A proxy that refuses.
   }
   return names
 }

@@ -10,9 +10,9 @@ interface WithWebAssembly {
 }
 
 /**
- * Exits, in a listener of the process's `exit` event. `process.exit()` joins every thread, also one that is in a system call
- * which never returns, and so would hang. The call of WASI that exits is the C library's `exit`, which joins none. It is safe
- * only where the threads that are left stand in native code: one that runs JavaScript would run into what `exit` tears down.
+ * Exits, in a listener of the process's `exit` event. `process.exit()` joins every thread, also one that is in a system
+ * call which never returns, and so would hang. The call of WASI that exits is the C library's `exit`, which joins none.
+ * It is safe only if the remaining threads are in native code: one that runs JavaScript would use what `exit` destroys.
  */
 export function exitNow(code: number): void {
   const { WASI } = createRequire(import.meta.url)('node:wasi') as typeof import('node:wasi')

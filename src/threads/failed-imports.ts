@@ -1,6 +1,6 @@
 /**
- * Files that threads of a run could not load. Node keeps a failed import as long as its thread lives, so such a thread ends
- * and a new one tries again: the file may be missing only for a moment, during a deployment.
+ * Files that threads of a run could not load. Node keeps a failed import as long as its thread lives, so such a thread
+ * ends and a new one tries again: the file may be missing only for a moment, during a deployment.
  */
 
 import { isErrorNamed } from '../errors/thrown.js'
@@ -10,7 +10,7 @@ import type { RunOptions } from './run-options.js'
 interface FailedFile {
   readonly error: unknown
   readonly failures: number
-  /** When it may be tried again, by `performance.now()`. */
+  /** Time of the next try, by `performance.now()`. */
   readonly untilMs: number
 }
 
@@ -61,7 +61,7 @@ export class FailedImports {
     })
   }
 
-  /** Forgets the failures of a call's file: a task of it ran. */
+  /** Resets the failures of a call's file: a task of it ran. */
   loaded(call: Call): void {
     if (this.#files.size > 0) this.#files.delete(call.code.url ?? '')
   }

@@ -18,8 +18,8 @@ export function heapLimits(maxMemoryMb: number | undefined): ResourceLimits {
   if (maxMemoryMb === undefined) {
     return { maxOldGenerationSizeMb: Math.floor(getHeapStatistics().heap_size_limit / 2 ** 20) }
   }
-  // V8 reads these when a heap is made, and there they take the place of the limit that was asked for. The main thread's
-  // own heap keeps its size, and so do threads without a limit, by the line above.
+  // V8 reads these when a heap is created, and there they replace the requested limit. The main thread's own heap keeps
+  // its size, and so do threads without a limit, by the line above.
   setFlagsFromString('--max-old-space-size=0')
   setFlagsFromString('--max-heap-size=0')
   return {

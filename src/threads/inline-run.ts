@@ -21,7 +21,7 @@ export class InlineRun<T> implements Run {
   readonly #size: ChunkSize
   #calls: Call[] = []
   #next = 0
-  /** When the calls at hand were taken, by `performance.now()`. */
+  /** Time at which the current calls were taken, by `performance.now()`. */
   #takenMs = 0
   /** Calls that await something. Nothing else can happen while a task runs without that. */
   readonly #running = new Map<Call, InlineContext>()
@@ -117,7 +117,7 @@ export class InlineRun<T> implements Run {
     return this.#calls[this.#next++]
   }
 
-  /** Waits until there are calls at hand; false when there will be none. */
+  /** Waits for calls; false when there will be none. */
   async #hasNext(): Promise<boolean> {
     const { source, toCall, mayPull } = this.#options
     while (!this.#stopped) {
@@ -161,7 +161,7 @@ function runCall(call: Call, context: InlineContext): Outcome | Promise<Outcome>
     return runInContext<Outcome | Promise<Outcome>>(context, () => {
       const value = invoke(call)
       if (!isPromiseLike(value)) return { ok: true, value, elapsedMs: performance.now() - startMs }
-      // Still in the task's context: a lazy thenable (a query builder, say) begins its work when it is awaited.
+      // Still in the task's context: a lazy thenable (e.g. a query builder) starts its work when it is awaited.
       return Promise.resolve(value).then(
         settled => ({ ok: true, value: settled, elapsedMs: performance.now() - startMs }),
         (error: unknown) => ({ ok: false, error, elapsedMs: performance.now() - startMs }),
@@ -225,7 +225,7 @@ class InlineContext implements TaskContext {
     if (this.#giveUp !== undefined) this.#givingUp ??= setTimeout(this.#giveUp, abortGraceMs)
   }
 
-  /** The task's outcome. A task that was asked to end and does not is given up: nothing can stop it in this thread. */
+  /** The task's outcome. A task that was asked to end and does not is abandoned: nothing can stop it in this thread. */
   async endOf(running: Promise<Outcome>): Promise<Outcome> {
     const startMs = performance.now()
     this.startedAtMs = Date.now()

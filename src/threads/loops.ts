@@ -61,7 +61,7 @@ export class Loops {
 
   /** Arranges a {@link wake} for when there may be something to take. */
   watch(): void {
-    // Polled: no message says that a thread has begun its first task, after which its other tasks can be stolen.
+    // Polled: no message reports that a thread has started its first task, after which its other tasks can be stolen.
     if (this.#recheck === undefined && this.#work.hasWaiting) {
       this.#recheck = setTimeout(() => {
         this.#recheck = undefined

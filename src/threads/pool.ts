@@ -20,12 +20,12 @@ import { outputWritten, writeOutput } from './thread-output.js'
 import { inPoolThread } from './thread-place.js'
 import { warnOfUnhandledError } from './unhandled-error.js'
 
-/** A thread that has nothing to do ends after this long: another run soon after finds its modules loaded. */
+/** An idle thread ends after this time: another run soon after finds its modules loaded. */
 const idleTimeoutMs = 10_000
 
 /**
  * The file that threads start with.
- * @throws Error where this module was bundled: it is no longer beside that file then, nor is Piscina beside its own
+ * @throws Error if this module was bundled: then it is no longer beside that file, nor is Piscina beside its own
  */
 function threadFile(): string {
   const { url } = import.meta as { readonly url?: string }
@@ -59,7 +59,7 @@ interface ThreadPorts {
   readonly received: ReceivedBytes
 }
 
-/** Piscina's type knows the items of Node's list. */
+/** The items of Node's list, which Piscina's type accepts. */
 type MovedList = NonNullable<Parameters<Piscina['run']>[1]>['transferList'] & {}
 
 const pools = new Map<string, ThreadPool>()
@@ -84,7 +84,8 @@ export class ThreadPool {
       minThreads: 0,
       maxThreads: 1,
       idleTimeout: idleTimeoutMs,
-      // With atomics an idle thread blocks its event loop, and what a task left to finish (a socket to close) stands still.
+      // With atomics an idle thread blocks its event loop, and work that a task left (e.g. a socket to close) would
+      // stop.
       atomics: 'disabled',
       recordTiming: false,
       // A file of tasks may read its settings there.
@@ -92,8 +93,8 @@ export class ThreadPool {
       resourceLimits: heapLimits(maxMemoryMb),
     })
     this.#piscina.on('message', (hello: ThreadHello) => this.#connect(hello))
-    // A thread may crash while idle (by a timer that a task left, say): the next call gets a new one. Without a listener
-    // the event would end the process.
+    // A thread may crash while idle (e.g. by a timer that a task left): the next call gets a new one. Without a
+    // listener the event would end the process.
     this.#piscina.on('error', (error: Error) => {
       const handled = [...this.#listeners].map(listener => listener.onSpawnError(error))
       if (handled.includes(true)) return
@@ -141,8 +142,8 @@ export class ThreadPool {
   }
 
   /**
-   * Runs an export of workers/thread.ts in a thread. An abort of `signal` stops the thread itself.
-   * Rejects if the thread dies.
+   * Runs an export of workers/thread.ts in a thread. An abort of `signal` stops the thread itself. Rejects if the
+   * thread dies.
    */
   async run<Message, Report>(
     name: 'run' | 'insert',
@@ -178,14 +179,14 @@ export class ThreadPool {
     return alive !== undefined
   }
 
-  /** Sends a message to a thread; one that is gone needs none. */
+  /** Sends a message to a thread; dropped if the thread is gone. */
   send(thread: number, message: MainMessage): void {
     this.#ports.get(thread)?.messages.postMessage(message)
   }
 
   /**
    * Handles every message that threads have posted so far. A call's end comes through another port than the outcomes of
-   * its tasks, and may overtake them; posting is synchronous, so what came before the end is there to be read.
+   * its tasks, and may overtake them; posting is synchronous, so all messages before the end can be read by then.
    */
   receiveAll(): void {
     for (const [thread, ports] of this.#ports) this.#receive(thread, ports)
@@ -244,7 +245,7 @@ export class ThreadPool {
       },
     }
     comlink.expose(host, calls)
-    // Listening refers the ports; only a call in flight may keep the process alive.
+    // Listening refs the ports; only a call in flight may keep the process alive.
     messages.unref()
     calls.unref()
   }

@@ -228,7 +228,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
         return await this.#pool.run<ChunkMessage, void>('run', message, thread.signal, moved)
       } catch (thrown) {
         if (!isCloneError(thrown)) throw thrown
-        // One of them can't be moved (the memory of a WebAssembly module, say), and none was: they are copied.
+        // One of them can't be moved (e.g. the memory of a WebAssembly module), and none was: they are copied.
       }
     }
     await this.#pool.run<ChunkMessage, void>('run', message, thread.signal)
@@ -263,7 +263,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
     }
   }
 
-  /** The number under which a thread asks the source for tasks besides those of its first chunk. */
+  /** The number under which a thread asks the source for tasks beyond those of its first chunk. */
   #extraLoop(loop: number): number {
     return this.#options.parallel + loop
   }
@@ -389,7 +389,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
 
   #onProgress({ index, fraction, note }: Extract<ThreadMessage, { type: 'progress' }>, chunk: Chunk): void {
     const call = chunk.calls[index]
-    // A task that was asked to end may go on reporting after its outcome.
+    // A task that was asked to end may continue to report after its outcome.
     if (call !== undefined && !chunk.isSettled(index)) this.#options.listener.onProgress(call, fraction, note)
   }
 

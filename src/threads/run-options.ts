@@ -70,7 +70,7 @@ export interface RunOptions<T = TaskInput> {
 /** A call that runs now. */
 export interface RunningCall {
   readonly call: Call
-  /** When it began, or was handed to its thread with others that were over soon. Milliseconds since 1970. */
+  /** Time of its start, or of its hand-over to the thread with other short tasks. Milliseconds since 1970. */
   readonly startedAtMs: number
 }
 
@@ -90,8 +90,8 @@ export interface Run {
   /** Up to `max` of the calls that run now. */
   running(max: number): RunningCall[]
   /**
-   * Ends a call. One that runs is asked by its `signal`, and if it goes on its thread is stopped; its outcome will be
-   * `reason`, and this is true. One that has not begun never will, and has no outcome: false.
+   * Ends a call. A running one is aborted by its `signal`, and if it continues its thread is stopped; its outcome will
+   * be `reason`, and this is true. One that has not started never will, and has no outcome: false.
    */
   abort(call: Call, reason: Error): boolean
 }

@@ -28,8 +28,8 @@ export function smallClone(value: object, budget: Budget): object | undefined {
 }
 
 /**
- * True if structured clone left nothing of an object: it takes an object's own public fields alone, and of a URL, of
- * Headers, or of a class with `#private` fields makes an empty object.
+ * True if structured clone left nothing of an object: it copies only an object's own public fields, and turns a URL,
+ * Headers, or an object of a class with `#private` fields into an empty object.
  */
 export function isEmptied(value: object, clone: unknown): boolean {
   if (Object.prototype.toString.call(clone) !== '[object Object]' || Object.keys(clone as object).length > 0)
@@ -39,8 +39,8 @@ export function isEmptied(value: object, clone: unknown): boolean {
 }
 
 /**
- * Refuses a value that would arrive with an empty object in it, see {@link isEmptied}. Looks at its first thousand parts:
- * what is larger is a matter of data.
+ * Refuses a value that would arrive with an empty object in it, see {@link isEmptied}. Checks its first thousand parts:
+ * larger values are mostly data.
  * @throws DOMException DataCloneError that names the class, as structured clone throws for what it can't take at all
  */
 export function refuseEmptied(value: unknown): void {

@@ -1,6 +1,6 @@
 /**
- * Threads that are being stopped. One that runs JavaScript ends at once; one in a native call that doesn't return (reading
- * a FIFO, `execSync`) can't be interrupted, and must delay neither a run nor the end of the process.
+ * Threads that are being stopped. One that runs JavaScript ends at once; one in a native call that doesn't return
+ * (reading a FIFO, `execSync`) can't be interrupted, and must delay neither a run nor the end of the process.
  */
 import type { Worker } from 'node:worker_threads'
 import { exitNow } from './exit-now.js'

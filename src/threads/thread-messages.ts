@@ -1,8 +1,9 @@
 /**
  * Messages between the main thread and a pool thread. Types and numbers only.
  *
- * Tasks are sent in *chunks*. In one call of the pool a thread runs a chunk and, while it could run more tasks at once than
- * it has (`concurrency`), asks for further chunks until there are none. Such a call has the number of its first chunk.
+ * Tasks are sent in *chunks*. In one call of the pool a thread runs a chunk and, while it could run more tasks at once
+ * than it has (`concurrency`), asks for further chunks until there are none. Such a call has the number of its first
+ * chunk.
  *
  * Each task of a chunk has a slot in shared memory with its state; the thread that changes a slot by compare-and-swap owns
  * that step. So the main thread can take back tasks that have not begun, for an idle thread, and after the crash of a
@@ -13,9 +14,9 @@
  *    └──main thread──▶ withdrawn
  * ```
  *
- * A thread posts a task's outcome before it sets the slot: where a slot is `failed`, the error was posted. `done`
- * follows the outcomes of its chunk through the same port, so nothing overtakes them. Progress, log lines and output take
- * that port too: they come before the outcome of their task, and what was posted before a thread was stopped is not lost.
+ * A thread posts a task's outcome before it sets the slot: if a slot is `failed`, the error was posted. `done` follows
+ * the outcomes of its chunk through the same port, so nothing overtakes them. Progress, log lines and output use that
+ * port too: they come before the outcome of their task, and messages posted before a thread was stopped are not lost.
  */
 import type { MessagePort } from 'node:worker_threads'
 import type { WireError } from './error-wire.js'
@@ -38,20 +39,22 @@ export interface ChunkMessage {
   readonly kwargs: readonly (readonly [index: number, kwargs: Readonly<Record<string, unknown>>])[]
   /** Extra arguments for `execute` of those tasks that have some. */
   readonly extras: readonly (readonly [index: number, extra: readonly unknown[]])[]
-  /** A task's id is `idPrefix` and its own suffix: a queue has a UUID for each; where they count up, the first number. */
+  /**
+   * A task's id is `idPrefix` and its own suffix: a queue has a UUID for each; if they are numbered, the first number.
+   */
   readonly idPrefix: string
   readonly idSuffixes: readonly (string | number)[] | number
   /** Which attempt each task is at, or one number for all. */
   readonly attempts: readonly number[] | number
   /** One {@link slot} a task (Int32). */
   readonly slots: Int32Array
-  /** When each task began, by the clock of monotonic.ts; `undefined` without a time limit. */
+  /** Start of each task, by the clock of monotonic.ts; `undefined` without a time limit. */
   readonly startedAtMs: Float64Array | undefined
   /** Post the outcome of each task, with its value; otherwise only failures are posted. */
   readonly postAll: boolean
-  /** Where `postAll`: the value of a task has to be posted, is posted if it can be cloned, or is left out. */
+  /** With `postAll`: the value of a task has to be posted, is posted if it can be cloned, or is left out. */
   readonly values: 'required' | 'offered' | 'unwanted'
-  /** How many asynchronous tasks run at once in this thread. */
+  /** Number of asynchronous tasks that run at once in this thread. */
   readonly concurrency: number
   /** Heap and buffers of the thread together; `undefined`: no limit. */
   readonly maxMemoryMb: number | undefined
@@ -61,7 +64,7 @@ export interface ChunkMessage {
 export interface ChunkReport {
   /** Time from the first task's beginning to the last one's end. */
   readonly elapsedMs: number
-  /** How many tasks this thread ran. */
+  /** Number of tasks that this thread ran. */
   readonly ran: number
 }
 
@@ -107,7 +110,7 @@ export type ThreadMessage =
   | { readonly type: 'unhandled-error'; readonly taskId: string | undefined; readonly error: WireError }
   /** The code that runs tasks in the thread failed; the thread ends. */
   | { readonly type: 'broken'; readonly error: WireError }
-  /** Output of tasks, in any number; bounded as send-window.ts says. */
+  /** Output of tasks, in any number; bounded as described in send-window.ts. */
   | (TaskOutput & { readonly bytes: number })
 
 /** Progress, log lines and printed output of a running task. */
@@ -121,7 +124,7 @@ export type TaskOutput =
     }
   /** `context().log()`: one formatted line. */
   | { readonly type: 'log'; readonly chunk: number; readonly index: number; readonly text: string }
-  /** Written to the thread's stdout or stderr, by tasks or by anything else in it. */
+  /** Written to the thread's stdout or stderr, by tasks or other code in it. */
   | {
       readonly type: 'printed'
       readonly stream: 'stdout' | 'stderr'

@@ -1,4 +1,4 @@
-/** Tells pool threads from other threads. */
+/** Distinguishes pool threads from other threads. */
 
 // On `globalThis` for the reason given in registry.ts.
 const key = Symbol.for('ptq.poolThread.1')

@@ -25,7 +25,9 @@ function nested(extra: unknown): unknown {
   return value
 }
 
-/** Separates the calls whose extra arguments can't cross to a thread; tried one by one, since the error names none. */
+/**
+ * Separates the calls whose extra arguments can't be sent to a thread; tried one by one, since the error names none.
+ */
 export function splitUncloneable(calls: readonly Call[]): {
   cloneable: Call[]
   refused: { call: Call; error: Error }[]

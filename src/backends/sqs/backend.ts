@@ -20,7 +20,7 @@ const MAX_IN_FLIGHT = 120_000
 export class SqsBackend implements Backend {
   readonly capabilities: Capabilities
   readonly label: string
-  /** The queue's own URL, which has the account. */
+  /** The queue's own URL, which contains the account. */
   readonly identity: string
   readonly queueName: string
   readonly #queue: OpenQueue

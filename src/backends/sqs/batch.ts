@@ -1,4 +1,7 @@
-/** The one loop for the three batch actions of SQS: what came back in `Failed` is sent again, the rest never twice. */
+/**
+ * The one loop for the three batch actions of SQS: entries that came back in `Failed` are sent again, the rest never
+ * twice.
+ */
 import { elapsedMs } from '../../time/clock.js'
 import { codeOf, type EntryFault, entryFault, isEntryRetryable, type QueueAddress, requestError } from './faults.js'
 import { LateAttemptError } from './late-attempts.js'
@@ -23,7 +26,7 @@ export interface BatchReply {
   readonly Failed?: readonly FailedEntry[] | undefined
 }
 
-/** Why an entry did not go through in the end. */
+/** The reason of an entry that failed in the end. */
 export interface EntryFailure {
   readonly error: Error
   readonly fault: EntryFault
@@ -31,13 +34,16 @@ export interface EntryFailure {
 
 /** The outcome of a batch. */
 export interface BatchOutcome {
-  /** By the entry's `Id`; empty where all went through. */
+  /** By the entry's `Id`; empty if all succeeded. */
   readonly failures: ReadonlyMap<string, EntryFailure>
   /** The error of the request as a whole, where no entry went through and there was one. */
   readonly rejected?: Error
 }
 
-/** Some servers take less in a batch than SQS, e.g. 256 KiB, and say so of the batch as a whole: they store nothing of it. */
+/**
+ * Some servers accept less in a batch than SQS, e.g. 256 KiB, and report the batch as a whole: they store nothing of
+ * it.
+ */
 const TOO_LONG = 'BatchRequestTooLong'
 
 type SendEntries<Entry> = (entries: Entry[], deadlineMs: number | undefined) => Promise<BatchReply>
@@ -52,7 +58,7 @@ interface SendOptions<Entry> {
   /** For messages, e.g. `insert`. */
   readonly doing: string
   readonly queue: QueueAddress
-  /** When an entry's lease ends, by `elapsedMs`: from then on it is in no attempt. */
+  /** End of an entry's lease, by `elapsedMs`: from then on it is left out of each attempt. */
   readonly endsAtMs?: (entry: Entry) => number
 }
 

@@ -4,7 +4,7 @@ import { argumentError, MessageRefusedError } from '../../errors/errors.js'
 /** The most bytes of a message, and of a whole batch. Source: SQS quotas, 1 MiB since August 2025. */
 export const MAX_BYTES = 1_048_576
 
-/** The characters of XML 1.0, which are all that SQS stores; lone surrogates are none. Source: SendMessage. */
+/** Characters that SQS doesn't store: all but those of XML 1.0, so lone surrogates too. Source: SendMessage. */
 const REFUSED_CHARACTER = /[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/u
 
 /** The reason for which SQS would refuse a message; `undefined` where it wouldn't. `bytes`: of the body and its attributes. */

@@ -24,11 +24,11 @@ export interface Connection {
   /** For everything but receiving. Never give `send` a second argument: it would rebuild the cached middleware. */
   readonly requests: SQSClient
   /**
-   * For receiving, made at its first use: long polls have sockets of their own so that deletes don't queue behind
+   * For receiving, created at its first use: long polls have sockets of their own so that deletes don't queue behind
    * them, a longer time-out, and can be aborted.
    */
   receiving(): SQSClient
-  /** True once the server has answered: from then on a dead network is waited out. */
+  /** True once the server has answered: from then on calls are retried while the network is down. */
   answered: boolean
   /** Those of an aws-secret.json, where it is used. */
   readonly fileCredentials?: FileCredentials | undefined
@@ -36,7 +36,7 @@ export interface Connection {
   readonly closing: AbortSignal
   /** True once `closing` was aborted. */
   readonly closed: boolean
-  /** Ends the requests under way and closes the sockets of our own clients. */
+  /** Ends the requests in flight and closes the sockets of our own clients. */
   close(): void
 }
 
@@ -46,13 +46,13 @@ const CONNECTION_TIMEOUT_MS = 5_000
 /** Time-out of a silent server. */
 const SILENCE_TIMEOUT_MS = 15_000
 
-/** SQS holds a receive back for up to 20 seconds on its own account. */
+/** SQS itself holds a receive back for up to 20 seconds. */
 const RECEIVE_SILENCE_TIMEOUT_MS = 20_000 + SILENCE_TIMEOUT_MS
 
-/** Middleware that no request of ours needs: 15 % of a request's CPU. `host` has to stay, it is signed. */
+/** Middleware that none of our requests needs: 15 % of a request's CPU. `host` has to stay, it is signed. */
 export const NEEDLESS_MIDDLEWARE = ['getUserAgentMiddleware', 'loggerMiddleware', 'queueUrlMiddleware'] as const
 
-/** Stops a function that calls itself through a queue; needless where there is no function. */
+/** Stops a function that calls itself through a queue; unneeded outside functions. */
 export const LAMBDA_MIDDLEWARE = 'recursionDetectionMiddleware'
 
 /** Loads the SDK and makes the clients. No request is sent. */
@@ -174,7 +174,7 @@ function newClient(sdk: Sdk, settings: SQSClientConfig, options: CheckedOptions,
     for (const name of NEEDLESS_MIDDLEWARE) client.middlewareStack.remove(name)
     if (process.env.AWS_LAMBDA_FUNCTION_NAME === undefined) client.middlewareStack.remove(LAMBDA_MIDDLEWARE)
   }
-  // The SDK makes a signer for each request. Ours is one: region and service never change, and it asks the (memoised)
+  // The SDK creates a signer for each request. Ours is one: region and service never change, and it asks the (memoised)
   // provider for the credentials each time it signs.
   const makeSigner = client.config.signer
   let signer: ReturnType<typeof makeSigner> | undefined

@@ -1,4 +1,4 @@
-/** The queue's own, approximate numbers. */
+/** Reads the approximate counts of SQS. */
 import type { Counts } from '../../backend/backend.js'
 import { requestError } from './faults.js'
 import type { OpenQueue } from './open-queue.js'
@@ -8,8 +8,8 @@ import { RetryPolicy, sendWithRetry } from './retry-policy.js'
 export const EMPTY_SAMPLES = 5
 
 /**
- * Asks for the queue's attributes. SQS keeps no count of what was inserted or completed, and none of what is set aside.
- * A message that was released with a delay counts as leased, as SQS tells them apart no more than we can.
+ * Requests the queue's attributes. SQS keeps no count of inserts and completions, nor of quarantined messages. A
+ * message that was released with a delay counts as leased, since neither SQS nor we can distinguish them.
  */
 export async function countMessages({ connection, url, address, retrySeconds }: OpenQueue): Promise<Counts> {
   const command = new connection.sdk.GetQueueAttributesCommand({
@@ -28,7 +28,7 @@ export async function countMessages({ connection, url, address, retrySeconds }: 
     const visible = Number(Attributes?.ApproximateNumberOfMessages)
     const leased = Number(Attributes?.ApproximateNumberOfMessagesNotVisible)
     const delayed = Number(Attributes?.ApproximateNumberOfMessagesDelayed)
-    // Not a number that SQS doesn't know, but no answer of SQS.
+    // Not an unknown count, but a response that isn't from SQS.
     if (Number.isNaN(visible + leased + delayed)) throw new SyntaxError('The answer lacks the counts')
     const unknown = Number.NaN
     return {

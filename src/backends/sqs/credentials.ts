@@ -1,4 +1,4 @@
-/** Credentials where this family of tools keeps them, before the AWS SDK's own chain is asked. */
+/** Reads credentials from the files of this family of tools, which take precedence over the AWS SDK's own chain. */
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -22,7 +22,7 @@ const SECRET_FILES = ['.cloudvolume/secrets/aws-secret.json', '.cloudfiles/secre
 export const SECRET_FILES_SHOWN = SECRET_FILES.map(file => `~/${file}`).join(', ')
 
 /**
- * Reads the first `aws-secret.json` there is; `undefined` where there is none. Nothing is created.
+ * Reads the first `aws-secret.json` that exists, or `undefined`. Nothing is created.
  *
  * @throws Error where a file is there and can't be used; its content is never part of the message
  */
@@ -49,12 +49,12 @@ export class FileCredentials {
   /** Changes when other credentials were read. */
   version = 0
   /**
-   * For the SDK, which asks each time that it signs. `memoized` is its word for a provider whose answers it need not keep;
-   * otherwise it would ask once.
+   * For the SDK, which calls it each time that it signs. `memoized` tells the SDK that it need not cache the result;
+   * otherwise it would call it once.
    */
   readonly provider = Object.assign(() => this.#get(), { memoized: true })
 
-  /** @param first what the file said when the queue was opened */
+  /** @param first the credentials in the file when the queue was opened */
   constructor(first: SecretFile['credentials']) {
     this.#current = first
   }
@@ -74,7 +74,7 @@ export class FileCredentials {
 
   async #read(): Promise<void> {
     this.#readAtMs = performance.now()
-    // What is wrong with the file matters only if SQS refuses the earlier ones: then that is the error.
+    // An error in the file matters only if SQS refuses the earlier credentials: then that is the error.
     const secret = await readSecretFile().catch(() => undefined)
     if (secret === undefined || isDeepStrictEqual(secret.credentials, this.#current)) return
     this.#current = secret.credentials
@@ -115,7 +115,7 @@ function parseObject(text: string): Record<string, unknown> | undefined {
     const value: unknown = JSON.parse(text)
     return typeof value === 'object' && value !== null ? { ...value } : undefined
   } catch {
-    // The parser's own message quotes the text, which may hold the secret: the caller says what is wrong instead.
+    // The parser's own message quotes the text, which may contain the secret: the caller describes the error instead.
     return undefined
   }
 }

@@ -1,4 +1,4 @@
-/** Classifies failed requests to SQS (retry or not), and says in one sentence what failed. */
+/** Classifies failed requests to SQS (retry or not), and describes them in one sentence. */
 import {
   causeChain,
   codeOf as codeOfError,
@@ -19,12 +19,12 @@ export interface QueueAddress {
 }
 
 /**
- * `throttled` and `faulty`: the server answered, and may do better later. `unreachable`: it didn't answer. `final`:
- * another try would end the same.
+ * `throttled` and `faulty`: the server answered, and may succeed later. `unreachable`: it didn't answer. `final`:
+ * another try would fail in the same way.
  */
 export type FaultKind = 'throttled' | 'faulty' | 'unreachable' | 'final'
 
-/** Throttling under all its names; `OverLimit` (120,000 messages in flight) passes as workers delete. */
+/** Throttling under all its names; `OverLimit` (120,000 messages in flight) ends as workers delete. */
 const THROTTLING =
   /^(?:RequestThrottled(?:Exception)?|Throttling(?:Exception)?|ThrottledException|RequestLimitExceeded|TooManyRequestsException|SlowDown|KmsThrottled|OverLimit)$/
 
@@ -49,7 +49,7 @@ const SIGNATURE = /^(?:SignatureDoesNotMatch|InvalidSignature(?:Exception)?|Inco
 const REFUSED =
   /^(?:AccessDenied(?:Exception)?|InvalidClientTokenId|UnrecognizedClientException|ExpiredToken(?:Exception)?|InvalidSecurity|MissingAuthenticationToken(?:Exception)?|AuthFailure|OptInRequired|InvalidAccessKeyId)$/
 
-/** What a request is refused for whose date is wrong. Source: `CLOCK_SKEW_ERROR_CODES` of the SDK. */
+/** Errors for a request with a wrong date. Source: `CLOCK_SKEW_ERROR_CODES` of the SDK. */
 const OF_A_CLOCK =
   /^(?:AuthFailure|InvalidSignature(?:Exception)?|RequestExpired|RequestInTheFuture|RequestTimeTooSkewed|SignatureDoesNotMatch)$/
 
@@ -76,7 +76,7 @@ interface SdkError extends Error {
   readonly $retryable?: { readonly throttling?: boolean }
 }
 
-/** Tells whether another try may help. */
+/** Decides if another try may help. */
 export function faultKind(error: unknown): FaultKind {
   return kindOf(error, new Set())
 }
@@ -88,10 +88,10 @@ function kindOf(error: unknown, seen: Set<unknown>): FaultKind {
   const { $metadata, $retryable, code }: SdkError = error
   const status = $metadata?.httpStatusCode
   if (THROTTLING.test(codeOf(error)) || status === 429 || $retryable?.throttling === true) return 'throttled'
-  // 501 is what a server says that doesn't know the action: it won't learn it.
+  // 501 is the status of an unknown action, which stays unknown.
   if (status !== undefined && status >= 500 && status !== 501) return 'faulty'
-  // The SDK has corrected its clock by the server's, and the next signature will be right. It says so of each error of a host whose
-  // clock is some minutes off.
+  // The SDK has corrected its clock by the server's, and the next signature will be right. It sets this for each error
+  // on a host whose clock is some minutes off.
   if ($metadata?.clockSkewCorrected === true && OF_A_CLOCK.test(codeOf(error))) return 'faulty'
   if (error.name === 'TimeoutError' || (typeof code === 'string' && NETWORK_CODES.has(code))) return 'unreachable'
   const errors = errorsOf(error)
@@ -104,12 +104,12 @@ export function isEntryRetryable(failed: { SenderFault?: boolean | undefined; Co
 }
 
 /**
- * The cause of a failed entry of a batch: `lease-lost`, its lease is no longer ours; `message`, SQS refuses this one message;
+ * The cause of a failed entry of a batch: `lease-lost`, its lease has ended; `message`, SQS refuses this one message;
  * `queue`, it would refuse any other as well.
  */
 export type EntryFault = 'lease-lost' | 'message' | 'queue'
 
-/** Tells the faults of one message from those of the queue: the only place where that is decided. */
+/** Distinguishes faults of one message from those of the queue: the only place where that is decided. */
 export function entryFault(failed: {
   SenderFault?: boolean | undefined
   Code?: string | undefined
@@ -126,7 +126,7 @@ export function entryFault(failed: {
   return isOfAll ? 'queue' : 'message'
 }
 
-/** SQS doesn't know the key, or its time is over: other credentials may be good. */
+/** SQS doesn't know the key, or it has expired: other credentials may be valid. */
 const KEY_REFUSED =
   /^(?:InvalidClientTokenId|UnrecognizedClientException|ExpiredToken(?:Exception)?|InvalidSecurity|AuthFailure|InvalidAccessKeyId)$/
 

@@ -8,20 +8,22 @@ export const MAX_LEASE_SECONDS = 43_200
 /** The handle of a lease. */
 export interface SqsHandle {
   readonly receiptHandle: string
-  /** When the lease ends, by `elapsedMs` (the machine's sleep counts); `-Infinity` once it was released or deleted. */
+  /**
+   * End of the lease, by `elapsedMs` (which includes the machine's sleep); `-Infinity` once it was released or deleted.
+   */
   endsAtMs: number
-  /** SQS renews a lease up to this moment. */
+  /** Time until which SQS renews the lease. */
   readonly lastEndMs: number
   /** The history that the message would keep if it were stored again without this lease. */
   readonly history: MessageHistory
-  /** Of all senders. */
+  /** Attributes of all senders. */
   readonly attributes: Attributes | undefined
   readonly group: string | undefined
   /** It was stored again; what is left to do is to delete this one. */
   isStoredAgain: boolean
 }
 
-/** @throws TypeError where SQS knows no lease of that length */
+/** @throws TypeError for a length that SQS doesn't support */
 export function checkLeaseSeconds(seconds: number): void {
   if (!Number.isInteger(seconds) || seconds < 1 || seconds > MAX_LEASE_SECONDS) {
     throw argumentError('seconds', `an integer from 1 to ${MAX_LEASE_SECONDS} (12 hours), the limit of SQS`, seconds)

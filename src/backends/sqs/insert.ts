@@ -13,14 +13,14 @@ import { RetryPolicy } from './retry-policy.js'
 /** The longest delay of a message, in seconds. Source: SendMessage in the SQS API reference. */
 export const MAX_DELAY_SECONDS = 900
 
-/** A message with what only SQS knows of. */
+/** A message with fields that only SQS has. */
 export interface SqsMessage extends Message {
   /** Its message group. Default: the id on FIFO queues, none on others. */
   readonly group?: string | undefined
   readonly attributes?: Attributes
 }
 
-/** Entries of one request, and where they stand in the caller's array. */
+/** Entries of one request, with their indices in the caller's array. */
 interface Packed {
   readonly entries: SendMessageBatchRequestEntry[]
   readonly indices: number[]
@@ -30,7 +30,7 @@ interface Packed {
 /**
  * Stores messages; those that SQS would refuse are never sent.
  *
- * @throws TypeError where the delay isn't one that SQS knows: nothing was sent
+ * @throws TypeError for a delay that SQS doesn't support; nothing was sent then
  * @throws Error where a request failed as a whole and no message is known to be stored
  */
 export async function insertMessages(
@@ -49,7 +49,7 @@ interface StoreOptions {
   readonly delaySeconds: number
   readonly retry: RetryPolicy
   readonly doing: string
-  /** By place in the array: from then on a message is not sent. By `elapsedMs`. Default: no limit */
+  /** By index in the array: from this time on a message is not sent. By `elapsedMs`. Default: no limit */
   readonly endsAtMs?: (index: number) => number
 }
 
@@ -90,12 +90,12 @@ export async function storeMessages(
 /** The longest deduplication id of SQS, in characters. Source: SendMessage. */
 const LONGEST_TOKEN = 128
 
-/** What stands behind the id in the token of a message that was in a queue before. */
+/** The part after the id in the token of a message that was in a queue before. */
 const PASSAGE = /\.[0-9a-f]{32}$/
 
 /**
- * The deduplication id. SQS takes and drops a message whose token came within the last 5 minutes, even where the first one
- * is long gone: so the id alone is the token of the first storing only.
+ * The deduplication id. SQS accepts and drops a message whose token came within the last 5 minutes, even if the first
+ * one is long deleted: so the id alone is the token of the first storing only.
  */
 export function deduplicationId(id: string, passage: string | undefined): string {
   if (passage === undefined) return id
@@ -148,7 +148,7 @@ function pack(
       entry.MessageGroupId ??= id
       entry.MessageDeduplicationId = deduplicationId(id, passage)
     } else if (delaySeconds > 0 || attributes !== undefined) {
-      // One that is stored again waits for no longer than that, whatever delay the queue gives to new messages.
+      // Set explicitly: one that is stored again must not get the queue's default delay for new messages.
       entry.DelaySeconds = delaySeconds
     }
     batch.entries.push(entry)

@@ -1,11 +1,14 @@
 /**
- * Requests that must not be sent after a lease has ended. The SDK tries each request three times by itself, and a server that
- * says nothing takes 15 seconds of that each time: only a middleware between its retries and the network sees each attempt.
+ * Stops requests after the end of their lease. The SDK tries each request three times by itself, and a server that
+ * doesn't answer takes 15 seconds of each attempt: only a middleware between its retries and the network sees each
+ * attempt.
  */
 import type { SQSClient } from '@aws-sdk/client-sqs'
 import { elapsedMs } from '../../time/clock.js'
 
-/** What an attempt ends with that is not sent. The SDK tries it no further, as it is no error of a server or a network. */
+/**
+ * The error of an attempt that is not sent. The SDK doesn't retry it, since it is no error of a server or a network.
+ */
 export class LateAttemptError extends Error {
   override readonly name = 'LateAttemptError'
 
@@ -14,10 +17,10 @@ export class LateAttemptError extends Error {
   }
 }
 
-/** By a command's input, which the SDK hands through its middleware as it is; by `elapsedMs`. */
+/** By a command's input, which the SDK passes unchanged through its middleware; by `elapsedMs`. */
 const deadlines = new WeakMap<object, number>()
 
-/** Their middleware looks for a deadline; that of a caller's own client is not ours to change. */
+/** Clients whose middleware checks deadlines; a caller's own client is not changed. */
 const refusing = new WeakSet<SQSClient>()
 
 type Middleware = <Args extends { input: object }, Reply>(next: (args: Args) => Reply) => (args: Args) => Reply
@@ -36,7 +39,7 @@ export function refuseLateAttempts(client: SQSClient): void {
 /**
  * No attempt of this command is made after the deadline.
  *
- * @returns what `send` needs as its second argument: without one a client with cached middleware doesn't look at the command's own
+ * @returns the second argument for `send`: without one a client with cached middleware ignores the command's own
  */
 export function setDeadline(
   client: SQSClient,

@@ -98,7 +98,7 @@ function isAtLimit(handle: SqsHandle, seconds: number): boolean {
   return granted < seconds && nowMs + granted * 1000 <= handle.endsAtMs
 }
 
-/** Splits off the leases whose time is over by our own clock: SQS would often take their handles all the same. */
+/** Splits off the leases that have ended by our own clock: SQS would often still accept their handles. */
 export function splitHeld(
   queue: OpenQueue,
   leases: readonly Lease[],
@@ -117,8 +117,8 @@ export function splitHeld(
 }
 
 /**
- * SQS takes an old handle in a delete without a word (standard queues), and so do some servers in a renewal. So a lease
- * whose time is over by our own clock is lost here, and no attempt is made after that, not by the SDK either.
+ * SQS silently accepts an old handle in a delete (standard queues), and so do some servers in a renewal. So a lease
+ * that has ended by our own clock is lost here, and no attempt is made after that, not by the SDK either.
  */
 async function changeLeases(
   queue: OpenQueue,

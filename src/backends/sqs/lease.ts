@@ -28,13 +28,13 @@ const RECEIVE_MESSAGES = 10
 /** The longest that SQS holds a receive back, in seconds. Source: ReceiveMessage. */
 const LONGEST_POLL_SECONDS = 20
 
-/** How long an answer may have been on its way, a busy event loop included, without our end of a lease being late. */
+/** Maximum transit time of a response, including a busy event loop, for which our end of a lease is not late. */
 const LONGEST_TRAVEL_MS = 2_000
 
 /** A long poll that comes back empty sooner than that is not followed by the next at once: some servers never wait. Milliseconds. */
 const SHORTEST_POLL_MS = 1_000
 
-/** The attributes that are asked for with each message. */
+/** The attributes requested with each message. */
 const ATTRIBUTES: readonly MessageSystemAttributeName[] = ['ApproximateReceiveCount', 'MessageGroupId']
 const FIFO_ATTRIBUTES: readonly MessageSystemAttributeName[] = [...ATTRIBUTES, 'MessageDeduplicationId']
 
@@ -47,8 +47,8 @@ export interface SqsLeaseOptions {
 }
 
 /**
- * Leases up to `max` messages. The first receive waits for `waitSeconds` in long polls; only when it brought something
- * are more sent, side by side where it came back full, else one by one, until one of them brings nothing.
+ * Leases up to `max` messages. The first receive waits for `waitSeconds` in long polls; only if it returned something
+ * are more sent: in parallel if it was full, else one by one, until one of them returns nothing.
  *
  * An abort ends the wait. What was received by then is returned, and so is an answer that has begun to come in; a
  * message that SQS hands to the dropped connection comes back when `seconds` are over.
@@ -106,17 +106,17 @@ async function firstReceive(queue: OpenQueue, options: SqsLeaseOptions): Promise
     const { leases, putOff } = await receive(queue, options, size, pollSeconds)
     const nowMs = performance.now()
     if (leases.length > 0 || nowMs >= endsAtMs) return leases
-    // What was put off is out of the way now, and what stood behind it is not.
+    // Postponed messages no longer block those behind them.
     if (putOff > 0) continue
     const pauseMs = Math.min(endsAtMs, sentAtMs + SHORTEST_POLL_MS) - nowMs
     if (pauseMs > 0) await sleep(pauseMs, options.signal, queue.connection.closing)
   }
 }
 
-/** What one receive brought. */
+/** The result of one receive. */
 interface Reply {
   readonly leases: Lease[]
-  /** How many messages came too early and were put off. */
+  /** Number of messages that came too early and were postponed. */
   readonly putOff: number
 }
 
@@ -131,11 +131,11 @@ async function receive(queue: OpenQueue, options: SqsLeaseOptions, size: number,
     VisibilityTimeout: seconds,
     WaitTimeSeconds: pollSeconds,
     MessageSystemAttributeNames: [...attributes],
-    // Deprecated, and the only form that some servers know. The SDK gives it the type of another list.
+    // Deprecated, and the only form that some servers know. The SDK types it as another list.
     AttributeNames: attributes.map(name => name as string as QueueAttributeName),
     // Other senders' too: they go along when the message is stored again.
     MessageAttributeNames: ['All'],
-    // A lost answer is given again to the same attempt id (FIFO queues only).
+    // A lost response is repeated for the same attempt id (FIFO queues only).
     ...(queue.fifo && { ReceiveRequestAttemptId: randomUUID() }),
   }
   const client = connection.receiving()
@@ -172,8 +172,8 @@ async function receive(queue: OpenQueue, options: SqsLeaseOptions, size: number,
 }
 
 /**
- * Aborted a little after `signal`. A receive that doesn't wait is answered soon: dropped, it would leave its messages leased
- * until their leases end.
+ * Aborted a little after `signal`. A receive that doesn't wait is answered soon: dropped, it would leave its messages
+ * leased until their leases end.
  */
 function lateAbort(signal: AbortSignal | undefined): { signal: AbortSignal | undefined; dispose: () => void } {
   if (signal === undefined) return { signal, dispose: () => undefined }
@@ -193,8 +193,8 @@ function lateAbort(signal: AbortSignal | undefined): { signal: AbortSignal | und
 }
 
 /**
- * When SQS handed the messages out, at the earliest: our end of a lease must not be later than that of SQS, or we would
- * change what is another's by then. Only in a long poll can that be long after the request was sent.
+ * The earliest time at which SQS returned the messages: our end of a lease must not be later than that of SQS, or we
+ * would change a message of another holder. Only in a long poll can that be long after the request was sent.
  */
 function handedOutAtMs(sentAtMs: number, seconds: number, pollSeconds: number): number {
   if (pollSeconds === 0) return sentAtMs
@@ -213,8 +213,8 @@ function leaseOf(message: SqsMessage, heldSinceMs: number, seconds: number): Rec
   const token = Attributes?.MessageDeduplicationId
   const receives = Number(Attributes?.ApproximateReceiveCount ?? 1)
   const { notBeforeMs, ...before } = readHistory(MessageAttributes)
-  // Each earlier holder of this storing ended without a word: who gives a message back, or fails, stores it again. Only the
-  // first receive of a message with a delay, on a FIFO queue, just puts it off.
+  // Each earlier holder of this storing ended without recording a failure: a holder that releases a message, or fails,
+  // stores it again. Only the first receive of a message with a delay, on a FIFO queue, just postpones it.
   const silent = before.isLeftToSqs ? 0 : Math.max(0, receives - (notBeforeMs === undefined ? 1 : 2))
   const history: MessageHistory = {
     ...before,
@@ -232,13 +232,13 @@ function leaseOf(message: SqsMessage, heldSinceMs: number, seconds: number): Rec
   }
   const waitMs = notBeforeMs === undefined || receives > 1 ? 0 : notBeforeMs - Date.now()
   const lease: Lease = {
-    // Python's bodies have no id, and SQS's own will do for them.
+    // Python's bodies have no id, so SQS's own is used.
     id: token === undefined ? (messageId(Body) ?? MessageId) : idOfToken(token),
     body: Body,
     incarnation: MessageId,
     attempt: 1 + history.failed + history.deaths,
     deaths: history.deaths,
-    // SQS hands a message out a second time now and then, or to a connection that is gone: one receive is no proof of a death.
+    // SQS sometimes returns a message a second time, or to a closed connection: one receive is no proof of a death.
     deathsAlone: Math.max(0, history.deathsAlone - 1),
     alone: history.alone,
     failures: history.failures,

@@ -19,7 +19,7 @@ const MOST_FAILURES = 20
 const MOST_FAILURE_TEXT = 16_384
 
 export interface MessageHistory {
-  /** The number of attempts that failed and said so. */
+  /** The number of attempts that recorded a failure. */
   readonly failed: number
   /** The newest of these failures, oldest first. */
   readonly failures: readonly Failure[]
@@ -27,9 +27,11 @@ export interface MessageHistory {
   readonly deaths: number
   /** The number of these after it was marked to run alone. */
   readonly deathsAlone: number
-  /** It is run only by a worker that holds nothing else. */
+  /** True if it is run only by a worker that holds nothing else. */
   readonly alone: boolean
-  /** It failed so often that the queue's own redrive policy may have it: from then on SQS counts its receives. */
+  /**
+   * True if it failed so often that it is left to the queue's own redrive policy: from then on SQS counts its receives.
+   */
   readonly isLeftToSqs: boolean
   /** FIFO queues have no delay of a message: a holder that gets it before that time puts it off. Milliseconds since 1970. */
   readonly notBeforeMs?: number
@@ -58,15 +60,15 @@ export function readHistory(attributes: Attributes | undefined): MessageHistory 
       ...(typeof notBeforeMs === 'number' && { notBeforeMs }),
     }
   } catch {
-    // Not ours: no JSON.
+    // Not ours: not JSON.
     return nothing
   }
 }
 
 /**
- * The attributes of a message that is stored again: other senders' as they were, and ours.
+ * The attributes of a message that is stored again: those of other senders unchanged, and ours.
  *
- * @param options.failures false leaves out what the failures said, and keeps how many there were
+ * @param options.failures false leaves out the texts of the failures, and keeps their number
  */
 export function withHistory(
   attributes: Attributes | undefined,

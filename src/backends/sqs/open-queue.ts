@@ -13,9 +13,9 @@ export interface OpenQueue {
   readonly url: string
   readonly address: QueueAddress
   readonly fifo: boolean
-  /** Requests in flight at most. */
+  /** Maximum number of requests in flight. */
   readonly concurrency: number
-  /** How long a request is tried again after the SDK has given up. */
+  /** Time for which a request is tried again after the SDK has given up. */
   readonly retrySeconds: number
   /** Over how long zeros must last, see {@link SqsOptions}. */
   readonly emptyWindowSeconds: number
@@ -28,8 +28,8 @@ export interface OpenQueue {
 }
 
 /**
- * Opens a queue. A name costs one request; a URL of AWS costs none, as senders often lack the right to ask for a
- * queue's URL: then the first request of another kind finds out whether the queue is there.
+ * Opens a queue. A name costs one request; a URL of AWS costs none, as senders often lack the permission to ask for a
+ * queue's URL: then the first request of another kind finds out if the queue exists.
  *
  * @throws Error in one sentence: no such queue, no credentials, no answer, not SQS
  */
@@ -62,7 +62,8 @@ async function findQueue(connection: Connection, place: QueuePlace, options: Che
   }
   const command = new sdk.CreateQueueCommand({
     QueueName: place.name,
-    // Without them a FIFO queue takes 300 requests a second; with them thousands, as each message is a group of its own.
+    // Without them a FIFO queue takes 300 requests a second; with them thousands, as each message is a group of its
+    // own.
     ...(place.fifo && {
       Attributes: { FifoQueue: 'true', DeduplicationScope: 'messageGroup', FifoThroughputLimit: 'perMessageGroupId' },
     }),

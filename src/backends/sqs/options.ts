@@ -8,27 +8,28 @@ export interface SqsClient {
   send(command: never, options?: { abortSignal?: AbortSignal }): Promise<unknown>
 }
 
-/** Options of an `sqs://` queue; anything else is handed to the `SQSClient` as it is (`credentials`, `profile`, …). */
+/** Options of an `sqs://` queue; all others are passed to the `SQSClient` unchanged (`credentials`, `profile`, …). */
 export interface SqsOptions extends BackendOptions {
   /**
    * The region, e.g. `us-west-2`. Default: the one in the queue's URL, then `AWS_REGION`, `AWS_DEFAULT_REGION`,
    * `AWS_DEFAULT_REGION` of the aws-secret.json, the profile's, `us-east-1`.
    */
   readonly region?: string
-  /** Where requests go, e.g. `http://localhost:4566`. Default: the region's own endpoint, or `AWS_ENDPOINT_URL_SQS`. */
+  /** The endpoint, e.g. `http://localhost:4566`. Default: the region's own endpoint, or `AWS_ENDPOINT_URL_SQS`. */
   readonly endpoint?: string
-  /** A ready client, used as it is for everything and never closed; `region` and the other settings are its own. */
+  /** A client, used unchanged for everything and never closed; `region` and the other settings are its own. */
   readonly client?: SqsClient
   /** Makes the queue when it isn't there. Default false. */
   readonly createIfMissing?: boolean
   /**
-   * For how many seconds a request is tried again after the SDK has given up, where SQS is throttling, failing (5xx) or,
-   * once it has answered, out of reach. Default 60.
+   * Number of seconds for which a request is tried again after the SDK has given up, while SQS is throttling, failing
+   * (5xx) or, once it has answered, unreachable. Default 60.
    */
   readonly retrySeconds?: number
   /**
-   * Over how many seconds the approximate counts must say 0 before the queue counts as empty. Default 60: AWS promises
-   * no less ("at least 1 minute after the producers stop sending messages", GetQueueAttributes). 0 suits an emulator.
+   * Number of seconds for which the approximate counts must be 0 before the queue counts as empty. Default 60: AWS
+   * promises no less ("at least 1 minute after the producers stop sending messages", GetQueueAttributes). 0 suits an
+   * emulator.
    */
   readonly emptyWindowSeconds?: number
 }
@@ -42,7 +43,7 @@ export interface CheckedOptions {
   readonly createIfMissing: boolean
   readonly retrySeconds: number
   readonly emptyWindowSeconds: number
-  /** What goes to the `SQSClient`. */
+  /** Settings of the `SQSClient`. */
   readonly settings: SQSClientConfig
 }
 
@@ -81,12 +82,12 @@ export function checkOptions(options: SqsOptions): CheckedOptions {
   return { concurrency, region, endpoint, client, createIfMissing, retrySeconds, emptyWindowSeconds, settings }
 }
 
-/** Whether this can be an endpoint. */
+/** True if this can be an endpoint. */
 export function isHttpUrl(endpoint: unknown): endpoint is string {
   return typeof endpoint === 'string' && /^https?:\/\//i.test(endpoint) && URL.canParse(endpoint)
 }
 
-/** The error for an endpoint that is none. A host and port alone is the usual slip. */
+/** The error for an invalid endpoint. A host and port alone is the usual mistake. */
 export function notHttpUrl(name: string, endpoint: unknown): TypeError {
   const lacks = typeof endpoint === 'string' && !endpoint.includes('://')
   const expected = `an http(s) URL such as http://localhost:4566${lacks ? ' (http:// is missing)' : ''}`

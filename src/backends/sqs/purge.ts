@@ -9,13 +9,13 @@ import { deleteLeases } from './lease-changes.js'
 import type { OpenQueue } from './open-queue.js'
 import { RetryPolicy, sendWithRetry } from './retry-policy.js'
 
-/** How long a message is held while it is being drained: a delete follows at once. */
+/** Lease of a message that is being drained: a delete follows at once. */
 const DRAIN_LEASE_SECONDS = 60
 
 /** Drains side by side; more would only receive empty answers. */
 const DRAIN_LANES = 8
 
-/** SQS's own way: one request, at work for up to 60 seconds, and takes leased and delayed messages too. */
+/** SQS's own purge: one request, which runs for up to 60 seconds, and removes leased and delayed messages too. */
 export async function purgeNatively({ connection, url, address, retrySeconds }: OpenQueue): Promise<void> {
   const command = new connection.sdk.PurgeQueueCommand({ QueueUrl: url })
   try {
@@ -34,7 +34,7 @@ export async function purgeByDraining(queue: OpenQueue): Promise<void> {
   const waitSeconds = Math.min(20, Math.ceil(queue.emptyWindowSeconds / EMPTY_SAMPLES))
   for (let quietRounds = 0; quietRounds < EMPTY_SAMPLES; quietRounds++) {
     if ((await drain(queue, waitSeconds)) > 0) quietRounds = -1
-    // A long poll asks every server of SQS: where it found nothing, a single approximate zero will do.
+    // A long poll asks every server of SQS: after an empty one, a single approximate zero is enough.
     else if ((await countMessages(queue)).enqueued === 0) return
   }
   const { enqueued, leased, delayed } = await countMessages(queue)

@@ -1,15 +1,15 @@
-/** Where an SQS queue is, read from its name or URL. No I/O. */
+/** The place of an SQS queue, parsed from its name or URL. No I/O. */
 import { argumentError } from '../../errors/errors.js'
 
-/** Where a queue is, as far as its name or URL says. */
+/** The place of a queue, as far as its name or URL contains it. */
 export interface QueuePlace {
   readonly name: string
-  /** The URL that SQS itself uses; absent where SQS has to be asked for it by name. */
+  /** The URL that SQS itself uses; absent if SQS has to be asked for it by name. */
   readonly url?: string
   /** The 12 digits of the account that owns the queue. */
   readonly account?: string
   readonly region?: string
-  /** Where requests go, where it isn't the region's own endpoint. */
+  /** The endpoint, if it isn't the region's own. */
   readonly endpoint?: string
   readonly fifo: boolean
 }
@@ -54,6 +54,6 @@ export function parseQueuePlace(path: string): QueuePlace {
     return { name, url: path, region: 'us-east-1', fifo, ...(account && { account }) }
   const other = OTHER_AWS_HOST.exec(url.hostname)
   if (other) return { name, url: path, region: other[1] ?? '', endpoint: url.origin, fifo, ...(account && { account }) }
-  // Emulators know a queue under a URL of their own making (another host, another account), so they are asked for it.
+  // Emulators have URLs of their own for a queue (another host, another account), so they are asked for it.
   return { name, endpoint: url.origin, fifo }
 }

@@ -1,10 +1,10 @@
-/** The queue's own redrive policy: after so many receives SQS moves a message to another queue. */
+/** Reads the queue's own redrive policy: after a number of receives SQS moves a message to another queue. */
 import { isForbidden } from './faults.js'
 import type { OpenQueue } from './open-queue.js'
 
 /**
- * The number of receives that the policy allows; `Infinity` where there is none, or the credentials may not ask. Asked once a process, by
- * the first failure.
+ * The number of receives that the policy allows; `Infinity` without a policy, or without the permission to ask.
+ * Requested once per process, by the first failure.
  */
 export function maxReceives(queue: OpenQueue): Promise<number> {
   queue.state.maxReceives ??= askMaxReceives(queue)
@@ -21,7 +21,8 @@ async function askMaxReceives(queue: OpenQueue): Promise<number> {
     const count = Number(policy.maxReceiveCount)
     return count >= 1 ? count : Number.POSITIVE_INFINITY
   } catch (error) {
-    // Releasing the task must not fail for this: it is stored again, as without a policy, and the next failure asks again.
+    // This must not fail the release of the task: it is stored again, as without a policy, and the next failure asks
+    // again.
     if (!isForbidden(error)) delete queue.state.maxReceives
     return Number.POSITIVE_INFINITY
   }

@@ -1,8 +1,8 @@
 /**
- * Releases leases. SQS counts each receive, and knows no reason for one. So a message that is released, or whose
- * attempt failed, is stored again with what is known of it, and then the old one is deleted: the receive count of
- * each storing counts only holders that died. It is in the queue all the time; a process that dies between the two requests
- * leaves it there twice.
+ * Releases leases. SQS counts each receive, for whatever reason. So a message that is released, or whose attempt
+ * failed, is stored again with its history, and then the old one is deleted: the receive count of each storing counts
+ * only holders that died. It is in the queue all the time; a process that dies between the two requests leaves it there
+ * twice.
  */
 import type { BatchFailure, Failure, Lease } from '../../backend/messages.js'
 import { argumentError, LeaseLostError, MessageRefusedError } from '../../errors/errors.js'
@@ -58,7 +58,7 @@ export async function releaseLeases(
   return failures
 }
 
-/** Resolves with those that are lost; what else keeps a lease from being renewed is for the next request to find. */
+/** Resolves with the lost ones; other reasons that keep a lease from being renewed are reported by the next request. */
 async function renewShort(queue: OpenQueue, held: readonly HeldLease[]): Promise<BatchFailure[]> {
   if (queue.state.mayNotStore) return []
   const nowMs = elapsedMs()
@@ -93,7 +93,7 @@ async function storeAgain(queue: OpenQueue, held: readonly HeldLease[], options:
   const stored = held.filter(({ handle }) => handle.isStoredAgain)
   let refused = held.filter(({ handle }) => !handle.isStoredAgain)
   const failed: BatchFailure[] = []
-  // Near the limit of a message's size, what its failures said is left out.
+  // Near the limit of a message's size, the texts of its failures are left out.
   for (const failures of [true, false]) {
     const pending = refused
     if (pending.length === 0 || queue.state.mayNotStore) break

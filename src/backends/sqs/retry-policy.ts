@@ -4,10 +4,10 @@ import { sleep } from '../../time/sleep.js'
 import type { Connection } from './connection.js'
 import { type FaultKind, faultKind, isKeyRefused } from './faults.js'
 
-/** Longest pause before another try; the SDK's own limit. */
+/** Maximum pause before another try; the SDK's own limit. */
 const LONGEST_PAUSE_MS = 20_000
 
-/** First pause at most; throttling wants a longer one, as more requests would only prolong it. */
+/** Maximum of the first pause; longer for throttling, as more requests would only prolong it. */
 const FIRST_PAUSE_MS = { throttled: 400, faulty: 100, unreachable: 100 }
 
 /** The used part of a connection. */
@@ -28,7 +28,7 @@ export class RetryPolicy {
    */
   constructor(connection: ConnectionState, seconds: number, signal?: AbortSignal) {
     this.#connection = connection
-    // With the machine's sleep: many calls end with a lease.
+    // Including the machine's sleep: many calls end with a lease.
     this.#endsAtMs = elapsedMs() + seconds * 1000
     this.#signal = signal
     this.#credentials = connection.fileCredentials?.version
