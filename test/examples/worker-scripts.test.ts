@@ -142,7 +142,9 @@ it('on the signal of Slurm the worker finishes running tasks and releases the re
   rmSync(folder, { recursive: true })
 })
 
-it('the script asks Slurm for the end of the job if the environment does not have it', { timeout: 120_000 }, async () => {
+it('the script asks Slurm for the end of the job if the environment does not have it', {
+  timeout: 120_000,
+}, async () => {
   const { folder, tq, start, executable } = await cluster()
   mkdirSync(join(folder, 'bin'))
   executable(join(folder, 'bin/squeue'), '#!/bin/sh\necho 2001-02-03T04:05:06\n')
