@@ -10,6 +10,7 @@ export type {
 export type { BatchFailure, Failure, Lease, ListedMessage, Message, MessageState } from './backend/messages.js'
 export type { UploadHead, UploadState, Uploads } from './backend/uploads.js'
 export type { MemOptions } from './backends/mem/index.js'
+export type { PostgresClient, PostgresOptions, PostgresPool } from './backends/postgres/options.js'
 export type { CommandOptions } from './commands/command-options.js'
 export type { OutputPiece } from './commands/log-reader.js'
 export {
@@ -37,7 +38,13 @@ export { MockTaskQueue } from './local/mock-task-queue.js'
 export type { Result } from './local/results.js'
 export type { BackoffException, PollOptions, PollState } from './poll/poll-options.js'
 export type { TaskEvent, WorkerEventMap, WorkerEvents } from './poll/worker-events.js'
-export type { FileQueueSettings, MemSettings, OptionsOf, SqsSettings } from './queue/backend-options.js'
+export type {
+  FileQueueSettings,
+  MemSettings,
+  OptionsOf,
+  PostgresSettings,
+  SqsSettings,
+} from './queue/backend-options.js'
 export type { RetryOptions } from './queue/dead-letters.js'
 export type { MoveResult } from './queue/move-messages.js'
 export { type RegisterBackendOptions, registerBackend } from './queue/open-backend.js'

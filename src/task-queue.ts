@@ -53,8 +53,8 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   /**
    * Names a queue; it is opened by the first verb.
    *
-   * @param url `fq:///abs`, `fq://./rel`, `/abs`, `./rel`, `~/x`, `sqs://name`, `https://sqs.…`, `mem://name`, or a URL of a
-   *   registered protocol
+   * @param url `fq:///abs`, `fq://./rel`, `/abs`, `./rel`, `~/x`, `sqs://name`, `https://sqs.…`,
+   *   `postgres://…?queue=name`, `mem://name`, or a URL of a registered protocol
    * @throws TypeError where the URL or an option is not of its form, or queues of this kind have no such option
    * @throws UnsupportedProtocolError where nothing opens queues of this protocol
    */

@@ -59,12 +59,12 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
   for (const command of commands) parser.command(command as CommandModule)
   await parser
     .scriptName('ptq')
-    .usage('$0 <command>\n\nA task queue: on a plain directory, or on Amazon SQS.')
+    .usage('$0 <command>\n\nA task queue: on a plain directory, on Amazon SQS, or in PostgreSQL.')
     .completion('completion', 'Print a script that completes ptq commands in bash or zsh', withoutShortAliases)
     .example('# How far is it?\n$0 status ./queue', '')
     .example('# Work on it with four threads\n$0 poll ./queue --load ./tasks.js --parallel 4', '')
     .epilogue(
-      'A queue is a folder (./queue, /data/queue) or a URL (sqs://name). PTQ_DEBUG=1 shows where an error came from.',
+      'A queue is a folder (./queue, /data/queue) or a URL (sqs://name, postgres://host/db?queue=name). PTQ_DEBUG=1 shows where an error came from.',
     )
     .demandCommand(1, 'Expected a command, such as ptq status QUEUE')
     .strictCommands()

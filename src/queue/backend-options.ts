@@ -4,6 +4,7 @@
  */
 import type { FileQueueOptions } from '../backends/fq/index.js'
 import type { MemOptions } from '../backends/mem/index.js'
+import type { PostgresOptions } from '../backends/postgres/options.js'
 import type { SqsOptions } from '../backends/sqs/options.js'
 import { nearest } from '../text/nearest.js'
 import type { TaskQueueOptions } from './task-queue-options.js'
@@ -57,6 +58,9 @@ export type SqsSettings = Declared<TaskQueueOptions & SqsOptions> & {
 /** Options of a queue in memory. */
 export type MemSettings = Declared<TaskQueueOptions & MemOptions>
 
+/** Options of a queue in PostgreSQL. Others are refused when it runs: `postgres://` may be a registered kind of yours. */
+export type PostgresSettings = TaskQueueOptions & PostgresOptions
+
 /** The options that a queue of this URL takes; of a protocol that is not known here, any. */
 export type OptionsOf<Url extends string> = string extends Url
   ? TaskQueueOptions
@@ -66,15 +70,21 @@ export type OptionsOf<Url extends string> = string extends Url
       ? MemSettings
       : Url extends `fq://${string}`
         ? FileQueueSettings
-        : Url extends `${string}://${string}`
-          ? TaskQueueOptions
-          : FileQueueSettings
+        : Url extends `postgres://${string}` | `postgresql://${string}`
+          ? PostgresSettings
+          : Url extends `${string}://${string}`
+            ? TaskQueueOptions
+            : FileQueueSettings
 
 const general = ['concurrency', 'progress'] as const satisfies readonly (keyof TaskQueueOptions)[]
+
+const postgresOptions = ['pool', 'client', 'retrySeconds'] satisfies readonly (keyof Declared<PostgresOptions>)[]
 
 const namesOf: Readonly<Record<string, readonly string[]>> = {
   fq: ['durable', 'fileSystem', 'hostNowMs'] satisfies readonly (keyof FileQueueSettings)[],
   mem: ['clock'] satisfies readonly (keyof MemSettings)[],
+  postgres: postgresOptions,
+  postgresql: postgresOptions,
   sqs: [
     'client',
     'createIfMissing',

@@ -13,6 +13,8 @@ import { logged } from './logged-backend.js'
 const builtIn = new Map<string, () => Promise<BackendOpener>>([
   ['fq', async () => (await import('../backends/fq/index.js')).opener],
   ['mem', async () => (await import('../backends/mem/index.js')).opener],
+  ['postgres', async () => (await import('../backends/postgres/index.js')).opener],
+  ['postgresql', async () => (await import('../backends/postgres/index.js')).opener],
   ['sqs', async () => (await import('../backends/sqs/index.js')).opener],
 ])
 

@@ -1,0 +1,59 @@
+/** Tries calls to a server again while it restarts, is out of reach or too busy. */
+import { elapsedMs } from '../time/clock.js'
+import { sleep } from '../time/sleep.js'
+
+/**
+ * `busy`: the server answered, did nothing, and may do better later. `unreachable`: nothing was sent. `cut`: it may have been done,
+ * or be done still. `final`: another try would end the same.
+ */
+export type ServerFault = 'busy' | 'unreachable' | 'cut' | 'final'
+
+/** First and longest pause, in milliseconds; full jitter between, doubling. */
+const firstPauseMs = 50
+const longestPauseMs = 2_000
+
+/** The retries of one connection to a server. */
+export class ServerRetries {
+  readonly #faultOf: (error: unknown) => ServerFault
+  readonly #retrySeconds: number
+  readonly #closing: AbortSignal
+  #answered = false
+
+  /**
+   * @param faultOf classifies an error of the client
+   * @param retrySeconds the time after which a call is not tried again
+   * @param closing its abort ends the retries
+   */
+  constructor(faultOf: (error: unknown) => ServerFault, retrySeconds: number, closing: AbortSignal) {
+    this.#faultOf = faultOf
+    this.#retrySeconds = retrySeconds
+    this.#closing = closing
+  }
+
+  /**
+   * Calls until it succeeds, the time is over, or another try would end the same. A server that has never answered is most likely a
+   * wrong address: it is tried once.
+   *
+   * @param call gets true where an earlier try may have been carried out
+   */
+  async run<T>(call: (mayBeDone: boolean) => Promise<T>): Promise<T> {
+    // With the machine's sleep: many calls end with a lease.
+    const endMs = elapsedMs() + this.#retrySeconds * 1000
+    let mayBeDone = false
+    for (let pauses = 0; ; pauses++) {
+      try {
+        const result = await call(mayBeDone)
+        this.#answered = true
+        return result
+      } catch (error) {
+        const fault = this.#faultOf(error)
+        if (fault === 'busy') this.#answered = true
+        if (fault === 'cut') mayBeDone = true
+        const leftMs = endMs - elapsedMs()
+        if (fault === 'final' || !this.#answered || leftMs <= 0 || this.#closing.aborted) throw error
+        const pauseMs = Math.random() * Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(pauses, 10))
+        await sleep(Math.min(pauseMs, leftMs), this.#closing)
+      }
+    }
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * The functions of the schema. What they do could be statements of ours, if the planner were left no choice there: without statistics of a
+ * queue (after its first large insert, say) it expects a handful of rows, and reads and sorts a million for each lease of a
+ * hundred. In a function, settings hold for its statements alone, on whatever connection.
+ */
+
+const onlyByIndex = `
+  SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_incremental_sort = off
+  SET enable_hashjoin = off SET enable_mergejoin = off`
+
+/**
+ * Free messages of a queue, locked, in the order in which they became free. Rows that a transaction of others has locked are passed
+ * over. They are found once, in a part of their own: in a join they might be searched for again, and more of them be taken than
+ * `most`. The parameter `since`, in seconds since 1970, is where the search begins.
+ */
+const freeRows = `
+  free AS MATERIALIZED (
+    SELECT message.ctid, message.free_at FROM ptq.messages AS message
+    WHERE message.queue = the_queue AND message.free_at <= statement_timestamp() AND message.free_at >= to_timestamp(since)
+    ORDER BY message.queue, message.free_at LIMIT most FOR UPDATE SKIP LOCKED
+  )`
+
+/** The statements that make the functions. */
+export const functions: readonly string[] = [
+  `CREATE FUNCTION ptq.lease(queue_name text, since float8, most int, new_holder uuid, seconds float8)
+   RETURNS TABLE (id uuid, body text, attempts int, deaths int, deaths_alone int, failures text[], was_free_at timestamptz)
+   LANGUAGE plpgsql ${onlyByIndex} AS $$
+   DECLARE the_queue int := (SELECT known.id FROM ptq.queues AS known WHERE known.name = queue_name);
+   BEGIN
+     RETURN QUERY WITH ${freeRows}
+     UPDATE ptq.messages AS message SET
+       holder = new_holder,
+       free_at = statement_timestamp() + seconds * interval '1 second',
+       attempts = message.attempts + 1,
+       deaths = message.deaths + (message.holder IS NOT NULL)::int,
+       deaths_alone = message.deaths_alone + message.runs_alone::int,
+       runs_alone = false
+     FROM free WHERE message.ctid = free.ctid
+     RETURNING message.id, message.body, message.attempts, message.deaths, message.deaths_alone, message.failures, free.free_at;
+   END $$`,
+  // How many were moved, and when the last one had become free.
+  `CREATE FUNCTION ptq.move(queue_name text, since float8, most int, target int, OUT moved bigint, OUT last timestamptz)
+   LANGUAGE plpgsql ${onlyByIndex} AS $$
+   DECLARE the_queue int := (SELECT known.id FROM ptq.queues AS known WHERE known.name = queue_name);
+   BEGIN
+     WITH ${freeRows},
+     gone AS (
+       DELETE FROM ptq.messages AS message USING free WHERE message.ctid = free.ctid
+       RETURNING message.queue, message.id, message.body, message.failures
+     ),
+     stored AS (
+       INSERT INTO ptq.messages (queue, id, body, failures, free_at)
+       SELECT target, gone.id, gone.body, gone.failures, clock_timestamp() FROM gone ON CONFLICT DO NOTHING RETURNING queue
+     ),
+     counted AS (
+       INSERT INTO ptq.tallies (queue, enqueued)
+       SELECT the_queue, -count(*) FROM gone HAVING count(*) > 0
+       UNION ALL SELECT target, count(*) FROM stored HAVING count(*) > 0
+     )
+     SELECT (SELECT count(*) FROM gone), (SELECT max(free.free_at) FROM free) INTO moved, last;
+   END $$`,
+  `CREATE FUNCTION ptq.ids_after(queue_name text, last uuid, most int) RETURNS SETOF uuid
+   LANGUAGE plpgsql STABLE ${onlyByIndex} AS $$
+   DECLARE the_queue int := (SELECT known.id FROM ptq.queues AS known WHERE known.name = queue_name);
+   BEGIN
+     RETURN QUERY SELECT message.id FROM ptq.messages AS message
+     WHERE message.queue = the_queue AND message.id > last ORDER BY message.queue, message.id LIMIT most;
+   END $$`,
+  // The seconds until the next message becomes free by itself.
+  `CREATE FUNCTION ptq.due(queue_name text) RETURNS float8
+   LANGUAGE plpgsql STABLE ${onlyByIndex} AS $$
+   DECLARE the_queue int := (SELECT known.id FROM ptq.queues AS known WHERE known.name = queue_name);
+   BEGIN
+     RETURN (
+       SELECT extract(epoch FROM message.free_at - statement_timestamp()) FROM ptq.messages AS message
+       WHERE message.queue = the_queue AND message.free_at > statement_timestamp()
+       ORDER BY message.queue, message.free_at LIMIT 1
+     );
+   END $$`,
+]

@@ -1,0 +1,170 @@
+/** Renews, releases, deletes and sets leased messages aside: a row changes only under the holder that a lease names. */
+import type { BatchFailure, Failure, Lease } from '../../backend/messages.js'
+import { LeaseLostError } from '../../errors/errors.js'
+import type { Row } from './connection.js'
+import { type PostgresQueue, queueId } from './queue.js'
+
+/** The most leases of one statement. */
+export const LEASE_BATCH = 1000
+
+/** So many of the newest failures are kept with a message. */
+const keptFailures = 100
+
+/**
+ * The rows of leases, locked; $2 are the ids, $3 their holders. Each is looked up by itself: without statistics, the planner would
+ * rather read the whole queue than a hundred rows by their key.
+ */
+const heldRows = `
+  held AS MATERIALIZED (
+    SELECT row.ctid FROM unnest($2::uuid[], $3::uuid[]) AS lease (id, holder) CROSS JOIN LATERAL (
+      SELECT ctid FROM ptq.messages
+      WHERE queue = ${queueId} AND id = lease.id AND holder = lease.holder LIMIT 1 FOR UPDATE
+    ) AS row
+  )`
+
+const update = (changes: string) => `
+  WITH ${heldRows}
+  UPDATE ptq.messages AS message SET ${changes} FROM held WHERE message.ctid = held.ctid RETURNING message.id`
+
+const untilSeconds = `statement_timestamp() + $4::float8 * interval '1 second'`
+
+const renewStatement = update(`free_at = ${untilSeconds}`)
+
+const aloneStatement = update('runs_alone = true')
+
+const releaseStatement = update(`holder = NULL, runs_alone = false, free_at = ${untilSeconds}, attempts = attempts - 1`)
+
+const failStatement = update(
+  `holder = NULL, runs_alone = false, free_at = ${untilSeconds},
+   failures = (failures || $5::text)[greatest(1, coalesce(cardinality(failures), 0) + 2 - ${keptFailures}):]`,
+)
+
+const deleteStatement = `
+  WITH ${heldRows},
+  gone AS (
+    DELETE FROM ptq.messages AS message USING held WHERE message.ctid = held.ctid RETURNING message.queue, message.id
+  ),
+  counted AS (
+    INSERT INTO ptq.tallies (queue, enqueued, completed)
+    SELECT queue, -count(*), CASE WHEN $4::boolean THEN count(*) ELSE 0 END FROM gone GROUP BY queue
+  )
+  SELECT id FROM gone`
+
+const setAsideStatement = `
+  WITH ${heldRows},
+  gone AS (
+    DELETE FROM ptq.messages AS message USING held WHERE message.ctid = held.ctid
+    RETURNING message.queue, message.id, message.body
+  ),
+  counted AS (INSERT INTO ptq.tallies (queue, enqueued) SELECT queue, -count(*) FROM gone GROUP BY queue),
+  kept AS (
+    INSERT INTO ptq.set_aside (queue, id, body, reason) SELECT queue, id, body, $4 FROM gone
+    ON CONFLICT (queue, id) DO UPDATE SET body = excluded.body, reason = excluded.reason, at = now()
+  )
+  SELECT id FROM gone`
+
+/** Which of some messages are there, and whether somebody holds them. */
+const stateStatement = `
+  SELECT id, holder IS NOT NULL FROM ptq.messages WHERE queue = ${queueId} AND id = ANY ($2::uuid[])`
+
+interface Change {
+  readonly doing: string
+  readonly statement: string
+  readonly values: readonly unknown[]
+  /**
+   * What a message is that this change was made to. Where the answer of an earlier try was lost, such a one was changed by that
+   * try, and is not lost.
+   */
+  readonly after?: 'gone' | 'released'
+}
+
+export function renewLeases(
+  queue: PostgresQueue,
+  leases: readonly Lease[],
+  seconds: number,
+): Promise<readonly BatchFailure[]> {
+  return change(queue, leases, { doing: 'renew leases of', statement: renewStatement, values: [seconds] })
+}
+
+export function releaseLeases(
+  queue: PostgresQueue,
+  leases: readonly Lease[],
+  delaySeconds: number,
+  failure: Failure | undefined,
+): Promise<readonly BatchFailure[]> {
+  const doing = 'release messages of'
+  const after = 'released'
+  if (failure === undefined)
+    return change(queue, leases, { doing, statement: releaseStatement, values: [delaySeconds], after })
+  const values = [delaySeconds, JSON.stringify(failure)]
+  return change(queue, leases, { doing, statement: failStatement, values, after })
+}
+
+export async function deleteLeases(
+  queue: PostgresQueue,
+  leases: readonly Lease[],
+  tally: boolean,
+): Promise<readonly BatchFailure[]> {
+  const failures = await change(queue, leases, {
+    doing: 'delete from',
+    statement: deleteStatement,
+    values: [tally],
+    after: 'gone',
+  })
+  if (failures.length < leases.length) queue.added()
+  return failures
+}
+
+/** @throws LeaseLostError where the lease is over */
+export async function markAlone(queue: PostgresQueue, lease: Lease): Promise<void> {
+  const [failure] = await change(queue, [lease], { doing: 'mark a message of', statement: aloneStatement, values: [] })
+  if (failure !== undefined) throw failure.error
+}
+
+/** @throws LeaseLostError where the lease is over */
+export async function setAside(queue: PostgresQueue, lease: Lease, reason: string): Promise<void> {
+  const values = [reason.replaceAll('\0', '')]
+  const [failure] = await change(queue, [lease], {
+    doing: 'set a message aside in',
+    statement: setAsideStatement,
+    values,
+    after: 'gone',
+  })
+  if (failure !== undefined) throw failure.error
+  queue.added()
+}
+
+async function change(
+  queue: PostgresQueue,
+  leases: readonly Lease[],
+  { doing, statement, values, after }: Change,
+): Promise<readonly BatchFailure[]> {
+  const ids = leases.map(({ id }) => id)
+  const holders = leases.map(({ handle }) => holderIn(handle))
+  const work = () =>
+    queue.connection.run(doing, async (query, mayBeDone) => {
+      const changed = await query(statement, [queue.name, ids, holders, ...values])
+      const done = new Set(changed.map(([id]) => id))
+      if (mayBeDone && after !== undefined && done.size < ids.length) {
+        for (const id of changedBefore(ids, after, await query(stateStatement, [queue.name, ids]))) done.add(id)
+      }
+      return done
+    })
+  const done = leases.length === 0 ? undefined : await queue.whereTablesExist(work)
+  return leases.flatMap(({ id }, index) => {
+    if (done?.has(id)) return []
+    const message = `The lease of ${id} in ${queue.label} was lost: it ran out, was released, or the message is gone.`
+    return [{ index, error: new LeaseLostError(message, { id }) }]
+  })
+}
+
+function changedBefore(ids: readonly string[], after: 'gone' | 'released', states: readonly Row[]): readonly string[] {
+  const isHeld = new Map(states.map(([id, held]) => [id, held === 't']))
+  return ids.filter(id => (after === 'gone' ? !isHeld.has(id) : isHeld.get(id) === false))
+}
+
+function holderIn(handle: unknown): string | null {
+  return typeof handle === 'object' && handle !== null && 'holder' in handle && typeof handle.holder === 'string'
+    ? handle.holder
+    : null
+}
