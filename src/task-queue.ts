@@ -29,10 +29,19 @@ import { type MoveResult, moveMessages } from './queue/move-messages.js'
 import type { OpenOnce } from './queue/open-backend.js'
 import { QueueConnection } from './queue/queue-connection.js'
 import type { LeasedTask, ListedTask } from './queue/queued-task.js'
+import {
+  dropRun,
+  mapInputs,
+  type QueueMapOptions,
+  type RunResultsOptions,
+  runNames,
+  runResults,
+} from './queue/run-results.js'
 import { isSameQueue } from './queue/same-queue.js'
 import type { InsertOptions, LeaseOptions, QueueStatus } from './queue/task-queue-options.js'
 import type { TransferOptions, TransferPlan } from './queue/transfer.js'
-import type { BareTask } from './tasks/task.js'
+import type { RunResult } from './results/read-results.js'
+import type { BareTask, FunctionTask } from './tasks/task.js'
 import { iterableOf, lengthOf, type TaskIterable, TaskSource } from './tasks/task-source.js'
 import { systemClock } from './time/clock.js'
 import { delaySeconds, requireSeconds } from './time/seconds.js'
@@ -303,6 +312,46 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
       backend.list === undefined || (await findTask(backend, whole))?.state === 'leased'
     const follow = checkBoolean('follow', options.follow, false)
     yield* readLog(folder, id, { attempt, signal, isRunning: follow ? isRunning : undefined })
+  }
+
+  /**
+   * Inserts a call of a registered function for each input, and yields the outcomes as workers anywhere end them: each exactly once, whatever ran
+   * twice, failures for good with their reasons, in no order. It ends when each has one.
+   *
+   * @param fn a function that `queueable` registered, or `partial` of one, with one argument to come
+   * @throws InsertError where the inputs can't be inserted, after the outcomes that are there; the reason of `options.signal`
+   * @throws UnsupportedOperationError where the queue keeps no outcomes and no other is named for them
+   */
+  map<A, R>(
+    fn: ((input: A) => R) | FunctionTask<[A], R>,
+    inputs: Iterable<NoInfer<A>> | AsyncIterable<NoInfer<A>>,
+    options: QueueMapOptions = {},
+  ): AsyncGenerator<RunResult<Awaited<R>>, void, undefined> {
+    const insert = (tasks: AsyncIterable<BareTask>, resume: string | undefined) =>
+      this.insert(tasks, resume === undefined ? {} : { resume })
+    return mapInputs(this.#queue, insert, fn, inputs, options)
+  }
+
+  /**
+   * Yields the outcomes of a named run of {@link map} from the first one on, also in another process: each exactly once, until each task
+   * has one.
+   *
+   * @throws Error where there is no such run
+   */
+  results<T = unknown>(run: string, options: RunResultsOptions = {}): AsyncGenerator<RunResult<T>, void, undefined> {
+    return runResults<T>(this.#queue, run, options)
+  }
+
+  /** The names of the runs whose outcomes are kept. @param options.results as of {@link results} */
+  resultRuns(options: { results?: string } = {}): Promise<readonly string[]> {
+    checkNames('options of resultRuns', options, ['results'])
+    return runNames(this.#queue, options.results)
+  }
+
+  /** Removes the outcomes of a run; its tasks stay. @param options.results as of {@link results} */
+  dropResults(run: string, options: { results?: string } = {}): Promise<void> {
+    checkNames('options of dropResults', options, ['results'])
+    return dropRun(this.#queue, run, options.results)
   }
 
   /** All of {@link tasks} in an array. */

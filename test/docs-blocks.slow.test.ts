@@ -16,6 +16,7 @@ const programs: readonly (readonly [page: string, program: string, output: RegEx
   ['file-queue', 'file-queue.ts', /^$/],
   ['commands', 'commands.ts', /^$/],
   ['python', 'to-python.ts', /^$/],
+  ['results', 'sweep.ts', /^rate,seed,loss\n(?:0\.\d+,[123],0\.\d+\n){9}$/],
   ['workers', 'failures.ts', /^0 tasks are tried again\n$/],
 ]
 

@@ -17,6 +17,7 @@
  * whose lease ended is told so (`LeaseLostError`) and changes nothing.
  */
 import type { BatchFailure, Failure, Lease, ListedMessage, Message } from './messages.js'
+import type { ResultSink } from './result-sink.js'
 import type { Uploads } from './uploads.js'
 
 /** The status of a worker, as it reported it. */
@@ -215,6 +216,9 @@ export interface Backend {
 
   /** Journals of long inserts. Without it, the core keeps them in a file of the machine that inserts. */
   readonly uploads?: Uploads
+
+  /** Keeps the outcomes of tasks. Default: there is no place, and `TaskQueue.map` wants another queue named for them. */
+  readonly results?: ResultSink
 
   /** Stores the status of a worker, for others to read; `undefined` when it ends. */
   reportWorker?(worker: string, status: WorkerStatus | undefined): Promise<void>

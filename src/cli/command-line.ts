@@ -13,6 +13,7 @@ import { purgeCommand } from './purge.js'
 import { markArguments, splitArguments, unmarkArguments } from './raw-arguments.js'
 import { optionsWithValue, refusal } from './refusal.js'
 import { releaseCommand } from './release.js'
+import { resultsCommand } from './results.js'
 import { retryCommand } from './retry.js'
 import { rezeroCommand } from './rezero.js'
 import { runCommand } from './run.js'
@@ -34,6 +35,7 @@ const commands = [
   lsCommand,
   showCommand,
   logCommand,
+  resultsCommand,
   failuresCommand,
   retryCommand,
   releaseCommand,

@@ -124,6 +124,7 @@ function pollOptions<Args extends QueueArguments & { queue: string }>(yargs: Arg
       }),
     )
     .option('dead-letter', textOption('--dead-letter', "The queue for dead letters (default: the queue's own)"))
+    .option('results', textOption('--results', 'The queue that keeps outcomes of map (default: the queue itself)'))
     .option('on-error', {
       choices: ['retry', 'throw'] as const,
       requiresArg: true,
@@ -173,6 +174,7 @@ function toPollOptions(args: PollArguments): PollOptions {
     maxBackoffSeconds: args.maxBackoffSec,
     executeArgs: args.executeArgs,
     commands: commandOptionsOf(args),
+    results: args.results === undefined ? undefined : queueUrl(args.results),
   } satisfies { [Name in keyof PollOptions]: PollOptions[Name] | undefined }
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }

@@ -180,6 +180,8 @@ export class FailurePolicy {
     const history = await this.#history(task)
     await storeDeadLetter(dead, task, isRecorded ? history : [...history, failure])
     await countInserted(dead.backend, 1)
+    // Before its message is gone, as that of a success.
+    await this.#parts.results?.failure(task, failure.attempt, failure.reason)
     const error = (await this.#parts.leasing.delete(this.#parts.backend, [task], { tally: false })).get(task)
     return this.#stillHeld(task, error)
   }

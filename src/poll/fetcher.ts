@@ -4,10 +4,10 @@ import { LeaseLostError, MessageRefusedError } from '../errors/errors.js'
 import { callAndWait } from '../queue/awaited-functions.js'
 import { isEmpty } from '../queue/emptiness.js'
 import type { LeasedTask } from '../queue/queued-task.js'
-import { type Call, queuedCall } from '../threads/call.js'
+import type { Call } from '../threads/call.js'
 import { onAbort } from '../time/on-abort.js'
 import { Backoff } from './backoff.js'
-import { commandCall } from './command-call.js'
+import { leasedCall } from './leased-call.js'
 import { endedAttempts, mustRunAlone, PoisonGuard } from './poison-guard.js'
 import { isBackoffException } from './poll-options.js'
 import { processWorkers } from './process-workers.js'
@@ -273,12 +273,12 @@ export class Fetcher {
 
   /** Turns tasks into calls; leaves out those that can't or must not run here. */
   async #begin(tasks: readonly LeasedTask[]): Promise<Call[]> {
-    const { beforeFn, executeArgs } = this.#parts.settings
+    const { beforeFn } = this.#parts.settings
     const calls: Call[] = []
     for (const task of tasks) {
       if (this.#stopped) break
       if (mustRunAlone(task) && !(await this.#markAlone(task))) continue
-      const call = this.#callOf(task, executeArgs)
+      const call = this.#callOf(task)
       if (call === undefined) continue
       const before = beforeFn && callAndWait(this.#parts.closing, () => beforeFn(task))
       if (before !== undefined) {
@@ -313,10 +313,9 @@ export class Fetcher {
     }
   }
 
-  #callOf(task: LeasedTask, executeArgs: readonly unknown[]): Call | undefined {
+  #callOf(task: LeasedTask): Call | undefined {
     try {
-      const { commands } = this.#parts
-      const call = commands === undefined ? queuedCall(task, executeArgs, task.attempt) : commandCall(task, commands)
+      const call = leasedCall(task, this.#parts)
       this.#callbacks.onCall(task, call)
       return call
     } catch (error) {

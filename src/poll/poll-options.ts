@@ -85,6 +85,8 @@ export interface PollOptions {
   readonly untilEmpty?: boolean
   /** Time for running tasks after a signal, before they are stopped and released. Default: as long as they need. */
   readonly graceSeconds?: number
+  /** URL of the queue that keeps the outcomes of `TaskQueue.map`. Default: this queue, where it can (fq, mem). */
+  readonly results?: string
   /**
    * Run commands (`ptq run --queue`), and nothing else, `parallel` at once, without threads. Whoever can write to the queue then decides
    * which programs this worker runs, see SECURITY.md. Default false.
@@ -115,6 +117,7 @@ export interface PollSettings {
   readonly onError: 'retry' | 'throw'
   readonly untilEmpty: boolean
   readonly graceSeconds: number | undefined
+  readonly results: string | undefined
   readonly commands: CommandSettings | undefined
   /** Milliseconds since 1970. */
   readonly untilMs: number | undefined
@@ -144,6 +147,7 @@ const names = [
   'onError',
   'untilEmpty',
   'graceSeconds',
+  'results',
   'commands',
   'until',
 ] as const satisfies readonly (keyof PollOptions)[]
@@ -151,7 +155,7 @@ const names = [
 /** @throws TypeError for an unknown option, or a value that its documentation doesn't allow */
 export function pollSettings(options: PollOptions): PollSettings {
   checkNames('options of poll', options, names)
-  const { executeArgs = [], backoffExceptions = [], deadLetter, onError = 'retry', graceSeconds } = options
+  const { executeArgs = [], backoffExceptions = [], deadLetter, onError = 'retry', graceSeconds, results } = options
   if (!Array.isArray(executeArgs)) throw argumentError('executeArgs', 'an array', executeArgs)
   if (!Array.isArray(backoffExceptions)) throw argumentError('backoffExceptions', 'an array', backoffExceptions)
   for (const exception of backoffExceptions) {
@@ -162,6 +166,8 @@ export function pollSettings(options: PollOptions): PollSettings {
   if (deadLetter !== undefined && typeof deadLetter !== 'string') {
     throw argumentError('deadLetter', 'the URL of a queue', deadLetter)
   }
+  if (results !== undefined && typeof results !== 'string')
+    throw argumentError('results', 'the URL of a queue', results)
   if (onError !== 'retry' && onError !== 'throw') throw argumentError('onError', "'retry' or 'throw'", onError)
   const minBackoffSeconds = secondsOf('minBackoffSeconds', 'minBackoffWindow', options) ?? 1
   const maxBackoffSeconds = secondsOf('maxBackoffSeconds', 'maxBackoffWindow', options) ?? 120
@@ -208,6 +214,7 @@ export function pollSettings(options: PollOptions): PollSettings {
     onError,
     untilEmpty: checkBoolean('untilEmpty', options.untilEmpty, false),
     graceSeconds,
+    results,
     commands,
     untilMs: untilMs(options.until),
     isUntilSlurms: options.until === undefined,

@@ -5,6 +5,8 @@ import { CommandWorker } from '../commands/command-worker.js'
 import type { CallSite } from '../errors/call-site.js'
 import { deadLettersOf } from '../queue/dead-letters.js'
 import type { QueueConnection } from '../queue/queue-connection.js'
+import { ResultPlace } from '../queue/result-place.js'
+import { TaskResults } from '../results/task-results.js'
 import { refuseInThread } from '../threads/pool.js'
 import { systemClock } from '../time/clock.js'
 import { warnOfNoDeadLetters } from './no-dead-letters.js'
@@ -26,6 +28,7 @@ export async function pollQueue(
   const named = settings.deadLetter === undefined ? undefined : queue.deadLetterUrl(settings.deadLetter)
   return queue.backend.use(async backend => {
     const dead = deadLettersOf(queue, backend, named)
+    const place = new ResultPlace(queue, backend, settings.results)
     const printer = settings.verbose ? printSteps(events) : undefined
     try {
       // A bad `deadLetter` is refused now, not at the first dead letter.
@@ -34,6 +37,7 @@ export async function pollQueue(
         void warnOfNoDeadLetters(backend, settings.maxAttempts)
       }
       const commands = commandWorker(settings, queue, backend)
+      const sink = await place.find()
       const worker = new Worker({
         backend,
         leasing: queue.leasing,
@@ -44,6 +48,7 @@ export async function pollQueue(
         random: Math.random,
         caller,
         commands,
+        results: sink && new TaskResults(sink),
         closing: queue.backend.signal,
       })
       try {
@@ -54,6 +59,7 @@ export async function pollQueue(
     } finally {
       printer?.dispose()
       await dead?.close()
+      await place.close()
     }
   })
 }

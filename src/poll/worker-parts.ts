@@ -3,6 +3,7 @@ import type { Backend } from '../backend/backend.js'
 import type { CommandWorker } from '../commands/command-worker.js'
 import type { CallSite } from '../errors/call-site.js'
 import type { Leasing } from '../queue/leasing.js'
+import type { TaskResults } from '../results/task-results.js'
 import type { DatedClock } from '../time/clock.js'
 import type { PollSettings } from './poll-options.js'
 import type { WorkerEvents } from './worker-events.js'
@@ -27,6 +28,8 @@ export interface WorkerParts {
   readonly caller?: CallSite
   /** Set for a worker that runs commands. */
   readonly commands?: CommandWorker | undefined
+  /** Keeps the outcomes that tasks ask for; `undefined` where there is no place for them. */
+  readonly results?: TaskResults | undefined
   /** Aborted when the queue is closed. */
   readonly closing: AbortSignal
 }

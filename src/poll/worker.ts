@@ -249,7 +249,7 @@ export class Worker {
       idPrefix: '',
       concurrency: commands === undefined ? 1 : parallel,
       postAll: true,
-      wantsValues: () => this.#parts.events.hasListeners('succeeded'),
+      wantsValues: () => this.#parts.results !== undefined || this.#parts.events.hasListeners('succeeded'),
       loadBackoff: { minSeconds: minBackoffSeconds, maxSeconds: maxBackoffSeconds },
       // `stopFn` may stop after an exact count: the next task must not start before the last is counted.
       maxChunk: stopFn === undefined ? maxChunk : 1,
@@ -281,7 +281,7 @@ export class Worker {
     if (abortCause === undefined) this.#record.took(durationSeconds)
     if (counts) {
       this.#fetcher.taskEnded()
-      this.#completer.add({ task, value: outcome.value, durationSeconds })
+      this.#succeeded({ task, value: outcome.value, durationSeconds })
       return
     }
     if (abortCause === 'lease-lost') {
@@ -296,6 +296,41 @@ export class Worker {
       this.#fetcher.taskEnded()
       this.#failed(task, outcome.error, durationSeconds)
     }
+  }
+
+  /** Deletes a task that has succeeded, after its outcome is stored where it is asked for. */
+  #succeeded(completed: Completed): void {
+    const { task, value, durationSeconds } = completed
+    let store: (() => Promise<void>) | undefined
+    try {
+      store = this.#parts.results?.success(task, value)
+    } catch (error) {
+      // The value can't be kept, however often the task runs.
+      this.#keeper.drop(task)
+      this.#failed(task, error, durationSeconds)
+      return
+    }
+    if (store === undefined) {
+      this.#completer.add(completed)
+      return
+    }
+    const write = store
+    let isStored = false
+    void this.#pendingWrites
+      .add(
+        async () => {
+          await write()
+          isStored = true
+        },
+        () => this.#policy.release([task]),
+      )
+      .then(() => {
+        if (isStored) this.#completer.add(completed)
+        else {
+          this.#keeper.drop(task)
+          this.#fetcher.taskSettled(task)
+        }
+      })
   }
 
   #notLoaded(task: LeasedTask, call: Call, outcome: FailedOutcome): void {

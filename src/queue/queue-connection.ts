@@ -57,6 +57,11 @@ export class QueueConnection {
     return withPasswordOf(url, this.queueUrl)
   }
 
+  /** The URL of another queue, opened with the options of this one. @throws TypeError where it is none */
+  otherUrl(text: string): QueueUrl {
+    return withPasswordOf(knownUrl(text), this.queueUrl)
+  }
+
   /** Ends pending calls, releases leased tasks, and closes the backend. */
   async close(): Promise<void> {
     endWaitForCaller(this.backend.signal)

@@ -19,8 +19,16 @@ export type ClassPayload = { [field: string]: JsonValue } & { class: string }
 /** The JSON form of a task. */
 export type Payload = FunctionPayload | ClassPayload
 
-/** The name that messages use for a payload: `tasks.hash`, `PrintTask`. */
+/**
+ * The key of payloads that ask for the outcome of another one, which is their third argument. It is registered nowhere: a worker that
+ * can't keep outcomes, or Python's, leaves such a task to others.
+ */
+export const requestKey: FunctionKey = ['ptq.results', 'call']
+
+/** The name that messages use for a payload: `tasks.hash`, `PrintTask`; of one that asks for an outcome, that of the task itself. */
 export function payloadName(payload: Payload): string {
+  const asked = Array.isArray(payload) && payload[0].join('/') === requestKey.join('/') ? payload[1][2] : undefined
+  if (isFunctionPayload(asked) || isClassPayload(asked)) return payloadName(asked)
   return plainLine(Array.isArray(payload) ? payload[0].join('.') : payload.class)
 }
 

@@ -14,6 +14,7 @@ import { argumentError } from '../errors/errors.js'
 import { insertCases } from './insert-cases.js'
 import { leaseCases } from './lease-cases.js'
 import { type BackendUnderTest, type ConformanceCase, QueueUnderTest } from './queue-under-test.js'
+import { resultCases } from './result-cases.js'
 import { taskQueueCases } from './task-queue-cases.js'
 import { uploadCases } from './upload-cases.js'
 import { verbCases } from './verb-cases.js'
@@ -28,6 +29,7 @@ const cases: readonly ConformanceCase[] = [
   ...leaseCases,
   ...verbCases,
   ...uploadCases,
+  ...resultCases,
   ...taskQueueCases,
   ...workerCases,
   ...workerLeaseCases,

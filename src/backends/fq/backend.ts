@@ -11,6 +11,7 @@ import { moveTasks } from './move.js'
 import { isId } from './names.js'
 import { purge } from './purge.js'
 import type { FileQueue } from './queue.js'
+import { FileResults } from './results.js'
 import { count, list, releaseAll, rezero } from './scan.js'
 import { SkippedTasks } from './skipped-tasks.js'
 import { FileUploads } from './uploads.js'
@@ -59,6 +60,7 @@ export class FileQueueBackend implements Backend {
   /** A queue inside the queue's folder, which Python takes no notice of. */
   readonly deadLetterUrl: string
   readonly logFolder: string
+  readonly results: FileResults
   readonly uploads: FileUploads
   readonly #queue: FileQueue
   readonly #inserter: Inserter
@@ -75,6 +77,7 @@ export class FileQueueBackend implements Backend {
     this.#skipped = new SkippedTasks(queue)
     this.#inserter = new Inserter(queue)
     this.#leaser = new Leaser(queue, this.#skipped)
+    this.results = new FileResults(queue, () => this.#inserter.make())
     this.uploads = new FileUploads(queue, () => this.#inserter.make())
     this.#workers = new WorkerFiles(queue)
   }

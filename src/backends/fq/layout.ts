@@ -29,6 +29,8 @@ export interface Layout {
   readonly workers: string
   /** Two files a worker that runs commands: what they write. */
   readonly logs: string
+  /** One folder a run whose outcomes are kept. */
+  readonly results: string
   /** One folder an upload that may be taken up again: its journal. */
   readonly uploads: string
   /** Names that a worker has read, for the others. */
@@ -61,6 +63,7 @@ export function layoutOf(root: string): Layout {
     arriving: join(root, 'arriving'),
     workers: join(root, 'workers'),
     logs: join(root, 'logs'),
+    results: join(root, 'results'),
     uploads: join(root, 'uploads'),
     listing: join(root, 'listing'),
     completions: join(root, 'completions'),

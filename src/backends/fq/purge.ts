@@ -54,6 +54,7 @@ export async function purge(queue: FileQueue): Promise<void> {
     await removeTree(queue, layout.listing)
     // Workers that run go on writing into files that nobody can open any more.
     await removeTree(queue, layout.logs)
+    await takeAwayTree(queue, layout.results)
     await io.sync(layout.queue)
   })
   await rezero(queue)

@@ -4,6 +4,7 @@ import type { BatchFailure, Failure, Lease, ListedMessage, Message } from '../..
 import { LeaseLostError } from '../../errors/errors.js'
 import type { Clock } from '../../time/clock.js'
 import { onAbort } from '../../time/on-abort.js'
+import { MemResults } from './results.js'
 import { MemUploads } from './uploads.js'
 
 interface Entry {
@@ -44,6 +45,7 @@ export class MemQueue implements Backend {
   readonly deadLetterUrl: string
   readonly clock: Clock
   readonly uploads = new MemUploads((messages, options) => this.insert(messages, options))
+  readonly results = new MemResults()
   /** The number of callers that opened the queue and have not closed it. */
   opened = 0
   readonly #drop: (queue: MemQueue) => void
@@ -153,6 +155,7 @@ export class MemQueue implements Backend {
   }
 
   async purge(): Promise<void> {
+    this.results.clear()
     this.#entries = new Map()
     this.#ready = []
     this.#head = 0
