@@ -4,9 +4,12 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { InsertError, TaskQueue } from 'ptq'
+import { allNames } from '#ptq/backends/fq/folders.js'
 import { nameOf } from '#ptq/backends/fq/names.js'
+import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
 import { Numbers } from '../bulk-insert/sequences.js'
 import { inFolder, openQueue } from './folder.js'
+import { insert } from './messages.js'
 import { withCalls } from './test-files.js'
 
 test('an aborted lease call ends in a folder whose names keep disappearing', { timeout: 60_000 }, () =>
@@ -32,6 +35,40 @@ test('an aborted lease call ends in a folder whose names keep disappearing', { t
     assert.ok(reads < 1_000, `${reads} reads`)
   }),
 )
+
+test('a lease call that reads a folder of leased tasks without end is ended by its abort', { timeout: 60_000 }, () =>
+  inFolder(async folder => {
+    const aborting = new AbortController()
+    let reads = 0
+    const fileSystem = withCalls(calls => ({
+      openFolder(path) {
+        if (!path.endsWith('/queue')) return calls.openFolder(path)
+        const read = () => {
+          if (++reads === 200) aborting.abort()
+          return Array.from({ length: 1_024 }, () => nameOf(4_000_000_000, randomUUID()))
+        }
+        return { read, close: () => undefined }
+      },
+    }))
+    await using opened = await openQueue(join(folder, 'queue-of-test'), { fileSystem })
+    await insert(opened.queue, 1)
+    const { signal } = aborting
+    assert.deepEqual(await opened.queue.lease({ seconds: 60, max: 1, waitSeconds: 0, signal }), [])
+    assert.equal(reads, 200)
+  }),
+)
+
+test('reading all names of a long folder leaves the event loop its turns', async () => {
+  const slice = Array.from({ length: 1_024 }, () => nameOf(0, randomUUID()))
+  let reads = 0
+  const stream = { read: () => (++reads <= 10_000 ? slice : []), close: () => undefined }
+  const calls = { ...nodeFileSystem.blocking, openFolder: () => stream }
+  let turns = 0
+  const counting = setInterval(() => turns++, 0)
+  assert.equal((await allNames({ io: { calls } }, '/a/folder')).length, 10_240_000)
+  clearInterval(counting)
+  assert.ok(turns > 1, `${turns} turns`)
+})
 
 test(
   'closing the queue ends an insert that waits to take over its upload with an InsertError',

@@ -183,7 +183,21 @@ test('names missing from the published list are read again before a call returns
   assert.equal(offered.size, 41_500)
 })
 
-test('a published name is only a hint: held, delayed, missing and invalid names are skipped', () =>
+test('a listing of four million lines that are no names leaves the event loop its turns', () =>
+  inFolder(async folder => {
+    const root = join(folder, 'queue-of-test')
+    await using owner = await openQueue(root)
+    await insert(owner.queue, 1)
+    const [name = ''] = namesIn(root, 'queue')
+    writeFileSync(join(root, 'listing'), `${'\n'.repeat(2 ** 22 - 100)}${name}`)
+    let turns = 0
+    const counting = setInterval(() => turns++, 0)
+    assert.equal((await leaseNow(owner.queue)).length, 1)
+    clearInterval(counting)
+    assert.ok(turns > 1, `${turns} turns`)
+  }))
+
+test('a published name is a hint: what is held, delayed, gone or no name is passed over', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     await using owner = await openQueue(root)

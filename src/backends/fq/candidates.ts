@@ -145,7 +145,6 @@ export class Candidates {
         continue
       }
       const task = parseName(name)
-      // Another worker's listing may have lines that are no names.
       if (task !== undefined && task.available <= this.#nowSeconds()) return task
     }
   }
@@ -173,23 +172,25 @@ export class Candidates {
   }
 
   /**
-   * Gets the next list. One reading at a time: callers share it. `false`: another worker is reading it, and there is no
-   * other; try again in some milliseconds.
+   * Gets the next list. One reading at a time: callers share it. `false`: another worker is reading it, and there is no other; look
+   * again in some milliseconds.
+   *
+   * @param isEnough asked during a long reading: true ends it, and the next one goes on from there
    */
-  fill(): Promise<boolean> {
-    this.#reading ??= this.#getList().finally(() => {
+  fill(isEnough = () => false): Promise<boolean> {
+    this.#reading ??= this.#getList(isEnough).finally(() => {
       this.#reading = undefined
     })
     return this.#reading
   }
 
-  /** Closes the stream over the folder. */
+  /** Closes the stream over the folder, after the reading under way. */
   async close(): Promise<void> {
     await this.#reading
     await this.#closeStream()
   }
 
-  async #getList(): Promise<boolean> {
+  async #getList(isEnough: () => boolean): Promise<boolean> {
     const { isCrowded } = this.#list
     const isFirst = this.#readingsBegun === 0
     const mayTake = (isFirst || isCrowded) && this.#inVain < maxUselessLists
@@ -209,7 +210,7 @@ export class Candidates {
     }
     const long = isCrowded ? shortLength : Math.min(longLength, Math.max(shortLength, 2 * this.#list.length))
     try {
-      await this.#read(isReader ? longLength : long, isReader, isFirst ? firstLength() : 0)
+      await this.#read(isReader ? longLength : long, isReader, isFirst ? firstLength() : 0, isEnough)
     } catch (error) {
       // The names of this reading are lost: the next one starts over.
       await this.#closeStream().catch(() => undefined)
@@ -221,7 +222,7 @@ export class Candidates {
   }
 
   /** @param furthest so many names are read, for all, where that is more than `length` and no other worker reads for all */
-  async #read(length: number, isReader: boolean, furthest: number): Promise<void> {
+  async #read(length: number, isReader: boolean, furthest: number, isEnough: () => boolean): Promise<void> {
     // A stream that is behind gives names again that all workers are trying.
     const present = isReader ? this.#list.toSet() : new Set<string>()
     const sample = new NameSample(maxNames)
@@ -233,7 +234,8 @@ export class Candidates {
         this.#readingsBegun++
         this.#stream = await this.#io.calls.openFolder(this.#folder)
       }
-      for (let most = length; met < most && !sawAll; ) {
+      // A folder of a million leased tasks is read to its end.
+      for (let most = length; met < most && !sawAll && !isEnough(); ) {
         const names = (await this.#stream?.read()) ?? []
         if (names.length === 0) {
           sawAll = true

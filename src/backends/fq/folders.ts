@@ -23,6 +23,8 @@ export async function allNames({ io }: { readonly io: Pick<IoScheduler, 'calls'>
   try {
     for (let names = await folder.read(); names.length > 0; names = await folder.read()) {
       for (const name of names) all.push(name)
+      const turn = yieldIfBusy(performance.now())
+      if (turn !== undefined) await turn
     }
   } finally {
     await folder.close()

@@ -85,6 +85,7 @@ export class Leaser {
     let wanted = max
     let isOver = false
     // The first lease must not run out while the last is taken: over a network, a thousand may take longer than a short lease.
+    const isAborted = () => signals.some(({ aborted }) => aborted)
     const enoughMs = performance.now() + seconds * 1000 * collectingShare
     const isEnough = () => wanted === 0 || isOver || (leases.length > 0 && performance.now() > enoughMs)
     const tried = (lease: Lease | undefined) => {
@@ -93,18 +94,18 @@ export class Leaser {
       return true
     }
     const filled = async (isFilled: boolean): Promise<boolean> => {
-      // The folder may be long, and all of its names gone.
-      if (signals.some(({ aborted }) => aborted)) isOver = true
+      // The folder may be long, and none of its names there any more.
+      if (isAborted()) isOver = true
       if (isFilled || isOver) return !isOver
       // Another worker is reading. What is leased already must not wait for that.
       if (leases.length === 0) await sleep(lookAgainMs, ...signals)
-      if (leases.length > 0 || signals.some(({ aborted }) => aborted)) isOver = true
+      if (leases.length > 0 || isAborted()) isOver = true
       return !isOver
     }
     const step = (): Awaitable<boolean> => {
       if (isEnough()) return false
       if (this.#racing >= this.#candidates.parallelism) return this.#raceEnds()
-      if (this.#candidates.isLow) return this.#candidates.fill().then(filled)
+      if (this.#candidates.isLow) return this.#candidates.fill(isAborted).then(filled)
       const candidate = this.#candidates.take()
       if (candidate !== undefined) {
         wanted--
@@ -112,7 +113,7 @@ export class Leaser {
       }
       // The folder, as it was during this call, has no free task; or has given some, and the skipped names are for the next call.
       if (leases.length > 0 ? this.#candidates.readSince(mark) : this.#candidates.readWhollySince(mark)) isOver = true
-      return isOver ? false : this.#candidates.fill().then(filled)
+      return isOver ? false : this.#candidates.fill(isAborted).then(filled)
     }
     // The loops end when as many as wanted are being tried; for those that are lost, they start again.
     while (!isEnough() && faults.length === 0) {

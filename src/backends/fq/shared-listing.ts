@@ -12,6 +12,8 @@ import { rescue } from './awaitable.js'
 import { errorCode, type FileFacts } from './file-system.js'
 import type { IoScheduler } from './io-scheduler.js'
 import { inside, type Layout } from './layout.js'
+import { availableOf } from './names.js'
+import { yieldIfBusy } from './yield-if-busy.js'
 
 /** A list that is shorter is read in some milliseconds: there is nothing to share. */
 export const minNames = 1_024
@@ -24,6 +26,9 @@ const maxAgeSeconds = 60
 
 // A long list takes a tenth of a second on a busy machine, and some seconds over a slow network.
 const readingSeconds = 5
+
+// Lines that are looked at before the clock is: of names, a tenth of a millisecond.
+const linesPerSlice = 512
 
 export class SharedListing {
   readonly #io: IoScheduler
@@ -40,8 +45,8 @@ export class SharedListing {
   }
 
   /**
-   * The lines of a listing that another worker has published since the last one that was used, or `undefined`. Each
-   * line keeps the whole text in memory.
+   * The names of free tasks in a listing that another worker has published since the last one that was taken; `undefined`: there is
+   * none. Each name keeps the whole text in memory.
    */
   async take(): Promise<string[] | undefined> {
     const { listing } = this.#layout
@@ -50,11 +55,29 @@ export class SharedListing {
       if (found === undefined || this.#isKnown(found)) return undefined
       this.#known = found
       if (this.#ageSeconds(found) > maxAgeSeconds || found.sizeBytes > maxBytes) return undefined
-      return (await this.#io.calls.read(listing, 'hint'))?.split('\n')
+      const text = await this.#io.calls.read(listing, 'hint')
+      return text === undefined ? undefined : await this.#freeNamesIn(text)
     } catch {
       // No file, no permission, a fault of the disk: then the folder is read, and reports what is wrong with the disk.
       return undefined
     }
+  }
+
+  // Whoever can write into the queue's folder may have written it: millions of lines that are no names, say.
+  async #freeNamesIn(text: string): Promise<string[]> {
+    const names: string[] = []
+    const now = this.#nowSeconds()
+    for (let start = 0, lines = 1; start < text.length; lines++) {
+      const found = text.indexOf('\n', start)
+      const end = found < 0 ? text.length : found
+      const name = text.slice(start, end)
+      const available = availableOf(name)
+      if (available !== undefined && available <= now) names.push(name)
+      start = end + 1
+      const turn = lines % linesPerSlice === 0 ? yieldIfBusy(performance.now()) : undefined
+      if (turn !== undefined) await turn
+    }
+    return names
   }
 
   /** Before reading: announces that this worker will publish. `false`: another one reads already. */
