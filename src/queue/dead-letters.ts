@@ -28,6 +28,12 @@ const maxFailures = 20
 /** Dead letters per lease request. */
 const batch = 1_000
 
+/** Lease requests in a row that bring only letters seen before, after which all count as seen. */
+const mostSeenAgain = 3
+
+/** A lease request that brings fewer than this found the queue nearly empty, where its count is only approximate. */
+const few = 10
+
 /** Delay for letters that don't match, where an engine limits the number of leases. */
 const excessDelaySeconds = 900
 
@@ -204,7 +210,8 @@ class Retry {
   /** @throws the error of the first letter that the queue refused; the others are moved */
   async run(isWanted: (letter: LeasedTask) => boolean, signal: AbortSignal): Promise<number> {
     let moved = 0
-    for (;;) {
+    const atStart = await this.#countAtStart()
+    for (let seenAgain = 0; seenAgain < mostSeenAgain; ) {
       const letters = await this.#leasing.lease(this.#dead, {
         seconds: this.#seconds,
         max: Math.min(batch, this.#maxHeld),
@@ -218,11 +225,14 @@ class Retry {
         this.#keeper.keep(letter)
       }
       const unseen = letters.filter(letter => !this.#seen.has(letter.id))
-      // Only delayed letters come back: all have been seen.
+      // Only delayed letters come back, or those of which the lease was lost.
       if (unseen.length === 0 && this.#hasReleased) break
+      seenAgain = unseen.length === 0 ? seenAgain + 1 : 0
       for (const { id } of unseen) this.#seen.add(id)
       moved += await this.#move(unseen.filter(isWanted))
       await this.#releaseExcess()
+      // Others came during the retry. A stream of those must not keep it going.
+      if (this.#seen.size >= atStart && (this.#dead.capabilities.exactCounts || letters.length < few)) break
     }
     signal.throwIfAborted()
     const cause = this.#refusal
@@ -230,6 +240,17 @@ class Retry {
     const { label } = this.#queue
     const putBack = counted(moved, 'dead letter was', 'dead letters were')
     throw new Error(`${putBack} put back into ${label}, others were refused: ${cause.message}`, { cause })
+  }
+
+  /** The number of dead letters; 0 where the queue can't tell. */
+  async #countAtStart(): Promise<number> {
+    try {
+      return (await this.#dead.counts()).enqueued
+    } catch (error) {
+      // Counting may need a right that putting back doesn't.
+      if (this.#dead.capabilities.exactCounts) throw error
+      return 0
+    }
   }
 
   /** Releases the letters that were not moved. */

@@ -450,7 +450,7 @@ describe('retry', { concurrency: 4 }, () => {
     assert.equal(await tq.retry(), 0)
     const wrong: [object, RegExp][] = [
       [{ match: 5 }, /Expected `match` to be a text, got `5`/],
-      [{ mach: 'x' }, /Expected options of retry to be among match, deadLetter, signal, got `mach`/],
+      [{ mach: 'x' }, /Expected options of retry to be among match, group, deadLetter, signal, got `mach`/],
       [{ signal: 1 }, /Expected `signal` to be an AbortSignal/],
       [{ deadLetter: queue.url }, /another queue than the one itself/],
     ]
