@@ -176,9 +176,15 @@ export interface Backend {
 
   /**
    * Removes finished messages; with `tally`, each one that was removed by this call is counted. What is removed is no failure where
-   * only the count failed: that is a warning.
+   * only the count failed: that is a warning. With `mayTallyLater`, as workers delete, an engine with `tallyDeleted` may put the counting
+   * off for some seconds, to count many at once.
    */
-  delete(leases: readonly Lease[], options: { tally: boolean }): Promise<readonly BatchFailure[]>
+  delete(
+    leases: readonly Lease[],
+    options: { tally: boolean; mayTallyLater?: boolean },
+  ): Promise<readonly BatchFailure[]>
+  /** Counts now what `delete` has put off. A worker calls it before it ends. */
+  tallyDeleted?(): Promise<void>
 
   /** Reads all numbers at once; changes nothing. */
   counts(): Promise<Counts>

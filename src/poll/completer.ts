@@ -57,9 +57,10 @@ export class Completer {
     this.#working ??= this.#work()
   }
 
-  /** Resolves when all completed tasks are deleted. */
+  /** Resolves when all completed tasks are deleted and counted. */
   async done(): Promise<void> {
     await this.#working
+    await this.#parts.backend.tallyDeleted?.()
   }
 
   async #work(): Promise<void> {
@@ -88,7 +89,7 @@ export class Completer {
     const entries = batch.left
     for (const { task } of entries) if (this.#retrying.delete(task)) this.#callbacks.onRetry(task)
     const tasks = entries.map(({ task }) => task)
-    const failed = await leasing.delete(backend, tasks, { tally: settings.tally })
+    const failed = await leasing.delete(backend, tasks, { tally: settings.tally, mayTallyLater: true })
     const left: Completed[] = []
     let later: Error | undefined
     for (const completed of entries) {

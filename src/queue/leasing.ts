@@ -124,7 +124,11 @@ export class Leasing {
   }
 
   /** Removes finished tasks. */
-  async delete(backend: Backend, tasks: readonly LeasedTask[], options: { tally: boolean }): Promise<Failed> {
+  async delete(
+    backend: Backend,
+    tasks: readonly LeasedTask[],
+    options: { tally: boolean; mayTallyLater?: boolean },
+  ): Promise<Failed> {
     const remove = () => this.#change(backend, tasks, leases => backend.delete(leases, options))
     return this.#end(tasks, await this.#afterRenewals(tasks, remove))
   }

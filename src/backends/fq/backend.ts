@@ -121,8 +121,15 @@ export class FileQueueBackend implements Backend {
     return runsAlone(this.#queue, lease)
   }
 
-  delete(leases: readonly Lease[], options: { tally: boolean }): Promise<readonly BatchFailure[]> {
+  delete(
+    leases: readonly Lease[],
+    options: { tally: boolean; mayTallyLater?: boolean },
+  ): Promise<readonly BatchFailure[]> {
     return remove(this.#queue, leases, options)
+  }
+
+  tallyDeleted(): Promise<void> {
+    return this.#queue.completions.flush()
   }
 
   counts(): Promise<Counts> {
@@ -178,7 +185,8 @@ export class FileQueueBackend implements Backend {
     return isQueue(this.#queue.io, this.#queue.layout)
   }
 
-  close(): Promise<void> {
-    return this.#leaser.close()
+  async close(): Promise<void> {
+    await this.#queue.completions.flush()
+    await this.#leaser.close()
   }
 }

@@ -41,10 +41,21 @@ const insertMs = 100
 // Time for which a folder that had records is assumed to have some. A check costs a read of up to a thousand names.
 const recordsStayMs = 10_000
 
+// Time that a folder without records is taken to have none of tasks that were never leased. A record that Python writes in
+// the meantime may stay, until a purge.
+const noRecordsMs = 30_000
+
+// Over a network a look at the folder takes two requests, one at a record takes one: for deletions that are further apart, the
+// latter are fewer.
+const rareMs = noRecordsMs / 3
+
 export class History {
   readonly #io: IoScheduler
   readonly #layout: Layout
   #recordsUntilMs = Number.NEGATIVE_INFINITY
+  #emptyUntilMs = Number.NEGATIVE_INFINITY
+  /** When `wasEmpty` was asked last while that was not known. */
+  #askedMs = Number.NEGATIVE_INFINITY
 
   constructor(io: IoScheduler, layout: Layout) {
     this.#io = io
@@ -157,10 +168,18 @@ export class History {
     await calls.unlink(record, 'there')
   }
 
-  /**
-   * True if no task has a history: one check of the folder saves one for each of many tasks. Uploads have files there
-   * too.
-   */
+  /** True where no task had a history half a minute ago; false also where deletions are too rare to look. */
+  async wasEmpty(): Promise<boolean> {
+    const nowMs = performance.now()
+    if (nowMs < this.#emptyUntilMs) return true
+    const isRare = nowMs - this.#askedMs > rareMs
+    this.#askedMs = nowMs
+    if (isRare || !(await this.isEmpty())) return false
+    this.#emptyUntilMs = nowMs + noRecordsMs
+    return true
+  }
+
+  /** True where no task has a history: one look at the folder spares a look for each of many tasks. Uploads have files there too. */
   async isEmpty(): Promise<boolean> {
     if (performance.now() < this.#recordsUntilMs) return false
     const folder = await this.#io.calls.openFolder(this.#layout.movement)

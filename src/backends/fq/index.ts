@@ -7,6 +7,7 @@ import type { Backend, BackendOpener, BackendOptions, QueueUrl } from '../../bac
 import { argumentError } from '../../errors/errors.js'
 import { FileQueueBackend } from './backend.js'
 import { QueueClock } from './clock.js'
+import { Completions } from './completions.js'
 import type { FileSystem } from './file-system.js'
 import { History } from './history.js'
 import { IoScheduler } from './io-scheduler.js'
@@ -59,7 +60,8 @@ export async function open(url: QueueUrl, options: FileQueueOptions = {}): Promi
   await refuseContainer(io, layout)
   const clock = new QueueClock(io, layout, hostNowMs)
   const history = new History(io, layout)
-  return new FileQueueBackend({ label, layout, io, clock, history })
+  const completions = new Completions(io, layout, label)
+  return new FileQueueBackend({ label, layout, io, clock, history, completions })
 }
 
 /** The opener of `fq://`. */

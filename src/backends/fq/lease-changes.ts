@@ -3,7 +3,6 @@ import type { BatchFailure, Failure, Lease } from '../../backend/messages.js'
 import { LeaseLostError, MessageRefusedError } from '../../errors/errors.js'
 import { isErrorNamed } from '../../errors/thrown.js'
 import { type Awaitable, isPromise } from './awaitable.js'
-import { addCompletions } from './completions.js'
 import { renameExclusively } from './exclusive-rename.js'
 import { codeOfNoFile } from './file-system.js'
 import { claimHeld, handleOf, heldPath, invalidate, moveHeld } from './handle.js'
@@ -108,24 +107,27 @@ export async function release(
 export async function remove(
   queue: FileQueue,
   leases: readonly Lease[],
-  { tally }: { tally: boolean },
+  { tally, mayTallyLater = false }: { tally: boolean; mayTallyLater?: boolean },
 ): Promise<BatchFailure[]> {
-  const { layout, io, history } = queue
+  const { layout, io, history, completions } = queue
   const noHistory = leases.length >= manyDeletes && (await history.isEmpty())
+  // Of a task that was leased for the first time only Python writes a record.
+  const noHistoryOfNew = noHistory || (!io.knowsNames && (await history.wasEmpty()))
   let removed = 0
-  const removing = (lease: Lease, wasThere: boolean): Awaitable<void> => {
+  const removing = (lease: Lease, from: number, wasThere: boolean): Awaitable<void> => {
     if (!wasThere) throw leaseLost(queue, lease.id)
     removed++
     invalidate(lease)
-    return noHistory ? undefined : history.forget(lease.id)
+    return (from === 0 ? noHistoryOfNew : noHistory) ? undefined : history.forget(lease.id)
   }
   const failures = await eachLease(queue, 'Deleting', leases, lease => {
+    const { from } = handleOf(queue, lease)
     const wasThere = io.calls.unlink(heldPath(queue, lease), 'there')
-    return isPromise(wasThere) ? wasThere.then(there => removing(lease, there)) : removing(lease, wasThere)
+    return isPromise(wasThere) ? wasThere.then(there => removing(lease, from, there)) : removing(lease, from, wasThere)
   })
   if (removed > 0) {
     await io.sync(layout.queue)
-    if (tally) await addCompletions(queue, removed)
+    if (tally) await completions.add(removed, { mayBeLate: mayTallyLater })
   }
   return failures
 }

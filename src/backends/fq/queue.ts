@@ -1,6 +1,7 @@
 /** The state that the parts of one open file queue share. */
 import { LeaseLostError } from '../../errors/errors.js'
 import type { QueueClock } from './clock.js'
+import type { Completions } from './completions.js'
 import { errorMessage } from './file-system.js'
 import type { History } from './history.js'
 import type { IoScheduler } from './io-scheduler.js'
@@ -13,6 +14,7 @@ export interface FileQueue {
   readonly io: IoScheduler
   readonly clock: QueueClock
   readonly history: History
+  readonly completions: Completions
 }
 
 /** Names the queue and the verb in a fault of the filesystem; `cause` has the path and the code. */

@@ -2,13 +2,16 @@
  * Refuses symbolic links in the place of a queue's folders. Who may write into a queue could otherwise lead its workers, which may have
  * more rights, into any other folder: to files that they would replace, remove or read there.
  *
- * The folder named by the user may be a link; every folder from there to a file may not. Each is checked when it is
- * first used, and again each time that the queue's place is checked, every half minute: a check at each call would
- * double the cost of tasks.
+ * The folder that the user has named may be a link; every folder on the way from there to a file may not. Each is looked at when it
+ * is used first, and again each time that the queue's place is learned, every half minute, over a network
+ * less often: a look at each call would double what tasks cost.
  */
 import { dirname, sep } from 'node:path'
 import { type Awaitable, after } from './awaitable.js'
 import type { FileCalls, FileSystem } from './file-system.js'
+
+// Each look is a request for each folder in use.
+const networkLookMs = 150_000
 
 // Folders of uploads have new names all the time.
 const maxKnown = 1_000
@@ -16,13 +19,18 @@ const maxKnown = 1_000
 /** The same filesystem, whose calls throw ENOTDIR if a folder below `root` is a link. */
 export function refuseLinks(files: FileSystem, root: string): FileSystem {
   const known = new Set<string>()
+  let lookAgainMs = Number.NEGATIVE_INFINITY
   return {
     ...files,
     blocking: checkedCalls(files.blocking, { root, known }),
     pooled: checkedCalls(files.pooled, { root, known }),
     async placeOf(folder) {
-      known.clear()
-      return (await files.placeOf?.(folder)) ?? 'local'
+      const place = (await files.placeOf?.(folder)) ?? 'local'
+      if (place === 'local' || performance.now() > lookAgainMs) {
+        known.clear()
+        lookAgainMs = performance.now() + networkLookMs
+      }
+      return place
     },
     async writeSynced(path, text, flag) {
       await requireNoLink(files.pooled, { root, known }, dirname(path))

@@ -2,7 +2,6 @@
 import type { Counts } from '../../backend/backend.js'
 import type { ListedMessage, MessageState } from '../../backend/messages.js'
 import { sleep } from '../../time/sleep.js'
-import { readCompletions, zeroCompletions } from './completions.js'
 import { textOfNoFile } from './file-system.js'
 import { changeInsertions, readInsertions } from './insertions.js'
 import { inside } from './layout.js'
@@ -74,7 +73,7 @@ export async function count(queue: FileQueue): Promise<Counts> {
       quarantined += names.filter(name => name.endsWith('.json')).length
     }
     const inserted = await readInsertions(queue)
-    const completed = await readCompletions(queue)
+    const completed = await queue.completions.read()
     return { ...tally, inserted, completed, quarantined }
   })
 }
@@ -129,7 +128,7 @@ export async function releaseAll(queue: FileQueue): Promise<number> {
 /** Sets both counters to 0. */
 export async function rezero(queue: FileQueue): Promise<void> {
   return guarded(queue, 'Setting the counters to zero', async () => {
-    await zeroCompletions(queue)
+    await queue.completions.zero()
     await changeInsertions(queue, () => 0)
   })
 }
