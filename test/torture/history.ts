@@ -32,9 +32,11 @@ export class TaskHistory {
     return first === NOBODY ? others : [first, ...others]
   }
 
-  /** The last of these verbs that this process did. */
-  last(processNumber: number, verbs: readonly LedgerVerb[]): LedgerVerb | undefined {
-    return this.#more?.findLast(event => event.processNumber === processNumber && verbs.includes(event.verb))?.verb
+  /** How often this process did `verb` after it did `end` for the last time. */
+  countAfter(processNumber: number, verb: LedgerVerb, end: LedgerVerb): number {
+    const own = (this.#more ?? []).filter(event => event.processNumber === processNumber)
+    const later = own.slice(own.findLastIndex(event => event.verb === end) + 1)
+    return later.filter(event => event.verb === verb).length
   }
 
   count(verb: LedgerVerb): number {

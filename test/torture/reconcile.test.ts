@@ -127,6 +127,13 @@ for (const [what, intended, more] of [
   })
 }
 
+test('on SQS a third run is explained where a worker gave both copies of a task back, and removed neither', () => {
+  const thrice = `${TWICE}run 4 n-a.\ndone 4 n-a.\n`
+  const sent = (keys: string) => reconcile(linesOf(`${thrice}sent 3 ${keys}\n`), ON_SQS, { isExact: false })
+  assert.equal(sent('n-a.,n-a.').duplicatesBySending, 2)
+  assert.deepEqual(sent('n-a.').violations, ['1 tasks ran twice without a kill or a lost lease: n-a.'])
+})
+
 for (const [what, more] of [
   ['a worker gave it back, and ended after that', 'sent 2 n-a.\nremoved 2 n-a.\nSIGKILL 2 worker\nsent 3 n-b.\n'],
   ['any `ptq mv` was killed', 'SIGKILL 5 ptq-mv\nsent 5 n-b.\n'],

@@ -266,17 +266,14 @@ export class Reconciliation {
     return { excused, copies, sent, late: history.count('late') }
   }
 
-  /**
-   * The number of `ptq mv` processes, and workers that released it, that sent it and did not delete it in the old
-   * place.
-   */
+  /** How often `ptq mv`, and workers that gave it back, sent it and did not remove it where it was. Two copies may be in one request. */
   #cutMovesOf(history: TaskHistory): number {
     const leavers = new Set(history.processes('stayed'))
-    const isCut = (processNumber: number) =>
+    const cutBy = (processNumber: number) =>
       this.#fromFiles.has(processNumber)
-        ? leavers.has(processNumber)
-        : history.last(processNumber, ['sent', 'removed']) === 'sent'
-    return [...new Set(history.processes('sent'))].filter(isCut).length
+        ? Number(leavers.has(processNumber))
+        : history.countAfter(processNumber, 'sent', 'removed')
+    return [...new Set(history.processes('sent'))].reduce((cut, processNumber) => cut + cutBy(processNumber), 0)
   }
 
   /**
