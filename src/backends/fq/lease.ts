@@ -94,7 +94,7 @@ export class Leaser {
       return true
     }
     const filled = async (isFilled: boolean): Promise<boolean> => {
-      // The folder may be long, and none of its names there any more.
+      // The folder may be long, and all of its names gone.
       if (isAborted()) isOver = true
       if (isFilled || isOver) return !isOver
       // Another worker is reading. What is leased already must not wait for that.
