@@ -197,7 +197,7 @@ test('a listing of four million lines that are no names leaves the event loop it
     assert.ok(turns > 1, `${turns} turns`)
   }))
 
-test('a published name is a hint: what is held, delayed, gone or no name is passed over', () =>
+test('a published name is only a hint: held, delayed, missing and invalid names are skipped', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
     await using owner = await openQueue(root)

@@ -168,7 +168,7 @@ export class History {
     await calls.unlink(record, 'there')
   }
 
-  /** True where no task had a history half a minute ago; false also where deletions are too rare to look. */
+  /** True if no task had a history half a minute ago; false also if deletions are too rare to check. */
   async wasEmpty(): Promise<boolean> {
     const nowMs = performance.now()
     if (nowMs < this.#emptyUntilMs) return true
@@ -179,7 +179,10 @@ export class History {
     return true
   }
 
-  /** True where no task has a history: one look at the folder spares a look for each of many tasks. Uploads have files there too. */
+  /**
+   * True if no task has a history: one check of the folder saves one for each of many tasks. Uploads have files there
+   * too.
+   */
   async isEmpty(): Promise<boolean> {
     if (performance.now() < this.#recordsUntilMs) return false
     const folder = await this.#io.calls.openFolder(this.#layout.movement)

@@ -2,9 +2,9 @@
  * Refuses symbolic links in the place of a queue's folders. Who may write into a queue could otherwise lead its workers, which may have
  * more rights, into any other folder: to files that they would replace, remove or read there.
  *
- * The folder that the user has named may be a link; every folder on the way from there to a file may not. Each is looked at when it
- * is used first, and again each time that the queue's place is learned, every half minute, over a network
- * less often: a look at each call would double what tasks cost.
+ * The folder named by the user may be a link; every folder from there to a file may not. Each is checked when it is
+ * first used, and again each time that the queue's place is checked, every half minute (over a network every third
+ * minute): a check at each call would double the cost of tasks.
  */
 import { dirname, sep } from 'node:path'
 import { type Awaitable, after } from './awaitable.js'
