@@ -1,21 +1,21 @@
 /** A set of message ids (UUIDs in lower case) in 16 bytes each, twice that with the free places: a `Set` of strings takes 100. */
 
-const WORDS = 4
-const FIRST_PLACES = 1024
+const wordsPerId = 4
+const firstPlaces = 1024
 /** Maximum share of used places; above it a search probes too many others. */
-const MOST_USED = 0.6
+const maxLoad = 0.6
 
-const HYPHEN = 45
-const NINE = 57
-const TEN_BELOW_A = 87
-const ZERO = 48
+const hyphenCode = 45
+const nineCode = 57
+const tenBelowA = 87
+const zeroCode = 48
 
 export class IdSet {
-  #table = new Uint32Array(WORDS * FIRST_PLACES)
+  #table = new Uint32Array(wordsPerId * firstPlaces)
   #size = 0
   /** True if the id was added whose words equal those of a free place. */
   #hasZero = false
-  readonly #words = new Uint32Array(WORDS)
+  readonly #words = new Uint32Array(wordsPerId)
 
   get size(): number {
     return this.#size + Number(this.#hasZero)
@@ -38,16 +38,16 @@ export class IdSet {
     }
     if (this.#isTaken(this.#table, place)) return false
     this.#table.set(this.#words, place)
-    if (++this.#size * WORDS > this.#table.length * MOST_USED) this.#grow()
+    if (++this.#size * wordsPerId > this.#table.length * maxLoad) this.#grow()
     return true
   }
 
   #grow(): void {
     const former = this.#table
     const table = new Uint32Array(former.length * 2)
-    for (let place = 0; place < former.length; place += WORDS) {
+    for (let place = 0; place < former.length; place += wordsPerId) {
       if (!this.#isTaken(former, place)) continue
-      for (let word = 0; word < WORDS; word++) this.#words[word] = former[place + word] ?? 0
+      for (let word = 0; word < wordsPerId; word++) this.#words[word] = former[place + word] ?? 0
       const free = this.#find(table)
       if (free !== undefined) table.set(this.#words, free)
     }
@@ -58,10 +58,10 @@ export class IdSet {
   #find(table: Uint32Array): number | undefined {
     const [first = 0, second = 0, third = 0, fourth = 0] = this.#words
     if ((first | second | third | fourth) === 0) return undefined
-    const mask = table.length / WORDS - 1
+    const mask = table.length / wordsPerId - 1
     // Random ids need no mixing; others differ only in some of the words.
     for (let at = (first ^ second ^ third ^ fourth) & mask; ; at = (at + 1) & mask) {
-      const place = at * WORDS
+      const place = at * wordsPerId
       const isSame =
         table[place] === first &&
         table[place + 1] === second &&
@@ -80,8 +80,8 @@ export class IdSet {
     let word = 0
     for (let at = 0; at < id.length; at++) {
       const code = id.charCodeAt(at)
-      if (code === HYPHEN) continue
-      word = (word << 4) | (code <= NINE ? code - ZERO : code - TEN_BELOW_A)
+      if (code === hyphenCode) continue
+      word = (word << 4) | (code <= nineCode ? code - zeroCode : code - tenBelowA)
       if (++digits % 8 === 0) {
         this.#words[digits / 8 - 1] = word
         word = 0

@@ -5,9 +5,9 @@
  */
 import { type JsonObject, type JsonValue, setOwn } from './json-value.js'
 
-const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y
-const ESCAPE = /\\(?:["\\/bfnrt]|u[\da-fA-F]{4})/y
-const WORDS = new Map<string, JsonValue>([
+const numberPattern = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y
+const escapePattern = /\\(?:["\\/bfnrt]|u[\da-fA-F]{4})/y
+const words = new Map<string, JsonValue>([
   ['true', true],
   ['false', false],
   ['null', null],
@@ -15,13 +15,13 @@ const WORDS = new Map<string, JsonValue>([
   ['Infinity', Number.POSITIVE_INFINITY],
   ['-Infinity', Number.NEGATIVE_INFINITY],
 ])
-const WORD = /true|false|null|NaN|-?Infinity/y
+const wordPattern = /true|false|null|NaN|-?Infinity/y
 
 /** To read more takes time that grows with their square. Source: Python's sys.int_info.default_max_str_digits. */
-const MOST_DIGITS = 4300
+const maxDigits = 4300
 
 /** The number of characters that an error shows on either side of the position. */
-const EXCERPT = 20
+const excerptLength = 20
 
 /** Reads one text; an instance is used once. */
 export class JsonReader {
@@ -41,11 +41,11 @@ export class JsonReader {
     const keys: string[] = []
     for (;;) {
       let value = this.#begin()
-      if (value === OPEN_LIST) {
+      if (value === openList) {
         open.push([])
         continue
       }
-      if (value === OPEN_OBJECT) {
+      if (value === openObject) {
         open.push({})
         keys.push(this.#key())
         continue
@@ -75,22 +75,21 @@ export class JsonReader {
   }
 
   /** A value without parts, or the sign that a list or an object with parts begins. */
-  #begin(): JsonValue | typeof OPEN_LIST | typeof OPEN_OBJECT {
+  #begin(): JsonValue | typeof openList | typeof openObject {
     const first = this.#next()
     if (first === '"') return this.#string()
     if (first === '[' || first === '{') {
       this.#position++
-      if (this.#next() !== (first === '[' ? ']' : '}')) return first === '[' ? OPEN_LIST : OPEN_OBJECT
+      if (this.#next() !== (first === '[' ? ']' : '}')) return first === '[' ? openList : openObject
       this.#position++
       return first === '[' ? [] : {}
     }
-    const word = this.#match(WORD)?.[0]
-    if (word !== undefined) return WORDS.get(word) ?? null
-    const number = this.#match(NUMBER)
+    const word = this.#match(wordPattern)?.[0]
+    if (word !== undefined) return words.get(word) ?? null
+    const number = this.#match(numberPattern)
     if (number === null) throw this.#error('a value')
     const [digits, fraction, exponent] = number
-    if (digits.length > MOST_DIGITS)
-      throw this.#error(`a number of at most ${MOST_DIGITS} digits (Python reads no more)`)
+    if (digits.length > maxDigits) throw this.#error(`a number of at most ${maxDigits} digits (Python reads no more)`)
     const value = Number(digits)
     return fraction === undefined && exponent === undefined && !Number.isSafeInteger(value) ? BigInt(digits) : value
   }
@@ -115,7 +114,7 @@ export class JsonReader {
       }
       if (code === 0x5c) {
         this.#position = at
-        if (this.#match(ESCAPE) === null) throw this.#error('a valid escape')
+        if (this.#match(escapePattern) === null) throw this.#error('a valid escape')
         at = this.#position - 1
         escaped = true
       } else if (!(code >= 0x20)) {
@@ -148,13 +147,13 @@ export class JsonReader {
     // Control characters and halves of surrogate pairs would garble a terminal or a log.
     const show = (part: string) => part.replace(/\p{C}/gu, '\ufffd')
     const got = at < text.length ? `\`${show(String.fromCodePoint(text.codePointAt(at) ?? 0))}\`` : 'the end'
-    const from = Math.max(0, at - EXCERPT)
-    const to = Math.min(text.length, at + EXCERPT)
+    const from = Math.max(0, at - excerptLength)
+    const to = Math.min(text.length, at + excerptLength)
     const excerpt = `${from > 0 ? '…' : ''}${show(text.slice(from, to))}${to < text.length ? '…' : ''}`
     const options = this.#cause === undefined ? undefined : { cause: this.#cause }
     return new SyntaxError(`Expected JSON with ${expected} at position ${at}, got ${got} in \`${excerpt}\``, options)
   }
 }
 
-const OPEN_LIST = Symbol('[')
-const OPEN_OBJECT = Symbol('{')
+const openList = Symbol('[')
+const openObject = Symbol('{')

@@ -57,8 +57,8 @@ export type TaskResult<T> = T extends readonly [infer Bare, readonly unknown[]]
 const noKwargs: Readonly<Record<string, unknown>> = Object.freeze({})
 
 /** Names of the two kinds of arguments in errors. */
-const ARGS = { name: 'args' } as const
-const KWARGS = { name: 'kwargs' } as const
+const argsField = { name: 'args' } as const
+const kwargsField = { name: 'kwargs' } as const
 
 /**
  * A call of a registered function. Usually made by {@link partial}; made by hand for a function that only another
@@ -104,8 +104,8 @@ export class FunctionTask<Rest extends unknown[] = [], R = unknown> implements T
   /** The payload as JSON, in one pass over the arguments. @throws TypeError as {@link payload} */
   payloadText(): string {
     this.#checkArity()
-    const args = stringifyJson(this.args, ARGS)
-    const kwargs = this.kwargs === noKwargs ? '{}' : stringifyJson(this.kwargs, KWARGS)
+    const args = stringifyJson(this.args, argsField)
+    const kwargs = this.kwargs === noKwargs ? '{}' : stringifyJson(this.kwargs, kwargsField)
     return `[${JSON.stringify(this.key)},${args},${kwargs},-1]`
   }
 

@@ -1,6 +1,6 @@
 /** A task made ready to run, on a pool thread or inline: its code found, its arguments in JSON form. */
 import { argumentError, UnregisteredTaskError } from '../errors/errors.js'
-import { MAX_DEPTH, toJsonValue } from '../json/json.js'
+import { maxDepth, toJsonValue } from '../json/json.js'
 import type { JsonValue } from '../json/json-value.js'
 import { checkArity, hasKeys } from '../tasks/call-code.js'
 import { isClassPayload, isFunctionPayload } from '../tasks/payload.js'
@@ -93,7 +93,7 @@ interface QueuedPayload extends Task {
 export function queuedCall(task: QueuedPayload, extra: readonly unknown[], attempt: number): Call {
   const payload = task.payload()
   // Each level takes two characters: in so short a text there can't be too many.
-  if (task.payloadText.length >= 2 * MAX_DEPTH) toJsonValue(payload, 'payload')
+  if (task.payloadText.length >= 2 * maxDepth) toJsonValue(payload, 'payload')
   if (!Array.isArray(payload)) {
     const { class: name, ...input } = payload
     return { task, code: classCode(name), input, kwargs: undefined, extra, idSuffix: task.id, attempt }

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { SQSClient } from '@aws-sdk/client-sqs'
-import { connect, LAMBDA_MIDDLEWARE, NEEDLESS_MIDDLEWARE } from '#ptq/backends/sqs/connection.js'
+import { connect, lambdaMiddleware, unneededMiddleware } from '#ptq/backends/sqs/connection.js'
 import { checkOptions } from '#ptq/backends/sqs/options.js'
 import { FaultProxy } from './fault-proxy.js'
 import { ACCESS, drain, insertAll, makeMessages, openQueue } from './queue.js'
@@ -44,7 +44,7 @@ test('the client is tuned: middleware cached and trimmed, one signer', async () 
 
 test('the names of the removed middleware are those of the SDK', () => {
   const { middlewareStack } = new SQSClient(ACCESS)
-  for (const name of [...NEEDLESS_MIDDLEWARE, LAMBDA_MIDDLEWARE]) assert.ok(middlewareStack.remove(name), name)
+  for (const name of [...unneededMiddleware, lambdaMiddleware]) assert.ok(middlewareStack.remove(name), name)
 })
 
 test('a logger and any other setting of the user are kept', async () => {

@@ -1,11 +1,11 @@
 /** An SQS queue as a backend. */
 import type { Backend, Capabilities, Counts } from '../../backend/backend.js'
 import type { BatchFailure, Lease, Message } from '../../backend/messages.js'
-import { BATCH_ENTRIES } from './batch.js'
-import { countMessages, EMPTY_SAMPLES } from './counts.js'
+import { batchEntries } from './batch.js'
+import { countMessages, emptySamples } from './counts.js'
 import { addressOf } from './faults.js'
-import { MAX_LEASE_SECONDS } from './handle.js'
-import { insertMessages, MAX_DELAY_SECONDS } from './insert.js'
+import { longestLeaseSeconds } from './handle.js'
+import { insertMessages, longestDelaySeconds } from './insert.js'
 import { leaseMessages, type SqsLeaseOptions } from './lease.js'
 import { changeVisibility, deleteLeases, renewLeases } from './lease-changes.js'
 import type { OpenQueue } from './open-queue.js'
@@ -14,7 +14,7 @@ import { maxReceives } from './redrive.js'
 import { type ReleaseOptions, releaseLeases } from './release.js'
 
 /** Messages that may be received and not deleted at one time, of standard and FIFO queues. Source: SQS quotas. */
-const MAX_IN_FLIGHT = 120_000
+const maxInFlight = 120_000
 
 /** An SQS queue. Made by the {@link opener} of this folder. */
 export class SqsBackend implements Backend {
@@ -32,8 +32,8 @@ export class SqsBackend implements Backend {
     this.label = addressOf(queue.address)
     this.identity = queue.url
     this.capabilities = {
-      insertBatch: BATCH_ENTRIES,
-      leaseBatch: BATCH_ENTRIES,
+      insertBatch: batchEntries,
+      leaseBatch: batchEntries,
       exactCounts: false,
       counters: false,
       listing: false,
@@ -42,11 +42,11 @@ export class SqsBackend implements Backend {
       // A FIFO queue drops an id that is sent again within 5 minutes, whether or not it is still enqueued: less than
       // what this promises.
       dedupesInserts: false,
-      maxDelaySeconds: MAX_DELAY_SECONDS,
-      maxLeaseSeconds: MAX_LEASE_SECONDS,
-      maxLeased: MAX_IN_FLIGHT,
+      maxDelaySeconds: longestDelaySeconds,
+      maxLeaseSeconds: longestLeaseSeconds,
+      maxLeased: maxInFlight,
       secondsStep: 1,
-      emptyConfirmations: { samples: EMPTY_SAMPLES, windowSeconds: queue.emptyWindowSeconds },
+      emptyConfirmations: { samples: emptySamples, windowSeconds: queue.emptyWindowSeconds },
       historyInLeases: true,
       releasesAlone: true,
       longPolling: true,
@@ -75,7 +75,7 @@ export class SqsBackend implements Backend {
    * policy moves it away in the end.
    */
   async quarantine(lease: Lease): Promise<void> {
-    const delaySeconds = Math.min(2 ** Math.min(lease.attempt, 20), MAX_DELAY_SECONDS)
+    const delaySeconds = Math.min(2 ** Math.min(lease.attempt, 20), longestDelaySeconds)
     const [failure] = await changeVisibility(this.#queue, [lease], delaySeconds, 'put off')
     if (failure !== undefined) throw failure.error
   }

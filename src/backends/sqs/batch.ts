@@ -8,10 +8,10 @@ import { LateAttemptError } from './late-attempts.js'
 import type { RetryPolicy } from './retry-policy.js'
 
 /** The most entries of one batch request. */
-export const BATCH_ENTRIES = 10
+export const batchEntries = 10
 
 /** An entry's `Id` is its place in the batch. */
-export const ENTRY_IDS: readonly string[] = Array.from({ length: BATCH_ENTRIES }, (_, index) => String(index))
+export const entryIds: readonly string[] = Array.from({ length: batchEntries }, (_, index) => String(index))
 
 interface FailedEntry {
   readonly Id?: string | undefined
@@ -44,13 +44,13 @@ export interface BatchOutcome {
  * Some servers accept less in a batch than SQS, e.g. 256 KiB, and report the batch as a whole: they store nothing of
  * it.
  */
-const TOO_LONG = 'BatchRequestTooLong'
+const batchTooLong = 'BatchRequestTooLong'
 
 type SendEntries<Entry> = (entries: Entry[], deadlineMs: number | undefined) => Promise<BatchReply>
 
-const ALL_WELL: BatchOutcome = { failures: new Map() }
+const noFailures: BatchOutcome = { failures: new Map() }
 
-const LATE: EntryFailure = { error: new LateAttemptError(), fault: 'lease-lost' }
+const lateFailure: EntryFailure = { error: new LateAttemptError(), fault: 'lease-lost' }
 
 /** Options of sending a batch. */
 interface SendOptions<Entry> {
@@ -80,7 +80,7 @@ export async function sendBatch<Entry extends { Id: string | undefined }>(
     const deadlineMs = endsAtMs && Math.min(...pending.map(endsAtMs))
     if (endsAtMs !== undefined && deadlineMs !== undefined && deadlineMs <= elapsedMs()) {
       const nowMs = elapsedMs()
-      for (const entry of pending) if (endsAtMs(entry) <= nowMs) failures.set(entry.Id ?? '', LATE)
+      for (const entry of pending) if (endsAtMs(entry) <= nowMs) failures.set(entry.Id ?? '', lateFailure)
       pending = pending.filter(entry => endsAtMs(entry) > nowMs)
       if (pending.length === 0) return { failures }
       continue
@@ -92,7 +92,7 @@ export async function sendBatch<Entry extends { Id: string | undefined }>(
       const reply = await send(pending, deadlineMs)
       retry.answered()
       const succeeded = reply.Successful ?? []
-      if (succeeded.length === pending.length) return failures.size === 0 ? ALL_WELL : { failures }
+      if (succeeded.length === pending.length) return failures.size === 0 ? noFailures : { failures }
       const sent = new Set(succeeded.map(entry => entry.Id))
       const failed = new Map(reply.Failed?.map(entry => [entry.Id, entry]))
       failure = entry => entryFailure(failed.get(entry.Id), doing, queue)
@@ -102,7 +102,7 @@ export async function sendBatch<Entry extends { Id: string | undefined }>(
     } catch (error) {
       // Those whose leases have not ended are sent without the others.
       if (error instanceof LateAttemptError) continue
-      if (codeOf(error) === TOO_LONG) {
+      if (codeOf(error) === batchTooLong) {
         const halves = await sendHalves(pending, send, { retry, doing, queue, ...(endsAtMs && { endsAtMs }) })
         for (const [id, half] of halves ?? tooLong(pending, requestError(error, doing, queue))) failures.set(id, half)
         return { failures }

@@ -41,19 +41,19 @@ export interface Connection {
 }
 
 /** Time-out of opening a connection. */
-const CONNECTION_TIMEOUT_MS = 5_000
+const connectionTimeoutMs = 5_000
 
 /** Time-out of a silent server. */
-const SILENCE_TIMEOUT_MS = 15_000
+const silenceTimeoutMs = 15_000
 
 /** SQS itself holds a receive back for up to 20 seconds. */
-const RECEIVE_SILENCE_TIMEOUT_MS = 20_000 + SILENCE_TIMEOUT_MS
+const receiveSilenceTimeoutMs = 20_000 + silenceTimeoutMs
 
 /** Middleware that none of our requests needs: 15 % of a request's CPU. `host` has to stay, it is signed. */
-export const NEEDLESS_MIDDLEWARE = ['getUserAgentMiddleware', 'loggerMiddleware', 'queueUrlMiddleware'] as const
+export const unneededMiddleware = ['getUserAgentMiddleware', 'loggerMiddleware', 'queueUrlMiddleware'] as const
 
 /** Stops a function that calls itself through a queue; unneeded outside functions. */
-export const LAMBDA_MIDDLEWARE = 'recursionDetectionMiddleware'
+export const lambdaMiddleware = 'recursionDetectionMiddleware'
 
 /** Loads the SDK and makes the clients. No request is sent. */
 export async function connect(place: QueuePlace, options: CheckedOptions): Promise<Connection> {
@@ -77,7 +77,7 @@ export async function connect(place: QueuePlace, options: CheckedOptions): Promi
     region,
     ...(endpoint !== undefined && { endpoint }),
   }
-  const requests = newClient(sdk, common, options, SILENCE_TIMEOUT_MS)
+  const requests = newClient(sdk, common, options, silenceTimeoutMs)
   refuseLateAttempts(requests)
   let receiving: SQSClient | undefined
   const closing = new AbortController()
@@ -96,7 +96,7 @@ export async function connect(place: QueuePlace, options: CheckedOptions): Promi
       if (receiving === undefined) {
         // The same provider, so that credentials are fetched once for both.
         const shared = { ...common, credentials: requests.config.credentials }
-        receiving = newClient(sdk, shared, options, RECEIVE_SILENCE_TIMEOUT_MS)
+        receiving = newClient(sdk, shared, options, receiveSilenceTimeoutMs)
         if (settings.requestHandler === undefined) keepRepliesOnAbort(receiving, closing.signal)
       }
       return receiving
@@ -165,14 +165,14 @@ function newClient(sdk: Sdk, settings: SQSClientConfig, options: CheckedOptions,
     requestHandler: {
       httpAgent: new HttpAgent(agent),
       httpsAgent: new HttpsAgent(agent),
-      connectionTimeout: CONNECTION_TIMEOUT_MS,
+      connectionTimeout: connectionTimeoutMs,
       socketTimeout: silenceMs,
     },
     ...settings,
   })
   if (settings.logger === undefined && settings.customUserAgent === undefined) {
-    for (const name of NEEDLESS_MIDDLEWARE) client.middlewareStack.remove(name)
-    if (process.env.AWS_LAMBDA_FUNCTION_NAME === undefined) client.middlewareStack.remove(LAMBDA_MIDDLEWARE)
+    for (const name of unneededMiddleware) client.middlewareStack.remove(name)
+    if (process.env.AWS_LAMBDA_FUNCTION_NAME === undefined) client.middlewareStack.remove(lambdaMiddleware)
   }
   // The SDK creates a signer for each request. Ours is one: region and service never change, and it asks the (memoised)
   // provider for the credentials each time it signs.

@@ -5,7 +5,7 @@ import type { OpenQueue } from './open-queue.js'
 import { RetryPolicy, sendWithRetry } from './retry-policy.js'
 
 /** The number of zeros in a row that make a queue empty, spread over `emptyWindowSeconds`. */
-export const EMPTY_SAMPLES = 5
+export const emptySamples = 5
 
 /**
  * Requests the queue's attributes. SQS keeps no count of inserts and completions, nor of quarantined messages. A

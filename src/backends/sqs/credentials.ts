@@ -16,10 +16,10 @@ export interface SecretFile {
 }
 
 /** In the order in which they are tried, under the home directory. */
-const SECRET_FILES = ['.cloudvolume/secrets/aws-secret.json', '.cloudfiles/secrets/aws-secret.json'] as const
+const secretFiles = ['.cloudvolume/secrets/aws-secret.json', '.cloudfiles/secrets/aws-secret.json'] as const
 
 /** The names of the places in messages. */
-export const SECRET_FILES_SHOWN = SECRET_FILES.map(file => `~/${file}`).join(', ')
+export const secretFilesShown = secretFiles.map(file => `~/${file}`).join(', ')
 
 /**
  * Reads the first `aws-secret.json` that exists, or `undefined`. Nothing is created.
@@ -27,7 +27,7 @@ export const SECRET_FILES_SHOWN = SECRET_FILES.map(file => `~/${file}`).join(', 
  * @throws Error where a file is there and can't be used; its content is never part of the message
  */
 export async function readSecretFile(): Promise<SecretFile | undefined> {
-  for (const file of SECRET_FILES) {
+  for (const file of secretFiles) {
     const path = join(homedir(), file)
     const text = await readIfPresent(path)
     if (text !== undefined) return parseSecretFile(path, text)
@@ -36,7 +36,7 @@ export async function readSecretFile(): Promise<SecretFile | undefined> {
 }
 
 /** A key that was replaced is used for so long at most, unless SQS refuses it before. Milliseconds. */
-const REREAD_MS = 10_000
+const rereadMs = 10_000
 
 /**
  * The credentials of an `aws-secret.json`, which may be replaced at any time: read again every few seconds, and at once
@@ -68,7 +68,7 @@ export class FileCredentials {
   }
 
   async #get(): Promise<SecretFile['credentials']> {
-    if (performance.now() - this.#readAtMs > REREAD_MS) await this.read()
+    if (performance.now() - this.#readAtMs > rereadMs) await this.read()
     return this.#current
   }
 

@@ -8,7 +8,7 @@ import {
   messageOf,
   nameOf,
 } from '../../errors/thrown.js'
-import { SECRET_FILES_SHOWN } from './credentials.js'
+import { secretFilesShown } from './credentials.js'
 
 /** The queue, as messages name it. */
 export interface QueueAddress {
@@ -25,10 +25,10 @@ export interface QueueAddress {
 export type FaultKind = 'throttled' | 'faulty' | 'unreachable' | 'final'
 
 /** Throttling under all its names; `OverLimit` (120,000 messages in flight) ends as workers delete. */
-const THROTTLING =
+const throttlingCodes =
   /^(?:RequestThrottled(?:Exception)?|Throttling(?:Exception)?|ThrottledException|RequestLimitExceeded|TooManyRequestsException|SlowDown|KmsThrottled|OverLimit)$/
 
-const NETWORK_CODES = new Set([
+const networkCodes = new Set([
   'ECONNRESET',
   'ECONNREFUSED',
   'EPIPE',
@@ -42,22 +42,22 @@ const NETWORK_CODES = new Set([
 ])
 
 /** The lease is gone: expired and perhaps leased by another, or deleted. */
-const LEASE_LOST = /^(?:ReceiptHandleIsInvalid|MessageNotInflight)$/
+const leaseLostCodes = /^(?:ReceiptHandleIsInvalid|MessageNotInflight)$/
 
 /** Refused credentials. Messages of the signature kind quote the signed headers, the session token among them. */
-const SIGNATURE = /^(?:SignatureDoesNotMatch|InvalidSignature(?:Exception)?|IncompleteSignature(?:Exception)?)$/
-const REFUSED =
+const signatureCodes = /^(?:SignatureDoesNotMatch|InvalidSignature(?:Exception)?|IncompleteSignature(?:Exception)?)$/
+const refusedCodes =
   /^(?:AccessDenied(?:Exception)?|InvalidClientTokenId|UnrecognizedClientException|ExpiredToken(?:Exception)?|InvalidSecurity|MissingAuthenticationToken(?:Exception)?|AuthFailure|OptInRequired|InvalidAccessKeyId)$/
 
 /** Errors for a request with a wrong date. Source: `CLOCK_SKEW_ERROR_CODES` of the SDK. */
-const OF_A_CLOCK =
+const clockCodes =
   /^(?:AuthFailure|InvalidSignature(?:Exception)?|RequestExpired|RequestInTheFuture|RequestTimeTooSkewed|SignatureDoesNotMatch)$/
 
 /** Entries that fail so fail for each message: the queue is gone, its key can't be used, it lacks the action. */
-const OF_ALL_MESSAGES = /^(?:QueueDoesNotExist|QueueDeletedRecently|Kms\w*|KMS\..*|UnsupportedOperation)$/
+const queueFaultCodes = /^(?:QueueDoesNotExist|QueueDeletedRecently|Kms\w*|KMS\..*|UnsupportedOperation)$/
 
 /** Headers of a request that must not be repeated in an error: they hold the session token. */
-const QUOTED_REQUEST = /x-amz-security-token|AWS4-HMAC-SHA256/i
+const quotedRequest = /x-amz-security-token|AWS4-HMAC-SHA256/i
 
 /** Names in the old protocol carry a prefix, and some servers send it in the new one too. */
 export function codeOf(error: unknown): string {
@@ -87,20 +87,20 @@ function kindOf(error: unknown, seen: Set<unknown>): FaultKind {
   seen.add(error)
   const { $metadata, $retryable, code }: SdkError = error
   const status = $metadata?.httpStatusCode
-  if (THROTTLING.test(codeOf(error)) || status === 429 || $retryable?.throttling === true) return 'throttled'
+  if (throttlingCodes.test(codeOf(error)) || status === 429 || $retryable?.throttling === true) return 'throttled'
   // 501 is the status of an unknown action, which stays unknown.
   if (status !== undefined && status >= 500 && status !== 501) return 'faulty'
   // The SDK has corrected its clock by the server's, and the next signature will be right. It sets this for each error
   // on a host whose clock is some minutes off.
-  if ($metadata?.clockSkewCorrected === true && OF_A_CLOCK.test(codeOf(error))) return 'faulty'
-  if (error.name === 'TimeoutError' || (typeof code === 'string' && NETWORK_CODES.has(code))) return 'unreachable'
+  if ($metadata?.clockSkewCorrected === true && clockCodes.test(codeOf(error))) return 'faulty'
+  if (error.name === 'TimeoutError' || (typeof code === 'string' && networkCodes.has(code))) return 'unreachable'
   const errors = errorsOf(error)
   return kindOf(errors === undefined ? error.cause : errors[0], seen)
 }
 
 /** True where an entry of a batch may be sent again: a fault of the server, or throttling. */
 export function isEntryRetryable(failed: { SenderFault?: boolean | undefined; Code?: string | undefined }): boolean {
-  return failed.SenderFault !== true || THROTTLING.test(codeOf(failed.Code ?? ''))
+  return failed.SenderFault !== true || throttlingCodes.test(codeOf(failed.Code ?? ''))
 }
 
 /**
@@ -116,28 +116,29 @@ export function entryFault(failed: {
   Message?: string | undefined
 }): EntryFault {
   const code = codeOf(failed.Code ?? '')
-  if (LEASE_LOST.test(code)) return 'lease-lost'
+  if (leaseLostCodes.test(code)) return 'lease-lost'
   // Real SQS says InvalidParameterValue and names the handle: "The receipt handle has expired" (FIFO), "Message does not
   // exist or is not available for visibility timeout change".
   if (/receipt ?handle has expired|not available for visibility timeout change/i.test(failed.Message ?? '')) {
     return 'lease-lost'
   }
-  const isOfAll = isEntryRetryable(failed) || REFUSED.test(code) || SIGNATURE.test(code) || OF_ALL_MESSAGES.test(code)
+  const isOfAll =
+    isEntryRetryable(failed) || refusedCodes.test(code) || signatureCodes.test(code) || queueFaultCodes.test(code)
   return isOfAll ? 'queue' : 'message'
 }
 
 /** SQS doesn't know the key, or it has expired: other credentials may be valid. */
-const KEY_REFUSED =
+const keyRefusedCodes =
   /^(?:InvalidClientTokenId|UnrecognizedClientException|ExpiredToken(?:Exception)?|InvalidSecurity|AuthFailure|InvalidAccessKeyId)$/
 
 /** True where SQS refused the credentials themselves, and not what was done with them. */
 export function isKeyRefused(error: unknown): boolean {
-  return KEY_REFUSED.test(codeOf(error)) || SIGNATURE.test(codeOf(error))
+  return keyRefusedCodes.test(codeOf(error)) || signatureCodes.test(codeOf(error))
 }
 
 /** True where SQS refused a request or an entry because the credentials lack the right to it. */
 export function isForbidden(error: unknown): boolean {
-  return causeChain(error).some(each => REFUSED.test(codeOf(each)))
+  return causeChain(error).some(each => refusedCodes.test(codeOf(each)))
 }
 
 /** The name of a queue in messages: `sqs://jobs (us-east-1)`. */
@@ -146,7 +147,7 @@ export function addressOf(queue: QueueAddress): string {
 }
 
 /** The preposition before the queue's name; others with `on`. */
-const PHRASES: Readonly<Record<string, string>> = {
+const faultPhrases: Readonly<Record<string, string>> = {
   open: 'open',
   purge: 'purge',
   count: 'count the tasks in',
@@ -177,22 +178,22 @@ export function requestError(error: unknown, doing: string, queue: QueueAddress)
     /Could not load credentials|credential object is not valid/i.test(message)
   ) {
     return new Error(
-      `No AWS credentials for ${where}: looked in ${SECRET_FILES_SHOWN} and the AWS SDK's own chain (environment, ` +
+      `No AWS credentials for ${where}: looked in ${secretFilesShown} and the AWS SDK's own chain (environment, ` +
         `profile, SSO, container, instance)`,
       { cause: error },
     )
   }
-  if (QUOTED_REQUEST.test(message) && !SIGNATURE.test(code)) {
+  if (quotedRequest.test(message) && !signatureCodes.test(code)) {
     return new Error(
-      `Can't ${PHRASES[doing] ?? `${doing} on`} ${where}: ${code}; what the server said repeats the request, and is not shown`,
+      `Can't ${faultPhrases[doing] ?? `${doing} on`} ${where}: ${code}; what the server said repeats the request, and is not shown`,
     )
   }
-  if (SIGNATURE.test(code)) {
+  if (signatureCodes.test(code)) {
     return new Error(`SQS refused the credentials for ${where}: ${code}; check the secret key and this host's clock`)
   }
-  if (REFUSED.test(code)) {
+  if (refusedCodes.test(code)) {
     return new Error(
-      `SQS refused to ${PHRASES[doing] ?? `${doing} on`} ${where}: ${code}; check the credentials and their rights (${message})`,
+      `SQS refused to ${faultPhrases[doing] ?? `${doing} on`} ${where}: ${code}; check the credentials and their rights (${message})`,
       {
         cause: error,
       },
@@ -206,7 +207,7 @@ export function requestError(error: unknown, doing: string, queue: QueueAddress)
   if (faultKind(error) === 'unreachable') {
     const reason = codeOfError(error) ?? message
     return new Error(
-      `Can't ${PHRASES[doing] ?? `${doing} on`} ${where}: no answer (${reason}); check the network, the region and the endpoint`,
+      `Can't ${faultPhrases[doing] ?? `${doing} on`} ${where}: no answer (${reason}); check the network, the region and the endpoint`,
       {
         cause: error,
       },
@@ -225,7 +226,7 @@ export function requestError(error: unknown, doing: string, queue: QueueAddress)
     )
   }
   return new Error(
-    `Can't ${PHRASES[doing] ?? `${doing} on`} ${where}: ${code}${status === undefined ? '' : ` (HTTP ${status})`}: ${message}`,
+    `Can't ${faultPhrases[doing] ?? `${doing} on`} ${where}: ${code}${status === undefined ? '' : ` (HTTP ${status})`}: ${message}`,
     {
       cause: error,
     },

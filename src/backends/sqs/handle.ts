@@ -3,7 +3,7 @@ import { argumentError } from '../../errors/errors.js'
 import type { Attributes, MessageHistory } from './message-history.js'
 
 /** The longest visibility time-out, in seconds. Source: ChangeMessageVisibility. */
-export const MAX_LEASE_SECONDS = 43_200
+export const longestLeaseSeconds = 43_200
 
 /** The handle of a lease. */
 export interface SqsHandle {
@@ -25,7 +25,7 @@ export interface SqsHandle {
 
 /** @throws TypeError for a length that SQS doesn't support */
 export function checkLeaseSeconds(seconds: number): void {
-  if (!Number.isInteger(seconds) || seconds < 1 || seconds > MAX_LEASE_SECONDS) {
-    throw argumentError('seconds', `an integer from 1 to ${MAX_LEASE_SECONDS} (12 hours), the limit of SQS`, seconds)
+  if (!Number.isInteger(seconds) || seconds < 1 || seconds > longestLeaseSeconds) {
+    throw argumentError('seconds', `an integer from 1 to ${longestLeaseSeconds} (12 hours), the limit of SQS`, seconds)
   }
 }

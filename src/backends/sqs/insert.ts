@@ -3,15 +3,15 @@ import { createHash } from 'node:crypto'
 import type { SendMessageBatchRequestEntry } from '@aws-sdk/client-sqs'
 import type { BatchFailure, Message } from '../../backend/messages.js'
 import { argumentError, MessageRefusedError, UnsupportedOperationError } from '../../errors/errors.js'
-import { BATCH_ENTRIES, ENTRY_IDS, sendBatch } from './batch.js'
-import { MAX_BYTES, refusalOf } from './body.js'
+import { batchEntries, entryIds, sendBatch } from './batch.js'
+import { maxBytes, refusalOf } from './body.js'
 import { setDeadline } from './late-attempts.js'
 import { type Attributes, bytesOfAttributes } from './message-history.js'
 import type { OpenQueue } from './open-queue.js'
 import { RetryPolicy } from './retry-policy.js'
 
 /** The longest delay of a message, in seconds. Source: SendMessage in the SQS API reference. */
-export const MAX_DELAY_SECONDS = 900
+export const longestDelaySeconds = 900
 
 /** A message with fields that only SQS has. */
 export interface SqsMessage extends Message {
@@ -88,10 +88,10 @@ export async function storeMessages(
 }
 
 /** The longest deduplication id of SQS, in characters. Source: SendMessage. */
-const LONGEST_TOKEN = 128
+const maxTokenLength = 128
 
 /** The part after the id in the token of a message that was in a queue before. */
-const PASSAGE = /\.[0-9a-f]{32}$/
+const passageSuffix = /\.[0-9a-f]{32}$/
 
 /**
  * The deduplication id. SQS accepts and drops a message whose token came within the last 5 minutes, even if the first
@@ -100,17 +100,17 @@ const PASSAGE = /\.[0-9a-f]{32}$/
 export function deduplicationId(id: string, passage: string | undefined): string {
   if (passage === undefined) return id
   const token = `${id}.${createHash('sha256').update(passage).digest('hex').slice(0, 32)}`
-  return token.length <= LONGEST_TOKEN ? token : createHash('sha256').update(token).digest('hex')
+  return token.length <= maxTokenLength ? token : createHash('sha256').update(token).digest('hex')
 }
 
 /** The id in a token that {@link deduplicationId} made; another sender's token as it is. */
 export function idOfToken(token: string): string {
-  return token.replace(PASSAGE, '')
+  return token.replace(passageSuffix, '')
 }
 
 function checkDelay(queue: OpenQueue, delaySeconds: number): void {
-  if (!Number.isInteger(delaySeconds) || delaySeconds < 0 || delaySeconds > MAX_DELAY_SECONDS) {
-    throw argumentError('delaySeconds', `an integer from 0 to ${MAX_DELAY_SECONDS}, the limit of SQS`, delaySeconds)
+  if (!Number.isInteger(delaySeconds) || delaySeconds < 0 || delaySeconds > longestDelaySeconds) {
+    throw argumentError('delaySeconds', `an integer from 0 to ${longestDelaySeconds}, the limit of SQS`, delaySeconds)
   }
   if (queue.fifo && delaySeconds > 0) {
     throw new UnsupportedOperationError(
@@ -134,13 +134,13 @@ function pack(
       failures.push({ index, error: refusal })
       continue
     }
-    if (batch === undefined || batch.entries.length === BATCH_ENTRIES || batch.bytes + bytes > MAX_BYTES) {
+    if (batch === undefined || batch.entries.length === batchEntries || batch.bytes + bytes > maxBytes) {
       batch = { entries: [], indices: [], bytes: 0 }
       batches.push(batch)
     }
     batch.bytes += bytes
     batch.indices.push(index)
-    const entry: SendMessageBatchRequestEntry = { Id: ENTRY_IDS[batch.entries.length], MessageBody: body }
+    const entry: SendMessageBatchRequestEntry = { Id: entryIds[batch.entries.length], MessageBody: body }
     if (attributes !== undefined) entry.MessageAttributes = attributes
     if (group !== undefined) entry.MessageGroupId = group
     if (queue.fifo) {

@@ -2,7 +2,7 @@
 import type { BatchFailure, Lease } from '../../backend/messages.js'
 import { LeaseLostError, MessageRefusedError } from '../../errors/errors.js'
 import { elapsedMs } from '../../time/clock.js'
-import { BATCH_ENTRIES, type BatchReply, ENTRY_IDS, sendBatch } from './batch.js'
+import { type BatchReply, batchEntries, entryIds, sendBatch } from './batch.js'
 import { addressOf } from './faults.js'
 import { checkLeaseSeconds, type SqsHandle } from './handle.js'
 import { setDeadline } from './late-attempts.js'
@@ -84,7 +84,7 @@ function visibility({ connection, url }: OpenQueue, seconds: number): SendChange
 }
 
 /** Renewed up to the limit, a lease ends this much before it at the earliest. */
-const LIMIT_SLACK_MS = 2_000
+const limitSlackMs = 2_000
 
 /** SQS refuses more than what is left of its 12 hours; 0 would give the message back. */
 function grantedSeconds({ lastEndMs }: SqsHandle, seconds: number, nowMs: number): number {
@@ -130,7 +130,7 @@ async function changeLeases(
   const held =
     endAfterSeconds === undefined ? heldByUs : heldByUs.filter(one => !isAtLimit(one.handle, endAfterSeconds))
   const changeBatch = async (batch: readonly HeldLease[]): Promise<void> => {
-    const entries = batch.map((one, place) => ({ ...one, Id: ENTRY_IDS[place] }))
+    const entries = batch.map((one, place) => ({ ...one, Id: entryIds[place] }))
     const sendAndNote = async (pending: readonly Entry[], deadlineMs: number | undefined): Promise<BatchReply> => {
       // Before the request, so that our end is never later than that of SQS.
       const sentAtMs = elapsedMs()
@@ -172,8 +172,8 @@ async function changeLeases(
     }
   }
   const batches: Promise<void>[] = []
-  for (let start = 0; start < held.length; start += BATCH_ENTRIES) {
-    batches.push(changeBatch(held.slice(start, start + BATCH_ENTRIES)))
+  for (let start = 0; start < held.length; start += batchEntries) {
+    batches.push(changeBatch(held.slice(start, start + batchEntries)))
   }
   await Promise.all(batches)
   return failures
@@ -182,7 +182,7 @@ async function changeLeases(
 /** The error of a lease that is over. */
 export function leaseLost(queue: OpenQueue, lease: Lease, doing: string, cause?: Error): LeaseLostError {
   const { id } = lease
-  const wasLongest = elapsedMs() >= (lease.handle as SqsHandle).lastEndMs - LIMIT_SLACK_MS
+  const wasLongest = elapsedMs() >= (lease.handle as SqsHandle).lastEndMs - limitSlackMs
   const why = wasLongest
     ? 'SQS ends each lease 12 hours after the message was received, however often it is renewed; cut the task into shorter ones'
     : "its lease ran out or was given back, so it may be another worker's now; lease for longer or renew in time"

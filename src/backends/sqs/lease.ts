@@ -15,28 +15,28 @@ import { elapsedMs } from '../../time/clock.js'
 import { onAbort } from '../../time/on-abort.js'
 import { sleep } from '../../time/sleep.js'
 import { requestError } from './faults.js'
-import { checkLeaseSeconds, MAX_LEASE_SECONDS, type SqsHandle } from './handle.js'
-import { idOfToken, MAX_DELAY_SECONDS } from './insert.js'
+import { checkLeaseSeconds, longestLeaseSeconds, type SqsHandle } from './handle.js'
+import { idOfToken, longestDelaySeconds } from './insert.js'
 import { changeVisibility } from './lease-changes.js'
 import { type MessageHistory, readHistory } from './message-history.js'
 import type { OpenQueue } from './open-queue.js'
 import { RetryPolicy, sendWithRetry } from './retry-policy.js'
 
 /** The most messages of one receive. */
-const RECEIVE_MESSAGES = 10
+const maxReceivedMessages = 10
 
 /** The longest that SQS holds a receive back, in seconds. Source: ReceiveMessage. */
-const LONGEST_POLL_SECONDS = 20
+const maxPollSeconds = 20
 
 /** Maximum transit time of a response, including a busy event loop, for which our end of a lease is not late. */
-const LONGEST_TRAVEL_MS = 2_000
+const maxTravelMs = 2_000
 
 /** A long poll that comes back empty sooner than that is not followed by the next at once: some servers never wait. Milliseconds. */
-const SHORTEST_POLL_MS = 1_000
+const minPollMs = 1_000
 
 /** The attributes requested with each message. */
-const ATTRIBUTES: readonly MessageSystemAttributeName[] = ['ApproximateReceiveCount', 'MessageGroupId']
-const FIFO_ATTRIBUTES: readonly MessageSystemAttributeName[] = [...ATTRIBUTES, 'MessageDeduplicationId']
+const standardAttributes: readonly MessageSystemAttributeName[] = ['ApproximateReceiveCount', 'MessageGroupId']
+const fifoAttributes: readonly MessageSystemAttributeName[] = [...standardAttributes, 'MessageDeduplicationId']
 
 /** Options of a lease, as the backend's interface has them. */
 export interface SqsLeaseOptions {
@@ -70,19 +70,19 @@ export async function leaseMessages(queue: OpenQueue, options: SqsLeaseOptions):
 
 async function leaseUpTo(queue: OpenQueue, options: SqsLeaseOptions): Promise<Lease[]> {
   const leases = await firstReceive(queue, options)
-  let full = leases.length === RECEIVE_MESSAGES
+  let full = leases.length === maxReceivedMessages
   while (leases.length > 0 && leases.length < options.max && !options.signal?.aborted) {
     const missing = options.max - leases.length
     const sizes: number[] = []
-    for (let left = missing; left > 0 && sizes.length < (full ? queue.concurrency : 1); left -= RECEIVE_MESSAGES) {
-      sizes.push(Math.min(left, RECEIVE_MESSAGES))
+    for (let left = missing; left > 0 && sizes.length < (full ? queue.concurrency : 1); left -= maxReceivedMessages) {
+      sizes.push(Math.min(left, maxReceivedMessages))
     }
     const replies = await Promise.allSettled(sizes.map(size => receive(queue, options, size, 0)))
     const received = replies.flatMap(reply => (reply.status === 'fulfilled' ? reply.value.leases : []))
     leases.push(...received)
     // A receive that failed is no reason to drop what the others brought. If the fault lasts, the next lease rejects.
     if (received.length === 0 || replies.some(reply => reply.status === 'rejected')) break
-    full = received.length === Math.min(missing, sizes.length * RECEIVE_MESSAGES)
+    full = received.length === Math.min(missing, sizes.length * maxReceivedMessages)
   }
   return leases
 }
@@ -96,19 +96,19 @@ function checkLeaseOptions({ seconds, max, waitSeconds }: SqsLeaseOptions): void
 }
 
 async function firstReceive(queue: OpenQueue, options: SqsLeaseOptions): Promise<Lease[]> {
-  const size = Math.min(options.max, RECEIVE_MESSAGES)
+  const size = Math.min(options.max, maxReceivedMessages)
   const endsAtMs = performance.now() + options.waitSeconds * 1000
   for (;;) {
     if (options.signal?.aborted || queue.connection.closed) return []
     const leftSeconds = Math.max(0, endsAtMs - performance.now()) / 1000
-    const pollSeconds = Math.min(LONGEST_POLL_SECONDS, Math.ceil(leftSeconds))
+    const pollSeconds = Math.min(maxPollSeconds, Math.ceil(leftSeconds))
     const sentAtMs = performance.now()
     const { leases, putOff } = await receive(queue, options, size, pollSeconds)
     const nowMs = performance.now()
     if (leases.length > 0 || nowMs >= endsAtMs) return leases
     // Postponed messages no longer block those behind them.
     if (putOff > 0) continue
-    const pauseMs = Math.min(endsAtMs, sentAtMs + SHORTEST_POLL_MS) - nowMs
+    const pauseMs = Math.min(endsAtMs, sentAtMs + minPollMs) - nowMs
     if (pauseMs > 0) await sleep(pauseMs, options.signal, queue.connection.closing)
   }
 }
@@ -124,7 +124,7 @@ interface Reply {
 async function receive(queue: OpenQueue, options: SqsLeaseOptions, size: number, pollSeconds: number): Promise<Reply> {
   const { connection } = queue
   const { seconds, signal } = options
-  const attributes = queue.fifo ? FIFO_ATTRIBUTES : ATTRIBUTES
+  const attributes = queue.fifo ? fifoAttributes : standardAttributes
   const request: ReceiveMessageRequest = {
     QueueUrl: queue.url,
     MaxNumberOfMessages: size,
@@ -181,7 +181,7 @@ function lateAbort(signal: AbortSignal | undefined): { signal: AbortSignal | und
   setMaxListeners(0, controller.signal)
   let timer: NodeJS.Timeout | undefined
   const stopListening = onAbort(signal, () => {
-    timer = setTimeout(() => controller.abort(signal.reason), LONGEST_TRAVEL_MS)
+    timer = setTimeout(() => controller.abort(signal.reason), maxTravelMs)
   })
   return {
     signal: controller.signal,
@@ -198,7 +198,7 @@ function lateAbort(signal: AbortSignal | undefined): { signal: AbortSignal | und
  */
 function handedOutAtMs(sentAtMs: number, seconds: number, pollSeconds: number): number {
   if (pollSeconds === 0) return sentAtMs
-  const travelMs = Math.min(LONGEST_TRAVEL_MS, (seconds * 1000) / 4)
+  const travelMs = Math.min(maxTravelMs, (seconds * 1000) / 4)
   return Math.max(sentAtMs, elapsedMs() - travelMs)
 }
 
@@ -224,7 +224,7 @@ function leaseOf(message: SqsMessage, heldSinceMs: number, seconds: number): Rec
   const handle: SqsHandle = {
     receiptHandle: ReceiptHandle,
     endsAtMs: heldSinceMs + seconds * 1000,
-    lastEndMs: heldSinceMs + MAX_LEASE_SECONDS * 1000,
+    lastEndMs: heldSinceMs + longestLeaseSeconds * 1000,
     history,
     attributes: MessageAttributes,
     group: Attributes?.MessageGroupId,
@@ -245,5 +245,5 @@ function leaseOf(message: SqsMessage, heldSinceMs: number, seconds: number): Rec
     handle,
   }
   // Hosts whose clocks differ: no longer than a delay may be.
-  return { lease, waitSeconds: Math.min(MAX_DELAY_SECONDS, Math.max(0, Math.ceil(waitMs / 1000))) }
+  return { lease, waitSeconds: Math.min(longestDelaySeconds, Math.max(0, Math.ceil(waitMs / 1000))) }
 }

@@ -9,14 +9,14 @@ import type { Failure } from '../../backend/messages.js'
 import { failuresFrom } from '../../backend/recorded-failures.js'
 
 /** The attribute's name. */
-const NAME = 'ptq'
+const attributeName = 'ptq'
 
 /** A message's attributes, other senders' included. */
 export type Attributes = Readonly<Record<string, MessageAttributeValue>>
 
 /** Limits of the newest failures that are kept, in number and in characters. More would cost more requests. */
-const MOST_FAILURES = 20
-const MOST_FAILURE_TEXT = 16_384
+const maxFailures = 20
+const maxFailureText = 16_384
 
 export interface MessageHistory {
   /** The number of attempts that recorded a failure. */
@@ -41,7 +41,7 @@ const nothing: MessageHistory = { failed: 0, failures: [], deaths: 0, deathsAlon
 
 /** Reads the history of a message; another sender may have written the attribute, in any form. */
 export function readHistory(attributes: Attributes | undefined): MessageHistory {
-  const text = attributes?.[NAME]?.StringValue
+  const text = attributes?.[attributeName]?.StringValue
   if (text === undefined) return nothing
   try {
     const value: unknown = JSON.parse(text)
@@ -75,7 +75,7 @@ export function withHistory(
   history: MessageHistory,
   { failures }: { failures: boolean },
 ): Attributes {
-  const { [NAME]: _old, ...others } = attributes ?? {}
+  const { [attributeName]: _old, ...others } = attributes ?? {}
   const { failed, deaths, deathsAlone, alone, isLeftToSqs, notBeforeMs } = history
   const kept = failures ? newest(history.failures) : []
   if (failed === 0 && deaths === 0 && deathsAlone === 0 && !alone && notBeforeMs === undefined) return others
@@ -88,7 +88,7 @@ export function withHistory(
     ...(isLeftToSqs && { isLeftToSqs }),
     ...(notBeforeMs !== undefined && { notBeforeMs }),
   }
-  return { ...others, [NAME]: { DataType: 'String', StringValue: asciiJson(JSON.stringify(value)) } }
+  return { ...others, [attributeName]: { DataType: 'String', StringValue: asciiJson(JSON.stringify(value)) } }
 }
 
 /** The bytes that attributes add to a message. Source: SQS quotas, "message attributes". */
@@ -104,9 +104,9 @@ export function bytesOfAttributes(attributes: Attributes): number {
 function newest(failures: readonly Failure[]): readonly Failure[] {
   const kept: Failure[] = []
   let length = 0
-  for (const failure of failures.slice(-MOST_FAILURES).reverse()) {
+  for (const failure of failures.slice(-maxFailures).reverse()) {
     length += JSON.stringify(failure).length
-    if (length > MOST_FAILURE_TEXT) break
+    if (length > maxFailureText) break
     kept.unshift(failure)
   }
   return kept

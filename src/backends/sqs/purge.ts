@@ -2,7 +2,7 @@
 
 import type { Lease } from '../../backend/messages.js'
 import { counted } from '../../text/counted.js'
-import { countMessages, EMPTY_SAMPLES } from './counts.js'
+import { countMessages, emptySamples } from './counts.js'
 import { addressOf, requestError } from './faults.js'
 import { leaseMessages } from './lease.js'
 import { deleteLeases } from './lease-changes.js'
@@ -10,10 +10,10 @@ import type { OpenQueue } from './open-queue.js'
 import { RetryPolicy, sendWithRetry } from './retry-policy.js'
 
 /** Lease of a message that is being drained: a delete follows at once. */
-const DRAIN_LEASE_SECONDS = 60
+const drainLeaseSeconds = 60
 
 /** Drains side by side; more would only receive empty answers. */
-const DRAIN_LANES = 8
+const drainLoops = 8
 
 /** SQS's own purge: one request, which runs for up to 60 seconds, and removes leased and delayed messages too. */
 export async function purgeNatively({ connection, url, address, retrySeconds }: OpenQueue): Promise<void> {
@@ -31,8 +31,8 @@ export async function purgeNatively({ connection, url, address, retrySeconds }: 
  * @throws Error where messages are left that can't be leased: others hold them, or they are delayed
  */
 export async function purgeByDraining(queue: OpenQueue): Promise<void> {
-  const waitSeconds = Math.min(20, Math.ceil(queue.emptyWindowSeconds / EMPTY_SAMPLES))
-  for (let quietRounds = 0; quietRounds < EMPTY_SAMPLES; quietRounds++) {
+  const waitSeconds = Math.min(20, Math.ceil(queue.emptyWindowSeconds / emptySamples))
+  for (let quietRounds = 0; quietRounds < emptySamples; quietRounds++) {
     if ((await drain(queue, waitSeconds)) > 0) quietRounds = -1
     // A long poll asks every server of SQS: after an empty one, a single approximate zero is enough.
     else if ((await countMessages(queue)).enqueued === 0) return
@@ -48,13 +48,13 @@ async function drain(queue: OpenQueue, waitSeconds: number): Promise<number> {
   let removed = 0
   const lane = async (firstWaitSeconds: number): Promise<void> => {
     for (let wait = firstWaitSeconds; ; wait = 0) {
-      const leases = await leaseMessages(queue, { seconds: DRAIN_LEASE_SECONDS, max: 10, waitSeconds: wait })
+      const leases = await leaseMessages(queue, { seconds: drainLeaseSeconds, max: 10, waitSeconds: wait })
       if (leases.length === 0) return
       await deleteAll(queue, leases)
       removed += leases.length
     }
   }
-  const lanes = Array.from({ length: Math.min(DRAIN_LANES, queue.concurrency) - 1 }, () => lane(0))
+  const lanes = Array.from({ length: Math.min(drainLoops, queue.concurrency) - 1 }, () => lane(0))
   await Promise.all([lane(waitSeconds), ...lanes])
   return removed
 }

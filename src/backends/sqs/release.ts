@@ -8,7 +8,7 @@ import type { BatchFailure, Failure, Lease } from '../../backend/messages.js'
 import { argumentError, LeaseLostError, MessageRefusedError } from '../../errors/errors.js'
 import { elapsedMs } from '../../time/clock.js'
 import { addressOf, isForbidden } from './faults.js'
-import { MAX_DELAY_SECONDS, type SqsMessage, storeMessages } from './insert.js'
+import { longestDelaySeconds, type SqsMessage, storeMessages } from './insert.js'
 import { changeVisibility, deleteLeases, type HeldLease, leaseLost, renewLeases, splitHeld } from './lease-changes.js'
 import { type MessageHistory, withHistory } from './message-history.js'
 import type { OpenQueue } from './open-queue.js'
@@ -20,8 +20,8 @@ import { RetryPolicy } from './retry-policy.js'
  * refused or comes too late. So one that has less than so long left is renewed before. Leases of 40 s and more never have
  * less, since a worker renews them at half. Seconds.
  */
-const SHORT_LEASE_SECONDS = 20
-const RENEWED_SECONDS = 60
+const shortLeaseSeconds = 20
+const renewedSeconds = 60
 
 export interface ReleaseOptions {
   readonly delaySeconds: number
@@ -36,8 +36,8 @@ export async function releaseLeases(
   options: ReleaseOptions,
 ): Promise<BatchFailure[]> {
   const { delaySeconds } = options
-  if (!Number.isInteger(delaySeconds) || delaySeconds < 0 || delaySeconds > MAX_DELAY_SECONDS) {
-    throw argumentError('delaySeconds', `an integer from 0 to ${MAX_DELAY_SECONDS}`, delaySeconds)
+  if (!Number.isInteger(delaySeconds) || delaySeconds < 0 || delaySeconds > longestDelaySeconds) {
+    throw argumentError('delaySeconds', `an integer from 0 to ${longestDelaySeconds}`, delaySeconds)
   }
   const { held, lost: failures } = splitHeld(queue, leases, { doing: 'release' })
   const add = (of: readonly HeldLease[], failed: readonly BatchFailure[]) => {
@@ -64,13 +64,13 @@ async function renewShort(queue: OpenQueue, held: readonly HeldLease[]): Promise
   const nowMs = elapsedMs()
   const short: number[] = []
   for (const [place, { handle }] of held.entries()) {
-    const isShort = handle.endsAtMs - nowMs < SHORT_LEASE_SECONDS * 1000
+    const isShort = handle.endsAtMs - nowMs < shortLeaseSeconds * 1000
     // SQS gives no more than its 12 hours.
-    if (isShort && !handle.isStoredAgain && handle.lastEndMs - nowMs > RENEWED_SECONDS * 1000) short.push(place)
+    if (isShort && !handle.isStoredAgain && handle.lastEndMs - nowMs > renewedSeconds * 1000) short.push(place)
   }
   if (short.length === 0) return []
   const leases = held.filter((_, place) => short.includes(place)).map(leaseIn)
-  const failures = await renewLeases(queue, leases, RENEWED_SECONDS)
+  const failures = await renewLeases(queue, leases, renewedSeconds)
   return failures
     .filter(({ error }) => error instanceof LeaseLostError)
     .map(({ index, error }) => ({ index: short[index] ?? -1, error }))

@@ -5,10 +5,10 @@ import type { Connection } from './connection.js'
 import { type FaultKind, faultKind, isKeyRefused } from './faults.js'
 
 /** Maximum pause before another try; the SDK's own limit. */
-const LONGEST_PAUSE_MS = 20_000
+const maxPauseMs = 20_000
 
 /** Maximum of the first pause; longer for throttling, as more requests would only prolong it. */
-const FIRST_PAUSE_MS = { throttled: 400, faulty: 100, unreachable: 100 }
+const firstPauseMs = { throttled: 400, faulty: 100, unreachable: 100 }
 
 /** The used part of a connection. */
 type ConnectionState = Pick<Connection, 'closed' | 'answered' | 'closing' | 'fileCredentials'>
@@ -68,7 +68,7 @@ export class RetryPolicy {
     if (!this.#connection.answered) return false
     const leftMs = this.#endsAtMs - elapsedMs()
     if (leftMs <= 0 || this.#connection.closed) return false
-    const pauseMs = Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS[kind] * 2 ** this.#pauses++)
+    const pauseMs = Math.random() * Math.min(maxPauseMs, firstPauseMs[kind] * 2 ** this.#pauses++)
     await sleep(Math.min(pauseMs, leftMs), this.#signal, this.#connection.closing)
     if (this.#signal?.aborted) throw abortError(this.#signal.reason)
     return !this.#connection.closed && elapsedMs() < this.#endsAtMs
