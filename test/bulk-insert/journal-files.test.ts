@@ -8,7 +8,7 @@ import { JournalFiles } from '#ptq/bulk-insert/journal-files.js'
 import { inFolder } from '../fq/folder.js'
 import { ACCESS, drain, openQueue } from '../sqs/queue.js'
 import { startServer } from '../sqs/server.js'
-import { Numbers, numbered, Troubled } from './sequences.js'
+import { Numbers, numbered, FaultyNumbers } from './sequences.js'
 import { eventsOf } from './spy-backend.js'
 
 const state = mkdtempSync(join(tmpdir(), 'ptq-state-'))
@@ -81,11 +81,11 @@ describe('a journal in a file', () => {
     inFolder(async folder => {
       const file = join(folder, 'events')
       await using tq = new TaskQueue(`spy://${file}`, { progress: false })
-      const tasks = new Troubled(320, { throwsAt: 105, mendedBy: join(folder, 'mended') })
+      const tasks = new FaultyNumbers(320, { throwsAt: 105, repairedBy: join(folder, 'repaired') })
       const inserts = () => eventsOf(file).flatMap(event => (event.event === 'insert' ? [event] : []))
       await assert.rejects(tq.insert(tasks, { parallel: 2, resume: 'x' }), InsertError)
       assert.equal(inserts().flatMap(({ indices }) => indices).length, 315)
-      appendFileSync(join(folder, 'mended'), '')
+      appendFileSync(join(folder, 'repaired'), '')
       assert.equal(await tq.insert(tasks, { parallel: 2, resume: 'x' }), 5)
       assert.equal(await tq.insert(tasks, { resume: 'x' }), 0)
       const all = inserts()

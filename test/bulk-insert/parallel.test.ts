@@ -18,7 +18,7 @@ import {
 import { ThreadPool } from '#ptq/threads/pool.js'
 import { inFolder } from '../fq/folder.js'
 import { Breaking } from '../local/nested-tasks.js'
-import { LaterNumbers, made, Numbers, numbered, Secretive, Troubled } from './sequences.js'
+import { LaterNumbers, made, Numbers, numbered, Secretive, FaultyNumbers } from './sequences.js'
 import { eventsOf, type SpyEvent, type SpyOptions } from './spy-backend.js'
 import { Unloadable } from './unloadable-sequence.js'
 
@@ -218,9 +218,9 @@ describe('insert with parallel', () => {
       )
       await refused(
         tq,
-        Object.assign(new Troubled(5, {}), { length: -1 }),
+        Object.assign(new FaultyNumbers(5, {}), { length: -1 }),
         { parallel: 1 },
-        /Expected `Troubled.length` to be an integer of 0 or more/,
+        /Expected `FaultyNumbers.length` to be an integer of 0 or more/,
       )
       assert.throws(() => readdirSync(root), { code: 'ENOENT' })
     })
@@ -259,7 +259,7 @@ describe('insert with parallel', () => {
 describe('a slice that fails', () => {
   it('because the constructor of a task throws is reported with its range; the others continue', () =>
     inQueue(async tq => {
-      const error = await insertError(tq.insert(new Troubled(320, { throwsAt: 105 }), { parallel: 2 }))
+      const error = await insertError(tq.insert(new FaultyNumbers(320, { throwsAt: 105 }), { parallel: 2 }))
       // Slices of 10: what the generator gave before it threw is inserted.
       const lost = upTo(110, 105)
       assert.deepEqual([error.inserted, error.failed, error.notTried], [315, 5, 0])
@@ -287,7 +287,7 @@ describe('a slice that fails', () => {
   it('because it yields too few or too many tasks is reported, and no id is used twice', async () => {
     for (const excess of [-1, 1]) {
       await inQueue(async tq => {
-        const error = await insertError(tq.insert(new Troubled(32, { excess }), { parallel: 1 }))
+        const error = await insertError(tq.insert(new FaultyNumbers(32, { excess }), { parallel: 1 }))
         assert.match(error.message, /Expected a slice of 2 tasks to give 2 when it is iterated, got (1|more)/)
         const numbers = await numbersIn(tq)
         assert.equal(new Set(numbers).size, numbers.length)
@@ -298,9 +298,9 @@ describe('a slice that fails', () => {
 
   it('because its thread died is retried, and nothing is inserted twice', () =>
     inQueue(async (tq, root) => {
-      const trouble = { diesAt: 1234, once: join(root, '..') }
+      const faults = { diesAt: 1234, once: join(root, '..') }
       // Slices of 100.
-      assert.equal(await tq.insert(new Troubled(3200, trouble), { parallel: 2 }), 3200)
+      assert.equal(await tq.insert(new FaultyNumbers(3200, faults), { parallel: 2 }), 3200)
       assert.deepEqual(readdirSync(join(root, '..')).sort(), ['died', 'queue-of-test'])
       assert.deepEqual(await numbersIn(tq), upTo(3200))
       assert.equal(await tq.inserted(), 3200)
@@ -337,7 +337,7 @@ describe('a slice that fails', () => {
 
   it('because its thread dies each time fails in the end; the others continue', () =>
     inQueue(async tq => {
-      const error = await insertError(tq.insert(new Troubled(320, { diesAt: 105 }), { parallel: 2 }))
+      const error = await insertError(tq.insert(new FaultyNumbers(320, { diesAt: 105 }), { parallel: 2 }))
       assert.match(error.message, /Tasks 100 to 109, from 0: not inserted: The thread died while it inserted/)
       assert.deepEqual([error.inserted, error.failed, error.notTried], [310, 10, 0])
       assert.deepEqual(
@@ -374,7 +374,7 @@ describe('a slice that fails', () => {
 
   it('ends the insert if every other slice fails too', () =>
     inQueue(async tq => {
-      const error = await insertError(tq.insert(new Troubled(320, { excess: -20 }), { parallel: 2 }))
+      const error = await insertError(tq.insert(new FaultyNumbers(320, { excess: -20 }), { parallel: 2 }))
       assert.equal(error.inserted, 0)
       assert.ok(error.notTried !== undefined && error.notTried > 200, `${error.notTried} were not tried`)
     }))

@@ -8,7 +8,7 @@ import { describe, it } from 'node:test'
 import { InsertError, partial, TaskQueue, type TaskQueueOptions } from 'ptq'
 import { inFolder } from '../fq/folder.js'
 import { interfered } from '../fq/test-files.js'
-import { Numbers, numbered, Troubled } from './sequences.js'
+import { Numbers, numbered, FaultyNumbers } from './sequences.js'
 
 const upTo = (end: number, start = 0) => Array.from({ length: end - start }, (_, i) => start + i)
 
@@ -49,9 +49,9 @@ async function insertError(inserting: Promise<number>): Promise<InsertError> {
 describe('an insert with resume', () => {
   it('continues after the failure and creates only missing tasks', () =>
     inQueue(async (tq, root, folder) => {
-      const trouble = { throwsAt: 40, mendedBy: join(folder, 'mended'), log: join(folder, 'made') }
-      const tasks = new Troubled(64, trouble)
-      const made = () => readFileSync(trouble.log, 'utf8').trimEnd().split('\n').map(Number)
+      const faults = { throwsAt: 40, repairedBy: join(folder, 'repaired'), log: join(folder, 'made') }
+      const tasks = new FaultyNumbers(64, faults)
+      const made = () => readFileSync(faults.log, 'utf8').trimEnd().split('\n').map(Number)
       const error = await insertError(tq.insert(tasks, { parallel: 2, resume: 'week-12' }))
       assert.deepEqual([error.inserted, error.failed, error.notTried], [62, 2, 0])
       assert.match(error.message, /\(the same insert with resume: 'week-12' goes on\)$/)
@@ -63,7 +63,7 @@ describe('an insert with resume', () => {
         upTo(64).filter(i => i !== 40 && i !== 41),
       )
 
-      const other = new Troubled(64, { ...trouble, throwsAt: 41 })
+      const other = new FaultyNumbers(64, { ...faults, throwsAt: 41 })
       await assert.rejects(
         tq.insert(other, { parallel: 2, resume: 'week-12' }),
         /Expected upload `week-12` to go on with the sequence that it began with/,
@@ -72,7 +72,7 @@ describe('an insert with resume', () => {
       const still = await insertError(tq.insert(tasks, { parallel: 1, resume: 'week-12' }))
       assert.deepEqual([still.inserted, still.failed, still.notTried], [0, 2, 0])
 
-      writeFileSync(trouble.mendedBy, '')
+      writeFileSync(faults.repairedBy, '')
       assert.equal(await tq.insert(tasks, { parallel: 2, resume: 'week-12' }), 2)
       assert.deepEqual(sorted(await drain(tq)), [40, 41])
       assert.deepEqual(sorted(made().slice(madeBefore)), [40, 41])

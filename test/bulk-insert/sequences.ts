@@ -41,11 +41,11 @@ export class Numbers {
 }
 sliceable(Numbers)
 
-/** The fault of a {@link Troubled} sequence. */
-export interface Trouble {
-  /** Index of a task whose creation throws, until the file `mendedBy` exists. */
+/** The fault of a {@link FaultyNumbers} sequence. */
+export interface NumberFaults {
+  /** Index of a task whose creation throws, until the file `repairedBy` exists. */
   readonly throwsAt?: number
-  readonly mendedBy?: string
+  readonly repairedBy?: string
   /** Ends the thread when this task is made; with `once`, a folder, only the first time. */
   readonly diesAt?: number
   readonly once?: string
@@ -56,21 +56,21 @@ export interface Trouble {
 }
 
 /** The same tasks, with faults. */
-export class Troubled {
+export class FaultyNumbers {
   constructor(
     readonly length: number,
-    readonly trouble: Trouble,
+    readonly faults: NumberFaults,
     readonly start = 0,
   ) {}
 
-  slice(start: number, end: number): Troubled {
-    return new Troubled(end - start + (this.trouble.excess ?? 0), this.trouble, this.start + start)
+  slice(start: number, end: number): FaultyNumbers {
+    return new FaultyNumbers(end - start + (this.faults.excess ?? 0), this.faults, this.start + start)
   }
 
   *[Symbol.iterator]() {
-    const { throwsAt, mendedBy = '', diesAt, once, log } = this.trouble
+    const { throwsAt, repairedBy = '', diesAt, once, log } = this.faults
     for (let i = this.start; i < this.start + this.length; i++) {
-      if (i === throwsAt && !existsSync(mendedBy)) throw new RangeError(`no task ${i}`)
+      if (i === throwsAt && !existsSync(repairedBy)) throw new RangeError(`no task ${i}`)
       if (i === diesAt && (once === undefined || !existsSync(join(once, 'died')))) {
         if (once !== undefined) writeFileSync(join(once, 'died'), '')
         process.exit(3)
@@ -80,7 +80,7 @@ export class Troubled {
     }
   }
 }
-sliceable(Troubled)
+sliceable(FaultyNumbers)
 
 /** The tasks come later, one by one. */
 export class LaterNumbers {

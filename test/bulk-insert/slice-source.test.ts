@@ -22,12 +22,12 @@ const sequence = fc
 const threads = fc.oneof(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 1000 }))
 
 /** All slices that concurrent loops get, in the order of their indices. */
-async function all(source: SliceSource, lanes: number): Promise<Slice[]> {
+async function all(source: SliceSource, loops: number): Promise<Slice[]> {
   const slices: Slice[] = []
-  const lane = async () => {
+  const loop = async () => {
     for (let slice = await source.next(); slice !== undefined; slice = await source.next()) slices.push(slice)
   }
-  await Promise.all(Array.from({ length: lanes }, lane))
+  await Promise.all(Array.from({ length: loops }, loop))
   return slices.sort((a, b) => a.start - b.start)
 }
 

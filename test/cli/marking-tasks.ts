@@ -59,4 +59,4 @@ export const linger = queueable(
 setInterval(() => undefined, 3_600_000)
 
 // The worker has already handled its parent's signal: its listener was added first.
-if (isMainThread) process.on('message', () => appendFileSync(join(process.env.PTQ_TEST_FOLDER ?? '', 'told'), 'x'))
+if (isMainThread) process.on('message', () => appendFileSync(join(process.env.PTQ_TEST_FOLDER ?? '', 'stopped'), 'x'))

@@ -40,8 +40,8 @@ function log(folder: string): string[] {
 }
 
 /** The number of worker processes that received a stop signal. */
-function told(folder: string): number {
-  const path = join(folder, 'told')
+function stopped(folder: string): number {
+  const path = join(folder, 'stopped')
   return existsSync(path) ? readFileSync(path, 'utf8').length : 0
 }
 
@@ -115,7 +115,7 @@ for (const [signal, exitCode] of [
       await until(() => pids().length === 2 && log(folder).length === 2)
       child.kill(signal)
       await until(() => output().includes(`Z ${signal}: the processes finish what runs, again to leave at once\n`))
-      await until(() => told(folder) === 2)
+      await until(() => stopped(folder) === 2)
       writeFileSync(join(folder, 'go'), '')
       const { code, stdout, stderr } = await end
       assert.deepEqual([code, stderr], [exitCode, ''])

@@ -1,4 +1,4 @@
-/** Plays a scenario with a trouble at each of its calls in turn. */
+/** Runs a scenario with a fault at each of its calls in turn. */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'

@@ -60,7 +60,7 @@ interface Holder {
 }
 
 /** Steps of several holders on a queue, with its invariants. */
-class Play {
+class Steps {
   readonly #path: string
   readonly #sent: string[] = []
   readonly #finished: string[] = []
@@ -95,12 +95,12 @@ class Play {
     const [kept, ...others] = leases
     assert.deepEqual(await queue.delete(others, { tally: true }), [])
     for (const { id } of others) this.#finish(id)
-    await this.#letGo(holder)
+    await this.#releaseHeld(holder)
     holder.kept = kept
   }
 
   /** Releases what was held since the last turn while listings are late; then deletes it. */
-  async #letGo({ queue, isCurrent, kept }: Holder): Promise<void> {
+  async #releaseHeld({ queue, isCurrent, kept }: Holder): Promise<void> {
     if (kept === undefined) return
     if (isCurrent()) {
       assert.deepEqual(await queue.delete([kept], { tally: true }), [])
@@ -136,7 +136,7 @@ test('names that appear and disappear late in listings lose no task, give none t
             return { queue: await open({ protocol: 'fq', path }, { fileSystem, durable }), isCurrent, kept: undefined }
           }),
         )
-        const runWith = new Play(path)
+        const runWith = new Steps(path)
         // Each turn makes at least two listings; then all listings are current, and each turn deletes a task until none
         // is left.
         const mostTurns = HOLDERS * (Math.max(...latenesses.map(({ length }) => length)) + TASKS)

@@ -5,7 +5,7 @@ import type { BatchFailure, Lease, Message } from '#ptq/backend/messages.js'
 import { failure, insert, leaseNow, messages } from '../fq/messages.js'
 import { NO_WORK } from './no-work.js'
 
-/** A queue before the trouble. */
+/** A queue before the fault. */
 export interface Fixture {
   readonly root: string
   /** The queue as a healthy process has it open. */

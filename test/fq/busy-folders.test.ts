@@ -12,8 +12,8 @@ import { withCalls } from './test-files.js'
 
 const FAR = 9_999_999_999
 
-/** The filesystem with `shown` between the real names in `queue/` and who reads them, at each opening of that folder. */
-function showing(shown: (names: string[], opening: number) => string[]) {
+/** The filesystem with `shown` between the real names in `queue/` and who reads them, at each reading of that folder. */
+function showing(shown: (names: string[], reading: number) => string[]) {
   let openings = 0
   return withCalls(calls => ({
     async openFolder(path) {
@@ -49,8 +49,8 @@ test('a listing shows each task once: one that a reading missed, one seen under 
       renameSync(join(root, 'queue', nameOf(from, id)), join(root, 'queue', nameOf(to, id)))
       return nameOf(to, id)
     }
-    const fileSystem = showing((names, opening) => {
-      if (opening === 1) {
+    const fileSystem = showing((names, reading) => {
+      if (reading === 1) {
         const leftOut = names.filter(name => !name.includes(order[a] ?? ''))
         rename(a, 0, FAR)
         rename(c, 0, FAR)
@@ -58,7 +58,7 @@ test('a listing shows each task once: one that a reading missed, one seen under 
         return [...leftOut, nameOf(FAR, order[b] ?? '')]
       }
       // Left out in the second reading too, by which it has another name than at first.
-      if (opening === 2) {
+      if (reading === 2) {
         const before = names.filter(name => !name.includes(order[a] ?? ''))
         rename(a, FAR, FAR + 1)
         return before
@@ -99,12 +99,12 @@ test('a task that is renamed in every reading before it can be read is named by 
 test('a listing continues as long as each reading finds a task that earlier readings missed', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
-    const fileSystem = showing((names, opening) => {
+    const fileSystem = showing((names, reading) => {
       // A folder that stays as it is was read once for all.
       const other = join(root, 'queue', 'other')
       writeFileSync(other, '')
       rmSync(other)
-      return names.sort().slice(0, opening)
+      return names.sort().slice(0, reading)
     })
     await using opened = await openQueue(root, { fileSystem })
     const ids = (await insert(opened.queue, 40)).map(({ id }) => id)

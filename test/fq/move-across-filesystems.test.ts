@@ -63,10 +63,10 @@ function isArrival(there: string, path: string, to: string): boolean {
 }
 
 /** A fault of the destination before the n-th call of a move, and its repair after the move has failed. */
-const troubles: Record<string, { doIt(there: string): void; undo(there: string): void }> = {
+const faults: Record<string, { apply(there: string): void; revert(there: string): void }> = {
   'whose queue folder is moved away': {
-    doIt: there => renameSync(join(there, 'queue'), join(there, 'away')),
-    undo(there) {
+    apply: there => renameSync(join(there, 'queue'), join(there, 'away')),
+    revert(there) {
       // A move creates the folder again; a user then merges the contents of both.
       if (!existsSync(join(there, 'queue'))) mkdirSync(join(there, 'queue'))
       for (const name of readdirSync(join(there, 'away'))) {
@@ -77,15 +77,15 @@ const troubles: Record<string, { doIt(there: string): void; undo(there: string):
     },
   },
   'which is moved away as a whole': {
-    doIt: there => renameSync(there, `${there}-away`),
-    undo(there) {
+    apply: there => renameSync(there, `${there}-away`),
+    revert(there) {
       rmSync(there, { recursive: true, force: true })
       renameSync(`${there}-away`, there)
     },
   },
 }
 
-for (const [what, { doIt, undo }] of Object.entries(troubles)) {
+for (const [what, { apply, revert }] of Object.entries(faults)) {
   test(`a move between filesystems to a queue ${what}, before any of its calls, loses and duplicates nothing`, async () => {
     let failures = 0
     for (let before = 1, isOver = false; !isOver; before++) {
@@ -97,7 +97,7 @@ for (const [what, { doIt, undo }] of Object.entries(troubles)) {
         let calls = 0
         let armed = false
         const options = apart(folder, () => {
-          if (armed && ++calls === before) doIt(there)
+          if (armed && ++calls === before) apply(there)
         })
         await using from = await openQueue(here, options)
         await using to = await openQueue(there, options)
@@ -115,7 +115,7 @@ for (const [what, { doIt, undo }] of Object.entries(troubles)) {
           failures++
         }
         if (isOver) return assert.equal(moved, 4)
-        undo(there)
+        revert(there)
         await moveAgain(here, there, apart(folder))
         assert.deepEqual(idsIn(there), sent, `before call ${before}`)
         assert.deepEqual(idsIn(here), [])
@@ -144,7 +144,7 @@ test('a move between two real filesystems fails when its destination is moved aw
           await using to = await openQueue(there, { fileSystem })
           await assert.rejects(moveAll(from.queue, to.queue), /ENOENT.*tasks are on their way.*the next move from this/)
         }
-        troubles['whose queue folder is moved away']?.undo(there)
+        faults['whose queue folder is moved away']?.revert(there)
         const hostNowMs = () => Date.now() + 600_000
         const later = { hostNowMs, fileSystem: interfered({ clockMs: hostNowMs }) }
         await using from = await openQueue(here, later)

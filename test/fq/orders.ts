@@ -6,7 +6,7 @@ import type { Counts } from '#ptq/backend/backend.js'
 /** Commands of a test to a process with its queue. */
 export type Order =
   | { verb: 'work'; count: number; batch: number; log: string }
-  | { verb: 'juggle'; folder: string; log: string }
+  | { verb: 'act at random'; folder: string; log: string }
   | { verb: 'insert'; count: number; delaySeconds: number }
   | { verb: 'lease'; max: number; seconds: number }
   | { verb: 'count'; which: keyof Counts }

@@ -42,7 +42,7 @@ async function work({ count, batch, log }: Extract<Order, { verb: 'work' }>): Pr
 }
 
 /** Leases, renews, releases, fails and deletes at random; a file for each lease detects a second holder. */
-async function juggle({ folder, log }: Extract<Order, { verb: 'juggle' }>): Promise<number> {
+async function actAtRandom({ folder, log }: Extract<Order, { verb: 'act at random' }>): Promise<number> {
   let finished = 0
   for (;;) {
     const leases = await queue.lease({ seconds: 600, max: 5, waitSeconds: 1 })
@@ -69,8 +69,8 @@ async function obey(order: Order): Promise<number> {
   switch (order.verb) {
     case 'work':
       return work(order)
-    case 'juggle':
-      return juggle(order)
+    case 'act at random':
+      return actAtRandom(order)
     case 'insert':
       await insert(queue, order.count, order.delaySeconds)
       return order.count

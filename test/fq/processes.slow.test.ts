@@ -60,7 +60,7 @@ test('a task has one holder at a time while processes lease, renew, release, fai
     mkdirSync(folder)
     const log = join(root, 'finished')
     await withProcesses(root, 4, async processes => {
-      await Promise.all(processes.map(each => each.ask({ verb: 'juggle', folder, log })))
+      await Promise.all(processes.map(each => each.ask({ verb: 'act at random', folder, log })))
     })
     const finished = readFileSync(log, 'utf8').trim().split('\n').sort()
     assert.deepEqual(finished, sent.map(({ id }) => id).sort())

@@ -83,7 +83,7 @@ function inCrowdedQueue(
 }
 
 /** The first leases 3,000 tasks, so that the second fails to rename some and knows of other workers. */
-async function meet(first: Backend, second: Backend): Promise<Lease[]> {
+async function makeCrowded(first: Backend, second: Backend): Promise<Lease[]> {
   return [...(await leaseNow(first, 3_000)), ...(await leaseNow(second, 3_000))]
 }
 
@@ -104,7 +104,7 @@ test('one of eight workers reads the folder for all, and each task is leased onc
 
 test('a new worker uses the published list and does not read the folder', () =>
   inCrowdedQueue(async ({ root, first, second, held, listing }) => {
-    held.push(...(await meet(first, second)))
+    held.push(...(await makeCrowded(first, second)))
     const names = readFileSync(listing, 'utf8').split('\n')
     assert.ok(names.length > 1_024 && names.every(name => parseName(name)?.available === 0), `${names.length} names`)
     const { counted, fileSystem } = countingNames()
@@ -234,7 +234,7 @@ for (const [what, put] of [
     inCrowdedQueue(async ({ root, first, second, held, listing }) => {
       put(listing)
       put(join(root, 'staging', 'listing'))
-      held.push(...(await meet(first, second)))
+      held.push(...(await makeCrowded(first, second)))
       await using third = await openQueue(root)
       const [ours, others] = await Promise.all([drain(third.queue), drain(second)])
       assert.equal(held.length + ours.length + others.length, TASKS)
@@ -248,10 +248,10 @@ test('a worker that died while it read for the others is waited for briefly, the
     const begun = join(root, 'staging', 'listing')
     writeFileSync(begun, '')
     utimesSync(begun, clock.seconds, clock.seconds)
-    held.push(...(await meet(first, second)))
+    held.push(...(await makeCrowded(first, second)))
     assert.ok(!existsSync(listing), 'nobody writes while another may be reading')
     utimesSync(begun, clock.seconds - 60, clock.seconds - 60)
-    held.push(...(await meet(first, second)))
+    held.push(...(await makeCrowded(first, second)))
     assert.ok(existsSync(listing) && !existsSync(begun))
     assert.equal(held.length + (await drain(first)).length + (await drain(second)).length, TASKS)
   }, options)
@@ -265,7 +265,7 @@ test('each worker reads for itself where no listing can be written', () => {
   })
   return inCrowdedQueue(
     async ({ root, first, second, held, listing }) => {
-      held.push(...(await meet(first, second)))
+      held.push(...(await makeCrowded(first, second)))
       const [ours, others] = await Promise.all([drain(first), drain(second)])
       assert.equal(held.length + ours.length + others.length, TASKS)
       assert.ok(!existsSync(listing))
@@ -278,7 +278,7 @@ test('each worker reads for itself where no listing can be written', () => {
 test('workers share listings in a queue that Python created, which has no staging folder', () =>
   inCrowdedQueue(async ({ root, first, second, held, listing }) => {
     rmSync(join(root, 'staging'), { recursive: true })
-    held.push(...(await meet(first, second)))
+    held.push(...(await makeCrowded(first, second)))
     assert.ok(existsSync(listing))
     assert.equal(held.length + (await drain(first)).length, TASKS)
   }))
@@ -289,7 +289,7 @@ for (const hours of [-1, 1]) {
       const begun = join(root, 'staging', 'listing')
       writeFileSync(begun, '')
       utimesSync(begun, Date.now() / 1000 + hours * 3600, Date.now() / 1000 + hours * 3600)
-      held.push(...(await meet(first, second)))
+      held.push(...(await makeCrowded(first, second)))
       assert.ok(existsSync(listing) && !existsSync(begun))
     }))
 }
@@ -301,7 +301,7 @@ test('a file linked in place of the listing or of its temporary file is not chan
     linkSync(precious, listing)
     linkSync(precious, join(root, 'staging', 'listing'))
     utimesSync(precious, Date.now() / 1000 - 60, Date.now() / 1000 - 60)
-    held.push(...(await meet(first, second)))
+    held.push(...(await makeCrowded(first, second)))
     assert.equal(held.length + (await drain(first)).length + (await drain(second)).length, TASKS)
     assert.ok(lstatSync(listing).size > 100_000)
     assert.equal(readFileSync(precious, 'utf8'), 'precious')
@@ -333,7 +333,7 @@ test('a failed reading for others leaves no file, and ends no call that still ha
 
 test('a worker that has leased a task does not wait for a reader; one that has not stops waiting when it is aborted', () => {
   /** At the mark of the reader, since the last name was tried. */
-  let looks = 0
+  let checks = 0
   let stopsAt = Number.POSITIVE_INFINITY
   const stopping = new AbortController()
   // The clock stands still: a busy machine must not age the reader's lock file, nor let a lease expire.
@@ -342,10 +342,10 @@ test('a worker that has leased a task does not wait for a reader; one that has n
   const fileSystem = interfered({
     clockMs: hostNowMs,
     either: (call, path) => {
-      if (call === 'rename') looks = 0
+      if (call === 'rename') checks = 0
       if (call !== 'write' || !path.endsWith('/staging/listing')) return
-      looks++
-      if (looks === stopsAt) stopping.abort()
+      checks++
+      if (checks === stopsAt) stopping.abort()
     },
   })
   return inFolder(async folder => {
@@ -360,10 +360,10 @@ test('a worker that has leased a task does not wait for a reader; one that has n
     held.push(...(await leaseNow(first.queue, 2_000)))
     held.push(...(await leaseNow(second.queue, 3_000)))
     // A waiting call checks every ten milliseconds, for a quarter of a second.
-    assert.ok(held.length > 2_001 && looks < 3, `${looks} looks by who had tasks in hand`)
+    assert.ok(held.length > 2_001 && checks < 3, `${checks} checks by a worker with tasks`)
     held.push(...(await leaseNow(first.queue, 3_000)))
     const waitSeconds = 600
-    looks = 0
+    checks = 0
     stopsAt = 3
     assert.deepEqual(await second.queue.lease({ seconds: 60, max: 1, waitSeconds, signal: stopping.signal }), [])
     assert.equal(held.length, 3_000)
@@ -398,7 +398,7 @@ test('an outdated listing is not used', () => {
 
 test('a purge removes the listing, also if a folder is in its place', () =>
   inCrowdedQueue(async ({ first, second, listing }) => {
-    await meet(first, second)
+    await makeCrowded(first, second)
     assert.ok(existsSync(listing))
     await first.purge({ native: false })
     assert.ok(!existsSync(listing))

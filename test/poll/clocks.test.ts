@@ -23,9 +23,9 @@ describe('the clocks of a worker', { concurrency: 3 }, () => {
         await tq.insert(partial(waitForFile, ledger, file))
         const options = { parallel: 1, leaseSeconds: 2, untilEmpty: true, maxBackoffSeconds: 1 }
         const worker = new WorkerProcess(queue.url, options, ['renewed', 'lost', 'succeeded'], shiftedClock)
-        await worker.heardTimes('renewed', 1)
+        await worker.waitForTimes('renewed', 1)
         worker.shiftClocks({ clockShift: 'date', seconds })
-        await worker.heardTimes('renewed', 4)
+        await worker.waitForTimes('renewed', 4)
         assert.equal((await queue.open().lease({ numTasks: 5 })).length, 0, 'still its task')
         writeFileSync(file, '')
         assert.equal(await worker.end, 0)
@@ -49,7 +49,7 @@ describe('the clocks of a worker', { concurrency: 3 }, () => {
       const [theirs] = await queue.open().lease({ seconds: 600 })
       assert.ok(theirs)
       worker.shiftClocks({ clockShift: 'sleep', seconds: 1300 })
-      await worker.heard('lost')
+      await worker.waitFor('lost')
       worker.kill('SIGTERM')
       assert.equal(await worker.end, 143)
       assert.equal(worker.count('succeeded'), 0)
@@ -70,7 +70,7 @@ describe('the clocks of a worker', { concurrency: 3 }, () => {
         maxBackoffSeconds: 1000,
       }
       const worker = new WorkerProcess(queue.url, options, ['idle'], shiftedClock)
-      await worker.heard('idle')
+      await worker.waitFor('idle')
       worker.shiftClocks({ clockShift: 'sleep', seconds: 3700 })
       assert.equal(await worker.end, 0)
       assert.equal(worker.ran, 1)

@@ -50,7 +50,7 @@ describe('events', () => {
     onEach(`a throwing listener only causes a warning: parallel ${parallel}`, async queue => {
       const tq = queue.open()
       await tq.insert([...Array.from({ length: 20 }, (_, n) => partial(noop, n)), task('throwing', 'x')])
-      const heard = warnings()
+      const warned = warnings()
       for (const name of [...all, 'idle', 'renewed'] as const) {
         tq.events.on(name, () => {
           throw new Error('a bad listener')
@@ -62,18 +62,18 @@ describe('events', () => {
       assert.equal(await tq.poll({ parallel, untilEmpty: true, maxAttempts: 1 }), 20)
       assert.equal(succeeded, 20)
       await new Promise(resolve => setImmediate(resolve))
-      heard.dispose()
-      assert.ok(heard.texts.includes("A listener for the worker's event 'succeeded' threw: Error: a bad listener"))
-      assert.ok(heard.texts.includes("A listener for the worker's event 'succeeded' threw: Error: a bad promise"))
+      warned.dispose()
+      assert.ok(warned.texts.includes("A listener for the worker's event 'succeeded' threw: Error: a bad listener"))
+      assert.ok(warned.texts.includes("A listener for the worker's event 'succeeded' threw: Error: a bad promise"))
     })
 
     onEach(`progress and log lines of tasks arrive: parallel ${parallel}`, async queue => {
       const tq = queue.open()
       const { gate, open } = newGate()
       await tq.insert([task('telling')])
-      const told = event(tq.events, 'progress')
+      const reported = event(tq.events, 'progress')
       const polling = tq.poll({ parallel, untilEmpty: true, executeArgs: [gate] })
-      const { fraction, note } = await told
+      const { fraction, note } = await reported
       assert.deepEqual({ fraction, note }, { fraction: 0.5, note: 'half way' })
       open()
       await polling

@@ -80,7 +80,7 @@ describe('failures', { concurrency: 6 }, () => {
 
   onEach('a task that throws an unreadable value fails alone', async queue => {
     const tq = queue.open()
-    await tq.insert([task('unspeakable'), task('noop', 1)])
+    await tq.insert([task('unreadable'), task('noop', 1)])
     assert.equal(await tq.poll({ ...soon, parallel: 0, maxAttempts: 1 }), 1)
     assert.equal((await theLetter(tq)).failures[0]?.reason, "Error: can't be read: looked at")
   })
@@ -121,7 +121,7 @@ describe('failures', { concurrency: 6 }, () => {
 
   onEach('a task that exceeds its time-out is stopped, also in a synchronous loop', async queue => {
     const tq = queue.open()
-    await tq.insert([task('spinForEver'), task('noop', 1)])
+    await tq.insert([task('spinForever'), task('noop', 1)])
     assert.equal(await tq.poll({ ...soon, parallel: 1, timeoutSeconds: 1, maxAttempts: 1 }), 1)
     const { failures } = await theLetter(tq)
     assert.match(failures[0]?.reason ?? '', /^TimeoutError: .*timeoutSeconds \(1 s\)/)

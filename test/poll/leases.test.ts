@@ -116,7 +116,7 @@ describe('leases', { concurrency: 4 }, () => {
 
   onEach('the thread of a task that continues without its lease is stopped', async queue => {
     const tq = queue.open()
-    await tq.insert([task('spinForEver')])
+    await tq.insert([task('spinForever')])
     const stop = new AbortController()
     const started = event(tq.events, 'started')
     const polling = tq.poll({ ...eager, parallel: 1, leaseSeconds: 2, signal: stop.signal })

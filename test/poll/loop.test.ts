@@ -109,7 +109,7 @@ describe('the loop', () => {
     // The test runner would take it for a failure of the test.
     const runners = process.listeners('unhandledRejection')
     process.removeAllListeners('unhandledRejection')
-    const heard = new Promise(resolve => process.once('unhandledRejection', resolve))
+    const unhandled = new Promise(resolve => process.once('unhandledRejection', resolve))
     const tq = queue.open()
     await tq.insert(tasks(1))
     const afterFn = async () => {
@@ -117,7 +117,7 @@ describe('the loop', () => {
       throw new Error('too late')
     }
     assert.equal(await tq.poll({ parallel: 0, afterFn }), 1)
-    assert.match(String(await heard), /too late/)
+    assert.match(String(await unhandled), /too late/)
     for (const runner of runners) process.on('unhandledRejection', runner)
   })
 
@@ -246,17 +246,17 @@ describe('the loop', () => {
     const tq = queue.open()
     const other = queue.open()
     await tq.insert(tasks(2))
-    const [theirs] = await other.lease({ seconds: 600 })
-    assert.ok(theirs)
+    const [otherLease] = await other.lease({ seconds: 600 })
+    assert.ok(otherLease)
     let ended = false
     const polling = tq
       .poll({ parallel: 0, untilEmpty: true, minBackoffSeconds: 0.01, maxBackoffSeconds: 0.01 })
       .finally(() => {
         ended = true
       })
-    for (let looks = 0; looks < 5; looks++) await event(tq.events, 'idle')
+    for (let idles = 0; idles < 5; idles++) await event(tq.events, 'idle')
     assert.equal(ended, false)
-    await other.delete(theirs)
+    await other.delete(otherLease)
     assert.equal(await polling, 1)
   })
 

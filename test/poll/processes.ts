@@ -49,12 +49,12 @@ export class WorkerProcess {
   }
 
   /** Resolves at the `times`-th of these messages. */
-  async heardTimes(name: WordName, times: number): Promise<void> {
+  async waitForTimes(name: WordName, times: number): Promise<void> {
     while (this.count(name) < times) await once(this.#child, 'message')
   }
 
   /** Resolves at the first of these messages. */
-  async heard(name: WordName): Promise<void> {
+  async waitFor(name: WordName): Promise<void> {
     const isIt = (word: WorkerWord) => 'name' in word && word.name === name
     if (this.words.some(isIt)) return
     await new Promise<void>(resolve => {

@@ -24,7 +24,7 @@ import { openerOf } from './openers.js'
 import type { Gate } from './tasks.js'
 
 after(() => {
-  for (const signal of ['SIGINT', 'SIGTERM']) assert.equal(process.listenerCount(signal), 0, `${signal} is still heard`)
+  for (const signal of ['SIGINT', 'SIGTERM']) assert.equal(process.listenerCount(signal), 0, `${signal} still has listeners`)
 })
 
 export type Kind = 'mem' | 'fq'
@@ -56,11 +56,11 @@ export class TestQueue {
   /** A worker with the test's clock and random numbers. It starts at once. */
   async worker(
     options: PollOptions,
-    surroundings: { clock: ManualClock; random: () => number; backend?: Backend },
+    environment: { clock: ManualClock; random: () => number; backend?: Backend },
   ): Promise<{ worker: Worker; events: WorkerEvents }> {
-    const backend = surroundings.backend ?? (await this.backend())
+    const backend = environment.backend ?? (await this.backend())
     const events = new Events()
-    const { clock, random } = surroundings
+    const { clock, random } = environment
     const worker = new Worker({
       backend,
       leasing: new Leasing(40),

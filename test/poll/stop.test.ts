@@ -125,8 +125,8 @@ describe('the end of a worker', () => {
       const stop = new AbortController()
       const clock = new ManualClock()
       const { backend, called } = neverAnswering(await queue.backend(), verb)
-      const surroundings = { clock, random: Math.random, backend }
-      const { worker } = await queue.worker({ parallel: 0, signal: stop.signal }, surroundings)
+      const environment = { clock, random: Math.random, backend }
+      const { worker } = await queue.worker({ parallel: 0, signal: stop.signal }, environment)
       const working = worker.work()
       await called
       clock.advance(200)
@@ -200,7 +200,7 @@ describe('the end of a worker', () => {
   })
 
   for (const [name, parallel] of [
-    ['spinForEver', 1],
+    ['spinForever', 1],
     ['waitForAbort', 1],
     ['waitAt', 0],
   ] as const) {

@@ -27,7 +27,7 @@ export const lookedAt = queueable(function lookedAt(ledger: string): object {
 })
 
 /** Throws a value that throws when it is read. */
-export const unspeakable = queueable(function unspeakable(): never {
+export const unreadable = queueable(function unreadable(): never {
   throw new Proxy(new Error(), {
     get() {
       throw new Error('looked at')
@@ -92,7 +92,7 @@ export const waitForAbort = queueable(async function waitForAbort(): Promise<voi
 })
 
 /** Never returns, and ignores its signal. */
-export const spinForEver = queueable(function spinForEver(): void {
+export const spinForever = queueable(function spinForever(): void {
   for (;;);
 })
 
@@ -124,8 +124,8 @@ export const abortProcess = queueable(function abortProcess(): never {
 })
 
 export const swell = queueable(function swell(): number {
-  const hoard: number[][] = []
-  for (;;) hoard.push(Array.from({ length: 10_000 }, (_, n) => n + hoard.length))
+  const held: number[][] = []
+  for (;;) held.push(Array.from({ length: 10_000 }, (_, n) => n + held.length))
 })
 
 export const addExtra = queueable(function addExtra(a: number, ...[b, c]: [number, { readonly n: number }]): number {

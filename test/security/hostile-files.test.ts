@@ -40,22 +40,22 @@ function writeAndLengthen(path: string, bytes: number): void {
 }
 
 function taskText(id: string): string {
-  return `{"payload": [["intruders","countRun"],[],{},-1], "queueName": "q", "id": "${id}"}`
+  return `{"payload": [["badFiles","countRun"],[],{},-1], "queueName": "q", "id": "${id}"}`
 }
 
 const HOUR_AGO = Date.now() / 1000 - 3600
 
-/** Gives a queue one good task beside what `intrude` creates; asserts that only the good one runs. */
-async function besideAGoodTask(
+/** Gives a queue one good task beside what `addFiles` creates; asserts that only the good one runs. */
+async function withGoodTask(
   t: TestContext,
-  options: { intrude: (path: string, name: string) => void; others: number; listed?: number },
+  options: { addFiles: (path: string, name: string) => void; others: number; listed?: number },
 ): Promise<string[]> {
   const warnings: string[] = []
   t.mock.method(process, 'emitWarning', (warning: unknown) => warnings.push(String(warning)))
   await inFolder(async folder => {
     await using tq = new TaskQueue(`fq://${folder}/queue`, { progress: false })
     await tq.insert(partial(countRun))
-    options.intrude(join(folder, 'queue', 'queue'), `0--${randomUUID()}.json`)
+    options.addFiles(join(folder, 'queue', 'queue'), `0--${randomUUID()}.json`)
     const before = runs
     assert.equal((await tq.list()).length, options.listed ?? 1)
     assert.equal(await tq.poll(POLL), 1)
@@ -65,7 +65,7 @@ async function besideAGoodTask(
   return warnings
 }
 
-const intruders: [string, (path: string, name: string) => void, RegExp][] = [
+const badFiles: [string, (path: string, name: string) => void, RegExp][] = [
   ['a link to a file', (path, name) => symlinkSync('/etc/passwd', join(path, name)), /no file: ELOOP/],
   ['a link to an endless device', (path, name) => symlinkSync('/dev/zero', join(path, name)), /no file: ELOOP/],
   ['a link to nothing', (path, name) => symlinkSync('/no/where', join(path, name)), /no file: ELOOP/],
@@ -108,9 +108,9 @@ const intruders: [string, (path: string, name: string) => void, RegExp][] = [
   ],
 ]
 
-for (const [what, intrude, reason] of intruders) {
+for (const [what, addFiles, reason] of badFiles) {
   test(`${what} in place of a task is quarantined, and the next task runs`, async t => {
-    const warnings = await besideAGoodTask(t, { intrude, others: 1 })
+    const warnings = await withGoodTask(t, { addFiles, others: 1 })
     assert.match(warnings.join('\n'), reason)
     assert.doesNotMatch(warnings.join('\n'), /root:/, 'what a link leads to is not read')
   })
@@ -122,15 +122,15 @@ const records: [string, (record: string) => void, RegExp][] = [
   ['that is a link', record => symlinkSync('/etc/passwd', record), /no record: ELOOP/],
 ]
 
-for (const [what, intrude, reason] of records) {
+for (const [what, addFiles, reason] of records) {
   test(`a task with a record of attempts ${what} is quarantined, and the next task runs`, async t => {
-    const warnings = await besideAGoodTask(t, {
+    const warnings = await withGoodTask(t, {
       others: 1,
-      intrude: (path, name) => {
+      addFiles: (path, name) => {
         const [leased, id] = [name.replace(/^0/, '1000'), name.slice(3, -5)]
         writeFileSync(join(path, leased), taskText(id))
         utimesSync(join(path, leased), HOUR_AGO, HOUR_AGO)
-        intrude(join(path, '..', 'movement', id))
+        addFiles(join(path, '..', 'movement', id))
       },
       listed: 2,
     })

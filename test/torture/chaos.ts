@@ -24,7 +24,7 @@ export interface Torture {
   /** Environment variables of its processes, in addition to this one's. */
   readonly env?: NodeJS.ProcessEnv
   /** The number of processes of each role, in addition to the workers and one `ptq` command at a time. */
-  readonly cast: Readonly<Partial<Record<Role, number>>>
+  readonly processCounts: Readonly<Partial<Record<Role, number>>>
   readonly workers: number
   /** A folder that is renamed away now and then, and back. Default: none. */
   readonly vanishing?: string
@@ -65,7 +65,7 @@ const POISON_EVERY_MS = 120_000
 
 export async function torture(plan: Torture): Promise<TortureResult> {
   const { folder, queues, options, everyMs, say } = plan
-  const cast = { ...plan.cast, worker: plan.workers }
+  const processCounts = { ...plan.processCounts, worker: plan.workers }
   mkdirSync(folder, { recursive: true })
   const ledger = join(folder, 'ledger')
   const base = { options, ledger, uploadNumber: join(folder, 'upload-number') }
@@ -106,7 +106,7 @@ export async function torture(plan: Torture): Promise<TortureResult> {
     // Its choices depend on what happens: the seed's sequence is for the signals.
     if (plan.vanishing !== undefined) vanishing = new VanishingFolder(plan.vanishing, randomFrom(plan.seed + 1))
     while ((performance.now() < endMs || killed < plan.kills) && plan.signal?.aborted !== true) {
-      processes.fill(cast)
+      processes.fill(processCounts)
       if (hasPoison && performance.now() - startMs >= poisons * POISON_EVERY_MS)
         await insertPoison(queues, options, ledger, poisons++)
       if (processes.running('ptq-') === 0) processes.run(commandAt(turn++))
@@ -127,7 +127,7 @@ export async function torture(plan: Torture): Promise<TortureResult> {
     plan.calm?.()
     say('all processes have ended; draining what they left')
     // In a process of its own, so that an endless call does not block this one.
-    if (plan.cast['purged-uploader'] !== undefined) await processes.finish('purged-uploader')
+    if (plan.processCounts['purged-uploader'] !== undefined) await processes.finish('purged-uploader')
     const faults =
       queues.endpoint === undefined
         ? [...(await finishCopy(queues, options, processes)), ...(await checkPurged(queues, options, ledger))]

@@ -8,7 +8,7 @@ import type { Torture } from './chaos.js'
 import { fileQueuesIn, sqsQueues } from './process-options.js'
 
 /** The parts of a torture that depend on the kind of queue. */
-export interface Fixture extends Pick<Torture, 'queues' | 'views' | 'options' | 'env' | 'calm' | 'cast' | 'vanishing'> {
+export interface Fixture extends Pick<Torture, 'queues' | 'views' | 'options' | 'env' | 'calm' | 'processCounts' | 'vanishing'> {
   close(): Promise<void>
 }
 
@@ -24,7 +24,7 @@ export function fileFixture(
 ): Fixture {
   return {
     queues: fileQueuesIn(first, elsewhere),
-    cast: {
+    processCounts: {
       inserter: 1,
       uploader: 1,
       mover: 1,
@@ -55,7 +55,7 @@ export async function sqsFixture(
   const { region, credentials } = ACCESS
   return {
     queues: sqsQueues(folder, endpoint, fifo),
-    cast: { inserter: 1, uploader: 1, mover: 1, retrier: 1 },
+    processCounts: { inserter: 1, uploader: 1, mover: 1, retrier: 1 },
     options: { ...ACCESS, endpoint, createIfMissing: true, emptyWindowSeconds: 0, progress: false },
     env: {
       // For the `ptq` commands.
