@@ -8,7 +8,7 @@ import { JournalFiles } from '#ptq/bulk-insert/journal-files.js'
 import { inFolder } from '../fq/folder.js'
 import { ACCESS, drain, openQueue } from '../sqs/queue.js'
 import { startServer } from '../sqs/server.js'
-import { Numbers, numbered, FaultyNumbers } from './sequences.js'
+import { FaultyNumbers, Numbers, numbered } from './sequences.js'
 import { eventsOf } from './spy-backend.js'
 
 const state = mkdtempSync(join(tmpdir(), 'ptq-state-'))

@@ -18,7 +18,7 @@ import {
 import { ThreadPool } from '#ptq/threads/pool.js'
 import { inFolder } from '../fq/folder.js'
 import { Breaking } from '../local/nested-tasks.js'
-import { LaterNumbers, made, Numbers, numbered, Secretive, FaultyNumbers } from './sequences.js'
+import { FaultyNumbers, LaterNumbers, made, Numbers, numbered, Secretive } from './sequences.js'
 import { eventsOf, type SpyEvent, type SpyOptions } from './spy-backend.js'
 import { Unloadable } from './unloadable-sequence.js'
 

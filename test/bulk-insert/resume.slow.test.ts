@@ -8,7 +8,7 @@ import { describe, it } from 'node:test'
 import { InsertError, partial, TaskQueue, type TaskQueueOptions } from 'ptq'
 import { inFolder } from '../fq/folder.js'
 import { interfered } from '../fq/test-files.js'
-import { Numbers, numbered, FaultyNumbers } from './sequences.js'
+import { FaultyNumbers, Numbers, numbered } from './sequences.js'
 
 const upTo = (end: number, start = 0) => Array.from({ length: end - start }, (_, i) => start + i)
 

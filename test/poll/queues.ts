@@ -24,7 +24,8 @@ import { openerOf } from './openers.js'
 import type { Gate } from './tasks.js'
 
 after(() => {
-  for (const signal of ['SIGINT', 'SIGTERM']) assert.equal(process.listenerCount(signal), 0, `${signal} still has listeners`)
+  for (const signal of ['SIGINT', 'SIGTERM'])
+    assert.equal(process.listenerCount(signal), 0, `${signal} still has listeners`)
 })
 
 export type Kind = 'mem' | 'fq'

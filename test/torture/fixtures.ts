@@ -8,7 +8,8 @@ import type { Torture } from './chaos.js'
 import { fileQueuesIn, sqsQueues } from './process-options.js'
 
 /** The parts of a torture that depend on the kind of queue. */
-export interface Fixture extends Pick<Torture, 'queues' | 'views' | 'options' | 'env' | 'calm' | 'processCounts' | 'vanishing'> {
+export interface Fixture
+  extends Pick<Torture, 'queues' | 'views' | 'options' | 'env' | 'calm' | 'processCounts' | 'vanishing'> {
   close(): Promise<void>
 }
 
