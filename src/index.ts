@@ -12,6 +12,7 @@ export type { ResultPage, ResultSink } from './backend/result-sink.js'
 export type { UploadHead, UploadState, Uploads } from './backend/uploads.js'
 export type { MemOptions } from './backends/mem/index.js'
 export type { PostgresClient, PostgresOptions, PostgresPool } from './backends/postgres/options.js'
+export type { RedisClient, RedisOptions } from './backends/redis/options.js'
 export type { CommandOptions } from './commands/command-options.js'
 export type { OutputPiece } from './commands/log-reader.js'
 export {
@@ -44,6 +45,7 @@ export type {
   MemSettings,
   OptionsOf,
   PostgresSettings,
+  RedisSettings,
   SqsSettings,
 } from './queue/backend-options.js'
 export type { RetryOptions } from './queue/dead-letters.js'

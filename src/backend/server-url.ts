@@ -14,6 +14,9 @@ import type { QueueUrl } from './backend.js'
 const servers: Readonly<Record<string, 'PostgreSQL' | 'Redis'>> = {
   postgres: 'PostgreSQL',
   postgresql: 'PostgreSQL',
+  redis: 'Redis',
+  rediss: 'Redis',
+  valkey: 'Redis',
 }
 
 const examples = {

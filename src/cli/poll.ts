@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import type { ArgumentsCamelCase, Argv } from 'yargs'
+import { withoutUserInfo } from '../errors/errors.js'
 import { nameAndMessageOf } from '../errors/thrown.js'
 import type { PollOptions, TaskQueue } from '../index.js'
 import type { MetricsServer } from '../metrics/metrics-server.js'
@@ -56,7 +57,8 @@ function work(args: PollArguments): Promise<void> {
     const { deadLetters } = display
     if (deadLetters > 0) {
       const place = args.deadLetter === undefined ? '' : ` --dead-letter ${args.deadLetter}`
-      throw new Error(`${countOf(deadLetters)} failed for good: see ptq failures ${args.queue}${place}`)
+      const command = withoutUserInfo(`ptq failures ${args.queue}${place}`)
+      throw new Error(`${countOf(deadLetters)} failed for good: see ${command}`)
     }
   })
 }

@@ -5,6 +5,7 @@
 import type { FileQueueOptions } from '../backends/fq/index.js'
 import type { MemOptions } from '../backends/mem/index.js'
 import type { PostgresOptions } from '../backends/postgres/options.js'
+import type { RedisOptions } from '../backends/redis/options.js'
 import type { SqsOptions } from '../backends/sqs/options.js'
 import { nearest } from '../text/nearest.js'
 import type { TaskQueueOptions } from './task-queue-options.js'
@@ -60,6 +61,8 @@ export type MemSettings = Declared<TaskQueueOptions & MemOptions>
 
 /** Options of a queue in PostgreSQL. Others are refused when it runs: `postgres://` may be a registered kind of yours. */
 export type PostgresSettings = TaskQueueOptions & PostgresOptions
+/** Options of a queue on a Redis or Valkey server; others are refused when it runs, for the same reason. */
+export type RedisSettings = TaskQueueOptions & RedisOptions
 
 /** The options that a queue of this URL takes; of a protocol that is not known here, any. */
 export type OptionsOf<Url extends string> = string extends Url
@@ -72,19 +75,26 @@ export type OptionsOf<Url extends string> = string extends Url
         ? FileQueueSettings
         : Url extends `postgres://${string}` | `postgresql://${string}`
           ? PostgresSettings
-          : Url extends `${string}://${string}`
-            ? TaskQueueOptions
-            : FileQueueSettings
+          : Url extends `redis://${string}` | `rediss://${string}` | `valkey://${string}`
+            ? RedisSettings
+            : Url extends `${string}://${string}`
+              ? TaskQueueOptions
+              : FileQueueSettings
 
 const general = ['concurrency', 'progress'] as const satisfies readonly (keyof TaskQueueOptions)[]
 
 const postgresOptions = ['pool', 'client', 'retrySeconds'] satisfies readonly (keyof Declared<PostgresOptions>)[]
+
+const redisOptions = ['client', 'retrySeconds'] satisfies readonly (keyof Declared<RedisOptions>)[]
 
 const namesOf: Readonly<Record<string, readonly string[]>> = {
   fq: ['durable', 'fileSystem', 'hostNowMs'] satisfies readonly (keyof FileQueueSettings)[],
   mem: ['clock'] satisfies readonly (keyof MemSettings)[],
   postgres: postgresOptions,
   postgresql: postgresOptions,
+  redis: redisOptions,
+  rediss: redisOptions,
+  valkey: redisOptions,
   sqs: [
     'client',
     'createIfMissing',

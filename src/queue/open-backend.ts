@@ -9,13 +9,18 @@ import { callerOf } from '../tasks/caller.js'
 import { refuseEntryFile } from '../threads/entry-script.js'
 import { logged } from './logged-backend.js'
 
+const redis = async () => (await import('../backends/redis/index.js')).opener
+
 /** Built-in backends, loaded when the first queue of their kind is opened: file queues never load the AWS SDK. */
 const builtIn = new Map<string, () => Promise<BackendOpener>>([
   ['fq', async () => (await import('../backends/fq/index.js')).opener],
   ['mem', async () => (await import('../backends/mem/index.js')).opener],
   ['postgres', async () => (await import('../backends/postgres/index.js')).opener],
   ['postgresql', async () => (await import('../backends/postgres/index.js')).opener],
+  ['redis', redis],
+  ['rediss', redis],
   ['sqs', async () => (await import('../backends/sqs/index.js')).opener],
+  ['valkey', redis],
 ])
 
 /** Those that can't be registered by others. Servers can: they were, before there was a backend of ours for them. */

@@ -1,0 +1,144 @@
+/** A Redis queue as the core sees it. */
+import type { Backend, Capabilities, Counts, WorkerStatus } from '../../backend/backend.js'
+import type { BatchFailure, Failure, Lease, ListedMessage, Message } from '../../backend/messages.js'
+import { purge, releaseAll } from './clearing.js'
+import { addInserted, countMessages, exists, rezero } from './counts.js'
+import { INSERT_BATCH, insertMessages } from './insert.js'
+import { LEASE_BATCH, leaseMessages, type RedisLeaseOptions } from './lease.js'
+import { deleteLeases, quarantine, releaseLeases, renewLeases, runsAlone } from './lease-changes.js'
+import { failuresOf, listMessages } from './listing.js'
+import { moveMessages } from './move.js'
+import type { RedisQueue } from './queue.js'
+import { isSameQueue } from './same-queue.js'
+import type { ServerFacts } from './server.js'
+import { RedisUploads } from './uploads.js'
+import { reportWorker, workersOf } from './workers.js'
+
+// A hundred years: a longer time is a slip (milliseconds, a date).
+const LONGEST_SECONDS = 36_525 * 24 * 3600
+
+const capabilities: Capabilities = {
+  insertBatch: INSERT_BATCH,
+  // The server runs one script at a time: some more keep it busy while the next ones are made.
+  insertsAtOnce: 4,
+  leaseBatch: LEASE_BATCH,
+  exactCounts: true,
+  counters: true,
+  listing: true,
+  releaseAll: true,
+  history: true,
+  dedupesInserts: true,
+  maxDelaySeconds: LONGEST_SECONDS,
+  maxLeaseSeconds: LONGEST_SECONDS,
+  secondsStep: 0.001,
+  longPolling: true,
+}
+
+export class RedisBackend implements Backend {
+  readonly capabilities = capabilities
+  readonly label: string
+  readonly queueName: string
+  readonly deadLetterUrl: string
+  readonly uploads: RedisUploads
+  readonly #queue: RedisQueue
+  readonly #server: ServerFacts
+  readonly #db: number
+
+  /** @param deadLetterUrl of the queue for dead letters, as it can be opened */
+  constructor(queue: RedisQueue, server: ServerFacts, db: number, deadLetterUrl: string) {
+    this.#queue = queue
+    this.#server = server
+    this.#db = db
+    this.label = queue.label
+    this.queueName = queue.name
+    this.deadLetterUrl = deadLetterUrl
+    this.uploads = new RedisUploads(queue)
+  }
+
+  async isSame(other: Backend): Promise<boolean> {
+    return other instanceof RedisBackend && isSameQueue(this.#queue, other.#queue)
+  }
+
+  insert(messages: readonly Message[], { delaySeconds }: { delaySeconds: number }): Promise<readonly BatchFailure[]> {
+    return insertMessages(this.#queue, messages, delaySeconds)
+  }
+
+  lease(options: RedisLeaseOptions): Promise<Lease[]> {
+    return leaseMessages(this.#queue, options)
+  }
+
+  renew(leases: readonly Lease[], seconds: number): Promise<readonly BatchFailure[]> {
+    return renewLeases(this.#queue, leases, seconds)
+  }
+
+  release(
+    leases: readonly Lease[],
+    options: { delaySeconds: number; failure?: Failure },
+  ): Promise<readonly BatchFailure[]> {
+    return releaseLeases(this.#queue, leases, options)
+  }
+
+  runsAlone(lease: Lease): Promise<void> {
+    return runsAlone(this.#queue, lease)
+  }
+
+  delete(leases: readonly Lease[], options: { tally: boolean }): Promise<readonly BatchFailure[]> {
+    return deleteLeases(this.#queue, leases, options)
+  }
+
+  counts(): Promise<Counts> {
+    return countMessages(this.#queue)
+  }
+
+  purge(_options: { native: boolean }): Promise<void> {
+    return purge(this.#queue)
+  }
+
+  addInserted(count: number): Promise<void> {
+    return addInserted(this.#queue, count)
+  }
+
+  rezero(): Promise<void> {
+    return rezero(this.#queue)
+  }
+
+  releaseAll(): Promise<number> {
+    return releaseAll(this.#queue)
+  }
+
+  list(): AsyncGenerator<ListedMessage> {
+    return listMessages(this.#queue)
+  }
+
+  moveTo(other: Backend, { signal }: { signal: AbortSignal }): AsyncIterable<number> | undefined {
+    if (!(other instanceof RedisBackend)) return undefined
+    // A script reaches the keys of one database, and of a cluster those of one node.
+    const isReachable = other.#server.runId === this.#server.runId && other.#db === this.#db
+    if (!isReachable || this.#server.runId === '' || this.#server.isCluster) return undefined
+    return moveMessages(this.#queue, other.#queue, signal)
+  }
+
+  quarantine(lease: Lease, reason: string): Promise<void> {
+    return quarantine(this.#queue, lease, reason)
+  }
+
+  failures({ id }: { readonly id: string }): Promise<readonly Failure[]> {
+    return failuresOf(this.#queue, id)
+  }
+
+  reportWorker(worker: string, status: WorkerStatus | undefined): Promise<void> {
+    return reportWorker(this.#queue, worker, status)
+  }
+
+  workers(): Promise<readonly WorkerStatus[]> {
+    return workersOf(this.#queue)
+  }
+
+  exists(): Promise<boolean> {
+    return exists(this.#queue)
+  }
+
+  async close(): Promise<void> {
+    this.#queue.connection.close()
+  }
+}

@@ -1,0 +1,147 @@
+/** Connections to a Redis server: commands with retries, and one more for blocking. */
+import { randomInt } from 'node:crypto'
+import { loadOptionalPackage } from '../../backend/optional-package.js'
+import { elapsedMs } from '../../time/clock.js'
+import { sleep } from '../../time/sleep.js'
+import { faultKind, openError, requestError } from './faults.js'
+import type { CheckedOptions, RedisClient } from './options.js'
+import type { RedisPlace } from './place.js'
+import type { Script } from './script.js'
+
+/** Time-out of opening a connection. */
+const CONNECTION_TIMEOUT_MS = 5_000
+
+/** Time-out of a silent server. */
+const SILENCE_TIMEOUT_MS = 15_000
+
+/** After an abort, a call whose outcome is unknown is tried again for so long: what it leased would be held by nobody. */
+const ABORTED_RETRY_SECONDS = 3
+
+/** The longest pause before another try. */
+const LONGEST_PAUSE_MS = 1_000
+
+export class Connection {
+  readonly client: RedisClient
+  readonly #isOurs: boolean
+  readonly #retrySeconds: number
+  readonly #closing = new AbortController()
+  /** Waits for what wakes idle workers; made at its first use. */
+  #blocking: RedisClient | undefined
+
+  private constructor(client: RedisClient, isOurs: boolean, retrySeconds: number) {
+    this.client = client
+    this.#isOurs = isOurs
+    this.#retrySeconds = retrySeconds
+  }
+
+  /** @throws Error in one sentence: no package, no server, not let in */
+  static async open(place: RedisPlace, options: CheckedOptions): Promise<Connection> {
+    if (options.client !== undefined) return new Connection(options.client, false, options.retrySeconds)
+    return new Connection(await connect(place), true, options.retrySeconds)
+  }
+
+  get isClosed(): boolean {
+    return this.#closing.signal.aborted
+  }
+
+  /**
+   * Runs a script, again while the server is away or not ready, for `retrySeconds`.
+   *
+   * @param argsOf its arguments at each attempt, from 1
+   * @param what it does, as errors name it
+   */
+  async run(
+    script: Script,
+    keys: readonly string[],
+    argsOf: (attempt: number) => readonly (string | number)[],
+    what: string,
+    signal?: AbortSignal,
+  ): Promise<unknown> {
+    const startMs = elapsedMs()
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#evaluate(script, keys, argsOf(attempt))
+      } catch (error) {
+        const seconds = signal?.aborted ? Math.min(ABORTED_RETRY_SECONDS, this.#retrySeconds) : this.#retrySeconds
+        const leftMs = startMs + seconds * 1000 - elapsedMs()
+        if (faultKind(error) === 'final' || leftMs <= 0 || this.isClosed) throw requestError(error, what)
+        const pauseMs = Math.min(LONGEST_PAUSE_MS, 20 * 2 ** Math.min(attempt, 10), leftMs)
+        await sleep(randomInt(1 + Math.ceil(pauseMs)), this.#closing.signal, signal?.aborted ? undefined : signal)
+      }
+    }
+  }
+
+  /** Sends one command, once. */
+  call(command: string, ...args: (string | number)[]): Promise<unknown> {
+    return this.client.call(command, ...args)
+  }
+
+  async #evaluate(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    const rest = [keys.length, ...keys, ...args]
+    try {
+      return await this.client.call('EVALSHA', script.sha, ...rest)
+    } catch (error) {
+      // The server was restarted, or another one took over: it keeps scripts in memory only.
+      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
+      return this.client.call('EVAL', script.text, ...rest)
+    }
+  }
+
+  /** A connection of its own: a command that waits holds up those behind it. */
+  blocking(): RedisClient {
+    if (this.#blocking === undefined) {
+      this.#blocking = this.client.duplicate()
+      ignoreErrors(this.#blocking)
+    }
+    return this.#blocking
+  }
+
+  close(): void {
+    this.#closing.abort()
+    this.#blocking?.disconnect()
+    if (this.#isOurs) this.client.disconnect()
+  }
+}
+
+async function connect(place: RedisPlace): Promise<RedisClient> {
+  const { Redis } = await loadOptionalPackage('ioredis', 'redis://', () => import('ioredis'))
+  let isOpen = false
+  let firstError: unknown
+  const client = new Redis({
+    host: place.host,
+    port: place.port,
+    db: place.db,
+    ...(place.username !== undefined && { username: place.username }),
+    ...(place.password !== undefined && { password: place.password }),
+    ...(place.isTls && { tls: { servername: place.host } }),
+    connectionName: 'ptq',
+    connectTimeout: CONNECTION_TIMEOUT_MS,
+    socketTimeout: SILENCE_TIMEOUT_MS,
+    lazyConnect: true,
+    // What is under way fails with its connection, and is sent again from here: as the repeated call that it is, and not when its
+    // caller has long given up.
+    maxRetriesPerRequest: 0,
+    // A first connection that fails is most likely a wrong address.
+    retryStrategy: times => (isOpen ? Math.min(20 * 2 ** times, LONGEST_PAUSE_MS) : null),
+    // Its primary moved: the name leads to the new one.
+    reconnectOnError: error => error.message.startsWith('READONLY'),
+  })
+  client.on('error', (error: unknown) => {
+    firstError ??= error
+  })
+  try {
+    await client.connect()
+    // E.g. a database that is not there: the client would go on with another one.
+    if (firstError !== undefined) throw firstError
+  } catch (error) {
+    client.disconnect()
+    throw openError(firstError ?? error, place)
+  }
+  isOpen = true
+  return client
+}
+
+/** A client without a listener prints its errors; each command reports them anyway. */
+function ignoreErrors(client: RedisClient): void {
+  client.on('error', () => undefined)
+}

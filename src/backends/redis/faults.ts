@@ -1,0 +1,101 @@
+/** Classifies failed commands (again or not), and says in one sentence what failed. */
+import { causeChain, codeOf, isErrorNamed, messageOf, nameOf } from '../../errors/thrown.js'
+import type { RedisPlace } from './place.js'
+
+/**
+ * `unreachable`: no answer. `busy`: the server answered, and may do better soon. `final`: another try would end the same.
+ */
+export type FaultKind = 'unreachable' | 'busy' | 'final'
+
+/** Loading its data, in a failover, running a long script of someone, or a former primary that its name still leads to. */
+const BUSY = /^(?:LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|MOVED|ASK)\b/
+
+/** Messages of ioredis for a connection that broke, or was not there. */
+const DISCONNECTED =
+  /^(?:Connection is closed|Reached the max retries per request limit|Socket timeout|Stream isn't writeable|Command timed out|None of startup nodes is available|Failed to refresh slots cache|Cluster isn't ready)/
+
+const NETWORK_CODES = new Set([
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EAI_FAIL',
+])
+
+/** Whether another try may succeed. */
+export function faultKind(error: unknown): FaultKind {
+  if (BUSY.test(messageOf(error))) return 'busy'
+  const isAway = causeChain(error).some(
+    cause => NETWORK_CODES.has(codeOf(cause) ?? '') || DISCONNECTED.test(messageOf(cause)),
+  )
+  return isAway ? 'unreachable' : 'final'
+}
+
+/**
+ * The error of a command that failed for good.
+ *
+ * @param what was to be done: `lease from redis://localhost:6379/0?queue=jobs`
+ */
+export function requestError(error: unknown, what: string): Error {
+  return new Error(`Could not ${what}: ${reasonOf(error)}`, { cause: withoutCommand(error) })
+}
+
+/** The error of a connection that could not be opened. */
+export function openError(error: unknown, { address, isTls }: RedisPlace): Error {
+  const cause = withoutCommand(error)
+  if (faultKind(error) === 'unreachable') {
+    return new Error(
+      `No Redis server answers at ${address} (${networkReason(error)}): check the address, and that the server runs`,
+      { cause },
+    )
+  }
+  if (/protocol error|unknown RESP|wrong version number|packet length/i.test(messageOf(error))) {
+    return new Error(`What answers at ${address} is no Redis server, or one ${isTls ? 'without' : 'with'} TLS`, {
+      cause,
+    })
+  }
+  return new Error(`Could not connect to ${address}: ${reasonOf(error)}`, { cause })
+}
+
+/** Hints, by how the server's own message begins. */
+const HINTS: readonly (readonly [RegExp, string])[] = [
+  [/^NOAUTH/, 'it wants a password: put it into the URL (redis://user:password@host), or set REDISCLI_AUTH'],
+  [/^WRONGPASS|^ERR invalid password|^ERR AUTH/, 'it refused the user name or password'],
+  [/^NOPERM/, 'its user lacks a permission, see "Permissions" in docs/redis.md'],
+  [/^READONLY/, 'it is a read-only replica: name the primary'],
+  [/^OOM/, 'its memory is full (maxmemory): what is queued can still be finished'],
+  [/^MISCONF/, 'it refuses writes since its last snapshot to disk failed, see its log'],
+  [/^NOREPLICAS/, 'it refuses writes without enough replicas (min-replicas-to-write)'],
+  [/DB index is out of range/, 'it has no database of that number'],
+  [/^PTQLATE/, 'the call was given up before'],
+]
+
+function reasonOf(error: unknown): string {
+  const message = messageOf(error)
+  if (faultKind(error) === 'unreachable') return `the server does not answer (${networkReason(error)})`
+  const hint = HINTS.find(([pattern]) => pattern.test(message))?.[1]
+  return hint === undefined ? message : `${hint} (${message})`
+}
+
+function networkReason(error: unknown): string {
+  for (const cause of causeChain(error)) {
+    const code = codeOf(cause)
+    if (code !== undefined) return code
+  }
+  return isErrorNamed(error, 'MaxRetriesPerRequestError') ? 'the connection broke' : messageOf(error)
+}
+
+/** The client puts the command into its errors: a password, or the bodies of messages, which would be printed with them. */
+function withoutCommand(error: unknown): unknown {
+  if (!(error instanceof Error) || !('command' in error)) return error
+  const copy = new Error(error.message)
+  copy.name = nameOf(error)
+  if (error.stack !== undefined) copy.stack = error.stack
+  return copy
+}

@@ -1,0 +1,62 @@
+/** Stores messages. */
+import type { BatchFailure, Message } from '../../backend/messages.js'
+import type { RedisQueue } from './queue.js'
+import { Script } from './script.js'
+import { storeNew } from './stored-messages.js'
+
+/**
+ * Messages of one script: a millisecond or two in which the server serves nobody else. Bodies longer than usual are sent fewer at a
+ * time.
+ */
+export const INSERT_BATCH = 250
+const INSERT_BYTES = 4_000_000
+
+/** Arguments: delay in ms, then id and body of each. Replies with how many were new. */
+const insertScript = new Script(
+  'once',
+  `${storeNew}
+local at = now()
+local stored = storeNew(5, at + ARGV[4], at)
+record(stored)
+return { stored }
+`,
+)
+
+/** Stores messages in calls of a bounded size; where a later call fails, its messages and the rest are the failures. */
+export async function insertMessages(
+  queue: RedisQueue,
+  messages: readonly Message[],
+  delaySeconds: number,
+): Promise<readonly BatchFailure[]> {
+  let start = 0
+  for (const part of partsOf(messages)) {
+    try {
+      await queue.run(insertScript, 'insert into', [Math.round(delaySeconds * 1000), ...pairsOf(part)])
+    } catch (error) {
+      if (start === 0 || !(error instanceof Error)) throw error
+      return messages.slice(start).map((_, offset) => ({ index: start + offset, error }))
+    }
+    start += part.length
+  }
+  return []
+}
+
+/** Splits messages into those of one call each. */
+export function* partsOf(messages: readonly Message[]): Generator<readonly Message[]> {
+  let start = 0
+  let bytes = 0
+  for (const [index, { body }] of messages.entries()) {
+    if (index > start && (index - start === INSERT_BATCH || bytes + body.length > INSERT_BYTES)) {
+      yield messages.slice(start, index)
+      start = index
+      bytes = 0
+    }
+    bytes += body.length
+  }
+  if (start < messages.length) yield messages.slice(start)
+}
+
+/** Id and body of each, as scripts take them. */
+export function pairsOf(messages: readonly Message[]): string[] {
+  return messages.flatMap(({ id, body }) => [id, body])
+}

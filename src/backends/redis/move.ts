@@ -1,0 +1,50 @@
+/** Moves messages into another queue of the same server, exactly: each step is one script. */
+import type { RedisQueue } from './queue.js'
+import { Script } from './script.js'
+import { addReady, forget, LAYOUT } from './stored-messages.js'
+
+/** Messages of one script. */
+const STEP = 250
+
+/** Replies with how many were moved. A message starts over in the other queue: its attempts are not kept. */
+const moveScript = new Script(
+  'once',
+  `${forget}
+local at = now()
+local ids = call('ZRANGEBYSCORE', leased, '-inf', at, 'LIMIT', 0, ${STEP})
+local taken = math.min(call('ZCOUNT', ready, '-inf', at), ${STEP} - #ids)
+if taken > 0 then
+  local popped = call('ZPOPMIN', ready, taken)
+  for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
+end
+if #ids > 0 then
+  local entries = {}
+  for i, body in ipairs(call('HMGET', bodies, unpack(ids))) do
+    if call('HSETNX', other_bodies, ids[i], body) == 1 then
+      entries[#entries + 1] = at
+      entries[#entries + 1] = ids[i]
+    end
+  end
+  call('HSETNX', other_meta, 'layout', ${LAYOUT})
+  forget(ids)
+  local ready, wake = other_ready, other_wake
+  ${addReady}
+  addReady(entries, at, at)
+end
+record(#ids)
+return { #ids }
+`,
+)
+
+/** Moves what is ready until nothing is left; yields how many, some at a time. Leased and delayed messages stay. */
+export async function* moveMessages(
+  from: RedisQueue,
+  to: RedisQueue,
+  signal: AbortSignal,
+): AsyncGenerator<number, void, undefined> {
+  while (!signal.aborted) {
+    const [moved] = (await from.run(moveScript, 'move messages from', [], { other: to })) as [number]
+    if (moved === 0) return
+    yield moved
+  }
+}

@@ -1,0 +1,43 @@
+/** The options of a Redis queue. */
+import type { BackendOptions } from '../../backend/backend.js'
+import { argumentError } from '../../errors/errors.js'
+
+/** The part of an `ioredis` client that is used: a `Redis`, or a `Cluster`. */
+export interface RedisClient {
+  call(command: string, ...args: (string | number)[]): Promise<unknown>
+  duplicate(): RedisClient
+  disconnect(): void
+  on(event: 'error', listener: (error: unknown) => void): unknown
+}
+
+/** Options of a `redis://`, `rediss://` or `valkey://` queue. */
+export interface RedisOptions extends BackendOptions {
+  /**
+   * A ready client of `ioredis`, used for everything and never closed; the server in the URL is not asked. Workers that wait for
+   * tasks open one more connection, by its `duplicate()`.
+   */
+  readonly client?: RedisClient
+  /** For how many seconds a call is tried again while the server is away or not ready. Default 60. */
+  readonly retrySeconds?: number
+}
+
+/** The options, checked and with their defaults. */
+export interface CheckedOptions {
+  readonly client: RedisClient | undefined
+  readonly retrySeconds: number
+}
+
+/** @throws TypeError where an option isn't what it has to be */
+export function checkOptions({ client, retrySeconds = 60 }: RedisOptions): CheckedOptions {
+  if (client !== undefined && !isClient(client)) throw argumentError('client', 'a client of ioredis', client)
+  if (!Number.isFinite(retrySeconds) || retrySeconds < 0) {
+    throw argumentError('retrySeconds', 'a number of seconds of 0 or more', retrySeconds)
+  }
+  return { client, retrySeconds }
+}
+
+function isClient(client: unknown): client is RedisClient {
+  if (typeof client !== 'object' || client === null) return false
+  const { call, duplicate, on } = client as Partial<Record<keyof RedisClient, unknown>>
+  return [call, duplicate, on].every(method => typeof method === 'function')
+}

@@ -1,0 +1,22 @@
+/** Tells whether two queues are one under two names: those of a host, or clients that the user gave. */
+import { randomUUID } from 'node:crypto'
+import { requestError } from './faults.js'
+import type { RedisQueue } from './queue.js'
+
+/** Seconds that a mark stays if its maker dies. */
+const MARK_SECONDS = 60
+
+/** True where a mark that is made in one is found in the other. */
+export async function isSameQueue(one: RedisQueue, other: RedisQueue): Promise<boolean> {
+  if (one === other) return true
+  if (one.name !== other.name) return false
+  const mark = one.key(`same:${randomUUID()}`)
+  try {
+    await one.connection.call('SET', mark, '', 'EX', MARK_SECONDS)
+    const found = await other.connection.call('EXISTS', mark)
+    await one.connection.call('DEL', mark)
+    return found === 1
+  } catch (error) {
+    throw requestError(error, `tell ${one.label} from ${other.label}`)
+  }
+}

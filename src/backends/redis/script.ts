@@ -1,0 +1,105 @@
+/** Lua scripts: each verb is one, so it is done wholly or not at all, by the server's clock. */
+import { createHash } from 'node:crypto'
+
+/**
+ * The keys of a queue, which scripts know by these names.
+ *
+ * ```text
+ * bodies       hash        id → body; an id that is here is enqueued
+ * ready        sorted set  id by the time from which it may be leased (ms): inserted and released messages
+ * leased       sorted set  id by the end of its lease (ms)
+ * states       hash        id → "holder attempts deaths deathsAlone runsAlone"; none before the first lease
+ * failures     hash        id → its recorded failures, one JSON text a line
+ * quarantined  hash        id → reason, line break, body
+ * meta         hash        layout, inserted, completed
+ * wake         sorted set  one member while an idle worker is to look at the queue
+ * uploads      hash        field of an upload → its state
+ * ranges       sorted set  stored ranges of uploads, by name (all scores are 0)
+ * workers      hash        worker → its status
+ * seen         sorted set  worker by the time of its last status (ms)
+ * calls        hash        slot → number and reply of the last call in that slot; a key of its own for each client
+ * ```
+ */
+export const KEY_NAMES = [
+  'bodies',
+  'ready',
+  'leased',
+  'states',
+  'failures',
+  'quarantined',
+  'meta',
+  'wake',
+  'uploads',
+  'ranges',
+  'workers',
+  'seen',
+  'calls',
+] as const
+
+export type KeyName = (typeof KEY_NAMES)[number]
+
+/** Milliseconds that the reply of a client's last calls is kept: longer than any call is tried again. */
+const REPLY_KEPT_MS = 600_000
+
+const prelude = `
+local call = redis.call
+local function now()
+  local time = call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+`
+
+// A connection may break after the server ran a script and before its reply came. The call is then sent again with its number, and
+// gets the reply of the first time. A call that arrives late, by a connection that was given up, finds a higher number.
+const recorded = `
+local slot, number, again = ARGV[1], ARGV[2], ARGV[3] == '1'
+local function record(reply)
+  call('HSET', calls, slot, number .. ' ' .. reply)
+  call('PEXPIRE', calls, ${REPLY_KEPT_MS})
+end
+local last = call('HGET', calls, slot)
+local repeated
+if last then
+  local space = string.find(last, ' ', 1, true)
+  local lastNumber = tonumber(string.sub(last, 1, space - 1))
+  if lastNumber > tonumber(number) then return redis.error_reply('PTQLATE this call was given up') end
+  if lastNumber == tonumber(number) then repeated = string.sub(last, space + 1) end
+end
+`
+
+const replayed = `
+if repeated then
+  local reply = {}
+  for text in string.gmatch(repeated, '%S+') do reply[#reply + 1] = tonumber(text) end
+  return reply
+end
+`
+
+/**
+ * - `repeatable`: changes nothing, or the same when it runs twice. Its arguments begin at `ARGV[1]`.
+ * - `once`: records its reply, a list of integers, which a repeated call gets again. Its arguments begin at `ARGV[4]`.
+ * - `lease`: as `once`, but it answers a repeated call itself, by what was recorded.
+ */
+export type ScriptKind = 'repeatable' | 'once' | 'lease'
+
+/** A script and the name that the server knows it by once it has run. */
+export class Script {
+  readonly kind: ScriptKind
+  readonly text: string
+  readonly sha: string
+  /** The keys that it names: it gets no other ones. */
+  readonly keys: readonly KeyName[]
+  /** The keys of another queue that it names, as `other_ready`. */
+  readonly otherKeys: readonly KeyName[]
+
+  constructor(kind: ScriptKind, body: string) {
+    const text = `${prelude}${kind === 'repeatable' ? '' : recorded}${kind === 'once' ? replayed : ''}${body}`
+    const named = (prefix: string) => KEY_NAMES.filter(key => new RegExp(`\\b${prefix}${key}\\b`).test(text))
+    this.kind = kind
+    this.keys = named('')
+    this.otherKeys = named('other_')
+    const locals = [...this.keys, ...this.otherKeys.map(key => `other_${key}`)]
+    this.text = `local ${locals.join(', ')} = unpack(KEYS)\n${text}`
+    this.sha = createHash('sha1').update(this.text).digest('hex')
+  }
+}

@@ -1,0 +1,68 @@
+/** Checks of a server before its first use. */
+import { messageOf } from '../../errors/thrown.js'
+import type { Connection } from './connection.js'
+import { requestError } from './faults.js'
+import { LAYOUT } from './stored-messages.js'
+
+/** The oldest version whose commands are all that is used. */
+const OLDEST = [6, 2] as const
+
+/** What is to be known of a server. */
+export interface ServerFacts {
+  /** Another one after each start. */
+  readonly runId: string
+  readonly isCluster: boolean
+}
+
+/**
+ * Asks the server what it is.
+ *
+ * @throws Error where it is too old, or may drop keys when its memory is full
+ */
+export async function checkServer(connection: Connection, address: string): Promise<ServerFacts> {
+  let info: unknown
+  try {
+    info = await connection.call('INFO')
+  } catch (error) {
+    throw requestError(error, `ask ${address} what server it is (INFO)`)
+  }
+  return factsFrom(String(info), address)
+}
+
+/** What the reply to INFO says. */
+export function factsFrom(info: string, address: string): ServerFacts {
+  const facts = new Map(
+    info.split(/\r?\n/).map(line => {
+      const colon = line.indexOf(':')
+      return [line.slice(0, colon), line.slice(colon + 1)] as const
+    }),
+  )
+  const version = facts.get('redis_version') ?? 'none'
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  if (!(major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1]))) {
+    throw new Error(`Expected Redis ${OLDEST.join('.')} or later, or Valkey, at ${address}, got version ${version}`)
+  }
+  const policy = facts.get('maxmemory_policy') ?? 'noeviction'
+  if (policy !== 'noeviction') {
+    throw new Error(
+      `Expected the server at ${address} to keep every key, got maxmemory-policy ${policy}: with it, tasks vanish when its memory is ` +
+        'full. Set maxmemory-policy to noeviction, or use another server for queues.',
+    )
+  }
+  return { runId: facts.get('run_id') ?? '', isCluster: facts.get('cluster_enabled') === '1' }
+}
+
+/** @throws Error where a newer ptq laid the queue out in a way that this one would misread */
+export async function checkLayout(connection: Connection, metaKey: string, label: string): Promise<void> {
+  let layout: unknown
+  try {
+    layout = await connection.call('HGET', metaKey, 'layout')
+  } catch (error) {
+    throw messageOf(error).startsWith('WRONGTYPE')
+      ? new Error(`${metaKey} was not made by ptq: choose another name than that of ${label}`, { cause: error })
+      : requestError(error, `open ${label}`)
+  }
+  if (Number(layout ?? LAYOUT) > LAYOUT) {
+    throw new Error(`${label} was made by a newer ptq (layout ${layout}, this one knows ${LAYOUT}): update this ptq`)
+  }
+}

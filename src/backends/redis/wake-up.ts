@@ -1,0 +1,52 @@
+/**
+ * Waits until a message may be there. A script that makes messages ready adds a member to the set `wake`; a blocked `BZPOPMIN` of one
+ * idle client takes it away, so one looks, not all. If it finds more than it takes, its lease script adds the member again.
+ */
+import { sleep } from '../../time/sleep.js'
+import type { Connection } from './connection.js'
+
+/** An idle worker looks after so long at the latest: the client that took the member may have died. */
+export const POLL_MS = 5_000
+
+export class WakeUp {
+  readonly #connection: Connection
+  readonly #key: string
+  /** Those that wait, the longest first. */
+  readonly #waiting = new Set<AbortController>()
+  #isBlocked = false
+
+  constructor(connection: Connection, key: string) {
+    this.#connection = connection
+    this.#key = key
+  }
+
+  /** Resolves when a message may be there, after `ms`, or when `signal` aborts. */
+  async wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    const woken = new AbortController()
+    this.#waiting.add(woken)
+    if (!this.#isBlocked) void this.#block()
+    await sleep(ms, woken.signal, signal)
+    this.#waiting.delete(woken)
+  }
+
+  /** Keeps one blocked command while there is someone who waits. */
+  async #block(): Promise<void> {
+    this.#isBlocked = true
+    try {
+      while (this.#waiting.size > 0) {
+        const taken = await this.#connection.blocking().call('BZPOPMIN', this.#key, POLL_MS / 1000)
+        if (taken === null) continue
+        const [next] = this.#waiting
+        if (next !== undefined) next.abort()
+        // For another client: everyone here has stopped waiting since.
+        else await this.#connection.call('ZADD', this.#key, 0, '1')
+        // Until it has looked; it may add the member again.
+        if (next !== undefined) this.#waiting.delete(next)
+      }
+    } catch {
+      // The connection broke, or the server allows no second one: the waits end by themselves.
+    } finally {
+      this.#isBlocked = false
+    }
+  }
+}
