@@ -5,13 +5,14 @@ import { jsonRow } from './json-row.js'
 import { LATENCY_ROWS } from './latency/rows.js'
 import { LOCAL_ROWS } from './local/rows.js'
 import { DEFAULT_PLACE, measureRow } from './measure.js'
+import { REDIS_ROWS } from './redis/rows.js'
 import type { Row } from './row.js'
 import { SLICE_ROWS } from './slices/rows.js'
 import { SQS_ROWS } from './sqs/rows.js'
 import { formatRow, formatSummary } from './table.js'
 import { judge, type Verdict } from './target.js'
 
-const ROWS: readonly Row[] = [...LOCAL_ROWS, ...FQ_ROWS, ...SQS_ROWS, ...SLICE_ROWS, ...LATENCY_ROWS]
+const ROWS: readonly Row[] = [...LOCAL_ROWS, ...FQ_ROWS, ...SQS_ROWS, ...REDIS_ROWS, ...SLICE_ROWS, ...LATENCY_ROWS]
 
 const USAGE = `Usage: npm run bench -- [options]
   --scope NAME   only these rows (${[...new Set(ROWS.map(({ scope }) => scope))].join(', ')}); repeated or with commas
@@ -20,7 +21,7 @@ const USAGE = `Usage: npm run bench -- [options]
   --large        also the rows with a million queued tasks: ten minutes, 5 GB in --dir (fq)
   --dir PATH     where cases write, each in a new directory (default: ${DEFAULT_PLACE})
   --json         print JSON, one row a line
-PTQ_PYTHON names a Python that can import taskqueue; without it, Python's rows are left out.
+PTQ_PYTHON names a Python that can import taskqueue; without it, Python's rows are left out. BullMQ takes part after npm run bench:rivals.
 Only ratios of one run mean something, and only on a machine that does nothing else.`
 
 function argumentsOf(argv: string[]) {

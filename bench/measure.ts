@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { hasRival } from './rivals.js'
 import type { CaseParameters, Contender, Measurement, Row } from './row.js'
 
 /** The measurements of a contender, medians over the rounds. */
@@ -53,7 +54,10 @@ export async function measureRow(
 ): Promise<RowResult> {
   const roundsFor = (contender: Contender) => settings.rounds ?? roundsOf(row, contender)
   const python = process.env.PTQ_PYTHON
-  const contenders = row.contenders.filter(({ program }) => python !== undefined || !program.endsWith('.py'))
+  const contenders = row.contenders.filter(
+    ({ program, package: name }) =>
+      (python !== undefined || !program.endsWith('.py')) && (name === undefined || hasRival(name)),
+  )
   const tasksOf = (contender: Contender) => Math.max(1, Math.round((settings.n ?? row.n) * (contender.share ?? 1)))
   const measured = new Map<Contender, Measurement[]>(contenders.map(contender => [contender, []]))
   // Round by round, not contender by contender: other work of the machine then affects all of them equally.

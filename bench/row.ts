@@ -1,7 +1,7 @@
 /** The parts of a row of the bench. Types only. */
 
 /** The parts that `--scope` names. */
-export type Scope = 'local' | 'fq' | 'sqs' | 'slices' | 'latency'
+export type Scope = 'local' | 'fq' | 'sqs' | 'redis' | 'slices' | 'latency'
 
 /** One piece of work, done by rivals in turn. */
 export interface Row {
@@ -24,6 +24,8 @@ export interface Contender {
   readonly name: string
   /** The program, relative to `bench/`: a case (`local/noop-loop.js`), or a Python script (`python/local.py`). */
   readonly program: string
+  /** An npm package that it needs: left out where `npm run bench:rivals` has not installed it. */
+  readonly package?: string
   /** Parameters of the program besides `n` and `dir`. */
   readonly settings?: Readonly<Record<string, string | number>>
   /** A slow rival does this part of the tasks; rates stay comparable. Default 1. */
