@@ -10,7 +10,7 @@ import { lsCommand } from './ls.js'
 import { mvCommand } from './mv.js'
 import { pollCommand } from './poll.js'
 import { purgeCommand } from './purge.js'
-import { markArguments, splitArguments, unmarkArguments } from './raw-arguments.js'
+import { markArguments, type SplitArguments, splitArguments, unmarkArguments } from './raw-arguments.js'
 import { optionsWithValue, refusal } from './refusal.js'
 import { releaseCommand } from './release.js'
 import { resultsCommand } from './results.js'
@@ -18,6 +18,7 @@ import { retryCommand } from './retry.js'
 import { rezeroCommand } from './rezero.js'
 import { runCommand } from './run.js'
 import { showCommand } from './show.js'
+import { slurmCommand } from './slurm.js'
 import { statusCommand } from './status.js'
 
 function version(): string {
@@ -31,6 +32,7 @@ const commands = [
   statusCommand,
   runCommand,
   pollCommand,
+  slurmCommand,
   insertCommand,
   lsCommand,
   showCommand,
@@ -53,10 +55,17 @@ const withoutShortAliases: FallbackCompletionFunction = (_current, _args, propos
     done((proposals ?? []).filter(each => !/^--\w(?::|$)/.test(each)))
   })
 
+/** Takes away the words of another command: those of the one that `run` runs, options of `poll` for `slurm`. */
+function ownArguments(args: readonly string[]): SplitArguments {
+  if (args[0] === 'run') return splitArguments(args, optionsWithValue(runCommand))
+  const end = args[0] === 'slurm' ? args.indexOf('--') : -1
+  return end < 0 ? { own: args, rest: [] } : { own: args.slice(0, end), rest: args.slice(end + 1) }
+}
+
 /** Parses the arguments of `ptq` and runs the command that they name. @throws UsageError for bad use, otherwise what the command throws */
 export async function runCommandLine(args: readonly string[]): Promise<void> {
   // The words of another command are none of the parser's business, and may be very many.
-  const { own, rest } = args[0] === 'run' ? splitArguments(args, optionsWithValue(runCommand)) : { own: args, rest: [] }
+  const { own, rest } = ownArguments(args)
   const parser = yargs().middleware(unmarkArguments, true)
   for (const command of commands) parser.command(command as CommandModule)
   await parser

@@ -86,7 +86,8 @@ function positionalsOf({ command }: Command): string[] {
   return String(command).split(' ').slice(1)
 }
 
-function optionsOf({ builder }: Command): string[] {
+/** The options of a command, as they are typed. */
+export function optionsOf({ builder }: Pick<Command, 'builder'>): string[] {
   const parser = yargs([])
   if (typeof builder === 'function') builder(parser)
   const { key, alias } = (parser as unknown as OptionKeys).getOptions()

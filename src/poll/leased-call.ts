@@ -19,6 +19,7 @@ export function leasedCall(task: LeasedTask, { settings, commands, results }: Wo
       'Expected a place for the result that the task asks for, which this queue has not: name another queue as `results` of poll',
     )
   }
+  results.wantsValues = true
   const { id, payloadText } = task
   const inner = queuedCall(
     { id, payloadText, payload: () => request.payload } as LeasedTask,

@@ -249,7 +249,7 @@ export class Worker {
       idPrefix: '',
       concurrency: commands === undefined ? 1 : parallel,
       postAll: true,
-      wantsValues: () => this.#parts.results !== undefined || this.#parts.events.hasListeners('succeeded'),
+      wantsValues: () => this.#parts.results?.wantsValues === true || this.#parts.events.hasListeners('succeeded'),
       loadBackoff: { minSeconds: minBackoffSeconds, maxSeconds: maxBackoffSeconds },
       // `stopFn` may stop after an exact count: the next task must not start before the last is counted.
       maxChunk: stopFn === undefined ? maxChunk : 1,

@@ -63,8 +63,11 @@ export async function* mapInputs<T>(
       if (isRead) throw new Error('The reader of the run has ended')
       return requestTask({ run, index, payload: toPayload(call(fn, input)) })
     })
+    // So that the run can be attached to before its first outcome.
+    const writer = `inserter.${process.pid}.${randomUUID()}`
+    await sink.append(run, writer, ['{}'])
     inserting = insert(tasks.iterate(), options.run === undefined ? undefined : `results-${run}`).then(async () => {
-      await sink.append(run, `inserter.${process.pid}.${randomUUID()}`, [totalRecord(await tasks.total())])
+      await sink.append(run, writer, [totalRecord(await tasks.total())])
     })
     yield* readResults<T>(sink, run, {
       ...readOptions(queue, backend, checkSignal('signal', options.signal), true),

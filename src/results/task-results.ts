@@ -15,6 +15,9 @@ interface EndedTask {
 export class TaskResults {
   readonly #writer: ResultWriter
 
+  /** A task of this worker asked for its outcome: threads have to send values. */
+  wantsValues = false
+
   constructor(sink: ResultSink) {
     this.#writer = new ResultWriter(sink)
   }
