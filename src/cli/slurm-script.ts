@@ -1,5 +1,5 @@
 /** The batch script of `ptq slurm`: a worker for each element of a job array. */
-import { singleQuoted } from '../commands/shell-quote.js'
+import { quoted } from '../commands/shell-quote.js'
 
 /** What the script is about. */
 export interface SlurmJob {
@@ -45,7 +45,7 @@ ${options.map(option => `#SBATCH ${option}`).join('\n')}
 #SBATCH --requeue
 #SBATCH --open-mode=append
 set -euo pipefail
-cd ${singleQuoted(cwd)}
+cd ${quoted(cwd)}
 
 # The worker begins nothing that would not end by then. Older versions of Slurm do not set it.
 if [[ -z \${SLURM_JOB_END_TIME:-} ]] && end=$(squeue --noheader --job "$SLURM_JOB_ID" --format %e 2>/dev/null); then
@@ -53,9 +53,9 @@ if [[ -z \${SLURM_JOB_END_TIME:-} ]] && end=$(squeue --noheader --job "$SLURM_JO
 fi
 
 # exec: Slurm signals this process only, and a shell would not pass it on before the worker ends.
-exec ${[...ptq, 'poll', queue].map(singleQuoted).join(' ')} \\
+exec ${[...ptq, 'poll', queue].map(quoted).join(' ')} \\
   --parallel "\${SLURM_CPUS_PER_TASK:-1}" --until-empty --tally --grace-sec ${graceSeconds}${pollOptions
-    .map(word => ` \\\n  ${singleQuoted(word)}`)
+    .map(word => ` \\\n  ${quoted(word)}`)
     .join('')}
 `
 }

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ArgumentsCamelCase, Argv } from 'yargs'
 import type { TaskQueue } from '../index.js'
-import { defineCommand, queueArgument, withQueue } from './command.js'
+import { defineCommand, type QueueArguments, queueArgument, withQueue } from './command.js'
 import { numberOption, singleText, textOption } from './option-values.js'
 import { pollCommand } from './poll.js'
 import { printable, printLine } from './printing.js'
@@ -18,19 +18,20 @@ export const slurmCommand = defineCommand({
   describe: 'Print a job array of workers for Slurm, or submit it',
   builder: yargs =>
     slurmOptions(queueArgument(yargs))
-      .usage('$0 slurm <queue> [options] [-- options of ptq poll]\n\nPrint a job array of workers for Slurm, or submit it')
+      .usage(
+        '$0 slurm <queue> [options] [-- options of ptq poll]\n\nPrint a job array of workers for Slurm, or submit it',
+      )
       .example('# A look at it, then 16 workers\n$0 slurm /shared/q --workers 16 --commands', '')
       .example('$0 slurm /shared/q --workers 16 --commands --submit -- --timeout-sec 3600', '')
       .example('# From cron: as many as are missing\n$0 slurm /shared/q --keep 16 --load ./tasks.js', ''),
-  handler: args => slurm(args as SlurmArguments),
+  // The words after `--`, see the parser.
+  handler: args => slurm(args, args.rest as readonly string[]),
 })
 
-type SlurmArguments = (ReturnType<typeof slurmOptions> extends Argv<infer Args> ? ArgumentsCamelCase<Args> : never) & {
-  readonly queue: string
-  readonly load: string[] | undefined
-  /** The words after `--`. */
-  readonly rest: readonly string[]
-}
+type SlurmArguments =
+  ReturnType<typeof slurmOptions<QueueArguments & { queue: string }>> extends Argv<infer Args>
+    ? ArgumentsCamelCase<Args>
+    : never
 
 function slurmOptions<Args>(yargs: Argv<Args>) {
   return yargs
@@ -44,10 +45,16 @@ function slurmOptions<Args>(yargs: Argv<Args>) {
     )
     .option('submit', { type: 'boolean', describe: 'Submit the script instead of printing it' })
     .option('commands', { type: 'boolean', describe: 'Workers for commands, instead of those with --load' })
-    .option('cpus', numberOption('--cpus', 'Cores of a worker: so many tasks run at once (default: 1)', { integer: true, min: 1 }))
+    .option(
+      'cpus',
+      numberOption('--cpus', 'Cores of a worker: so many tasks run at once (default: 1)', { integer: true, min: 1 }),
+    )
     .option('mem-per-cpu', wordOption('--mem-per-cpu', /^\d+[KMGT]?$/, '2G', 'Memory for each core (default: 2G)'))
     .option('time', wordOption('--time', /^[\d:-]+$/, '04:00:00', 'Time of a worker, as of sbatch (default: 04:00:00)'))
-    .option('job-name', wordOption('--job-name', /^[\w.-]+$/, 'ptq-tiles', 'By which --keep counts (default: after the queue)'))
+    .option(
+      'job-name',
+      wordOption('--job-name', /^[\w.-]+$/, 'ptq-tiles', 'By which --keep counts (default: after the queue)'),
+    )
     .option('sbatch', {
       type: 'string',
       array: true,
@@ -57,8 +64,8 @@ function slurmOptions<Args>(yargs: Argv<Args>) {
     })
 }
 
-async function slurm(args: SlurmArguments): Promise<void> {
-  const { workers, keep, submit, load, commands, rest } = args
+async function slurm(args: SlurmArguments, rest: readonly string[]): Promise<void> {
+  const { workers, keep, submit, load, commands } = args
   if ((workers === undefined) === (keep === undefined)) {
     throw new UsageError('Expected --workers N, or --keep N to submit those that are missing')
   }
@@ -68,7 +75,7 @@ async function slurm(args: SlurmArguments): Promise<void> {
   requirePollOptions(rest)
   // Modules of --load are for the workers.
   await withQueue(args.queue, { ...args, load: undefined }, async queue => {
-    const job = jobOf(args, queue)
+    const job = jobOf(args, rest, queue)
     if (keep === undefined && submit !== true) {
       process.stdout.write(slurmScript(job, workers ?? 1))
       return
@@ -76,12 +83,14 @@ async function slurm(args: SlurmArguments): Promise<void> {
     const count = keep === undefined ? (workers ?? 1) : await missing(queue, job.name, keep)
     if (count === 0) return
     const id = (await outputOf('sbatch', ['--parsable'], slurmScript(job, count))).trim()
-    await printLine(`Submitted ${count === 1 ? '1 worker' : `${count} workers`} for ${printable(queue.url)} as job ${printable(id)}`)
+    await printLine(
+      `Submitted ${count === 1 ? '1 worker' : `${count} workers`} for ${printable(queue.url)} as job ${printable(id)}`,
+    )
   })
 }
 
-function jobOf(args: SlurmArguments, queue: TaskQueue): SlurmJob {
-  const { load, rest, cpus = 1, memPerCpu = '2G', time = '04:00:00', sbatch = [] } = args
+function jobOf(args: SlurmArguments, rest: readonly string[], queue: TaskQueue): SlurmJob {
+  const { load, cpus = 1, memPerCpu = '2G', time = '04:00:00', sbatch = [] } = args
   const tasks = load === undefined ? ['--commands'] : load.flatMap(file => ['--load', moduleOf(file)])
   return {
     name: args.jobName ?? jobName(queue.url),
@@ -103,7 +112,7 @@ function moduleOf(name: string): string {
 
 /** Options of the queue's backend that workers need too. */
 function backendWords(args: SlurmArguments): string[] {
-  const { region, endpoint, concurrency, durable } = args as { [option: string]: unknown }
+  const { region, endpoint, concurrency, durable } = args
   const given = { '--region': region, '--endpoint': endpoint, '--concurrency': concurrency }
   const words = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]))
   return durable === true ? [...words, '--durable'] : words
@@ -135,7 +144,9 @@ function outputOf(program: string, args: readonly string[], input: string): Prom
     })
     // One that ends without reading says why by its exit code.
     child.stdin.on('error', () => undefined).end(input)
-    child.once('error', cause => reject(new Error(`Expected Slurm here, but ${program} can't be run: ${cause.message}`, { cause })))
+    child.once('error', cause =>
+      reject(new Error(`Expected Slurm here, but ${program} can't be run: ${cause.message}`, { cause })),
+    )
     child.once('close', code => {
       if (code === 0) resolve(output)
       else reject(new Error(`${program} failed with exit code ${code}`))
@@ -170,6 +181,8 @@ function sbatchOption(texts: unknown): string[] | undefined {
     const option = singleText('--sbatch')(String(text)) ?? ''
     // Each becomes a line of the script.
     if (/^--?[a-z][^\n\r]*$/i.test(option)) return option
-    throw new UsageError(`Expected --sbatch to be an option of sbatch, such as --sbatch=--gres=gpu:1, got ${printable(option)}`)
+    throw new UsageError(
+      `Expected --sbatch to be an option of sbatch, such as --sbatch=--gres=gpu:1, got ${printable(option)}`,
+    )
   })
 }
