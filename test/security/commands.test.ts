@@ -1,0 +1,45 @@
+// Commands: what whoever writes to a queue can't make a worker do.
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { FunctionTask, TaskQueue } from 'ptq'
+import { inFolder } from '../cli/run-cli.js'
+import { drain, sh } from '../commands/commands.js'
+
+test('a worker without commands runs none: they are not registered there', () =>
+  inFolder(async cwd => {
+    await using queue = new TaskQueue(`fq://${cwd}/q`)
+    await queue.insert(sh(`touch ${cwd}/ran`))
+    const reasons = await drain(queue, { commands: false, parallel: 1 })
+    assert.match(
+      reasons[0] ?? '',
+      /^not registered: Expected function run of module ptq\.commands to be registered here/,
+    )
+    assert.equal(existsSync(join(cwd, 'ran')), false)
+  }))
+
+test('a worker with an allow-list runs those programs alone, by the names that it has', () =>
+  inFolder(async cwd => {
+    await using queue = new TaskQueue(`fq://${cwd}/q`)
+    writeFileSync(join(cwd, 'true'), `#!/bin/sh\ntouch ${cwd}/ran\n`, { mode: 0o755 })
+    const run = (...argv: string[]) => new FunctionTask(['ptq.commands', 'run'], [argv], { cwd })
+    await queue.insert([run('true'), run('./true'), run(join(cwd, 'true')), run('sh', '-c', 'true'), sh('true')])
+    const reasons = await drain(queue, { commands: { allow: ['true'] } })
+    assert.equal(reasons.length, 4)
+    for (const reason of reasons)
+      assert.match(reason, /^not registered: Expected one of the programs that may run here \(true\), got /)
+    assert.equal(existsSync(join(cwd, 'ran')), false)
+  }))
+
+test('a link in the place of the folder for logs is not followed: output is lost with a warning, the task is not', () =>
+  inFolder(async cwd => {
+    await using queue = new TaskQueue(`fq://${cwd}/q`)
+    await queue.insert(sh(`echo out; touch ${cwd}/ran`))
+    mkdirSync(join(cwd, 'elsewhere'))
+    symlinkSync(join(cwd, 'elsewhere'), join(cwd, 'q/logs'))
+    const warning = new Promise<Error>(resolve => process.once('warning', resolve))
+    assert.deepEqual(await drain(queue), [])
+    assert.match((await warning).message, /Output of commands can't be kept in .*, and is lost/)
+    assert.deepEqual([readdirSync(join(cwd, 'elsewhere')), existsSync(join(cwd, 'ran'))], [[], true])
+  }))
