@@ -8,6 +8,7 @@ export type {
   WorkerStatus,
 } from './backend/backend.js'
 export type { BatchFailure, Failure, Lease, ListedMessage, Message, MessageState } from './backend/messages.js'
+export { tasksOfMessage } from './backend/pack-ids.js'
 export type { ResultPage, ResultSink } from './backend/result-sink.js'
 export type { UploadHead, UploadState, Uploads } from './backend/uploads.js'
 export type { MemOptions } from './backends/mem/index.js'

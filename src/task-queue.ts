@@ -22,11 +22,13 @@ import {
   retryFailures,
 } from './queue/dead-letters.js'
 import { isEmpty, untilEmpty } from './queue/emptiness.js'
-import { insertTasks, payloadText } from './queue/insert.js'
+import { insertTasks } from './queue/insert.js'
 import { deleteTasks, leaseTasks, releaseLeases, renewLeases } from './queue/lease-verbs.js'
 import { findTask, listTasks, requireListing } from './queue/listing.js'
 import { type MoveResult, moveMessages } from './queue/move-messages.js'
 import type { OpenOnce } from './queue/open-backend.js'
+import { checkPackSize, PackSource } from './queue/pack-source.js'
+import { payloadText, taskCount } from './queue/payload-text.js'
 import { QueueConnection } from './queue/queue-connection.js'
 import type { LeasedTask, ListedTask } from './queue/queued-task.js'
 import {
@@ -41,6 +43,7 @@ import { isSameQueue } from './queue/same-queue.js'
 import type { InsertOptions, LeaseOptions, QueueStatus } from './queue/task-queue-options.js'
 import type { TransferOptions, TransferPlan } from './queue/transfer.js'
 import type { RunResult } from './results/read-results.js'
+import { slicePacks } from './tasks/slice-packs.js'
 import type { BareTask, FunctionTask } from './tasks/task.js'
 import { iterableOf, lengthOf, type TaskIterable, TaskSource } from './tasks/task-source.js'
 import { systemClock } from './time/clock.js'
@@ -78,25 +81,36 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
    * they can be sent, so that memory stays flat; the first failure ends the insert. With `parallel`, threads insert slices,
    * and a failed slice does not stop the others; with `resume`, an interrupted insert is continued.
    *
+   * With `pack`, a message holds several tasks.
+   *
    * @returns how many were inserted; of a resumed insert, those that were missing
    * @throws InsertError with how many were inserted, failed and not tried
    * @throws UnsupportedOperationError with `parallel`, where the queue can't be opened in other threads
    */
   async insert(tasks: BareTask | TaskIterable<BareTask> | TaskQueue, options: InsertOptions = {}): Promise<number> {
-    checkNames('options of insert', options, ['delaySeconds', 'total', 'parallel', 'resume', 'skipInsertCounter'])
+    checkNames('options of insert', options, [
+      'delaySeconds',
+      'total',
+      'parallel',
+      'resume',
+      'pack',
+      'skipInsertCounter',
+    ])
     const { total } = options
     const skipInsertCounter = checkBoolean('skipInsertCounter', options.skipInsertCounter, false)
     const delay = requireSeconds('delaySeconds', options.delaySeconds ?? 0, { zero: true })
     if (total !== undefined) requireCount('total', total, 0)
     const threads = checkParallel(options.parallel, 0)
     const resume = checkResumeName(options.resume)
+    const pack = checkPackSize(options.pack)
     if (tasks instanceof TaskQueue && resume !== undefined) {
       throw argumentError('resume', 'left out where another queue is copied, whose tasks come in no order', resume)
     }
     const given = tasks instanceof TaskQueue ? await this.#otherTasks(tasks) : iterableOf(tasks)
     const length = total ?? (tasks instanceof TaskQueue ? await tasks.enqueued() : lengthOf(given))
+    const slices = pack === undefined ? undefined : slicePacks(given, pack)
     const inSlices = threads > 0 || resume !== undefined
-    const source = inSlices ? bulkInsertTasks(given, length, threads) : new TaskSource(given)
+    const bulk = inSlices ? bulkInsertTasks(slices ?? given, { total: length, threads, pack }) : undefined
     const queue =
       threads > 0
         ? queueReference(this.#queue.queueUrl, { ...this.#queue.options, concurrency: this.#queue.concurrency })
@@ -110,9 +124,13 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
         skipInsertCounter,
         signal: this.#backend.signal,
       }
-      return source instanceof TaskSource
-        ? insertTasks(backend, source, { ...plan, textOf: payloadText, total: length })
-        : bulkInsert({ ...plan, backend, queue, tasks: source, threads, resume })
+      if (bulk !== undefined) return bulkInsert({ ...plan, backend, queue, tasks: bulk, threads, resume })
+      const source = new TaskSource<BareTask>(slices ?? given)
+      return insertTasks(
+        backend,
+        pack === undefined || slices !== undefined ? source : new PackSource(source, { size: pack, backend }),
+        { ...plan, textOf: payloadText, countOf: taskCount, total: length },
+      )
     })
   }
 

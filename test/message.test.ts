@@ -48,7 +48,7 @@ describe('envelopes', () => {
 
   it('give their id if they have one', () => {
     assert.equal(messageId(messageWriter('q')('1', id)), id)
-    assert.equal(messageId(messageWriter('q')('1', id, [])), id)
+    assert.equal(messageId(messageWriter('q')('1', id, { failures: [] })), id)
     assert.equal(messageId(`{"payload": 1, "queueName": "q", "id": "${id}"}\n`), id)
     for (const body of ['', '{"payload": 1, "queueName": "q"}', `{"payload": {"x": 1, "id": "${id}"}}`]) {
       assert.equal(messageId(body), undefined, body)

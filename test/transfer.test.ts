@@ -118,7 +118,7 @@ test('a message that the other queue refuses stays and is reported, and the othe
   })
   await assert.rejects(
     moveMessages(plan(from, picky)),
-    /38 messages were moved from mem:.* to mem:.*, 2 refused there, 0 may be in both: too odd/,
+    /38 tasks were moved from mem:.* to mem:.*, 2 refused there, 0 may be in both: too odd/,
   )
   const { enqueued, leased } = await from.counts()
   assert.deepEqual([enqueued, leased], [2, 0], 'given back')
@@ -136,7 +136,7 @@ test('an insert that fails as a whole ends the move; each message is in one of t
       return to.insert(list, options)
     },
   })
-  await assert.rejects(moveMessages(plan(from, failing, { concurrency: 1 })), /20 messages were moved .*: no network/)
+  await assert.rejects(moveMessages(plan(from, failing, { concurrency: 1 })), /20 tasks were moved .*: no network/)
   const { enqueued, leased } = await from.counts()
   assert.deepEqual([enqueued, leased, (await to.counts()).enqueued], [20, 0, 20])
 })

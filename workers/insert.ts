@@ -1,8 +1,7 @@
 /** Inserts slices in this thread. */
 import type { Backend } from '../src/backend/backend.js'
-import { insertSlice, type SliceOutcome } from '../src/bulk-insert/insert-slice.js'
+import { insertSlice, madeMessages, type SliceOutcome } from '../src/bulk-insert/insert-slice.js'
 import { journalOf } from '../src/bulk-insert/journal.js'
-import { rebuildSequence } from '../src/bulk-insert/sequence.js'
 import {
   control,
   type QueueReference,
@@ -10,9 +9,8 @@ import {
   type SliceMessage,
   type SliceReport,
 } from '../src/bulk-insert/slice-messages.js'
-import { payloadText } from '../src/queue/insert.js'
 import { isProtocolKnown, openBackend } from '../src/queue/open-backend.js'
-import { findSliceable } from '../src/tasks/sliceable.js'
+import { findSliceable, rebuildSequence } from '../src/tasks/sliceable.js'
 import { errorToWire } from '../src/threads/error-wire.js'
 import { exitThread } from './exit-thread.js'
 import { ThreadLink } from './link.js'
@@ -53,9 +51,9 @@ async function insertInto(backend: Backend, message: SliceMessage): Promise<Slic
   const { content, start, end, seed, run, delaySeconds, concurrency, states } = message
   const journal = run === undefined ? undefined : { uploads: journalOf(backend), run }
   const plan = { backend, journal, start, end, seed, delaySeconds, concurrency, states, control: message.control }
-  if (!('name' in content)) return insertSlice({ ...plan, tasks: content, textOf: text => text })
+  if (!('name' in content)) return insertSlice({ ...plan, tasks: madeMessages(content, message.counts) })
   const sequence = await load(content)
-  return insertSlice({ ...plan, tasks: sequence.slice(start, end), textOf: payloadText })
+  return insertSlice({ ...plan, tasks: sequence.slice(start, end) })
 }
 
 async function load({ name, url, fields }: SequenceReference) {

@@ -43,10 +43,15 @@ export interface WorkerStatus {
   }[]
 }
 
-/** Counts of a queue. `NaN` if the backend can't know a number: it never invents one. */
+/**
+ * Counts of a queue. `NaN` if the backend can't know a number: it never invents one. They count tasks, of which a message has one, or
+ * more if it is a pack: see `tasksOfMessage`. A pack counts as it was stored until it is removed.
+ */
 export interface Counts {
-  /** Messages in the queue in any state. */
+  /** Tasks in the queue in any state. */
   readonly enqueued: number
+  /** The messages that hold them. Left out where they are as many, and by engines that can count messages only. */
+  readonly messages?: number
   /** Those under a lease. */
   readonly leased: number
   /** Messages that may not be leased yet: inserted with a delay, or waiting after a failure. */
@@ -175,16 +180,22 @@ export interface Backend {
   runsAlone?(lease: Lease): Promise<void>
 
   /**
-   * Removes finished messages; with `tally`, each one that was removed by this call is counted. What is removed is no failure where
-   * only the count failed: that is a warning. With `mayTallyLater`, as workers delete, an engine with `tallyDeleted` may put the counting
-   * off for some seconds, to count many at once.
+   * Removes finished messages; with `tally`, each one that was removed by this call is counted, as so many completions as `completions`
+   * has for it (default: 1 each). What is removed is no failure where only the count failed: that is a warning. With `mayTallyLater`, as
+   * workers delete, an engine with `tallyDeleted` may put the counting off for some seconds, to count many at once.
    */
   delete(
     leases: readonly Lease[],
-    options: { tally: boolean; mayTallyLater?: boolean },
+    options: { tally: boolean; mayTallyLater?: boolean; completions?: readonly number[] },
   ): Promise<readonly BatchFailure[]>
   /** Counts now what `delete` has put off. A worker calls it before it ends. */
   tallyDeleted?(): Promise<void>
+
+  /**
+   * Replaces the body of a leased message, wholly or not at all: later leases and listings give the new one. For packs, so that a worker
+   * that dies repeats little of one. Rejects with `LeaseLostError` where the lease is over. Default: a message can't be changed.
+   */
+  replace?(lease: Lease, body: string): Promise<void>
 
   /** Reads all numbers at once; changes nothing. */
   counts(): Promise<Counts>
@@ -193,13 +204,13 @@ export interface Backend {
   purge(options: { native: boolean }): Promise<void>
 
   /**
-   * Adds to the count of inserted messages: called once an insert, so that it is exact at the price of one write.
+   * Adds to the count of inserted tasks: called once an insert, so that it is exact at the price of one write.
    * Rejects only if nothing was added; the insert then still succeeds, with a warning.
    */
   addInserted?(count: number): Promise<void>
   /** Sets `inserted` and `completed` to 0. */
   rezero?(): Promise<void>
-  /** Makes every leased message ready; resolves with how many. Delayed ones stay delayed. */
+  /** Makes every leased message ready; resolves with how many tasks they have. Delayed ones stay delayed. */
   releaseAll?(): Promise<number>
   /**
    * Lists messages without leasing them, in no particular order, at some bytes of memory each. Quarantined ones are not
@@ -208,7 +219,7 @@ export interface Backend {
   list?(options?: { wanted?: (id: string) => boolean }): AsyncIterable<ListedMessage>
   /**
    * Moves messages that are ready into another queue of the same kind, byte for byte and exactly: if any process dies,
-   * each is in one of the two. Yields numbers of moved messages; an abort ends it. `undefined` if it can't do so for
+   * each is in one of the two. Yields numbers of moved tasks; an abort ends it. `undefined` if it can't do so for
    * this queue; the core then leases here, inserts there and deletes here.
    */
   moveTo?(other: Backend, options: { signal: AbortSignal }): AsyncIterable<number> | undefined

@@ -19,9 +19,22 @@ export interface OpenedMessage {
   readonly payload: JsonValue
   /** The payload's JSON text: unchanged if the envelope has the usual form. */
   readonly payloadText: string
-  /** A dead letter's history, oldest first; otherwise empty. */
+  /** The history that came with the message, oldest first: of a dead letter, or of a task that left a pack; otherwise empty. */
   readonly failures: readonly Failure[]
+  /** Attempts under an earlier message. */
+  readonly earlier: EarlierAttempts
 }
+
+/** Attempts of a task under another message, which its engine doesn't know of: a pack that it was in. */
+export interface EarlierAttempts {
+  /** All of them, those whose worker died included. */
+  readonly attempts: number
+  /** Those whose worker died. */
+  readonly deaths: number
+}
+
+/** Of most tasks. */
+export const noAttempts: EarlierAttempts = Object.freeze({ attempts: 0, deaths: 0 })
 
 const head = '{"payload": '
 const noFailures: readonly Failure[] = []
@@ -29,10 +42,17 @@ const tailStart = ', "queueName": '
 /** The end of nearly every envelope: it has an id and no failures. Testing it costs a third of parsing it. */
 const commonTail = /^, "queueName": "(?:[^"\\]|\\.)*", "id": "[^"\\]*"\}$/s
 const tailPattern =
-  /^, "queueName": "(?:[^"\\]|\\.)*"(?:, "id": "(?<id>(?:[^"\\]|\\.)*)")?(?:, "failures": (?<failures>\[.*\]))?\}\s*$/s
+  /^, "queueName": "(?:[^"\\]|\\.)*"(?:, "id": "(?<id>(?:[^"\\]|\\.)*)")?(?:, "attempts": (?<attempts>\d+), "deaths": (?<deaths>\d+))?(?:, "failures": (?<failures>\[.*\]))?\}\s*$/s
 
-/** Puts payloads into envelopes for one queue; a dead letter's envelope also has the history of its failures. */
-export type MessageWriter = (payloadText: string, id: string, failures?: readonly Failure[]) => string
+/** What an envelope has besides the payload; left out where there is none. */
+export interface EnvelopeHistory {
+  /** A dead letter's failures, or those under an earlier message. */
+  readonly failures?: readonly Failure[] | undefined
+  readonly earlier?: EarlierAttempts | undefined
+}
+
+/** Puts payloads into envelopes for one queue. */
+export type MessageWriter = (payloadText: string, id: string, history?: EnvelopeHistory) => string
 
 /**
  * Returns the function that puts payloads into envelopes for one queue.
@@ -42,12 +62,20 @@ export type MessageWriter = (payloadText: string, id: string, failures?: readonl
  */
 export function messageWriter(queueName: string, options: { ascii?: boolean } = {}): MessageWriter {
   const middle = `${tailStart}${JSON.stringify(queueName)}, "id": "`
-  const body: MessageWriter = (payloadText, id, failures) =>
-    `${head}${payloadText}${middle}${id}"${failures === undefined ? '' : `, "failures": ${JSON.stringify(failures)}`}}`
+  const body: MessageWriter = (payloadText, id, history) =>
+    `${head}${payloadText}${middle}${id}"${history === undefined ? '' : historyText(history)}}`
   return options.ascii ? (...message) => asciiJson(body(...message)) : body
 }
 
-/** JSON has characters beyond ASCII only inside strings, where an escape means the same. */
+function historyText({ failures, earlier }: EnvelopeHistory): string {
+  const attempts =
+    earlier === undefined || earlier.attempts === 0
+      ? ''
+      : `, "attempts": ${earlier.attempts}, "deaths": ${earlier.deaths}`
+  return `${attempts}${failures === undefined ? '' : `, "failures": ${JSON.stringify(failures)}`}`
+}
+
+/** JSON has characters beyond ASCII inside strings only, where an escape means the same. */
 export function asciiJson(json: string): string {
   return json.replace(/[\u0080-\uffff]/g, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
@@ -92,6 +120,7 @@ function openUsualForm(body: string): OpenedMessage | undefined {
       payload: parseJson(payloadText),
       payloadText,
       failures: failures === undefined ? noFailures : failuresFrom(JSON.parse(failures)),
+      earlier: taken === undefined ? noAttempts : earlierFrom(taken.groups?.attempts, taken.groups?.deaths),
     }
   } catch {
     // The envelope has further keys before `queueName`, or is broken: parsing the whole decides, and reports the
@@ -110,5 +139,14 @@ function openAnyForm(body: string): OpenedMessage {
     const keys = Object.keys(envelope).slice(0, 8).join(', ')
     throw new Error(`Expected an envelope, an object with the key "payload", got the keys: ${keys || 'none'}`)
   }
-  return { payload, payloadText: stringifyJson(payload), failures: failuresFrom(envelope.failures) }
+  const earlier = earlierFrom(envelope.attempts, envelope.deaths)
+  return { payload, payloadText: stringifyJson(payload), failures: failuresFrom(envelope.failures), earlier }
+}
+
+/** Another program may have written the keys with another meaning. */
+function earlierFrom(attempts: unknown, deaths: unknown): EarlierAttempts {
+  const [all, died] = [Number(attempts ?? 0), Number(deaths ?? 0)]
+  return Number.isSafeInteger(all) && Number.isSafeInteger(died) && died >= 0 && all >= died
+    ? { attempts: all, deaths: died }
+    : noAttempts
 }

@@ -3,15 +3,19 @@
  * so that a slice can be retried and a named insert resumed.
  */
 import type { Backend } from '../backend/backend.js'
+import { newSeed } from '../backend/task-ids.js'
 import { warnUncounted } from '../backend/uncounted.js'
 import type { UploadHead, UploadState, Uploads } from '../backend/uploads.js'
 import { isErrorNamed, nameAndMessageOf } from '../errors/thrown.js'
 import { type Progress, startProgress } from '../progress/progress.js'
 import { countInserted } from '../queue/count-inserted.js'
-import type { TaskSource } from '../tasks/task-source.js'
+import { PackSource } from '../queue/pack-source.js'
+import { type Range, sizeOf, union, without } from '../tasks/ranges.js'
+import { SlicePacks } from '../tasks/slice-packs.js'
+import type { BareTask } from '../tasks/task.js'
+import type { PulledSource } from '../tasks/task-source.js'
 import { onAbort } from '../time/on-abort.js'
 import { journalOf } from './journal.js'
-import { type Range, sizeOf, union, without } from './ranges.js'
 import { BulkInsertReport } from './report.js'
 import { type SliceableSequence, sequenceMark } from './sequence.js'
 import { type QueueReference, taskState } from './slice-messages.js'
@@ -22,9 +26,8 @@ import {
   type SliceRunner,
   ThreadSliceRunner,
 } from './slice-runner.js'
-import { BlockSource, SequenceSource, type Slice, type SliceSource } from './slice-source.js'
+import { BlockSource, partOf, SequenceSource, type Slice, type SliceSource } from './slice-source.js'
 import { rangesInState } from './slice-states.js'
-import { newSeed } from './task-ids.js'
 
 /** Parameters of a bulk insert. */
 export interface BulkInsertPlan {
@@ -51,7 +54,13 @@ export interface BulkInsertPlan {
 /** The tasks to insert: a sliceable sequence, or any other iterable. */
 export type BulkInsertTasks =
   | { readonly sliceable: SliceableSequence }
-  | { readonly source: TaskSource; readonly total: number | undefined; readonly mark: string }
+  | {
+      readonly source: PulledSource<BareTask>
+      readonly total: number | undefined
+      /** Tasks of a message; `undefined`: each has its own. */
+      readonly pack: number | undefined
+      readonly mark: string
+    }
 
 /** Most attempts of a slice, where a retry is safe. */
 const maxTries = 3
@@ -71,7 +80,7 @@ const progressMs = 100
 export async function bulkInsert(plan: BulkInsertPlan): Promise<number> {
   const { backend, resume, tasks } = plan
   const journal = backend.uploads !== undefined || resume !== undefined ? journalOf(backend) : undefined
-  const total = 'sliceable' in tasks ? tasks.sliceable.sequence.length : tasks.total
+  const total = totalOf(tasks)
   const sequence = 'sliceable' in tasks ? sequenceMark(tasks.sliceable.reference) : tasks.mark
   const begun = await begin(plan, journal, { seed: newSeed(), sequence, total })
   if (begun?.finished) return 0
@@ -80,6 +89,13 @@ export async function bulkInsert(plan: BulkInsertPlan): Promise<number> {
   await running.count()
   await running.finish()
   return running.result()
+}
+
+/** The number of tasks; `undefined` if unknown. */
+function totalOf(tasks: BulkInsertTasks): number | undefined {
+  if (!('sliceable' in tasks)) return tasks.total
+  const { sequence } = tasks.sliceable
+  return sequence instanceof SlicePacks ? sequence.total : sequence.length
 }
 
 async function begin(
@@ -99,11 +115,10 @@ async function begin(
 
 class BulkInsert {
   readonly #plan: BulkInsertPlan
-  /** Number of tasks that were not stored at the start; `undefined` if unknown. */
-  readonly #notStored: number | undefined
+  /** Number of tasks; `undefined` if unknown. */
+  readonly #total: number | undefined
   readonly #journal: Uploads | undefined
   readonly #begun: UploadState | undefined
-  readonly #storedBefore: number
   readonly #source: SliceSource
   readonly #runner: SliceRunner
   readonly #parallelism: number
@@ -128,20 +143,22 @@ class BulkInsert {
     this.#plan = plan
     this.#journal = journal
     this.#begun = begun
-    this.#storedBefore = sizeOf(stored)
     this.#parallelism = Math.max(1, threads)
     const { sequence, reference } =
       'sliceable' in tasks ? tasks.sliceable : { sequence: undefined, reference: undefined }
     this.#source =
       'sliceable' in tasks
-        ? new SequenceSource(tasks.sliceable.sequence.length, stored, threads)
-        : new BlockSource(tasks.source, total, stored, threads)
+        ? new SequenceSource(tasks.sliceable.sequence, stored, threads)
+        : blockSource(tasks, { backend, stored, threads, isResumed: plan.resume !== undefined })
     this.#runner =
       queue === undefined
         ? new InlineSliceRunner(backend, sequence, settings)
         : new ThreadSliceRunner(queue, reference, settings)
-    this.#notStored = total === undefined ? undefined : total - this.#storedBefore
-    this.#progress = startProgress({ label: 'Inserting', total: this.#notStored, enabled: plan.progress })
+    this.#total = total
+    const storedTasks = Math.min(total ?? 0, sizeOf(stored) * ('sliceable' in tasks ? 1 : (tasks.pack ?? 1)))
+    const missing =
+      total === undefined ? undefined : total - ('sliceable' in tasks ? this.#source.storedTasks : storedTasks)
+    this.#progress = startProgress({ label: 'Inserting', total: missing, enabled: plan.progress })
   }
 
   async run(): Promise<void> {
@@ -165,7 +182,7 @@ class BulkInsert {
   /** Updates the counter with one write per insert, so that it is exact beside other inserts. */
   async count(): Promise<void> {
     const { backend, resume, skipInsertCounter } = this.#plan
-    const stored = this.#storedBefore + this.#report.inserted
+    const stored = this.#source.storedTasks + this.#report.inserted
     const uncounted = stored - (this.#begun?.counted ?? 0)
     if (skipInsertCounter || uncounted === 0 || backend.addInserted === undefined) return
     const note = resume === undefined ? undefined : `The same insert with resume: '${resume}' counts them.`
@@ -218,7 +235,8 @@ class BulkInsert {
 
   result(): number {
     const { backend, resume } = this.#plan
-    const failure = this.#report.failure({ label: backend.label, missing: this.#notStored, resume })
+    const missing = this.#total === undefined ? undefined : this.#total - this.#source.storedTasks
+    const failure = this.#report.failure({ label: backend.label, missing, resume })
     if (failure !== undefined) throw failure
     return this.#report.inserted
   }
@@ -237,12 +255,12 @@ class BulkInsert {
     const result = await running.result
     this.#running.delete(running)
     if (result.error === undefined) {
-      this.#stored(sizeOf([slice]))
+      this.#stored(this.#tasksIn(slice, [slice]))
       return
     }
     const { stored, retriable, lost } = await this.#examineFailure(running, result)
-    this.#stored(sizeOf(stored))
-    for (const range of lost) this.#report.fail(range, result.error, !result.died)
+    this.#stored(this.#tasksIn(slice, stored))
+    for (const range of lost) this.#report.fail(this.#source.tasksOf(slice, range), result.error, !result.died)
     // The rest was not tried.
     if (result.ended) return
     const rest = without(slice, union([...stored, ...lost]))
@@ -250,8 +268,8 @@ class BulkInsert {
     if (rest.length === 0 && lost.length === 0 && !result.died && !result.retriable) this.#report.add(result.error)
     for (const range of rest) {
       const again = retriable && attempt < maxTries && !this.#ended
-      if (again) await this.#insert(part(slice, range), attempt + 1)
-      else this.#report.fail(range, result.error, true)
+      if (again) await this.#insert(partOf(slice, range), attempt + 1)
+      else this.#report.fail(this.#source.tasksOf(slice, range), result.error, true)
     }
     if (sizeOf(stored) > 0) return
     this.#failuresInRow += 1
@@ -280,6 +298,11 @@ class BulkInsert {
     return { stored, lost, retriable: died }
   }
 
+  /** The number of tasks of some messages of a slice. */
+  #tasksIn(slice: Slice, parts: readonly Range[]): number {
+    return sizeOf(parts.map(part => this.#source.tasksOf(slice, part)))
+  }
+
   #stored(count: number): void {
     this.#report.inserted += count
     if (count > 0) this.#failuresInRow = 0
@@ -295,12 +318,22 @@ class BulkInsert {
 
   #updateProgress(): void {
     let done = this.#report.inserted
-    for (const { states } of this.#running) for (const one of states) if (one === taskState.stored) done++
+    for (const { slice, states } of this.#running) {
+      done += this.#tasksIn(slice, rangesInState(slice, states, [taskState.stored]))
+    }
     this.#progress.add(Math.max(0, done - this.#shown))
     this.#shown = Math.max(done, this.#shown)
   }
 }
 
-function part(slice: Slice, { start, end }: Range): Slice {
-  return { start, end, texts: slice.texts?.slice(start - slice.start, end - slice.start) }
+function blockSource(
+  { source, total, pack }: Exclude<BulkInsertTasks, { sliceable: SliceableSequence }>,
+  options: { backend: Backend; stored: readonly Range[]; threads: number; isResumed: boolean },
+): BlockSource {
+  const { stored, threads } = options
+  if (pack === undefined) return new BlockSource(source, total, stored, threads)
+  const messages = total === undefined ? undefined : Math.ceil(total / pack)
+  return new BlockSource(new PackSource(source, { size: pack, ...options }), messages, stored, threads, {
+    packed: true,
+  })
 }

@@ -2,21 +2,23 @@
 
 import type { Backend } from '../backend/backend.js'
 import type { BatchFailure, Message } from '../backend/messages.js'
+import { taskIds } from '../backend/task-ids.js'
 import type { Uploads } from '../backend/uploads.js'
 import { InsertError } from '../errors/errors.js'
 import { insertTasks } from '../queue/insert.js'
+import { payloadText, taskCount } from '../queue/payload-text.js'
+import { Pack } from '../tasks/pack.js'
+import type { TaskInput } from '../tasks/task.js'
 import { TaskSource } from '../tasks/task-source.js'
 import { counted } from '../text/counted.js'
 import { control, taskState } from './slice-messages.js'
-import { taskIds } from './task-ids.js'
 
 /** A slice to insert. */
-export interface SlicePlan<T> {
+export interface SlicePlan {
   readonly backend: Backend
   /** The journal and its run; `undefined`: there is none. */
   readonly journal: { readonly uploads: Uploads; readonly run: string } | undefined
-  readonly tasks: Iterable<T> | AsyncIterable<T>
-  readonly textOf: (task: T) => string
+  readonly tasks: Iterable<TaskInput> | AsyncIterable<TaskInput>
   readonly start: number
   readonly end: number
   readonly seed: string
@@ -34,7 +36,7 @@ export interface SliceOutcome {
 }
 
 /** Inserts the tasks of a slice under the ids of their indices, and records the state of each in `states`. Never rejects. */
-export async function insertSlice<T>(plan: SlicePlan<T>): Promise<SliceOutcome> {
+export async function insertSlice(plan: SlicePlan): Promise<SliceOutcome> {
   const { backend, start, end } = plan
   const stopping = new AbortController()
   let queueFailed = false
@@ -57,7 +59,8 @@ export async function insertSlice<T>(plan: SlicePlan<T>): Promise<SliceOutcome> 
   }
   try {
     await insertTasks(backend, new TaskSource(exactly(plan.tasks, end - start)), {
-      textOf: plan.textOf,
+      textOf: payloadText,
+      countOf: taskCount,
       part: { first: start, idOf: taskIds(plan.seed), store },
       delaySeconds: plan.delaySeconds,
       total: end - start,
@@ -76,8 +79,13 @@ export async function insertSlice<T>(plan: SlicePlan<T>): Promise<SliceOutcome> 
   }
 }
 
-function storeBatch<T>(
-  { backend, journal, delaySeconds }: SlicePlan<T>,
+/** Messages whose payloads are made. @param counts tasks of each. Default: 1 */
+export function madeMessages(texts: readonly string[], counts: readonly number[] | undefined): readonly Pack[] {
+  return texts.map((text, index) => new Pack(text, counts?.[index] ?? 1))
+}
+
+function storeBatch(
+  { backend, journal, delaySeconds }: SlicePlan,
   messages: readonly Message[],
   first: number,
 ): Promise<readonly BatchFailure[]> {

@@ -31,7 +31,7 @@ import { requireSameUpload } from '../backend/same-upload.js'
 import type { UploadHead, UploadState, Uploads } from '../backend/uploads.js'
 import { UploadGoneError } from '../errors/errors.js'
 import { codeOf, nameAndMessageOf } from '../errors/thrown.js'
-import { type Range, union, without } from './ranges.js'
+import { type Range, union, without } from '../tasks/ranges.js'
 
 const extension = '.journal'
 

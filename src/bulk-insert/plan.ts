@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto'
 import type { Backend, BackendOptions, QueueUrl } from '../backend/backend.js'
 import { argumentError, UnsupportedOperationError } from '../errors/errors.js'
-import { payloadText } from '../queue/insert.js'
 import { backendFile } from '../queue/open-backend.js'
+import { payloadText } from '../queue/payload-text.js'
+import type { BareTask } from '../tasks/task.js'
 import { type TaskIterable, TaskSource } from '../tasks/task-source.js'
 import { refuseInThread } from '../threads/pool.js'
 import type { BulkInsertTasks } from './bulk-insert.js'
@@ -27,12 +28,19 @@ export function checkResumeName(name: unknown): string | undefined {
 /**
  * Prepares the tasks for a bulk insert.
  *
- * @param threads 0: the calling thread, which needs no file of the sequence's class
+ * @param options.threads 0: the calling thread, which needs no file of the sequence's class
+ * @param options.pack tasks of a message; `undefined`: each has its own. Slices are made into packs by the caller
  * @throws TypeError or Error if threads can't rebuild the sequence
  */
-export function bulkInsertTasks(tasks: TaskIterable, total: number | undefined, threads: number): BulkInsertTasks {
+export function bulkInsertTasks(
+  tasks: TaskIterable<BareTask>,
+  { total, threads, pack }: { total: number | undefined; threads: number; pack: number | undefined },
+): BulkInsertTasks {
   const sequence = sliceableSequence(tasks)
-  if (sequence === undefined) return { source: new TaskSource(tasks), total, mark: markOf(tasks) }
+  if (sequence === undefined) {
+    const mark = `${markOf(tasks)}${pack === undefined ? '' : ` in packs of ${pack}`}`
+    return { source: new TaskSource(tasks), total, pack, mark }
+  }
   if (threads > 0) requireImportable(sequence.reference)
   return { sliceable: sequence }
 }

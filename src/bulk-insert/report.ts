@@ -2,8 +2,8 @@
 
 import { type FailedSlice, InsertError } from '../errors/errors.js'
 import { errorsOf, messageOf } from '../errors/thrown.js'
+import { type Range, shownRange, sizeOf } from '../tasks/ranges.js'
 import { counted } from '../text/counted.js'
-import { type Range, shownRange, sizeOf } from './ranges.js'
 
 const tasksWere = ['task was', 'tasks were'] as const
 

@@ -1,12 +1,7 @@
 /** Serialises sliceable sequences for a thread, and rebuilds them there. */
 import { argumentError } from '../errors/errors.js'
 import { nameAndMessageOf } from '../errors/thrown.js'
-import {
-  type RegisteredSliceable,
-  registeredSliceable,
-  type Sliceable,
-  type SliceableClass,
-} from '../tasks/sliceable.js'
+import { rebuildSequence, registeredSliceable, type Sliceable } from '../tasks/sliceable.js'
 import { refuseEntryFile } from '../threads/entry-script.js'
 import { refuseEmptied } from '../threads/small-clone.js'
 import { digestOf } from './sequence-mark.js'
@@ -55,12 +50,6 @@ export function sliceableSequence(given: object): SliceableSequence | undefined 
 /** @throws Error where threads can't import the class */
 export function requireImportable({ name, url }: SequenceReference): void {
   refuseEntryFile(name, url)
-}
-
-/** Rebuilds a sequence without calling its constructor. */
-export function rebuildSequence(registered: RegisteredSliceable, fields: Readonly<Record<string, unknown>>): Sliceable {
-  const Class: SliceableClass = registered.class
-  return Object.assign(Object.create(Class.prototype) as Sliceable, fields)
 }
 
 /** Identifies a sequence for a resumed insert by class and fields; the file may move. */

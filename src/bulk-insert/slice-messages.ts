@@ -1,9 +1,9 @@
 /** Messages between the main thread and a pool thread about a slice. Types and numbers only. */
 import type { BackendOptions, QueueUrl } from '../backend/backend.js'
+import type { Seed } from '../backend/task-ids.js'
 import type { WireError } from '../threads/error-wire.js'
-import type { Seed } from './task-ids.js'
 
-/** State of a task of a slice: a byte each, in shared memory that outlives the thread. */
+/** State of a message of a slice: a byte each, in shared memory that outlives the thread. */
 export const taskState = { untouched: 0, sent: 1, stored: 2, failed: 3 } as const
 
 /** The places of {@link SliceMessage.control}. */
@@ -36,7 +36,9 @@ export interface SliceMessage {
   readonly insert: number
   readonly queue: QueueReference
   readonly content: SliceContent
-  /** Indices of its tasks, `[start, end)`. */
+  /** The number of tasks of each of the payloads. Default: 1 */
+  readonly counts: readonly number[] | undefined
+  /** Indices of its messages, `[start, end)`. */
   readonly start: number
   readonly end: number
   readonly seed: Seed
@@ -44,13 +46,13 @@ export interface SliceMessage {
   readonly run: string | undefined
   readonly delaySeconds: number
   readonly concurrency: number
-  /** One {@link taskState} a task, shared. */
+  /** One {@link taskState} a message, shared. */
   readonly states: Uint8Array
   /** See {@link control}, shared: the thread has begun; the main thread wants it to stop. */
   readonly control: Int32Array
 }
 
-/** The result of a slice; `states` says which of its tasks are stored. */
+/** The result of a slice; `states` says which of its messages are stored. */
 export interface SliceReport {
   /** `undefined`: all of it is stored. */
   readonly error: WireError | undefined

@@ -1,12 +1,11 @@
 /** Runs slices in pool threads, or in the calling thread. */
 import type { Backend } from '../backend/backend.js'
-import { payloadText } from '../queue/insert.js'
 import type { Sliceable } from '../tasks/sliceable.js'
 import { errorFromWire } from '../threads/error-wire.js'
 import { type ThreadListener, ThreadPool } from '../threads/pool.js'
 import type { ThreadMessage } from '../threads/thread-messages.js'
 import { warnOfUnhandledError } from '../threads/unhandled-error.js'
-import { insertSlice } from './insert-slice.js'
+import { insertSlice, madeMessages } from './insert-slice.js'
 import { journalOf } from './journal.js'
 import {
   control,
@@ -28,7 +27,7 @@ export interface SliceSettings {
 /** A slice that is being inserted. */
 export interface RunningSlice {
   readonly slice: Slice
-  /** State of each task, see `taskState`. */
+  /** State of each message, see `taskState`. */
   readonly states: Uint8Array
   /** Resolves when the slice has ended. */
   readonly result: Promise<SliceResult>
@@ -117,6 +116,7 @@ export class ThreadSliceRunner implements SliceRunner, ThreadListener {
       insert: this.#insert,
       queue: this.#queue,
       content,
+      counts: slice.packed?.counts,
       start,
       end,
       ...this.#settings,
@@ -187,16 +187,14 @@ export class InlineSliceRunner implements SliceRunner {
 
   readonly end = noop
 
-  async #insertSlice({ start, end, texts }: Slice, shared: SharedMemory): Promise<SliceResult> {
+  async #insertSlice({ start, end, texts, packed }: Slice, shared: SharedMemory): Promise<SliceResult> {
     const { run } = this.#settings
     const journal = run === undefined ? undefined : { uploads: journalOf(this.#backend), run }
     const plan = { backend: this.#backend, journal, start, end, ...this.#settings, ...shared }
     this.#running.add(shared.control)
     try {
-      const outcome = texts
-        ? insertSlice({ ...plan, tasks: texts, textOf: text => text })
-        : insertSlice({ ...plan, tasks: this.#sequence?.slice(start, end) ?? [], textOf: payloadText })
-      return { ...(await outcome), died: false }
+      const tasks = texts ? madeMessages(texts, packed?.counts) : (this.#sequence?.slice(start, end) ?? [])
+      return { ...(await insertSlice({ ...plan, tasks })), died: false }
     } catch (error) {
       // `slice` itself threw.
       return { error, retriable: false, ended: false, died: false }

@@ -1,5 +1,5 @@
 /** Reads the states of a slice's tasks from shared memory. */
-import type { Range } from './ranges.js'
+import type { Range } from '../tasks/ranges.js'
 
 /** The indices of a slice's tasks with one of these states, as ranges. */
 export function rangesInState({ start }: Range, states: Uint8Array, wanted: readonly number[]): Range[] {

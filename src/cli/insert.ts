@@ -20,6 +20,7 @@ export const insertCommand = defineCommand({
       .positional('file', { type: 'string', demandOption: true, describe: 'A file of payloads; - for stdin' })
       .option('delay-sec', numberOption('--delay-sec', 'They may be leased so many seconds from now'))
       .option('resume', textOption('--resume', 'A name: the same command goes on where it was interrupted'))
+      .option('pack', numberOption('--pack', 'Up to so many tasks in a message', { integer: true, min: 1, max: 1e9 }))
       .option('json', { type: 'boolean', describe: 'Print JSON' })
       .example('# Every line is checked before the first task is inserted\n$0 insert ./queue tasks.ndjson', '')
       .example(
@@ -29,7 +30,7 @@ export const insertCommand = defineCommand({
       .example(`# A task of the class PrintTask\necho '{"class":"PrintTask","txt":"hello"}' | $0 insert ./queue -`, ''),
   handler: args =>
     withQueue(args.queue, args, async queue => {
-      const { file, delaySec, resume } = args
+      const { file, delaySec, resume, pack } = args
       let total: number | undefined
       if (file !== stdin) {
         total = 0
@@ -40,6 +41,7 @@ export const insertCommand = defineCommand({
           ...(total !== undefined && { total }),
           ...(delaySec !== undefined && { delaySeconds: delaySec }),
           ...(resume !== undefined && { resume }),
+          ...(pack !== undefined && { pack }),
         })
         if (args.json) await (await jsonPrinter())({ inserted })
         else await printLine(`Inserted ${countOf(inserted)} into ${printable(queue.url)}`)

@@ -10,10 +10,11 @@ import { countOf, printable } from './printing.js'
 
 /** One line for each number that is known. */
 export function statusLines(overview: Overview): string[] {
-  const { inserted, enqueued, completed, leased, delayed, failed, quarantined, foreign = 0, approximate } = overview
+  const { inserted, enqueued, messages = enqueued, completed, leased, delayed, failed, quarantined } = overview
+  const { foreign = 0, approximate } = overview
   const lines = [
     countLine('Inserted', inserted),
-    countLine('Enqueued', enqueued, inserted, 'of inserted'),
+    countLine('Enqueued', enqueued, inserted, 'of inserted', messages),
     completedLine(overview),
     countLine('Leased', leased, enqueued, 'of enqueued'),
     countLine('Delayed', delayed, enqueued, 'of enqueued'),
@@ -37,9 +38,13 @@ function completedLine({ inserted, enqueued, completed, failed }: Overview): str
 }
 
 /** `undefined` where the number is not known. */
-function countLine(name: string, count: number, whole = Number.NaN, ofWhat = ''): string | undefined {
+function countLine(name: string, count: number, whole = Number.NaN, ofWhat = '', messages = count): string | undefined {
   if (Number.isNaN(count)) return undefined
-  return `${name}: ${count}${whole > 0 ? ` (${percent(count, whole)} ${ofWhat})` : ''}`
+  const notes = [
+    whole > 0 ? `${percent(count, whole)} ${ofWhat}` : undefined,
+    messages === count ? undefined : `in ${counted(messages, 'message')}`,
+  ].filter(note => note !== undefined)
+  return `${name}: ${count}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`
 }
 
 /** The line with the rate and the time until the queue is empty. */

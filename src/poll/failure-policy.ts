@@ -15,7 +15,7 @@ import { warnOfNoDeadLetters } from './no-dead-letters.js'
 import { deathsAlone, endedAttempts } from './poison-guard.js'
 import { isBackoffException } from './poll-options.js'
 import { renewTasks } from './renewal.js'
-import { storeDeadLetter } from './store-dead-letter.js'
+import { storeDeadLetter } from './store-task.js'
 import type { DeadLetters, WorkerParts } from './worker-parts.js'
 
 /** Longest reason, one line, in characters: a history must stay small and safe to print. */
@@ -179,7 +179,7 @@ export class FailurePolicy {
     if (!this.#stillHeld(task, lost.get(task))) return false
     const history = await this.#history(task)
     await storeDeadLetter(dead, task, isRecorded ? history : [...history, failure])
-    await countInserted(dead.backend, 1)
+    await countInserted(dead.backend, task.count)
     // Before its message is gone, as that of a success.
     await this.#parts.results?.failure(task, failure.attempt, failure.reason)
     const error = (await this.#parts.leasing.delete(this.#parts.backend, [task], { tally: false })).get(task)

@@ -1,13 +1,15 @@
 /** Leases tasks, decides which may run, turns them into calls, and waits while the queue is empty. */
 
-import { LeaseLostError, MessageRefusedError } from '../errors/errors.js'
+import { LeaseLostError, MessageRefusedError, UnregisteredTaskError } from '../errors/errors.js'
+import { isInstanceOf } from '../errors/thrown.js'
 import { callAndWait } from '../queue/awaited-functions.js'
 import { isEmpty } from '../queue/emptiness.js'
-import type { LeasedTask } from '../queue/queued-task.js'
+import { type LeasedTask, PackedTask } from '../queue/queued-task.js'
 import type { Call } from '../threads/call.js'
 import { onAbort } from '../time/on-abort.js'
 import { Backoff } from './backoff.js'
 import { leasedCall } from './leased-call.js'
+import type { PackLeases } from './pack-leases.js'
 import { endedAttempts, mustRunAlone, PoisonGuard } from './poison-guard.js'
 import { isBackoffException } from './poll-options.js'
 import { processWorkers } from './process-workers.js'
@@ -26,6 +28,12 @@ export interface FetcherCallbacks {
   onCall(task: LeasedTask, call: Call): void
   /** The task can't run in this process. */
   onNotRunnable(task: LeasedTask, error: unknown): void
+  /** A leased pack was opened: its tasks are held one by one. */
+  onOpened(pack: LeasedTask): void
+  /** Splits a pack whose holder died. */
+  splitPack(pack: LeasedTask): Promise<void>
+  /** Tasks of a pack that was refused are held no more. */
+  onRefused(tasks: readonly LeasedTask[]): void
   /** Handles a task that has had all its attempts; true if it was dead-lettered. */
   deadLetterExhausted(task: LeasedTask): Promise<boolean>
   /**
@@ -37,10 +45,10 @@ export interface FetcherCallbacks {
   onNotMarked(task: LeasedTask, error: MessageRefusedError): void
   /** The lease of a task is lost. */
   onLost(task: LeasedTask, error: Error): void
-  /** Releases calls that have not started. */
+  /** Releases what has not started. */
   withdraw(): void
   isHeld(task: LeasedTask): boolean
-  /** Number of held tasks, including those whose end is not yet written to the queue. */
+  /** Number of held leases, including those of tasks whose end is not yet written to the queue. */
   held(): number
   /** Number of held tasks that have not ended. */
   notEnded(): number
@@ -56,6 +64,9 @@ export class Fetcher {
   readonly #leaseSeconds: number
   readonly #record: WorkRecord
   readonly #callbacks: FetcherCallbacks
+  readonly #packs: PackLeases
+  /** Tasks of a message, in the last lease request that found some. */
+  #tasksPerMessage = 1
   readonly #backoff: Backoff
   readonly #guard: PoisonGuard
   /** Back-off of pauses that `backoffExceptions` cause; reset by a task that ends otherwise. */
@@ -70,6 +81,8 @@ export class Fetcher {
   #stopped = false
   /** True while `beforeFn` is awaited. */
   isInBeforeFn = false
+  /** Tasks of packs that the current lease request took, and that are no calls yet. */
+  #taken: readonly LeasedTask[] = []
   /** Aborts the current lease request or wait. */
   #wait = new AbortController()
   /** True if the current request waits for tasks. */
@@ -77,9 +90,16 @@ export class Fetcher {
   /** Ends the wait for room. */
   #roomChanged: (() => void) | undefined
 
-  constructor(parts: WorkerParts, leaseSeconds: number, record: WorkRecord, callbacks: FetcherCallbacks) {
+  constructor(
+    parts: WorkerParts,
+    packs: PackLeases,
+    leaseSeconds: number,
+    record: WorkRecord,
+    callbacks: FetcherCallbacks,
+  ) {
     const { settings, random } = parts
     this.#parts = parts
+    this.#packs = packs
     this.#leaseSeconds = leaseSeconds
     this.#record = record
     this.#callbacks = callbacks
@@ -166,10 +186,14 @@ export class Fetcher {
     await this.#untilRoom()
     if (this.#mayNotLease) return undefined
     const waited = this.#guard.takeWaiting()
-    if (waited !== undefined) return this.#prepare([waited], tasks => this.#begin(tasks))
-    this.#record.tries++
+    if (waited !== undefined) return this.#prepare([waited], async tasks => this.#begin(await this.#expand(tasks, max)))
     // There was more room before a pause.
-    const asked = this.#guard.limit(Math.min(max, Math.max(1, this.room())))
+    const room = Math.min(max, Math.max(1, this.room()))
+    const packed = await this.#takePacked(room)
+    if (packed.length > 0) return this.#prepare(packed, tasks => this.#begin(tasks))
+    if (this.#mayNotLease) return undefined
+    this.#record.tries++
+    const asked = this.#guard.limit(Math.ceil(room / this.#tasksPerMessage))
     const tasks = await this.#leaseOrMiss(asked)
     if (tasks.length < asked && !this.#lastLeaseFailed) this.#callbacks.onQueueEnd()
     if (tasks.length === 0) {
@@ -178,10 +202,11 @@ export class Fetcher {
     }
     this.#record.tries = 0
     this.#backoff.reset()
+    this.#tasksPerMessage = tasks.reduce((sum, { count }) => sum + count, 0) / tasks.length
     // All are registered before the first is examined: an error must not leave a lease without an owner.
     this.#callbacks.onLeased(tasks)
-    if (this.#parts.events.hasListeners('leased')) for (const task of tasks) this.#parts.events.emit('leased', { task })
-    return this.#prepare(tasks, async () => this.#begin(await this.#choose(tasks)))
+    this.#emitLeased(tasks)
+    return this.#prepare(tasks, async () => this.#begin(await this.#expand(await this.#choose(tasks), room)))
   }
 
   /** Waits after a lease that found nothing; false if the worker should end instead. */
@@ -249,11 +274,50 @@ export class Fetcher {
       const calls = await prepare(tasks)
       if (!this.#stopped) return calls
     } catch (error) {
-      void this.#callbacks.giveBack(tasks)
+      void this.#callbacks.giveBack([...new Set([...tasks, ...this.#taken])])
       throw error
+    } finally {
+      if (!this.#stopped) this.#taken = []
     }
-    void this.#callbacks.giveBack(tasks)
+    void this.#callbacks.giveBack([...new Set([...tasks, ...this.#taken])])
     return []
+  }
+
+  /** Up to `max` tasks of the packs that are held. */
+  async #takePacked(max: number): Promise<readonly LeasedTask[]> {
+    if (this.#packs.size === 0) return []
+    const tasks = await this.#packs.take(max)
+    this.#taken = tasks
+    this.#callbacks.onLeased(tasks)
+    this.#emitLeased(tasks)
+    return tasks
+  }
+
+  #emitLeased(tasks: readonly LeasedTask[]): void {
+    const { events } = this.#parts
+    if (!events.hasListeners('leased')) return
+    for (const task of tasks) if (!task.isPack) events.emit('leased', { task })
+  }
+
+  /** Opens packs: gives the tasks of others, and up to `max` of theirs. */
+  async #expand(tasks: readonly LeasedTask[], max: number): Promise<readonly LeasedTask[]> {
+    const single: LeasedTask[] = []
+    for (const task of tasks) {
+      if (!task.isPack) single.push(task)
+      else if (!mustRunAlone(task) || (await this.#markAlone(task))) this.#open(task)
+    }
+    if (single.length === tasks.length) return tasks
+    return [...single, ...(await this.#takePacked(Math.max(1, max - single.length)))]
+  }
+
+  #open(pack: LeasedTask): void {
+    try {
+      this.#packs.open(pack)
+      this.#callbacks.onOpened(pack)
+    } catch (error) {
+      // Not registered here: other workers may have newer code.
+      this.#callbacks.onNotRunnable(pack, error)
+    }
   }
 
   /** Selects the leased tasks that may run now; the others are dead-lettered, released, or wait in the guard. */
@@ -261,7 +325,8 @@ export class Fetcher {
     const { maxAttempts } = this.#parts.settings
     for (const task of tasks) {
       if (this.#stopped) return []
-      if (task.attempt > 1 && endedAttempts(task) >= maxAttempts) await this.#callbacks.deadLetterExhausted(task)
+      if (this.#packs.mustSplit(task)) await this.#callbacks.splitPack(task)
+      else if (task.attempt > 1 && endedAttempts(task) >= maxAttempts) await this.#callbacks.deadLetterExhausted(task)
     }
     const { run, giveBack, mark } = this.#guard.choose(tasks.filter(task => this.#callbacks.isHeld(task)))
     // Before any of the others starts: if one kills this worker, the released tasks must not count a death.
@@ -277,7 +342,9 @@ export class Fetcher {
     const calls: Call[] = []
     for (const task of tasks) {
       if (this.#stopped) break
-      if (mustRunAlone(task) && !(await this.#markAlone(task))) continue
+      // The first task of its pack could not run here.
+      if (task instanceof PackedTask && !this.#callbacks.isHeld(task)) continue
+      if (!(task instanceof PackedTask) && mustRunAlone(task) && !(await this.#markAlone(task))) continue
       const call = this.#callOf(task)
       if (call === undefined) continue
       const before = beforeFn && callAndWait(this.#parts.closing, () => beforeFn(task))
@@ -320,7 +387,9 @@ export class Fetcher {
       return call
     } catch (error) {
       // Not registered here, or too few arguments: other workers may have newer code.
-      this.#callbacks.onNotRunnable(task, error)
+      const refused = isInstanceOf(error, UnregisteredTaskError) ? this.#packs.refuse(task, error) : []
+      if (refused.length > 0) this.#callbacks.onRefused(refused)
+      else this.#callbacks.onNotRunnable(task, error)
       return undefined
     }
   }

@@ -1,7 +1,7 @@
 /** The leased tasks of a worker that have not ended; their leases are renewed. */
 
 import type { LeaseKeeper } from '../queue/lease-keeper.js'
-import type { LeasedTask } from '../queue/queued-task.js'
+import { type LeasedTask, leasedMessage, PackedTask } from '../queue/queued-task.js'
 import type { Call } from '../threads/call.js'
 
 /** Why a task was aborted: its lease is lost, or the worker stops and releases it. */
@@ -12,6 +12,7 @@ export class HeldTasks {
   /** The tasks, each with its call once that is made. */
   readonly #calls = new Map<LeasedTask, Call | undefined>()
   readonly #abortCauses = new Map<LeasedTask, AbortCause>()
+  #packed = 0
 
   constructor(keeper: LeaseKeeper<LeasedTask>) {
     this.#keeper = keeper
@@ -19,6 +20,11 @@ export class HeldTasks {
 
   get size(): number {
     return this.#calls.size
+  }
+
+  /** The number of tasks with a lease of their own: those of packs have none. */
+  get leases(): number {
+    return this.#calls.size - this.#packed
   }
 
   /** A copy, in lease order. */
@@ -44,7 +50,9 @@ export class HeldTasks {
   add(tasks: readonly LeasedTask[]): void {
     for (const task of tasks) {
       this.#calls.set(task, undefined)
-      this.#keeper.keep(task)
+      // The lease of a pack is kept as long as any of its tasks is held.
+      if (task instanceof PackedTask) this.#packed++
+      else this.#keeper.keep(task)
     }
   }
 
@@ -54,7 +62,7 @@ export class HeldTasks {
 
   /** Records a renewal by the task itself, to end `seconds` from now; the task may have ended since. */
   renewed(task: LeasedTask, seconds: number): void {
-    if (this.#calls.has(task)) this.#keeper.keep(task, seconds)
+    if (this.#calls.has(task)) this.#keeper.keep(leasedMessage(task), seconds)
   }
 
   /** Marks a task as aborted: its result is discarded. A lost lease is not overwritten. */
@@ -63,7 +71,7 @@ export class HeldTasks {
   }
 
   abortCauseOf(task: LeasedTask): AbortCause | undefined {
-    return this.#abortCauses.get(task)
+    return this.#abortCauses.size === 0 ? undefined : this.#abortCauses.get(task)
   }
 
   /**
@@ -71,8 +79,11 @@ export class HeldTasks {
    * @param options.keepLease keep renewing the lease until the keeper drops it. Default false
    */
   drop(task: LeasedTask, { keepLease = false } = {}): boolean {
-    if (!keepLease) this.#keeper.drop(task)
-    this.#abortCauses.delete(task)
-    return this.#calls.delete(task)
+    const isPacked = task instanceof PackedTask
+    if (!keepLease && !isPacked) this.#keeper.drop(task)
+    if (this.#abortCauses.size > 0) this.#abortCauses.delete(task)
+    if (!this.#calls.delete(task)) return false
+    if (isPacked) this.#packed--
+    return true
   }
 }

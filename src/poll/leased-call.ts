@@ -1,6 +1,6 @@
 /** Turns a leased task into a call. */
 import { UnregisteredTaskError } from '../errors/errors.js'
-import type { LeasedTask } from '../queue/queued-task.js'
+import { type LeasedTask, PackedTask } from '../queue/queued-task.js'
 import { resultRequest } from '../results/result-request.js'
 import { type Call, queuedCall } from '../threads/call.js'
 import type { WorkerParts } from './worker-parts.js'
@@ -13,7 +13,10 @@ export function leasedCall(task: LeasedTask, { settings, commands, results }: Wo
     return { task, code, input, kwargs: undefined, extra: [], idSuffix: task.id, attempt: task.attempt }
   }
   const request = resultRequest(task.payload())
-  if (request === undefined) return queuedCall(task, settings.executeArgs, task.attempt)
+  if (request === undefined) {
+    const isMade = task instanceof PackedTask && task.isMade
+    return queuedCall(task, settings.executeArgs, task.attempt, isMade)
+  }
   if (results === undefined) {
     throw new UnregisteredTaskError(
       'Expected a place for the result that the task asks for, which this queue has not: name another queue as `results` of poll',

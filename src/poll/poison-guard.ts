@@ -4,7 +4,7 @@
  * until it runs alone: a death then counts as an attempt, see {@link endedAttempts}. A task is held from its lease until its
  * end is written to the queue, since a task whose deletion is pending when the worker dies gets a death too.
  */
-import type { LeasedTask } from '../queue/queued-task.js'
+import { aloneAfter, type LeasedTask } from '../queue/queued-task.js'
 import { type ProcessWorker, ProcessWorkers } from './process-workers.js'
 
 /** Most tasks that a worker may hold with a task that has had 0, 1, 2 deaths; with more deaths it runs alone. */
@@ -17,14 +17,12 @@ function maxHeldWith({ deaths }: LeasedTask): number {
 
 /** Number of attempts that count: those that failed, and those in which the worker died while it ran nothing else. */
 export function endedAttempts(task: LeasedTask): number {
-  return task.attempt - 1 - task.deaths + deathsAlone(task)
+  // A pack ran alone, but none of its tasks did.
+  return task.attempt - 1 - task.deaths + (task.count > 1 ? 0 : deathsAlone(task))
 }
 
 /** Number of deaths while the task ran alone. */
-export function deathsAlone({
-  deaths,
-  deathsAlone = Math.max(0, deaths - maxHeldByDeaths.length),
-}: LeasedTask): number {
+export function deathsAlone({ deaths, deathsAlone = Math.max(0, deaths - aloneAfter) }: LeasedTask): number {
   return deathsAlone
 }
 

@@ -14,9 +14,12 @@ export interface DeadLetters {
   readonly backend: Backend
 }
 
+/** The verbs of a worker on leased tasks, also on those of packs. */
+export type TaskLeases = Pick<Leasing, 'delete' | 'lease' | 'release' | 'renew' | 'runsAlone'>
+
 export interface WorkerParts {
   readonly backend: Backend
-  readonly leasing: Leasing
+  readonly leasing: TaskLeases
   readonly events: WorkerEvents
   readonly settings: PollSettings
   /** Resolves with `undefined` if the queue has no dead-letter queue. */

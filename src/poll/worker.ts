@@ -2,11 +2,12 @@
  * A worker: leases tasks, runs them and deletes them until it is stopped. Every change of a lease goes through here; the
  * code that runs tasks (in threads or inline) knows nothing of leases.
  */
-import { argumentError, MessageRefusedError } from '../errors/errors.js'
-import { isError } from '../errors/thrown.js'
+import { argumentError, MessageRefusedError, UnregisteredTaskError } from '../errors/errors.js'
+import { isError, isInstanceOf } from '../errors/thrown.js'
 import { callAndWait } from '../queue/awaited-functions.js'
 import { LeaseKeeper } from '../queue/lease-keeper.js'
-import type { LeasedTask } from '../queue/queued-task.js'
+import type { Leasing } from '../queue/leasing.js'
+import { type LeasedTask, leasedMessage, PackedTask } from '../queue/queued-task.js'
 import type { Call, FailedOutcome, Outcome } from '../threads/call.js'
 import { InlineRun } from '../threads/inline-run.js'
 import { ThreadPool } from '../threads/pool.js'
@@ -23,6 +24,7 @@ import { Fetcher } from './fetcher.js'
 import { type AbortCause, HeldTasks } from './held-tasks.js'
 import { LeaseBuffer } from './lease-buffer.js'
 import { LoadFailures } from './load-failures.js'
+import { PackLeases } from './pack-leases.js'
 import { PendingWrites } from './pending-writes.js'
 import { isBackoffException, type PollSettings } from './poll-options.js'
 import { QueueRetries } from './queue-retries.js'
@@ -50,6 +52,7 @@ const maxUnsettled = 1_000
 
 export class Worker {
   readonly #parts: WorkerParts
+  readonly #packs: PackLeases
   readonly #settings: PollSettings
   readonly #record: WorkRecord
   readonly #fetcher: Fetcher
@@ -74,9 +77,25 @@ export class Worker {
   #ended = false
   #fatal: { readonly thrown: unknown } | undefined
 
-  constructor(parts: WorkerParts) {
-    const { backend, settings, clock } = parts
+  constructor(given: Omit<WorkerParts, 'leasing'> & { readonly leasing: Leasing }) {
+    const { backend, settings, clock } = given
     const seconds = leaseSeconds('leaseSeconds', settings.leaseSeconds, backend.capabilities, backend.label)
+    const packOptions = { tally: settings.tally, threads: settings.parallel, clock }
+    this.#packs = new PackLeases(backend, given.leasing, packOptions, {
+      onOver: message => this.#completer.add({ task: message, value: undefined, durationSeconds: 0 }),
+      onFailed: (message, error) => {
+        this.#keeper.drop(message)
+        this.#failed(message, error, 0)
+      },
+      onReleased: message => {
+        this.#keeper.drop(message)
+        this.#fetcher.taskSettled(message)
+      },
+      onLost: (message, error) => this.#onLeaseLost(message, error),
+      onNotWritten: error =>
+        process.emitWarning(`The progress of a pack of ${backend.label} could not be written: ${reasonOf(error)}`),
+    })
+    const parts: WorkerParts = { ...given, leasing: this.#packs }
     this.#parts = parts
     this.#settings = settings
     this.#record = new WorkRecord(clock)
@@ -125,13 +144,19 @@ export class Worker {
       },
       onIdle: () => this.#taskSettled(),
     })
-    this.#fetcher = new Fetcher(parts, seconds, this.#record, {
+    this.#fetcher = new Fetcher(parts, this.#packs, seconds, this.#record, {
       onLeased: tasks => this.#held.add(tasks),
       onQueueEnd: () => this.#loadFailures.sawEnd(),
       onCall: (task, call) => this.#held.setCall(task, call),
       onNotRunnable: (task, error) => {
         this.#forget(task)
         this.#failed(task, error, 0)
+      },
+      // From now on its tasks are held, and its lease as long as one of them is.
+      onOpened: pack => this.#held.drop(pack, { keepLease: true }),
+      splitPack: pack => this.#splitPack(pack),
+      onRefused: tasks => {
+        for (const task of tasks) this.#forget(task)
       },
       deadLetterExhausted: task => this.#deadLetterExhausted(task),
       giveBack: (tasks, options) =>
@@ -141,12 +166,12 @@ export class Worker {
         ),
       onNotMarked: (task, error) => this.#giveBack([task], { delaySeconds: this.#policy.notMarked(task, error) }),
       onLost: (task, error) => this.#onLeaseLost(task, error),
-      withdraw: () => void this.#giveBack(this.#withdraw(0)),
-      held: () => this.#held.size + this.#completer.pending + this.#pendingWrites.size,
+      withdraw: () => this.#giveBackAll(this.#withdraw(0)),
+      held: () => this.#held.leases + this.#packs.size + this.#completer.pending + this.#pendingWrites.size,
       notEnded: () => this.#held.size,
       isHeld: task => this.#held.has(task),
       askedToStop: () => this.#askedToStop(),
-      isBusy: () => this.#held.size > 0 || this.#unsettled > 0,
+      isBusy: () => this.#held.size > 0 || this.#packs.size > 0 || this.#unsettled > 0,
       onFault: error => this.#fail(error),
     })
     this.#buffer = new LeaseBuffer(this.#fetcher)
@@ -161,7 +186,7 @@ export class Worker {
       exitNow: () => this.#exitNow(),
       crash: (...what) => this.#crash(...what),
     })
-    const prefetchTimer = setInterval(() => this.#giveBack(this.#withdraw(maxPrefetchMs)), maxPrefetchMs)
+    const prefetchTimer = setInterval(() => this.#shareWork(), maxPrefetchMs)
     try {
       await this.#unlessGivenUp(this.#run.done)
     } catch (error) {
@@ -191,7 +216,7 @@ export class Worker {
     this.#stopping = true
     this.#retries.end()
     void this.#buffer.stop()
-    this.#giveBack([...this.#buffer.withdraw(0), ...this.#run.stop()].map(taskOf))
+    this.#giveBackAll([...this.#buffer.withdraw(0), ...this.#run.stop()].map(taskOf))
     this.#watchForSilence()
     const { graceSeconds } = this.#settings
     if (graceSeconds === undefined) return
@@ -291,7 +316,7 @@ export class Worker {
     else if (isBackoffException(outcome.error, this.#settings.backoffExceptions)) {
       this.#fetcher.pause()
       // Tasks that have not started would fail too; on other workers they may not.
-      this.#giveBack([task, ...this.#withdraw(0)])
+      this.#giveBackAll([task, ...this.#withdraw(0)])
     } else {
       this.#fetcher.taskEnded()
       this.#failed(task, outcome.error, durationSeconds)
@@ -311,7 +336,7 @@ export class Worker {
       return
     }
     if (store === undefined) {
-      this.#completer.add(completed)
+      this.#complete(completed)
       return
     }
     const write = store
@@ -325,7 +350,7 @@ export class Worker {
         () => this.#policy.release([task]),
       )
       .then(() => {
-        if (isStored) this.#completer.add(completed)
+        if (isStored) this.#complete(completed)
         else {
           this.#keeper.drop(task)
           this.#fetcher.taskSettled(task)
@@ -353,9 +378,28 @@ export class Worker {
     if (this.#settings.onError === 'throw') this.#fail(taskError(task, error, this.#parts.caller))
   }
 
-  #removed({ task, value, durationSeconds }: Completed): void {
-    this.#record.executed++
+  /** The pack of a task forgets it with the next write; its message is deleted with the last task. */
+  #complete(completed: Completed): void {
+    const { task } = completed
+    if (!(task instanceof PackedTask)) {
+      this.#completer.add(completed)
+      return
+    }
+    this.#parts.events.emit('deleting', { task })
+    this.#packs.complete(task)
+    this.#countExecuted(completed)
+  }
+
+  #removed(completed: Completed): void {
+    const { task } = completed
     this.#fetcher.taskSettled(task)
+    // The tasks of a pack were counted as they ended.
+    if (task.isPack) this.#watchForSilence()
+    else this.#countExecuted(completed)
+  }
+
+  #countExecuted({ task, value, durationSeconds }: Completed): void {
+    this.#record.executed++
     this.#parts.events.emit('deleted', { task, durationSeconds })
     this.#parts.events.emit('succeeded', { task, value, durationSeconds })
     if ((this.#settings.afterFn ?? this.#settings.stopFn) !== undefined) this.#afterFns.add(task)
@@ -381,16 +425,41 @@ export class Worker {
     return false
   }
 
+  /** Splits a pack whose holder died: its parts are leased as any other message. */
+  async #splitPack(pack: LeasedTask): Promise<void> {
+    try {
+      await this.#retries.retryWithBackoff(() => this.#packs.split(pack))
+    } catch (error) {
+      this.#forget(pack)
+      if (isInstanceOf(error, UnregisteredTaskError)) {
+        this.#failed(pack, error, 0)
+        return
+      }
+      void this.#giveBack([pack])
+      throw error
+    }
+    this.#forget(pack)
+    this.#fetcher.taskSettled(pack)
+  }
+
   async #renew(task: LeasedTask, seconds: number): Promise<void> {
     const lost = (await renewTasks(this.#parts, [task], seconds)).get(task)
     if (lost !== undefined) {
-      this.#onLeaseLost(task, lost)
+      this.#onLeaseLost(leasedMessage(task), lost)
       throw lost
     }
     this.#held.renewed(task, seconds)
   }
 
   #onLeaseLost(task: LeasedTask, error: Error): void {
+    if (this.#packs.has(task)) {
+      const tasks = this.#packs.tasksOf(task)
+      this.#packs.lost(task)
+      this.#keeper.drop(task)
+      for (const one of tasks) this.#onLeaseLost(one, error)
+      this.#fetcher.taskSettled(task)
+      return
+    }
     // An ended task is being deleted or released, which reports the lost lease.
     if (!this.#held.has(task)) return
     this.#parts.events.emit('lost', { task, error })
@@ -419,6 +488,26 @@ export class Worker {
     return [...this.#buffer.withdraw(olderThanMs), ...this.#run.withdraw(olderThanMs)].map(taskOf)
   }
 
+  /** Gives back tasks, and what has not begun of all packs. */
+  #giveBackAll(tasks: readonly LeasedTask[]): void {
+    void this.#giveBack(tasks)
+    if (this.#packs.size > 0) void this.#pendingWrites.add(() => this.#packs.giveBackAll())
+  }
+
+  /** Gives back what idle workers may begin sooner. Tasks of packs are handed out again, unless their pack is shared. */
+  #shareWork(): void {
+    const packed: PackedTask[] = []
+    const others: LeasedTask[] = []
+    for (const task of this.#withdraw(maxPrefetchMs)) {
+      if (task instanceof PackedTask) packed.push(task)
+      else others.push(task)
+    }
+    void this.#giveBack(others)
+    for (const task of packed) this.#forget(task)
+    this.#packs.putBack(packed)
+    if (this.#packs.size > 0 && !this.#stopping) void this.#packs.maintain().then(() => this.#taskSettled())
+  }
+
   async #giveBack(tasks: readonly LeasedTask[], options?: ReleaseOptions): Promise<void> {
     if (tasks.length === 0) return
     for (const task of tasks) this.#forget(task)
@@ -435,7 +524,7 @@ export class Worker {
   #taskSettled(): void {
     this.#watchForSilence()
     this.#run.resume()
-    if (this.#held.size === 0 && this.#unsettled === 0) this.#fetcher.allSettled()
+    if (this.#held.size === 0 && this.#packs.size === 0 && this.#unsettled === 0) this.#fetcher.allSettled()
   }
 
   async #finishWrites(): Promise<void> {
@@ -443,8 +532,10 @@ export class Worker {
     await this.#completer.done()
     await this.#afterFns.done()
     // Tasks of threads that died while the worker stopped.
-    this.#giveBack(this.#held.all)
+    this.#giveBackAll(this.#held.all)
     await this.#pendingWrites.done()
+    // The messages of packs whose last tasks were given back.
+    await this.#completer.done()
   }
 
   /**
@@ -471,10 +562,11 @@ export class Worker {
   async #exitNow(): Promise<void> {
     this.#exiting = true
     this.#giveUpSoon()
-    this.#giveBack(this.#held.all)
+    this.#giveBackAll(this.#held.all)
     const threads = endAllThreads()
     await this.#unlessGivenUp(Promise.all([this.#buffer.stop(), this.#completer.done()]).then(() => undefined))
     await this.#unlessGivenUp(this.#pendingWrites.done())
+    await this.#unlessGivenUp(this.#completer.done())
     await this.#unlessGivenUp(this.#status.close())
     await threads
   }

@@ -284,7 +284,7 @@ class Retry {
       // Also if the queue fails halfway: stored tasks are no longer dead letters.
       await this.#remove(stored)
     }
-    return stored.length
+    return stored.reduce((tasks, { count }) => tasks + count, 0)
   }
 
   /** Fills `stored` with those that the queue took. */
@@ -295,7 +295,7 @@ class Retry {
     for (let start = 0; start < letters.length; start += size) {
       const slice = letters.slice(start, start + size)
       const refused = await this.#insert(slice, stored, ({ payloadText, id, failures }) =>
-        write(payloadText, id, failures.length === 0 ? undefined : failures.slice(-maxFailures)),
+        write(payloadText, id, failures.length === 0 ? undefined : { failures: failures.slice(-maxFailures) }),
       )
       // The history may be what makes them too large.
       await this.#insert(refused, stored, ({ payloadText, id }) => write(payloadText, id), { isLastTry: true })

@@ -5,24 +5,23 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Backend } from '../backend/backend.js'
 import { messageWriter } from '../backend/envelope.js'
 import type { BatchFailure, Message } from '../backend/messages.js'
+import { packId, tasksIn } from '../backend/pack-ids.js'
 import { InsertError } from '../errors/errors.js'
 import { messageOf } from '../errors/thrown.js'
 import { type Progress, startProgress } from '../progress/progress.js'
-import type { BareTask, TaskInput } from '../tasks/task.js'
-import { taskText } from '../tasks/task-payload.js'
-import type { TaskSource } from '../tasks/task-source.js'
+import type { TaskInput } from '../tasks/task.js'
+import type { PulledSource } from '../tasks/task-source.js'
 import { counted } from '../text/counted.js'
 import { onAbort } from '../time/on-abort.js'
 import { countInserted } from './count-inserted.js'
-import { QueuedTask } from './queued-task.js'
 
 const tasksWere = ['task was', 'tasks were'] as const
 
-/** A part of a larger insert. */
+/** A part of a larger insert, whose messages have one task each, or are packs. */
 export interface InsertPart {
-  /** The index of its first task. */
+  /** The index of its first message. */
   readonly first: number
-  /** The id of a task, by its index. */
+  /** The id of a message of one task, by its index; a pack's id is made of it. */
   readonly idOf: (index: number) => string
   /** Stores messages with neighbouring indices, the first of which is `first`. */
   readonly store: (messages: readonly Message[], first: number) => Promise<readonly BatchFailure[]>
@@ -32,6 +31,8 @@ export interface InsertPart {
 export interface InsertPlan<T = TaskInput> {
   /** The payload of a task of the source, as JSON. @throws if it is no task */
   readonly textOf: (task: T) => string
+  /** The number of tasks of a message. Default: 1 */
+  readonly countOf?: (task: T) => number
   /** Default: the whole, under random ids, stored as the backend does. */
   readonly part?: InsertPart
   /** Rounded for the backend, see `seconds.ts`. */
@@ -48,12 +49,6 @@ export interface InsertPlan<T = TaskInput> {
   readonly signal: AbortSignal
 }
 
-/** The payload of a task, as JSON. @throws TypeError where it is no task, or JSON can't carry an argument */
-export function payloadText(task: TaskInput): string {
-  // TaskSource takes pairs too; a pair is refused as no task.
-  return task instanceof QueuedTask ? task.payloadText : taskText(task as BareTask)
-}
-
 /** The longest time that making and sending tasks may keep other work of the process waiting, in milliseconds. */
 const maxTurnMs = 8
 
@@ -64,7 +59,7 @@ const maxTurnMs = 8
  * @returns how many were inserted
  * @throws InsertError with the exact counts
  */
-export async function insertTasks<T>(backend: Backend, source: TaskSource<T>, plan: InsertPlan<T>): Promise<number> {
+export async function insertTasks<T>(backend: Backend, source: PulledSource<T>, plan: InsertPlan<T>): Promise<number> {
   const insertion = new Insertion(backend, source, plan)
   await insertion.run()
   await insertion.count()
@@ -73,7 +68,7 @@ export async function insertTasks<T>(backend: Backend, source: TaskSource<T>, pl
 
 class Insertion<T> {
   readonly #backend: Backend
-  readonly #source: TaskSource<T>
+  readonly #source: PulledSource<T>
   readonly #plan: InsertPlan<T>
   readonly #write: (payloadText: string, id: string) => string
   readonly #part: InsertPart
@@ -85,12 +80,16 @@ class Insertion<T> {
   /** Called when a batch has ended. */
   #onBatchEnd: (() => void) | undefined
   #turnStartMs = performance.now()
+  /** Messages. */
   #pulled = 0
+  /** Messages. */
   #sent = 0
+  /** Tasks, as all counts below. */
+  #tasksPulled = 0
   #inserted = 0
   #failed = 0
 
-  constructor(backend: Backend, source: TaskSource<T>, plan: InsertPlan<T>) {
+  constructor(backend: Backend, source: PulledSource<T>, plan: InsertPlan<T>) {
     this.#backend = backend
     this.#source = source
     this.#plan = plan
@@ -114,7 +113,11 @@ class Insertion<T> {
       while (this.#inFlight > 0) await this.#batchEnd()
       this.#progress.stop()
     }
-    if (this.#source.error !== undefined) this.#fail(this.#source.error.thrown)
+    const { error } = this.#source
+    if (error === undefined) return
+    this.#tasksPulled += error.failed ?? 0
+    this.#failed += error.failed ?? 0
+    this.#fail(error.thrown)
   }
 
   /** Updates the counter with one write per insert, so that it is exact beside other inserts. */
@@ -128,7 +131,7 @@ class Insertion<T> {
     const failed = this.#failed
     const [first] = this.#errors
     if (this.#errors.length === 0) return inserted
-    const total = this.#plan.total === undefined ? undefined : Math.max(this.#plan.total, this.#pulled)
+    const total = this.#plan.total === undefined ? undefined : Math.max(this.#plan.total, this.#tasksPulled)
     const notTried = total === undefined ? undefined : total - inserted - failed
     throw new InsertError(
       `${total === undefined ? counted(inserted, ...tasksWere) : `${inserted} of ${counted(total, ...tasksWere)}`} inserted into ${this.#backend.label}, ` +
@@ -158,13 +161,15 @@ class Insertion<T> {
 
   #add(task: T): boolean {
     const index = this.#part.first + this.#pulled
+    const count = this.#plan.countOf?.(task) ?? 1
     this.#pulled += 1
+    this.#tasksPulled += count
     try {
-      const id = this.#part.idOf(index)
+      const id = packId(this.#part.idOf(index), count)
       this.#batch.push({ id, body: this.#write(this.#plan.textOf(task), id) })
       return true
     } catch (cause) {
-      this.#failed += 1
+      this.#failed += count
       const reason = messageOf(cause)
       this.#fail(new TypeError(`Task ${index} of this insert, from 0, can't be inserted: ${reason}`, { cause }))
       return false
@@ -187,17 +192,18 @@ class Insertion<T> {
   }
 
   async #insert(batch: readonly Message[], first: number): Promise<void> {
-    let failed = batch.length
+    const all = tasksIn(batch)
+    let failed = all
     try {
       const failures = await this.#part.store(batch, first)
-      failed = failures.length
+      failed = tasksIn(failures.flatMap(({ index }) => batch[index] ?? []))
       for (const { error } of failures) this.#fail(error)
     } catch (error) {
       this.#fail(error)
     }
     this.#failed += failed
-    this.#inserted += batch.length - failed
-    this.#progress.add(batch.length - failed)
+    this.#inserted += all - failed
+    this.#progress.add(all - failed)
   }
 
   #batchEnd(): Promise<void> {

@@ -123,14 +123,35 @@ export class Leasing {
     })
   }
 
-  /** Removes finished tasks. */
+  /**
+   * Removes finished tasks.
+   *
+   * @param options.completionsOf the number of completions that a task stands for. Default: 1
+   */
   async delete(
     backend: Backend,
     tasks: readonly LeasedTask[],
-    options: { tally: boolean; mayTallyLater?: boolean },
+    options: { tally: boolean; mayTallyLater?: boolean; completionsOf?: (task: LeasedTask) => number },
   ): Promise<Failed> {
-    const remove = () => this.#change(backend, tasks, leases => backend.delete(leases, options))
+    const { completionsOf, ...others } = options
+    const remove = () =>
+      this.#change(backend, tasks, (leases, batch) =>
+        backend.delete(
+          leases,
+          completionsOf === undefined ? others : { ...others, completions: batch.map(completionsOf) },
+        ),
+      )
     return this.#end(tasks, await this.#afterRenewals(tasks, remove))
+  }
+
+  /** Replaces the body of a leased message, where the queue can. @throws LeaseLostError where the lease is over */
+  async replace(backend: Backend, task: LeasedTask, body: string): Promise<void> {
+    const lease = this.#leaseOf(task, 'task')
+    // The queue may change the handle, as a renewal does.
+    await this.#inTurn([task], async () => {
+      await backend.replace?.(lease, body)
+      return new Map()
+    })
   }
 
   #keep(lease: Lease, endMs: number): LeasedTask {
@@ -177,7 +198,7 @@ export class Leasing {
   async #change(
     backend: Backend,
     tasks: readonly LeasedTask[],
-    verb: (leases: readonly Lease[]) => Promise<readonly BatchFailure[]>,
+    verb: (leases: readonly Lease[], batch: readonly LeasedTask[]) => Promise<readonly BatchFailure[]>,
   ): Promise<Failed> {
     const size = backend.capabilities.leaseBatch
     const failed = new Map<LeasedTask, Error>()
@@ -187,7 +208,7 @@ export class Leasing {
         const batch = tasks.slice(next, next + size)
         next += size
         const leases = batch.map(task => this.#leaseOf(task, 'task'))
-        for (const { index, error } of await settled(leases, verb)) {
+        for (const { index, error } of await settled(leases, () => verb(leases, batch))) {
           const task = batch[index]
           if (task === undefined)
             throw new Error(`${backend.label} reported entry ${index} of ${batch.length} as failed`)

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Backend } from '../backend/backend.js'
 import type { Lease, Message } from '../backend/messages.js'
+import { tasksIn } from '../backend/pack-ids.js'
 import { LeaseLostError } from '../errors/errors.js'
 import { messageOf, nameAndMessageOf } from '../errors/thrown.js'
 import { counted } from '../text/counted.js'
@@ -12,10 +13,10 @@ import { fitted, TransferInserter, type TransferPlan } from './transfer.js'
 
 /** The result of a move. */
 export interface MoveResult {
-  /** Messages that are in the other queue now, and no longer in this one. */
+  /** Tasks that are in the other queue now, and no longer in this one. */
   readonly moved: number
   /**
-   * Messages that may be in both queues: their lease was lost, or they could not be removed, after they had been inserted
+   * Tasks that may be in both queues: the lease of their message was lost, or it could not be removed, after it had been inserted
    * there. Always 0 between file queues.
    */
   readonly uncertain: number
@@ -98,7 +99,7 @@ class Mover {
     const { from, to } = this.#plan
     const reason = messageOf(cause)
     throw new Error(
-      `${counted(this.#moved, 'message was', 'messages were')} moved from ${from.label} to ${to.label}, ${this.#refused.length} refused there, ` +
+      `${counted(this.#moved, 'task was', 'tasks were')} moved from ${from.label} to ${to.label}, ${tasksIn(this.#refused)} refused there, ` +
         `${this.#uncertain} may be in both: ${reason}`,
       { cause },
     )
@@ -144,8 +145,9 @@ class Mover {
     }
     for (const lease of stored) this.#keeper.drop(lease)
     const kept = await from.delete(stored, { tally: false })
-    this.#moved += stored.length - kept.length
-    this.#uncertain += kept.length
+    const uncertain = tasksIn(kept.flatMap(({ index }) => stored[index] ?? []))
+    this.#moved += tasksIn(stored) - uncertain
+    this.#uncertain += uncertain
     const fault = kept.find(({ error }) => !(error instanceof LeaseLostError))
     if (fault !== undefined) throw fault.error
   }

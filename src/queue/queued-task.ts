@@ -1,7 +1,8 @@
 /** Tasks from a queue: leased or listed. */
 import { randomUUID } from 'node:crypto'
-import { openMessage } from '../backend/envelope.js'
+import { type EarlierAttempts, noAttempts, openMessage } from '../backend/envelope.js'
 import type { Failure, Lease, ListedMessage, MessageState } from '../backend/messages.js'
+import { isPackPayload, packIsNoTask, type ReadPack, readPack } from '../tasks/pack.js'
 import { isClassPayload, isFunctionPayload, type Payload, payloadName } from '../tasks/payload.js'
 import type { FunctionTask, RegisteredTask, Task } from '../tasks/task.js'
 import { taskFromPayload } from '../tasks/task-payload.js'
@@ -9,61 +10,121 @@ import { taskFromPayload } from '../tasks/task-payload.js'
 /** The part of a task's `failures` that is in its envelope: those before a `retry`, or of a dead letter. */
 export let envelopeFailures: (task: QueuedTask) => readonly Failure[]
 
+/** The pack that a message holds; `undefined`: it holds one task. */
+export let packOf: (task: QueuedTask) => ReadPack | undefined
+
+/** Attempts under an earlier message. */
+export let earlierAttempts: (task: QueuedTask) => EarlierAttempts
+
+/** The content of a task, which may be made when it is first needed. */
+export interface TaskContent {
+  readonly payload: Payload
+  readonly payloadText: string
+  /** The payload is made here, not read. Default false */
+  readonly isMade?: boolean
+}
+
+/** What a task is made from. */
+export interface OpenedTask {
+  readonly id: string
+  readonly content: TaskContent
+  readonly pack?: ReadPack | undefined
+  readonly earlier: EarlierAttempts
+  /** The part of the failures that is in the envelope. */
+  readonly envelopeFailures: readonly Failure[]
+  readonly failures: readonly Failure[]
+}
+
+/**
+ * Reads a message.
+ *
+ * @param recorded the failures that its queue recorded since the envelope was written
+ * @throws Error where the envelope holds no task
+ */
+function openedTask(
+  message: { readonly id: string; readonly body: string },
+  recorded: readonly Failure[] = [],
+): OpenedTask {
+  const { payload, payloadText, failures, earlier } = openMessage(message.body)
+  if (!isFunctionPayload(payload) && !isClassPayload(payload)) {
+    throw new Error(
+      'Expected the payload of a task, [[module, name], args, kwargs, -1] or { class, … }, got other JSON',
+    )
+  }
+  const pack = isPackPayload(payload) ? readPack(payload, payloadText) : undefined
+  return {
+    id: message.id,
+    content: { payload, payloadText },
+    pack,
+    earlier,
+    envelopeFailures: failures,
+    failures: recorded.length === 0 ? failures : [...failures, ...recorded],
+  }
+}
+
 /** A task that is in a queue. To insert it into a queue copies it, under a new id, also where its code is unknown here. */
 export class QueuedTask implements Task {
   /** The message's id. */
   readonly id: string
-  /** The payload as JSON, as it is stored. */
-  readonly payloadText: string
   /**
    * The history, oldest first: of a dead letter, of a task that was found by its id, and of one that was put back by
    * `retry`, which counts attempts from 1 again. Otherwise empty.
    */
   readonly failures: readonly Failure[]
+  readonly #content: TaskContent
+  readonly #pack: ReadPack | undefined
+  readonly #earlier: EarlierAttempts
   readonly #envelopeFailures: readonly Failure[]
-  readonly #payload: Payload
   #task: FunctionTask | RegisteredTask | undefined
 
   static {
     envelopeFailures = task => task.#envelopeFailures
+    earlierAttempts = task => task.#earlier
+    packOf = task => task.#pack
   }
 
-  /**
-   * @param message the message's id and envelope
-   * @param recorded the failures that its queue recorded since the envelope was written
-   * @throws Error where the envelope holds no task
-   */
-  constructor(message: { readonly id: string; readonly body: string }, recorded: readonly Failure[] = []) {
-    const { payload, payloadText, failures } = openMessage(message.body)
-    if (!isFunctionPayload(payload) && !isClassPayload(payload)) {
-      throw new Error(
-        'Expected the payload of a task, [[module, name], args, kwargs, -1] or { class, … }, got other JSON',
-      )
-    }
-    this.id = message.id
-    this.payloadText = payloadText
-    this.#envelopeFailures = failures
-    this.failures = recorded.length === 0 ? failures : [...failures, ...recorded]
-    this.#payload = payload
+  constructor({ id, content, pack, earlier, envelopeFailures, failures }: OpenedTask) {
+    this.id = id
+    this.failures = failures
+    this.#content = content
+    this.#pack = pack
+    this.#earlier = earlier
+    this.#envelopeFailures = envelopeFailures
+  }
+
+  /** The payload as JSON, as it is stored. */
+  get payloadText(): string {
+    return this.#content.payloadText
+  }
+
+  /** True for a pack: a message that holds several tasks, which `poll` runs one by one. */
+  get isPack(): boolean {
+    return this.#pack !== undefined
+  }
+
+  /** The number of tasks that are left in a pack; otherwise 1. */
+  get count(): number {
+    return this.#pack?.count ?? 1
   }
 
   /** The name of the task: `module.function`, or its class. */
   get name(): string {
-    return payloadName(this.#payload)
+    return payloadName(this.#content.payload)
   }
 
   /** The payload: integers beyond 2^53 are bigints. */
   payload(): Payload {
-    return this.#payload
+    return this.#content.payload
   }
 
   /**
    * The task, rebuilt with the code that is registered here.
    *
-   * @throws UnregisteredTaskError where nothing is registered under its name
+   * @throws UnregisteredTaskError where nothing is registered under its name; Error for a pack
    */
   get task(): FunctionTask | RegisteredTask {
-    this.#task ??= taskFromPayload(this.#payload)
+    if (this.#pack !== undefined) throw packIsNoTask(this.count)
+    this.#task ??= taskFromPayload(this.#content.payload)
     return this.#task
   }
 
@@ -115,16 +176,54 @@ export class LeasedTask extends QueuedTask {
   }
 
   /** @throws Error where the envelope holds no task */
-  constructor(lease: Lease, holder: object) {
-    super(lease, lease.failures)
-    this.attempt = lease.attempt
-    this.deaths = lease.deaths ?? 0
-    this.deathsAlone = lease.deathsAlone
+  constructor(lease: Lease, holder: object, opened: OpenedTask = openedTask(lease, lease.failures)) {
+    super(opened)
+    const { attempts, deaths } = opened.earlier
+    const died = lease.deaths ?? 0
+    this.attempt = lease.attempt + attempts
+    this.deaths = died + deaths
+    // Where the queue can't tell, those after the third death: workers run a task alone from then on.
+    this.deathsAlone =
+      lease.deathsAlone ?? (deaths === 0 ? undefined : Math.max(0, died - Math.max(0, aloneAfter - deaths)))
     this.alone = lease.alone ?? false
     this.#lease = lease
     this.#holder = holder
   }
 }
+
+/** Deaths after which a task runs alone. */
+export const aloneAfter = 3
+
+/** A task of a pack that this process holds. */
+export class PackedTask extends LeasedTask {
+  /** The lease of its pack. */
+  readonly packMessage: LeasedTask
+  readonly index: number
+  /** Its payload was made here, not read. */
+  readonly isMade: boolean
+
+  constructor(packMessage: LeasedTask, holder: object, index: number, id: string, content: TaskContent) {
+    const lease = {
+      id,
+      body: '',
+      attempt: packMessage.attempt,
+      deaths: packMessage.deaths,
+      deathsAlone: 0,
+      handle: undefined,
+    }
+    super(lease, holder, { id, content, earlier: noAttempts, envelopeFailures: noFailures, failures: noFailures })
+    this.packMessage = packMessage
+    this.index = index
+    this.isMade = content.isMade === true
+  }
+}
+
+/** The task whose lease a task depends on: that of its pack, or its own. */
+export function leasedMessage(task: LeasedTask): LeasedTask {
+  return task instanceof PackedTask ? task.packMessage : task
+}
+
+const noFailures: readonly Failure[] = []
 
 /** A task that was listed, not leased. */
 export class ListedTask extends QueuedTask {
@@ -135,7 +234,7 @@ export class ListedTask extends QueuedTask {
 
   /** @throws Error where the envelope holds no task */
   constructor(message: ListedMessage, recorded?: readonly Failure[]) {
-    super(message, recorded)
+    super(openedTask(message, recorded))
     this.state = message.state
     this.availableInSeconds = message.availableInSeconds
   }

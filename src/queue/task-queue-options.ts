@@ -29,6 +29,13 @@ export interface InsertOptions {
    * were in flight when the process died are inserted again, under the same ids.
    */
   readonly resume?: string
+  /**
+   * Up to so many tasks in one message, a pack: fewer files, fewer requests. Workers run, retry and report each task of a pack on its
+   * own; Python's workers know no packs. A sequence whose class `sliceable` registered is inserted as slices: a message carries its
+   * name, its fields and a range, and workers make the tasks, so they must have registered the class too. Of other tasks a message has
+   * fewer than `pack` where they would exceed 960 KiB. Default: a message for each task. See docs/packs.md.
+   */
+  readonly pack?: number
   /** Leave the count of inserted tasks as it is. Default false. */
   readonly skipInsertCounter?: boolean
 }

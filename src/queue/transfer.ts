@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto'
 import type { Backend } from '../backend/backend.js'
 import { asciiJson, withMessageId } from '../backend/envelope.js'
 import type { Message } from '../backend/messages.js'
+import { tasksIn } from '../backend/pack-ids.js'
 import { startProgress } from '../progress/progress.js'
 import type { Clock } from '../time/clock.js'
 import { countInserted } from './count-inserted.js'
@@ -30,7 +31,7 @@ export interface TransferPlan {
   readonly clock: Clock
 }
 
-/** Number of messages per update of the inserted count; a crash leaves fewer than that uncounted. */
+/** Number of tasks per update of the inserted count; a crash leaves fewer than that uncounted. */
 const countEvery = 1000
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
@@ -63,7 +64,7 @@ export class TransferInserter {
     this.#progress = startProgress({ label, total: Number.isNaN(total) ? undefined : total, enabled: progress })
   }
 
-  /** Number of messages stored in the other queue. */
+  /** Number of tasks stored in the other queue. */
   get stored(): number {
     return this.#stored
   }
@@ -71,8 +72,9 @@ export class TransferInserter {
   /** @returns which entries failed, and the first of their errors */
   async insert(messages: readonly Message[]): Promise<{ failed: ReadonlySet<number>; error: Error | undefined }> {
     const failures = await this.#to.insert(messages, { delaySeconds: 0 })
-    await this.count(messages.length - failures.length)
-    return { failed: new Set(failures.map(({ index }) => index)), error: failures[0]?.error }
+    const failed = new Set(failures.map(({ index }) => index))
+    await this.count(tasksIn(messages.filter((_, index) => !failed.has(index))))
+    return { failed, error: failures[0]?.error }
   }
 
   async count(stored: number): Promise<void> {

@@ -99,3 +99,9 @@ export function registeredSliceable(object: object): RegisteredSliceable | undef
   const Class: unknown = object.constructor
   return typeof Class === 'function' ? registry.byClass.get(Class) : undefined
 }
+
+/** Rebuilds a sequence without calling its constructor. */
+export function rebuildSequence(registered: RegisteredSliceable, fields: Readonly<Record<string, unknown>>): Sliceable {
+  const Class: SliceableClass = registered.class
+  return Object.assign(Object.create(Class.prototype) as Sliceable, fields)
+}

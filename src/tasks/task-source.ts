@@ -12,8 +12,22 @@ export type TaskIterable<T extends TaskInput = TaskInput> = Iterable<T> | AsyncI
  */
 const pullBudgetMs = 5
 
+/** Tasks that are pulled as they are needed. */
+export interface PulledSource<T = TaskInput> {
+  /** True if no further task will come. */
+  readonly ended: boolean
+  /** The error that ended it: what the source threw, or why a task of it can't be used; `failed` tasks were pulled in vain. */
+  readonly error: { readonly thrown: unknown; readonly failed?: number } | undefined
+  /** Up to `max` tasks that are there now. Empty: wait with {@link ready}, or the source has ended. */
+  take(max: number): T[]
+  /** Resolves when {@link take} may give something, or the source has ended. */
+  ready(): Promise<void>
+  /** Pulls no more. */
+  stop(): Promise<void>
+}
+
 /** A source that is pulled in step with the consumer: a plain iterable when taken, an async one at most a chunk ahead. */
-export class TaskSource<T = TaskInput> {
+export class TaskSource<T = TaskInput> implements PulledSource<T> {
   readonly #sync: Iterator<T> | undefined
   readonly #async: AsyncIterator<T> | undefined
   /** Tasks that were pulled and not taken yet. */

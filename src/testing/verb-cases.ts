@@ -1,6 +1,8 @@
 /** Cases of the verbs that not every engine can offer. */
 import assert from 'node:assert/strict'
 import type { Failure, ListedMessage } from '../backend/messages.js'
+import { packId } from '../backend/pack-ids.js'
+import { LeaseLostError } from '../errors/errors.js'
 import { type ConformanceCase, ids, noFailures } from './queue-under-test.js'
 
 const failure = (attempt: number): Failure => ({
@@ -63,6 +65,60 @@ export const verbCases: readonly ConformanceCase[] = [
       assert.deepEqual(listed.map(({ id, body, state }) => ({ id, body, state })).sort(byId), expected.sort(byId))
       assert.equal((await queue.takeOne()).id, ready.id)
       await queue.nothingFree()
+    },
+  },
+  {
+    name: 'a replaced body is what later leases and listings give, and a late holder replaces nothing',
+    leftOut: ({ replace }) => (replace === undefined ? "it can't change a held message" : undefined),
+    async run(queue) {
+      const { backend } = queue
+      const next = await queue.open()
+      const [message] = await queue.fill(1)
+      assert.ok(message)
+      const lease = await queue.takeOne()
+      const changed = { ...message, body: message.body.replace('nothing', 'something') }
+      await backend.replace?.(lease, changed.body)
+      await queue.nothingFree(next)
+      // The lease is still ours: it can be renewed, and changed once more.
+      noFailures(await backend.renew([lease], queue.longSeconds))
+      await backend.replace?.(lease, message.body)
+      await backend.replace?.(lease, changed.body)
+      for await (const { id, body } of backend.list?.() ?? []) assert.deepEqual({ id, body }, changed)
+      noFailures(await backend.release([lease], { delaySeconds: 0 }))
+      await assert.rejects(backend.replace?.(lease, message.body) ?? Promise.resolve(), LeaseLostError)
+      const again = await queue.takeOne({ backend: next, seconds: queue.shortSeconds })
+      assert.deepEqual([again.id, again.body, again.attempt], [message.id, changed.body, 1])
+      await queue.pass(queue.shortSeconds)
+      const last = await queue.takeOne()
+      await assert.rejects(next.replace?.(again, message.body) ?? Promise.resolve(), LeaseLostError)
+      assert.deepEqual([last.body, last.attempt], [changed.body, 2])
+      noFailures(await backend.delete([last], { tally: false }))
+      await queue.nothingFree(next)
+      if (queue.capabilities.exactCounts) assert.equal((await backend.counts()).enqueued, 0)
+    },
+  },
+  {
+    name: 'a message of several tasks counts as so many, and is removed with so many completions as it is told',
+    leftOut: ({ capabilities }) =>
+      capabilities.exactCounts && capabilities.counters ? undefined : 'its counts are not exact',
+    async run(queue) {
+      const { backend } = queue
+      const single = queue.message()
+      const pack = queue.message()
+      const id = packId(pack.id, 100)
+      noFailures(
+        await backend.insert([single, { ...pack, id, body: pack.body.replace(pack.id, id) }], { delaySeconds: 0 }),
+      )
+      // A queue that counts messages only leaves this out.
+      const { messages, enqueued } = await backend.counts()
+      if (messages === undefined) return
+      assert.deepEqual({ messages, enqueued }, { messages: 2, enqueued: 101 })
+      const leases = await queue.take(2)
+      assert.equal((await backend.counts()).leased, 101)
+      const completions = leases.map(lease => (lease.id === id ? 60 : 1))
+      noFailures(await backend.delete(leases, { tally: true, completions }))
+      const after = await backend.counts()
+      assert.deepEqual([after.messages, after.enqueued, after.completed], [undefined, 0, 61])
     },
   },
   {

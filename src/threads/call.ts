@@ -88,12 +88,13 @@ interface QueuedPayload extends Task {
 /**
  * Makes a task from a queue ready to run. Its payload was parsed from JSON, so it is in that form already.
  * @param extra extra arguments for `execute`
+ * @param isMade the payload was made here, not read: it is no deeper than it may be
  * @throws as {@link toCall}
  */
-export function queuedCall(task: QueuedPayload, extra: readonly unknown[], attempt: number): Call {
+export function queuedCall(task: QueuedPayload, extra: readonly unknown[], attempt: number, isMade = false): Call {
   const payload = task.payload()
   // Each level takes two characters: in so short a text there can't be too many.
-  if (task.payloadText.length >= 2 * maxDepth) toJsonValue(payload, 'payload')
+  if (!isMade && task.payloadText.length >= 2 * maxDepth) toJsonValue(payload, 'payload')
   if (!Array.isArray(payload)) {
     const { class: name, ...input } = payload
     return { task, code: classCode(name), input, kwargs: undefined, extra, idSuffix: task.id, attempt }

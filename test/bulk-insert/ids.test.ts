@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { newSeed, taskIds } from '#ptq/bulk-insert/task-ids.js'
+import { newSeed, taskIds } from '#ptq/backend/task-ids.js'
 
 const seed = fc.stringMatching(/^[0-9a-f]{32}$/)
 const index = fc.oneof(

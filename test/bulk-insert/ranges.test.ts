@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { cut, type Range, shownRange, sizeOf, union, without } from '#ptq/bulk-insert/ranges.js'
+import { cut, type Range, shownRange, sizeOf, union, without } from '#ptq/tasks/ranges.js'
 
 const range = fc.tuple(fc.nat(60), fc.nat(20)).map(([start, length]) => ({ start, end: start + length }))
 const indices = (ranges: Iterable<Range>) =>

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { FunctionTask } from 'ptq'
-import { type Range, sizeOf, union, without } from '#ptq/bulk-insert/ranges.js'
 import { BlockSource, SequenceSource, type Slice, type SliceSource } from '#ptq/bulk-insert/slice-source.js'
+import { type Range, sizeOf, union, without } from '#ptq/tasks/ranges.js'
 import { TaskSource } from '#ptq/tasks/task-source.js'
 
 /** Lengths as people have them, and some that only a range can have; what is stored of it already, in parts of it. */
@@ -63,7 +63,7 @@ describe('slices', () => {
   it('of a sequence cover the missing tasks exactly once, for any length and number of threads', async () => {
     await fc.assert(
       fc.asyncProperty(sequence, threads, async ({ total, stored }, parallel) => {
-        const slices = await all(new SequenceSource(total, stored, parallel), Math.min(parallel, 5))
+        const slices = await all(new SequenceSource({ length: total }, stored, parallel), Math.min(parallel, 5))
         const left = without({ start: 0, end: total }, stored)
         assert.deepEqual(cover(slices), left)
         assert.equal(sizeOf(slices), sizeOf(left))

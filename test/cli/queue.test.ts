@@ -28,7 +28,7 @@ async function withDeadLetters(folder: string, reasons: readonly string[]): Prom
   const messages = reasons.map((reason, n) => {
     const id = `${ID.slice(0, -1)}${String(n).padStart(2, '0')}`
     const failure = { attempt: 5, reason, host: 'node-1', pid: 7, failedAtMs: 1_700_000_000_000, durationSeconds: 1.25 }
-    return { id, body: write(`[["tasks", "mark"], [${n}], {}, -1]`, id, [failure]) }
+    return { id, body: write(`[["tasks", "mark"], [${n}], {}, -1]`, id, { failures: [failure] }) }
   })
   assert.deepEqual(await dead.insert(messages, { delaySeconds: 0 }), [])
   await dead.close()

@@ -98,7 +98,7 @@ describe('retry of dead letters on SQS', () => {
     const messages = [10, 800].map(length => {
       const id = randomUUID()
       const payload = `[["tasks", "noop"], ["${'x'.repeat(length)}"], {}, -1]`
-      return { id, body: write(payload, id, [failure, failure]) }
+      return { id, body: write(payload, id, { failures: [failure, failure] }) }
     })
     assert.deepEqual(await letters.insert(messages, { delaySeconds: 0 }), [])
     await letters.close()

@@ -6,7 +6,7 @@ import { Inserter } from './insert.js'
 import { changeInsertions } from './insertions.js'
 import { deadLettersFolder, isQueue } from './layout.js'
 import { type FileLeaseOptions, Leaser } from './lease.js'
-import { release, remove, renew, runsAlone } from './lease-changes.js'
+import { release, remove, renew, replace, runsAlone } from './lease-changes.js'
 import { moveTasks } from './move.js'
 import { isId } from './names.js'
 import { purge } from './purge.js'
@@ -123,13 +123,17 @@ export class FileQueueBackend implements Backend {
 
   delete(
     leases: readonly Lease[],
-    options: { tally: boolean; mayTallyLater?: boolean },
+    options: { tally: boolean; mayTallyLater?: boolean; completions?: readonly number[] },
   ): Promise<readonly BatchFailure[]> {
     return remove(this.#queue, leases, options)
   }
 
   tallyDeleted(): Promise<void> {
     return this.#queue.completions.flush()
+  }
+
+  replace(lease: Lease, body: string): Promise<void> {
+    return replace(this.#queue, lease, body)
   }
 
   counts(): Promise<Counts> {

@@ -1,7 +1,9 @@
 /** Renew, release and delete of leased tasks. Each finds the task by the held name, or not at all. */
+import { randomUUID } from 'node:crypto'
 import type { BatchFailure, Failure, Lease } from '../../backend/messages.js'
 import { LeaseLostError, MessageRefusedError } from '../../errors/errors.js'
 import { isErrorNamed } from '../../errors/thrown.js'
+import { elapsedMs } from '../../time/clock.js'
 import { type Awaitable, isPromise } from './awaitable.js'
 import { renameExclusively } from './exclusive-rename.js'
 import { codeOfNoFile } from './file-system.js'
@@ -21,7 +23,7 @@ async function eachLease(
   queue: FileQueue,
   verb: string,
   leases: readonly Lease[],
-  work: (lease: Lease) => Awaitable<void>,
+  work: (lease: Lease, index: number) => Awaitable<void>,
 ): Promise<BatchFailure[]> {
   const failures: BatchFailure[] = []
   const failed = (index: number, { id }: Lease, error: unknown): void => {
@@ -30,7 +32,7 @@ async function eachLease(
   }
   await queue.io.each(leases, (lease, index) => {
     try {
-      const done = work(lease)
+      const done = work(lease, index)
       return isPromise(done) ? done.catch((error: unknown) => failed(index, lease, error)) : done
     } catch (error) {
       return failed(index, lease, error)
@@ -107,29 +109,61 @@ export async function release(
 export async function remove(
   queue: FileQueue,
   leases: readonly Lease[],
-  { tally, mayTallyLater = false }: { tally: boolean; mayTallyLater?: boolean },
+  options: { tally: boolean; mayTallyLater?: boolean; completions?: readonly number[] },
 ): Promise<BatchFailure[]> {
   const { layout, io, history, completions } = queue
   const noHistory = leases.length >= manyDeletes && (await history.isEmpty())
   // Of a task that was leased for the first time only Python writes a record.
   const noHistoryOfNew = noHistory || (!io.knowsNames && (await history.wasEmpty()))
   let removed = 0
-  const removing = (lease: Lease, from: number, wasThere: boolean): Awaitable<void> => {
+  let completed = 0
+  const removing = (lease: Lease, index: number, from: number, wasThere: boolean): Awaitable<void> => {
     if (!wasThere) throw leaseLost(queue, lease.id)
     removed++
+    completed += options.completions?.[index] ?? 1
     invalidate(lease)
     return (from === 0 ? noHistoryOfNew : noHistory) ? undefined : history.forget(lease.id)
   }
-  const failures = await eachLease(queue, 'Deleting', leases, lease => {
+  const failures = await eachLease(queue, 'Deleting', leases, (lease, index) => {
     const { from } = handleOf(queue, lease)
     const wasThere = io.calls.unlink(heldPath(queue, lease), 'there')
-    return isPromise(wasThere) ? wasThere.then(there => removing(lease, from, there)) : removing(lease, from, wasThere)
+    return isPromise(wasThere)
+      ? wasThere.then(there => removing(lease, index, from, there))
+      : removing(lease, index, from, wasThere)
   })
   if (removed > 0) {
     await io.sync(layout.queue)
-    if (tally) await completions.add(removed, { mayBeLate: mayTallyLater })
+    const { tally, mayTallyLater = false } = options
+    if (tally && completed > 0) await completions.add(completed, { mayBeLate: mayTallyLater })
   }
   return failures
+}
+
+/**
+ * Replaces the text of a held task's file by a rename onto it. A rename makes its goal where there is none, which would be the task a
+ * second time once another process holds it. So the lease is renewed first, which proves that it is ours, and lasts far longer than the
+ * rename that follows at once; a process that stood still in between leaves the file as it is.
+ */
+export async function replace(queue: FileQueue, lease: Lease, body: string): Promise<void> {
+  const { layout, io, clock } = queue
+  await clock.ready()
+  const staged = inside(layout.staging, `${lease.id}.${randomUUID().slice(0, 8)}`)
+  const { until, from } = handleOf(queue, lease)
+  try {
+    await io.write(staged, body, 'w')
+    const startMs = elapsedMs()
+    const soonest = endOfLease(clock.nowSeconds + writingSeconds, from)
+    const end = isClaim(until) ? soonest : Math.max(until + leastSeconds, soonest)
+    if (io.knowsNames) await moveHeld(queue, lease, end)
+    else await claimHeld(queue, lease)
+    if (elapsedMs() - startMs > (writingSeconds * 1000) / 4) throw new Error('The process stood still for too long')
+    await io.calls.rename(staged, heldPath(queue, lease))
+    if (!io.knowsNames) await moveHeld(queue, lease, end)
+    await io.sync(layout.queue)
+  } catch (error) {
+    await io.calls.unlink(staged, 'absent')
+    throw error instanceof LeaseLostError ? error : taskFault(queue, 'Replacing the text of', lease.id, error)
+  }
 }
 
 /** Ends a lease of any holder: the task is released, and no attempt is counted. `false`: it had ended by itself. */

@@ -14,6 +14,7 @@
 
 import { randomUUID } from 'node:crypto'
 import type { Lease } from '../../backend/messages.js'
+import { tasksOfMessage } from '../../backend/pack-ids.js'
 import { messageOf } from '../../errors/thrown.js'
 import { counted } from '../../text/counted.js'
 import { isMissing } from './file-system.js'
@@ -50,8 +51,8 @@ export class CrossFilesystemMove {
       for (;;) {
         const leases = await this.#leaser.lease({ seconds: leaseSeconds, max: batchSize, waitSeconds: 0, signal })
         if (leases.length === 0) break
-        await this.#moveBatch(leases, () => {
-          arrived++
+        await this.#moveBatch(leases, id => {
+          arrived += tasksOfMessage(id)
         })
         yield arrived
         arrived = 0
@@ -64,7 +65,7 @@ export class CrossFilesystemMove {
     }
   }
 
-  async #moveBatch(leases: readonly Lease[], arrived: () => void): Promise<void> {
+  async #moveBatch(leases: readonly Lease[], arrived: (id: string) => void): Promise<void> {
     const { io: there, layout } = this.#to
     const { io: here, history } = this.#from
     await there.each(leases, ({ id, body }) => there.write(this.#arrived(id), body, 'w'))
@@ -77,7 +78,7 @@ export class CrossFilesystemMove {
     await here.sync(this.#run.moved)
     await there.each(moved, async id => {
       // `false`, another process has finished it: what we wanted.
-      if (await arrive(this.#from, there, layout, this.#run, id)) arrived()
+      if (await arrive(this.#from, there, layout, this.#run, id)) arrived(id)
     })
     await there.sync(layout.queue)
     await here.each(moved, async id => {

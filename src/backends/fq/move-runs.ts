@@ -71,7 +71,7 @@ function outOfReach(run: Run, to: string, tasks: number): Error {
 }
 
 /** Finishes unfinished moves of other processes, to any queue; calls `arrived` for each task that arrives by that. */
-export async function finishRuns(from: FileQueue, to: FileQueue, arrived: () => void): Promise<void> {
+export async function finishRuns(from: FileQueue, to: FileQueue, arrived: (id: string) => void): Promise<void> {
   for (const name of await allNames(from, from.layout.moved)) {
     if (isId(idOf(name))) await finishRun(from, to, name, arrived)
   }
@@ -82,7 +82,7 @@ function idOf(name: string): string {
   return name.endsWith(closedSuffix) ? name.slice(0, -closedSuffix.length) : name
 }
 
-async function finishRun(from: FileQueue, to: FileQueue, name: string, arrived: () => void): Promise<void> {
+async function finishRun(from: FileQueue, to: FileQueue, name: string, arrived: (id: string) => void): Promise<void> {
   const { calls } = from.io
   const moved = inside(from.layout.moved, name)
   const isSilent = await wasSilent(from, moved)
@@ -114,7 +114,7 @@ async function finishTasks(
   renaming: Renaming,
   layout: Layout,
   run: Run,
-  arrived: () => void,
+  arrived: (id: string) => void,
 ): Promise<void> {
   const { io, history } = from
   const tasks = await tasksIn(io.calls, run.moved)
@@ -122,7 +122,7 @@ async function finishTasks(
     throw outOfReach(run, layout.root, tasks.length)
   }
   await io.each(tasks, async id => {
-    if (await arrive(from, renaming, layout, run, id)) arrived()
+    if (await arrive(from, renaming, layout, run, id)) arrived(id)
   })
   // Only what is on the disk there, also if another process listed it, may be removed here.
   if (tasks.length > 0) await to.io.sync(layout.queue)

@@ -4,6 +4,7 @@
  * two filesystems see `move-across-filesystems.ts`.
  */
 import { randomUUID } from 'node:crypto'
+import { tasksOfMessage } from '../../backend/pack-ids.js'
 import { isErrorNamed } from '../../errors/thrown.js'
 import { renameExclusively } from './exclusive-rename.js'
 import { errorCode } from './file-system.js'
@@ -48,12 +49,12 @@ export async function* moveTasks(
   }
 }
 
-/** Yields how often `work` calls its argument: also where it fails in the middle, since what was moved has to be counted. */
-async function* yieldCount(work: (moved: () => void) => Promise<void>): AsyncGenerator<number, number> {
+/** Yields how many tasks `work` tells of, by their messages: also where it fails in the middle, since what was moved has to be counted. */
+async function* yieldCount(work: (moved: (id: string) => void) => Promise<void>): AsyncGenerator<number, number> {
   let count = 0
   try {
-    await work(() => {
-      count++
+    await work(id => {
+      count += tasksOfMessage(id)
     })
   } finally {
     yield count
@@ -75,7 +76,12 @@ async function* renameTasks(from: FileQueue, to: FileQueue, signal: AbortSignal)
   }
 }
 
-async function renameAll(from: FileQueue, to: FileQueue, tasks: readonly TaskName[], moved: () => void): Promise<void> {
+async function renameAll(
+  from: FileQueue,
+  to: FileQueue,
+  tasks: readonly TaskName[],
+  moved: (id: string) => void,
+): Promise<void> {
   const { io, layout, history } = from
   const noHistory = tasks.length >= manyMoves && (await history.isEmpty())
   let some = false
@@ -84,7 +90,7 @@ async function renameAll(from: FileQueue, to: FileQueue, tasks: readonly TaskNam
     // Otherwise a worker was faster.
     if (!(await renameExclusively(io, to.layout.queue, id, inside(layout.queue, name), arrived))) return
     some = true
-    moved()
+    moved(id)
     if (!noHistory) await history.forget(id)
   })
   if (!some) return

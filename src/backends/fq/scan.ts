@@ -1,6 +1,7 @@
 /** Scans of the whole queue: counts, list, releaseAll. Each reads `queue/` as a stream. */
 import type { Counts } from '../../backend/backend.js'
 import type { ListedMessage, MessageState } from '../../backend/messages.js'
+import { tasksOfMessage } from '../../backend/pack-ids.js'
 import { sleep } from '../../time/sleep.js'
 import { textOfNoFile } from './file-system.js'
 import { changeInsertions, readInsertions } from './insertions.js'
@@ -29,21 +30,26 @@ async function leasesAmong(queue: FileQueue, names: readonly TaskName[]): Promis
 
 interface TaskCounts {
   enqueued: number
+  messages: number
   leased: number
   delayed: number
   foreign: number
 }
 
 async function countNames(queue: FileQueue): Promise<TaskCounts> {
-  const tally: TaskCounts = { enqueued: 0, leased: 0, delayed: 0, foreign: 0 }
+  const tally: TaskCounts = { enqueued: 0, messages: 0, leased: 0, delayed: 0, foreign: 0 }
   for await (const names of namesIn(queue, queue.layout.queue)) {
     const tasks = parsed(names)
     const leases = await leasesAmong(queue, tasks)
     const now = queue.clock.nowSeconds
-    tally.enqueued += tasks.length
+    tally.messages += tasks.length
     tally.foreign += names.length - tasks.length
-    tally.leased += leases.size
-    tally.delayed += tasks.filter(task => task.available > now && !leases.has(task)).length
+    for (const task of tasks) {
+      const count = tasksOfMessage(task.id)
+      tally.enqueued += count
+      if (leases.has(task)) tally.leased += count
+      else if (task.available > now) tally.delayed += count
+    }
   }
   return tally
 }
@@ -74,7 +80,8 @@ export async function count(queue: FileQueue): Promise<Counts> {
     }
     const inserted = await readInsertions(queue)
     const completed = await queue.completions.read()
-    return { ...tally, inserted, completed, quarantined }
+    const { messages, ...tasks } = tally
+    return { ...tasks, ...(messages !== tasks.enqueued && { messages }), inserted, completed, quarantined }
   })
 }
 
@@ -106,7 +113,7 @@ export async function* list(
   for await (const some of messages) yield* some
 }
 
-/** Ends the leases that are there at the beginning; resolves with how many. Those that end during the call are not counted; delays stay. */
+/** Ends the leases that are there at the beginning; resolves with how many tasks they had. Those that end during the call are not counted; delays stay. */
 export async function releaseAll(queue: FileQueue): Promise<number> {
   const outcomes = eachOnce(
     queue,
@@ -115,13 +122,13 @@ export async function releaseAll(queue: FileQueue): Promise<number> {
     async tasks => {
       const leases = await leasesAmong(queue, tasks)
       return async task => {
-        if (!leases.has(task)) return 'no lease'
-        return (await endLease(queue, task)) ? 'released' : undefined
+        if (!leases.has(task)) return 0
+        return (await endLease(queue, task)) ? tasksOfMessage(task.id) : undefined
       }
     },
   )
   let released = 0
-  for await (const some of outcomes) released += some.filter(outcome => outcome === 'released').length
+  for await (const some of outcomes) for (const tasks of some) released += tasks
   return released
 }
 

@@ -1,6 +1,7 @@
 /** A queue in memory: all verbs. */
 import type { Backend, Capabilities, Counts, WorkerStatus } from '../../backend/backend.js'
 import type { BatchFailure, Failure, Lease, ListedMessage, Message } from '../../backend/messages.js'
+import { tasksOfMessage } from '../../backend/pack-ids.js'
 import { LeaseLostError } from '../../errors/errors.js'
 import type { Clock } from '../../time/clock.js'
 import { onAbort } from '../../time/on-abort.js'
@@ -8,7 +9,7 @@ import { MemResults } from './results.js'
 import { MemUploads } from './uploads.js'
 
 interface Entry {
-  readonly message: Message
+  message: Message
   /** Time from which it may be leased, in ms since 1970. */
   availableMs: number
   /** The last lease; `undefined` once it was released. */
@@ -133,21 +134,38 @@ export class MemQueue implements Backend {
     return failures
   }
 
-  async delete(leases: readonly Lease[], { tally }: { tally: boolean }): Promise<BatchFailure[]> {
-    return this.#forEachHeld(leases, entry => {
+  async delete(
+    leases: readonly Lease[],
+    { tally, completions }: { tally: boolean; completions?: readonly number[] },
+  ): Promise<BatchFailure[]> {
+    return this.#forEachHeld(leases, (entry, _holder, index) => {
       this.#remove(entry)
-      if (tally) this.#completed += 1
+      if (tally) this.#completed += completions?.[index] ?? 1
     })
+  }
+
+  async replace(lease: Lease, body: string): Promise<void> {
+    const [failure] = this.#forEachHeld([lease], entry => {
+      entry.message = { id: entry.message.id, body }
+    })
+    if (failure !== undefined) throw failure.error
   }
 
   async counts(): Promise<Counts> {
     this.#collectDue()
+    let enqueued = 0
     let leased = 0
-    for (const entry of this.#waiting) if (entry.holder !== undefined) leased += 1
+    let delayed = 0
+    for (const id of this.#entries.keys()) enqueued += tasksOfMessage(id)
+    for (const { message, holder } of this.#waiting) {
+      if (holder === undefined) delayed += tasksOfMessage(message.id)
+      else leased += tasksOfMessage(message.id)
+    }
     return {
-      enqueued: this.#entries.size,
+      enqueued,
+      ...(enqueued !== this.#entries.size && { messages: this.#entries.size }),
       leased,
-      delayed: this.#waiting.size - leased,
+      delayed,
       inserted: this.#inserted,
       completed: this.#completed,
       quarantined: this.#quarantine.size,
@@ -181,7 +199,7 @@ export class MemQueue implements Backend {
     for (const entry of this.#waiting) {
       if (entry.holder === undefined) continue
       entry.attempts -= 1
-      released += 1
+      released += tasksOfMessage(entry.message.id)
       this.#park(entry, 0)
     }
     this.#wake()
@@ -280,12 +298,15 @@ export class MemQueue implements Backend {
     }
   }
 
-  #forEachHeld(leases: readonly Lease[], change: (entry: Entry, holder: symbol) => void): BatchFailure[] {
+  #forEachHeld(
+    leases: readonly Lease[],
+    change: (entry: Entry, holder: symbol, index: number) => void,
+  ): BatchFailure[] {
     const failures: BatchFailure[] = []
     leases.forEach(({ id, handle }, index) => {
       const entry = this.#entries.get(id)
       if (entry !== undefined && typeof handle === 'symbol' && entry.holder === handle) {
-        change(entry, handle)
+        change(entry, handle, index)
       } else {
         const message = `The lease of ${id} in ${this.label} was lost: it ran out, was released, or the message is gone.`
         failures.push({ index, error: new LeaseLostError(message, { id }) })

@@ -30,12 +30,7 @@ const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).pad
  * @param seed see {@link newSeed}
  */
 export function taskIds(seed: Seed): (index: number) => string {
-  const [k0, k1, k2, k3] = [0, 8, 16, 24].map(at => Number.parseInt(seed.slice(at, at + 8), 16) | 0) as [
-    number,
-    number,
-    number,
-    number,
-  ]
+  const [k0, k1, k2, k3] = wordsOf(seed)
   return index => {
     // An index of up to 53 bits, all of which fit into the first two words.
     let a = (index | 0) ^ k0
@@ -53,8 +48,34 @@ export function taskIds(seed: Seed): (index: number) => string {
   }
 }
 
+/** The index whose id this is; `undefined` where no index of this seed has it. The steps of {@link taskIds}, undone. */
+export function indexOfTaskId(seed: Seed, id: string): number | undefined {
+  const hex = id.replaceAll('-', '')
+  const [first, second, third, fourth] = wordsOf(hex)
+  const [k0, k1, k2, k3] = wordsOf(seed)
+  let a = first
+  let b = ((second >>> 4) & 0xffff000) | (second & 0xfff)
+  let c = third & 0x3fffffff
+  let d = fourth
+  for (let round = rounds - 1; round >= 0; round--) {
+    const key = Math.imul(round + 1, golden)
+    b = (b - mix(a ^ key, c ^ d ^ k3)) & 0xfffffff
+    a = (a - mix(d ^ key, b ^ k2)) | 0
+    d = (d - mix(c ^ key, a ^ k1)) | 0
+    c = (c - mix(a ^ key, b ^ k0)) & 0x3fffffff
+  }
+  if (c !== (k2 & 0x3fffffff) || d !== k3) return undefined
+  const index = ((b ^ k1) & 0xfffffff) * 2 ** 32 + ((a ^ k0) >>> 0)
+  return Number.isSafeInteger(index) && taskIds(seed)(index) === id ? index : undefined
+}
+
+/** Four words of 32 bits. */
+function wordsOf(hex: string): [number, number, number, number] {
+  return [0, 8, 16, 24].map(at => Number.parseInt(hex.slice(at, at + 8), 16) | 0) as [number, number, number, number]
+}
+
 /** The finish of MurmurHash3 (Austin Appleby, public domain) on two words: each bit of both changes about half the result. */
-function mix(x: number, y: number): number {
+export function mix(x: number, y: number): number {
   let h = Math.imul(x, 0x85ebca6b) ^ Math.imul(y ^ (y >>> 15), 0xc2b2ae35)
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
@@ -69,10 +90,12 @@ function uuid(a: number, b: number, c: number, d: number): string {
   return `${word(a)}-${half(versioned)}-${half(rest)}-${half(variant)}-` + `${half(c & 0xffff)}${word(d)}`
 }
 
-function word(value: number): string {
+/** Eight hexadecimal digits. */
+export function word(value: number): string {
   return half(value >>> 16) + half(value & 0xffff)
 }
 
-function half(value: number): string {
+/** Four hexadecimal digits. */
+export function half(value: number): string {
   return `${hexOfByte[value >>> 8]}${hexOfByte[value & 0xff]}`
 }

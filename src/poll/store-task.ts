@@ -1,0 +1,59 @@
+/** Stores a task, with as much of its history as the queue accepts: a dead letter, or a task that leaves its pack. */
+
+import type { Backend } from '../backend/backend.js'
+import { type EarlierAttempts, messageWriter } from '../backend/envelope.js'
+import type { Failure, Message } from '../backend/messages.js'
+import { MessageRefusedError } from '../errors/errors.js'
+import { type LeasedTask, passageOf } from '../queue/queued-task.js'
+import type { DeadLetters } from './worker-parts.js'
+
+/** Length of the last reason if a longer one was refused. Characters. */
+const shortReason = 100
+
+/** Parameters of storing a task as a message of its own. */
+interface StoredTask {
+  readonly task: LeasedTask
+  readonly failures: readonly Failure[]
+  /** Attempts that the engine of this queue doesn't know of. Default: none */
+  readonly earlier?: EarlierAttempts
+  /** Default: 0 */
+  readonly delaySeconds?: number
+}
+
+/** Stores a dead letter. @throws as {@link storeTask} */
+export function storeDeadLetter(
+  { backend }: DeadLetters,
+  task: LeasedTask,
+  failures: readonly Failure[],
+): Promise<void> {
+  return storeTask(backend, { task, failures })
+}
+
+/**
+ * Stores a task with its history. If that makes it too large for the queue, only the last failure is kept, then only the
+ * start of its reason, then none.
+ *
+ * @throws MessageRefusedError if the queue refuses it without any history; any other error of the queue
+ */
+export async function storeTask(
+  backend: Backend,
+  { task, failures, earlier, delaySeconds = 0 }: StoredTask,
+): Promise<void> {
+  const write = messageWriter(backend.queueName, { ascii: backend.capabilities.asciiBodies ?? false })
+  const last = failures.slice(-1)
+  const short = last.map(failure => ({ ...failure, reason: failure.reason.slice(0, shortReason) }))
+  let refusal: Error | undefined
+  for (const history of [failures, last, short, undefined]) {
+    const body = write(task.payloadText, task.id, { failures: history, earlier })
+    const error = await store(backend, { id: task.id, body, passage: passageOf(task) }, delaySeconds)
+    if (error === undefined) return
+    if (!(error instanceof MessageRefusedError)) throw error
+    refusal = error
+  }
+  throw refusal
+}
+
+async function store(backend: Backend, message: Message, delaySeconds: number): Promise<Error | undefined> {
+  const [notStored] = await backend.insert([message], { delaySeconds })
+  return notStored?.error
+}

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { describe } from 'node:test'
+import { type ListedTask, type PollOptions, partial, type TaskQueue } from 'ptq'
+import { linesOf } from '../poll/ledger.js'
+import { WorkerProcess } from '../poll/processes.js'
+import { onEach } from '../poll/queues.js'
+import { killProcess, leaveLine, noop } from '../poll/tasks.js'
+
+const eager = {
+  minBackoffSeconds: 0.05,
+  maxBackoffSeconds: 0.1,
+  leaseSeconds: 1,
+  untilEmpty: true,
+  tally: true,
+} as const
+
+/** Starts a worker again whenever it has died. Resolves with the number of deaths. */
+async function supervise(url: string, options: PollOptions): Promise<number> {
+  for (let deaths = 0; ; deaths++) {
+    const end = await new WorkerProcess(url, options).end
+    if (end === 0) return deaths
+    assert.equal(end, 'SIGKILL')
+  }
+}
+
+async function lettersOf(tq: TaskQueue): Promise<ListedTask[]> {
+  const letters: ListedTask[] = []
+  for await (const letter of tq.failures()) letters.push(letter)
+  return letters
+}
+
+describe('packs and workers that die', { concurrency: 2 }, () => {
+  for (const parallel of [0, 2]) {
+    onEach(
+      `a task that kills its workers is isolated in a pack of 3,000 after few deaths: parallel ${parallel}`,
+      async queue => {
+        const ledger = join(queue.folder, 'ledger')
+        const tq = queue.open()
+        const tasks = Array.from({ length: 3_000 }, (_, n) =>
+          n === 1234 ? partial(killProcess) : partial(leaveLine, ledger),
+        )
+        await tq.insert(tasks, { pack: 3_000 })
+        const deaths = await supervise(queue.url, { ...eager, parallel, maxAttempts: 2 })
+        const letters = await lettersOf(tq)
+        assert.deepEqual(
+          letters.map(({ name }) => name),
+          ['tasks.killProcess'],
+        )
+        assert.equal(new Set(linesOf(ledger).map(line => line.split(' ')[0])).size, 2_999, 'each healthy task ran')
+        assert.equal(await tq.enqueued(), 0)
+        // 3,000 → 188 → 12 → 1; then two attempts alone.
+        assert.ok(deaths <= 5, `${deaths} workers died`)
+      },
+      ['fq'],
+    )
+  }
+
+  onEach(
+    'a worker that is killed at random repeats no more than it did since the last checkpoint',
+    async queue => {
+      const ledger = join(queue.folder, 'ledger')
+      const tq = queue.open()
+      await tq.insert([partial(noop, 0), ...Array.from({ length: 2_000 }, () => partial(leaveLine, ledger))], {
+        pack: 3_000,
+      })
+      const worker = new WorkerProcess(queue.url, { ...eager, parallel: 1 }, ['deleted'])
+      await worker.heardTimes('deleted', 300)
+      worker.kill('SIGKILL')
+      await worker.end
+      await tq.poll({ ...eager, parallel: 0 })
+      const lines = linesOf(ledger).map(line => line.split(' ')[0])
+      assert.equal(new Set(lines).size, 2_000)
+      assert.equal(await tq.enqueued(), 0)
+    },
+    ['fq'],
+  )
+})
