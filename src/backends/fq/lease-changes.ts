@@ -153,7 +153,7 @@ export async function replace(queue: FileQueue, lease: Lease, body: string): Pro
     await io.write(staged, body, 'w')
     const startMs = elapsedMs()
     const soonest = endOfLease(clock.nowSeconds + writingSeconds, from)
-    const end = isClaim(until) ? soonest : Math.max(until + leastSeconds, soonest)
+    const end = isClaim(until) ? soonest : Math.max(until + minSeconds, soonest)
     if (io.knowsNames) await moveHeld(queue, lease, end)
     else await claimHeld(queue, lease)
     if (elapsedMs() - startMs > (writingSeconds * 1000) / 4) throw new Error('The process stood still for too long')
