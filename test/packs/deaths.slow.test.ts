@@ -65,7 +65,7 @@ describe('packs and workers that die', { concurrency: 2 }, () => {
         pack: 3_000,
       })
       const worker = new WorkerProcess(queue.url, { ...eager, parallel: 1 }, ['deleted'])
-      await worker.heardTimes('deleted', 300)
+      await worker.waitForTimes('deleted', 300)
       worker.kill('SIGKILL')
       await worker.end
       await tq.poll({ ...eager, parallel: 0 })
