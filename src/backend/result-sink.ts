@@ -1,10 +1,10 @@
-/** Where the outcomes of tasks are kept for those who asked for them. Types only. */
+/** Storage of the outcomes of tasks, for the callers that requested them. Types only. */
 
 /** Some records of a run. */
 export interface ResultPage {
   /** As they were appended. Empty where there is nothing new. */
   readonly records: readonly string[]
-  /** What `read` needs to go on behind these records; opaque, and of this process alone. */
+  /** The position after these records, for the next `read`; opaque, and of this process alone. */
   readonly cursor: unknown
 }
 
@@ -14,17 +14,17 @@ export interface ResultPage {
  */
 export interface ResultSink {
   /**
-   * Stores records. When it resolves they survive the death of this process. Where it rejects, some may have been stored: they are
-   * appended again.
+   * Stores records. When it resolves they survive the death of this process. If it rejects, some may have been stored:
+   * they are appended again.
    *
    * @param run letters, digits, `.`, `-` and `_`, at most 100, the first no `.`
-   * @param writer tells this process, and this worker in it, from every other one
+   * @param writer distinguishes this process, and this worker in it, from every other one
    */
   append(run: string, writer: string, records: readonly string[]): Promise<void>
   /** Reads some megabytes of records at most. @param cursor of the page before; `undefined`: from the first record on */
   read(run: string, cursor: unknown): Promise<ResultPage>
   /** The names of all runs that have records. */
   runs(): Promise<readonly string[]>
-  /** Removes the records of a run; one that has none is fine. */
+  /** Removes the records of a run; a run without records is no error. */
   drop(run: string): Promise<void>
 }

@@ -3,8 +3,8 @@ import { elapsedMs } from '../time/clock.js'
 import { sleep } from '../time/sleep.js'
 
 /**
- * `busy`: the server answered, did nothing, and may do better later. `unreachable`: nothing was sent. `cut`: it may have been done,
- * or be done still. `final`: another try would end the same.
+ * `busy`: the server answered, did nothing, and may succeed later. `unreachable`: nothing was sent. `cut`: it may have
+ * been done, or may still be done. `final`: another try would fail in the same way.
  */
 export type ServerFault = 'busy' | 'unreachable' | 'cut' | 'final'
 
@@ -31,13 +31,13 @@ export class ServerRetries {
   }
 
   /**
-   * Calls until it succeeds, the time is over, or another try would end the same. A server that has never answered is most likely a
-   * wrong address: it is tried once.
+   * Calls until it succeeds, the time is over, or another try would fail in the same way. A server that has never
+   * answered is most likely a wrong address: it is tried once.
    *
    * @param call gets true where an earlier try may have been carried out
    */
   async run<T>(call: (mayBeDone: boolean) => Promise<T>): Promise<T> {
-    // With the machine's sleep: many calls end with a lease.
+    // Including the machine's sleep: many calls end with a lease.
     const endMs = elapsedMs() + this.#retrySeconds * 1000
     let mayBeDone = false
     for (let pauses = 0; ; pauses++) {

@@ -1,4 +1,4 @@
-/** Where the outcomes of a queue's tasks are kept: with the queue itself, or with another one. */
+/** The storage of the outcomes of a queue's tasks: with the queue itself, or with another one. */
 import type { Backend } from '../backend/backend.js'
 import type { ResultSink } from '../backend/result-sink.js'
 import { argumentError, UnsupportedOperationError } from '../errors/errors.js'
@@ -15,7 +15,7 @@ export class ResultPlace {
     this.#other = url === undefined ? undefined : new OpenOnce(queue.otherUrl(url), queue.options)
   }
 
-  /** `undefined` where the queue keeps none, and no other was named. @throws TypeError where the named one keeps none */
+  /** `undefined` if the queue stores none, and no other was named. @throws TypeError if the named one stores none */
   async find(): Promise<ResultSink | undefined> {
     if (this.#other === undefined) return this.#backend.results
     const other = await this.#other.open()

@@ -96,7 +96,7 @@ test('tasks go to SQS and back, byte for byte', { skip }, () =>
   }),
 )
 
-test('a worker that is told to stop gives back what it holds', { skip }, () =>
+test('a stopped worker releases its tasks', { skip }, () =>
   inFolder(async folder => {
     await using tq = new TaskQueue(urlOf('stopped'), { progress: false })
     const lines = payloadLines(6, 'linger').trim().split('\n')

@@ -27,7 +27,7 @@ function pidsIn(folder: string, names: readonly string[]): Promise<void> {
 // A child in the background, and itself, which neither SIGTERM ends in time.
 const stubborn = `trap '' TERM; sleep 600 & echo $! > child; echo $$ > self; wait; sleep 600`
 
-test('run: options end at the first word of the command; what follows belongs to it', () =>
+test('run: options end at the first word of the command; the rest belongs to it', () =>
   inFolder(async cwd => {
     const { code, stdout, stderr } = await runCli(
       ['run', '-k', '-j', '2', 'printf', '%s|', '--tag', '-k', ':::', 'a b'],
@@ -61,7 +61,7 @@ test('run: bad input is refused with exit code 2 before anything runs', () =>
     assert.deepEqual(readdirSync(cwd), [])
   }))
 
-test('run: output of any bytes comes through, 20 MB of it too', () =>
+test('run: output of any bytes is printed unchanged, also 20 MB of it', () =>
   inFolder(async cwd => {
     const bytes = 'i=0; while [ $i -lt 20 ]; do cat block; i=$((i+1)); done'
     writeFileSync(join(cwd, 'block'), Buffer.alloc(1_048_576, Buffer.from([0xff, 0xfe, 0, 0x1e, 0x80, 10])))
@@ -76,7 +76,7 @@ test('run: output of any bytes comes through, 20 MB of it too', () =>
     assert.equal(size, 20 * 1_048_576)
   }))
 
-test('run: a time-out ends a command with its children, those that ignore SIGTERM too', () =>
+test('run: a time-out ends a command with its children, also those that ignore SIGTERM', () =>
   inFolder(async cwd => {
     const { code, stderr } = await runCli(['run', '--timeout-sec', '1', '--shell', `${stubborn}; : {}`, ':::', 'x'], {
       cwd,
@@ -87,7 +87,7 @@ test('run: a time-out ends a command with its children, those that ignore SIGTER
     assert.equal(isAlive(pidIn(join(cwd, 'self'))), false)
   }))
 
-test('run: SIGTERM ends what runs, with exit code 143', () =>
+test('run: SIGTERM ends running commands, with exit code 143', () =>
   inFolder(async cwd => {
     const child = startCli(['run', '-j1', '--shell', 'sleep 600 & echo $! > child; wait; : {}', ':::', '1', '2'], {
       cwd,
@@ -99,7 +99,7 @@ test('run: SIGTERM ends what runs, with exit code 143', () =>
     assert.equal(isAlive(pidIn(join(cwd, 'child'))), false)
   }))
 
-test('run: killed by SIGKILL, its commands end within seconds', () =>
+test('run: when it is killed by SIGKILL, its commands end within seconds', () =>
   inFolder(async cwd => {
     const child = startCli(['run', '-j1', '--shell', `${stubborn}; : {}`, ':::', 'x'], { cwd })
     const end = ended(child)
@@ -109,7 +109,7 @@ test('run: killed by SIGKILL, its commands end within seconds', () =>
     await until(() => !isAlive(pidIn(join(cwd, 'child'))) && !isAlive(pidIn(join(cwd, 'self'))))
   }))
 
-test('run --resume runs what has not succeeded, whatever the order of the inputs', () =>
+test('run --resume runs what has not succeeded, for any order of the inputs', () =>
   inFolder(async cwd => {
     const env = { XDG_STATE_HOME: join(cwd, 'state') }
     const run = (...inputs: string[]) =>
@@ -123,7 +123,7 @@ test('run --resume runs what has not succeeded, whatever the order of the inputs
     assert.equal((await run('1', '2', '3', '4')).stdout, '')
   }))
 
-test('run: each running command has a slot and its values for itself', () =>
+test('run: each running command has its own slot and slot values', () =>
   inFolder(async cwd => {
     const script =
       'mkdir lock.$CUDA_VISIBLE_DEVICES && sleep 0.05; rmdir lock.$CUDA_VISIBLE_DEVICES; echo $PTQ_GPU $PTQ_ATTEMPT {}'

@@ -40,13 +40,13 @@ function outcome(command: string, args: readonly string[], { stdin = '', sorted,
   }
 }
 
-test('GNU parallel prints what is recorded of it', { skip: hasParallel ? false : missing }, () => {
+test('GNU parallel prints the recorded output', { skip: hasParallel ? false : missing }, () => {
   const outcomes = Object.fromEntries(parallelCases.map(each => [each.name, outcome('parallel', each.args, each)]))
   if (process.env.PTQ_RECORD !== undefined) writeFileSync(recordedPath, `${JSON.stringify(outcomes, null, 1)}\n`)
   assert.deepEqual(outcomes, recordedOutcomes())
 })
 
-test('ptq run, as a process, prints the same', () => {
+test('ptq run, as a process, prints the same output', () => {
   const recorded = recordedOutcomes()
   const ours: Record<string, Recorded> = {}
   for (const each of parallelCases) {

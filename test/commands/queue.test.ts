@@ -13,7 +13,7 @@ async function outputOfTask(queue: TaskQueue, id: string): Promise<{ stdout: str
   return texts
 }
 
-test('50 commands leave two files of a worker, and each has its own output in them', () =>
+test('50 commands of a worker are logged in two files, and each has its own output in them', () =>
   inFolder(async cwd => {
     await using queue = new TaskQueue(`fq://${cwd}/q`)
     await queue.insert(Array.from({ length: 50 }, (_, n) => sh(`echo out ${n}; echo err ${n} >&2; printf '\\377\\0'`)))
@@ -60,7 +60,7 @@ test('the reason of a failure has the exit code or signal, and the end of stderr
       )
   }))
 
-test('a command has its folder, id, attempt, queue and slot', () =>
+test('a command gets its folder, id, attempt, queue and slot', () =>
   inFolder(async cwd => {
     await using queue = new TaskQueue(`fq://${cwd}/q`)
     mkdirSync(join(cwd, "it's here"))
@@ -77,7 +77,7 @@ test('a command has its folder, id, attempt, queue and slot', () =>
     assert.match(stdout, new RegExp(`it's here\n${task.id} 1 fq://${cwd}/q 1 3 3\n$`))
   }))
 
-test('output beyond the cap is dropped, and that is said; the task succeeds', () =>
+test('output beyond the limit is dropped with a note, and the task succeeds', () =>
   inFolder(async cwd => {
     await using queue = new TaskQueue(`fq://${cwd}/q`)
     await queue.insert(sh('i=0; while [ $i -lt 200 ]; do printf %10000d 0; i=$((i+1)); done'))
@@ -100,7 +100,7 @@ test('purge removes the logs', () =>
     assert.equal(existsSync(join(cwd, 'q/logs')), false)
   }))
 
-test('a queue without a folder for logs wants one named', async () => {
+test('a queue without a folder requires a log folder', async () => {
   await using queue = new TaskQueue('mem://commands-without-logs')
   await assert.rejects(
     queue.poll({ commands: true }),
@@ -174,7 +174,7 @@ test('a worker killed by SIGKILL leaves no command behind, and another worker ru
     assert.deepEqual(await drain(queue, { maxAttempts: 5, maxBackoffSeconds: 1 }), [])
   }))
 
-test('ptq run --queue and poll --commands: bad input', () =>
+test('ptq run --queue and poll --commands refuse bad input', () =>
   inFolder(async cwd => {
     const cases: [string[], RegExp][] = [
       [

@@ -25,8 +25,8 @@ const refused = (url: string, message: RegExp, options: TaskQueueOptions = {}) =
     await tq.status()
   }, message)
 
-describe('what a queue in PostgreSQL is refused for, in one sentence and without the password', () => {
-  it('is a URL without a queue, or with an odd one', async () => {
+describe('a queue in PostgreSQL that is refused in one sentence, without the password', () => {
+  it('has a URL without a queue, or with an invalid one', async () => {
     await refused('postgres://ada:hunter2@h/db', /names the queue on the server with `\?queue=`/)
     await refused('postgres://ada:hunter2@h/db?queue=', /one `queue=`, a name of up to 100 letters/)
     await refused('postgres://ada:hunter2@h/db?queue=a&queue=b', /one `queue=`/)
@@ -41,7 +41,7 @@ describe('what a queue in PostgreSQL is refused for, in one sentence and without
     )
   })
 
-  it('is an option that is none, or is not of its form', async () => {
+  it('has an unknown or invalid option', async () => {
     const url = 'postgres://h/db?queue=q'
     const client = { query: async () => ({ rows: [] }) }
     assert.throws(() => new TaskQueue(url, { retryseconds: 1 }), /got `retryseconds`. Did you mean `retrySeconds`/)
@@ -59,7 +59,7 @@ describe('what a queue in PostgreSQL is refused for, in one sentence and without
     }
   })
 
-  it('is no server, or one that does not answer', async () => {
+  it('has no server, or one that does not answer', async () => {
     const port = await portOfNobody()
     await refused(
       `postgres://ada:hunter2@127.0.0.1:${port}/db?queue=q`,
@@ -74,7 +74,7 @@ describe('what a queue in PostgreSQL is refused for, in one sentence and without
     silent.close()
   })
 
-  it('is a server that is too old', () => {
+  it('has a server that is too old', () => {
     requireServerVersion(130_000, '13.0', 'q')
     assert.throws(
       () => requireServerVersion(120_022, '12.22', 'q'),
@@ -83,14 +83,14 @@ describe('what a queue in PostgreSQL is refused for, in one sentence and without
   })
 })
 
-describe('what a server of PostgreSQL refuses', { skip: await noServer() }, () => {
+describe('a PostgreSQL server', { skip: await noServer() }, () => {
   let server: PostgresServer
   before(async () => {
     server = await startServer()
   })
   after(() => server.close())
 
-  it('is a wrong password, none, or another database, told in one sentence', async () => {
+  it('with a wrong password, none, or another database gives an error of one sentence', async () => {
     const url = server.url('q')
     await refused(
       url.replace(PASSWORD, 'hunter2-wrong'),
@@ -110,7 +110,7 @@ describe('what a server of PostgreSQL refuses', { skip: await noServer() }, () =
     assert.equal(code, 1)
   })
 
-  it('takes the password from the environment, and prints it nowhere', async () => {
+  it('accepts the password from the environment, and it is printed nowhere', async () => {
     const url = server.url('env').replace(`:${PASSWORD}`, '')
     const run = (...args: string[]) => runCli(args, { env: { PGPASSWORD: PASSWORD } })
     const inserted = await runCli(['insert', server.url('env'), '-'], { input: '{"class": "A"}\n' })
@@ -120,7 +120,7 @@ describe('what a server of PostgreSQL refuses', { skip: await noServer() }, () =
     assert.doesNotMatch(inserted.stdout, /hunter2/)
   })
 
-  it('is an insert without the right to make tables; with them made by another account it is none', async () => {
+  it('without permission to create tables refuses an insert; with tables created by another account it accepts it', async () => {
     const admin = server.url('q')
     await runSql(admin, 'CREATE DATABASE shared')
     const inShared = server.url('q', 'shared')
@@ -147,7 +147,7 @@ describe('what a server of PostgreSQL refuses', { skip: await noServer() }, () =
     assert.deepEqual([await tq.enqueued(), await tq.completed()], [0, 2])
   })
 
-  it('is a newer schema; an empty one of another account is filled', async () => {
+  it('with a newer schema is refused; an empty schema of another account is filled', async () => {
     await runSql(server.url('q'), 'CREATE DATABASE newer')
     const url = server.url('q', 'newer')
     await runSql(url, 'CREATE SCHEMA ptq')
@@ -162,7 +162,7 @@ describe('what a server of PostgreSQL refuses', { skip: await noServer() }, () =
     )
   })
 
-  it('is a write to a read-only replica', async () => {
+  it('that is a read-only replica refuses a write', async () => {
     await runSql(server.url('q'), 'CREATE DATABASE replica')
     const url = server.url('q', 'replica')
     const owner = await openQueue(url)
@@ -175,7 +175,7 @@ describe('what a server of PostgreSQL refuses', { skip: await noServer() }, () =
     await backend.close()
   })
 
-  it('is a connection too many: waited out, and told when the time is over', async () => {
+  it('without a free connection is tried again, and reported after the time limit', async () => {
     await runSql(server.url('q'), "CREATE ROLE limited LOGIN PASSWORD 'hunter2-limited' CONNECTION LIMIT 1")
     await runSql(server.url('q'), 'CREATE DATABASE narrow')
     const url = server.url('q', 'narrow').replace(`${USER}:${PASSWORD}`, 'limited:hunter2-limited')
@@ -190,7 +190,7 @@ describe('what a server of PostgreSQL refuses', { skip: await noServer() }, () =
     await (await waiting).close()
   })
 
-  it('is a message that no table can hold: the others of the batch are stored', async () => {
+  it("that can't store one message of a batch stores the others", async () => {
     const backend = await openQueue(server.url(newName()))
     const good = { id: '9b24daec-5b5a-460b-a3dc-7480e744439e', body: '{}' }
     const failures = await backend.insert(

@@ -180,7 +180,7 @@ const cases: readonly Case[] = [
   })),
 ]
 
-describe('a connection that is cut', { skip: await noServer(), concurrency: false }, () => {
+describe('a lost connection', { skip: await noServer(), concurrency: false }, () => {
   let server: PostgresServer
   let proxy: CuttingProxy
   before(async () => {
@@ -216,7 +216,7 @@ describe('a connection that is cut', { skip: await noServer(), concurrency: fals
     }
   }
 
-  it('while nothing runs is replaced', async () => {
+  it('is replaced if it was idle', async () => {
     const backend = await openQueue(server.url(newName()).replace(`:${server.port}/`, `:${proxy.port}/`))
     await fill(backend, 1)
     proxy.shut()

@@ -19,7 +19,7 @@ describe('a queue in PostgreSQL', { skip: await noServer() }, () => {
   })
   after(() => server.close())
 
-  it('is not made by looking at it', async () => {
+  it('is not created by reading it', async () => {
     await runSql(server.url('q'), 'CREATE DATABASE looked')
     const url = server.url(newName(), 'looked')
     const backend = await openQueue(url)
@@ -38,7 +38,7 @@ describe('a queue in PostgreSQL', { skip: await noServer() }, () => {
     await backend.close()
   })
 
-  it('is made once by inserts that begin at the same time', async () => {
+  it('is created once by concurrent inserts', async () => {
     await runSql(server.url('q'), 'CREATE DATABASE raced')
     const name = newName()
     const backends = await Promise.all(Array.from({ length: 4 }, () => openQueue(server.url(name, 'raced'))))
@@ -70,7 +70,7 @@ describe('a queue in PostgreSQL', { skip: await noServer() }, () => {
     await client.end()
   })
 
-  it('makes its tables in the transaction of `client`, too', async () => {
+  it('creates its tables in the transaction of `client`, too', async () => {
     await runSql(server.url('q'), 'CREATE DATABASE fresh')
     const url = server.url('q', 'fresh')
     const client = new pg.Client({ connectionString: withoutQueue(url) })
@@ -102,7 +102,7 @@ describe('a queue in PostgreSQL', { skip: await noServer() }, () => {
     }
   })
 
-  it('is the same whatever its URL, and another one under another name or in another database', async () => {
+  it('is the same for any form of its URL, and another one under another name or in another database', async () => {
     const name = newName()
     const [one, same, other, elsewhere] = await Promise.all(
       [
@@ -120,7 +120,7 @@ describe('a queue in PostgreSQL', { skip: await noServer() }, () => {
     await Promise.all([one, same, other, elsewhere].map(backend => backend.close()))
   })
 
-  it('moves what is free to another queue of the database, and nothing is in both at any time', async () => {
+  it('moves ready messages to another queue of the database, and nothing is in both at any time', async () => {
     const [from, to] = [await openQueue(server.url(newName())), await openQueue(server.url(newName()))]
     const messages = [...(await fill(from, 400)), ...(await fill(from, 400)), ...(await fill(from, 400))]
     const held = await take(from, 1)
@@ -150,7 +150,7 @@ describe('a queue in PostgreSQL', { skip: await noServer() }, () => {
     await to.close()
   })
 
-  it('counts exactly while many insert, finish, and the additions are summed up', async () => {
+  it('counts exactly while many insert and finish, and while the additions are summed up', async () => {
     const name = newName()
     const backends = await Promise.all(Array.from({ length: 3 }, () => openQueue(server.url(name))))
     const [first] = backends
@@ -208,7 +208,7 @@ describe('a queue in PostgreSQL', { skip: await noServer() }, () => {
     await Promise.all([inserter.close(), other.close(), connection.close()])
   })
 
-  it('is found by a worker whose notifications get lost, and by one whose listening connection was ended', async () => {
+  it('is polled by a worker whose notifications get lost, and by one whose listening connection was ended', async () => {
     const url = server.url(newName())
     const [worker, inserter] = [await openQueue(url), await openQueue(url)]
     const waiting = worker.lease({ seconds: 600, max: 1, waitSeconds: 60 })
@@ -222,7 +222,7 @@ describe('a queue in PostgreSQL', { skip: await noServer() }, () => {
     await Promise.all([worker, inserter].map(backend => backend.close()))
   })
 
-  it('passes over rows that a transaction of others has locked', async () => {
+  it('skips rows that a transaction of others has locked', async () => {
     const url = server.url(newName())
     const backend = await openQueue(url)
     const [locked] = await fill(backend, 2)
@@ -238,7 +238,7 @@ describe('a queue in PostgreSQL', { skip: await noServer() }, () => {
     await backend.close()
   })
 
-  it('finds what was committed late, behind what was leased since', async () => {
+  it('finds messages that were committed late, before those leased since', async () => {
     const url = server.url(newName())
     const backend = await openQueue(url)
     await fill(backend, 1)

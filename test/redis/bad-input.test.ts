@@ -38,7 +38,7 @@ async function refusal(url: string, options = {}): Promise<string> {
   throw new assert.AssertionError({ message: `Expected ${url} to be refused` })
 }
 
-test('URLs that name no queue, or no database, are refused by the constructor', () => {
+test('URLs without a valid queue or database are refused by the constructor', () => {
   for (const [url, expected] of [
     ['redis://localhost:6379/0', /names the queue on the server with `\?queue=`, such as `redis:/],
     ['redis://localhost/0?queue=', /one `queue=`, a name of up to 100 letters/],
@@ -57,7 +57,7 @@ test('URLs that name no queue, or no database, are refused by the constructor', 
   }
 })
 
-test('a database that is no number, and an unknown parameter, are refused', async () => {
+test('an invalid database number and an unknown parameter are refused', async () => {
   assert.match(
     await refusal('redis://localhost/jobs?queue=jobs'),
     /Expected `url` to be one with the number of a database/,
@@ -68,7 +68,7 @@ test('a database that is no number, and an unknown parameter, are refused', asyn
   )
 })
 
-test('options that are none of a Redis queue are refused', async () => {
+test('options that a Redis queue does not have are refused', async () => {
   const url = 'redis://localhost/0?queue=jobs'
   assert.throws(() => new TaskQueue(url, { region: 'here' }), /Expected options of a redis:\/\/ queue .*, got `region`/)
   assert.match(await refusal(url, { client: { call: 'no' } }), /Expected `client` to be a client of ioredis/)
@@ -78,7 +78,7 @@ test('options that are none of a Redis queue are refused', async () => {
   )
 })
 
-test('no server, and one that is no Redis server, are told apart', async () => {
+test('a missing server and a server that is not Redis give different errors', async () => {
   const port = await freePort()
   assert.match(
     await refusal(`redis://:${password}@127.0.0.1:${port}/0?queue=jobs`),
@@ -92,7 +92,9 @@ test('no server, and one that is no Redis server, are told apart', async () => {
   web.close()
 })
 
-test('a wrong password, none, and a wrong database are told apart; the right password opens', { skip }, async () => {
+test('a wrong password, none, and a wrong database give different errors; the right password opens the queue', {
+  skip,
+}, async () => {
   const at = `127.0.0.1:${server.port}/0?queue=jobs`
   assert.match(await refusal(`redis://:${password}x@${at}`), /refused the user name or password \(WRONGPASS/)
   assert.match(await refusal(`redis://someone:${password}@${at}`), /refused the user name or password/)
@@ -114,7 +116,7 @@ test('a wrong password, none, and a wrong database are told apart; the right pas
   }
 })
 
-test('a user without permissions is told which is missing', { skip }, async () => {
+test('a user without permissions gets an error with the missing permission', { skip }, async () => {
   const admin = new Redis({ port: server.port, password })
   await admin.call('ACL', 'SETUSER', 'reader', 'on', '>secret-1', '~*', '+info', '+hget')
   await admin.quit()
@@ -124,7 +126,7 @@ test('a user without permissions is told which is missing', { skip }, async () =
   )
 })
 
-test('the permissions that the docs name are enough for every verb', { skip }, async () => {
+test('the permissions in the docs are enough for every verb', { skip }, async () => {
   const page = readFileSync(join(import.meta.dirname, '../../../docs/redis.md'), 'utf8')
   const [, rules = ''] = /^ACL SETUSER worker (.*)$/m.exec(page) ?? []
   const admin = new Redis({ port: server.port, password })
@@ -175,7 +177,7 @@ test('a server that evicts keys is refused', { skip }, async () => {
   await evicting.stop()
 })
 
-test('a version that is too old is refused; Valkey is taken for what it is', () => {
+test('a version that is too old is refused; Valkey is recognised', () => {
   assert.throws(
     () => factsFrom('redis_version:5.0.14\r\n', 'redis://host/0'),
     /Expected Redis 6\.2 or later, or Valkey, .* got version 5\.0\.14/,
@@ -195,7 +197,7 @@ test('a queue of a newer ptq, and keys of something else, are refused', { skip }
   assert.match(await refusal(url('foreign')), /ptq:\{foreign\}:meta was not made by ptq: choose another name/)
 })
 
-test('a read-only replica can be read; what writes is refused', { skip }, async () => {
+test('a read-only replica can be read; writes are refused', { skip }, async () => {
   const primary = await startServer()
   const replica = await startServer(['--replicaof', `127.0.0.1 ${primary.port}`])
   const backend = await opener.open(
@@ -212,7 +214,7 @@ test('a read-only replica can be read; what writes is refused', { skip }, async 
   await primary.stop()
 })
 
-test('a server whose memory is full takes no tasks, and lets those that it has be finished', { skip }, async () => {
+test('a server whose memory is full accepts no tasks, and lets stored ones be finished', { skip }, async () => {
   const full = await startServer()
   const admin = new Redis({ port: full.port })
   const open = () => opener.open({ protocol: 'redis', path: `127.0.0.1:${full.port}/0?queue=jobs` }, {})

@@ -17,7 +17,7 @@ function startWorker(cwd: string) {
   return startCli(['poll', 'q', '--load', tasksFile, '--lease-sec', '2', '--max-backoff-sec', '1'], { cwd })
 }
 
-test('two workers, one killed: each input yields exactly one outcome', () =>
+test('each input yields exactly one outcome when one of two workers is killed', () =>
   inFolder(async cwd => {
     await using queue = new TaskQueue(`fq://${cwd}/q`)
     const workers = [startWorker(cwd), startWorker(cwd)]
@@ -40,7 +40,7 @@ test('two workers, one killed: each input yields exactly one outcome', () =>
     await Promise.all(ends)
   }))
 
-test('a reader that is killed attaches again: nothing is missing, nothing comes twice', () =>
+test('a killed reader attaches again: no outcome is missing or repeated', () =>
   inFolder(async cwd => {
     const program = join(projectRoot, 'build/test/results', `reader-${process.pid}.mjs`)
     const code = `import { TaskQueue } from 'ptq'
@@ -77,7 +77,7 @@ test('a reader that is killed attaches again: nothing is missing, nothing comes 
     await until(async () => (await queue.enqueued()) === 0)
   }))
 
-test('1,000,000 outcomes are read at flat memory', () =>
+test('1,000,000 outcomes are read with constant memory', () =>
   inFolder(async cwd => {
     const backend = await opener.open({ protocol: 'fq', path: join(cwd, 'q') }, {})
     const sink = backend.results

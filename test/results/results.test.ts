@@ -95,7 +95,7 @@ test('partial of a function, a generator of inputs, and threads', () =>
     )
   }))
 
-test('outcomes may be kept with another queue, which workers are told too', () =>
+test('outcomes may be kept with another queue, which workers are given too', () =>
   inFolder(async folder => {
     await using queue = new TaskQueue(`mem://results-${randomUUID()}`)
     const results = `fq://${folder}/other`
@@ -110,7 +110,7 @@ test('outcomes may be kept with another queue, which workers are told too', () =
     assert.deepEqual([await queue.resultRuns(), await queue.resultRuns({ results })], [[], ['r']])
   }))
 
-test('a value that is too long, or that JSON can’t carry, is a failure that says so', () =>
+test('a value that is too long, or that JSON can’t represent, is a failure with that reason', () =>
   inFolder(async folder => {
     await using queue = new TaskQueue(`fq://${folder}/q`)
     await besideWorker(queue, async () => {
@@ -127,7 +127,7 @@ test('a value that is too long, or that JSON can’t carry, is a failure that sa
     })
   }))
 
-test('torn, foreign and repeated records are passed over', () =>
+test('torn, foreign and repeated records are skipped', () =>
   inFolder(async folder => {
     await using queue = new TaskQueue(`fq://${folder}/q`)
     await besideWorker(queue, () => all(queue.map(mixed, [0, 1, 2, 3], { run: 'r' })))
@@ -158,7 +158,7 @@ test('a task that was removed without an outcome is a failure, once the queue is
     )
   }))
 
-test('an interrupted map goes on under its name, and inserts nothing twice', () =>
+test('an interrupted map continues under its name, and inserts nothing twice', () =>
   inFolder(async folder => {
     await using queue = new TaskQueue(`fq://${folder}/q`)
     async function* inputs(failAt: number) {
@@ -191,7 +191,7 @@ test('an abort ends the reading, and not the tasks', () =>
     })
   }))
 
-test('a worker that can’t keep outcomes leaves their tasks to others; their names are those of the functions', () =>
+test('a worker that can’t store outcomes leaves their tasks to others; their names are those of the functions', () =>
   inFolder(async folder => {
     await using queue = new TaskQueue(`fq://${folder}/q`)
     const reading = all(queue.map(square, [3], { run: 'r' }))

@@ -80,7 +80,7 @@ export class PostgresBackend implements Backend {
           return leases
         if (await this.#wakeUps.listen()) continue
         const dueMs = ((await this.#leasing.due()) ?? Number.POSITIVE_INFINITY) * 1000
-        // The next search has to find what is due: one that comes a moment early finds nothing.
+        // The next search has to find due messages: one that comes a moment early finds nothing.
         await wait.end(Math.min(endMs - elapsedMs(), dueMs + 1, this.#wakeUps.longestWaitMs))
       } finally {
         wait.cancel()
@@ -169,7 +169,7 @@ export class PostgresBackend implements Backend {
     return rows?.[0] !== undefined
   }
 
-  /** The same queue of the same database, whatever its URL. */
+  /** The same queue of the same database, for any form of its URL. */
   async isSame(other: Backend): Promise<boolean> {
     return other instanceof PostgresBackend && other.identity === this.identity
   }

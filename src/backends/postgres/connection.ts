@@ -28,7 +28,7 @@ export type Row = readonly (string | null)[]
 /** Runs one statement. */
 export type Query = (text: string, values?: readonly unknown[]) => Promise<readonly Row[]>
 
-/** What goes to `query` of the package pg. */
+/** The argument of `query` of the package pg. */
 interface QueryArgument {
   readonly text: string
   readonly values: readonly unknown[]
@@ -151,7 +151,7 @@ export class Connection {
   }
 
   /**
-   * A connection of its own for LISTEN, connected; `undefined` where there is none to spare: then the caller polls.
+   * A connection of its own for LISTEN, connected; `undefined` if none is available: then the caller polls.
    *
    * @param onEnd called once when it ends by itself
    */
@@ -213,7 +213,7 @@ export class Connection {
 
   readonly #query: Query = (text, values) => queryOf(this.#queryable)(text, values)
 
-  /** An error that says by itself what is wrong. */
+  /** An error with a complete message of its own. */
   #isOurs(error: unknown): boolean {
     return error instanceof Error && ownErrors.has(error)
   }
@@ -221,7 +221,7 @@ export class Connection {
 
 const ownErrors = new WeakSet<Error>()
 
-/** Marks an error that is thrown within `run`, and that needs no other words. */
+/** Marks an error that is thrown within `run`, and that needs no further explanation. */
 export function ownError<E extends Error>(error: E): E {
   ownErrors.add(error)
   return error

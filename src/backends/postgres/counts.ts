@@ -4,7 +4,7 @@ import { sleep } from '../../time/sleep.js'
 import type { Row } from './connection.js'
 import { lockCounts, lowestId, type PostgresQueue, queueId } from './queue.js'
 
-/** So many messages are removed in one transaction: a longer one would keep the server from clearing up. */
+/** Number of messages removed in one transaction: a longer one would keep the server from vacuuming. */
 const purgedRows = 10_000
 
 /** All from one snapshot. Of the messages, only those are read that are not free. */
@@ -26,7 +26,7 @@ export async function countMessages(queue: PostgresQueue): Promise<Counts> {
   return { enqueued, leased, delayed, inserted, completed, quarantined }
 }
 
-/** Adds to the count of inserted messages, once: where the answer is lost, the server is asked whether it was added. */
+/** Adds to the count of inserted messages, once: if the response is lost, the server is asked if it was added. */
 export async function addInserted(queue: PostgresQueue, count: number): Promise<void> {
   await queue.withQueue(() => {
     let transaction: string | null | undefined
@@ -77,11 +77,11 @@ const purgeStatement = `
   counted AS (INSERT INTO ptq.tallies (queue, enqueued) SELECT queue, -count(*) FROM gone GROUP BY queue)
   SELECT count(*), (array_agg(id ORDER BY id DESC))[1] FROM known`
 
-/** Removes all messages, whoever holds them, what was set aside, the journals of uploads, and the counts. */
+/** Removes all messages, leased or not, quarantined ones, the journals of uploads, and the counts. */
 export async function purge(queue: PostgresQueue): Promise<void> {
   const { connection, name } = queue
   await queue.whereTablesExist(async () => {
-    // First, so that uploads that go on are told.
+    // First, so that running uploads fail.
     await connection.transaction('purge', async query => {
       await query(`DELETE FROM ptq.uploads WHERE queue = ${queueId}`, [name])
       await query(`DELETE FROM ptq.upload_ranges WHERE queue = ${queueId}`, [name])

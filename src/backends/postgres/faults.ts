@@ -1,4 +1,4 @@
-/** Classifies errors of the server and of the connection, and says in one sentence what failed. */
+/** Classifies errors of the server and of the connection, and describes in one sentence what failed. */
 import type { ServerFault } from '../../backend/server-retries.js'
 import { causeChain, codeOf, errorsOf, isError, messageOf } from '../../errors/thrown.js'
 import { plainLine } from '../../text/plain-line.js'
@@ -15,7 +15,7 @@ const cutCodes = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
  */
 const busyStates = /^(?:40001|40P01|53...|55P03|57P0[123])$/
 
-/** What the client says of a connection that ended or does not answer. */
+/** Messages of the client for a connection that ended or does not answer. */
 const cutMessages =
   /^(?:Connection terminated|Query read timeout|Client has encountered a connection error|This socket has been ended)/
 const unreachableMessages =
@@ -27,7 +27,7 @@ export function stateOf(error: unknown): string | undefined {
   return code !== undefined && /^[0-9A-Z]{5}$/.test(code) && !/^E[A-Z]{4}$/.test(code) ? code : undefined
 }
 
-/** Tells whether another try may help. */
+/** Decides if another try may help. */
 export function faultOf(error: unknown): ServerFault {
   const state = stateOf(error)
   // The transaction may have committed before the connection was ended.
@@ -47,7 +47,7 @@ function isConnecting(error: unknown): boolean {
   return isError(error) && 'syscall' in error && error.syscall === 'connect'
 }
 
-/** True where a table of ours is not there. */
+/** True if one of ptq's tables does not exist. */
 export function isMissingTable(error: unknown): boolean {
   return stateOf(error) === '42P01' || stateOf(error) === '3F000'
 }

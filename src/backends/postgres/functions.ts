@@ -1,7 +1,7 @@
 /**
- * The functions of the schema. What they do could be statements of ours, if the planner were left no choice there: without statistics of a
- * queue (after its first large insert, say) it expects a handful of rows, and reads and sorts a million for each lease of a
- * hundred. In a function, settings hold for its statements alone, on whatever connection.
+ * The functions of the schema. They could be plain statements, if the planner had no choice there: without statistics
+ * of a queue (e.g. after its first large insert) it expects a handful of rows, and reads and sorts a million for each
+ * lease of a hundred. In a function, settings apply to its statements alone, on any connection.
  */
 
 const onlyByIndex = `
@@ -9,9 +9,9 @@ const onlyByIndex = `
   SET enable_hashjoin = off SET enable_mergejoin = off`
 
 /**
- * Free messages of a queue, locked, in the order in which they became free. Rows that a transaction of others has locked are passed
- * over. They are found once, in a part of their own: in a join they might be searched for again, and more of them be taken than
- * `most`. The parameter `since`, in seconds since 1970, is where the search begins.
+ * Free messages of a queue, locked, in the order in which they became free. Rows locked by other transactions are
+ * skipped. They are found once, in a CTE: in a join they might be searched for again, and more than `most` of them be
+ * taken. The parameter `since`, in seconds since 1970, is the start of the search.
  */
 const freeRows = `
   free AS MATERIALIZED (
@@ -38,7 +38,7 @@ export const functions: readonly string[] = [
      FROM free WHERE message.ctid = free.ctid
      RETURNING message.id, message.body, message.attempts, message.deaths, message.deaths_alone, message.failures, free.free_at;
    END $$`,
-  // How many were moved, and when the last one had become free.
+  // The number of moved messages, and when the last one had become free.
   `CREATE FUNCTION ptq.move(queue_name text, since float8, most int, target int, OUT moved bigint, OUT last timestamptz)
    LANGUAGE plpgsql ${onlyByIndex} AS $$
    DECLARE the_queue int := (SELECT known.id FROM ptq.queues AS known WHERE known.name = queue_name);

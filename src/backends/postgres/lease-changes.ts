@@ -7,7 +7,7 @@ import { type PostgresQueue, queueId } from './queue.js'
 /** The most leases of one statement. */
 export const LEASE_BATCH = 1000
 
-/** So many of the newest failures are kept with a message. */
+/** Number of the newest failures that are kept with a message. */
 const keptFailures = 100
 
 /**
@@ -63,7 +63,7 @@ const setAsideStatement = `
   )
   SELECT id FROM gone`
 
-/** Which of some messages are there, and whether somebody holds them. */
+/** Which of the given messages are stored, and if they are held. */
 const stateStatement = `
   SELECT id, holder IS NOT NULL FROM ptq.messages WHERE queue = ${queueId} AND id = ANY ($2::uuid[])`
 
@@ -72,8 +72,8 @@ interface Change {
   readonly statement: string
   readonly values: readonly unknown[]
   /**
-   * What a message is that this change was made to. Where the answer of an earlier try was lost, such a one was changed by that
-   * try, and is not lost.
+   * The state of a message to which this change was made. If the response of an earlier try was lost, a message in this
+   * state was changed by that try, and is not lost.
    */
   readonly after?: 'gone' | 'released'
 }

@@ -9,7 +9,7 @@ const leaseStatement = `
   SELECT id, body, attempts, deaths, deaths_alone, array_to_json(failures), extract(epoch FROM was_free_at)
   FROM ptq.lease($1, $2, $3, $4, $5)`
 
-/** What a statement leased whose answer was lost. */
+/** The messages leased by a statement whose response was lost. */
 const heldStatement = `
   SELECT id, body, attempts, deaths, deaths_alone, array_to_json(failures), 0 FROM ptq.messages
   WHERE queue = ${queueId} AND free_at > statement_timestamp() AND holder = $2`
@@ -28,19 +28,22 @@ export interface LeaseHandle {
 export class Leasing {
   readonly #queue: PostgresQueue
   /**
-   * The search for free messages begins at this time, in seconds since 1970, and not at the oldest. What was leased and deleted stays
-   * in the index until it can be vacuumed, which a long transaction of anybody may prevent for hours: each lease would walk
-   * over all of it.
+   * The search for free messages begins at this time, in seconds since 1970, and not at the oldest. Leased and deleted
+   * rows stay in the index until they are vacuumed, which a long transaction of any client may prevent for hours: each
+   * lease would scan all of them.
    */
   #from = 0
-  /** When a search from the beginning is due again: messages may have appeared before `#from`, of a transaction that began early. */
+  /**
+   * Time of the next search from the beginning: messages may have appeared before `#from`, of a transaction that began
+   * early.
+   */
   #fullSearchMs = 0
 
   constructor(queue: PostgresQueue) {
     this.#queue = queue
   }
 
-  /** Leases up to `max` free messages; none only where there is none. */
+  /** Leases up to `max` free messages; none only if there is none. */
   async take(seconds: number, max: number): Promise<Lease[]> {
     const leases = performance.now() < this.#fullSearchMs ? await this.#takeFrom(this.#from, seconds, max) : []
     return leases.length > 0 ? leases : this.#takeFromBeginning(seconds, max)
@@ -69,7 +72,7 @@ export class Leasing {
     return (rows ?? []).map(row => leaseOf(row, holder))
   }
 
-  /** Seconds until the next message is free by itself; `undefined` where there is none. */
+  /** Seconds until the next message becomes free; `undefined` if there is none. */
   async due(): Promise<number | undefined> {
     const rows = await this.#queue.read('lease from', dueStatement)
     const seconds = rows?.[0]?.[0]

@@ -1,4 +1,4 @@
-/** Looks at messages without leasing them. */
+/** Lists messages without leasing them. */
 import type { Failure, ListedMessage } from '../../backend/messages.js'
 import { storedFailures } from './lease.js'
 import { lowestId, type PostgresQueue, queueId } from './queue.js'

@@ -15,18 +15,18 @@ export interface PostgresPool extends PostgresClient {
 /** Options of a `postgres://` queue. */
 export interface PostgresOptions extends BackendOptions {
   /**
-   * A pool of the package `pg`, used as it is and never closed; the URL then only names the queue. Default: a pool of at most 4
-   * connections of its own.
+   * A pool of the package `pg`, used unchanged and never closed; the URL then only names the queue. Default: a pool of
+   * at most 4 connections of its own.
    */
   readonly pool?: PostgresPool
   /**
-   * A connection in which you have a transaction open: what is inserted is there when it commits, with the rows that it
-   * belongs to. Everything else runs on it too, so use another TaskQueue for that.
+   * A connection with an open transaction: tasks are inserted when it commits, together with the rows that belong to
+   * them. Everything else runs on it too, so use another TaskQueue for that.
    */
   readonly client?: PostgresClient
   /**
-   * For how many seconds a call is tried again while the server, once it has answered, restarts, is out of reach or has no
-   * connection free. Default 60; calls on `client` are tried once.
+   * Number of seconds for which a call is tried again while the server, once it has answered, restarts, is unreachable
+   * or has no free connection. Default 60; calls on `client` are tried once.
    */
   readonly retrySeconds?: number
 }

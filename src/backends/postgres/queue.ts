@@ -12,7 +12,7 @@ export const lowestId = '00000000-0000-0000-0000-000000000000'
 /** One in so many additions to the counts is followed by replacing them by their sum. */
 const additionsPerFold = 200
 
-/** So many rows of additions are replaced at once at most. */
+/** Maximum number of rows of additions that are replaced at once. */
 const foldedRows = 10_000
 
 /** A queue in a database. */
@@ -34,7 +34,7 @@ export class PostgresQueue {
   }
 
   /**
-   * Runs one statement that changes nothing where there is no queue. `undefined`: there are no tables yet.
+   * Runs one statement that changes nothing if there is no queue. `undefined`: there are no tables yet.
    *
    * @param values the queue's name goes before them
    */
@@ -98,8 +98,8 @@ export class PostgresQueue {
 }
 
 /**
- * Others may add meanwhile, and sums that are read meanwhile are the same. Whoever sets the counts to 0 holds the lock, or what is
- * replaced here would escape it.
+ * Others may add at the same time, and sums that are read at the same time are the same. A transaction that sets the
+ * counts to 0 holds the lock, or rows that are replaced here would escape it.
  */
 export const foldStatement = `
   WITH old AS (

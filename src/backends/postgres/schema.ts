@@ -21,7 +21,7 @@ import { type Connection, ownError, type Query } from './connection.js'
 import { isForbidden } from './faults.js'
 import { functions } from './functions.js'
 
-/** What has to be done to a schema of each version. The version is the number of those that were done. */
+/** The statements that bring a schema of each version to the next. The version is the number of those that ran. */
 const migrations: readonly (readonly string[])[] = [
   [
     `CREATE TABLE ptq.queues (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE)`,
@@ -88,12 +88,12 @@ const migrations: readonly (readonly string[])[] = [
 /** The oldest PostgreSQL that has everything that is used: `pg_xact_status`. */
 const minServerVersion = 13
 
-/** Any number, the same in every process: whoever changes the schema holds this lock. */
+/** Any number, the same in every process: a transaction that changes the schema holds this lock. */
 const schemaLock = 7_478_113
 
 /** The server and the database, as they were found. */
 export interface Database {
-  /** Tells the database from every other one. */
+  /** Distinguishes the database from every other one. */
   readonly identity: string
   /** The tables are there, in our version. */
   readonly hasTables: boolean
@@ -102,7 +102,7 @@ export interface Database {
 }
 
 /**
- * Looks at the server, and brings an older schema forward.
+ * Checks the server, and migrates an older schema.
  *
  * @throws Error for a server or a schema that can't be used
  */
@@ -138,7 +138,7 @@ function requireKnownVersion(found: number, label: string): void {
   )
 }
 
-/** Makes the tables, or brings those of an older version forward; changes nothing where they are of ours. */
+/** Creates the tables, or migrates those of an older version; changes nothing if they are current. */
 export async function makeTables(connection: Connection): Promise<void> {
   await connection.transaction('make the tables of', async query => {
     await query('SELECT pg_advisory_xact_lock($1)', [schemaLock])

@@ -8,7 +8,7 @@ import { ownError, type Query } from './connection.js'
 import { columnsOf, insertParts } from './insert.js'
 import { type PostgresQueue, queueId } from './queue.js'
 
-/** Uploads without a name can't be taken up: those of processes that died are removed after so many days. */
+/** Uploads without a name can't be continued: those of dead processes are removed after this number of days. */
 const keptDays = 30
 
 const beginStatement = `

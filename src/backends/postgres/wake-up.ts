@@ -1,13 +1,16 @@
-/** Wakes waiting workers: whoever makes a message free notifies a channel of the queue (LISTEN and NOTIFY). */
+/** Wakes waiting workers: a process that makes a message free notifies a channel of the queue (LISTEN and NOTIFY). */
 import { createHash } from 'node:crypto'
 import { onAbort } from '../../time/on-abort.js'
 import { sleep } from '../../time/sleep.js'
 import type { Connection } from './connection.js'
 
-/** NOTIFY takes a lock of the whole server for a moment: a process sends one in this time at most. */
+/** NOTIFY takes a lock of the whole server for a moment: minimum interval between those of a process. */
 const notifyEveryMs = 20
 
-/** How long a worker waits that is told, and one that isn't: its connection may be a pooler's, which passes no notification on. */
+/**
+ * Maximum wait of a worker that gets notifications, and of one that doesn't: its connection may be a pooler's, which
+ * passes no notification on.
+ */
 const toldMs = 10_000
 const untoldMs = 1_000
 
@@ -32,7 +35,7 @@ export class WakeUps {
     this.#channel = `ptq_${createHash('sha256').update(queueName).digest('hex').slice(0, 40)}`
   }
 
-  /** The longest wait without looking. */
+  /** The maximum wait between two polls. */
   get longestWaitMs(): number {
     return this.#isTold && this.#listening !== undefined ? toldMs : untoldMs * (0.5 + Math.random())
   }
@@ -42,7 +45,7 @@ export class WakeUps {
     return new Wait(this.#waiters, [signal, this.#connection.closing])
   }
 
-  /** Listens from now on; true where it didn't before: messages may have come meanwhile. */
+  /** Listens from now on; true if it didn't before: messages may have come in between. */
   async listen(): Promise<boolean> {
     if (this.#listening !== undefined || performance.now() < this.#failedMs + reconnectMs) return false
     this.#starting ??= this.#start().finally(() => {
@@ -74,7 +77,7 @@ export class WakeUps {
       await listener.query(`NOTIFY ${this.#channel}`)
       return true
     } catch {
-      // Polling goes on, and says what is wrong with the server.
+      // Polling continues, and reports errors of the server.
       this.#listening?.close()
       this.#listening = undefined
       this.#failedMs = performance.now()
@@ -82,7 +85,7 @@ export class WakeUps {
     }
   }
 
-  /** Tells waiting workers, now or very soon. In a transaction of the caller's: when it commits. */
+  /** Notifies waiting workers, now or very soon. In a transaction of the caller's: when it commits. */
   async notify(): Promise<void> {
     if (this.#connection.isCallers) return this.#send()
     if (this.#timer !== undefined) return

@@ -1,9 +1,9 @@
-/** What the workers of a queue say of themselves. */
+/** Statuses of the workers of a queue. */
 import type { WorkerStatus } from '../../backend/backend.js'
 import { isErrorNamed } from '../../errors/thrown.js'
 import { type PostgresQueue, queueId } from './queue.js'
 
-/** A status that is older by the server's clock is of a worker that died. Minutes. */
+/** A status that is older by the server's clock belongs to a dead worker. Minutes. */
 const keptMinutes = 60
 
 const storeStatement = `

@@ -44,7 +44,7 @@ export class RedisBackend implements Backend {
   readonly #server: ServerFacts
   readonly #db: number
 
-  /** @param deadLetterUrl of the queue for dead letters, as it can be opened */
+  /** @param deadLetterUrl of the dead-letter queue, in a form that can be opened */
   constructor(queue: RedisQueue, server: ServerFacts, db: number, deadLetterUrl: string) {
     this.#queue = queue
     this.#server = server

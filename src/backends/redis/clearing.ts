@@ -40,7 +40,7 @@ const lastEndScript = new Script(
   `return { tonumber(call('ZRANGE', leased, -1, -1, 'WITHSCORES')[2] or 0) }`,
 )
 
-/** The server frees the memory in a thread of its own, however much it is. The statuses of workers stay. */
+/** The server frees the memory in a thread of its own. The statuses of workers stay. */
 const purgeScript = new Script(
   'once',
   `call('UNLINK', bodies, ready, leased, states, failures, quarantined, wake, uploads, ranges)
@@ -52,7 +52,7 @@ return {}
 
 /** Makes every leased message ready; resolves with how many. */
 export async function releaseAll(queue: RedisQueue): Promise<number> {
-  // Workers go on leasing: what they take from now on mostly ends later, and is theirs.
+  // Workers continue leasing: leases from now on mostly end later, and are theirs.
   const [lastEndMs] = (await queue.run(lastEndScript, 'release all leases of', [])) as [number]
   for (let released = 0; ; ) {
     const [count] = (await queue.run(releaseAllScript, 'release all leases of', [lastEndMs])) as [number]

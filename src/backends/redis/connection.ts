@@ -14,7 +14,7 @@ const CONNECTION_TIMEOUT_MS = 5_000
 /** Time-out of a silent server. */
 const SILENCE_TIMEOUT_MS = 15_000
 
-/** After an abort, a call whose outcome is unknown is tried again for so long: what it leased would be held by nobody. */
+/** After an abort, a call whose outcome is unknown is tried again for this time: its leases would have no holder. */
 const ABORTED_RETRY_SECONDS = 3
 
 /** The longest pause before another try. */
@@ -87,7 +87,7 @@ export class Connection {
     }
   }
 
-  /** A connection of its own: a command that waits holds up those behind it. */
+  /** A connection of its own: a command that waits blocks those behind it. */
   blocking(): RedisClient {
     if (this.#blocking === undefined) {
       this.#blocking = this.client.duplicate()
@@ -118,8 +118,8 @@ async function connect(place: RedisPlace): Promise<RedisClient> {
     connectTimeout: CONNECTION_TIMEOUT_MS,
     socketTimeout: SILENCE_TIMEOUT_MS,
     lazyConnect: true,
-    // What is under way fails with its connection, and is sent again from here: as the repeated call that it is, and not when its
-    // caller has long given up.
+    // Calls in flight fail with their connection, and are sent again from here: as the same repeated call, and not
+    // after its caller has given up.
     maxRetriesPerRequest: 0,
     // A first connection that fails is most likely a wrong address.
     retryStrategy: times => (isOpen ? Math.min(20 * 2 ** times, LONGEST_PAUSE_MS) : null),

@@ -3,7 +3,7 @@ import type { Counts } from '../../backend/backend.js'
 import type { RedisQueue } from './queue.js'
 import { Script } from './script.js'
 
-/** All of one moment. A lease that ran out is no lease any more: its message is ready. */
+/** All of one moment. An expired lease counts as none: its message is ready. */
 const countsScript = new Script(
   'repeatable',
   `local at = '(' .. now()

@@ -1,9 +1,10 @@
-/** Classifies failed commands (again or not), and says in one sentence what failed. */
+/** Classifies failed commands (retry or not), and describes in one sentence what failed. */
 import { causeChain, codeOf, isErrorNamed, messageOf, nameOf } from '../../errors/thrown.js'
 import type { RedisPlace } from './place.js'
 
 /**
- * `unreachable`: no answer. `busy`: the server answered, and may do better soon. `final`: another try would end the same.
+ * `unreachable`: no response. `busy`: the server answered, and may succeed soon. `final`: another try would fail in the
+ * same way.
  */
 export type FaultKind = 'unreachable' | 'busy' | 'final'
 
@@ -28,7 +29,7 @@ const NETWORK_CODES = new Set([
   'EAI_FAIL',
 ])
 
-/** Whether another try may succeed. */
+/** Decides if another try may succeed. */
 export function faultKind(error: unknown): FaultKind {
   if (BUSY.test(messageOf(error))) return 'busy'
   const isAway = causeChain(error).some(
@@ -63,7 +64,7 @@ export function openError(error: unknown, { address, isTls }: RedisPlace): Error
   return new Error(`Could not connect to ${address}: ${reasonOf(error)}`, { cause })
 }
 
-/** Hints, by how the server's own message begins. */
+/** Hints, by the beginning of the server's own message. */
 const HINTS: readonly (readonly [RegExp, string])[] = [
   [/^NOAUTH/, 'it wants a password: put it into the URL (redis://user:password@host), or set REDISCLI_AUTH'],
   [/^WRONGPASS|^ERR invalid password|^ERR AUTH/, 'it refused the user name or password'],

@@ -5,8 +5,8 @@ import { Script } from './script.js'
 import { storeNew } from './stored-messages.js'
 
 /**
- * Messages of one script: a millisecond or two in which the server serves nobody else. Bodies longer than usual are sent fewer at a
- * time.
+ * Messages of one script: a millisecond or two in which the server serves no other client. Long bodies are sent fewer
+ * at a time.
  */
 export const INSERT_BATCH = 250
 const INSERT_BYTES = 4_000_000
@@ -22,7 +22,7 @@ return { stored }
 `,
 )
 
-/** Stores messages in calls of a bounded size; where a later call fails, its messages and the rest are the failures. */
+/** Stores messages in calls of a bounded size; if a later call fails, its messages and the rest are the failures. */
 export async function insertMessages(
   queue: RedisQueue,
   messages: readonly Message[],

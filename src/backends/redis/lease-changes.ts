@@ -1,4 +1,4 @@
-/** Renews, releases and deletes leases, and sets messages aside: each change only where the holder is still the same. */
+/** Renews, releases, deletes and quarantines leased messages: each change only if the holder is still the same. */
 import type { BatchFailure, Failure, Lease } from '../../backend/messages.js'
 import { LeaseLostError } from '../../errors/errors.js'
 import type { RedisQueue } from './queue.js'
@@ -121,7 +121,7 @@ export async function runsAlone(queue: RedisQueue, lease: Lease): Promise<void> 
   throwFirst(await change(queue, runsAloneScript, 'mark a message of', [], [lease]))
 }
 
-/** Sets a message aside for good. @throws LeaseLostError */
+/** Quarantines a message. @throws LeaseLostError */
 export async function quarantine(queue: RedisQueue, lease: Lease, reason: string): Promise<void> {
   const line = reason.replaceAll('\n', ' ')
   throwFirst(await change(queue, quarantineScript, 'set a message aside in', [line], [lease]))

@@ -6,10 +6,10 @@ import { Script } from './script.js'
 import { parsed, passWhenFull } from './stored-messages.js'
 import { POLL_MS } from './wake-up.js'
 
-/** Leases of one script: some milliseconds in which the server serves nobody else. */
+/** Leases of one script: some milliseconds in which the server serves no other client. */
 export const LEASE_BATCH = 250
 
-/** What tells the holder of a lease; all leases of one call have the same. */
+/** Identifies the holder of a lease; all leases of one call have the same. */
 export type RedisHandle = string
 
 /** Options of `Backend.lease`. */
@@ -21,8 +21,9 @@ export interface RedisLeaseOptions {
 }
 
 /**
- * Arguments: the most messages, the lease in ms, the new holder. Replies with the ms until the next message may be leased, where none
- * may now (-1: there is none), then id, body and `attempt deaths deathsAlone` of each message.
+ * Arguments: the maximum number of messages, the lease in ms, the new holder. Replies with the ms until the next
+ * message may be leased, if none may now (-1: there is none), then id, body and `attempt deaths deathsAlone` of each
+ * message.
  *
  * Leases that ran out come first: their messages have waited longest.
  */
@@ -115,14 +116,14 @@ return reply(ids, counts)
 `,
 )
 
-/** What one call found. */
+/** The result of one call. */
 interface Found {
   readonly leases: Lease[]
-  /** Milliseconds until a message may be leased; `undefined` where none is there. */
+  /** Milliseconds until a message may be leased; `undefined` if there is none. */
   readonly nextMs: number | undefined
 }
 
-/** Leases up to `max` messages; where there is none, waits. */
+/** Leases up to `max` messages; if there is none, waits. */
 export async function leaseMessages(queue: RedisQueue, options: RedisLeaseOptions): Promise<Lease[]> {
   const { seconds, waitSeconds, signal } = options
   const max = Math.min(options.max, LEASE_BATCH)

@@ -1,4 +1,4 @@
-/** Looks at messages without leasing them. */
+/** Lists messages without leasing them. */
 
 import { IdSet } from '../../backend/id-set.js'
 import type { Failure, ListedMessage } from '../../backend/messages.js'
@@ -6,7 +6,7 @@ import { failuresFrom } from '../../backend/recorded-failures.js'
 import type { RedisQueue } from './queue.js'
 import { Script } from './script.js'
 
-/** Messages that one script looks at, about. */
+/** Approximate number of messages that one script lists. */
 const PAGE = 100
 
 /**

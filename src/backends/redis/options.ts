@@ -13,11 +13,11 @@ export interface RedisClient {
 /** Options of a `redis://`, `rediss://` or `valkey://` queue. */
 export interface RedisOptions extends BackendOptions {
   /**
-   * A ready client of `ioredis`, used for everything and never closed; the server in the URL is not asked. Workers that wait for
-   * tasks open one more connection, by its `duplicate()`.
+   * A client of `ioredis`, used for everything and never closed; the server in the URL is not used. Workers that wait
+   * for tasks open one more connection, by its `duplicate()`.
    */
   readonly client?: RedisClient
-  /** For how many seconds a call is tried again while the server is away or not ready. Default 60. */
+  /** Number of seconds for which a call is tried again while the server is unreachable or not ready. Default 60. */
   readonly retrySeconds?: number
 }
 

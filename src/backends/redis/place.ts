@@ -1,4 +1,4 @@
-/** Where a Redis queue is, read from its URL. No I/O. */
+/** The place of a Redis queue, parsed from its URL. No I/O. */
 import type { QueueUrl } from '../../backend/backend.js'
 import { parseServerUrl } from '../../backend/server-url.js'
 import { argumentError } from '../../errors/errors.js'
@@ -19,7 +19,7 @@ export interface RedisPlace {
 /**
  * Reads the URL of a queue. Without a password, that of the environment variable REDISCLI_AUTH is used, as `redis-cli` does.
  *
- * @throws TypeError where it is none
+ * @throws TypeError if it is invalid
  */
 export function parsePlace(url: QueueUrl): RedisPlace {
   const { protocol, user, password, host, port = 6379, database, queue, parameters } = parseServerUrl(url)

@@ -11,7 +11,7 @@ export class RedisQueue {
   /** As messages show it. */
   readonly label: string
   readonly wakeUp: WakeUp
-  /** Tells this opening of the queue from all others. */
+  /** Distinguishes this opening of the queue from all others. */
   readonly #client = randomBytes(12).toString('base64url')
   readonly #keys: Readonly<Record<KeyName, string>>
   /** A slot holds the reply of one call at a time; those of calls that have ended are used again. */

@@ -1,9 +1,9 @@
-/** Tells whether two queues are one under two names: those of a host, or clients that the user gave. */
+/** Decides if two queues are one under two names: those of a host, or of clients that the user passed. */
 import { randomUUID } from 'node:crypto'
 import { requestError } from './faults.js'
 import type { RedisQueue } from './queue.js'
 
-/** Seconds that a mark stays if its maker dies. */
+/** Seconds that a mark stays if its creator dies. */
 const MARK_SECONDS = 60
 
 /** True where a mark that is made in one is found in the other. */

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 
 /**
- * The keys of a queue, which scripts know by these names.
+ * The keys of a queue, by their names in scripts.
  *
  * ```text
  * bodies       hash        id → body; an id that is here is enqueued
@@ -49,8 +49,8 @@ local function now()
 end
 `
 
-// A connection may break after the server ran a script and before its reply came. The call is then sent again with its number, and
-// gets the reply of the first time. A call that arrives late, by a connection that was given up, finds a higher number.
+// A connection may break after the server ran a script and before its reply came. The call is then sent again with its
+// number, and gets the first reply. A call that arrives late, by an abandoned connection, finds a higher number.
 const recorded = `
 local slot, number, again = ARGV[1], ARGV[2], ARGV[3] == '1'
 local function record(reply)
@@ -82,7 +82,7 @@ end
  */
 export type ScriptKind = 'repeatable' | 'once' | 'lease'
 
-/** A script and the name that the server knows it by once it has run. */
+/** A script and the hash by which the server knows it once it has run. */
 export class Script {
   readonly kind: ScriptKind
   readonly text: string

@@ -7,7 +7,7 @@ import { LAYOUT } from './stored-messages.js'
 /** The oldest version whose commands are all that is used. */
 const OLDEST = [6, 2] as const
 
-/** What is to be known of a server. */
+/** Facts of a server. */
 export interface ServerFacts {
   /** Another one after each start. */
   readonly runId: string
@@ -15,7 +15,7 @@ export interface ServerFacts {
 }
 
 /**
- * Asks the server what it is.
+ * Asks the server for its facts.
  *
  * @throws Error where it is too old, or may drop keys when its memory is full
  */
@@ -29,7 +29,7 @@ export async function checkServer(connection: Connection, address: string): Prom
   return factsFrom(String(info), address)
 }
 
-/** What the reply to INFO says. */
+/** Parses the reply to INFO. */
 export function factsFrom(info: string, address: string): ServerFacts {
   const facts = new Map(
     info.split(/\r?\n/).map(line => {

@@ -4,8 +4,8 @@
 export const LAYOUT = 1
 
 /**
- * `addReady(entries, freeAt, at)`: adds `[score, id, …]` that may be leased from `freeAt` on, and has an idle worker look where that is
- * earlier than what it waits for.
+ * `addReady(entries, freeAt, at)`: adds `[score, id, …]` that may be leased from `freeAt` on, and wakes an idle worker
+ * if that is earlier than what it waits for.
  */
 export const addReady = `
 local function addReady(entries, freeAt, at)
@@ -40,8 +40,8 @@ end
 `
 
 /**
- * A first write that needs no memory: Redis refuses those that do where its memory is full, unless a script has written before. What
- * is queued can then be leased and finished all the same, which frees memory.
+ * A first write that needs no memory: Redis refuses other writes when its memory is full, unless a script has written
+ * before. So stored messages can still be leased and finished, which frees memory.
  */
 export const passWhenFull = `call('HDEL', calls, slot)`
 
@@ -76,7 +76,7 @@ local function parsed(state)
 end
 `
 
-/** `forget(ids)`: removes all that is known of messages; returns how many there were. */
+/** `forget(ids)`: removes all records of messages; returns how many there were. */
 export const forget = `
 local function forget(ids)
   call('HDEL', states, unpack(ids))

@@ -17,15 +17,16 @@ interface Range {
 /** Ranges of one reply. */
 const PAGE = 1_000
 
-/** An upload without a name whose process died is forgotten after so long. Milliseconds. */
+/** Age at which an upload without a name of a dead process is removed. Milliseconds. */
 const STALE_MS = 30 * 24 * 3_600_000
 
 const UNNAMED_PREFIX = '~'
 const NAMED_PREFIX = '='
 
 /**
- * An upload is a field of `uploads`: run, counted, finished (0 or 1), when it was begun or taken up (ms), head, a line each. Its ranges
- * are members of `ranges`, `<SHA-1 of the field>:<start>:<end>` with 16 digits, in the order of their starts. None overlap.
+ * An upload is a field of `uploads`: run, counted, finished (0 or 1), time of its start or last takeover (ms), head, a
+ * line each. Its ranges are members of `ranges`, `<SHA-1 of the field>:<start>:<end>` with 16 digits, in the order of
+ * their starts. None overlap.
  */
 const uploadState = `
 local function stateOf(field)

@@ -1,11 +1,12 @@
 /**
- * Waits until a message may be there. A script that makes messages ready adds a member to the set `wake`; a blocked `BZPOPMIN` of one
- * idle client takes it away, so one looks, not all. If it finds more than it takes, its lease script adds the member again.
+ * Waits until a message may be there. A script that makes messages ready adds a member to the set `wake`; a blocked
+ * `BZPOPMIN` of one idle client removes it, so one client polls, not all. If it finds more than it takes, its lease
+ * script adds the member again.
  */
 import { sleep } from '../../time/sleep.js'
 import type { Connection } from './connection.js'
 
-/** An idle worker looks after so long at the latest: the client that took the member may have died. */
+/** Maximum interval between polls of an idle worker: the client that took the member may have died. */
 export const POLL_MS = 5_000
 
 export class WakeUp {
@@ -38,9 +39,9 @@ export class WakeUp {
         if (taken === null) continue
         const [next] = this.#waiting
         if (next !== undefined) next.abort()
-        // For another client: everyone here has stopped waiting since.
+        // For another client: all waiting calls of this one have ended.
         else await this.#connection.call('ZADD', this.#key, 0, '1')
-        // Until it has looked; it may add the member again.
+        // Until it has polled; it may add the member again.
         if (next !== undefined) this.#waiting.delete(next)
       }
     } catch {

@@ -6,7 +6,10 @@ import { Script } from './script.js'
 /** A status that is older than this is removed by the next worker that reports. Milliseconds. */
 const FORGOTTEN_AFTER_MS = 3_600_000
 
-/** Arguments: the worker, its status or an empty text. The last report of a worker is the one that counts, so repeating it is harmless. */
+/**
+ * Arguments: the worker, its status or an empty text. Only the last report of a worker is kept, so repeating it is
+ * harmless.
+ */
 const reportScript = new Script(
   'repeatable',
   `if ARGV[2] == '' then
