@@ -53,7 +53,7 @@ function checkScript(script: string): void {
   assert.equal(status, 0, stdout)
 }
 
-test('ptq slurm prints a script that bash and shellcheck accept, whatever the names', { timeout: 120_000 }, t =>
+test('ptq slurm prints a script that bash and shellcheck accept, for any names', { timeout: 120_000 }, t =>
   withSlurm(async (cwd, ptq) => {
     if (!hasShellcheck) t.diagnostic('shellcheck is not installed: apt-get install shellcheck')
     const plain = await ptq('slurm', 'q', '--workers', '4', '--commands')
@@ -120,7 +120,7 @@ test('ptq slurm --submit: the submitted script is a worker that drains the queue
     assert.deepEqual([await queue.enqueued(), await queue.completed()], [0, 2])
   }))
 
-test('ptq slurm --keep submits what is missing, no more than there are tasks', () =>
+test('ptq slurm --keep submits missing workers, no more than there are tasks', () =>
   withSlurm(async (cwd, ptq) => {
     const keep = async (count: number) => ptq('slurm', 'q', '--keep', String(count), '--commands', '--job-name', 'mine')
     await ptq('run', '--queue', 'q', '--', 'touch', '{}', ':::', '1', '2', '3')
@@ -134,7 +134,7 @@ test('ptq slurm --keep submits what is missing, no more than there are tasks', (
     assert.equal(readdirSync(join(cwd, 'jobs')).length, 2)
   }))
 
-test('ptq slurm: bad input submits nothing', () =>
+test('ptq slurm refuses bad input and submits nothing', () =>
   withSlurm(async (cwd, ptq) => {
     const cases: [string[], RegExp][] = [
       [['--commands'], /^ptq: Expected --workers N, or --keep N/],

@@ -19,7 +19,7 @@ test('a worker without commands runs none: they are not registered there', () =>
     assert.equal(existsSync(join(cwd, 'ran')), false)
   }))
 
-test('a worker with an allow-list runs those programs alone, by the names that it has', () =>
+test('a worker with an allow-list runs only those programs, by their exact names', () =>
   inFolder(async cwd => {
     await using queue = new TaskQueue(`fq://${cwd}/q`)
     writeFileSync(join(cwd, 'true'), `#!/bin/sh\ntouch ${cwd}/ran\n`, { mode: 0o755 })
@@ -32,7 +32,7 @@ test('a worker with an allow-list runs those programs alone, by the names that i
     assert.equal(existsSync(join(cwd, 'ran')), false)
   }))
 
-test('a link in the place of the folder for logs is not followed: output is lost with a warning, the task is not', () =>
+test('a link in place of the log folder is not followed: output is lost with a warning, the task runs', () =>
   inFolder(async cwd => {
     await using queue = new TaskQueue(`fq://${cwd}/q`)
     await queue.insert(sh(`echo out; touch ${cwd}/ran`))
