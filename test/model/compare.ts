@@ -11,7 +11,7 @@ export interface Subject {
   /** Opens the queue once more, as another process would. */
   open(): Promise<Backend>
   /** Lets time pass. */
-  pass(seconds: number): void
+  pass(seconds: number): void | Promise<void>
   /** Asserts that nothing is left once every message is gone. */
   requireClean?(): void
 }
@@ -58,7 +58,7 @@ export class Comparison {
   async #play(step: Step): Promise<void> {
     const model = this.#model
     if (step.verb === 'pass') {
-      this.#subject.pass(step.seconds)
+      await this.#subject.pass(step.seconds)
       model.now += step.seconds
       return
     }
