@@ -168,9 +168,46 @@ test('requests refused with the old key are sent again with the new one when the
   // Half written: the previous key stays, and is reported as refused if SQS then refuses it.
   await write(VOLUME, '{"AWS_ACCESS_KEY_ID": "AKIA')
   assert.deepEqual(await backend.delete(leases, { tally: false }), [])
-  proxy.rules.push({ action: 'GetQueueAttributes', times: 1, kind: 'status', status: 403, code: 'ExpiredToken' })
+  const refused = { action: 'GetQueueAttributes', times: 1, kind: 'status', status: 403 } as const
+  proxy.rules.push({ ...refused, code: 'InvalidClientTokenId' })
   await assert.rejects(
     backend.counts(),
-    /SQS refused to count the tasks in sqs:\/\/rotated .*: ExpiredToken; check the credentials/,
+    /SQS refused to count the tasks in sqs:\/\/rotated .*: InvalidClientTokenId; check the credentials/,
   )
+})
+
+test('credentials of the file that have expired are waited for, if they were good before', async t => {
+  await write(VOLUME, PLAIN)
+  const server = await startServer('fauxqs')
+  let expired = true
+  let refusals = 0
+  const replaceFile = async () => {
+    await write(VOLUME, { AWS_ACCESS_KEY_ID: 'AKIANEW', AWS_SECRET_ACCESS_KEY: 'new-secret', AWS_SESSION_TOKEN: 'new' })
+  }
+  const choose = ({ headers }: SeenRequest): Fault | undefined => {
+    if (!expired || !headers.authorization?.includes('AKIAPLAIN')) return undefined
+    // The process that replaces the file is late.
+    if (++refusals === 3) void replaceFile()
+    return { kind: 'status', status: 403, code: 'ExpiredToken' }
+  }
+  const proxy = await FaultProxy.start(server.endpoint, { choose })
+  const options = { endpoint: proxy.endpoint, createIfMissing: true, emptyWindowSeconds: 0 }
+  const url = { protocol: 'sqs', path: 'expired' }
+  t.after(async () => {
+    await proxy.close()
+    await server.close()
+  })
+  // They never were good: told at once.
+  await assert.rejects(opener.open(url, options), /ExpiredToken/)
+  expired = false
+  refusals = 0
+  const backend = await opener.open(url, options)
+  t.after(() => backend.close())
+  await backend.insert([{ id: '1', body: '1' }], { delaySeconds: 0 })
+  const [lease] = await backend.lease({ seconds: 60, max: 1, waitSeconds: 0 })
+  assert.ok(lease)
+  expired = true
+  assert.deepEqual(await backend.delete([lease], { tally: false }), [])
+  assert.ok(refusals >= 3, `${refusals} refusals`)
+  assert.equal(proxy.requests.at(-1)?.headers['x-amz-security-token'], 'new')
 })

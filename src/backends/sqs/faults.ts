@@ -136,6 +136,11 @@ export function isKeyRefused(error: unknown): boolean {
   return keyRefusedCodes.test(codeOf(error)) || signatureCodes.test(codeOf(error))
 }
 
+/** True if the time of the credentials is over: whatever replaces them may be a little late. */
+export function isKeyExpired(error: unknown): boolean {
+  return /^ExpiredToken(?:Exception)?$/.test(codeOf(error))
+}
+
 /** True where SQS refused a request or an entry because the credentials lack the right to it. */
 export function isForbidden(error: unknown): boolean {
   return causeChain(error).some(each => refusedCodes.test(codeOf(each)))

@@ -2,7 +2,7 @@
 import { elapsedMs } from '../../time/clock.js'
 import { sleep } from '../../time/sleep.js'
 import type { Connection } from './connection.js'
-import { type FaultKind, faultKind, isKeyRefused } from './faults.js'
+import { type FaultKind, faultKind, isKeyExpired, isKeyRefused } from './faults.js'
 
 /** Maximum pause before another try; the SDK's own limit. */
 const maxPauseMs = 20_000
@@ -41,7 +41,7 @@ export class RetryPolicy {
 
   /**
    * Resolves with true where a failed request is to be sent again: after a pause, or at once where the file has other credentials now
-   * than those that SQS refused.
+   * than those that SQS refused. Where those were good before and have expired, the file is waited for.
    *
    * @throws AbortError when the signal is aborted
    */
@@ -54,7 +54,7 @@ export class RetryPolicy {
     if (fileCredentials.version === this.#credentials) await fileCredentials.read()
     const haveChanged = fileCredentials.version !== this.#credentials
     this.#credentials = fileCredentials.version
-    return haveChanged
+    return haveChanged || (isKeyExpired(error) && this.#connection.answered && (await this.pause('throttled')))
   }
 
   /**
