@@ -1,4 +1,4 @@
-// No-op tasks inserted into Redis, by whom the setting says.
+// No-op tasks inserted into Redis, by the library that the setting names.
 import { randomUUID } from 'node:crypto'
 import { partial, TaskQueue } from 'ptq'
 import { runCase, textOf } from '../case.js'

@@ -1,4 +1,5 @@
-// From the insert of one task to its start by an idle worker of the same process, by whom the setting says.
+// From the insert of one task to its start by an idle worker of the same process, by the library that the setting
+// names.
 import { partial, TaskQueue } from 'ptq'
 import { runCase, textOf } from '../case.js'
 import { measureWaits } from '../latency/waits.js'

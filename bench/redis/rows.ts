@@ -1,4 +1,4 @@
-/** The rows of `--scope redis`. Each contender has a server of its own, which keeps nothing on disk. */
+/** The rows of `--scope redis`. Each contender has a server of its own, without persistence. */
 import type { Row } from '../row.js'
 
 const BARE = 'bare scripts, batches of 100'

@@ -1,4 +1,4 @@
-/** A Redis server of a case's own, in memory only. */
+/** A Redis server for one case, in memory only. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'

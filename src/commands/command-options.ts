@@ -3,13 +3,16 @@ import { checkNames, checkPositive } from '../errors/check-options.js'
 import { argumentError } from '../errors/errors.js'
 import { SlotValues } from './slot-values.js'
 
-/** How a worker runs commands, see `PollOptions.commands`. */
+/** Options for commands of a worker, see `PollOptions.commands`. */
 export interface CommandOptions {
   /** The programs that may run, named as tasks name them: `convert`, `/opt/tools/segment`. Default: any. */
   readonly allow?: readonly string[]
   /** Values of which each running command has one, such as `{ gpu: ['0', '1'] }`: in `PTQ_GPU`, and `CUDA_VISIBLE_DEVICES`. */
   readonly slots?: Readonly<Record<string, readonly string[]>>
-  /** Where the worker keeps what its commands write, in two files. Default: the queue's own folder for that (fq: `logs`). */
+  /**
+   * Folder for the output of commands, in two files for each worker. Default: the queue's own folder for that (fq:
+   * `logs`).
+   */
   readonly logFolder?: string
   /** More output of a command is not kept. Default 10. */
   readonly maxLogMb?: number
@@ -25,7 +28,7 @@ export interface CommandSettings {
 
 const defaultLogMb = 10
 
-/** @throws TypeError or RangeError for an option that isn't what its documentation says */
+/** @throws TypeError or RangeError for a value that the option's documentation doesn't allow */
 export function commandSettings(
   given: boolean | CommandOptions | undefined,
   parallel: number,

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 /** More of a stream goes to a file. Bytes. */
 const maxInMemory = 1_048_576
 
-/** What is read of the file at once. Bytes. */
+/** Bytes of the file that are read at once. */
 const readBytes = 262_144
 
 export class KeptOutput {
@@ -43,7 +43,7 @@ export class KeptOutput {
     this.discard()
   }
 
-  /** Forgets what was added. */
+  /** Drops what was added. */
   discard(): void {
     this.#closeFile()
     this.#chunks = []

@@ -17,11 +17,11 @@ export interface CommandRequest {
   onOutput(stream: OutputStream, chunk: Buffer): void
 }
 
-/** How a command ended. */
+/** The end of a command. */
 export interface CommandEnd {
-  /** 128 + n where signal n ended it; `undefined` where it did not come to an end of its own. */
+  /** 128 + n if signal n ended it; `undefined` if it did not end by itself. */
   readonly exitCode: number | undefined
-  /** Why it did not, or did not start. */
+  /** The reason why it did not end by itself, or did not start. */
   readonly error: Error | undefined
   readonly durationSeconds: number
 }

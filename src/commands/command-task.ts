@@ -10,7 +10,7 @@ export const commandKey: FunctionKey = ['ptq.commands', 'run']
 export interface QueuedCommand {
   /** The program and its arguments. */
   readonly argv: readonly string[]
-  /** Where it runs; `null`: where the worker was started. */
+  /** Its working directory; `null`: that of the worker. */
   readonly cwd: string | null
 }
 

@@ -25,7 +25,7 @@ export interface CommandWorkerSettings {
   readonly queue: string
 }
 
-/** Enough of stderr to tell why a command failed. Bytes. */
+/** Bytes of stderr that are kept as the reason of a failure. */
 const tailBytes = 1_000
 
 export class CommandWorker {
@@ -104,7 +104,10 @@ export class CommandWorker {
     }
   }
 
-  /** A slot that no command uses. A command that was given up, because its lease is lost, has its own until it has ended. */
+  /**
+   * A slot that no command uses. A command that was abandoned, because its lease is lost, keeps its own until it has
+   * ended.
+   */
   #acquire(): Promise<number> {
     const slot = this.#free.shift()
     return slot === undefined ? new Promise(resolve => this.#waiting.push(resolve)) : Promise.resolve(slot)

@@ -1,7 +1,7 @@
 /** Exit codes of commands as people read them. */
 import { constants } from 'node:os'
 
-/** The signal that an exit code stands for: shells give 128 + n. A program that exits with such a code looks the same. */
+/** The signal of an exit code: shells return 128 + n. A program that exits with such a code looks the same. */
 export function signalOf(exitCode: number): { readonly name: NodeJS.Signals; readonly number: number } | undefined {
   const entry = Object.entries(constants.signals).find(([, number]) => number === exitCode - 128)
   return entry && { name: entry[0] as NodeJS.Signals, number: entry[1] }
@@ -13,7 +13,7 @@ export function exitText(exitCode: number): string {
   return signal === undefined ? `exit code ${exitCode}` : `killed by ${signal.name} (exit code ${exitCode})`
 }
 
-/** A command that came to an end of its own, which was no success. */
+/** A command that ended by itself, without success. */
 export class CommandFailedError extends Error {
   readonly exitCode: number
 

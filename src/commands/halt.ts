@@ -1,4 +1,4 @@
-/** When a run ends early: `--halt` in the form of GNU parallel. */
+/** Decides when a run ends early: `--halt` in the form of GNU parallel. */
 
 /** A condition after which no more tasks start. */
 export interface Halt {

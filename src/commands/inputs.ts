@@ -1,8 +1,8 @@
 /** Input sources of `ptq run`: `:::` values, `::::` files, standard input; several give all combinations. */
 
-/** A command with its input sources, as they stand on a command line. */
+/** A command with its input sources, as on a command line. */
 export interface CommandWords {
-  /** What is run, with replacement strings; empty: each value is a command line itself. */
+  /** The command, with replacement strings; empty: each value is a command line itself. */
   readonly command: readonly string[]
   readonly sources: readonly InputSource[]
 }
@@ -33,7 +33,7 @@ export function splitSources(words: readonly string[]): CommandWords {
     const separator = isSeparator(word) ? separators[word] : undefined
     const last = sources.at(-1)
     if (separator !== undefined) sources.push({ ...separator, words: [] })
-    // Each file is a source of its own.
+    // Each file is a separate source.
     else if (last?.kind === 'files' && last.words.length > 0) sources.push({ ...last, words: [word] })
     else last?.words.push(word)
   }
@@ -44,7 +44,7 @@ export function splitSources(words: readonly string[]): CommandWords {
 export interface InputOptions {
   /** Reads the values of a file, or those of standard input for `-`. */
   readonly valuesIn: (name: string) => AsyncIterable<string>
-  /** Splits each value into columns, which count as values of sources of their own. */
+  /** Splits each value into columns, which count as values of separate sources. */
   readonly columnSeparator: RegExp | undefined
 }
 

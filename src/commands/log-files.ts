@@ -6,7 +6,7 @@
  * <folder>/<worker>.index    a line of JSON a record: which part of the log is whose
  * ```
  *
- * A record is written after the output that it speaks of. The last line of an index may be cut off, where a worker was killed.
+ * A record is written after its output. The last line of an index may be cut off if a worker was killed.
  */
 import type { OutputStream } from './slot-shell.js'
 
@@ -19,7 +19,7 @@ export type LogRecord =
 export const logSuffix = '.log'
 export const indexSuffix = '.index'
 
-/** Reads a line of an index; `undefined` for one that is none. */
+/** Parses a line of an index; `undefined` if it is invalid. */
 export function recordFrom(line: string): LogRecord | undefined {
   let record: unknown
   try {

@@ -27,14 +27,17 @@ interface LoggedAttempt {
 export interface ReadLogOptions {
   /** Default: the last one. */
   readonly attempt?: number | undefined
-  /** Asked while the output has no end: false where no worker runs the task any more. Without it the output so far is read. */
+  /**
+   * Called while the output has no end: false if no worker runs the task any more. Without it the output so far is
+   * read.
+   */
   readonly isRunning?: ((id: string) => Promise<boolean>) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 const lookMs = 200
 
-/** A killed worker writes no end: so often the queue is asked. Milliseconds. */
+/** Interval at which the queue is asked, since a killed worker writes no end. Milliseconds. */
 const askMs = 2_000
 
 const readBytes = 1_048_576
@@ -106,7 +109,7 @@ async function logPaths(folder: string): Promise<string[]> {
   }
 }
 
-/** A task that a lost lease started twice has the same attempt in two logs: the later one counts. */
+/** A task that a lost lease started twice has the same attempt in two logs: the later one is used. */
 function latest(
   attempts: readonly LoggedAttempt[],
   id: string,

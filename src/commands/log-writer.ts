@@ -19,7 +19,7 @@ interface LogFiles {
   readonly index: FileHandle
 }
 
-/** What is to be written for one task, in order. */
+/** The entries to write for one task, in order. */
 type Entry = LogRecord | { readonly task: TaskLog; readonly stream: OutputStream; readonly chunks: Buffer[] }
 
 export class LogWriter {
@@ -56,14 +56,14 @@ export class LogWriter {
     return this.#entries.at(-1)
   }
 
-  /** Resolves when all that was added is written. Attempts that end at the same time are written at once. */
+  /** Resolves when everything that was added is written. Attempts that end at the same time are written at once. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
     const before = this.#writing
     if (before !== undefined) {
       await before
-      // What was added meanwhile may have been written by another that waited.
+      // The entries may have been written by another waiting call.
       if (this.#entries.length === 0) return this.#writing
     }
     this.#writing ??= this.#write().finally(() => {

@@ -5,14 +5,14 @@ import { TaggedLines, WholeLines } from './tagged-lines.js'
 
 /** A stream of this process. */
 export interface OutputTarget {
-  /** False: the reader is slow, `drained` tells when it has caught up. */
+  /** False: the reader is slow; `drained` resolves when it has caught up. */
   write(chunk: Buffer): boolean
   drained(): Promise<void>
 }
 
 export type OutputTargets = Readonly<Record<OutputStream, OutputTarget>>
 
-/** How output is printed. */
+/** Options for printing output. */
 export interface PrintOptions {
   /** In the order of the tasks, not in that in which they end. */
   readonly keepOrder: boolean
@@ -27,7 +27,7 @@ export class TaskOutput {
   readonly #streams: Readonly<Record<OutputStream, { kept: KeptOutput; tagged: TaggedLines; lines: WholeLines }>>
   readonly #isLive: boolean
   #tail = Buffer.alloc(0)
-  /** What the command wrote to stdout, in bytes. */
+  /** Bytes that the command wrote to stdout. */
   stdoutBytes = 0
 
   constructor(targets: OutputTargets, tag: string, isLive: boolean) {
@@ -65,7 +65,7 @@ export class TaskOutput {
   }
 }
 
-/** Enough of stderr to tell why a command failed. Bytes. */
+/** Bytes of stderr that are kept as the reason of a failure. */
 const tailBytes = 2_000
 
 function tailOf(tail: Buffer, chunk: Buffer): Buffer<ArrayBuffer> {
@@ -85,7 +85,7 @@ export class Printer {
     this.#keepOrder = keepOrder
   }
 
-  /** How many outputs wait for an earlier task to end. */
+  /** The number of outputs that wait for an earlier task to end. */
   get waiting(): number {
     return this.#waiting.size
   }

@@ -1,8 +1,8 @@
-/** Finds programs as `execvp` does, so that a missing one is named before a shell is asked. */
+/** Finds programs like `execvp`, so that a missing one is reported before a shell runs it. */
 import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, isAbsolute, resolve } from 'node:path'
 
-/** The path of a program, looked up in `PATH` where its name has no slash; `undefined`: there is none. */
+/** The path of a program, looked up in `PATH` if its name has no slash, or `undefined`. */
 export function findProgram(name: string, cwd: string): string | undefined {
   if (name.includes('/')) return isExecutable(resolve(cwd, name)) ? resolve(cwd, name) : undefined
   const folders = (process.env.PATH ?? '/usr/bin:/bin').split(delimiter)
@@ -31,7 +31,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Looks up programs, each name once: what is installed while a worker runs is found by its next start. */
+/** Looks up programs, each name once: a program installed while a worker runs is found by its next start. */
 export class Programs {
   readonly #paths = new Map<string, string>()
 

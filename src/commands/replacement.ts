@@ -8,7 +8,7 @@ export interface TaskValues {
   readonly values: readonly string[]
   /** The number of the task, from 1. */
   readonly sequence: number
-  /** The number of the slot that runs it, from 1: no other task that runs at the same time has it. */
+  /** The number of its slot, from 1: no other running task has the same. */
   readonly slot: number
 }
 
@@ -38,20 +38,20 @@ export class CommandTemplate {
   /** True where the command differs from slot to slot, so that it is known only when it starts. */
   readonly usesSlot: boolean
 
-  /** @param words where no word has a replacement string, ` {}` is added at the end, as GNU parallel does */
+  /** @param words if no word has a replacement string, ` {}` is added at the end, as in GNU parallel */
   constructor(words: readonly string[]) {
     const parsed = words.map(parse)
     this.#words = parsed.some(parts => parts.some(part => typeof part !== 'string')) ? parsed : [...parsed, parse('{}')]
     this.usesSlot = words.some(word => word.includes('{%}'))
   }
 
-  /** The first word, where it has no replacement string. */
+  /** The first word, if it has no replacement string. */
   get program(): string | undefined {
     const [first = ''] = this.#words[0] ?? []
     return this.#words[0]?.length === 1 && typeof first === 'string' ? first : undefined
   }
 
-  /** The command of a task, one entry an argument. A word `{}` alone becomes one argument for each value. */
+  /** The command of a task, one entry per argument. A word `{}` alone becomes one argument for each value. */
   argv(task: TaskValues): string[] {
     return this.#words.flatMap(([first, ...rest]) => {
       if (first === undefined) return ['']
@@ -60,7 +60,7 @@ export class CommandTemplate {
     })
   }
 
-  /** The command line of a task for a shell: the words as they are, the values quoted. */
+  /** The command line of a task for a shell: the words unchanged, the values quoted. */
   shellLine(task: TaskValues): string {
     return this.#words
       .map(parts => parts.map(part => (typeof part === 'string' ? part : part(task).map(quoted).join(' '))).join(''))

@@ -13,7 +13,7 @@ import { commandKey, type SuccessRecord } from './success-record.js'
 export interface RunHereOptions {
   readonly parallel: number
   readonly timeoutSeconds: number | undefined
-  /** How often a command that fails is started in all. */
+  /** Maximum number of starts of a command that fails. */
   readonly attempts: number
   readonly halt: Halt | undefined
   readonly keepOrder: boolean
@@ -41,7 +41,7 @@ export interface RunHereResult {
   readonly halted: boolean
 }
 
-/** With `keepOrder` no more tasks start while so many outputs wait for a slow one. */
+/** With `keepOrder` no more tasks start while this number of outputs wait for a slow one. */
 const maxWaiting = 1_000
 
 /** Runs the command of `maker` for each of `inputs`. Resolves when all have ended. */

@@ -1,6 +1,6 @@
 /** Quoting for POSIX shells. */
 
-/** The value as one word of a shell command, in GNU parallel's form; left as it is where no shell would change it. */
+/** The value as one word of a shell command, in GNU parallel's form; unchanged if no shell would change it. */
 export function quoted(value: string): string {
   return value !== '' && /^[-\w.+/]*$/.test(value) ? value : singleQuoted(value).replaceAll(`'\\''`, `'"'"'`)
 }

@@ -1,6 +1,7 @@
 /**
- * A shell that runs commands one after the other, each in the foreground: a fork of a small shell costs a fraction of one
- * of this process, and this thread goes on meanwhile. Each shell leads a process group of its own, which a time-out ends.
+ * A shell that runs commands one after the other, each in the foreground: a fork of a small shell costs a fraction of
+ * one of this process, and does not block this thread. Each shell leads a process group of its own, which a time-out
+ * ends.
  *
  * ```text
  * fd 0  the commands, as lines of shell      fd 3  stdout of the commands
@@ -28,7 +29,7 @@ export interface Command {
   onOutput(stream: OutputStream, chunk: Buffer): void
 }
 
-/** The stream of a command that output came from. */
+/** The output stream of a command. */
 export type OutputStream = 'stdout' | 'stderr'
 
 const shellPath = '/bin/sh'
@@ -53,7 +54,7 @@ export class SlotShell {
     this.#process = child
     const [script, codes, , stdout, stderr] = child.stdio
     this.#script = script as Writable
-    // The end of the shell is told by `exit`.
+    // The `exit` event reports the end of the shell.
     this.#script.on('error', () => undefined)
     if (child.pid !== undefined) watchdog.watch(child.pid)
     this.#exited = new Promise(resolve => {
@@ -93,7 +94,7 @@ export class SlotShell {
     })
   }
 
-  /** Ends the shell and whatever runs in its group: SIGTERM, then SIGKILL. Resolves when nothing of it is left. */
+  /** Ends the shell and all processes in its group: SIGTERM, then SIGKILL. Resolves when none is left. */
   async kill(reason: Error): Promise<void> {
     const running = this.#running
     this.#running = undefined
@@ -144,7 +145,7 @@ export class SlotShell {
       const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk])
       const at = bytes.indexOf(mark)
       const end = at >= 0 ? at : startOfPart(bytes, mark)
-      // What comes between two commands is from a process that one of them left behind.
+      // Output between two commands is from a process that one of them left behind.
       if (end > 0) this.#running?.onOutput(stream, bytes.subarray(0, end))
       held = bytes.subarray(at >= 0 ? at + mark.length : end)
       if (at >= 0) this.#done(stream)
@@ -165,12 +166,12 @@ interface RunningCommand {
   readonly onOutput: Command['onOutput']
   readonly resolve: (code: number) => void
   readonly reject: (error: Error) => void
-  /** What has not come to its end. */
+  /** The parts that have not ended yet. */
   readonly left: Set<'code' | OutputStream>
   code: number
 }
 
-/** Where a part of the mark begins that the next chunk may complete; the length where there is none. */
+/** The start of a part of the mark that the next chunk may complete; the length if there is none. */
 function startOfPart(bytes: Buffer, mark: Buffer): number {
   for (let at = Math.max(0, bytes.length - mark.length + 1); at < bytes.length; at++) {
     if (mark.subarray(0, bytes.length - at).equals(bytes.subarray(at))) return at

@@ -22,7 +22,7 @@ export class SlotValues {
     this.#values = values
   }
 
-  /** The environment of a slot, from 1: `PTQ_GPU`, say, and `CUDA_VISIBLE_DEVICES`. */
+  /** The environment of a slot, from 1: e.g. `PTQ_GPU`, and `CUDA_VISIBLE_DEVICES`. */
   of(slot: number): Record<string, string> {
     const env: Record<string, string> = {}
     for (const [name, values] of this.#values) {

@@ -5,8 +5,8 @@
  * <state>/ptq/runs/<name>
  * ```
  *
- * `<state>` is `$XDG_STATE_HOME`, or `~/.local/state`. A command is known by its words and its folder, so that inputs may be
- * added, left out, or come in another order.
+ * `<state>` is `$XDG_STATE_HOME`, or `~/.local/state`. A command is identified by its words and its folder, so that
+ * inputs may be added, left out, or reordered.
  */
 import { createHash } from 'node:crypto'
 import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
@@ -15,7 +15,7 @@ import { join } from 'node:path'
 
 export class SuccessRecord {
   readonly #file: number
-  /** How often each command has succeeded: a run may have it several times. */
+  /** Number of successes of each command: a run may contain it several times. */
   readonly #left = new Map<string, number>()
 
   /** @throws Error where the file can't be written */
@@ -46,7 +46,7 @@ export class SuccessRecord {
   }
 }
 
-/** What a command is known by. */
+/** The key of a command. */
 export function commandKey(argv: readonly string[], cwd: string): string {
   return createHash('sha256')
     .update(JSON.stringify([cwd, argv]))

@@ -1,6 +1,7 @@
 /**
- * A small shell that outlives this process by seconds: when the pipe to it ends, because this process was killed, it ends
- * the process groups that it was told of. SIGKILL leaves this process no time to do that, and POSIX has nothing that does.
+ * A small shell that outlives this process by seconds: when the pipe to it ends, because this process was killed, it
+ * ends the process groups that it was given. SIGKILL leaves this process no time to do that, and POSIX has no call for
+ * it.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Writable } from 'node:stream'
@@ -30,7 +31,7 @@ export class Watchdog {
     this.#process.on('error', () => undefined)
     this.#process.unref()
     this.#input = this.#process.stdin as Writable
-    // Whoever ended it takes the consequences: commands may outlive a killed process.
+    // The watchdog was ended by someone else: commands may then outlive a killed process.
     this.#input.on('error', () => undefined)
   }
 

@@ -20,15 +20,16 @@ export interface RunResultsOptions {
   readonly results?: string
   /** Wait for outcomes that are still to come. Default true; false: those that are there. */
   readonly wait?: boolean
-  /** Its abort ends the reading with its reason; what is in the queue is run all the same. */
+  /** Its abort ends the reading with its reason; the tasks in the queue still run. */
   readonly signal?: AbortSignal
 }
 
 /** Options of `TaskQueue.map`. */
 export interface QueueMapOptions extends Omit<RunResultsOptions, 'wait'> {
   /**
-   * A name for the run. With it the outcomes are kept until `dropResults`, `results` reads them again, in another process too, and
-   * `map` with the same inputs goes on where it was interrupted. Default: a random one, dropped when all outcomes were read.
+   * A name for the run. With it the outcomes are kept until `dropResults`, `results` reads them again, also in another
+   * process, and `map` with the same inputs continues an interrupted insert. Default: a random one, dropped when all
+   * outcomes were read.
    */
   readonly run?: string
 }
@@ -59,11 +60,11 @@ export async function* mapInputs<T>(
   try {
     const sink = await place.require()
     const tasks = countedTasks(inputs, (input, index) => {
-      // To end the sequence would look like its end, and the named insert would count as complete.
+      // Ending the sequence would look complete, and the named insert would count as complete.
       if (isRead) throw new Error('The reader of the run has ended')
       return requestTask({ run, index, payload: toPayload(call(fn, input)) })
     })
-    // So that the run can be attached to before its first outcome.
+    // So that readers can attach to the run before its first outcome.
     const writer = `inserter.${process.pid}.${randomUUID()}`
     await sink.append(run, writer, ['{}'])
     inserting = insert(tasks.iterate(), options.run === undefined ? undefined : `results-${run}`).then(async () => {
@@ -142,7 +143,7 @@ function readOptions(
       try {
         return await isEmpty(backend, signal)
       } catch (error) {
-        // What can't be known is not taken for the end.
+        // An unknown count is not taken for the end.
         if (error instanceof UnsupportedOperationError) return false
         throw error
       }
@@ -150,7 +151,7 @@ function readOptions(
   }
 }
 
-/** Makes the tasks, and counts the inputs: also those that an insert which goes on has not asked for. */
+/** Creates the tasks, and counts the inputs, including those that a resumed insert does not read. */
 function countedTasks(
   inputs: Iterable<unknown> | AsyncIterable<unknown>,
   taskOf: (input: unknown, index: number) => BareTask,

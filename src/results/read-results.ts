@@ -19,16 +19,16 @@ export interface ReadResultsOptions {
   readonly inserting?: Promise<unknown>
 }
 
-/** Pauses between looks that found nothing, doubled up to the longest. Milliseconds. */
+/** Pauses between reads that found nothing, doubled up to the maximum. Milliseconds. */
 const minPauseMs = 20
 const maxPauseMs = 1_000
 
-/** A queue that has been empty for so long, while nothing new came, has no worker that is about to write. Milliseconds. */
+/** If a queue has been empty for this time, without new records, no worker is about to write. Milliseconds. */
 const settledMs = 5_000
 
 /**
- * Yields each outcome once, whatever ran twice, and ends when each task of the run has one. A task whose message was removed
- * without an outcome is a failure, as soon as the queue is empty.
+ * Yields each outcome once, also if a task ran twice, and ends when each task of the run has one. A task whose message
+ * was removed without an outcome is a failure, as soon as the queue is empty.
  *
  * @throws what `inserting` rejects with, after the outcomes that are there
  */

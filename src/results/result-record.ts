@@ -11,9 +11,9 @@ export interface ResultRecord {
   readonly id: string
   /** Left out where the task returned nothing. */
   readonly value?: JsonValue
-  /** Why it failed for good; left out of a success. */
+  /** The reason of its final failure; absent for a success. */
   readonly reason?: string
-  /** How often it was tried. */
+  /** The number of its attempts. */
   readonly attempt: number
 }
 
@@ -36,12 +36,12 @@ export function failureRecord(index: number, id: string, attempt: number, reason
   return JSON.stringify({ index, id, attempt, reason })
 }
 
-/** Says how many tasks the run has. */
+/** Records the number of tasks of the run. */
 export function totalRecord(total: number): string {
   return JSON.stringify({ total })
 }
 
-/** Reads a record; `undefined` for a text that is none: a line that a crash has cut off, or a foreign one. */
+/** Parses a record; `undefined` for an invalid text: a line that a crash has cut off, or a foreign one. */
 export function readRecord(text: string): ResultRecord | { readonly total: number } | undefined {
   let record: JsonValue
   try {

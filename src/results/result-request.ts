@@ -1,10 +1,12 @@
-/** Tasks whose outcomes somebody waits for: a payload around the payload, so that only workers that can keep them run it. */
+/**
+ * Tasks whose outcomes are requested: a payload around the payload, so that only workers that can store them run it.
+ */
 import { argumentError } from '../errors/errors.js'
 import type { JsonValue } from '../json/json-value.js'
 import { isClassPayload, isFunctionPayload, type Payload, requestKey } from '../tasks/payload.js'
 import { FunctionTask } from '../tasks/task.js'
 
-/** Asks for the outcome of a task. */
+/** A request for the outcome of a task. */
 export interface ResultRequest {
   readonly run: string
   /** The place of the task among the inputs of its run, from 0. */
@@ -12,12 +14,12 @@ export interface ResultRequest {
   readonly payload: Payload
 }
 
-/** The task that asks for the outcome of another one. */
+/** The task that requests the outcome of another one. */
 export function requestTask({ run, index, payload }: ResultRequest): FunctionTask {
   return new FunctionTask(requestKey, [run, index, payload as JsonValue])
 }
 
-/** Reads a payload; `undefined`: nobody asks. @throws TypeError where it is a request that can't be one */
+/** Parses a payload; `undefined` without a request. @throws TypeError for an invalid request */
 export function resultRequest(payload: Payload): ResultRequest | undefined {
   if (!Array.isArray(payload) || payload[0][0] !== requestKey[0] || payload[0][1] !== requestKey[1]) return undefined
   const [run, index, inner] = payload[1]

@@ -6,7 +6,7 @@ import type { ResultSink } from '../backend/result-sink.js'
 export class ResultWriter {
   readonly #sink: ResultSink
   readonly #writer = `${hostname()}.${process.pid}.${randomUUID().slice(0, 8)}`
-  /** By run: what is not being written yet, with the promise of its writing. */
+  /** By run: records that are not being written yet, with the promise of their write. */
   readonly #waiting = new Map<string, { readonly records: string[]; readonly written: Promise<void> }>()
   /** By run: the last append. */
   readonly #appending = new Map<string, Promise<void>>()
@@ -25,7 +25,7 @@ export class ResultWriter {
     const records = [record]
     const before = this.#appending.get(run) ?? new Promise<void>(resolve => setImmediate(resolve))
     const written = before
-      // A failure is told to those whose records it was about.
+      // A failure is reported to the callers whose records it concerned.
       .catch(() => undefined)
       .then(() => {
         this.#waiting.delete(run)

@@ -1,4 +1,4 @@
-/** What a worker keeps of tasks whose outcomes are asked for. */
+/** Stores the outcomes of tasks that request it. */
 import type { ResultSink } from '../backend/result-sink.js'
 import type { Payload } from '../tasks/payload.js'
 import { failureRecord, successRecord } from './result-record.js'
@@ -15,7 +15,7 @@ interface EndedTask {
 export class TaskResults {
   readonly #writer: ResultWriter
 
-  /** A task of this worker asked for its outcome: threads have to send values. */
+  /** True once a task of this worker requested its outcome: threads have to send values. */
   wantsValues = false
 
   constructor(sink: ResultSink) {
@@ -23,7 +23,7 @@ export class TaskResults {
   }
 
   /**
-   * Makes the record of a success, and returns what stores it; `undefined`: nobody asks for the outcome.
+   * Makes the record of a success, and returns a function that stores it; `undefined` without a request.
    *
    * @throws TypeError where JSON can't carry the value; RangeError where it is too long
    */
@@ -34,7 +34,7 @@ export class TaskResults {
     return () => this.#writer.write(request.run, record)
   }
 
-  /** Stores that a task has failed for good, if its outcome is asked for. */
+  /** Records the final failure of a task, if its outcome is requested. */
   async failure(task: EndedTask, attempt: number, reason: string): Promise<void> {
     const request = requestOf(task)
     if (request === undefined) return

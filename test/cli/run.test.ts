@@ -11,7 +11,7 @@ function isAlive(pid: number): boolean {
   } catch {
     return false
   }
-  // Where nothing collects orphans they stay as zombies.
+  // Without a process that reaps orphans they stay as zombies.
   return process.platform !== 'linux' || !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
 }
 

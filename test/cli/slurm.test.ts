@@ -1,4 +1,4 @@
-// `ptq slurm` beside a stand-in for Slurm: programs named sbatch and squeue, which keep jobs in a folder.
+// `ptq slurm` with a stand-in for Slurm: programs named sbatch and squeue, which keep jobs in a folder.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -45,7 +45,7 @@ function checkScript(script: string): void {
   const parsed = spawnSync('bash', ['-n'], { input: script, encoding: 'utf8' })
   assert.deepEqual([parsed.status, parsed.stderr], [0, ''])
   if (!hasShellcheck) return
-  // SC2016: a `$` in single quotes is meant as it stands.
+  // SC2016: a `$` in single quotes is intended.
   const { status, stdout } = spawnSync('shellcheck', ['--shell=bash', '--exclude=SC2016', '-'], {
     input: script,
     encoding: 'utf8',

@@ -1,4 +1,4 @@
-// The code behind `ptq run` in this process, beside what GNU parallel printed for the same command lines.
+// The code of `ptq run` in this process, compared with the output of GNU parallel for the same command lines.
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -96,7 +96,7 @@ async function outcome(each: ParallelCase, folder: string): Promise<Recorded> {
   return {
     stdout: each.sorted ? sortedLines(stdout) : stdout,
     ...(each.joblog && joblog !== undefined && { joblog: withoutTimes(readFileSync(joblog, 'utf8')) }),
-    // Whether a success that ends the run makes it succeed is for the command line to say.
+    // The command line decides if a success that ends the run makes it succeed.
     failed: failed > 0 && !values.halt.includes('success'),
   }
 }

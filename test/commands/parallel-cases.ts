@@ -12,14 +12,14 @@ export interface ParallelCase {
   readonly sorted?: true
   /** The job log is compared too, without its times. */
   readonly joblog?: true
-  /** What `ptq run` prints instead: differences that docs/commands.md names. */
+  /** The different output of `ptq run`: the differences are named in docs/commands.md. */
   readonly ours?: Partial<Recorded>
 }
 
 export interface Recorded {
   readonly stdout: string
   readonly joblog?: string
-  /** GNU parallel's own is the number of failed commands; `ptq run`'s is 1 for any. */
+  /** GNU parallel's exit code is the number of failed commands; `ptq run`'s is 1 for any. */
   readonly failed: boolean
 }
 
@@ -140,7 +140,7 @@ export const parallelCases: readonly ParallelCase[] = [
 /** Files that the command lines name. */
 export const parallelFiles: Readonly<Record<string, string>> = { list: '1\n2\n', other: 'x y\n' }
 
-/** The outcomes of GNU parallel, by name. Made anew by `PTQ_RECORD=1 node build/test/run.js gnu-parallel.slow`. */
+/** The outcomes of GNU parallel, by name. Recorded again by `PTQ_RECORD=1 node build/test/run.js gnu-parallel.slow`. */
 export const recordedPath = join(import.meta.dirname, '../../../test/fixtures/gnu-parallel.json')
 
 export function recordedOutcomes(): Readonly<Record<string, Recorded>> {
@@ -157,7 +157,7 @@ export function sortedLines(text: string): string {
   return text.split('\n').sort().join('\n')
 }
 
-/** What `ptq run` has to print, by name. */
+/** The expected output of `ptq run`, by name. */
 export function expectedOutcomes(recorded: Readonly<Record<string, Recorded>>): Readonly<Record<string, unknown>> {
   return Object.fromEntries(parallelCases.map(({ name, ours }) => [name, { ...recorded[name], ...ours }]))
 }

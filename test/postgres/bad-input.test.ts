@@ -9,7 +9,7 @@ import { runCli } from '../cli/run-cli.js'
 import { fill, newName, openQueue, runSql, withoutQueue } from './queue.js'
 import { noServer, PASSWORD, type PostgresServer, startServer, USER } from './server.js'
 
-/** An error, however deep one looks, that has no password. */
+/** Asserts an error that contains no password at any depth. */
 async function refusedWith(work: () => Promise<unknown>, message: RegExp): Promise<void> {
   await assert.rejects(work, (error: Error) => {
     assert.match(error.message, message)

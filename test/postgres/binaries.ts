@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { basename, delimiter, dirname, join } from 'node:path'
 
-/** The folder with `postgres` and `initdb`; `undefined` where there is none. `PTQ_POSTGRES_BIN` names another one. */
+/** The folder with `postgres` and `initdb`, or `undefined`. `PTQ_POSTGRES_BIN` names another one. */
 export async function postgresPrograms(): Promise<string | undefined> {
   const named = process.env.PTQ_POSTGRES_BIN
   if (named !== undefined) return named
@@ -32,7 +32,7 @@ function makeLinks(folder: string): void {
     try {
       symlinkSync(basename(source), path)
     } catch (error) {
-      // Another test file made it meanwhile.
+      // Another test file created it in the meantime.
       if (!existsSync(path)) throw error
     }
   }

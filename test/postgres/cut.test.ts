@@ -10,7 +10,7 @@ const head = { seed: '0123456789abcdef0123456789abcdef', sequence: 'Numbers', to
 
 const failure = { attempt: 1, reason: 'Error: no', host: 'here', pid: 1, failedAtMs: 1, durationSeconds: 1 }
 
-/** A verb, and what is true afterwards, whether it was done once or twice. */
+/** A verb, and its result if it was done once or twice. */
 interface Case {
   readonly verb: string
   /** A part of its statement. */

@@ -13,7 +13,7 @@ export function openQueue(url: string, options: PostgresOptions = {}): Promise<B
   return opener.open(parseQueueUrl(url, { cwd: '/', home: '/' }), options)
 }
 
-/** A name of its own for a queue of a test. */
+/** A new name for a queue of a test. */
 export function newName(): string {
   return `test-${randomUUID()}`
 }
@@ -51,7 +51,7 @@ export function ids(messages: readonly { readonly id: string }[]): string[] {
   return messages.map(({ id }) => id).sort()
 }
 
-/** Runs statements on a connection of their own. */
+/** Runs statements on a new connection. */
 export async function runSql(url: string, ...statements: string[]): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: withoutQueue(url) })
   await client.connect()

@@ -1,4 +1,4 @@
-/** A PostgreSQL server of a test's own, on a random port of the loopback interface. */
+/** A PostgreSQL server of a test, on a random port of the loopback interface. */
 import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process'
 import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, Socket } from 'node:net'
@@ -11,7 +11,7 @@ import { postgresPrograms } from './binaries.js'
 export const USER = 'ada'
 export const PASSWORD = 'hunter2-of-the-server'
 
-/** The server refuses to run as root: it then runs as the user nobody. */
+/** The server refuses to run as root: then it runs as the user nobody. */
 const nobody = 65_534
 
 /** A server is given so long to start. Milliseconds. */
@@ -24,9 +24,9 @@ export interface PostgresServer {
   url(queue: string, database?: string): string
   /** Ends the server as a power cut would, without the loss of what the machine holds in memory. */
   kill(): Promise<void>
-  /** Ends the server as an administrator does who waits for nobody. */
+  /** Ends the server without waiting for clients, as an administrator may. */
   shutDown(): Promise<void>
-  /** Starts a server that was ended, on the same port with the same data. */
+  /** Starts an ended server again, on the same port with the same data. */
   start(): Promise<void>
   /** Ends it and removes its data. */
   close(): Promise<void>
@@ -38,7 +38,7 @@ export interface ServerOptions {
   readonly settings?: Readonly<Record<string, string | number>>
 }
 
-/** Why there is no server for tests here, for `skip`; `false` where there is one. */
+/** The reason why there is no server for tests, for `skip`; `false` if there is one. */
 export async function noServer(): Promise<string | false> {
   if (process.platform === 'win32') return 'the tests start PostgreSQL through a shell, which Windows has not'
   if ((await postgresPrograms()) !== undefined) return false
@@ -67,7 +67,7 @@ export async function startServer({ settings = {} }: ServerOptions = {}): Promis
   const all = {
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
-    // What a killed server wrote survives it all the same: only a power cut would lose it.
+    // Writes survive a killed server without it: only a power cut would lose them.
     fsync: 'off',
     ...settings,
   }
@@ -147,7 +147,7 @@ class Server {
   }
 }
 
-/** Whether the shell and its pipes keep this process alive. */
+/** Sets if the shell and its pipes keep this process alive. */
 function holdProcess(shell: Shell, isHolding: boolean): void {
   for (const each of [shell, shell.stdin, shell.stderr]) {
     if (each !== shell && !(each instanceof Socket)) continue

@@ -197,7 +197,7 @@ describe('a queue in PostgreSQL', { skip: await noServer() }, () => {
       },
     ]
     for (const act of acts) {
-      // What the last one sent has come.
+      // Notifications of the last one have arrived.
       await sleep(100)
       const wait = wakeUps.wait(undefined)
       await act()

@@ -1,4 +1,4 @@
-/** What is refused: each in one sentence, that never has a password. */
+/** Bad input is refused: each in one sentence, without a password. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -29,7 +29,7 @@ async function refusal(url: string, options = {}): Promise<string> {
   try {
     await tq.enqueued()
   } catch (error) {
-    // With its causes and their properties.
+    // Including its causes and their properties.
     assert.ok(!inspect(error, { depth: 10, showHidden: true }).includes(password.slice(0, 6)))
     return String(error)
   } finally {
@@ -105,7 +105,7 @@ test('a wrong password, none, and a wrong database give different errors; the ri
   await using tq = new TaskQueue(right, { progress: false })
   assert.equal(await tq.enqueued(), 0)
   assert.ok(!tq.url.includes(password))
-  // The queue of the dead letters gets the password, too.
+  // The dead-letter queue gets the password, too.
   assert.equal(await tq.failed(), 0)
   process.env.REDISCLI_AUTH = password
   try {

@@ -32,9 +32,9 @@ function message(): Message {
 interface Holders {
   /** Through the proxy. */
   readonly cut: Backend
-  /** With a connection of its own, which stays. */
+  /** On a connection of its own, which is not cut. */
   readonly other: Backend
-  /** Runs a verb of `cut` whose first reply is lost; `meanwhile` is done before the verb is sent again. */
+  /** Runs a verb of `cut` whose first reply is lost; `meanwhile` runs before the verb is sent again. */
   losing<T>(verb: () => Promise<T>, meanwhile?: () => Promise<unknown>): Promise<T>
   take(count: number): Promise<Lease[]>
 }
@@ -44,7 +44,7 @@ function lost(name: string, run: (holders: Holders) => Promise<void>): void {
     const queue = `lost-${randomUUID()}`
     const open = (port: number) => opener.open({ protocol: 'redis', path: `127.0.0.1:${port}/0?queue=${queue}` }, {})
     const [cut, other] = [await open(proxy.port), await open(server.port)]
-    // A script that the server doesn't know yet has another reply, that it is unknown.
+    // A script that the server doesn't know yet has another reply: that it is unknown.
     await prepare(cut)
     await run({
       cut,
@@ -230,7 +230,7 @@ lost('a part of an upload whose reply is lost is not stored again when it was fi
   )
   assert.equal((await other.counts()).enqueued, 0)
   assert.deepEqual(await uploads.settle(run, { start: 0, end: 5 }), [{ start: 0, end: 3 }])
-  // An insert of before that is only read now, while others of the same tasks came first.
+  // An earlier insert that is read only now, after other inserts of the same tasks.
   await uploads.insert(run, 2, [message(), message(), message()], noDelay)
   assert.equal((await other.counts()).enqueued, 2)
   await losing(() => uploads.finish(run))

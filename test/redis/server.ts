@@ -1,4 +1,4 @@
-/** A Redis server of the tests' own, on a free port, with its data in a directory that is removed. */
+/** A Redis server of the tests, on a free port, with its data in a temporary directory. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline'
 
 const program = ['redis-server', 'valkey-server'].find(name => spawnSync(name, ['--version']).status === 0)
 
-/** For `skip` of a test: why no server can be started here; `false` where one can. */
+/** The reason why no server can be started here, for `skip`; `false` if one can. */
 export const noServer: string | false =
   program === undefined ? 'no redis-server on the PATH (Debian: apt-get install redis-server)' : false
 
@@ -21,7 +21,7 @@ export interface RedisServer {
   readonly process: ChildProcess
   /** Ends the process as a crash does, and waits for its end. */
   kill(): Promise<void>
-  /** Starts it again with the data that it had, on the same port. */
+  /** Starts it again with its data, on the same port. */
   restart(): Promise<void>
   /** Ends the process and removes its data. */
   stop(): Promise<void>
@@ -79,7 +79,7 @@ async function start(port: number, dir: string, settings: readonly string[]): Pr
   throw new Error(`Expected ${program} to start, got:\n${lines.join('\n')}`)
 }
 
-/** A port that nobody listens on. */
+/** A port without a listener. */
 export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1')
   await once(probe, 'listening')

@@ -59,7 +59,7 @@ test('a killed reader attaches again: no outcome is missing or repeated', () =>
     await new Promise(resolve => reader.once('close', resolve))
     await using queue = new TaskQueue(`fq://${cwd}/q`)
     const indices: number[] = []
-    // Where the reader was killed before all inputs were in: the same call goes on.
+    // If the reader was killed before all inputs were inserted: the same call continues.
     for await (const result of queue.map(
       square,
       Array.from({ length: 500 }, (_, n) => n),

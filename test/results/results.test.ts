@@ -13,7 +13,7 @@ const places: readonly (readonly [name: string, url: (folder: string) => string]
   ['mem', () => `mem://results-${randomUUID()}`],
 ]
 
-/** Runs a worker beside `work`, and ends it afterwards. */
+/** Runs a worker during `work`, and ends it afterwards. */
 async function besideWorker<R>(queue: TaskQueue, work: () => Promise<R>, options: PollOptions = {}): Promise<R> {
   const end = new AbortController()
   const worker = queue.poll({ parallel: 0, maxAttempts: 1, maxBackoffSeconds: 1, signal: end.signal, ...options })
@@ -200,7 +200,7 @@ test('a worker that can’t store outcomes leaves their tasks to others; their n
       (await queue.list()).map(task => task.name),
       ['tasks.square'],
     )
-    // One for commands, say.
+    // E.g. a worker for commands.
     await queue.poll({ commands: true, untilEmpty: true, maxAttempts: 1 })
     const [result] = await reading
     assert.match(result?.ok === false ? result.error.message : '', /not registered: Expected a command/)
