@@ -7,7 +7,7 @@ const several = 25
 
 export const insertCases: readonly ConformanceCase[] = [
   {
-    name: 'its capabilities are numbers that can be used, and name the methods it has',
+    name: 'its capabilities are valid numbers, and match its methods',
     async run({ backend, capabilities }) {
       for (const size of [capabilities.insertBatch, capabilities.leaseBatch]) {
         assert.ok(Number.isInteger(size) && size >= 1, `expected a batch size of 1 or more, got ${size}`)
@@ -26,7 +26,7 @@ export const insertCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'an empty queue gives nothing and counts nothing',
+    name: 'an empty queue leases nothing and counts nothing',
     async run(queue) {
       await queue.nothingFree()
       const { enqueued, leased, delayed, inserted, completed } = await queue.backend.counts()
@@ -36,7 +36,7 @@ export const insertCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a message comes back with its id, byte for byte, as a first attempt',
+    name: 'a message is leased with its id, byte for byte, as a first attempt',
     async run(queue) {
       const messages = [
         queue.message([['tasks', 'print_task'], ['"quotes" \\ \n and \u0000'], { times: 3 }, -1]),
@@ -52,7 +52,7 @@ export const insertCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'batches of every size go in and out whole',
+    name: 'batches of every size are inserted and leased completely',
     async run(queue) {
       const messages = await queue.fill(several)
       const leases = await queue.take(several)
@@ -70,7 +70,7 @@ export const insertCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a delayed message is free when its time has come, not before',
+    name: 'a delayed message is available after its delay, not before',
     async run(queue) {
       const { shortSeconds, longSeconds, backend } = queue
       await queue.fill(1, longSeconds)
@@ -103,7 +103,7 @@ export const insertCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'messages outlive those who inserted them',
+    name: 'messages stay after their inserter has closed the queue',
     async run(queue) {
       const inserter = await queue.open()
       const message = queue.message()
@@ -114,7 +114,7 @@ export const insertCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'the count of inserted messages is exact, however many processes raise it at the same time',
+    name: 'the count of inserted messages is exact when many processes raise it at the same time',
     leftOut: ({ capabilities }) => (capabilities.counters ? undefined : 'it has no counters, capabilities.counters'),
     async run(queue) {
       const holders = [queue.backend, await queue.open(), await queue.open()]

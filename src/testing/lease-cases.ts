@@ -8,7 +8,7 @@ import { type ConformanceCase, ids, noFailures, onlyLost, type QueueUnderTest } 
 
 export const leaseCases: readonly ConformanceCase[] = [
   {
-    name: 'a leased message is given to no other holder',
+    name: 'a leased message is leased to no other holder',
     async run(queue) {
       const other = await queue.open()
       await queue.fill(1)
@@ -20,7 +20,7 @@ export const leaseCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'holders that lease at the same time share the messages out, each to one',
+    name: 'concurrent lease calls return each message to one holder',
     async run(queue) {
       const holders = [queue.backend, await queue.open(), await queue.open()]
       const messages = await queue.fill(100)
@@ -42,7 +42,7 @@ export const leaseCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a waiting lease is given the message that another process inserts',
+    name: 'a waiting lease call returns the message that another process inserts',
     async run(queue) {
       const other = await queue.open()
       const waiting = queue.backend.lease({ seconds: queue.longSeconds, max: 1, waitSeconds: 30 })
@@ -52,7 +52,7 @@ export const leaseCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a wait in vain resolves with an empty array',
+    name: 'a wait without a message resolves with an empty array',
     async run(queue) {
       const waitSeconds = Math.max(1, queue.capabilities.secondsStep)
       const waiting = queue.backend.lease({ seconds: queue.longSeconds, max: 1, waitSeconds })
@@ -73,7 +73,7 @@ export const leaseCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a lease that ran out goes to another holder, and the late one can change nothing',
+    name: 'a message whose lease expired is leased to another holder, and the late holder can change nothing',
     async run(queue) {
       const late = queue.backend
       const next = await queue.open()
@@ -96,7 +96,7 @@ export const leaseCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'one lost lease of a batch is reported; the others of the batch are done',
+    name: 'one lost lease of a batch is reported; the others are processed',
     async run(queue) {
       const next = await queue.open()
       await queue.fill(1)
@@ -117,7 +117,7 @@ export const leaseCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a renewed lease lasts from now on, and renewing is no attempt',
+    name: 'a renewed lease lasts from the renewal, which counts no attempt',
     async run(queue) {
       const { backend, shortSeconds } = queue
       await queue.fill(1)
@@ -137,7 +137,7 @@ export const leaseCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a released message is free at once, and the one who released it can change it no more',
+    name: 'a released message is available at once, and its former holder can no longer change it',
     async run(queue) {
       const other = await queue.open()
       await queue.fill(1)
@@ -166,7 +166,7 @@ export const leaseCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a message that is released with a delay is free when its time has come',
+    name: 'a message that is released with a delay is available after it',
     async run(queue) {
       const { backend, shortSeconds, longSeconds } = queue
       await queue.fill(1)
@@ -185,7 +185,7 @@ export const leaseCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a holder that let its lease run out is a death, one that released the message or failed is none',
+    name: 'an expired lease counts as a death, a release or a failure does not',
     leftOut: cannotMark,
     async run(queue) {
       await queue.fill(1)
@@ -200,7 +200,7 @@ export const leaseCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'only deaths of a holder that wrote that it runs the message alone count as deaths alone',
+    name: 'only deaths of a holder that recorded that it runs the message alone count as deaths alone',
     leftOut: cannotMark,
     async run(queue) {
       const { backend } = queue

@@ -27,7 +27,7 @@ async function readAll(sink: ResultSink, run: string, from?: unknown): Promise<{
 
 export const resultCases: readonly ConformanceCase[] = [
   {
-    name: 'records of several writers are all read, by a reader that began before and by one that comes later',
+    name: 'records of several writers are all read, by an earlier and by a later reader',
     leftOut,
     async run(queue) {
       const sink = resultsOf(queue.backend)
@@ -47,7 +47,7 @@ export const resultCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'runs are told, dropped one by one, and removed by a purge',
+    name: 'runs are listed, dropped one by one, and removed by a purge',
     leftOut,
     async run(queue) {
       const sink = resultsOf(queue.backend)

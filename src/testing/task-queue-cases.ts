@@ -23,7 +23,7 @@ async function take(queue: QueueUnderTest, tasks: TaskQueue, count: number): Pro
 
 export const taskQueueCases: readonly ConformanceCase[] = [
   {
-    name: 'a TaskQueue on it carries every payload without loss, and counts what it did',
+    name: 'a TaskQueue on it keeps every payload without loss, and counts correctly',
     async run(queue) {
       const open = openerOf(queue)
       const tq = open()
@@ -105,7 +105,7 @@ export const taskQueueCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a TaskQueue on it gives back what it holds when it is closed',
+    name: 'a TaskQueue on it releases its leases when it is closed',
     async run(queue) {
       const open = openerOf(queue)
       const tq = open()
@@ -144,7 +144,7 @@ export const taskQueueCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a message that is no task does not keep the other tasks from being leased',
+    name: 'an invalid message does not prevent leases of other tasks',
     async run(queue) {
       const tq = openerOf(queue)()
       noFailures(await queue.backend.insert([{ id: randomUUID(), body: '{"payload": [1, 2' }], { delaySeconds: 0 }))
@@ -163,7 +163,7 @@ export const taskQueueCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'its tasks can be copied, also where their code is unknown',
+    name: 'its tasks can be copied, also if their code is unknown',
     leftOut: ({ capabilities }) => (capabilities.listing ? undefined : 'it can list nothing, capabilities.listing'),
     async run(queue) {
       const source = openerOf(queue)()

@@ -25,7 +25,7 @@ function indices(ranges: readonly { readonly start: number; readonly end: number
 
 export const uploadCases: readonly ConformanceCase[] = [
   {
-    name: 'an upload that is taken up knows what is stored, also after it was drained',
+    name: 'an upload that is taken over knows what is stored, also after it was drained',
     leftOut,
     async run(queue) {
       const first = uploadsOf(queue.backend)
@@ -53,7 +53,7 @@ export const uploadCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'an upload has one owner, and is of one sequence',
+    name: 'an upload has one owner and one sequence',
     leftOut,
     async run(queue) {
       const uploads = uploadsOf(queue.backend)
@@ -71,7 +71,7 @@ export const uploadCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'an upload without a name is forgotten when it ends, all of them when the queue is purged',
+    name: 'an upload without a name is removed when it ends, and all uploads when the queue is purged',
     leftOut,
     async run(queue) {
       const uploads = uploadsOf(queue.backend)

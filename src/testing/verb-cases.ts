@@ -16,7 +16,7 @@ const failure = (attempt: number): Failure => ({
 
 export const verbCases: readonly ConformanceCase[] = [
   {
-    name: 'a failed attempt counts',
+    name: 'a failed attempt is counted',
     async run(queue) {
       await queue.fill(1)
       for (const attempt of [1, 2, 3]) {
@@ -68,7 +68,7 @@ export const verbCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a replaced body is what later leases and listings give, and a late holder replaces nothing',
+    name: 'later leases and listings return a replaced body, and a late holder replaces nothing',
     leftOut: ({ replace }) => (replace === undefined ? "it can't change a held message" : undefined),
     async run(queue) {
       const { backend } = queue
@@ -98,7 +98,7 @@ export const verbCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a message of several tasks counts as so many, and is removed with so many completions as it is told',
+    name: 'a message of several tasks counts as their number, and is deleted with the given number of completions',
     leftOut: ({ capabilities }) =>
       capabilities.exactCounts && capabilities.counters ? undefined : 'its counts are not exact',
     async run(queue) {
@@ -122,9 +122,9 @@ export const verbCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'releaseAll frees all that is leased, by any holder, and nothing that is delayed',
+    name: 'releaseAll releases all leased messages of any holder, and no delayed ones',
     leftOut: ({ capabilities }) =>
-      capabilities.releaseAll ? undefined : "it doesn't know who holds what, capabilities.releaseAll",
+      capabilities.releaseAll ? undefined : "it doesn't record who holds its messages, capabilities.releaseAll",
     async run(queue) {
       const other = await queue.open()
       await queue.fill(1, queue.longSeconds)
@@ -144,7 +144,7 @@ export const verbCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a message that was set aside is not leased again, and counted in one place',
+    name: 'a quarantined message is not leased again, and counted once',
     leftOut: ({ quarantine }) => (quarantine === undefined ? 'it has no place to set messages aside' : undefined),
     async run(queue) {
       const { backend } = queue
@@ -165,7 +165,7 @@ export const verbCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'purge removes every message that is free',
+    name: 'purge removes every ready message',
     async run(queue) {
       await queue.fill(25)
       await queue.backend.purge({ native: false })

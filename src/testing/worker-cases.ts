@@ -20,7 +20,7 @@ import { type Act, double } from './worker-tasks.js'
 
 export const workerCases: readonly ConformanceCase[] = [
   {
-    name: 'workers drain it together: each task runs once, each completion is counted if asked',
+    name: 'workers drain it together: each task runs once, each completion is counted on request',
     async run(queue) {
       const open = openerOf(queue)
       const [one, two] = [open(), open()]
@@ -57,7 +57,7 @@ export const workerCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'untilEmpty waits for what other workers hold, and ends when that is gone',
+    name: 'untilEmpty waits for tasks that other workers hold, and ends when they are deleted',
     async run(queue) {
       const tq = openerOf(queue)()
       await queue.fill(1)
@@ -74,7 +74,7 @@ export const workerCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a task that fails is tried again, and after maxAttempts it is a dead letter with its reasons',
+    name: 'a task that fails is retried, and after maxAttempts it is a dead letter with its reasons',
     async run(queue) {
       const tq = openerOf(queue)()
       const letters = new Letters()
@@ -112,7 +112,7 @@ export const workerCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a task whose holders died while it ran alone is a dead letter after so many deaths, and does not run',
+    name: 'a task whose holders died maxAttempts times while it ran alone is dead-lettered without running',
     async run(queue) {
       const tq = openerOf(queue)()
       const letters = new Letters()
@@ -131,7 +131,7 @@ export const workerCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a task whose holders died is run alone, and is no dead letter for that: it may have been a neighbour',
+    name: 'a task whose holders died beside other tasks runs alone, and does not become a dead letter for that',
     leftOut: ({ runsAlone, capabilities }) =>
       runsAlone === undefined && capabilities.releasesAlone !== true
         ? "it can't write down that a message runs alone: no `runsAlone`, no `capabilities.releasesAlone`"
@@ -162,7 +162,7 @@ export const workerCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a task that is not registered here is left to other workers, then a dead letter that says so',
+    name: 'a task that is not registered here is left to other workers, then becomes a dead letter with that reason',
     async run(queue) {
       const tq = openerOf(queue)()
       const letters = new Letters()
@@ -187,7 +187,7 @@ export const workerCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a worker that is told to stop ends its task and gives back the rest, no attempt counted',
+    name: 'a worker that is stopped finishes its task and releases the rest, without counting an attempt',
     async run(queue) {
       const tq = openerOf(queue)()
       await tq.insert(tasksNamed(...numbered(30)))

@@ -31,7 +31,7 @@ export const workerLeaseCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a task whose lease was lost while it ran is aborted, and neither removed nor counted',
+    name: 'a task whose lease was lost while it ran is aborted, and neither deleted nor counted',
     async run(queue) {
       let reconnect: () => void = () => undefined
       const connected = new Promise<void>(resolve => {
@@ -52,7 +52,7 @@ export const workerLeaseCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'a task that ended after its lease did is neither removed nor counted',
+    name: 'a task that ended after its lease is neither deleted nor counted',
     async run(queue) {
       // Its renewals seem to succeed.
       const cutOff = openerOf(queue, backend => withRenew(backend, () => async () => []))
