@@ -103,7 +103,7 @@ describe('signals that end a worker', { concurrency: 2 }, () => {
 
 describe('a thread in a native call', { concurrency: 2 }, () => {
   for (const [name, task] of [
-    ['the reading of a FIFO', readFifo],
+    ['reading a FIFO', readFifo],
     ['execSync', runShell],
   ] as const) {
     /** The rest of the task ends once the FIFO has had a writer. */

@@ -30,7 +30,7 @@ const answers: [string, (res: ServerResponse, sent: string) => void][] = [
     'a page of a proxy that fails',
     (res, sent) => res.writeHead(502, { 'content-type': 'text/html' }).end(`<p>${sent}</p>`),
   ],
-  ['nothing: it hangs up', res => res.destroy()],
+  ['nothing, and closes the connection', res => res.destroy()],
 ]
 
 for (const [what, answer] of answers) {

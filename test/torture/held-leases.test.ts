@@ -26,7 +26,7 @@ test('a lease may be lost while all leases are released, however long that takes
 for (const [what, line] of [
   ['was stopped', 'SIGSTOP 2 worker\n'],
   ['was held up', 'delayed 2 900\n'],
-  ['held it while all leases were given back', 'released 4 ptq-release\n'],
+  ['held it while all leases were released', 'released 4 ptq-release\n'],
 ] as const) {
   test(`a lease may be lost by a worker that ${what}, but not before it had the lease`, () => {
     assert.deepEqual(violationsOf(line), [])

@@ -48,18 +48,14 @@ const faults: [string, string, RegExp, Partial<QueueAtEnd>?][] = [
   ['a task that never ran', GOOD.replace(/(run|done) 2 n-b.\n/g, ''), /^1 tasks were lost: n-b\.$/, { completed: 1 }],
   ['a task that is still queued', GOOD, /^1 tasks were left in the queue: n-b\.$/, { left: ['n-b.'] }],
   [
-    'a run of a task that nobody inserted',
+    'a run of a task without an insert',
     `${GOOD}run 2 n-c.\ndone 2 n-c.\n`,
     /^1 tasks ran that nobody inserted: n-c\.$/,
     COMPLETED,
   ],
   ['a good task among the dead letters', GOOD, /^1 dead letters should have succeeded/, { dead: ['n-a.'] }],
   ['two runs without a reason', TWICE, /^1 tasks ran twice without a kill or a lost lease: n-a\.$/, COMPLETED],
-  [
-    'a run that nothing came after',
-    GOOD.replace('done 2 n-b.\n', ''),
-    /^1 tasks ran, and then no word of them: n-b\.$/,
-  ],
+  ['a run without an outcome', GOOD.replace('done 2 n-b.\n', ''), /^1 tasks ran, and then no word of them: n-b\.$/],
   [
     'a kill that explains one of three runs',
     `${TWICE}run 4 n-a.\nSIGKILL 4 worker\n`,
@@ -67,10 +63,20 @@ const faults: [string, string, RegExp, Partial<QueueAtEnd>?][] = [
     COMPLETED,
   ],
   ['a stop that explains nothing', `${TWICE}SIGSTOP 2 worker\n`, /^1 tasks ran twice without a kill/, COMPLETED],
-  ['more inserted than there were tasks', GOOD, /^inserted of main is 3, ahead of the 2/, { inserted: intoMain(3) }],
-  ['fewer inserted than were acknowledged', GOOD, /^inserted of main is 1, behind the 2/, { inserted: intoMain(1) }],
-  ['more completed than ran', GOOD, /^completed is 3, ahead of 2 runs/, { completed: 3 }],
-  ['fewer completed than were acknowledged', GOOD, /^completed is 1, behind the 2/, { completed: 1 }],
+  [
+    'more counted as inserted than there were tasks',
+    GOOD,
+    /^inserted of main is 3, ahead of the 2/,
+    { inserted: intoMain(3) },
+  ],
+  [
+    'fewer counted as inserted than acknowledged',
+    GOOD,
+    /^inserted of main is 1, behind the 2/,
+    { inserted: intoMain(1) },
+  ],
+  ['more counted as completed than ran', GOOD, /^completed is 3, ahead of 2 runs/, { completed: 3 }],
+  ['fewer counted as completed than acknowledged', GOOD, /^completed is 1, behind the 2/, { completed: 1 }],
 ]
 
 for (const [what, ledger, expected, atEnd] of faults) {
@@ -83,11 +89,11 @@ for (const [what, ledger, expected, atEnd] of faults) {
 
 for (const [what, ledger] of [
   ['the worker of the first run was killed', `${CUT}SIGKILL 2 worker\n`],
-  ['a worker was told that its lease was lost', `${CUT}delayed 2 900\nlost 2 n-a.\n`],
+  ['a worker got a lost lease', `${CUT}delayed 2 900\nlost 2 n-a.\n`],
   ['a mover was killed between its two steps', `${TWICE}moving 4 n-a.\n`],
   ['a retry was killed between its two steps', `${TWICE}retrying 4 n-a.\n`.replaceAll('n-a.', 'd-a.')],
   [
-    'a worker was killed while it buried it',
+    'a worker was killed while it stored a dead letter',
     `${TWICE}held 4 n-a.\ndead 2 n-a.\nSIGKILL 4 worker\n`.replaceAll('n-a.', 'd-a.'),
   ],
 ] as const) {
@@ -99,8 +105,8 @@ for (const [what, ledger] of [
 }
 
 const onSqs: [string, string, boolean][] = [
-  ['its insert was sent twice for want of a reply', 'resent 0 n-a.\n', true],
-  ['its lease ended while its delete was on its way', 'late 0 n-a.\n', true],
+  ['its insert was sent twice because its reply was lost', 'resent 0 n-a.\n', true],
+  ['its lease ended while its delete was in transit', 'late 0 n-a.\n', true],
   ['the reply of another insert was lost', 'resent 0 n-b.\n', false],
   ['there was a fault', 'fault 0 lost-reply\n', false],
 ]
@@ -114,9 +120,13 @@ for (const [what, more, isReason] of onSqs) {
 }
 
 for (const [what, intended, more] of [
-  ['an upload was cut off', 'upload0', 'intend 5 n-upload0-0.\n'],
-  ['a `ptq mv` sent it and left it', 'carried1', 'fromFiles 5 ptq-mv\nsent 5 n-carried1-0.\nstayed 5 n-carried1-0.\n'],
-  ['a worker gave it back and did not remove it', 'inserted1', 'removed 2 n-inserted1-0.\nsent 2 n-inserted1-0.\n'],
+  ['an upload was interrupted', 'upload0', 'intend 5 n-upload0-0.\n'],
+  [
+    'a `ptq mv` sent it and did not delete it',
+    'carried1',
+    'fromFiles 5 ptq-mv\nsent 5 n-carried1-0.\nstayed 5 n-carried1-0.\n',
+  ],
+  ['a worker released it and did not delete it', 'inserted1', 'removed 2 n-inserted1-0.\nsent 2 n-inserted1-0.\n'],
   ['a `ptq mv` sent it out of the main queue and did not remove it', 'inserted1', 'sent 5 n-inserted1-0.\n'],
 ] as const) {
   test(`on SQS a second run is explained if ${what}, on fq it is not`, () => {
@@ -127,7 +137,7 @@ for (const [what, intended, more] of [
   })
 }
 
-test('on SQS a third run is explained where a worker gave both copies of a task back, and removed neither', () => {
+test('on SQS a third run is explained if a worker released both copies of a task, and deleted neither', () => {
   const thrice = `${TWICE}run 4 n-a.\ndone 4 n-a.\n`
   const sent = (keys: string) => reconcile(linesOf(`${thrice}sent 3 ${keys}\n`), ON_SQS, { isExact: false })
   assert.equal(sent('n-a.,n-a.').duplicatesBySending, 2)
@@ -135,7 +145,7 @@ test('on SQS a third run is explained where a worker gave both copies of a task 
 })
 
 for (const [what, more] of [
-  ['a worker gave it back, and ended after that', 'sent 2 n-a.\nremoved 2 n-a.\nSIGKILL 2 worker\nsent 3 n-b.\n'],
+  ['a worker released it, and ended after that', 'sent 2 n-a.\nremoved 2 n-a.\nSIGKILL 2 worker\nsent 3 n-b.\n'],
   ['any `ptq mv` was killed', 'SIGKILL 5 ptq-mv\nsent 5 n-b.\n'],
   ['a killed `ptq mv` had removed it', 'SIGKILL 5 ptq-mv\nsent 5 n-a.\nremoved 5 n-a.\n'],
   [
@@ -200,9 +210,9 @@ test('poison that ends as a dead letter breaks no promise', () =>
   assert.deepEqual(violationsOf(POISON, { ...WITH_POISON, dead: ['k-a.'] }), []))
 
 for (const [what, ledger, expected, atEnd] of [
-  ['poison that is no dead letter in the end', POISON, /^1 tasks were lost: k-a\.$/, WITH_POISON],
+  ['poison that is not a dead letter in the end', POISON, /^1 tasks were lost: k-a\.$/, WITH_POISON],
   [
-    'a healthy task that was a dead letter, and was brought back',
+    'a healthy task that was a dead letter, and was retried',
     `${POISON}dead 4 n-a.\n`,
     /^1 healthy tasks were dead letters: n-a\.$/,
     { ...WITH_POISON, dead: ['k-a.'] },
@@ -241,7 +251,7 @@ const COPIED = [
 ]
 
 for (const [what, lines, expected] of [
-  ['has what was there the whole time', COPIED, []],
+  ['has all tasks that were there the whole time', COPIED, []],
   [
     'lacks a task that was there the whole time',
     COPIED.filter(line => !line.includes('4-0,n-upload')),
@@ -260,7 +270,7 @@ for (const [what, lines, expected] of [
     [],
   ],
   [
-    'began after a task ran whose cut-off upload was acknowledged later',
+    'began after a task ran whose interrupted upload was acknowledged later',
     [
       'intend 1 n-inserted1-1.,n-inserted1-2.,n-upload1-3.',
       'run 2 n-upload1-3.',
