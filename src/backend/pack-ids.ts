@@ -1,6 +1,6 @@
 /**
- * Ids of packs: messages that hold several tasks. The number of tasks stands in the id, so that a listing counts tasks without reading
- * a message.
+ * Ids of packs: messages that hold several tasks. The id contains the number of tasks, so that a listing counts tasks
+ * without reading messages.
  *
  * An id is a UUID of version 8. Of its 122 bits, 60 are those of a random or derived UUID, 30 are the number of tasks, and 32 are a
  * checksum of both: the other ids of version 8, those of a bulk insert, use all their bits, and one in 2^32 of them has that

@@ -1,16 +1,16 @@
 /** The batch script of `ptq slurm`: a worker for each element of a job array. */
 import { quoted } from '../commands/shell-quote.js'
 
-/** What the script is about. */
+/** The parameters of the script. */
 export interface SlurmJob {
   readonly name: string
-  /** Words of the shell: the program with the arguments that come before `poll`. */
+  /** Words of the shell: the program with the arguments before `poll`. */
   readonly ptq: readonly string[]
   /** The queue as a worker on any node names it. */
   readonly queue: string
   /** Options of `ptq poll`, as words. */
   readonly pollOptions: readonly string[]
-  /** Where the workers start. */
+  /** The working directory of the workers. */
   readonly cwd: string
   readonly cpus: number
   readonly memoryPerCpu: string

@@ -118,14 +118,14 @@ function backendWords(args: SlurmArguments): string[] {
   return durable === true ? [...words, '--durable'] : words
 }
 
-/** Tells the workers of this queue from those of others. */
+/** Distinguishes the workers of this queue from those of others. */
 function jobName(url: string): string {
   const last = /([^/?]*)\/*(?:\?.*)?$/.exec(url)?.[1] ?? ''
   const hash = createHash('sha256').update(url).digest('hex').slice(0, 6)
   return `ptq-${last.replace(/[^\w.-]+/g, '-').slice(0, 40)}-${hash}`
 }
 
-/** How many workers are missing: those that wait in Slurm's queue count as there. */
+/** The number of missing workers: those that wait in Slurm's queue count as present. */
 async function missing(queue: TaskQueue, name: string, keep: number): Promise<number> {
   const enqueued = await queue.enqueued()
   const wanted = Number.isNaN(enqueued) ? keep : Math.min(keep, enqueued)
@@ -142,7 +142,7 @@ function outputOf(program: string, args: readonly string[], input: string): Prom
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       output += text
     })
-    // One that ends without reading says why by its exit code.
+    // A program that ends without reading reports the reason by its exit code.
     child.stdin.on('error', () => undefined).end(input)
     child.once('error', cause =>
       reject(new Error(`Expected Slurm here, but ${program} can't be run: ${cause.message}`, { cause })),

@@ -9,7 +9,7 @@
  * {"class":"ptq.Pack","indices":[[0,10000]],"sequence":"ptq.TaskRange","fields":{…}}      a slice of a sequence
  * ```
  *
- * To a worker that knows no packs this is a task of a class that it doesn't have: it fails on it, and the message stays.
+ * For a worker without support for packs this is a task of an unknown class: it fails on it, and the message stays.
  *
  * Each task has an index in the pack that it was inserted with, and its id is made of that pack's id and of the index: the same
  * whoever expands the pack, and in whichever part of it. `indices` are those of the tasks that are left, `ids` is the id of the first
@@ -22,14 +22,14 @@ import { type ClassPayload, isClassPayload, isFunctionPayload, isRecord, type Pa
 import { type Range, sizeOf, union } from './ranges.js'
 import type { Task } from './task.js'
 
-/** The name under which packs stand in payloads. */
+/** The class name of packs in payloads. */
 const packClass = 'ptq.Pack'
 
 const tasksStart = '"tasks":[\n'
 const separator = ',\n'
 const tasksEnd = '\n]}'
 
-/** A part of a pack, whatever its tasks are. */
+/** A part of a pack, of any kind of tasks. */
 export interface PackPart {
   /** The indices of its tasks. */
   readonly indices: readonly Range[]
@@ -88,7 +88,9 @@ export function packText(tasks: PackTasks, { indices, ids, completed = 0 }: Pack
   return `${head}"sequence":${JSON.stringify(tasks.sequence)},"fields":${stringifyJson(tasks.fields, { name: 'fields' })}}`
 }
 
-/** A payload's JSON text as a pack holds it: on one line. Foreign texts may have others between their tokens. */
+/**
+ * A payload's JSON text as a pack contains it: on one line. Texts of others may have line ends between their tokens.
+ */
 export function packableText(text: string): string {
   return text.includes('\n') ? stringifyJson(parseJson(text)) : text
 }

@@ -30,7 +30,7 @@ async function lettersOf(tq: TaskQueue): Promise<ListedTask[]> {
   return letters
 }
 
-describe('packs and workers that die', { concurrency: 2 }, () => {
+describe('packs of workers that die', { concurrency: 2 }, () => {
   for (const parallel of [0, 2]) {
     onEach(
       `a task that kills its workers is isolated in a pack of 3,000 after few deaths: parallel ${parallel}`,
@@ -57,7 +57,7 @@ describe('packs and workers that die', { concurrency: 2 }, () => {
   }
 
   onEach(
-    'a worker that is killed at random repeats no more than it did since the last checkpoint',
+    'a worker that is killed at random repeats at most the work since the last checkpoint',
     async queue => {
       const ledger = join(queue.folder, 'ledger')
       const tq = queue.open()

@@ -26,7 +26,7 @@ function textsFor(ranges: readonly Range[], texts: readonly string[]): string[] 
 }
 
 describe('the payload of a pack', () => {
-  it('of tasks is read as it was written, each with its own text', () => {
+  it('of tasks is read unchanged, each with its own text', () => {
     fc.assert(
       fc.property(indices, fc.array(payload, { minLength: 1 }), fc.nat(9), (indices, some, completed) => {
         const texts = textsFor(indices, some)
@@ -53,14 +53,14 @@ describe('the payload of a pack', () => {
     })
   })
 
-  it('that another program wrote in another form is read too', () => {
+  it('is also read in the form of another program', () => {
     const text = '{"tasks": [[["t","f"], [1.50], {}, -1]], "class": "ptq.Pack", "indices": [[7, 8]]}'
     const { tasks, indices } = readBack(text)
     assert.ok('texts' in tasks)
     assert.deepEqual([tasks.texts, indices], [['[["t","f"],[1.5],{},-1]'], [{ start: 7, end: 8 }]])
   })
 
-  it('of any other form is refused', () => {
+  it('in any other form is refused', () => {
     const task = '[["t","f"],[],{},-1]'
     for (const fields of [
       '"indices":[[0,1]]',

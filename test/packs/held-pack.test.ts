@@ -41,7 +41,7 @@ const step = fc.tuple(
 ) as fc.Arbitrary<Step>
 
 describe('a held pack', () => {
-  it('has each task in exactly one place, whatever becomes of them: left, handed out, ended, in another message', () => {
+  it('has each task in exactly one place: left, handed out, ended, or in another message', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 60 }), fc.array(step, { maxLength: 60 }), (count, steps) => {
         const pack = held(count)
@@ -94,7 +94,7 @@ describe('a held pack', () => {
     )
   })
 
-  it('is cut into parts that have each task once, and a part of one task has that task', async () => {
+  it('is split into parts that have each task once, and a part of one task has that task', async () => {
     for (const count of [1, 2, 15, 16, 17, 19, 33, 300]) {
       const pack = held(count)
       const parts = pack.parts(16)

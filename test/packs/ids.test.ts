@@ -10,7 +10,7 @@ const count = fc.integer({ min: 1, max: maxTasksOfMessage })
 const index = fc.oneof(fc.nat(100_000), fc.maxSafeNat())
 
 describe('ids of packs', () => {
-  it('are UUIDs of version 8 that tell the number of tasks', () => {
+  it('are UUIDs of version 8 that contain the number of tasks', () => {
     fc.assert(
       fc.property(fc.uuid(), count, (base, count) => {
         const id = packId(base, count)
@@ -22,7 +22,7 @@ describe('ids of packs', () => {
     )
   })
 
-  it('of other messages stand for one task, also those of a bulk insert, which are of version 8 too', () => {
+  it('distinguish other messages as one task, also those of a bulk insert, which are of version 8 too', () => {
     const idOf = taskIds(newSeed())
     for (let n = 0; n < 200_000; n++) assert.equal(tasksOfMessage(idOf(n)), 1)
     for (let n = 0; n < 1000; n++) assert.equal(tasksOfMessage(randomUUID()), 1)
@@ -36,7 +36,7 @@ describe('ids of packs', () => {
 })
 
 describe('the index of a task id', () => {
-  it('is found again by its seed, and by no other', () => {
+  it('is found by its seed, and by no other', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[0-9a-f]{32}$/), index, (seed, index) => {
         const id = taskIds(seed)(index)

@@ -27,7 +27,7 @@ async function run(tq: TaskQueue): Promise<number[]> {
 const numbers = (count: number) => Array.from({ length: count }, (_, n) => n)
 
 describe('insert with `pack`', () => {
-  onEach('stores so many tasks in a message, and counts tasks', async queue => {
+  onEach('stores that number of tasks in a message, and counts tasks', async queue => {
     const tq = queue.open()
     assert.equal(await tq.insert(noops(25), { pack: 10 }), 25)
     const { enqueued, messages, inserted } = await tq.status()
@@ -37,14 +37,14 @@ describe('insert with `pack`', () => {
     assert.deepEqual([after.enqueued, after.messages, after.completed], [0, undefined, 25])
   })
 
-  onEach('waits for a source that gives its tasks later, to fill a pack', async queue => {
+  onEach('waits for a slow source to fill a pack', async queue => {
     const tq = queue.open()
     await tq.insert(later(noops(25)), { pack: 10 })
     assert.equal((await tq.status()).messages, 3)
     assert.deepEqual(await run(tq), numbers(25))
   })
 
-  onEach('cuts a pack where its payloads are larger than a message may be; a larger task is alone', async queue => {
+  onEach('splits a pack whose payloads exceed the size of a message; a larger task is alone', async queue => {
     const tq = queue.open()
     const large = (kib: number) => ({ class: 'Any', text: 'x'.repeat(kib * 1024) })
     await tq.insert([large(400), large(400), large(400), large(1000), large(1)], { pack: 10 })
@@ -52,7 +52,7 @@ describe('insert with `pack`', () => {
     assert.deepEqual([enqueued, messages], [5, 4])
   })
 
-  onEach('stores the slices of a sequence, without making its tasks', async queue => {
+  onEach('stores the slices of a sequence, without creating its tasks', async queue => {
     const tq = queue.open()
     assert.equal(await tq.insert(range(noop, 0, 1_000_000_000), { pack: 100_000_000 }), 1_000_000_000)
     const { enqueued, messages } = await tq.status()
@@ -103,7 +103,7 @@ describe('insert with `pack`', () => {
   }
 
   onEach(
-    'inserts the slices of a sequence by threads, and resumes',
+    'inserts the slices of a sequence in threads, and resumes',
     async queue => {
       const tq = queue.open()
       const tasks = range(noop, 0, 100_000)
@@ -131,7 +131,7 @@ describe('insert with `pack`', () => {
     assert.equal(await tq.insert(new Marked('text'), { pack: 2 }), 3)
   })
 
-  onEach('names the task that is none, and inserts those before it', async queue => {
+  onEach('names the invalid task, and inserts those before it', async queue => {
     const tq = queue.open()
     const tasks = [...noops(12), { no: 'task' } as never, ...noops(3)]
     const error = await tq.insert(tasks, { pack: 10 }).then(

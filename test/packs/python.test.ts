@@ -7,7 +7,7 @@ import { partial, TaskQueue } from 'ptq'
 import { PythonSide } from '../fq/python-side.js'
 import { noop } from '../poll/tasks.js'
 
-test('a Python worker that meets a pack fails on it, and the pack is run by a worker that knows packs', async () => {
+test('a Python worker fails on a pack, which is then run by a worker that supports packs', async () => {
   const root = join(mkdtempSync(join(tmpdir(), 'ptq-packs-')), 'queue')
   await using tq = new TaskQueue(root, { progress: false })
   await tq.insert(

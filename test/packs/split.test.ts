@@ -49,7 +49,7 @@ describe('a pack whose worker died', () => {
   )
 
   onEach(
-    'of a slice is split into ranges, whatever its length',
+    'of a slice is split into ranges, for any length',
     async queue => {
       const tq = queue.open()
       await tq.insert(range(noop, 0, 1_000_000_000), { pack: 1_000_000_000 })

@@ -27,7 +27,7 @@ describe('packs on SQS', () => {
     assert.deepEqual(failed, [1])
   })
 
-  it('of large payloads keep to the 1 MiB of a message, also where characters are escaped', async () => {
+  it('of large payloads stay within the 1 MiB of a message, also if characters are escaped', async () => {
     await using tq = newTaskQueue(server.endpoint)
     // Three bytes each, six as \uXXXX.
     const tasks = Array.from({ length: 40 }, () => ({ class: 'Any', text: '€'.repeat(20_000) }))
@@ -35,7 +35,7 @@ describe('packs on SQS', () => {
     assert.ok((await tq.enqueued()) >= 5)
   })
 
-  it('that are stopped give the rest back as one message, whose tasks keep their ids', async () => {
+  it('that are stopped release the rest as one message, whose tasks keep their ids', async () => {
     await using tq = newTaskQueue(server.endpoint)
     await tq.insert(range(noop, 0, 5_000), { pack: 5_000 })
     const ids = new Set<string>()

@@ -93,44 +93,47 @@ describe('a worker and packs', () => {
       assert.equal(await tq.failed(), 1)
     })
 
-    onEach(`a stop: running tasks finish, the rest goes back as one pack: parallel ${parallel}`, async queue => {
-      const tq = queue.open()
-      const { gate, open } = newGate()
-      const stop = new AbortController()
-      await tq.insert(range(new FunctionTask(['tasks', 'waitAt']) as never, 0, 1_000_000), { pack: 1_000_000 })
-      const [listed] = await tq.list()
-      const running = Math.max(1, parallel)
-      const begun = new Set<string>()
-      const began = event(tq.events, 'log', ({ task: { id } }) => begun.add(id).size === running)
-      const polling = tq.poll({ parallel, signal: stop.signal, executeArgs: [gate], tally: true })
-      await began
-      stop.abort()
-      open()
-      assert.equal(await polling, running)
-      const { enqueued, leased, completed } = await tq.status()
-      assert.deepEqual([enqueued, leased, completed], [1_000_000 - running, 0, running])
-      // More than one where the stop came so late that the pack was shared before.
-      const rest = await tq.lease({ numTasks: 9 })
-      for (const { attempt, id } of rest) {
-        assert.equal(attempt, 1)
-        assert.notEqual(id, listed?.id)
-      }
-      assert.equal(
-        rest.reduce((sum, { count }) => sum + count, 0),
-        1_000_000 - running,
-      )
-      await tq.release(rest)
-      // The others keep their ids.
-      const next = event(tq.events, 'started')
-      const again = new AbortController()
-      const resumed = tq.poll({ parallel, signal: again.signal, executeArgs: [gate] })
-      assert.ok(!begun.has((await next).task.id))
-      again.abort()
-      await resumed
-    })
+    onEach(
+      `finishes running tasks at a stop, and the rest is released as one pack: parallel ${parallel}`,
+      async queue => {
+        const tq = queue.open()
+        const { gate, open } = newGate()
+        const stop = new AbortController()
+        await tq.insert(range(new FunctionTask(['tasks', 'waitAt']) as never, 0, 1_000_000), { pack: 1_000_000 })
+        const [listed] = await tq.list()
+        const running = Math.max(1, parallel)
+        const begun = new Set<string>()
+        const began = event(tq.events, 'log', ({ task: { id } }) => begun.add(id).size === running)
+        const polling = tq.poll({ parallel, signal: stop.signal, executeArgs: [gate], tally: true })
+        await began
+        stop.abort()
+        open()
+        assert.equal(await polling, running)
+        const { enqueued, leased, completed } = await tq.status()
+        assert.deepEqual([enqueued, leased, completed], [1_000_000 - running, 0, running])
+        // More than one where the stop came so late that the pack was shared before.
+        const rest = await tq.lease({ numTasks: 9 })
+        for (const { attempt, id } of rest) {
+          assert.equal(attempt, 1)
+          assert.notEqual(id, listed?.id)
+        }
+        assert.equal(
+          rest.reduce((sum, { count }) => sum + count, 0),
+          1_000_000 - running,
+        )
+        await tq.release(rest)
+        // The others keep their ids.
+        const next = event(tq.events, 'started')
+        const again = new AbortController()
+        const resumed = tq.poll({ parallel, signal: again.signal, executeArgs: [gate] })
+        assert.ok(!begun.has((await next).task.id))
+        again.abort()
+        await resumed
+      },
+    )
   }
 
-  onEach('a pack of which nothing ran is given back as it is', async queue => {
+  onEach('releases a pack of which nothing ran unchanged', async queue => {
     const tq = queue.open()
     await tq.insert([partial(noop, 1), partial(noop, 2)], { pack: 2 })
     const [before] = await tq.list()
@@ -142,7 +145,7 @@ describe('a worker and packs', () => {
     assert.deepEqual([after?.id, after?.attempt, after?.count], [before?.id, 1, 2])
   })
 
-  onEach('ids are the same whoever runs the tasks, however often the pack was cut', async queue => {
+  onEach('keeps ids for any worker and any number of splits', async queue => {
     const tq = queue.open()
     const ledger = join(queue.folder, 'ledger')
     await tq.insert(
@@ -163,7 +166,7 @@ describe('a worker and packs', () => {
     assert.ok(runs > 10, `${runs} runs`)
   })
 
-  onEach('an error of `backoffExceptions` gives the rest back too', async queue => {
+  onEach('releases the rest too for an error of `backoffExceptions`', async queue => {
     const tq = queue.open()
     await tq.insert(
       [...Array.from({ length: 5 }, (_, n) => partial(noop, n)), task('slowingDown', 'name'), partial(noop, 7)],
@@ -182,7 +185,7 @@ describe('a worker and packs', () => {
     assert.equal((await tq.status()).enqueued, 2)
   })
 
-  onEach('a pack that nothing here can run fails as a whole, and stays one message', async queue => {
+  onEach('fails a pack as a whole that cannot run here, and it stays one message', async queue => {
     const tq = queue.open()
     const unknown = (name: string) => new FunctionTask(['elsewhere', name])
     await tq.insert([unknown('a'), unknown('b'), unknown('c')], { pack: 3 })
@@ -196,7 +199,7 @@ describe('a worker and packs', () => {
     assert.equal(await tq.enqueued(), 3)
   })
 
-  onEach('a sequence that breaks off fails with what is left of it', async queue => {
+  onEach('fails the remaining tasks of a sequence that ends early', async queue => {
     const tq = queue.open()
     await tq.insert(new Breaking(0, 50, 20), { pack: 50 })
     assert.ok((await tq.poll({ parallel: 0, ...eager, maxAttempts: 2 })) >= 20)
@@ -205,7 +208,7 @@ describe('a worker and packs', () => {
     assert.match(letter?.failures.at(-1)?.reason ?? '', /RangeError: no task 20/)
   })
 
-  onEach('a message whose pack is none is set aside', async queue => {
+  onEach('quarantines a message with an invalid pack', async queue => {
     const tq = queue.open()
     const warnings: string[] = []
     const hear = ({ message }: Error) => warnings.push(message)
@@ -218,7 +221,7 @@ describe('a worker and packs', () => {
     assert.equal((await tq.status()).quarantined, 1)
   })
 
-  onEach('a pack that is leased by hand is one message', async queue => {
+  onEach('leases a pack by hand as one message', async queue => {
     const tq = queue.open()
     await tq.insert([partial(noop, 1), partial(noop, 2)], { pack: 2 })
     const [pack] = await tq.lease()
