@@ -5,6 +5,7 @@ import { jsonRow } from './json-row.js'
 import { LATENCY_ROWS } from './latency/rows.js'
 import { LOCAL_ROWS } from './local/rows.js'
 import { DEFAULT_PLACE, measureRow } from './measure.js'
+import { PACK_ROWS } from './packs/rows.js'
 import { REDIS_ROWS } from './redis/rows.js'
 import type { Row } from './row.js'
 import { SLICE_ROWS } from './slices/rows.js'
@@ -12,7 +13,15 @@ import { SQS_ROWS } from './sqs/rows.js'
 import { formatRow, formatSummary } from './table.js'
 import { judge, type Verdict } from './target.js'
 
-const ROWS: readonly Row[] = [...LOCAL_ROWS, ...FQ_ROWS, ...SQS_ROWS, ...REDIS_ROWS, ...SLICE_ROWS, ...LATENCY_ROWS]
+const ROWS: readonly Row[] = [
+  ...LOCAL_ROWS,
+  ...FQ_ROWS,
+  ...SQS_ROWS,
+  ...REDIS_ROWS,
+  ...SLICE_ROWS,
+  ...PACK_ROWS,
+  ...LATENCY_ROWS,
+]
 
 const USAGE = `Usage: npm run bench -- [options]
   --scope NAME   only these rows (${[...new Set(ROWS.map(({ scope }) => scope))].join(', ')}); repeated or with commas
