@@ -5,7 +5,7 @@ import { join } from 'node:path'
 /** A file in the folder that they are required from. It need not be there. */
 export const rivalsFolder = join(import.meta.dirname, '../rivals/package.json')
 
-/** Whether a package is there. */
+/** True if a package is installed. */
 export function hasRival(name: string): boolean {
   try {
     createRequire(rivalsFolder).resolve(name)

@@ -1,11 +1,11 @@
-/** Whether a row's targets were reached. */
+/** Decides if a row's targets were reached. */
 import type { Result, RowResult } from './measure.js'
 import type { Target } from './row.js'
 
 export interface Verdict {
   /** The target in words. */
   readonly target: string
-  /** What was measured, in the target's unit. */
+  /** The measured value, in the target's unit. */
   readonly measured: number
   /** `undefined`: not measured, since a rival (Python), or what it takes to measure, is not on this machine. */
   readonly reached: boolean | undefined
@@ -23,7 +23,7 @@ export function judge({ row, results }: RowResult): Verdict[] {
   })
 }
 
-/** Whether nobody can expect the target to be measured here. */
+/** True if the target can't be measured here. */
 function isOutOfReach(target: Target, { contenders }: RowResult['row'], results: readonly Result[]): boolean {
   if (target.kind === 'mainShare') return process.platform !== 'linux'
   const rival = 'rival' in target ? contenders.find(({ name }) => name === target.rival) : undefined

@@ -47,7 +47,7 @@ test('every ptq command, option, script and file in the pages exists', () => {
       if (name.startsWith('-')) assert.match(program, new RegExp(`\\s${name}\\b`), where)
       else {
         assert.match(program, new RegExp(`^ {2}ptq ${name}\\b`, 'm'), where)
-        // What comes after `--`, or in quotes, belongs to a command of the reader.
+        // Words after `--`, or in quotes, belong to a command of the reader.
         const [own = ''] = rest.split(/ -- | '/)
         for (const [, option] of own.matchAll(/(?:^|\s)(--?[a-z][a-z-]*)/g)) {
           assert.match(helpOf(name), new RegExp(`(?:^|[\\s,])${option}\\b`, 'm'), where)

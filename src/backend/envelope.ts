@@ -44,7 +44,7 @@ const commonTail = /^, "queueName": "(?:[^"\\]|\\.)*", "id": "[^"\\]*"\}$/s
 const tailPattern =
   /^, "queueName": "(?:[^"\\]|\\.)*"(?:, "id": "(?<id>(?:[^"\\]|\\.)*)")?(?:, "attempts": (?<attempts>\d+), "deaths": (?<deaths>\d+))?(?:, "failures": (?<failures>\[.*\]))?\}\s*$/s
 
-/** What an envelope has besides the payload; left out where there is none. */
+/** The parts of an envelope besides the payload; absent if there are none. */
 export interface EnvelopeHistory {
   /** A dead letter's failures, or those under an earlier message. */
   readonly failures?: readonly Failure[] | undefined

@@ -221,7 +221,7 @@ function parallelOf({ parallel, slots }: RunArguments): number {
   return Number.isFinite(fewest) ? fewest : availableParallelism()
 }
 
-/** How many tasks there will be, where no file has to be read for that. */
+/** The number of tasks, if it is known without reading a file. */
 function totalOf(sources: readonly InputSource[]): number | undefined {
   if (sources.some(({ kind, linked }) => kind === 'files' || linked)) return undefined
   return sources.reduce((total, { words }) => total * words.length, 1)

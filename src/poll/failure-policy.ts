@@ -210,8 +210,8 @@ export class FailurePolicy {
   }
 
   /**
-   * Whether the task was still held. If its lease is lost (event), or the queue refused the change for this task (warning),
-   * it becomes ready when its lease ends. @throws any other error
+   * True if the task was still held. If its lease is lost (event), or the queue refused the change for this task
+   * (warning), it becomes ready when its lease ends. @throws any other error
    */
   #stillHeld(task: LeasedTask, error: Error | undefined): boolean {
     if (error === undefined) return true

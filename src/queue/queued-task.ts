@@ -24,7 +24,7 @@ export interface TaskContent {
   readonly isMade?: boolean
 }
 
-/** What a task is made from. */
+/** The parts of a task. */
 export interface OpenedTask {
   readonly id: string
   readonly content: TaskContent

@@ -1,4 +1,4 @@
-// What is saved over a network: completions are counted together, and records are looked for only where there may be some.
+// Savings over a network: completions are counted together, and records are looked up only if there may be some.
 import assert from 'node:assert/strict'
 import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

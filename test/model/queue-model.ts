@@ -13,7 +13,7 @@ export interface ModelMessage {
    * because the task was changed by a holder whose lease was ended by force.
    */
   attempts: { least: number; most: number } | undefined
-  /** How often its time became one from which the next lease may get any end, see `expected`. */
+  /** The number of times its time became one from which the next lease may get any end, see `expected`. */
   freshTimes: number
   /** Reasons, oldest first. */
   readonly failures: string[]

@@ -14,7 +14,7 @@ async function* later<T>(items: Iterable<T>): AsyncGenerator<T> {
   }
 }
 
-/** What a worker of this process runs, as numbers in order. */
+/** The tasks that a worker of this process runs, as numbers in order. */
 async function run(tq: TaskQueue): Promise<number[]> {
   const seen: number[] = []
   const note = ({ value }: { value: unknown }) => seen.push(Number(value))

@@ -53,7 +53,7 @@ describe('leases', { concurrency: 4 }, () => {
         const began = event(tq.events, 'log')
         await tq.insert(Array.from({ length: 20 }, (_, n) => task('waitAt', `${n}`)))
         await began
-        // How many wait behind the first one depends on how long the small ones seemed to take.
+        // The number of tasks behind the first one depends on the measured durations of the small ones.
         while ((await tq.leased()) > 1) await nextTurn()
         const theirs = await queue.open().lease({ seconds: 600, numTasks: 30 })
         assert.deepEqual(

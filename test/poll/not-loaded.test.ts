@@ -88,7 +88,8 @@ describe('a file that threads cannot load', () => {
         /^Error: Expected to run tasks of file:.*load-tasks\.js, but \d+ new threads in a row could not load it, .*ERR_MODULE_NOT_FOUND/,
       )
       assert.equal(ran, 50)
-      // How often depends on how long new threads take to fail: after each look that brought such tasks it waits.
+      // The number of requests depends on how long new threads take to fail: after each request that returned such
+      // tasks it waits.
       assert.ok(leased <= 110 * (pauses + 1), `${leased} leases, ${pauses} pauses`)
       assert.equal(await deadLetters(queue), 0)
       const { enqueued, leased: held } = await tq.status()

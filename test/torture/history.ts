@@ -32,7 +32,7 @@ export class TaskHistory {
     return first === NOBODY ? others : [first, ...others]
   }
 
-  /** How often this process did `verb` after it did `end` for the last time. */
+  /** The number of times this process did `verb` after its last `end`. */
   countAfter(processNumber: number, verb: LedgerVerb, end: LedgerVerb): number {
     const own = (this.#more ?? []).filter(event => event.processNumber === processNumber)
     const later = own.slice(own.findLastIndex(event => event.verb === end) + 1)

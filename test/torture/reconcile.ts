@@ -68,7 +68,7 @@ export interface Findings {
 /** Tasks that a killed `ptq mv` may leave uncounted, see docs/cli.md. */
 const UNCOUNTED_BY_KILLED_MOVE = 1_000
 
-/** What a worker that is killed may leave uncounted over a network, see docs/workers.md. */
+/** Completions that a killed worker may leave uncounted over a network, see docs/workers.md. */
 const UNCOUNTED_BY_KILLED_WORKER = 100
 
 const LOST = 'tasks were lost'
@@ -266,7 +266,10 @@ export class Reconciliation {
     return { excused, copies, sent, late: history.count('late') }
   }
 
-  /** How often `ptq mv`, and workers that gave it back, sent it and did not remove it where it was. Two copies may be in one request. */
+  /**
+   * The number of times that `ptq mv`, and workers that released it, sent it and did not delete it in the old place.
+   * Two copies may be in one request.
+   */
   #cutMovesOf(history: TaskHistory): number {
     const leavers = new Set(history.processes('stayed'))
     const cutBy = (processNumber: number) =>

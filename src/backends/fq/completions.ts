@@ -56,7 +56,7 @@ export class Completions {
   }
 
   async zero(): Promise<void> {
-    // What this process has removed before is counted before.
+    // Earlier deletions of this process are counted first.
     await this.flush()
     await this.#io.write(this.#layout.completions, '', 'w')
   }

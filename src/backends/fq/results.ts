@@ -15,7 +15,7 @@ const suffix = '.ndjson'
 /** Read at once of all files together. Bytes. */
 const pageBytes = 4 << 20
 
-/** How far each file was read. */
+/** The position up to which each file was read. */
 type Cursor = ReadonlyMap<string, number>
 
 export class FileResults implements ResultSink {

@@ -63,7 +63,7 @@ export class SharedListing {
     }
   }
 
-  // Whoever can write into the queue's folder may have written it: millions of lines that are no names, say.
+  // Any user with write access may have written it: e.g. millions of lines that are no names.
   async #freeNamesIn(text: string): Promise<string[]> {
     const names: string[] = []
     const now = this.#nowSeconds()
