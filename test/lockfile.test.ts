@@ -42,3 +42,8 @@ test("each locked package with an install script is approved, and none contains 
     assert.equal(resolved, undefined, path)
   }
 })
+
+test('the package has no script that npm would run, or warn of, when it is installed from a folder or an archive', () => {
+  const scripts = Object.keys(read('package.json').scripts)
+  for (const name of ['preinstall', 'install', 'postinstall', 'prepare']) assert.ok(!scripts.includes(name), name)
+})

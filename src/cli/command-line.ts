@@ -89,7 +89,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
     .locale('en')
     .version(version())
     .alias({ help: 'h' })
-    .wrap(Math.min(100, process.stdout.columns ?? 100))
+    .wrap(Math.min(100, process.stdout.columns ?? 80))
     .exitProcess(false)
     .fail((message, error) => {
       throw refusal(commands as readonly CommandModule[], own, message, error)

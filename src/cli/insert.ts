@@ -14,12 +14,15 @@ const stdin = '-'
 /** `ptq insert` */
 export const insertCommand = defineCommand({
   command: 'insert <queue> <file>',
-  describe: 'Insert tasks from payloads, one a line as JSON, of any language',
+  describe: 'Insert tasks: a payload a line, as JSON',
   builder: yargs =>
     queueArgument(yargs)
-      .positional('file', { type: 'string', demandOption: true, describe: 'A file of payloads; - for stdin' })
-      .option('delay-sec', numberOption('--delay-sec', 'They may be leased so many seconds from now'))
-      .option('resume', textOption('--resume', 'A name: the same command goes on where it was interrupted'))
+      .positional('file', { type: 'string', demandOption: true, describe: 'A file with a payload a line; - for stdin' })
+      .option('delay-sec', numberOption('--delay-sec', 'No worker gets the tasks before so many seconds have passed'))
+      .option(
+        'resume',
+        textOption('--resume', 'A name for this insert: after an interruption the same command inserts the rest'),
+      )
       .option('pack', numberOption('--pack', 'Up to so many tasks in a message', { integer: true, min: 1, max: 1e9 }))
       .option('json', { type: 'boolean', describe: 'Print JSON' })
       .example('# Every line is checked before the first task is inserted\n$0 insert ./queue tasks.ndjson', '')

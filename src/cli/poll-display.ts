@@ -5,6 +5,7 @@ import type { TaskQueue, WorkerEventMap, WorkerEvents } from '../index.js'
 import { repeatMs } from '../runtime/stop-signals.js'
 import { duration } from '../terminal/duration.js'
 import { StatusLine } from '../terminal/status-line.js'
+import { counted } from '../text/counted.js'
 import { isWorkerProcess } from './parent-process.js'
 import { countOf, printable } from './printing.js'
 
@@ -26,7 +27,7 @@ export class PollDisplay {
   /** The address of the worker's metrics, if there is one. */
   metricsUrl: string | undefined
   #executed = 0
-  #failed = 0
+  #failedAttempts = 0
   #deadLetters = 0
   #summary = ''
   #hasBegun = false
@@ -87,7 +88,9 @@ export class PollDisplay {
     if (this.#hasBegun) return
     this.#hasBegun = true
     const metrics = this.metricsUrl === undefined ? '' : `, metrics at ${this.metricsUrl}`
-    this.#print(`Working on ${this.#url} in process ${process.pid}${metrics}`)
+    // The lines of one of several processes begin with its id.
+    const place = isWorkerProcess() ? '' : ` in process ${process.pid}`
+    this.#print(`Working on ${this.#url}${place}${metrics}`)
   }
 
   /** Prints the last state; leaves no timer. */
@@ -101,7 +104,7 @@ export class PollDisplay {
 
   #onFailed({ task, error, retryInSeconds }: WorkerEventMap['failed']): void {
     this.#running.delete(task.id)
-    this.#failed++
+    this.#failedAttempts++
     if (retryInSeconds === undefined) return
     const again = `again in ${duration(retryInSeconds)}`
     this.#print(`${task.name} ${task.id} failed in attempt ${task.attempt}, ${again}: ${reasonOf(error)}`)
@@ -112,7 +115,7 @@ export class PollDisplay {
       this.#line.draw(`${this.#state()}, ${this.#running.size} running`)
       return
     }
-    const summary = `${this.#executed} ${this.#failed}`
+    const summary = `${this.#executed} ${this.#failedAttempts}`
     if (summary !== this.#summary) this.#print(`${this.#state()}, ${this.#running.size} running`)
     this.#summary = summary
   }
@@ -121,7 +124,9 @@ export class PollDisplay {
     const seconds = (performance.now() - this.#startMs) / 1000
     const rate = this.#executed / seconds
     const speed = `${rate >= 10 ? Math.round(rate) : rate.toFixed(1)}/s`
-    return `${this.#executed} executed, ${this.#failed} failed, ${speed}, ${duration(seconds)}`
+    const attempts = counted(this.#failedAttempts, 'failed attempt')
+    const failed = this.#failedAttempts === 0 ? '0 failed' : `${this.#deadLetters} failed for good, ${attempts}`
+    return `${this.#executed} executed, ${failed}, ${speed}, ${duration(seconds)}`
   }
 
   /** Prints how the worker reacts to a signal. */

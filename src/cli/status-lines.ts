@@ -64,7 +64,7 @@ export function workerLines(workers: readonly WorkerStatus[] | undefined, nowMs:
     `Workers: ${alive.length}${silent.length > 0 ? ` (and ${silent.length} silent)` : ''}`,
     ...alive.flatMap(worker => [
       `${printable(worker.host)} process ${worker.pid}, ${counted(worker.threads, 'thread')}, up ${since(worker.startedAtMs)}: ` +
-        `${worker.executed} executed, ${worker.failed} failed, ${rateText(worker.tasksPerSecond)}, ${Math.round(worker.rssMb)} MB`,
+        `${worker.executed} executed, ${counted(worker.failed, 'failed attempt')}, ${rateText(worker.tasksPerSecond)}, ${Math.round(worker.rssMb)} MB`,
       ...worker.running.map(({ id, name, startedAtMs, fraction, note }) => {
         const part = fraction === undefined ? '' : ` ${(fraction * 100).toFixed(0)}%`
         return `  ${printable(name)} ${printable(id)} for ${since(startedAtMs)}${part}${note === undefined ? '' : ` ${printable(note)}`}`

@@ -99,6 +99,7 @@ test('tasks that fail for good give one line each without control characters and
     const { code, stdout, stderr } = await ended(poll(folder, '--until-empty', '--max-attempts', '1'))
     assert.equal(code, 1)
     assert.equal(stderr, 'ptq: 2 tasks failed for good: see ptq failures queue\n')
+    assert.match(stdout, /Ended: 0 executed, 2 failed for good, 2 failed attempts, /)
     const said = stdout.match(
       /tasks\.fail \S+ failed for good and is in fq:\S+\/queue\/failed: RangeError: broken \d .*$/gm,
     )

@@ -193,7 +193,7 @@ test('status --watch repeats the numbers with rate, ETA and workers until Ctrl-C
     assert.match(stdout, /^Rate: unknown yet\n(?:.*\n)*Rate: 0\.0\/s, ETA unknown$/m)
     assert.match(
       stdout,
-      /^Workers: 1\nnode-1 process 7, 2 threads, up 1m\d\ds: 5 executed, 1 failed, 13\/s, 100 MB\n {2}tasks\.mark \S+ for \d+s 25% half \\u001b\[2J way$/m,
+      /^Workers: 1\nnode-1 process 7, 2 threads, up 1m\d\ds: 5 executed, 1 failed attempt, 13\/s, 100 MB\n {2}tasks\.mark \S+ for \d+s 25% half \\u001b\[2J way$/m,
     )
     const json = startCli(['status', 'queue', '--watch', '--interval-sec', '0.1', '--json'], { cwd })
     const jsonEnd = ended(json)

@@ -234,6 +234,8 @@ test('help of a command shows its own options first, numbers as numbers, and exa
   // The former spellings are taken, not shown.
   assert.doesNotMatch(stdout, /--(?:timeout|grace|max-memory)\b(?!-)/)
   assert.match(stdout, /--lease-sec .*\[number\]|--lease-sec [^-]*\n *\[number\]/)
+  // Also where it is read through a pipe.
+  for (const line of stdout.split('\n')) assert.ok(line.length <= 80, line)
   const examples = stdout.slice(stdout.indexOf('Examples:')).trimEnd().split('\n').slice(1)
   for (const line of examples) assert.match(line, /^ {2}(?:ptq|#|echo) .{1,72}$/)
 })

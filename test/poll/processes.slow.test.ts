@@ -174,13 +174,13 @@ describe('workers that die', { concurrency: 2 }, () => {
     async (queue, { ledger, file }) => {
       const tq = queue.open()
       await tq.insert([partial(waitForFile, ledger, file), task('noop', 1)])
-      const options = { ...eager, parallel: 1, leaseSeconds: 1, untilEmpty: true }
+      const options = { ...eager, parallel: 1, leaseSeconds: 2, untilEmpty: true }
       const workers = [1, 2].map(() => new WorkerProcess(queue.url, options, ['renewed']))
       await linesAtLeast(ledger, 1)
       const [pid] = linesOf(ledger).map(line => Number(line.split(' ')[2]))
       assert.ok(pid)
       // The worker that runs it renews; the other looks for work for several leases.
-      const until = performance.now() + 2_500
+      const until = performance.now() + 5_000
       while (performance.now() < until || !workers.some(({ words }) => words.length >= 3)) await sleep(20)
       writeFileSync(file, '')
       assert.deepEqual(await Promise.all(workers.map(({ end }) => end)), [0, 0])
