@@ -30,7 +30,7 @@ function poll(folder: string, ...args: string[]): Supervisor {
   child.stdout.on('data', (chunk: string) => {
     text += chunk
   })
-  const pids = () => [...text.matchAll(/Z \[(\d+)\] Working on fq:\S+ $/gm)].map(([, pid]) => Number(pid))
+  const pids = () => [...text.matchAll(/Z \[(\d+)\] Working on fq:\S+$/gm)].map(([, pid]) => Number(pid))
   return { child, end, output: () => text, pids }
 }
 
