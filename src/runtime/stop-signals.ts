@@ -52,6 +52,8 @@ const listening = new Map<NodeJS.Signals, (signal: NodeJS.Signals) => void>()
 let asked = false
 /** The time of the first Ctrl-C, by `performance.now()`. */
 let interruptedAtMs = Number.NEGATIVE_INFINITY
+/** The first signal, where the parent process passed it on before it came here directly: then that one is still to come. */
+let passedOn: NodeJS.Signals | undefined
 let crashing = false
 
 /** Listens for the signals as long as there is a run; the exit code names the signal (128 + its number). */
@@ -59,6 +61,7 @@ export function onStopSignals(stoppable: Stoppable): { dispose(): void } {
   if (stoppables.size === 0) {
     asked = false
     interruptedAtMs = Number.NEGATIVE_INFINITY
+    passedOn = undefined
   }
   stoppables.add(stoppable)
   for (const signal of stoppable.signals) {
@@ -94,6 +97,10 @@ function onSignal(signal: NodeJS.Signals): void {
   const exitCode = 128 + constants.signals[signal]
   // Only for Ctrl-C: other signals come from programs.
   if (asked && signal === 'SIGINT' && performance.now() - interruptedAtMs < repeatMs) return
+  if (asked && signal === passedOn) {
+    passedOn = undefined
+    return
+  }
   if (asked || hasty.has(signal)) {
     leave(exitCode)
     return
@@ -110,14 +117,17 @@ function leave(exitCode: number): void {
 }
 
 /**
- * Acts on a signal that the parent process passes on. A terminal may have sent it here as well, so the first one changes
- * nothing where one has come already. Before anything listens, it ends the process as the signal itself would.
+ * Acts on a signal that the parent process passes on. A terminal, or who ends all processes of a group, may have sent it here as
+ * well, so of the two the one that comes later changes nothing, whichever it is. Before anything listens, it ends the process as the signal itself would.
  */
 export function passOnSignal(signal: NodeJS.Signals, { isSecond }: { readonly isSecond: boolean }): void {
   if (asked && !isSecond) return
   if (stoppables.size === 0) process.kill(process.pid, signal)
   else if (isSecond) leave(128 + constants.signals[signal])
-  else onSignal(signal)
+  else {
+    onSignal(signal)
+    passedOn = signal
+  }
 }
 
 function onUncaught(error: unknown, origin: NodeJS.UncaughtExceptionOrigin): void {

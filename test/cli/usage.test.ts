@@ -214,7 +214,7 @@ test('version, license, completion', async () => {
   assert.equal(code, 0)
   assert.match(stdout, /complete .* ptq/)
   const completed = await runCli(['--get-yargs-completions', 'ptq', 're'])
-  assert.deepEqual(completed.stdout.match(/^re\w+/gm)?.sort(), ['release', 'retry', 'rezero'])
+  assert.deepEqual(completed.stdout.match(/^re\w+/gm)?.sort(), ['release', 'results', 'retry', 'rezero'])
   const options = await runCli(['--get-yargs-completions', 'ptq', 'status', 'q', '-'], { env: { SHELL: '/bin/bash' } })
   assert.match(options.stdout, /^--watch\n-w$/m)
   assert.doesNotMatch(options.stdout, /^--\w$/m)
