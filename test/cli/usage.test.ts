@@ -67,7 +67,7 @@ const MISUSES: readonly (readonly [args: string, sentence: RegExp])[] = [
   ['status q --interval-sec 0', /Expected --interval-sec to be a number of 0.1 or more, got 0/],
   ['status mem://q', /lives in one process only/],
   ['status redis:q', /Expected \/\/ after the protocol, got redis:q/],
-  ['status redis://q', /Expected a queue's protocol to be one of fq:\/\/, .*got `redis:\/\/`/],
+  ['status gopher://q', /Expected a queue's protocol to be one of fq:\/\/, .*got `gopher:\/\/`/],
   ['status fq://q', /write `fq:\/\/\/q` from the root/],
   ['status q --load nowhere.js', /Expected --load to name a file or a package installed here/],
   ['status q --concurrency 1.5', /Expected --concurrency to be an integer of 1 or more, got 1.5/],
