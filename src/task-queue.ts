@@ -307,7 +307,7 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
    *
    * @param id the task's id, or as much of its beginning as no other task in the logs has
    * @param options.attempt which attempt. Default: the last one
-   * @param options.follow go on while the command runs. Default false
+   * @param options.follow continue while the command runs. Default false
    * @param options.logFolder where the workers keep their logs. Default: the queue's own folder for that
    * @throws Error where the logs have no such task
    */

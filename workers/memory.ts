@@ -19,7 +19,7 @@ export function watchMemory(maxMemoryMb: number, link: ThreadLink): { stop(): vo
     )
     for (const task of link.running) postEnding(link, task, reason)
     if (link.running.size === 0) link.post({ type: 'unhandled-error', taskId: undefined, error: errorToWire(reason) })
-    // In a thread this ends the thread alone, at once: what allocates goes on until then.
+    // In a thread this ends the thread alone, at once: what allocates continues until then.
     exitThread()
   }, intervalMs)
   return { stop: () => builtins.clearInterval(timer) }

@@ -38,7 +38,7 @@ class ThreadRunner {
   readonly #concurrency: number
   /** Chunks with tasks that no loop has taken, oldest first. */
   readonly #chunks: ChunkRunner[] = []
-  /** Loops that run tasks, and chunks whose code is being loaded: the run goes on while there are some. */
+  /** Loops that run tasks, and chunks whose code is being loaded: the run continues while there are some. */
   #busy = 0
   /** Wake-ups of loops that found no task. */
   #idle: (() => void)[] = []

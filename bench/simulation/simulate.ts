@@ -72,7 +72,7 @@ const failures: unknown[] = []
 for (let worker = 0; worker < workers; worker++) {
   const tq = new TaskQueue(`fq://${ROOT}`, { progress: false, fileSystem: simulatedFiles(folders, server, threads) })
   const poll = () => tq.poll({ parallel: 0, tally: true, leaseSeconds: 600 })
-  // They go on until the process ends.
+  // They continue until the process ends.
   at(startMs + Math.random() * START_MS, () => void poll().catch((error: unknown) => failures.push(error)))
 }
 await runUntil(() => work.done >= tasks || failures.length > 0)

@@ -1,4 +1,4 @@
-/** Options for yargs, with errors that name the option as it is typed. */
+/** Options for yargs, with errors that name the option as typed. */
 import { textOf } from './raw-arguments.js'
 import { UsageError } from './usage-error.js'
 

@@ -19,7 +19,7 @@ export interface SlurmJob {
   readonly sbatch: readonly string[]
 }
 
-/** Slurm sends SIGTERM so long before the end of the time; workers give back what is not finished by then. Seconds. */
+/** Slurm sends SIGTERM this long before the end of the time; workers release unfinished tasks by then. Seconds. */
 const warningSeconds = 120
 const graceSeconds = 100
 

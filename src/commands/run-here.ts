@@ -115,7 +115,7 @@ class HereRun {
         await this.#runTask(slot, task)
       }
     } catch (error) {
-      // The inputs, or the output: the other slots need not go on either.
+      // The inputs, or the output: the other slots need not continue either.
       this.#stop(error)
       throw error
     }

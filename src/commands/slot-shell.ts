@@ -106,7 +106,7 @@ export class SlotShell {
     running?.reject(reason)
   }
 
-  /** Ends the shell, and a command that runs. What earlier ones left in the background goes on. */
+  /** Ends the shell, and a command that runs. What earlier ones left in the background continues. */
   async close(): Promise<void> {
     const reason = new Error('The run ended before this command did')
     if (this.#running !== undefined) return this.kill(reason)

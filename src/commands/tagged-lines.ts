@@ -11,7 +11,7 @@ export class TaggedLines {
     this.#tag = Buffer.from(tag)
   }
 
-  /** The chunk with the tag at the beginning of each line. Lines may go on in the next chunk. */
+  /** The chunk with the tag at the beginning of each line. Lines may continue in the next chunk. */
   add(chunk: Buffer): Buffer {
     if (this.#tag.length === 0 || chunk.length === 0) return chunk
     const parts: Buffer[] = []

@@ -40,7 +40,7 @@ export class Watchdog {
     this.#input.write(`+ ${pid}\n`)
   }
 
-  /** Removes a group that has ended, or may go on. */
+  /** Removes a group that has ended, or may continue. */
   forget(pid: number): void {
     this.#input.write(`- ${pid}\n`)
   }

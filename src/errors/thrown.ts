@@ -10,7 +10,7 @@ import { counted } from '../text/counted.js'
 /** A text from a thrown value is cut off here: a message may be as long as memory allows. */
 const maxTextLength = 10_000
 
-/** A summary names at most so many errors. */
+/** Maximum number of errors that a summary names. */
 const maxSummaryParts = 10
 
 /** An object with more entries than this, those of its values included, is shown by its top level alone, or by its size. */

@@ -24,7 +24,7 @@ export interface LocalTaskQueueOptions {
   readonly stopOnError?: boolean
   /** Number of asynchronous tasks that run at once in each thread. Default 1. */
   readonly concurrency?: number
-  /** A task that runs longer fails; its `signal` is aborted, and its thread stopped if it goes on. Needs threads. Default: no limit. */
+  /** A task that runs longer fails; its `signal` is aborted, and its thread stopped if it continues. Needs threads. Default: no limit. */
   readonly timeoutSeconds?: number
   /**
    * Memory of a thread, in MB of heap and of buffers: a task that exceeds it fails alone. Buffers are checked only when

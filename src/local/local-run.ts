@@ -140,7 +140,7 @@ export function startLocalRun<T>(work: LocalWork<T>, settings: LocalRunSettings,
   const stopListening = onAbort(signal, () => stopFor(signal?.reason))
   const finished = run.done
     .finally(async () => {
-      // The process is about to exit: its program must not go on as if the run had ended.
+      // The process is about to exit: its program must not continue as if the run had ended.
       if (exiting) await new Promise(() => undefined)
       interrupt.dispose()
       stopListening()

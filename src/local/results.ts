@@ -7,7 +7,10 @@ export type Result<T> =
   | { readonly ok: true; readonly task: T; readonly value: TaskResult<T> }
   | { readonly ok: false; readonly task: T; readonly error: TaskError<T> }
 
-/** The run pulls no more tasks while so many results wait to be read; results of running tasks come on top. */
+/**
+ * The run pulls no more tasks while this number of results wait to be read; results of running tasks are added to
+ * these.
+ */
 const roomFor = 1024
 
 /** Takes results in any order, and yields them in the order of arrival or of their tasks. */

@@ -1,4 +1,4 @@
-/** Serves the metrics of a worker: what `ptq poll --metrics-port` does. */
+/** Serves the metrics of a worker, for `ptq poll --metrics-port`. */
 import type { TaskQueue } from '../task-queue.js'
 import { type MetricsServer, serveMetrics } from './metrics-server.js'
 import { processMetrics } from './process-metrics.js'

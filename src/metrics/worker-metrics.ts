@@ -26,7 +26,7 @@ export class WorkerMetrics {
   #deadLetters = 0
   #released = 0
 
-  /** @param threads how many tasks the worker runs at once; left out of the metrics where it isn't known */
+  /** @param threads the number of tasks that the worker runs at once; left out of the metrics if it isn't known */
   constructor({ url, events }: Pick<TaskQueue, 'url' | 'events'>, threads?: number) {
     this.#url = url
     this.#events = events

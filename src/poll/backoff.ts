@@ -35,7 +35,7 @@ export class Backoff {
   }
 }
 
-/** The window after so many misses: doubled by each, between the two bounds. Seconds. */
+/** The window after a number of misses: doubled by each, between the two bounds. Seconds. */
 export function backoffWindow(misses: number, minSeconds: number, maxSeconds: number): number {
   // 2 ** 1024 is Infinity, and the bound still holds.
   return Math.min(maxSeconds, minSeconds * 2 ** misses)

@@ -5,7 +5,7 @@ import { resultRequest } from '../results/result-request.js'
 import { type Call, queuedCall } from '../threads/call.js'
 import type { WorkerParts } from './worker-parts.js'
 
-/** @throws UnregisteredTaskError where this worker can't run the task; TypeError where nobody can */
+/** @throws UnregisteredTaskError if this worker can't run the task; TypeError if no worker can */
 export function leasedCall(task: LeasedTask, { settings, commands, results }: WorkerParts): Call {
   if (commands !== undefined) {
     const { code, command } = commands.callOf(task.payload())

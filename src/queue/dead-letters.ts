@@ -242,7 +242,7 @@ class Retry {
     throw new Error(`${putBack} put back into ${label}, others were refused: ${cause.message}`, { cause })
   }
 
-  /** The number of dead letters; 0 where the queue can't tell. */
+  /** The number of dead letters; 0 if the queue doesn't know it. */
   async #countAtStart(): Promise<number> {
     try {
       return (await this.#dead.counts()).enqueued

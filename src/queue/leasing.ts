@@ -194,7 +194,7 @@ export class Leasing {
     this.#sweepAt = Math.max(minSweep, this.#held.size * 2)
   }
 
-  /** Calls a verb in batches. One that fails as a whole fails for each of its tasks; the others go on. */
+  /** Calls a verb in batches. One that fails as a whole fails for each of its tasks; the others continue. */
   async #change(
     backend: Backend,
     tasks: readonly LeasedTask[],

@@ -33,7 +33,7 @@ const waitSeconds = 1
  * Otherwise a message is inserted there and then deleted here, under its lease: a crash between the two leaves it in both,
  * and another move inserts it again, which a file queue recognises as long as it was not leased, and SQS doesn't.
  *
- * @throws the first error of a message that could not be stored; the others are moved all the same
+ * @throws the first error of a message that could not be stored; the others are moved nevertheless
  */
 export async function moveMessages(plan: TransferPlan): Promise<MoveResult> {
   const { from, to, signal } = plan

@@ -71,7 +71,7 @@ export function onStopSignals(stoppable: Stoppable): { dispose(): void } {
     process.on(signal, onSignal)
     listening.set(signal, onSignal)
   }
-  // A program that listens decides by itself whether its process goes on.
+  // A program that listens decides by itself whether its process continues.
   if (stoppable.crash !== undefined && process.listenerCount('uncaughtException') === 0) {
     process.on('uncaughtException', onUncaught)
   }

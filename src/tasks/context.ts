@@ -8,7 +8,7 @@ export interface TaskContext {
   readonly id: string
   /** Which attempt this is, from 1. */
   readonly attempt: number
-  /** Aborted when the task should end early: its time is up, or its lease was lost. A thread that goes on is stopped. */
+  /** Aborted when the task should end early: its time is up, or its lease was lost. A thread that continues is stopped. */
   readonly signal: AbortSignal
   /**
    * Extends the lease to `seconds` from now. Workers renew by themselves while a task runs; a local run has no lease,

@@ -12,7 +12,7 @@
  * For a worker without support for packs this is a task of an unknown class: it fails on it, and the message stays.
  *
  * Each task has an index in the pack that it was inserted with, and its id is made of that pack's id and of the index: the same
- * whoever expands the pack, and in whichever part of it. `indices` are those of the tasks that are left, `ids` is the id of the first
+ * wherever the pack is expanded, and in any part of it. `indices` are those of the tasks that are left, `ids` is the id of the first
  * pack where that is another message's, and `completed` the number of tasks that ended and that the queue has not counted yet.
  */
 import { maxTasksOfMessage } from '../backend/pack-ids.js'

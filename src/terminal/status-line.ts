@@ -1,5 +1,5 @@
 /**
- * A line on stderr that is redrawn while work goes on. Other output of the process to the terminal, and that of its
+ * A line on stderr that is redrawn while work continues. Other output of the process to the terminal, and that of its
  * threads, appears above it: the line is erased first, and drawn again by the next `draw`.
  *
  * The terminal's modes are never changed (cursor hidden, wrapping off), so a killed process leaves none changed.

@@ -4,7 +4,7 @@ import type { Call } from './call.js'
 import type { Chunk } from './chunk.js'
 import { brokenThreadError, crashError, crashingModuleError, failedStartUpsError } from './thread-errors.js'
 
-/** A run gives up after so many threads in a row crashed before any task began. */
+/** A run gives up after this number of threads in a row crashed before any task began. */
 const failedStartUpLimit = 3
 
 /** The state of a thread's tasks after it crashed. */

@@ -4,7 +4,7 @@
  */
 import { builtins } from '../runtime/builtins.js'
 
-/** The thread waits while so much is posted and not taken. */
+/** The thread waits while this number of bytes is posted and not taken. */
 const windowBytes = 1 << 20
 
 /** Memory of a message besides its text; measured: 0.4 to 0.6 kB. */
@@ -38,7 +38,7 @@ export class SendWindow {
 
   /**
    * Notes bytes that are posted next. Blocks the thread while the window is full; where the main thread takes nothing for a
-   * second, the window grows by a megabyte, so that a thread which the main thread waits for goes on.
+   * second, the window grows by a megabyte, so that a thread which the main thread waits for continues.
    */
   add(bytes: number): void {
     for (;;) {

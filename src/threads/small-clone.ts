@@ -11,7 +11,9 @@ export interface Budget {
   length: number
 }
 
-/** A cloned object holds at most so many others, which bounds its depth too: the main thread's stack is the smaller one. */
+/**
+ * Maximum number of objects in a cloned object, which bounds its depth too: the main thread's stack is the smaller one.
+ */
 const maxObjects = 1000
 
 const dataInstead = 'use its data instead (the text of a URL, the entries of Headers)'

@@ -37,7 +37,7 @@ export interface ClockSources {
   uptimeMs(): number
 }
 
-/** A wall clock that moves by so much against the monotonic one was set, or the machine slept. Milliseconds. */
+/** A wall clock that moves by this much against the monotonic one was set, or the machine slept. Milliseconds. */
 const dateJumpMs = 100
 
 /** Above the inexactness of the uptime (a second on some systems): less is no sleep. Milliseconds. */

@@ -165,7 +165,7 @@ describe('a bulk insert into a queue that Python purges', () => {
       await tq.insert(new Numbers(0, total), { resume: 'job' })
       python.purge()
       let second: Promise<number> | undefined
-      // The first one has decided to begin again; the second one does so, wholly, before the first goes on.
+      // The first one has decided to begin again; the second one does so, wholly, before the first continues.
       const isRun = (path: string) => /uploads\/job\/[0-9a-f-]{36}$/.test(path)
       const fileSystem = interfered({
         pooled: async (call, path, to) => {

@@ -176,7 +176,7 @@ describe('tasks in a thread that another task ends', () => {
     const counts = shared(2)
     let others = 0
     let after = 0
-    // While the first one hangs, the others go on in its thread, also after it was asked to end; it is stopped when they are done.
+    // While the first one hangs, the others continue in its thread, also after it was asked to end; it is stopped when they are done.
     const tasks = async function* (): AsyncGenerator<TaskInput> {
       yield [partial(outstay, 0), [counts]]
       for (; after < 20; others++) {

@@ -18,7 +18,7 @@ test('a Python worker fails on a pack, which is then run by a worker that suppor
   const python = new PythonSide(root, () => Date.now() / 1000 - 100)
   for (let n = 0; n < 2; n++) {
     const payload: unknown = python.lease(1)?.payload
-    // It finds no such class: its `deserialize` raises, and the worker ends or goes on without deleting the task.
+    // It finds no such class: its `deserialize` raises, and the worker ends or continues without deleting the task.
     assert.ok(typeof payload === 'object' && payload !== null && 'class' in payload && payload.class === 'ptq.Pack')
   }
   assert.equal((await tq.status()).enqueued, 100)

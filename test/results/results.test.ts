@@ -138,7 +138,7 @@ test('torn, foreign and repeated records are skipped', () =>
     )
     mkdirSync(join(run, 'folder'))
     expectMixed(await all(queue.results('r')), 4)
-    // The writer goes on after a failure: a new line first.
+    // The writer continues after a failure: a new line first.
     appendFileSync(join(run, 'dead.ndjson'), '\n{"index":2,"id":"x","attempt":1}\n')
     expectMixed(await all(queue.results('r')), 4)
   }))

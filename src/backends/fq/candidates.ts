@@ -52,7 +52,9 @@ const afterFaultMs = 1_000
 /** Longest wait for a list that another worker is reading. */
 const maxWaitMs = 250
 
-/** After so many lists of others without one free task a worker reads for itself: others may always be faster. */
+/**
+ * After this number of lists of others without one free task a worker reads for itself: others may always be faster.
+ */
 const maxUselessLists = 2
 
 /**
@@ -175,7 +177,7 @@ export class Candidates {
    * Gets the next list. One reading at a time: callers share it. `false`: another worker is reading it, and there is no other; look
    * again in some milliseconds.
    *
-   * @param isEnough asked during a long reading: true ends it, and the next one goes on from there
+   * @param isEnough asked during a long reading: true ends it, and the next one continues from there
    */
   fill(isEnough = () => false): Promise<boolean> {
     this.#reading ??= this.#getList(isEnough).finally(() => {

@@ -9,7 +9,7 @@ import { errorCode } from './file-system.js'
 import type { IoScheduler } from './io-scheduler.js'
 import type { Layout } from './layout.js'
 
-// So long a count may be behind what a worker has done, and so many may be lost if the worker is killed.
+// The maximum delay of a count, and the maximum number of completions that are lost if the worker is killed.
 const maxDelayMs = 10_000
 const maxDelayed = 100
 

@@ -49,7 +49,10 @@ export async function* moveTasks(
   }
 }
 
-/** Yields how many tasks `work` tells of, by their messages: also where it fails in the middle, since what was moved has to be counted. */
+/**
+ * Yields the numbers of tasks in the messages that `work` moves: also if it fails halfway, since moved tasks have to be
+ * counted.
+ */
 async function* yieldCount(work: (moved: (id: string) => void) => Promise<void>): AsyncGenerator<number, number> {
   let count = 0
   try {

@@ -16,7 +16,7 @@ export class NameSample {
   #names: string[] = []
   #furthest = placeCount
 
-  /** @param most so many names are kept at most; fewer than 2 ** 16 */
+  /** @param most the maximum number of names kept; fewer than 2 ** 16 */
   constructor(most: number) {
     this.#most = most
   }

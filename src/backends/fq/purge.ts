@@ -12,7 +12,7 @@ import { guarded, namesIn, parsed } from './reading.js'
 import { rezero } from './scan.js'
 
 // Some filesystems leave out names of a folder that changes while it is read, so it is read until nothing is found. Beside
-// inserts that would go on as long as they do.
+// inserts that would continue as long as they do.
 const maxReadings = 20
 
 // A delayed insert writes the record of a task before the task: one that young may belong to a task that is about to arrive, which
@@ -52,7 +52,7 @@ export async function purge(queue: FileQueue): Promise<void> {
     }
     await io.calls.makeFolder(movement)
     await removeTree(queue, layout.listing)
-    // Workers that run go on writing into files that nobody can open any more.
+    // Workers that run continue writing into files that nobody can open any more.
     await removeTree(queue, layout.logs)
     await takeAwayTree(queue, layout.results)
     await io.sync(layout.queue)

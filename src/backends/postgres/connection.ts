@@ -181,7 +181,7 @@ export class Connection {
     const close = () => {
       isOver = true
       client.off('notification', onNotification)
-      // Closed, and not given back to the pool: it would go on listening.
+      // Closed, and not given back to the pool: it would continue listening.
       lent?.release(true)
       void own?.end().catch(() => undefined)
     }

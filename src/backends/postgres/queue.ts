@@ -9,7 +9,7 @@ export const queueId = '(SELECT id FROM ptq.queues WHERE name = $1)'
 /** No message has it. */
 export const lowestId = '00000000-0000-0000-0000-000000000000'
 
-/** One in so many additions to the counts is followed by replacing them by their sum. */
+/** One in this number of additions to the counts is followed by replacing them by their sum. */
 const additionsPerFold = 200
 
 /** Maximum number of rows of additions that are replaced at once. */

@@ -96,7 +96,7 @@ export class PostgresUploads implements Uploads {
     const { name, id } = partsOf(run)
     const ranges = await queue.whereTablesExist(() =>
       queue.connection.transaction('continue an upload into', async query => {
-        // Waits for inserts whose answer was lost, and that go on.
+        // Waits for inserts whose answer was lost, and that continue.
         const text = `SELECT 1 FROM ptq.uploads WHERE queue = ${queueId} AND name = $2 AND run = $3 FOR UPDATE`
         const rows = await query(text, [queue.name, name, id])
         return rows.length === 0 ? undefined : rangesOf(query, queue.name, name, range)

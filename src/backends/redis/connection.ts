@@ -131,7 +131,7 @@ async function connect(place: RedisPlace): Promise<RedisClient> {
   })
   try {
     await client.connect()
-    // E.g. a database that is not there: the client would go on with another one.
+    // E.g. a database that is not there: the client would continue with another one.
     if (firstError !== undefined) throw firstError
   } catch (error) {
     client.disconnect()

@@ -29,7 +29,7 @@ export function renewLeases(queue: OpenQueue, leases: readonly Lease[], seconds:
   return changeLeases(queue, leases, { doing: 'renew', send: visibility(queue, seconds), endAfterSeconds: seconds })
 }
 
-/** The messages may be leased again after `seconds`; SQS goes on counting their receives. */
+/** The messages may be leased again after `seconds`; SQS continues counting their receives. */
 export function changeVisibility(
   queue: OpenQueue,
   leases: readonly Lease[],

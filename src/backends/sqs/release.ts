@@ -85,7 +85,7 @@ interface StoredAgain {
   readonly failed: BatchFailure[]
 }
 
-/** `leftSince`: after so many failures it is left to the queue's redrive policy. */
+/** `leftSince`: after this number of failures it is left to the queue's redrive policy. */
 type StoreOptions = ReleaseOptions & { readonly leftSince: number }
 
 async function storeAgain(queue: OpenQueue, held: readonly HeldLease[], options: StoreOptions): Promise<StoredAgain> {
@@ -155,7 +155,9 @@ function withFailure(history: MessageHistory, failure: Failure, leftSince: numbe
   }
 }
 
-/** Workers may have had rights to receive and delete only: they go on, and SQS counts each of their receives. */
+/**
+ * Workers may have had permissions to receive and delete only: they continue, and SQS counts each of their receives.
+ */
 function forbidden(queue: OpenQueue, error: Error): void {
   if (queue.state.mayNotStore) return
   queue.state.mayNotStore = true
