@@ -109,12 +109,11 @@ describe('the package', () => {
 
   it('contains the build, the docs, and nothing else', () => {
     const built = files.filter(file => file.startsWith('dist/'))
-    assert.deepEqual(files.filter(file => !built.includes(file)).sort(), [
-      'CHANGELOG.md',
-      'LICENSE',
-      'README.md',
-      'package.json',
-    ])
+    const page = readdirSync(join(root, 'src/dashboard/page')).map(name => `src/dashboard/page/${name}`)
+    assert.deepEqual(
+      files.filter(file => !built.includes(file)).sort(),
+      ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', ...page].sort(),
+    )
     const expected = ['src', 'workers'].flatMap(folder =>
       readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
         .filter(name => /\.c?ts$/.test(name))

@@ -72,6 +72,8 @@ export interface Failure {
   /** Milliseconds since 1970 by the host's clock. */
   readonly failedAtMs: number
   readonly durationSeconds: number
+  /** The error's stack, of the failure that made the task a dead letter. */
+  readonly stack?: string
 }
 
 /** Free to be leased, under a lease, or not to be leased yet. */

@@ -6,10 +6,11 @@ import type { Failure } from './messages.js'
 /** Those entries that are failures: another program may have written the key with another meaning, or to spoil a terminal. */
 export function failuresFrom(value: unknown): readonly Failure[] {
   if (!Array.isArray(value)) return []
-  return value.filter(isFailure).map(failure => ({
+  return value.filter(isFailure).map(({ stack, ...failure }) => ({
     ...failure,
     reason: plainLine(failure.reason),
     host: plainLine(failure.host),
+    ...(typeof stack === 'string' && { stack: stack.split('\n').map(plainLine).join('\n') }),
   }))
 }
 

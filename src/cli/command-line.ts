@@ -17,6 +17,7 @@ import { resultsCommand } from './results.js'
 import { retryCommand } from './retry.js'
 import { rezeroCommand } from './rezero.js'
 import { runCommand } from './run.js'
+import { serveCommand } from './serve.js'
 import { showCommand } from './show.js'
 import { slurmCommand } from './slurm.js'
 import { statusCommand } from './status.js'
@@ -31,6 +32,7 @@ function version(): string {
 const commands = [
   statusCommand,
   runCommand,
+  serveCommand,
   pollCommand,
   slurmCommand,
   insertCommand,

@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import type { Failure } from '../backend/messages.js'
 import type { CallSite } from '../errors/call-site.js'
 import { LeaseLostError, MessageRefusedError, TaskError, UnregisteredTaskError } from '../errors/errors.js'
-import { isInstanceOf, messageOf, summaryOf } from '../errors/thrown.js'
+import { isInstanceOf, messageOf, stackOf, summaryOf } from '../errors/thrown.js'
 import { countInserted } from '../queue/count-inserted.js'
 import { envelopeFailures, type LeasedTask } from '../queue/queued-task.js'
 import { payloadName } from '../tasks/payload.js'
@@ -20,6 +20,9 @@ import type { DeadLetters, WorkerParts } from './worker-parts.js'
 
 /** Longest reason, one line, in characters: a history must stay small and safe to print. */
 const reasonLength = 1000
+
+/** Longest stack, kept with the last failure of a dead letter. Characters. */
+const stackLength = 4000
 
 /** Options of `release`. */
 export interface ReleaseOptions {
@@ -57,7 +60,8 @@ export class FailurePolicy {
     const attempts = endedAttempts(task) + 1
     const dead = attempts < settings.maxAttempts ? undefined : await this.#parts.openDeadLetters()
     if (dead !== undefined) {
-      if (!(await this.#deadLetterOrRelease(dead, task, failure))) return
+      const withStack = { ...failure, stack: stackOf(error).slice(0, stackLength) }
+      if (!(await this.#deadLetterOrRelease(dead, task, withStack))) return
       events.emit('failed', { task, error, durationSeconds, retryInSeconds: undefined })
       events.emit('dead-lettered', { task, reason: failure.reason, deadLetter: dead.url })
       return

@@ -11,6 +11,7 @@ const concurrency = 2
 
 const COMMANDS = [
   'status',
+  'serve',
   'poll',
   'insert',
   'ls',
