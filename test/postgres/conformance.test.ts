@@ -2,7 +2,7 @@ import { after, test } from 'node:test'
 import { testBackend } from 'ptq/testing'
 import { parseQueueUrl } from '#ptq/backend/queue-url.js'
 import { opener } from '#ptq/backends/postgres/index.js'
-import { noServer, startServer } from './server.js'
+import { noServer, startServer } from '../../bench/postgres/server.js'
 
 const skip = await noServer()
 if (skip) {

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type { Backend } from '#ptq/backend/backend.js'
 import type { Lease } from '#ptq/backend/messages.js'
+import { noServer, type PostgresServer, startServer } from '../../bench/postgres/server.js'
 import { type Cut, type CuttingProxy, startCuttingProxy } from './cutting-proxy.js'
 import { fill, ids, makeMessages, newName, noFailures, openQueue, take } from './queue.js'
-import { noServer, type PostgresServer, startServer } from './server.js'
 
 const head = { seed: '0123456789abcdef0123456789abcdef', sequence: 'Numbers', total: 3 }
 

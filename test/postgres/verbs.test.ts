@@ -9,8 +9,8 @@ import { Connection } from '#ptq/backends/postgres/connection.js'
 import { checkOptions } from '#ptq/backends/postgres/options.js'
 import { foldStatement } from '#ptq/backends/postgres/queue.js'
 import { WakeUps } from '#ptq/backends/postgres/wake-up.js'
+import { noServer, type PostgresServer, startServer } from '../../bench/postgres/server.js'
 import { fill, ids, newName, noFailures, openQueue, runSql, take, withoutQueue } from './queue.js'
-import { noServer, type PostgresServer, startServer } from './server.js'
 
 describe('a queue in PostgreSQL', { skip: await noServer() }, () => {
   let server: PostgresServer

@@ -1,11 +1,12 @@
-/** Queues of a torture: file queues, or a queue on a bad SQS server. */
+/** Queues of a torture: file queues, a queue on a bad SQS server, or queues in PostgreSQL. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { startServer } from '../../bench/postgres/server.js'
 import { ACCESS } from '../sqs/queue.js'
 import type { BadServerOptions } from './bad-server.js'
 import type { Torture } from './chaos.js'
-import { fileQueuesIn, sqsQueues } from './process-options.js'
+import { fileQueuesIn, postgresQueues, sqsQueues } from './process-options.js'
 
 /** The parts of a torture that depend on the kind of queue. */
 export interface Fixture
@@ -73,6 +74,18 @@ export async function sqsFixture(
       server.disconnect()
       await ended
     },
+  }
+}
+
+/** @param folder the folder of the file queues into which the main queue is copied */
+export async function postgresFixture(folder: string, elsewhere: string): Promise<Fixture> {
+  // Synchronous, as on a server of people who mean it.
+  const server = await startServer({ settings: { fsync: 'on', max_connections: 200 } })
+  return {
+    queues: postgresQueues(folder, elsewhere, name => server.url(name)),
+    processCounts: { inserter: 1, uploader: 1, mover: 1, retrier: 1, copier: 1, 'purged-uploader': 1, purger: 1 },
+    options: { progress: false },
+    close: () => server.close(),
   }
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { torture } from './chaos.js'
-import { fileFixture, sqsFixture } from './fixtures.js'
+import { type Fixture, fileFixture, postgresFixture, sqsFixture } from './fixtures.js'
 import { describeMachine } from './machine.js'
 import { oneFolder } from './one-folder.js'
 import { reportOf } from './report.js'
@@ -16,7 +16,7 @@ Processes work on queues and are killed at random; then each task and count is c
 
   --minutes M        how long (2); also until --kills N processes were killed or asked to stop (0)
   --every-ms MS      mean time between two signals (1200)
-  --queue KIND       fq, sqs or sqs-fifo (fq)
+  --queue KIND       fq, sqs, sqs-fifo or postgres (fq)
   --dir FOLDER       where the queues are (the folder for temporary files); several are one folder through several mounts of a
                      network filesystem, as several hosts see it
   --across FOLDER    on another filesystem, for moves between the two (in memory)
@@ -51,8 +51,10 @@ function numberOf(name: 'minutes' | 'kills' | 'every-ms' | 'seed'): number {
 }
 
 const plan = { minutes: numberOf('minutes'), kills: numberOf('kills'), everyMs: numberOf('every-ms') }
-if (values.queue !== 'fq' && values.queue !== 'sqs' && values.queue !== 'sqs-fifo')
-  throw new TypeError(`Expected --queue to be fq, sqs or sqs-fifo, got ${values.queue}`)
+const kinds = ['fq', 'sqs', 'sqs-fifo', 'postgres']
+if (!kinds.includes(values.queue)) {
+  throw new TypeError(`Expected --queue to be one of ${kinds.join(', ')}, got ${values.queue}`)
+}
 const seed = numberOf('seed')
 // The ledger is on a local disk: appends through two mounts of a network filesystem overwrite each other.
 const folder = await mkdtemp(join(tmpdir(), 'ptq-torture-'))
@@ -64,10 +66,7 @@ process.once('SIGINT', () => {
 })
 console.log(`Torturing queues in ${places.join(' = ')}, seed ${seed}`)
 const elsewhere = await makeElsewhere(places[0], values.across)
-const fixture =
-  values.queue === 'fq'
-    ? fileFixture(places, elsewhere, { python: values.python })
-    : await sqsFixture(places[0], join(folder, 'ledger'), seed, { fifo: values.queue === 'sqs-fifo' })
+const fixture = await makeFixture(values.queue)
 const result = await torture({
   ...plan,
   seed,
@@ -86,4 +85,10 @@ if (result.violations.length === 0) {
 } else {
   console.log(`The queues are in ${places[0]} and ${elsewhere}, the ledger and what the processes printed in ${folder}`)
   process.exitCode = 1
+}
+
+function makeFixture(kind: string): Fixture | Promise<Fixture> {
+  if (kind === 'fq') return fileFixture(places, elsewhere, { python: values.python })
+  if (kind === 'postgres') return postgresFixture(places[0], elsewhere)
+  return sqsFixture(places[0], join(folder, 'ledger'), seed, { fifo: kind === 'sqs-fifo' })
 }

