@@ -37,7 +37,7 @@ export class Connection {
   /** @throws Error in one sentence: no package, no server, not let in */
   static async open(place: RedisPlace, options: CheckedOptions): Promise<Connection> {
     if (options.client !== undefined) return new Connection(options.client, false, options.retrySeconds)
-    return new Connection(await connect(place), true, options.retrySeconds)
+    return new Connection(await connect(place, options.retrySeconds), true, options.retrySeconds)
   }
 
   get isClosed(): boolean {
@@ -57,10 +57,19 @@ export class Connection {
     what: string,
     signal?: AbortSignal,
   ): Promise<unknown> {
+    return this.#retried(attempt => this.#evaluate(script, keys, argsOf(attempt)), what, signal)
+  }
+
+  /** Sends a command that may be repeated, again as {@link run} does. */
+  ask(what: string, command: string, ...args: (string | number)[]): Promise<unknown> {
+    return this.#retried(() => this.call(command, ...args), what)
+  }
+
+  async #retried<T>(send: (attempt: number) => Promise<T>, what: string, signal?: AbortSignal): Promise<T> {
     const startMs = elapsedMs()
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#evaluate(script, keys, argsOf(attempt))
+        return await send(attempt)
       } catch (error) {
         const seconds = signal?.aborted ? Math.min(ABORTED_RETRY_SECONDS, this.#retrySeconds) : this.#retrySeconds
         const leftMs = startMs + seconds * 1000 - elapsedMs()
@@ -103,7 +112,11 @@ export class Connection {
   }
 }
 
-async function connect(place: RedisPlace): Promise<RedisClient> {
+/** Tries of a first connection, and the pause after each: a server may just be starting; a wrong address is to be told soon. */
+const FIRST_TRIES = 4
+const FIRST_PAUSE_MS = 300
+
+async function connect(place: RedisPlace, retrySeconds: number): Promise<RedisClient> {
   const { Redis } = await loadOptionalPackage('ioredis', 'redis://', () => import('ioredis'))
   let isOpen = false
   let firstError: unknown
@@ -121,7 +134,7 @@ async function connect(place: RedisPlace): Promise<RedisClient> {
     // Calls in flight fail with their connection, and are sent again from here: as the same repeated call, and not
     // after its caller has given up.
     maxRetriesPerRequest: 0,
-    // A first connection that fails is most likely a wrong address.
+    // A first connection is tried again from here.
     retryStrategy: times => (isOpen ? Math.min(20 * 2 ** times, LONGEST_PAUSE_MS) : null),
     // Its primary moved: the name leads to the new one.
     reconnectOnError: error => error.message.startsWith('READONLY'),
@@ -129,15 +142,22 @@ async function connect(place: RedisPlace): Promise<RedisClient> {
   client.on('error', (error: unknown) => {
     firstError ??= error
   })
-  try {
-    await client.connect()
-    // E.g. a database that is not there: the client would continue with another one.
-    if (firstError !== undefined) throw firstError
-  } catch (error) {
-    client.disconnect()
-    throw openError(firstError ?? error, place)
+  for (let attempt = 1; !isOpen; attempt++) {
+    firstError = undefined
+    try {
+      await client.connect()
+      // E.g. a database that is not there: the client would continue with another one.
+      if (firstError !== undefined) throw firstError
+      isOpen = true
+    } catch (error) {
+      const cause = firstError ?? error
+      if (attempt === FIRST_TRIES || retrySeconds === 0 || faultKind(cause) !== 'unreachable') {
+        client.disconnect()
+        throw openError(cause, place)
+      }
+      await sleep(FIRST_PAUSE_MS)
+    }
   }
-  isOpen = true
   return client
 }
 

@@ -1,6 +1,5 @@
 /** Decides if two queues are one under two names: those of a host, or of clients that the user passed. */
 import { randomUUID } from 'node:crypto'
-import { requestError } from './faults.js'
 import type { RedisQueue } from './queue.js'
 
 /** Seconds that a mark stays if its creator dies. */
@@ -11,12 +10,9 @@ export async function isSameQueue(one: RedisQueue, other: RedisQueue): Promise<b
   if (one === other) return true
   if (one.name !== other.name) return false
   const mark = one.key(`same:${randomUUID()}`)
-  try {
-    await one.connection.call('SET', mark, '', 'EX', MARK_SECONDS)
-    const found = await other.connection.call('EXISTS', mark)
-    await one.connection.call('DEL', mark)
-    return found === 1
-  } catch (error) {
-    throw requestError(error, `tell ${one.label} from ${other.label}`)
-  }
+  const what = `tell ${one.label} from ${other.label}`
+  await one.connection.ask(what, 'SET', mark, '', 'EX', MARK_SECONDS)
+  const found = await other.connection.ask(what, 'EXISTS', mark)
+  await one.connection.ask(what, 'DEL', mark)
+  return found === 1
 }

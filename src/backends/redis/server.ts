@@ -1,7 +1,6 @@
 /** Checks of a server before its first use. */
 import { messageOf } from '../../errors/thrown.js'
 import type { Connection } from './connection.js'
-import { requestError } from './faults.js'
 import { LAYOUT } from './stored-messages.js'
 
 /** The oldest version whose commands are all that is used. */
@@ -20,12 +19,7 @@ export interface ServerFacts {
  * @throws Error where it is too old, or may drop keys when its memory is full
  */
 export async function checkServer(connection: Connection, address: string): Promise<ServerFacts> {
-  let info: unknown
-  try {
-    info = await connection.call('INFO')
-  } catch (error) {
-    throw requestError(error, `ask ${address} what server it is (INFO)`)
-  }
+  const info = await connection.ask(`ask ${address} what server it is (INFO)`, 'INFO')
   return factsFrom(String(info), address)
 }
 
@@ -56,11 +50,10 @@ export function factsFrom(info: string, address: string): ServerFacts {
 export async function checkLayout(connection: Connection, metaKey: string, label: string): Promise<void> {
   let layout: unknown
   try {
-    layout = await connection.call('HGET', metaKey, 'layout')
+    layout = await connection.ask(`open ${label}`, 'HGET', metaKey, 'layout')
   } catch (error) {
-    throw messageOf(error).startsWith('WRONGTYPE')
-      ? new Error(`${metaKey} was not made by ptq: choose another name than that of ${label}`, { cause: error })
-      : requestError(error, `open ${label}`)
+    if (!messageOf(error).includes('WRONGTYPE')) throw error
+    throw new Error(`${metaKey} was not made by ptq: choose another name than that of ${label}`, { cause: error })
   }
   if (Number(layout ?? LAYOUT) > LAYOUT) {
     throw new Error(`${label} was made by a newer ptq (layout ${layout}, this one knows ${LAYOUT}): update this ptq`)
