@@ -3,10 +3,11 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { startServer } from '../../bench/postgres/server.js'
+import { startServer as startRedis } from '../redis/server.js'
 import { ACCESS } from '../sqs/queue.js'
 import type { BadServerOptions } from './bad-server.js'
 import type { Torture } from './chaos.js'
-import { fileQueuesIn, postgresQueues, sqsQueues } from './process-options.js'
+import { fileQueuesIn, serverQueues, sqsQueues } from './process-options.js'
 
 /** The parts of a torture that depend on the kind of queue. */
 export interface Fixture
@@ -82,10 +83,37 @@ export async function postgresFixture(folder: string, elsewhere: string): Promis
   // Synchronous, as on a server of people who mean it.
   const server = await startServer({ settings: { fsync: 'on', max_connections: 200 } })
   return {
-    queues: postgresQueues(folder, elsewhere, name => server.url(name)),
+    queues: serverQueues(folder, elsewhere, name => server.url(name)),
     processCounts: { inserter: 1, uploader: 1, mover: 1, retrier: 1, copier: 1, 'purged-uploader': 1, purger: 1 },
     options: { progress: false },
     close: () => server.close(),
+  }
+}
+
+/** Time between two kills of a server. Milliseconds. */
+const SERVER_LIFE_MS = 7_000
+
+/**
+ * A Redis server that writes each change to its disk before it answers, and is killed again and again.
+ *
+ * @param folder the folder of the file queues into which the main queue is copied
+ */
+export async function redisFixture(folder: string, elsewhere: string): Promise<Fixture> {
+  const server = await startRedis(['--appendonly', 'yes', '--appendfsync', 'always'])
+  let restarting = Promise.resolve()
+  const timer = setInterval(() => {
+    restarting = restarting.then(() => server.restart())
+  }, SERVER_LIFE_MS)
+  return {
+    queues: serverQueues(folder, elsewhere, server.url),
+    processCounts: { inserter: 1, uploader: 1, mover: 1, retrier: 1 },
+    options: { progress: false },
+    calm: () => clearInterval(timer),
+    close: async () => {
+      clearInterval(timer)
+      await restarting
+      await server.stop()
+    },
   }
 }
 

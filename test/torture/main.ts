@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { torture } from './chaos.js'
-import { type Fixture, fileFixture, postgresFixture, sqsFixture } from './fixtures.js'
+import { type Fixture, fileFixture, postgresFixture, redisFixture, sqsFixture } from './fixtures.js'
 import { describeMachine } from './machine.js'
 import { oneFolder } from './one-folder.js'
 import { reportOf } from './report.js'
@@ -16,7 +16,7 @@ Processes work on queues and are killed at random; then each task and count is c
 
   --minutes M        how long (2); also until --kills N processes were killed or asked to stop (0)
   --every-ms MS      mean time between two signals (1200)
-  --queue KIND       fq, sqs, sqs-fifo or postgres (fq)
+  --queue KIND       fq, sqs, sqs-fifo, postgres or redis (fq)
   --dir FOLDER       where the queues are (the folder for temporary files); several are one folder through several mounts of a
                      network filesystem, as several hosts see it
   --across FOLDER    on another filesystem, for moves between the two (in memory)
@@ -51,7 +51,7 @@ function numberOf(name: 'minutes' | 'kills' | 'every-ms' | 'seed'): number {
 }
 
 const plan = { minutes: numberOf('minutes'), kills: numberOf('kills'), everyMs: numberOf('every-ms') }
-const kinds = ['fq', 'sqs', 'sqs-fifo', 'postgres']
+const kinds = ['fq', 'sqs', 'sqs-fifo', 'postgres', 'redis']
 if (!kinds.includes(values.queue)) {
   throw new TypeError(`Expected --queue to be one of ${kinds.join(', ')}, got ${values.queue}`)
 }
@@ -90,5 +90,6 @@ if (result.violations.length === 0) {
 function makeFixture(kind: string): Fixture | Promise<Fixture> {
   if (kind === 'fq') return fileFixture(places, elsewhere, { python: values.python })
   if (kind === 'postgres') return postgresFixture(places[0], elsewhere)
+  if (kind === 'redis') return redisFixture(places[0], elsewhere)
   return sqsFixture(places[0], join(folder, 'ledger'), seed, { fifo: kind === 'sqs-fifo' })
 }

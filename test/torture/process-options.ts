@@ -61,11 +61,11 @@ export function sqsQueues(folder: string, endpoint: string, fifo: boolean): Queu
 }
 
 /**
- * Queues in PostgreSQL, which are as exact as file queues; copies of the main one go into a folder.
+ * Queues on a server, PostgreSQL or Redis, which are as exact as file queues; copies of the main one go into a folder.
  *
  * @param url the URL of a queue
  */
-export function postgresQueues(folder: string, elsewhere: string, url: (queue: string) => string): Queues {
+export function serverQueues(folder: string, elsewhere: string, url: (queue: string) => string): Queues {
   const names = ['main', 'intake', 'transit', 'backup', 'purged', 'depot'] as const
   const urls = Object.fromEntries(names.map(name => [name, url(name)]))
   return { ...fileQueuesIn(folder, elsewhere), ...urls }
