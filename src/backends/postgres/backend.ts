@@ -6,7 +6,15 @@ import { elapsedMs } from '../../time/clock.js'
 import { addInserted, countMessages, purge, releaseAll, rezero } from './counts.js'
 import { INSERT_BATCH, insertMessages, MAX_SECONDS } from './insert.js'
 import { Leasing } from './lease.js'
-import { deleteLeases, LEASE_BATCH, markAlone, releaseLeases, renewLeases, setAside } from './lease-changes.js'
+import {
+  deleteLeases,
+  LEASE_BATCH,
+  markAlone,
+  releaseLeases,
+  renewLeases,
+  replaceBody,
+  setAside,
+} from './lease-changes.js'
 import { failuresOf, listMessages } from './listing.js'
 import { moveMessages } from './move.js'
 import type { PostgresQueue } from './queue.js'
@@ -105,8 +113,15 @@ export class PostgresBackend implements Backend {
     return markAlone(this.#queue, lease)
   }
 
-  delete(leases: readonly Lease[], { tally }: { tally: boolean }): Promise<readonly BatchFailure[]> {
-    return deleteLeases(this.#queue, leases, tally)
+  delete(
+    leases: readonly Lease[],
+    options: { tally: boolean; completions?: readonly number[] },
+  ): Promise<readonly BatchFailure[]> {
+    return deleteLeases(this.#queue, leases, options)
+  }
+
+  replace(lease: Lease, body: string): Promise<void> {
+    return replaceBody(this.#queue, lease, body)
   }
 
   counts(): Promise<Counts> {

@@ -30,6 +30,8 @@ const untilSeconds = `statement_timestamp() + $4::float8 * interval '1 second'`
 
 const renewStatement = update(`free_at = ${untilSeconds}`)
 
+const replaceStatement = update('body = $4')
+
 const aloneStatement = update('runs_alone = true')
 
 const releaseStatement = update(`holder = NULL, runs_alone = false, free_at = ${untilSeconds}, attempts = attempts - 1`)
@@ -46,7 +48,8 @@ const deleteStatement = `
   ),
   counted AS (
     INSERT INTO ptq.tallies (queue, enqueued, completed)
-    SELECT queue, -count(*), CASE WHEN $4::boolean THEN count(*) ELSE 0 END FROM gone GROUP BY queue
+    SELECT gone.queue, -count(*), sum(done.completions)
+    FROM gone JOIN unnest($2::uuid[], $4::int[]) AS done (id, completions) ON done.id = gone.id GROUP BY gone.queue
   )
   SELECT id FROM gone`
 
@@ -103,12 +106,12 @@ export function releaseLeases(
 export async function deleteLeases(
   queue: PostgresQueue,
   leases: readonly Lease[],
-  tally: boolean,
+  { tally, completions }: { readonly tally: boolean; readonly completions?: readonly number[] },
 ): Promise<readonly BatchFailure[]> {
   const failures = await change(queue, leases, {
     doing: 'delete from',
     statement: deleteStatement,
-    values: [tally],
+    values: [leases.map((_, index) => (tally ? (completions?.[index] ?? 1) : 0))],
     after: 'gone',
   })
   if (failures.length < leases.length) queue.added()
@@ -118,6 +121,13 @@ export async function deleteLeases(
 /** @throws LeaseLostError where the lease is over */
 export async function markAlone(queue: PostgresQueue, lease: Lease): Promise<void> {
   const [failure] = await change(queue, [lease], { doing: 'mark a message of', statement: aloneStatement, values: [] })
+  if (failure !== undefined) throw failure.error
+}
+
+/** @throws LeaseLostError where the lease is over */
+export async function replaceBody(queue: PostgresQueue, lease: Lease, body: string): Promise<void> {
+  const doing = 'change a message of'
+  const [failure] = await change(queue, [lease], { doing, statement: replaceStatement, values: [body] })
   if (failure !== undefined) throw failure.error
 }
 
