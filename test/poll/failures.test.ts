@@ -62,7 +62,10 @@ describe('failures', { concurrency: 6 }, () => {
       assert.deepEqual(letter.payload(), [['tasks', 'throwing'], ['line one\nline two\u001b[31m'], {}, -1])
       assert.equal(letter.failures.length, 2)
       letter.failures.forEach((failure, index) => {
-        const { failedAtMs, durationSeconds, ...rest } = failure
+        const { failedAtMs, durationSeconds, stack, ...rest } = failure
+        // Of the last one alone, without the control characters of its message.
+        if (index === 0) assert.equal(stack, undefined)
+        else assert.match(stack ?? '', /^Error: line one\nline two \[31m\n {4}at /)
         assert.deepEqual(rest, {
           attempt: index + 1,
           reason,
