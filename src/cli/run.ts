@@ -53,6 +53,10 @@ type RunArguments = (ReturnType<typeof runOptions> extends Argv<infer Args> ? Ar
 function runOptions<Args>(yargs: Argv<Args>) {
   return queueOptions(yargs)
     .option('queue', textOption('--queue', 'Insert the commands into this queue, for ptq poll --commands to run'))
+    .option(
+      'pack',
+      numberOption('--pack', 'With --queue: up to so many commands in a message', { integer: true, min: 1 }),
+    )
     .option('parallel', {
       alias: 'j',
       type: 'string',
@@ -104,6 +108,7 @@ async function run(args: RunArguments): Promise<void> {
   }
   const maker = new CommandMaker(command, args.shell === true)
   if (args.queue !== undefined) requireForQueue(args, maker)
+  else if (args.pack !== undefined) throw new UsageError('Expected --pack with --queue only')
   const { program } = maker
   // Workers may have other programs.
   if (args.queue === undefined && program !== undefined && findProgram(program, process.cwd()) === undefined) {
@@ -168,6 +173,7 @@ async function insertAll(
   await withQueue(queueText, args, async queue => {
     const inserted = await queue.insert(tasks(), {
       ...(total !== undefined && { total }),
+      ...(args.pack !== undefined && { pack: args.pack }),
       ...(args.resume !== undefined && { resume: args.resume }),
     })
     await printLine(`Inserted ${countOf(inserted)} into ${printable(queue.url)}`)

@@ -174,6 +174,22 @@ test('a worker killed by SIGKILL leaves no command behind, and another worker ru
     assert.deepEqual(await drain(queue, { maxAttempts: 5, maxBackoffSeconds: 1 }), [])
   }))
 
+test('ptq run --queue --pack: each command of a message has its own output', () =>
+  inFolder(async cwd => {
+    const inputs = Array.from({ length: 25 }, (_, n) => `${n}`)
+    const inserted = await runCli(['run', '--queue', 'q', '--pack', '10', 'echo', 'out', '{}', ':::', ...inputs], {
+      cwd,
+    })
+    assert.deepEqual([inserted.code, inserted.stdout], [0, `Inserted 25 tasks into fq://${cwd}/q\n`])
+    assert.equal(readdirSync(join(cwd, 'q/queue')).length, 3)
+    await using queue = new TaskQueue(`fq://${cwd}/q`)
+    const ids: string[] = []
+    queue.events.on('succeeded', ({ task }) => ids.push(task.id))
+    assert.deepEqual(await drain(queue), [])
+    const outputs = await Promise.all(ids.map(async id => (await outputOfTask(queue, id)).stdout))
+    assert.deepEqual(outputs.sort(), inputs.map(n => `out ${n}\n`).sort())
+  }))
+
 test('ptq run --queue and poll --commands refuse bad input', () =>
   inFolder(async cwd => {
     const cases: [string[], RegExp][] = [
@@ -182,6 +198,7 @@ test('ptq run --queue and poll --commands refuse bad input', () =>
         /^ptq: Expected --timeout-sec without --queue/,
       ],
       [['run', '--queue', 'q', 'echo', '{%}', ':::', 'x'], /^ptq: Expected no \{%\} with --queue/],
+      [['run', '--pack', '3', 'true', ':::', 'x'], /^ptq: Expected --pack with --queue only/],
       [['poll', 'q'], /^ptq: Missing option: --load, or --commands/],
       [['poll', 'q', '--load', 'x.js', '--allow', 'ls'], /^ptq: Expected --allow with --commands only/],
       [['poll', 'q', '--commands', '--allow', 'ls,'], /^ptq: Expected --allow to be programs/],
