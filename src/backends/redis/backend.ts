@@ -5,7 +5,7 @@ import { purge, releaseAll } from './clearing.js'
 import { addInserted, countMessages, exists, rezero } from './counts.js'
 import { INSERT_BATCH, insertMessages } from './insert.js'
 import { LEASE_BATCH, leaseMessages, type RedisLeaseOptions } from './lease.js'
-import { deleteLeases, quarantine, releaseLeases, renewLeases, runsAlone } from './lease-changes.js'
+import { deleteLeases, quarantine, releaseLeases, renewLeases, replaceBody, runsAlone } from './lease-changes.js'
 import { failuresOf, listMessages } from './listing.js'
 import { moveMessages } from './move.js'
 import type { RedisQueue } from './queue.js'
@@ -76,6 +76,10 @@ export class RedisBackend implements Backend {
     options: { delaySeconds: number; failure?: Failure },
   ): Promise<readonly BatchFailure[]> {
     return releaseLeases(this.#queue, leases, options)
+  }
+
+  replace(lease: Lease, body: string): Promise<void> {
+    return replaceBody(this.#queue, lease, body)
   }
 
   runsAlone(lease: Lease): Promise<void> {

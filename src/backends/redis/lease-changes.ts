@@ -82,6 +82,17 @@ return lost
 `,
 )
 
+/** Arguments: the new body, then id and holder. */
+const replaceScript = new Script(
+  'once',
+  `${held}
+local ids, _, lost = held(5)
+if #ids > 0 then call('HSET', bodies, ids[1], ARGV[4]) end
+record(table.concat(lost, ' '))
+return lost
+`,
+)
+
 /** Arguments: the reason, then id and holder. */
 const quarantineScript = new Script(
   'once',
@@ -119,6 +130,11 @@ export function deleteLeases(queue: RedisQueue, leases: readonly Lease[], { tall
 /** Notes that a message runs alone. @throws LeaseLostError */
 export async function runsAlone(queue: RedisQueue, lease: Lease): Promise<void> {
   throwFirst(await change(queue, runsAloneScript, 'mark a message of', [], [lease]))
+}
+
+/** Replaces the body of a leased message. @throws LeaseLostError */
+export async function replaceBody(queue: RedisQueue, lease: Lease, body: string): Promise<void> {
+  throwFirst(await change(queue, replaceScript, 'replace a message of', [body], [lease]))
 }
 
 /** Quarantines a message. @throws LeaseLostError */
