@@ -1,9 +1,11 @@
 /** Connections to the server: a pool of the package pg, loaded when the first queue is opened, or the caller's own. */
+
 import type { Client, Pool, PoolClient } from 'pg'
 import type { QueueUrl } from '../../backend/backend.js'
 import { loadOptionalPackage } from '../../backend/optional-package.js'
 import { ServerRetries } from '../../backend/server-retries.js'
 import { type ServerUrl, withPassword } from '../../backend/server-url.js'
+import { isError } from '../../errors/thrown.js'
 import { faultOf, serverError } from './faults.js'
 import type { CheckedOptions } from './options.js'
 
@@ -215,7 +217,7 @@ export class Connection {
 
   /** An error with a complete message of its own. */
   #isOurs(error: unknown): boolean {
-    return error instanceof Error && ownErrors.has(error)
+    return isError(error) && ownErrors.has(error)
   }
 }
 

@@ -1,4 +1,5 @@
 /** One queue in a database: what its verbs share. */
+import { isError } from '../../errors/thrown.js'
 import { type Connection, ownError, type Query, type Row } from './connection.js'
 import { isMissingTable } from './faults.js'
 import { makeTables } from './schema.js'
@@ -49,7 +50,7 @@ export class PostgresQueue {
     try {
       return await work()
     } catch (error) {
-      if (!isMissingTable(error instanceof Error ? error.cause : error)) throw error
+      if (!isMissingTable(isError(error) ? error.cause : error)) throw error
       this.#tables.exist = false
       return undefined
     }

@@ -1,9 +1,11 @@
 /** Journals of long inserts, in tables: the messages of a range and the range itself are stored by one statement. */
+
 import { randomUUID } from 'node:crypto'
 import type { BatchFailure, Message } from '../../backend/messages.js'
 import { requireSameUpload } from '../../backend/same-upload.js'
 import type { UploadHead, UploadState, Uploads } from '../../backend/uploads.js'
 import { UploadGoneError } from '../../errors/errors.js'
+import { isError } from '../../errors/thrown.js'
 import { ownError, type Query } from './connection.js'
 import { columnsOf, insertParts } from './insert.js'
 import { type PostgresQueue, queueId } from './queue.js'
@@ -62,7 +64,7 @@ export class PostgresUploads implements Uploads {
         try {
           requireSameUpload(key, 'it (purge)', begun, head)
         } catch (error) {
-          throw error instanceof Error ? ownError(error) : error
+          throw isError(error) ? ownError(error) : error
         }
         await query(`UPDATE ptq.uploads SET run = $3 WHERE queue = ${queueId} AND name = $2`, [queue.name, key, run])
         const stored = await rangesOf(query, queue.name, key, { start: 0, end: Number.MAX_SAFE_INTEGER })

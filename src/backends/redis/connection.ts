@@ -1,6 +1,8 @@
 /** Connections to a Redis server: commands with retries, and one more for blocking. */
+
 import { randomInt } from 'node:crypto'
 import { loadOptionalPackage } from '../../backend/optional-package.js'
+import { isError } from '../../errors/thrown.js'
 import { elapsedMs } from '../../time/clock.js'
 import { sleep } from '../../time/sleep.js'
 import { faultKind, openError, requestError } from './faults.js'
@@ -91,7 +93,7 @@ export class Connection {
       return await this.client.call('EVALSHA', script.sha, ...rest)
     } catch (error) {
       // The server was restarted, or another one took over: it keeps scripts in memory only.
-      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
+      if (!isError(error) || !error.message.startsWith('NOSCRIPT')) throw error
       return this.client.call('EVAL', script.text, ...rest)
     }
   }

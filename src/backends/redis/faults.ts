@@ -1,5 +1,5 @@
 /** Classifies failed commands (retry or not), and describes in one sentence what failed. */
-import { causeChain, codeOf, isErrorNamed, messageOf, nameOf } from '../../errors/thrown.js'
+import { causeChain, codeOf, isError, isErrorNamed, messageOf, nameOf } from '../../errors/thrown.js'
 import type { RedisPlace } from './place.js'
 
 /**
@@ -94,7 +94,7 @@ function networkReason(error: unknown): string {
 
 /** The client puts the command into its errors: a password, or the bodies of messages, which would be printed with them. */
 function withoutCommand(error: unknown): unknown {
-  if (!(error instanceof Error) || !('command' in error)) return error
+  if (!isError(error) || !('command' in error)) return error
   const copy = new Error(error.message)
   copy.name = nameOf(error)
   if (error.stack !== undefined) copy.stack = error.stack

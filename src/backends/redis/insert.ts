@@ -1,5 +1,7 @@
 /** Stores messages. */
+
 import type { BatchFailure, Message } from '../../backend/messages.js'
+import { isError } from '../../errors/thrown.js'
 import type { RedisQueue } from './queue.js'
 import { Script } from './script.js'
 import { storeNew } from './stored-messages.js'
@@ -33,7 +35,7 @@ export async function insertMessages(
     try {
       await queue.run(insertScript, 'insert into', [Math.round(delaySeconds * 1000), ...pairsOf(part)])
     } catch (error) {
-      if (start === 0 || !(error instanceof Error)) throw error
+      if (start === 0 || !isError(error)) throw error
       return messages.slice(start).map((_, offset) => ({ index: start + offset, error }))
     }
     start += part.length
