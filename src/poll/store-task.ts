@@ -30,8 +30,8 @@ export function storeDeadLetter(
 }
 
 /**
- * Stores a task with its history. If that makes it too large for the queue, only the last failure is kept, then only the
- * start of its reason, then none.
+ * Stores a task with its history. If that makes it too large for the queue, the stack is left out, then all but the last failure,
+ * then all but the start of its reason, then that too.
  *
  * @throws MessageRefusedError if the queue refuses it without any history; any other error of the queue
  */
@@ -40,10 +40,11 @@ export async function storeTask(
   { task, failures, earlier, delaySeconds = 0 }: StoredTask,
 ): Promise<void> {
   const write = messageWriter(backend.queueName, { ascii: backend.capabilities.asciiBodies ?? false })
-  const last = failures.slice(-1)
+  const withoutStack = failures.map(({ stack: _, ...failure }) => failure)
+  const last = withoutStack.slice(-1)
   const short = last.map(failure => ({ ...failure, reason: failure.reason.slice(0, shortReason) }))
   let refusal: Error | undefined
-  for (const history of [failures, last, short, undefined]) {
+  for (const history of [failures, withoutStack, last, short, undefined]) {
     const body = write(task.payloadText, task.id, { failures: history, earlier })
     const error = await store(backend, { id: task.id, body, passage: passageOf(task) }, delaySeconds)
     if (error === undefined) return
