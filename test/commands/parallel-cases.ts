@@ -140,7 +140,7 @@ export const parallelCases: readonly ParallelCase[] = [
 /** Files that the command lines name. */
 export const parallelFiles: Readonly<Record<string, string>> = { list: '1\n2\n', other: 'x y\n' }
 
-/** The outcomes of GNU parallel, by name. Recorded again by `PTQ_RECORD=1 node build/test/run.js gnu-parallel.slow`. */
+/** The outcomes of GNU parallel, by name. Recorded again by `PTQ_RECORD=1 node build/test/run.js gnu-parallel.soak`. */
 export const recordedPath = join(import.meta.dirname, '../../../test/fixtures/gnu-parallel.json')
 
 export function recordedOutcomes(): Readonly<Record<string, Recorded>> {
