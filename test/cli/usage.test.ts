@@ -7,8 +7,6 @@ import { runCommandLine } from '#ptq/cli/command-line.js'
 import { endingError } from '#ptq/cli/failing.js'
 import { ended, inFolder, payloadLines, projectRoot, runCli, startCli } from './run-cli.js'
 
-const concurrency = 2
-
 const COMMANDS = [
   'status',
   'serve',
@@ -26,21 +24,20 @@ const COMMANDS = [
   'license',
 ]
 
-test('help names every command, and the help of every command has an example', { concurrency }, async t => {
+test('help names every command, and the help of every command has an example', async t => {
   const help = await runCli(['--help'])
   assert.equal(help.code, 0)
   assert.equal(help.stderr, '')
   for (const name of [...COMMANDS, 'completion']) assert.match(help.stdout, new RegExp(`^ {2}ptq ${name}\\b`, 'm'))
-  await Promise.all(
-    COMMANDS.map(name =>
-      t.test(name, async () => {
-        const { code, stdout, stderr } = await runCli([name, '--help'])
-        assert.deepEqual([code, stderr], [0, ''])
-        assert.match(stdout, new RegExp(`^ptq ${name}\\b`))
-        assert.match(stdout.slice(stdout.indexOf('Examples:')), new RegExp(`ptq ${name}\\b`))
-      }),
-    ),
-  )
+  for (const name of COMMANDS) {
+    await t.test(name, async t => {
+      const print = t.mock.method(console, 'log', () => undefined)
+      await runHere([name, '--help'])
+      const text = print.mock.calls.map(call => call.arguments.join(' ')).join('\n')
+      assert.match(text, new RegExp(`^ptq ${name}\\b`))
+      assert.match(text.slice(text.indexOf('Examples:')), new RegExp(`ptq ${name}\\b`))
+    })
+  }
 })
 
 // Wrong usage, and the sentence for it.

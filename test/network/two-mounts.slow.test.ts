@@ -33,8 +33,10 @@ networkTest(
     assert.equal(new Set(finished).size, TOTAL)
     for (const log of logs) t.diagnostic(`finished by one process: ${readFileSync(log, 'utf8').split('\n').length}`)
     await using opened = await openQueue(roots[1] ?? '')
-    const { enqueued, inserted, completed } = await opened.queue.counts()
-    assert.deepEqual({ enqueued, inserted }, { enqueued: 0, inserted: TOTAL })
+    // A mount may list a name for as long as it keeps names after the other mount has removed the file.
+    await untilSeen(async () => (await opened.queue.counts()).enqueued === 0, 'an empty queue')
+    const { inserted, completed } = await opened.queue.counts()
+    assert.equal(inserted, TOTAL)
     // Not every network filesystem appends for two hosts without overwriting: open(2) on O_APPEND and NFS.
     t.diagnostic(`completions counted: ${completed} of ${TOTAL}`)
     assert.ok(completed <= TOTAL)
