@@ -1,12 +1,12 @@
 // Two mounts of a network filesystem, each with what it keeps in memory, are two hosts to the queue.
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rename } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { errorCode, isMissing, isStaleHandle } from '#ptq/backends/fq/file-system.js'
 import { openQueue } from '../fq/folder.js'
-import { insert, leaseNow, namesIn } from '../fq/messages.js'
+import { insert, leaseNow } from '../fq/messages.js'
 import { startProcess } from '../fq/orders.js'
 import { networkTest, untilSeen } from './mounts.js'
 
@@ -87,49 +87,6 @@ networkTest(
     assert.deepEqual(attempts, Array(20).fill(2))
   },
 )
-
-networkTest('delay until one mount shows the changes of the other', async ({ here, there }, t) => {
-  const [mine, theirs] = [join(here, 'task'), join(there, 'task')]
-  const measure = async (what: string, act: () => void, isSeen: () => boolean) => {
-    act()
-    t.diagnostic(`${what}: after ${(await untilSeen(isSeen, what)).toFixed(0)} ms`)
-  }
-  const listed = (name: string) => namesIn(there, '.').includes(name)
-  namesIn(there, '.')
-  await measure(
-    'a new name in a listing',
-    () => writeFileSync(mine, '1'),
-    () => listed('task'),
-  )
-  await measure(
-    'a text that was written over',
-    () => writeFileSync(mine, '22'),
-    () => readFileSync(theirs, 'utf8') === '22',
-  )
-  const replace = () => {
-    writeFileSync(`${mine}.new`, '333')
-    renameSync(`${mine}.new`, mine)
-  }
-  await measure('a file that was replaced', replace, () => {
-    try {
-      return readFileSync(theirs, 'utf8') === '333'
-    } catch (error) {
-      t.diagnostic(`  meanwhile ${errorCode(error)}`)
-      return false
-    }
-  })
-  statSync(theirs)
-  await measure(
-    'a rename, by the old name',
-    () => renameSync(mine, join(here, 'held')),
-    () => !existsSync(theirs),
-  )
-  await measure(
-    'a removal, in a listing',
-    () => unlinkSync(join(here, 'held')),
-    () => !listed('held'),
-  )
-})
 
 networkTest('both mounts tell the time by the same clock', async ({ here, there }, t) => {
   writeFileSync(join(here, 'now'), '')
