@@ -58,10 +58,12 @@ export class KeptOutput {
       // Without a name it is gone with this process, however that ends.
       unlinkSync(path)
     }
-    for (const chunk of this.#chunks) {
-      for (let written = 0; written < chunk.length; ) written += writeSync(this.#file, chunk, written)
+    // If the disk is full, the rest is still here.
+    for (let [chunk] = this.#chunks; chunk !== undefined; [chunk] = this.#chunks) {
+      const written = writeSync(this.#file, chunk)
+      if (written < chunk.length) this.#chunks[0] = chunk.subarray(written)
+      else this.#chunks.shift()
     }
-    this.#chunks = []
     this.#inMemory = 0
   }
 

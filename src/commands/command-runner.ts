@@ -9,11 +9,13 @@ import { Watchdog } from './watchdog.js'
 export interface CommandRequest {
   /** The program and its arguments. */
   readonly argv: readonly string[]
+  /** An absolute path. */
   readonly cwd: string
   readonly env?: Readonly<Record<string, string>>
   readonly timeoutSeconds: number | undefined
   /** Its abort ends the command. */
   readonly signal?: AbortSignal
+  /** Its error ends the command, whose output would be incomplete. */
   onOutput(stream: OutputStream, chunk: Buffer): void
 }
 
@@ -56,8 +58,10 @@ export class CommandRunner {
     try {
       request.signal?.throwIfAborted()
       const [name = '', ...args] = request.argv
-      const nul = request.argv.find(word => word.includes('\0'))
-      if (nul !== undefined) throw new Error('Expected arguments without NUL characters, which no program can be given')
+      const nul = [...request.argv, request.cwd].find(word => word.includes('\0'))
+      if (nul !== undefined) {
+        throw new Error('Expected arguments and a folder without NUL characters, which no program can be given')
+      }
       const program = this.#programs.find(name, request.cwd)
       const shell = this.#shell(slot)
       const end = (reason: Error) => this.#kill(slot, shell, reason)
@@ -71,7 +75,14 @@ export class CommandRunner {
       onAbort = () => end(signal?.reason)
       signal?.addEventListener('abort', onAbort)
       const env = { PTQ_SLOT: String(slot), ...this.#slotValues.of(slot), ...request.env }
-      const exitCode = await shell.run({ program, args, cwd: request.cwd, env, onOutput: request.onOutput })
+      const onOutput = (stream: OutputStream, chunk: Buffer) => {
+        try {
+          request.onOutput(stream, chunk)
+        } catch (error) {
+          end(error as Error)
+        }
+      }
+      const exitCode = await shell.run({ program, args, cwd: request.cwd, env, onOutput })
       return { exitCode, error: undefined, durationSeconds: since() }
     } catch (error) {
       return { exitCode: undefined, error: error as Error, durationSeconds: since() }

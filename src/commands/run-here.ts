@@ -1,5 +1,6 @@
 /** Runs commands on this machine, `parallel` at a time. */
 import { messageOf } from '../errors/thrown.js'
+import { onAbort } from '../time/on-abort.js'
 import type { CommandMaker } from './command-line.js'
 import { type CommandEnd, CommandRunner } from './command-runner.js'
 import { exitText } from './exit-code.js'
@@ -63,7 +64,8 @@ class HereRun {
   readonly #cwd = process.cwd()
   /** Ends the running commands. */
   readonly #abort = new AbortController()
-  #stopped = false
+  /** Its abort ends the starting of commands. */
+  readonly #noMore = new AbortController()
   #sequence = 0
   /** Reads of the inputs, one after the other. */
   #reading: Promise<unknown> = Promise.resolve()
@@ -99,10 +101,14 @@ class HereRun {
   }
 
   #stop(reason: unknown): void {
-    this.#stopped = true
+    this.#noMore.abort()
     this.#abort.abort(reason)
     void this.#inputs.return?.()
     this.#wakeAll()
+  }
+
+  get #stopped(): boolean {
+    return this.#noMore.signal.aborted
   }
 
   #wakeAll(): void {
@@ -130,7 +136,7 @@ class HereRun {
       }
       const reading = this.#reading.then(() => this.#read())
       this.#reading = reading.catch(() => undefined)
-      const task = await reading
+      const task = await this.#unlessStopped(reading)
       if (task === undefined || this.#stopped) return undefined
       const { resume } = this.#options
       if (resume === undefined || !resume.takeSuccess(this.#key(task))) return task
@@ -139,6 +145,14 @@ class HereRun {
       this.#options.onDone()
     }
     return undefined
+  }
+
+  /** The next input of a pipe or a terminal may never come. @returns `undefined` as soon as no more commands start */
+  #unlessStopped<R>(reading: Promise<R>): Promise<R | undefined> {
+    return new Promise((resolve, reject) => {
+      const end = onAbort(this.#noMore.signal, () => resolve(undefined))
+      reading.then(resolve, reject).finally(end)
+    })
   }
 
   async #read(): Promise<{ sequence: number; values: readonly string[] } | undefined> {
@@ -191,7 +205,7 @@ class HereRun {
     if (halt === undefined) return
     this.#halted = true
     if (halt === 'now') this.#stop(new Error('The run was halted'))
-    else this.#stopped = true
+    else this.#noMore.abort()
   }
 }
 

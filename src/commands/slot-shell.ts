@@ -23,6 +23,7 @@ export interface Command {
   readonly program: string
   /** Its arguments, without the program's own name. */
   readonly args: readonly string[]
+  /** An absolute path: `cd` would read `-` and options otherwise, and go on from the folder of the command before. */
   readonly cwd: string
   readonly env: Readonly<Record<string, string>>
   /** Gets the output as it comes. The chunk may be kept. */
@@ -65,8 +66,14 @@ export class SlotShell {
         resolve()
       })
       child.once('exit', (code, signal) => {
-        this.#end(new Error(`The shell that ran this command ended by ${signal ?? `exit code ${code}`}`))
         resolve()
+        const error = new Error(`The shell that ran this command ended by ${signal ?? `exit code ${code}`}`)
+        // The command itself may still run.
+        if (this.#running !== undefined) void this.kill(error)
+        else if (this.#failure === undefined) {
+          this.#failure = error
+          this.#release()
+        }
       })
     })
     ;(codes as Readable).setEncoding('latin1').on('data', (text: string) => this.#onCodes(text))

@@ -109,6 +109,40 @@ test('run: when it is killed by SIGKILL, its commands end within seconds', () =>
     await until(() => !isAlive(pidIn(join(cwd, 'child'))) && !isAlive(pidIn(join(cwd, 'self'))))
   }))
 
+test('run: a command whose shell is killed is ended with it', () =>
+  inFolder(async cwd => {
+    const script = 'kill -KILL $PPID; echo $$ > self; exec sleep 600'
+    const { code, stderr } = await runCli(['run', '-j1', 'sh', '-c', script, ':::', '1', '2'], { cwd })
+    assert.equal(code, 1)
+    assert.match(
+      stderr,
+      /^(ptq: The shell that ran this command ended by SIGKILL: .*\n){2}ptq: 2 of 2 commands failed\n$/,
+    )
+    assert.equal(isAlive(pidIn(join(cwd, 'self'))), false)
+  }))
+
+test('run: output that can not be kept is a failure of its command', () =>
+  inFolder(async cwd => {
+    const script = 'head -c {} /dev/zero'
+    const { code, stdout, stderr } = await runCli(['run', '--shell', script, ':::', '3000000', '1'], {
+      cwd,
+      env: { TMPDIR: join(cwd, 'missing') },
+    })
+    assert.equal(code, 1)
+    assert.match(stderr, /^ptq: ENOENT: .*: head -c 3000000 \/dev\/zero\nptq: 1 of 2 commands failed\n$/)
+    assert.ok(stdout.endsWith('\0'))
+  }))
+
+test('run --halt: the end does not wait for a next input', () =>
+  inFolder(async cwd => {
+    for (const halt of ['now,fail=1', 'soon,fail=1']) {
+      const child = startCli(['run', '-j2', '--halt', halt, 'false'], { cwd })
+      const end = ended(child)
+      child.stdin.write('1\n')
+      assert.equal((await end).code, 1)
+    }
+  }))
+
 test('run --resume runs what has not succeeded, for any order of the inputs', () =>
   inFolder(async cwd => {
     const env = { XDG_STATE_HOME: join(cwd, 'state') }
