@@ -10,7 +10,7 @@ export const commandKey: FunctionKey = ['ptq.commands', 'run']
 export interface QueuedCommand {
   /** The program and its arguments. */
   readonly argv: readonly string[]
-  /** Its working directory; `null`: that of the worker. */
+  /** Its working directory, from that of the worker; `null`: that one itself. */
   readonly cwd: string | null
 }
 

@@ -1,4 +1,5 @@
 /** The part of a worker that runs commands: reads payloads, hands out slots, keeps what commands write. */
+import { resolve } from 'node:path'
 import { UnregisteredTaskError } from '../errors/errors.js'
 import { context } from '../tasks/context.js'
 import type { Payload } from '../tasks/payload.js'
@@ -85,7 +86,7 @@ export class CommandWorker {
       let tail = Buffer.alloc(0)
       const { exitCode, error } = await this.#runner.run(slot, {
         argv,
-        cwd: cwd ?? process.cwd(),
+        cwd: resolve(cwd ?? ''),
         env: { PTQ_TASK_ID: id, PTQ_ATTEMPT: String(attempt), PTQ_QUEUE: this.#settings.queue },
         timeoutSeconds: this.#settings.timeoutSeconds,
         signal,

@@ -1,7 +1,7 @@
 // Commands through a queue: workers in this process, over a file queue of each test.
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import { FunctionTask, TaskQueue } from 'ptq'
 import { ended, inFolder, outputOf, runCli, startCli, until } from '../cli/run-cli.js'
@@ -75,6 +75,28 @@ test('a command gets its folder, id, attempt, queue and slot', () =>
     assert.deepEqual(await drain(queue, { parallel: 1, commands: { slots: { gpu: ['3'] } } }), [])
     const { stdout } = await outputOfTask(queue, task.id)
     assert.match(stdout, new RegExp(`it's here\n${task.id} 1 fq://${cwd}/q 1 3 3\n$`))
+  }))
+
+test('a folder of a payload is one from the worker, whatever it is named, and changes no exit code of later commands', () =>
+  inFolder(async cwd => {
+    await using queue = new TaskQueue(`fq://${cwd}/q`)
+    mkdirSync(join(cwd, 'sub'))
+    const sub = relative(process.cwd(), join(cwd, 'sub'))
+    await queue.insert(['-', '-P', sub, sub, '', `${cwd}\0`].map(folder => sh('pwd >&2; exit 7', folder)))
+    const reasons = await drain(queue, { parallel: 1 })
+    const failed = (folder: string) => `CommandFailedError: exit code 7: ${folder}`
+    assert.deepEqual(
+      reasons.map(reason => reason.replace(/(exit code 2: ).*/, '$1')),
+      [
+        // There are none of these names.
+        'CommandFailedError: exit code 2: ',
+        'CommandFailedError: exit code 2: ',
+        failed(process.cwd()),
+        failed(join(cwd, 'sub')),
+        failed(join(cwd, 'sub')),
+        'Error: Expected arguments and a folder without NUL characters, which no program can be given',
+      ].sort(),
+    )
   }))
 
 test('output beyond the limit is dropped with a note, and the task succeeds', () =>
