@@ -52,6 +52,7 @@ describe('URLs of queues on a server', () => {
       ['postgres://ada:hunter2@h/db?queue=a&queue=b', /one `queue=`/],
       ['postgres://ada:hunter2@h/db?queue=a%20b', /one `queue=`/],
       [`postgres://ada:hunter2@h/db?queue=${'q'.repeat(101)}`, /one `queue=`/],
+      [`postgres://ada:hunter2@h/db?queue=${'q'.repeat(101)}/failed`, /one `queue=`/],
       ['postgres://ada:hunter2@h/db?queue=q#x', /without `#`/],
       ['postgres://ada:hunter2@h:port/db?queue=q', /the URL of a queue in PostgreSQL, such as/],
       ['postgres://ada:hunter2/%zz@h/db?queue=q', /in a user name or password as %XX/],
@@ -68,6 +69,13 @@ describe('URLs of queues on a server', () => {
           return true
         },
       )
+    }
+  })
+
+  it('of the longest name have a dead-letter queue, which has one, too', () => {
+    const name = 'q'.repeat(100)
+    for (const queue of [name, `${name}/failed`, `${name}/failed/failed`]) {
+      assert.equal(parseServerUrl(parse(siblingUrl(parse('redis://h?queue=q'), queue))).queue, queue)
     }
   })
 

@@ -24,8 +24,8 @@ const examples = {
   Redis: 'redis://host:6379/0?queue=jobs',
 }
 
-/** `/failed` at the end is the dead-letter queue. */
-const queueNamePattern = /^[A-Za-z0-9._/-]{1,100}$/
+/** The name of a dead-letter queue is longer by `/failed`, and has one itself. */
+const queueNamePattern = /^[A-Za-z0-9._/-]{1,100}?(?:\/failed)*$/
 
 /** The URL of a queue on a server, parsed and decoded. */
 export interface ServerUrl {
