@@ -117,6 +117,23 @@ export const leaseCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'of two leases of a message in one batch, the one that was lost is reported, and the other changes it once',
+    leftOut: ({ capabilities }) => (capabilities.leaseBatch >= 2 ? undefined : 'it changes one lease a call'),
+    async run(queue) {
+      const { backend } = queue
+      await queue.fill(1)
+      const lost = await queue.takeOne({ seconds: queue.shortSeconds })
+      await queue.pass(queue.shortSeconds)
+      const held = await queue.takeOne()
+      onlyLost(await backend.renew([lost, held], queue.longSeconds), 0, lost)
+      onlyLost(await backend.delete([held, lost], { tally: true }), 1, lost)
+      const { enqueued, completed } = await backend.counts()
+      if (queue.capabilities.exactCounts) assert.equal(enqueued, 0)
+      if (queue.capabilities.counters) assert.equal(completed, 1)
+      await queue.nothingFree()
+    },
+  },
+  {
     name: 'a renewed lease lasts from the renewal, which counts no attempt',
     async run(queue) {
       const { backend, shortSeconds } = queue

@@ -70,13 +70,34 @@ describe('a queue in PostgreSQL', { skip: await noServer() }, () => {
     await client.end()
   })
 
-  it('creates its tables in the transaction of `client`, too', async () => {
+  it('is created beside an open transaction that creates another one', async () => {
+    const url = server.url(newName())
+    await using first = new TaskQueue(server.url(newName()))
+    await first.insert({ class: 'A' })
+    const client = new pg.Client({ connectionString: withoutQueue(url) })
+    await client.connect()
+    await using tq = new TaskQueue(url, { client })
+    await client.query('BEGIN')
+    await tq.insert({ class: 'A' })
+    await using other = new TaskQueue(server.url(newName()))
+    // Without an answer within 30 s, a statement counts as cut.
+    await other.insert({ class: 'A' })
+    assert.equal(await other.enqueued(), 1)
+    await client.query('COMMIT')
+    await tq.close()
+    await client.end()
+  })
+
+  it('creates its tables in the transaction of `client`, again where it was rolled back', async () => {
     await runSql(server.url('q'), 'CREATE DATABASE fresh')
     const url = server.url('q', 'fresh')
     const client = new pg.Client({ connectionString: withoutQueue(url) })
     await client.connect()
     await using tq = new TaskQueue(url, { client })
     await using seen = new TaskQueue(url)
+    await client.query('BEGIN')
+    await tq.insert({ class: 'A' })
+    await client.query('ROLLBACK')
     await client.query('BEGIN')
     await tq.insert({ class: 'A' })
     assert.equal(await seen.exists(), false)

@@ -10,20 +10,19 @@ const purgedRows = 10_000
 /** All from one snapshot. Of the messages, only those are read that are not free. */
 const countStatement = `
   WITH waiting AS (
-    SELECT count(*) AS count, count(holder) AS held FROM ptq.messages
+    SELECT coalesce(sum(tasks), 0) AS tasks, coalesce(sum(tasks) FILTER (WHERE holder IS NOT NULL), 0) AS held FROM ptq.messages
     WHERE queue = ${queueId} AND free_at > statement_timestamp()
   )
-  SELECT sum(enqueued), sum(inserted), sum(completed), (SELECT held FROM waiting), (SELECT count - held FROM waiting),
-         (SELECT count(*) FROM ptq.set_aside WHERE queue = ${queueId})
+  SELECT sum(enqueued), sum(inserted), sum(completed), (SELECT held FROM waiting), (SELECT tasks - held FROM waiting),
+         (SELECT count(*) FROM ptq.set_aside WHERE queue = ${queueId}), sum(messages)
   FROM ptq.tallies WHERE queue = ${queueId}`
 
 /** Counts, which are exact at one moment. */
 export async function countMessages(queue: PostgresQueue): Promise<Counts> {
   const rows = await queue.read('count the tasks in', countStatement)
-  const [enqueued = 0, inserted = 0, completed = 0, leased = 0, delayed = 0, quarantined = 0] = (rows?.[0] ?? []).map(
-    Number,
-  )
-  return { enqueued, leased, delayed, inserted, completed, quarantined }
+  const numbers = (rows?.[0] ?? []).map(Number)
+  const [enqueued = 0, inserted = 0, completed = 0, leased = 0, delayed = 0, quarantined = 0, messages = 0] = numbers
+  return { enqueued, ...(messages !== enqueued && { messages }), leased, delayed, inserted, completed, quarantined }
 }
 
 /** Adds to the count of inserted messages, once: if the response is lost, the server is asked if it was added. */
@@ -62,8 +61,10 @@ export async function rezero(queue: PostgresQueue): Promise<void> {
 /** Counts the messages themselves, in the snapshot in which the additions are removed. */
 const recountStatement = `
   WITH old AS (DELETE FROM ptq.tallies WHERE queue = ${queueId})
-  INSERT INTO ptq.tallies (queue, enqueued)
-  SELECT known.id, (SELECT count(*) FROM ptq.messages WHERE queue = known.id) FROM ptq.queues AS known WHERE name = $1`
+  INSERT INTO ptq.tallies (queue, enqueued, messages)
+  SELECT known.id, stored.tasks, stored.messages FROM ptq.queues AS known CROSS JOIN LATERAL (
+    SELECT coalesce(sum(tasks), 0) AS tasks, count(*) AS messages FROM ptq.messages WHERE queue = known.id
+  ) AS stored WHERE name = $1`
 
 /** In the order of their ids, each batch behind the last one: what is deleted stays in the index for a while. */
 const purgeStatement = `
@@ -73,8 +74,8 @@ const purgeStatement = `
       SELECT ctid FROM ptq.messages WHERE queue = ${queueId} AND id = known.id LIMIT 1 FOR UPDATE
     ) AS row
   ),
-  gone AS (DELETE FROM ptq.messages AS message USING found WHERE message.ctid = found.ctid RETURNING message.queue),
-  counted AS (INSERT INTO ptq.tallies (queue, enqueued) SELECT queue, -count(*) FROM gone GROUP BY queue)
+  gone AS (DELETE FROM ptq.messages AS message USING found WHERE message.ctid = found.ctid RETURNING message.queue, message.tasks),
+  counted AS (INSERT INTO ptq.tallies (queue, enqueued, messages) SELECT queue, -sum(tasks), -count(*) FROM gone GROUP BY queue)
   SELECT count(*), (array_agg(id ORDER BY id DESC))[1] FROM known`
 
 /** Removes all messages, leased or not, quarantined ones, the journals of uploads, and the counts. */
@@ -101,11 +102,11 @@ export async function purge(queue: PostgresQueue): Promise<void> {
 
 const releaseAllStatement = `
   UPDATE ptq.messages SET holder = NULL, runs_alone = false, free_at = statement_timestamp(), attempts = attempts - 1
-  WHERE queue = ${queueId} AND free_at > statement_timestamp() AND holder IS NOT NULL RETURNING 1`
+  WHERE queue = ${queueId} AND free_at > statement_timestamp() AND holder IS NOT NULL RETURNING tasks`
 
-/** Makes every leased message ready. */
+/** Makes every leased message ready; resolves with how many tasks they have. */
 export async function releaseAll(queue: PostgresQueue): Promise<number> {
-  const text = `WITH released AS (${releaseAllStatement}) SELECT count(*) FROM released`
+  const text = `WITH released AS (${releaseAllStatement}) SELECT sum(tasks) FROM released`
   const rows = await queue.read('release messages of', text)
   return Number(rows?.[0]?.[0] ?? 0)
 }

@@ -38,26 +38,27 @@ export const functions: readonly string[] = [
      FROM free WHERE message.ctid = free.ctid
      RETURNING message.id, message.body, message.attempts, message.deaths, message.deaths_alone, message.failures, free.free_at;
    END $$`,
-  // The number of moved messages, and when the last one had become free.
-  `CREATE FUNCTION ptq.move(queue_name text, since float8, most int, target int, OUT moved bigint, OUT last timestamptz)
+  // The numbers of moved messages and of their tasks, and when the last one had become free.
+  `CREATE FUNCTION ptq.move(queue_name text, since float8, most int, target int, OUT moved bigint, OUT tasks bigint, OUT last timestamptz)
    LANGUAGE plpgsql ${onlyByIndex} AS $$
    DECLARE the_queue int := (SELECT known.id FROM ptq.queues AS known WHERE known.name = queue_name);
    BEGIN
      WITH ${freeRows},
      gone AS (
        DELETE FROM ptq.messages AS message USING free WHERE message.ctid = free.ctid
-       RETURNING message.queue, message.id, message.body, message.failures
+       RETURNING message.id, message.body, message.tasks, message.failures
      ),
      stored AS (
-       INSERT INTO ptq.messages (queue, id, body, failures, free_at)
-       SELECT target, gone.id, gone.body, gone.failures, clock_timestamp() FROM gone ON CONFLICT DO NOTHING RETURNING queue
+       INSERT INTO ptq.messages AS message (queue, id, body, tasks, failures, free_at)
+       SELECT target, gone.id, gone.body, gone.tasks, gone.failures, clock_timestamp() FROM gone
+       ON CONFLICT DO NOTHING RETURNING message.tasks
      ),
      counted AS (
-       INSERT INTO ptq.tallies (queue, enqueued)
-       SELECT the_queue, -count(*) FROM gone HAVING count(*) > 0
-       UNION ALL SELECT target, count(*) FROM stored HAVING count(*) > 0
+       INSERT INTO ptq.tallies (queue, enqueued, messages)
+       SELECT the_queue, -sum(gone.tasks), -count(*) FROM gone HAVING count(*) > 0
+       UNION ALL SELECT target, sum(stored.tasks), count(*) FROM stored HAVING count(*) > 0
      )
-     SELECT (SELECT count(*) FROM gone), (SELECT max(free.free_at) FROM free) INTO moved, last;
+     SELECT count(*), sum(gone.tasks), (SELECT max(free.free_at) FROM free) FROM gone INTO moved, tasks, last;
    END $$`,
   `CREATE FUNCTION ptq.ids_after(queue_name text, last uuid, most int) RETURNS SETOF uuid
    LANGUAGE plpgsql STABLE ${onlyByIndex} AS $$

@@ -1,5 +1,6 @@
 /** Stores messages. */
 import type { BatchFailure, Message } from '../../backend/messages.js'
+import { tasksOfMessage } from '../../backend/pack-ids.js'
 import { MessageRefusedError } from '../../errors/errors.js'
 import type { PostgresQueue } from './queue.js'
 
@@ -11,10 +12,12 @@ export const MAX_SECONDS = 1_000_000_000
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
-/** Messages as two arrays, which is what a statement takes. */
+/** Messages as arrays, which is what a statement takes. */
 export interface Columns {
   readonly ids: readonly string[]
   readonly bodies: readonly string[]
+  /** The number of tasks of each. */
+  readonly tasks: readonly number[]
   readonly refused: readonly BatchFailure[]
 }
 
@@ -39,18 +42,20 @@ export function columnsOf(messages: readonly Message[], label: string): Columns 
       })
     }
   })
-  return { ids, bodies, refused }
+  return { ids, bodies, tasks: ids.map(tasksOfMessage), refused }
 }
 
-/** The statement's parts that store messages: $1 the queue's name, $2 ids, $3 bodies, $4 the delay. */
+/** The statement's parts that store messages: $1 the queue's name, $2 ids, $3 bodies, $4 their numbers of tasks, $5 the delay. */
 export const insertParts = (condition: string) => `
   stored AS (
-    INSERT INTO ptq.messages (queue, id, body, free_at)
-    SELECT queue.id, new.id, new.body, clock_timestamp() + $4::float8 * interval '1 second'
-    FROM queue, unnest($2::uuid[], $3::text[]) AS new (id, body) ${condition}
-    ON CONFLICT DO NOTHING RETURNING queue
+    INSERT INTO ptq.messages (queue, id, body, tasks, free_at)
+    SELECT queue.id, new.id, new.body, new.tasks, clock_timestamp() + $5::float8 * interval '1 second'
+    FROM queue, unnest($2::uuid[], $3::text[], $4::int[]) AS new (id, body, tasks) ${condition}
+    ON CONFLICT DO NOTHING RETURNING queue, tasks
   ),
-  counted AS (INSERT INTO ptq.tallies (queue, enqueued) SELECT queue, count(*) FROM stored GROUP BY queue)`
+  counted AS (
+    INSERT INTO ptq.tallies (queue, enqueued, messages) SELECT queue, sum(tasks), count(*) FROM stored GROUP BY queue
+  )`
 
 const insertStatement = `
   WITH queue AS (SELECT id FROM ptq.queues WHERE name = $1), ${insertParts('')}
@@ -62,11 +67,11 @@ export async function insertMessages(
   messages: readonly Message[],
   delaySeconds: number,
 ): Promise<readonly BatchFailure[]> {
-  const { ids, bodies, refused } = columnsOf(messages, queue.label)
+  const { ids, bodies, tasks, refused } = columnsOf(messages, queue.label)
   if (ids.length > 0) {
     await queue.withQueue(async () => {
       const rows = await queue.connection.run('insert into', query =>
-        query(insertStatement, [queue.name, ids, bodies, delaySeconds]),
+        query(insertStatement, [queue.name, ids, bodies, tasks, delaySeconds]),
       )
       return rows[0]
     })

@@ -12,11 +12,13 @@ const keptFailures = 100
 
 /**
  * The rows of leases, locked; $2 are the ids, $3 their holders. Each is looked up by itself: without statistics, the planner would
- * rather read the whole queue than a hundred rows by their key.
+ * rather read the whole queue than a hundred rows by their key. An id may be there twice: a worker whose lease ran out may hold the
+ * message again.
  */
 const heldRows = `
   held AS MATERIALIZED (
-    SELECT row.ctid FROM unnest($2::uuid[], $3::uuid[]) AS lease (id, holder) CROSS JOIN LATERAL (
+    SELECT row.ctid, lease.holder, lease.place::int
+    FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS lease (id, holder, place) CROSS JOIN LATERAL (
       SELECT ctid FROM ptq.messages
       WHERE queue = ${queueId} AND id = lease.id AND holder = lease.holder LIMIT 1 FOR UPDATE
     ) AS row
@@ -24,7 +26,8 @@ const heldRows = `
 
 const update = (changes: string) => `
   WITH ${heldRows}
-  UPDATE ptq.messages AS message SET ${changes} FROM held WHERE message.ctid = held.ctid RETURNING message.id`
+  UPDATE ptq.messages AS message SET ${changes} FROM held WHERE message.ctid = held.ctid
+  RETURNING message.id, held.holder`
 
 const untilSeconds = `statement_timestamp() + $4::float8 * interval '1 second'`
 
@@ -44,27 +47,29 @@ const failStatement = update(
 const deleteStatement = `
   WITH ${heldRows},
   gone AS (
-    DELETE FROM ptq.messages AS message USING held WHERE message.ctid = held.ctid RETURNING message.queue, message.id
+    DELETE FROM ptq.messages AS message USING held WHERE message.ctid = held.ctid
+    RETURNING message.queue, message.id, message.tasks, held.holder, ($4::int[])[held.place] AS completions
   ),
   counted AS (
-    INSERT INTO ptq.tallies (queue, enqueued, completed)
-    SELECT gone.queue, -count(*), sum(done.completions)
-    FROM gone JOIN unnest($2::uuid[], $4::int[]) AS done (id, completions) ON done.id = gone.id GROUP BY gone.queue
+    INSERT INTO ptq.tallies (queue, enqueued, messages, completed)
+    SELECT queue, -sum(tasks), -count(*), sum(completions) FROM gone GROUP BY queue
   )
-  SELECT id FROM gone`
+  SELECT id, holder FROM gone`
 
 const setAsideStatement = `
   WITH ${heldRows},
   gone AS (
     DELETE FROM ptq.messages AS message USING held WHERE message.ctid = held.ctid
-    RETURNING message.queue, message.id, message.body
+    RETURNING message.queue, message.id, message.body, message.tasks, held.holder
   ),
-  counted AS (INSERT INTO ptq.tallies (queue, enqueued) SELECT queue, -count(*) FROM gone GROUP BY queue),
+  counted AS (
+    INSERT INTO ptq.tallies (queue, enqueued, messages) SELECT queue, -sum(tasks), -count(*) FROM gone GROUP BY queue
+  ),
   kept AS (
     INSERT INTO ptq.set_aside (queue, id, body, reason) SELECT queue, id, body, $4 FROM gone
     ON CONFLICT (queue, id) DO UPDATE SET body = excluded.body, reason = excluded.reason, at = now()
   )
-  SELECT id FROM gone`
+  SELECT id, holder FROM gone`
 
 /** Which of the given messages are stored, and if they are held. */
 const stateStatement = `
@@ -154,23 +159,23 @@ async function change(
   const work = () =>
     queue.connection.run(doing, async (query, mayBeDone) => {
       const changed = await query(statement, [queue.name, ids, holders, ...values])
-      const done = new Set(changed.map(([id]) => id))
-      if (mayBeDone && after !== undefined && done.size < ids.length) {
-        for (const id of changedBefore(ids, after, await query(stateStatement, [queue.name, ids]))) done.add(id)
-      }
-      return done
+      const done = new Set(changed.map(([id, holder]) => `${id} ${holder}`))
+      const isDone = ids.map((id, index) => done.has(`${id} ${holders[index]}`))
+      if (!mayBeDone || after === undefined || !isDone.includes(false)) return isDone
+      const before = changedBefore(ids, after, await query(stateStatement, [queue.name, ids]))
+      return isDone.map((is, index) => is || before[index])
     })
-  const done = leases.length === 0 ? undefined : await queue.whereTablesExist(work)
+  const isDone = leases.length === 0 ? undefined : await queue.whereTablesExist(work)
   return leases.flatMap(({ id }, index) => {
-    if (done?.has(id)) return []
+    if (isDone?.[index]) return []
     const message = `The lease of ${id} in ${queue.label} was lost: it ran out, was released, or the message is gone.`
     return [{ index, error: new LeaseLostError(message, { id }) }]
   })
 }
 
-function changedBefore(ids: readonly string[], after: 'gone' | 'released', states: readonly Row[]): readonly string[] {
+function changedBefore(ids: readonly string[], after: 'gone' | 'released', states: readonly Row[]): readonly boolean[] {
   const isHeld = new Map(states.map(([id, held]) => [id, held === 't']))
-  return ids.filter(id => (after === 'gone' ? !isHeld.has(id) : isHeld.get(id) === false))
+  return ids.map(id => (after === 'gone' ? !isHeld.has(id) : isHeld.get(id) === false))
 }
 
 function holderIn(handle: unknown): string | null {

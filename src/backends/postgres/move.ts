@@ -4,10 +4,10 @@ import type { PostgresQueue } from './queue.js'
 const batchSize = 1000
 
 const moveStatement = `
-  SELECT target.id, moved.moved, extract(epoch FROM moved.last)
+  SELECT moved.moved, moved.tasks, extract(epoch FROM moved.last)
   FROM ptq.queues AS target CROSS JOIN LATERAL ptq.move($1, $3, $4, target.id) AS moved WHERE target.name = $2`
 
-/** Moves until nothing is free, or `signal` aborts; yields how many were moved. */
+/** Moves until nothing is free, or `signal` aborts; yields how many tasks were moved. */
 export async function* moveMessages(
   from: PostgresQueue,
   to: PostgresQueue,
@@ -15,13 +15,13 @@ export async function* moveMessages(
 ): AsyncGenerator<number, void, undefined> {
   // Behind what was moved, which stays in the index for a while; in the end once more from the beginning.
   for (let since = 0; !signal.aborted; ) {
-    const { moved, last } = await to.withQueue(async () => {
+    const { moved, tasks, last } = await to.withQueue(async () => {
       const values = [from.name, to.name, since, batchSize]
       const [row] = await from.connection.run('move messages of', query => query(moveStatement, values))
-      return row && { moved: Number(row[1]), last: Number(row[2] ?? 0) }
+      return row && { moved: Number(row[0]), tasks: Number(row[1] ?? 0), last: Number(row[2] ?? 0) }
     })
     from.added()
-    if (moved > 0) yield moved
+    if (moved > 0) yield tasks
     if (moved < batchSize && since === 0) return
     since = moved < batchSize ? 0 : last
   }

@@ -45,8 +45,9 @@ export class PostgresQueue {
 
   /** `undefined` where there are no tables. */
   async whereTablesExist<T>(work: () => Promise<T>): Promise<T | undefined> {
-    // In a transaction of the caller's, a failed statement would end it.
-    if (!this.#tables.exist && !(await this.#lookForTables())) return undefined
+    // In a transaction of the caller's, a failed statement would end it; and its tables are gone if it is rolled back.
+    const areThere = this.#tables.exist && !this.connection.isCallers
+    if (!areThere && !(await this.#lookForTables())) return undefined
     try {
       return await work()
     } catch (error) {
@@ -66,7 +67,8 @@ export class PostgresQueue {
       const result = await this.whereTablesExist(work)
       if (result !== undefined) return result
       if (made === 2) throw ownError(new Error(`${this.label} was removed while it was used`))
-      await makeTables(this.connection)
+      // A transaction of a caller's that makes tables holds the lock of the schema until it ends.
+      if (!this.#tables.exist) await makeTables(this.connection)
       this.#tables.exist = true
       await this.connection.run('make', query =>
         query('INSERT INTO ptq.queues (name) VALUES ($1) ON CONFLICT DO NOTHING', [this.name]),
@@ -108,9 +110,10 @@ export const foldStatement = `
       SELECT ctid FROM ptq.tallies
       WHERE queue = ${queueId} AND pg_try_advisory_xact_lock(hashtextextended('ptq.tallies ' || $1, 0))
       LIMIT $2 FOR UPDATE SKIP LOCKED
-    )) RETURNING queue, enqueued, inserted, completed
+    )) RETURNING queue, enqueued, messages, inserted, completed
   )
-  INSERT INTO ptq.tallies SELECT queue, sum(enqueued), sum(inserted), sum(completed) FROM old GROUP BY queue`
+  INSERT INTO ptq.tallies (queue, enqueued, messages, inserted, completed)
+  SELECT queue, sum(enqueued), sum(messages), sum(inserted), sum(completed) FROM old GROUP BY queue`
 
 /** Waits for others that replace rows of the queue's counts, or set them to 0; to be run in a transaction. */
 export function lockCounts(query: Query, name: string): Promise<unknown> {

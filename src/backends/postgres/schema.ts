@@ -4,7 +4,8 @@
  * ```text
  * ptq.version          the version of these tables
  * ptq.queues           the name of each queue
- * ptq.messages         free_at: when a message may be leased; holder: who leased it last, null once it was released
+ * ptq.messages         free_at: when a message may be leased; holder: who leased it last, null once it was released;
+ *                      tasks: 1, or the number of tasks of a pack
  * ptq.tallies          what was added to the counts of a queue; the counts are the sums. Rows are only added, so that nobody waits for
  *                      another one's transaction, and are now and then replaced by their sum
  * ptq.set_aside        messages that are no tasks
@@ -34,6 +35,7 @@ const migrations: readonly (readonly string[])[] = [
      deaths int NOT NULL DEFAULT 0,
      deaths_alone int NOT NULL DEFAULT 0,
      runs_alone boolean NOT NULL DEFAULT false,
+     tasks int NOT NULL,
      body text NOT NULL,
      failures text[],
      PRIMARY KEY (queue, id)
@@ -43,6 +45,7 @@ const migrations: readonly (readonly string[])[] = [
     `CREATE TABLE ptq.tallies (
      queue int NOT NULL,
      enqueued bigint NOT NULL DEFAULT 0,
+     messages bigint NOT NULL DEFAULT 0,
      inserted bigint NOT NULL DEFAULT 0,
      completed bigint NOT NULL DEFAULT 0
    ) WITH (autovacuum_vacuum_scale_factor = 0.02)`,

@@ -27,11 +27,11 @@ const rangesStatement = `
 /** The lock keeps another process from taking the upload up before this is stored. */
 const insertStatement = `
   WITH upload AS (
-    SELECT queue, name FROM ptq.uploads WHERE queue = ${queueId} AND name = $5 AND run = $6 FOR SHARE
+    SELECT queue, name FROM ptq.uploads WHERE queue = ${queueId} AND name = $6 AND run = $7 FOR SHARE
   ),
   queue AS (SELECT queue AS id FROM upload),
   noted AS (
-    INSERT INTO ptq.upload_ranges (queue, name, first, past) SELECT queue, name, $7, $8 FROM upload
+    INSERT INTO ptq.upload_ranges (queue, name, first, past) SELECT queue, name, $8, $9 FROM upload
     ON CONFLICT DO NOTHING RETURNING 1
   ),
   ${insertParts('WHERE EXISTS (SELECT FROM noted)')}
@@ -82,8 +82,8 @@ export class PostgresUploads implements Uploads {
   ): Promise<readonly BatchFailure[]> {
     const queue = this.#queue
     const { name, id } = partsOf(run)
-    const { ids, bodies, refused } = columnsOf(messages, queue.label)
-    const values = [queue.name, ids, bodies, delaySeconds, name, id, start, start + messages.length]
+    const { ids, bodies, tasks, refused } = columnsOf(messages, queue.label)
+    const values = [queue.name, ids, bodies, tasks, delaySeconds, name, id, start, start + messages.length]
     const rows = await queue.whereTablesExist(() =>
       queue.connection.run('insert into', query => query(insertStatement, values)),
     )
