@@ -86,7 +86,10 @@ export class RedisBackend implements Backend {
     return runsAlone(this.#queue, lease)
   }
 
-  delete(leases: readonly Lease[], options: { tally: boolean }): Promise<readonly BatchFailure[]> {
+  delete(
+    leases: readonly Lease[],
+    options: { tally: boolean; completions?: readonly number[] },
+  ): Promise<readonly BatchFailure[]> {
     return deleteLeases(this.#queue, leases, options)
   }
 

@@ -1,18 +1,21 @@
 /** Verbs on all messages: releaseAll in bounded steps, purge by dropping the keys. */
 import type { RedisQueue } from './queue.js'
 import { Script } from './script.js'
-import { addReady, parsed } from './stored-messages.js'
+import { addReady, parsed, sizesOf } from './stored-messages.js'
 
 /** Leases of one script. */
 const STEP = 250
 
-/** Arguments: the latest end of a lease to release in ms since 1970. Replies with how many were released. */
+/** Arguments: the latest end of a lease to release in ms since 1970. Replies with how many were released, and how many tasks they have. */
 const releaseAllScript = new Script(
   'once',
-  `${addReady}${parsed}
+  `${addReady}${parsed}${sizesOf}
 local at = now()
 local ids = call('ZRANGEBYSCORE', leased, '(' .. at, ARGV[4], 'LIMIT', 0, ${STEP})
+local tasks = 0
 if #ids > 0 then
+  local _, sum = sizesOf(ids)
+  tasks = sum
   call('ZREM', leased, unpack(ids))
   local entries, fresh, changed = {}, {}, {}
   for i, state in ipairs(call('HMGET', states, unpack(ids))) do
@@ -30,8 +33,8 @@ if #ids > 0 then
   if #changed > 0 then call('HSET', states, unpack(changed)) end
   addReady(entries, at, at)
 end
-record(#ids)
-return { #ids }
+record(#ids .. ' ' .. tasks)
+return { #ids, tasks }
 `,
 )
 
@@ -43,20 +46,21 @@ const lastEndScript = new Script(
 /** The server frees the memory in a thread of its own. The statuses of workers stay. */
 const purgeScript = new Script(
   'once',
-  `call('UNLINK', bodies, ready, leased, states, failures, quarantined, wake, uploads, ranges)
-call('HDEL', meta, 'inserted', 'completed')
+  `call('UNLINK', bodies, ready, leased, states, failures, packs, quarantined, wake, uploads, ranges)
+call('HDEL', meta, 'inserted', 'completed', 'more')
 record('')
 return {}
 `,
 )
 
-/** Makes every leased message ready; resolves with how many. */
+/** Makes every leased message ready; resolves with how many tasks they have. */
 export async function releaseAll(queue: RedisQueue): Promise<number> {
   // Workers continue leasing: leases from now on mostly end later, and are theirs.
   const [lastEndMs] = (await queue.run(lastEndScript, 'release all leases of', [])) as [number]
   for (let released = 0; ; ) {
-    const [count] = (await queue.run(releaseAllScript, 'release all leases of', [lastEndMs])) as [number]
-    released += count
+    const reply = await queue.run(releaseAllScript, 'release all leases of', [lastEndMs])
+    const [count, tasks] = reply as [number, number]
+    released += tasks
     if (count < STEP) return released
   }
 }

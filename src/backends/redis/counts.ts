@@ -2,18 +2,35 @@
 import type { Counts } from '../../backend/backend.js'
 import type { RedisQueue } from './queue.js'
 import { Script } from './script.js'
+import { sizesOf } from './stored-messages.js'
 
-/** All of one moment. An expired lease counts as none: its message is ready. */
+/** Ids that are read at once: Lua has a stack of a few thousand values. */
+const PAGE = 1_000
+
+/** All of one moment. An expired lease counts as none: its message is ready. Where there are packs, the ids of what is leased or delayed are read. */
 const countsScript = new Script(
   'repeatable',
-  `local at = '(' .. now()
+  `${sizesOf}
+local at = '(' .. now()
+local hasPacks = call('EXISTS', packs) == 1
+local function tasksFrom(set)
+  local count = call('ZCOUNT', set, at, '+inf')
+  if not hasPacks then return count end
+  local tasks = 0
+  for first = -count, -1, ${PAGE} do
+    local _, sum = sizesOf(call('ZRANGE', set, first, math.min(first + ${PAGE - 1}, -1)))
+    tasks = tasks + sum
+  end
+  return tasks
+end
 return {
   call('HLEN', bodies),
-  call('ZCOUNT', leased, at, '+inf'),
-  call('ZCOUNT', ready, at, '+inf'),
+  tasksFrom(leased),
+  tasksFrom(ready),
   tonumber(call('HGET', meta, 'inserted') or 0),
   tonumber(call('HGET', meta, 'completed') or 0),
   call('HLEN', quarantined),
+  tonumber(call('HGET', meta, 'more') or 0),
 }
 `,
 )
@@ -27,8 +44,8 @@ const existsScript = new Script('repeatable', `return { call('EXISTS', meta) }`)
 /** Reads all numbers at once. */
 export async function countMessages(queue: RedisQueue): Promise<Counts> {
   const numbers = (await queue.run(countsScript, 'count', [])) as number[]
-  const [enqueued = 0, leased = 0, delayed = 0, inserted = 0, completed = 0, quarantined = 0] = numbers
-  return { enqueued, leased, delayed, inserted, completed, quarantined }
+  const [messages = 0, leased = 0, delayed = 0, inserted = 0, completed = 0, quarantined = 0, more = 0] = numbers
+  return { enqueued: messages + more, ...(more > 0 && { messages }), leased, delayed, inserted, completed, quarantined }
 }
 
 /** Adds to the count of inserted messages. */

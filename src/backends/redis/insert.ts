@@ -1,6 +1,7 @@
 /** Stores messages. */
 
 import type { BatchFailure, Message } from '../../backend/messages.js'
+import { tasksOfMessage } from '../../backend/pack-ids.js'
 import { isError } from '../../errors/thrown.js'
 import type { RedisQueue } from './queue.js'
 import { Script } from './script.js'
@@ -13,12 +14,12 @@ import { storeNew } from './stored-messages.js'
 export const INSERT_BATCH = 250
 const INSERT_BYTES = 4_000_000
 
-/** Arguments: delay in ms, then id and body of each. Replies with how many were new. */
+/** Arguments: delay in ms, sizes of packs, then id and body of each. Replies with how many were new. */
 const insertScript = new Script(
   'once',
   `${storeNew}
 local at = now()
-local stored = storeNew(5, at + ARGV[4], at)
+local stored = storeNew(ARGV[5], 6, at + ARGV[4], at)
 record(stored)
 return { stored }
 `,
@@ -33,7 +34,7 @@ export async function insertMessages(
   let start = 0
   for (const part of partsOf(messages)) {
     try {
-      await queue.run(insertScript, 'insert into', [Math.round(delaySeconds * 1000), ...pairsOf(part)])
+      await queue.run(insertScript, 'insert into', [Math.round(delaySeconds * 1000), ...argumentsOf(part)])
     } catch (error) {
       if (start === 0 || !isError(error)) throw error
       return messages.slice(start).map((_, offset) => ({ index: start + offset, error }))
@@ -58,7 +59,12 @@ export function* partsOf(messages: readonly Message[]): Generator<readonly Messa
   if (start < messages.length) yield messages.slice(start)
 }
 
-/** Id and body of each, as scripts take them. */
-export function pairsOf(messages: readonly Message[]): string[] {
-  return messages.flatMap(({ id, body }) => [id, body])
+/** Messages as `storeNew` takes them: id and number of tasks of each pack in one text, then id and body of each message. */
+export function argumentsOf(messages: readonly Message[]): string[] {
+  const sizes: string[] = []
+  for (const { id } of messages) {
+    const size = tasksOfMessage(id)
+    if (size > 1) sizes.push(`${id} ${size}`)
+  }
+  return [sizes.join(' '), ...messages.flatMap(({ id, body }) => [id, body])]
 }

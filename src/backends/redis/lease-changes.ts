@@ -68,14 +68,17 @@ return lost
 `,
 )
 
-/** Arguments: 1 to count the removed ones, then id and holder of each. */
+/** Arguments: the completions that each removed one counts as, separated by spaces, then id and holder of each. */
 const deleteScript = new Script(
   'once',
   `${held}${forget}
-local ids, _, lost = held(5)
+local ids, _, lost, places = held(5)
 if #ids > 0 then
-  local removed = forget(ids)
-  if ARGV[4] == '1' then call('HINCRBY', meta, 'completed', removed) end
+  forget(ids)
+  local completions, sum = {}, 0
+  for count in string.gmatch(ARGV[4], '%d+') do completions[#completions + 1] = count end
+  for _, place in ipairs(places) do sum = sum + (completions[place + 1] or 0) end
+  if sum > 0 then call('HINCRBY', meta, 'completed', string.format('%d', sum)) end
 end
 record(table.concat(lost, ' '))
 return lost
@@ -123,8 +126,13 @@ export function releaseLeases(
 }
 
 /** Removes finished messages. */
-export function deleteLeases(queue: RedisQueue, leases: readonly Lease[], { tally }: { readonly tally: boolean }) {
-  return change(queue, deleteScript, 'delete from', [tally ? 1 : 0], leases)
+export function deleteLeases(
+  queue: RedisQueue,
+  leases: readonly Lease[],
+  { tally, completions }: { readonly tally: boolean; readonly completions?: readonly number[] },
+) {
+  const counted = tally ? leases.map((_, index) => completions?.[index] ?? 1).join(' ') : ''
+  return change(queue, deleteScript, 'delete from', [counted], leases)
 }
 
 /** Notes that a message runs alone. @throws LeaseLostError */

@@ -6,7 +6,7 @@ import { addReady, forget, LAYOUT } from './stored-messages.js'
 /** Messages of one script. */
 const STEP = 250
 
-/** Replies with how many were moved. A message starts over in the other queue: its attempts are not kept. */
+/** Replies with how many were moved, and how many tasks they have. A message starts over in the other queue: its attempts are not kept. */
 const moveScript = new Script(
   'once',
   `${forget}
@@ -17,34 +17,43 @@ if taken > 0 then
   local popped = call('ZPOPMIN', ready, taken)
   for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
 end
+local tasks = 0
 if #ids > 0 then
-  local entries = {}
+  local entries, more = {}, 0
+  local sizes, sum = sizesOf(ids)
+  tasks = sum
   for i, body in ipairs(call('HMGET', bodies, unpack(ids))) do
     if call('HSETNX', other_bodies, ids[i], body) == 1 then
       entries[#entries + 1] = at
       entries[#entries + 1] = ids[i]
+      if sizes[i] > 1 then
+        call('HSET', other_packs, ids[i], string.format('%d', sizes[i]))
+        more = more + sizes[i] - 1
+      end
     end
   end
+  if more > 0 then call('HINCRBY', other_meta, 'more', string.format('%d', more)) end
   call('HSETNX', other_meta, 'layout', ${LAYOUT})
   forget(ids)
   local ready, wake = other_ready, other_wake
   ${addReady}
   addReady(entries, at, at)
 end
-record(#ids)
-return { #ids }
+record(#ids .. ' ' .. tasks)
+return { #ids, tasks }
 `,
 )
 
-/** Moves what is ready until nothing is left; yields how many, some at a time. Leased and delayed messages stay. */
+/** Moves what is ready until nothing is left; yields how many tasks, some at a time. Leased and delayed messages stay. */
 export async function* moveMessages(
   from: RedisQueue,
   to: RedisQueue,
   signal: AbortSignal,
 ): AsyncGenerator<number, void, undefined> {
   while (!signal.aborted) {
-    const [moved] = (await from.run(moveScript, 'move messages from', [], { other: to })) as [number]
+    const reply = await from.run(moveScript, 'move messages from', [], { other: to })
+    const [moved, tasks] = reply as [number, number]
     if (moved === 0) return
-    yield moved
+    yield tasks
   }
 }

@@ -10,8 +10,9 @@ import { createHash } from 'node:crypto'
  * leased       sorted set  id by the end of its lease (ms)
  * states       hash        id → "holder attempts deaths deathsAlone runsAlone"; none before the first lease
  * failures     hash        id → its recorded failures, one JSON text a line
+ * packs        hash        id → number of tasks, of each message that has several
  * quarantined  hash        id → reason, line break, body
- * meta         hash        layout, inserted, completed
+ * meta         hash        layout, inserted, completed, more: the number of tasks beyond one a message
  * wake         sorted set  one member while an idle worker is to look at the queue
  * uploads      hash        field of an upload → its state
  * ranges       sorted set  stored ranges of uploads, by name (all scores are 0)
@@ -26,6 +27,7 @@ export const KEY_NAMES = [
   'leased',
   'states',
   'failures',
+  'packs',
   'quarantined',
   'meta',
   'wake',

@@ -20,20 +20,30 @@ local function addReady(entries, freeAt, at)
 end
 `
 
-/** `storeNew(first, freeAt, at)`: stores the pairs of id and body from `ARGV[first]` on, but those that are enqueued. */
+/**
+ * `storeNew(sizes, first, freeAt, at)`: stores the pairs of id and body from `ARGV[first]` on, but those that are enqueued; `sizes` has
+ * id and number of tasks of each pack.
+ */
 export const storeNew = `
 ${addReady}
-local function storeNew(first, freeAt, at, isWanted)
-  local entries = {}
+local function storeNew(sizes, first, freeAt, at, isWanted)
+  local entries, sizeOf, more = {}, {}, 0
+  for id, size in string.gmatch(sizes, '(%S+) (%d+)') do sizeOf[id] = size end
   for i = first, #ARGV, 2 do
     if not isWanted or isWanted((i - first) / 2) then
       if call('HSETNX', bodies, ARGV[i], ARGV[i + 1]) == 1 then
         entries[#entries + 1] = freeAt
         entries[#entries + 1] = ARGV[i]
+        local size = sizeOf[ARGV[i]]
+        if size then
+          call('HSET', packs, ARGV[i], size)
+          more = more + size - 1
+        end
       end
     end
   end
   call('HSETNX', meta, 'layout', ${LAYOUT})
+  if more > 0 then call('HINCRBY', meta, 'more', string.format('%d', more)) end
   addReady(entries, freeAt, at)
   return #entries / 2
 end
@@ -46,25 +56,29 @@ end
 export const passWhenFull = `call('HDEL', calls, slot)`
 
 /**
- * `held(first)`: of the pairs of id and holder from `ARGV[first]` on, the ids whose holder that is, their states, and the places of the
- * others from 0 on.
+ * `held(first)`: of the pairs of id and holder from `ARGV[first]` on, the ids whose holder that is, their states, the places of the
+ * others from 0 on, and their own places.
  */
 export const held = `
 ${passWhenFull}
 local function held(first)
   local asked = {}
   for i = first, #ARGV, 2 do asked[#asked + 1] = ARGV[i] end
-  local ids, kept, lost = {}, {}, {}
+  local ids, kept, lost, places, seen = {}, {}, {}, {}, {}
   for i, state in ipairs(call('HMGET', states, unpack(asked))) do
     local prefix = ARGV[first + 2 * i - 1] .. ' '
     if state and string.sub(state, 1, #prefix) == prefix then
-      ids[#ids + 1] = asked[i]
-      kept[#kept + 1] = state
+      if not seen[asked[i]] then
+        seen[asked[i]] = true
+        ids[#ids + 1] = asked[i]
+        kept[#kept + 1] = state
+        places[#places + 1] = i - 1
+      end
     else
       lost[#lost + 1] = i - 1
     end
   end
-  return ids, kept, lost
+  return ids, kept, lost, places
 end
 `
 
@@ -76,12 +90,30 @@ local function parsed(state)
 end
 `
 
-/** `forget(ids)`: removes all records of messages; returns how many there were. */
+/** `sizesOf(ids)`: the numbers of tasks of messages, and their sum. */
+export const sizesOf = `
+local function sizesOf(ids)
+  local sizes, sum = call('HMGET', packs, unpack(ids)), 0
+  for i = 1, #ids do
+    sizes[i] = tonumber(sizes[i] or 1)
+    sum = sum + sizes[i]
+  end
+  return sizes, sum
+end
+`
+
+/** `forget(ids)`: removes all records of messages, each of which is there once. */
 export const forget = `
+${sizesOf}
 local function forget(ids)
+  local _, tasks = sizesOf(ids)
+  if tasks > #ids then
+    call('HDEL', packs, unpack(ids))
+    call('HINCRBY', meta, 'more', string.format('%d', #ids - tasks))
+  end
   call('HDEL', states, unpack(ids))
   call('HDEL', failures, unpack(ids))
   call('ZREM', leased, unpack(ids))
-  return call('HDEL', bodies, unpack(ids))
+  call('HDEL', bodies, unpack(ids))
 end
 `

@@ -4,7 +4,7 @@ import type { BatchFailure, Message } from '../../backend/messages.js'
 import { requireSameUpload } from '../../backend/same-upload.js'
 import type { UploadHead, UploadState, Uploads } from '../../backend/uploads.js'
 import { UploadGoneError } from '../../errors/errors.js'
-import { pairsOf, partsOf } from './insert.js'
+import { argumentsOf, partsOf } from './insert.js'
 import type { RedisQueue } from './queue.js'
 import { Script } from './script.js'
 import { storeNew } from './stored-messages.js'
@@ -87,8 +87,8 @@ return { begun, counted, finished }
 )
 
 /**
- * Arguments: field, run, index of the first message, delay in ms, then id and body of each. Replies with 1, or 0 where the upload is not
- * the caller's. What is stored of it is not stored again, even if it was leased and finished since: so a repeated call does nothing.
+ * Arguments: field, run, index of the first message, delay in ms, sizes of packs, then id and body of each. Replies with 1, or 0 where
+ * the upload is not the caller's. What is stored of it is not stored again, even if it was leased and finished since: so a repeated call does nothing.
  */
 const insertScript = new Script(
   'repeatable',
@@ -97,7 +97,7 @@ local field, first = ARGV[1], tonumber(ARGV[3])
 local run, _, finished = stateOf(field)
 if run ~= ARGV[2] or finished == '1' then return { 0 } end
 local at = now()
-local count = (#ARGV - 4) / 2
+local count = (#ARGV - 5) / 2
 local last = first + count
 local near = rangesBefore(field, last, 1)
 local covered = {}
@@ -115,7 +115,7 @@ if near[1] then
     start = nearFirst
   end
 end
-storeNew(5, at + ARGV[4], at, function(offset) return not covered[offset] end)
+storeNew(ARGV[5], 6, at + ARGV[4], at, function(offset) return not covered[offset] end)
 local from = start
 for i = first, last do
   if i == last or covered[i - first] then
@@ -199,7 +199,7 @@ export class RedisUploads implements Uploads {
     const delayMs = Math.round(delaySeconds * 1000)
     let done = 0
     for (const part of partsOf(messages)) {
-      const args = [fieldOf(run), run, start + done, delayMs, ...pairsOf(part)]
+      const args = [fieldOf(run), run, start + done, delayMs, ...argumentsOf(part)]
       this.#requireOurs(await this.#run(insertScript, 'insert into', args))
       done += part.length
     }
