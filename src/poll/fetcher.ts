@@ -1,7 +1,6 @@
 /** Leases tasks, decides which may run, turns them into calls, and waits while the queue is empty. */
 
-import { LeaseLostError, MessageRefusedError, UnregisteredTaskError } from '../errors/errors.js'
-import { isInstanceOf } from '../errors/thrown.js'
+import { LeaseLostError, MessageRefusedError } from '../errors/errors.js'
 import { callAndWait } from '../queue/awaited-functions.js'
 import { isEmpty } from '../queue/emptiness.js'
 import { type LeasedTask, PackedTask } from '../queue/queued-task.js'
@@ -387,7 +386,7 @@ export class Fetcher {
       return call
     } catch (error) {
       // Not registered here, or too few arguments: other workers may have newer code.
-      const refused = isInstanceOf(error, UnregisteredTaskError) ? this.#packs.refuse(task, error) : []
+      const refused = this.#packs.refuse(task, error)
       if (refused.length > 0) this.#callbacks.onRefused(refused)
       else this.#callbacks.onNotRunnable(task, error)
       return undefined

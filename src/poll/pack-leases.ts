@@ -15,10 +15,17 @@ import type { Backend } from '../backend/backend.js'
 import { type EarlierAttempts, messageWriter } from '../backend/envelope.js'
 import type { Failure, Message } from '../backend/messages.js'
 import { packId } from '../backend/pack-ids.js'
-import { LeaseLostError, UnsupportedOperationError } from '../errors/errors.js'
-import { toError } from '../errors/thrown.js'
+import { LeaseLostError, UnregisteredTaskError, UnsupportedOperationError } from '../errors/errors.js'
+import { isInstanceOf, toError } from '../errors/thrown.js'
 import type { Failed, LeasePlan, Leasing } from '../queue/leasing.js'
-import { earlierAttempts, envelopeFailures, type LeasedTask, leasedMessage, PackedTask } from '../queue/queued-task.js'
+import {
+  earlierAttempts,
+  envelopeFailures,
+  type LeasedTask,
+  leasedMessage,
+  PackedTask,
+  setPackPayload,
+} from '../queue/queued-task.js'
 import { type Range, sizeOf } from '../tasks/ranges.js'
 import type { Clock } from '../time/clock.js'
 import { HeldPack } from './held-pack.js'
@@ -64,6 +71,7 @@ export class PackLeases implements TaskLeases {
   readonly #packs = new Map<LeasedTask, HeldPack>()
   /** Of packs that are over. */
   readonly #completions = new WeakMap<LeasedTask, number>()
+  #isMaintaining = false
 
   constructor(
     backend: Backend,
@@ -123,7 +131,9 @@ export class PackLeases implements TaskLeases {
     const parts: Message[] = []
     for (const ranges of pack.parts(partsOfSplit)) {
       const count = sizeOf(ranges)
-      const only = count === 1 ? await pack.onlyTask(ranges) : undefined
+      const made = count === 1 ? await pack.onlyTask(ranges).catch(() => undefined) : undefined
+      // One that can't be made, or stored, fails when its part is run: the others must not wait for it.
+      const only = made !== undefined && canBeStored(made) ? made : undefined
       const id = only?.id ?? packId(derivedId(message, ranges), count)
       parts.push(this.#messageOf({ id, text: only?.payloadText ?? pack.textOf(ranges), ...history }))
     }
@@ -155,15 +165,18 @@ export class PackLeases implements TaskLeases {
   }
 
   /**
-   * Refuses a pack whose first task can't run here: it fails as a whole, since the others hardly can, and each would be stored on its
-   * own.
+   * Refuses a pack of which a task can't run here: it fails as a whole if the task is its first and not registered, since the others
+   * hardly are, and each would be stored on its own; or if its sequence made what no message can hold.
    *
-   * @returns the tasks that were handed out, and are held no more; none where this is not the first task of a pack
+   * @returns the tasks that were handed out, and are held no more; none where the task can fail on its own
    */
   refuse(task: LeasedTask, error: unknown): readonly LeasedTask[] {
     const pack = task instanceof PackedTask ? this.#packs.get(task.packMessage) : undefined
-    if (pack === undefined || !(task instanceof PackedTask) || !pack.isFirst(task)) return []
-    const tasks = [...pack.out]
+    if (pack === undefined || !(task instanceof PackedTask)) return []
+    const isWhole = isInstanceOf(error, UnregisteredTaskError) && pack.isFirst(task)
+    if (!isWhole && canBeStored(task)) return []
+    // Others may run already.
+    const tasks = isWhole ? [...pack.out] : [task]
     pack.putBack(tasks)
     this.#sequenceFailed(pack, error)
     return tasks
@@ -248,6 +261,14 @@ export class PackLeases implements TaskLeases {
 
   /** Shares packs with idle workers, and writes down what has ended. Never rejects. */
   async maintain(): Promise<void> {
+    // A slow queue must not get the same writes once more each time.
+    if (this.#isMaintaining) return
+    this.#isMaintaining = true
+    await this.#maintainAll()
+    this.#isMaintaining = false
+  }
+
+  async #maintainAll(): Promise<void> {
     const nowMs = this.#clock.nowMs()
     for (const pack of [...this.#packs.values()]) {
       try {
@@ -262,7 +283,13 @@ export class PackLeases implements TaskLeases {
   /** Gives back what this worker can't begin soon. */
   async #share(pack: HeldPack, nowMs: number): Promise<void> {
     if (pack.isUntouched) {
-      await this.#giveBack(pack, { delaySeconds: 0 })
+      try {
+        await this.#giveBack(pack, { delaySeconds: 0 })
+      } catch (error) {
+        // It is still held, so its tasks have to run here.
+        pack.closed = false
+        throw error
+      }
       return
     }
     const seconds = (nowMs - pack.openedMs) / 1000
@@ -409,7 +436,10 @@ export class PackLeases implements TaskLeases {
       if (!this.#packs.has(message)) return
       // Without the record, what has ended is repeated.
       if (pack.isDirty) await this.#checkpoint(pack).catch((error: unknown) => this.#callbacks.onNotWritten(error))
-      if (this.#packs.delete(message)) this.#callbacks.onFailed(message, thrown)
+      if (!this.#packs.delete(message)) return
+      // As a dead letter it must not bring back what has ended.
+      if (pack.endedCount > 0) setPackPayload(message, pack.remainingText)
+      this.#callbacks.onFailed(message, thrown)
     })
   }
 
@@ -451,6 +481,16 @@ async function withDelay<T>(delaySeconds: number, store: (delaySeconds: number) 
   } catch (error) {
     if (delaySeconds === 0 || !(error instanceof UnsupportedOperationError)) throw error
     return store(0)
+  }
+}
+
+/** False for what a sequence made and JSON can't carry, or that is no task: it can't leave its pack. */
+function canBeStored(task: PackedTask): boolean {
+  if (!task.isMade) return true
+  try {
+    return task.payloadText !== ''
+  } catch {
+    return false
   }
 }
 

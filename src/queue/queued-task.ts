@@ -2,8 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import { type EarlierAttempts, noAttempts, openMessage } from '../backend/envelope.js'
 import type { Failure, Lease, ListedMessage, MessageState } from '../backend/messages.js'
+import { parseJson } from '../json/json.js'
 import { isPackPayload, packIsNoTask, type ReadPack, readPack } from '../tasks/pack.js'
-import { isClassPayload, isFunctionPayload, type Payload, payloadName } from '../tasks/payload.js'
+import { type ClassPayload, isClassPayload, isFunctionPayload, type Payload, payloadName } from '../tasks/payload.js'
 import type { FunctionTask, RegisteredTask, Task } from '../tasks/task.js'
 import { taskFromPayload } from '../tasks/task-payload.js'
 
@@ -12,6 +13,9 @@ export let envelopeFailures: (task: QueuedTask) => readonly Failure[]
 
 /** The pack that a message holds; `undefined`: it holds one task. */
 export let packOf: (task: QueuedTask) => ReadPack | undefined
+
+/** Replaces the payload of a pack of which tasks ended. */
+export let setPackPayload: (task: QueuedTask, payloadText: string) => void
 
 /** Attempts under an earlier message. */
 export let earlierAttempts: (task: QueuedTask) => EarlierAttempts
@@ -71,8 +75,8 @@ export class QueuedTask implements Task {
    * `retry`, which counts attempts from 1 again. Otherwise empty.
    */
   readonly failures: readonly Failure[]
-  readonly #content: TaskContent
-  readonly #pack: ReadPack | undefined
+  #content: TaskContent
+  #pack: ReadPack | undefined
   readonly #earlier: EarlierAttempts
   readonly #envelopeFailures: readonly Failure[]
   #task: FunctionTask | RegisteredTask | undefined
@@ -81,6 +85,11 @@ export class QueuedTask implements Task {
     envelopeFailures = task => task.#envelopeFailures
     earlierAttempts = task => task.#earlier
     packOf = task => task.#pack
+    setPackPayload = (task, payloadText) => {
+      const payload = parseJson(payloadText) as ClassPayload
+      task.#content = { payload, payloadText }
+      task.#pack = readPack(payload, payloadText)
+    }
   }
 
   constructor({ id, content, pack, earlier, envelopeFailures, failures }: OpenedTask) {

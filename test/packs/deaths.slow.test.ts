@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe } from 'node:test'
-import { type ListedTask, type PollOptions, partial, type TaskQueue } from 'ptq'
+import { type PollOptions, partial } from 'ptq'
 import { linesOf } from '../poll/ledger.js'
+import { lettersOf } from '../poll/letters.js'
 import { WorkerProcess } from '../poll/processes.js'
 import { onEach } from '../poll/queues.js'
 import { killProcess, leaveLine, noop } from '../poll/tasks.js'
@@ -22,12 +23,6 @@ async function supervise(url: string, options: PollOptions): Promise<number> {
     if (end === 0) return deaths
     assert.equal(end, 'SIGKILL')
   }
-}
-
-async function lettersOf(tq: TaskQueue): Promise<ListedTask[]> {
-  const letters: ListedTask[] = []
-  for await (const letter of tq.failures()) letters.push(letter)
-  return letters
 }
 
 describe('packs of workers that die', { concurrency: 2 }, () => {

@@ -1,6 +1,6 @@
 // Sequences for the tests of packs.
 import { type FunctionTask, partial, type Sliceable, sliceable } from 'ptq'
-import { noop } from '../poll/tasks.js'
+import { leaveLine, noop } from '../poll/tasks.js'
 
 /** Twice each number, made asynchronously. */
 export class Doubled implements Sliceable<FunctionTask<[], number>> {
@@ -93,3 +93,38 @@ export class Breaking implements Sliceable<FunctionTask<[], number>> {
 }
 
 sliceable(Breaking)
+
+/** What it makes at one place can't be stored: no task, or a task with an argument that JSON has not. */
+export class Spoiled implements Sliceable {
+  readonly start: number
+  readonly end: number
+  readonly at: number
+  readonly ledger: string
+  readonly how: 'no task' | 'argument'
+
+  constructor(start: number, end: number, { at, ledger, how }: Pick<Spoiled, 'at' | 'ledger' | 'how'>) {
+    this.start = start
+    this.end = end
+    this.at = at
+    this.ledger = ledger
+    this.how = how
+  }
+
+  get length(): number {
+    return this.end - this.start
+  }
+
+  slice(start: number, end: number): Spoiled {
+    return new Spoiled(this.start + start, this.start + end, this)
+  }
+
+  *[Symbol.iterator](): Generator<FunctionTask<[], void>> {
+    for (let n = this.start; n < this.end; n++) {
+      if (n !== this.at) yield partial(leaveLine, this.ledger)
+      else if (this.how === 'no task') yield undefined as never
+      else yield partial(leaveLine, Symbol('no JSON') as never)
+    }
+  }
+}
+
+sliceable(Spoiled)

@@ -1,19 +1,14 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe } from 'node:test'
-import { FunctionTask, type ListedTask, partial, range, type TaskQueue } from 'ptq'
+import { FunctionTask, partial, range } from 'ptq'
 import { linesOf } from '../poll/ledger.js'
+import { lettersOf } from '../poll/letters.js'
 import { event, newGate, onEach, recorded, task } from '../poll/queues.js'
 import { leaveLine, noop, throwing, throwUntil } from '../poll/tasks.js'
 import { Breaking } from './sequences.js'
 
 const eager = { untilEmpty: true, tally: true, minBackoffSeconds: 0.01, maxBackoffSeconds: 0.02 } as const
-
-async function lettersOf(tq: TaskQueue): Promise<ListedTask[]> {
-  const letters: ListedTask[] = []
-  for await (const letter of tq.failures()) letters.push(letter)
-  return letters
-}
 
 /** The ids of the tasks that ran, each once. */
 function ranIds(ledger: string): Set<string> {

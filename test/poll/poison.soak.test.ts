@@ -2,20 +2,15 @@ import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe } from 'node:test'
-import { type ListedTask, type PollOptions, partial, type TaskQueue } from 'ptq'
+import { type PollOptions, partial } from 'ptq'
 import { linesOf } from './ledger.js'
+import { lettersOf } from './letters.js'
 import { WorkerProcess } from './processes.js'
 import { onEach, type TestQueue } from './queues.js'
 import { abortProcess, killProcess, leaveLine } from './tasks.js'
 
 /** Runs of each mix; set it for longer searches. */
 const runs = Number(process.env.PTQ_POISON_RUNS ?? 1)
-
-async function lettersOf(tq: TaskQueue): Promise<ListedTask[]> {
-  const letters: ListedTask[] = []
-  for await (const letter of tq.failures()) letters.push(letter)
-  return letters
-}
 
 /**
  * Restarts a worker whenever it dies, like a supervisor, until it ends normally. Resolves with the number of deaths.

@@ -3,8 +3,9 @@ import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { LeaseLostError, type ListedTask, partial, type TaskQueue } from 'ptq'
+import { LeaseLostError, partial, type TaskQueue } from 'ptq'
 import { linesOf } from './ledger.js'
+import { lettersOf } from './letters.js'
 import { WorkerProcess } from './processes.js'
 import { onEach as onEachKind, type TestQueue, task } from './queues.js'
 import { leaveLine, waitForFile } from './tasks.js'
@@ -30,12 +31,6 @@ async function idsOf(tq: TaskQueue): Promise<string[]> {
   const ids: string[] = []
   for await (const { id } of tq.tasks()) ids.push(id)
   return ids.sort()
-}
-
-async function lettersOf(tq: TaskQueue): Promise<ListedTask[]> {
-  const letters: ListedTask[] = []
-  for await (const letter of tq.failures()) letters.push(letter)
-  return letters
 }
 
 function ranIds(ledger: string): string[] {
