@@ -15,6 +15,9 @@ import { isPack, payloadText } from './payload-text.js'
  */
 const maxPackBytes = 960 * 1024
 
+/** After this time the packs that are made are given: so many are sent before the others are made. Milliseconds. */
+const maxTakeMs = 5
+
 /** @throws TypeError unless it is a number of tasks that a message can have */
 export function checkPackSize(size: unknown): number | undefined {
   if (size === undefined || (Number.isInteger(size) && Number(size) >= 1 && Number(size) <= maxTasksOfMessage)) {
@@ -61,7 +64,10 @@ export class PackSource implements PulledSource<BareTask> {
   }
 
   take(max: number): BareTask[] {
-    while (!this.#stopped && this.#made.length < max && !this.#isComplete) if (!this.#pull()) break
+    const until = performance.now() + maxTakeMs
+    while (!this.#stopped && this.#made.length < max && !this.#isComplete) {
+      if (!this.#pull() || (this.#made.length > 0 && performance.now() > until)) break
+    }
     if (this.#isComplete && this.#texts.length > 0) {
       if (this.#isResumed && this.error !== undefined) this.#texts = []
       else this.#flush()

@@ -44,6 +44,27 @@ describe('insert with `pack`', () => {
     assert.deepEqual(await run(tq), numbers(25))
   })
 
+  onEach(
+    'sends the packs of a long source before the last of its tasks is made',
+    async queue => {
+      const tq = queue.open()
+      const spun = (ms: number) => {
+        for (const untilMs = performance.now() + ms; performance.now() < untilMs; );
+      }
+      let stored: Promise<number> | undefined
+      function* slow() {
+        for (const task of noops(100)) {
+          spun(1)
+          yield task
+        }
+        stored = tq.enqueued()
+      }
+      await tq.insert(slow(), { pack: 10 })
+      assert.ok(Number(await stored) > 0, 'the first packs were stored')
+    },
+    ['mem'],
+  )
+
   onEach('splits a pack whose payloads exceed the size of a message; a larger task is alone', async queue => {
     const tq = queue.open()
     const large = (kib: number) => ({ class: 'Any', text: 'x'.repeat(kib * 1024) })
