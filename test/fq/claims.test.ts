@@ -10,7 +10,7 @@ import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
 import { LeaseLostError } from '#ptq/errors/errors.js'
 import { inFolder, inQueue, openQueue } from './folder.js'
 import { failure, insert, leaseNow, leaseOne, namesIn } from './messages.js'
-import { interfered, settableClock, withCalls } from './test-files.js'
+import { interfered, settableClock, systemError, withCalls } from './test-files.js'
 
 /**
  * A host of a network filesystem with a stale name cache: `onListed` runs after a listing, and a rename from an old
@@ -312,3 +312,30 @@ for (const place of ['local', 'unknown'] as const) {
     })
   })
 }
+
+test('a held message whose text could not be replaced keeps a lease as long as before, also where renames prove nothing', () =>
+  inFolder(async folder => {
+    const { options } = settableClock()
+    let failing = false
+    const fileSystem = withCalls(
+      calls => ({
+        rename: (from, to, how) => {
+          if (failing && from.includes('staging')) throw systemError('EIO', from)
+          return calls.rename(from, to, how)
+        },
+      }),
+      { ...options.fileSystem, placeOf: async () => 'unknown' as const },
+    )
+    const root = join(folder, 'queue-of-test')
+    await using opened = await openQueue(root, { ...options, fileSystem })
+    const { queue } = opened
+    await insert(queue, 1)
+    const lease = await leaseOne(queue, 600)
+    const endOf = () => namesIn(root, 'queue').map(name => parseName(name)?.available)
+    const [before] = endOf()
+    failing = true
+    await assert.rejects(queue.replace?.(lease, 'other') ?? Promise.resolve(), /EIO/)
+    const [after] = endOf()
+    assert.ok(before !== undefined && after !== undefined && after >= before && !isClaim(after), `${before} ${after}`)
+    assert.deepEqual(await queue.renew([lease], 600), [])
+  }))

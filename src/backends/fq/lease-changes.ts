@@ -156,9 +156,13 @@ export async function replace(queue: FileQueue, lease: Lease, body: string): Pro
     const end = isClaim(until) ? soonest : Math.max(until + minSeconds, soonest)
     if (io.knowsNames) await moveHeld(queue, lease, end)
     else await claimHeld(queue, lease)
-    if (elapsedMs() - startMs > (writingSeconds * 1000) / 4) throw new Error('The process stood still for too long')
-    await io.calls.rename(staged, heldPath(queue, lease))
-    if (!io.knowsNames) await moveHeld(queue, lease, end)
+    try {
+      if (elapsedMs() - startMs > (writingSeconds * 1000) / 4) throw new Error('The process stood still for too long')
+      await io.calls.rename(staged, heldPath(queue, lease))
+    } finally {
+      // A claim ends sooner than its holder renews a lease.
+      if (!io.knowsNames) await moveHeld(queue, lease, end)
+    }
     await io.sync(layout.queue)
   } catch (error) {
     await io.calls.unlink(staged, 'absent')
