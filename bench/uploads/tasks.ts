@@ -3,7 +3,7 @@ import { partial, queueable, sliceable } from 'ptq'
 
 /** Never run here. Its argument is what makes a million of them differ. */
 export const work = queueable(function work(_index: number): void {
-  throw new Error('Expected nobody to run the tasks of an upload')
+  throw new Error('Expected no worker to run the tasks of an upload')
 })
 
 /** As a generator. */

@@ -1,6 +1,6 @@
 import { defineCommand } from './command.js'
 import { countOf, jsonPrinter, printable, printLine } from './printing.js'
-import { contents, transferArguments, withQueues } from './transfer-report.js'
+import { contents, destinationStatus, transferArguments, withQueues } from './transfer-report.js'
 
 /** `ptq cp` */
 export const cpCommand = defineCommand({
@@ -15,13 +15,13 @@ export const cpCommand = defineCommand({
       args,
       async (source, destination, signal) => {
         const copied = await source.copyTo(destination, { signal })
-        const [from, to] = [await source.status(), await destination.status()]
+        const [from, to] = [await source.status(), await destinationStatus(destination)]
         if (args.json) {
           await (await jsonPrinter({ nan: 'null' }))({
             copied,
             interrupted: signal.aborted,
             source: from,
-            destination: to,
+            destination: to ?? null,
           })
         } else {
           await printLine(`Copied ${countOf(copied)} from ${printable(source.url)} to ${printable(destination.url)}`)

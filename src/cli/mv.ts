@@ -1,6 +1,6 @@
 import { defineCommand } from './command.js'
 import { countOf, jsonPrinter, printable, printLine } from './printing.js'
-import { contents, settledStatus, transferArguments, withQueues } from './transfer-report.js'
+import { contents, destinationStatus, settledStatus, transferArguments, withQueues } from './transfer-report.js'
 
 /** `ptq mv` */
 export const mvCommand = defineCommand({
@@ -14,9 +14,9 @@ export const mvCommand = defineCommand({
     withQueues(args, async (source, destination, signal) => {
       const { moved, uncertain } = await source.moveTo(destination, { signal })
       const from = signal.aborted ? await source.status() : await settledStatus(source)
-      const to = await destination.status()
+      const to = await destinationStatus(destination)
       if (args.json) {
-        const result = { moved, uncertain, interrupted: signal.aborted, source: from, destination: to }
+        const result = { moved, uncertain, interrupted: signal.aborted, source: from, destination: to ?? null }
         await (await jsonPrinter({ nan: 'null' }))(result)
       } else {
         await printLine(`Moved ${countOf(moved)} from ${printable(source.url)} to ${printable(destination.url)}`)

@@ -59,8 +59,15 @@ export async function settledStatus(queue: TaskQueue): Promise<QueueStatus> {
   return status
 }
 
+/** The status of a destination; `undefined` where it does not exist, since there was nothing to put into it. */
+export async function destinationStatus(queue: TaskQueue): Promise<QueueStatus | undefined> {
+  return (await queue.exists()) ? queue.status() : undefined
+}
+
 /** e.g. `12 tasks (2 leased, 3 delayed)` */
-export function contents({ enqueued, leased, delayed, approximate }: QueueStatus): string {
+export function contents(status: QueueStatus | undefined): string {
+  if (status === undefined) return 'none: it does not exist yet'
+  const { enqueued, leased, delayed, approximate } = status
   const parts = [leased > 0 ? `${leased} leased` : '', delayed > 0 ? `${delayed} delayed` : ''].filter(
     part => part !== '',
   )

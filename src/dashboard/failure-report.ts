@@ -34,6 +34,8 @@ export class FailureReports {
   #reading: Promise<FailureReport> | undefined
   #last: FailureReport | undefined
   #validUntilMs = 0
+  /** Raised by {@link invalidate}: a reading that began before shows what was changed since. */
+  #version = 0
 
   constructor(sampler: Sampler) {
     this.#sampler = sampler
@@ -42,24 +44,30 @@ export class FailureReports {
   /** The last report where it is new enough, otherwise another one. */
   async read(): Promise<FailureReport> {
     if (this.#last !== undefined && performance.now() < this.#validUntilMs) return this.#last
-    this.#reading ??= this.#read().finally(() => {
-      this.#reading = undefined
-    })
+    if (this.#reading === undefined) {
+      const reading = this.#read().finally(() => {
+        if (this.#reading === reading) this.#reading = undefined
+      })
+      this.#reading = reading
+    }
     return this.#reading
   }
 
-  /** The next report is read anew. */
+  /** The next report is read from the queue, after what has changed by now. */
   invalidate(): void {
+    this.#version++
     this.#validUntilMs = 0
+    this.#reading = undefined
   }
 
   async #read(): Promise<FailureReport> {
     const startMs = performance.now()
+    const version = this.#version
     const reasons = new ReasonCounts()
     const { queue, place } = this.#sampler
     for await (const letter of queue.failures(place)) reasons.add(lastReason(letter), letter.id)
     const groups = reasons.groups()
-    this.#last = {
+    const report: FailureReport = {
       atMs: Date.now(),
       total: reasons.total,
       groups: groups
@@ -67,8 +75,11 @@ export class FailureReports {
         .map(group => ({ ...group, text: printable(group.reason), isOther: group.reason === otherReasons })),
       moreGroups: Math.max(0, groups.length - maxGroups),
     }
-    const endMs = performance.now()
-    this.#validUntilMs = endMs + Math.max(minAgeMs, (endMs - startMs) * ageToDuration)
-    return this.#last
+    if (version === this.#version) {
+      const endMs = performance.now()
+      this.#last = report
+      this.#validUntilMs = endMs + Math.max(minAgeMs, (endMs - startMs) * ageToDuration)
+    }
+    return report
   }
 }

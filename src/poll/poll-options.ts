@@ -88,7 +88,7 @@ export interface PollOptions {
   /** URL of the queue that keeps the outcomes of `TaskQueue.map`. Default: this queue, where it can (fq, mem). */
   readonly results?: string
   /**
-   * Run commands (`ptq run --queue`), and nothing else, `parallel` at once, without threads. Whoever can write to the queue then decides
+   * Run commands (`ptq run --queue`), and nothing else, `parallel` at once, without threads. Anyone who can write to the queue then decides
    * which programs this worker runs, see SECURITY.md. Default false.
    */
   readonly commands?: boolean | CommandOptions

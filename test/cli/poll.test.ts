@@ -125,6 +125,8 @@ for (const [signal, exitCode] of [
       await outputOf(child, 'Working on')
       await until(() => log(folder).length > 0)
       child.kill(signal)
+      // The task must not end before the worker has handled the signal.
+      await outputOf(child, 'finishing 1 task')
       writeFileSync(join(folder, 'go'), '')
       const { code, stdout, stderr } = await end
       assert.deepEqual([code, stderr], [exitCode, ''])

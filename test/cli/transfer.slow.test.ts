@@ -48,6 +48,27 @@ function moveUntil(folder: string, signal: NodeJS.Signals): Promise<CliResult> {
   return ended(startCli(['mv', 'here', 'there'], { cwd: folder, env }))
 }
 
+test('cp of an empty queue succeeds and creates no queue; mv succeeds too', () =>
+  inFolder(async folder => {
+    const cwd = folder
+    await fill(join(folder, 'here'), 1)
+    await using queue = new TaskQueue(`fq://${folder}/here`)
+    assert.equal(await queue.delete(await queue.lease({})), 1)
+    assert.deepEqual(await runCli(['cp', 'here', 'there'], { cwd }), {
+      code: 0,
+      stderr: '',
+      stdout:
+        `Copied 0 tasks from fq://${folder}/here to fq://${folder}/there\n` +
+        'The source holds 0 tasks, the destination none: it does not exist yet\n',
+    })
+    const json = await runCli(['cp', 'here', 'there', '--json'], { cwd })
+    assert.deepEqual([json.code, JSON.parse(json.stdout).destination], [0, null])
+    assert.deepEqual(readdirSync(folder), ['here'])
+    const moved = await runCli(['mv', 'here', 'there'], { cwd })
+    assert.deepEqual([moved.code, moved.stderr], [0, ''])
+    assert.match(moved.stdout, /^Moved 0 tasks from /)
+  }))
+
 test('cp and mv between file queues print a reconciled count; tasks that others hold stay and are reported', () =>
   inFolder(async folder => {
     const cwd = folder

@@ -1,4 +1,4 @@
-/** `npm run screenshot`: draws docs/dashboard.png anew; with a folder as argument, every form of the page into it. */
+/** `npm run screenshot`: draws docs/dashboard.png; with a folder as argument, every form of the page into it. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

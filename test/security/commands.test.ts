@@ -1,4 +1,4 @@
-// Commands: what whoever writes to a queue can't make a worker do.
+// Commands that a payload can't make a worker run.
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

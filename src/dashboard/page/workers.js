@@ -25,7 +25,7 @@ export class WorkersView {
     setText(this.#title, `Workers: ${count(alive)}${silent > 0 ? `, and ${count(silent)} silent` : ''}`)
     const more = alive + silent - shown.length
     const notes = [
-      alive === 0 && silent === 0 ? 'Nobody works on this queue.' : `${counted(threads, 'thread')} in all.`,
+      alive === 0 && silent === 0 ? 'No worker on this queue.' : `${counted(threads, 'thread')} in all.`,
       more > 0 ? `${counted(more, 'more worker')} not shown.` : '',
     ]
     setText(this.#note, notes.filter(Boolean).join(' '))
