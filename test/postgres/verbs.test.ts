@@ -196,6 +196,18 @@ describe('a queue in PostgreSQL', { skip: await noServer() }, () => {
     await Promise.all(backends.map(backend => backend.close()))
   })
 
+  it('loses no lease that is renewed twice at the same time', async () => {
+    const backend = await openQueue(server.url(newName()))
+    await fill(backend, 50)
+    const leases = await take(backend, 50)
+    for (let round = 0; round < 10; round++) {
+      const renewals = await Promise.all([backend.renew(leases, 600), backend.renew(leases, 600)])
+      for (const failures of renewals) noFailures(failures)
+    }
+    noFailures(await backend.delete(leases, { tally: false }))
+    await backend.close()
+  })
+
   it('wakes a waiting worker by a notification when messages are inserted, released, or moved to it', {
     timeout: 60_000,
   }, async () => {

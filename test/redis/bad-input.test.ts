@@ -74,7 +74,7 @@ test('options that a Redis queue does not have are refused', async () => {
   assert.match(await refusal(url, { client: { call: 'no' } }), /Expected `client` to be a client of ioredis/)
   assert.match(
     await refusal(url, { retrySeconds: -1 }),
-    /Expected `retrySeconds` to be a number of seconds of 0 or more/,
+    /Expected `retrySeconds` to be a number of seconds from 0 to 3600/,
   )
 })
 

@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, Redis } from 'ioredis'
 import { partial, TaskQueue } from 'ptq'
+import { opener } from '#ptq/backends/redis/index.js'
 import { noServer, type RedisServer, startServer } from './server.js'
 import { run, runs } from './tasks.js'
 
@@ -87,5 +88,16 @@ test('an insert wakes one idle worker, and as many as there are tasks', { skip }
   await Promise.all(waits)
   assert.equal(taken.size, 4)
   for (const tq of [...idle, inserter]) await tq.close()
+  await admin.quit()
+})
+
+test('a wait for messages ends when its queue is closed, and finds none', { skip }, async () => {
+  const path = `127.0.0.1:${server.port}/0?queue=closed`
+  const backend = await opener.open({ protocol: 'redis', path }, {})
+  const admin = new Redis({ port: server.port })
+  const waiting = backend.lease({ seconds: 60, max: 1, waitSeconds: 600 })
+  while (!String(await admin.client('LIST')).includes('cmd=bzpopmin')) await sleep(10)
+  await backend.close()
+  assert.deepEqual(await waiting, [])
   await admin.quit()
 })

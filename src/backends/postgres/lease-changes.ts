@@ -7,6 +7,12 @@ import { type PostgresQueue, queueId } from './queue.js'
 /** The most leases of one statement. */
 export const LEASE_BATCH = 1000
 
+/**
+ * A row that another call of the same holder changed while this one waited for it is not found, since that version is newer than the
+ * statement: the statement runs again for what it has not found. The other call may be an earlier try of this one.
+ */
+const rounds = 2
+
 /** Number of the newest failures that are kept with a message. */
 const keptFailures = 100
 
@@ -158,9 +164,14 @@ async function change(
   const holders = leases.map(({ handle }) => holderIn(handle))
   const work = () =>
     queue.connection.run(doing, async (query, mayBeDone) => {
-      const changed = await query(statement, [queue.name, ids, holders, ...values])
-      const done = new Set(changed.map(([id, holder]) => `${id} ${holder}`))
-      const isDone = ids.map((id, index) => done.has(`${id} ${holders[index]}`))
+      const done = new Set<string>()
+      const isIn = (index: number) => done.has(`${ids[index]} ${holders[index]}`)
+      for (let round = 0; round < rounds && done.size < ids.length; round++) {
+        const left = holders.map((holder, index) => (isIn(index) ? null : holder))
+        const changed = await query(statement, [queue.name, ids, left, ...values])
+        for (const [id, holder] of changed) done.add(`${id} ${holder}`)
+      }
+      const isDone = ids.map((_, index) => isIn(index))
       if (!mayBeDone || after === undefined || !isDone.includes(false)) return isDone
       const before = changedBefore(ids, after, await query(stateStatement, [queue.name, ids]))
       return isDone.map((is, index) => is || before[index])

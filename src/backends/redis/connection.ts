@@ -42,8 +42,9 @@ export class Connection {
     return new Connection(await connect(place, options.retrySeconds), true, options.retrySeconds)
   }
 
-  get isClosed(): boolean {
-    return this.#closing.signal.aborted
+  /** Aborted by `close`. */
+  get closing(): AbortSignal {
+    return this.#closing.signal
   }
 
   /**
@@ -75,7 +76,7 @@ export class Connection {
       } catch (error) {
         const seconds = signal?.aborted ? Math.min(ABORTED_RETRY_SECONDS, this.#retrySeconds) : this.#retrySeconds
         const leftMs = startMs + seconds * 1000 - elapsedMs()
-        if (faultKind(error) === 'final' || leftMs <= 0 || this.isClosed) throw requestError(error, what)
+        if (faultKind(error) === 'final' || leftMs <= 0 || this.closing.aborted) throw requestError(error, what)
         const pauseMs = Math.min(LONGEST_PAUSE_MS, 20 * 2 ** Math.min(attempt, 10), leftMs)
         await sleep(randomInt(1 + Math.ceil(pauseMs)), this.#closing.signal, signal?.aborted ? undefined : signal)
       }

@@ -134,6 +134,7 @@ export async function leaseMessages(queue: RedisQueue, options: RedisLeaseOption
     const leftMs = endMs - elapsedMs()
     if (leases.length > 0 || leftMs <= 0 || signal?.aborted) return leases
     await queue.wakeUp.wait(Math.min(leftMs, nextMs, POLL_MS), signal)
+    if (queue.connection.closing.aborted) return []
   }
 }
 

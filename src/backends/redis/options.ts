@@ -2,6 +2,9 @@
 import type { BackendOptions } from '../../backend/backend.js'
 import { argumentError } from '../../errors/errors.js'
 
+/** The server keeps the reply of a call for longer than this. */
+export const LONGEST_RETRY_SECONDS = 3_600
+
 /** The part of an `ioredis` client that is used: a `Redis`, or a `Cluster`. */
 export interface RedisClient {
   call(command: string, ...args: (string | number)[]): Promise<unknown>
@@ -17,7 +20,7 @@ export interface RedisOptions extends BackendOptions {
    * for tasks open one more connection, by its `duplicate()`.
    */
   readonly client?: RedisClient
-  /** Number of seconds for which a call is tried again while the server is unreachable or not ready. Default 60. */
+  /** Number of seconds for which a call is tried again while the server is unreachable or not ready: up to 3600. Default 60. */
   readonly retrySeconds?: number
 }
 
@@ -30,8 +33,8 @@ export interface CheckedOptions {
 /** @throws TypeError where an option isn't what it has to be */
 export function checkOptions({ client, retrySeconds = 60 }: RedisOptions): CheckedOptions {
   if (client !== undefined && !isClient(client)) throw argumentError('client', 'a client of ioredis', client)
-  if (!Number.isFinite(retrySeconds) || retrySeconds < 0) {
-    throw argumentError('retrySeconds', 'a number of seconds of 0 or more', retrySeconds)
+  if (!(retrySeconds >= 0 && retrySeconds <= LONGEST_RETRY_SECONDS)) {
+    throw argumentError('retrySeconds', `a number of seconds from 0 to ${LONGEST_RETRY_SECONDS}`, retrySeconds)
   }
   return { client, retrySeconds }
 }

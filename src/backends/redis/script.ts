@@ -1,5 +1,6 @@
 /** Lua scripts: each verb is one, so it is done wholly or not at all, by the server's clock. */
 import { createHash } from 'node:crypto'
+import { LONGEST_RETRY_SECONDS } from './options.js'
 
 /**
  * The keys of a queue, by their names in scripts.
@@ -40,8 +41,8 @@ export const KEY_NAMES = [
 
 export type KeyName = (typeof KEY_NAMES)[number]
 
-/** Milliseconds that the reply of a client's last calls is kept: longer than any call is tried again. */
-const REPLY_KEPT_MS = 600_000
+/** Milliseconds that the replies of a client's last calls are kept: longer than any call is tried again. */
+const REPLY_KEPT_MS = 2 * LONGEST_RETRY_SECONDS * 1000
 
 const prelude = `
 local call = redis.call

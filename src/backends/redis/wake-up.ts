@@ -21,12 +21,12 @@ export class WakeUp {
     this.#key = key
   }
 
-  /** Resolves when a message may be there, after `ms`, or when `signal` aborts. */
+  /** Resolves when a message may be there, after `ms`, or when `signal` aborts or the connection is closed. */
   async wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
     const woken = new AbortController()
     this.#waiting.add(woken)
     if (!this.#isBlocked) void this.#block()
-    await sleep(ms, woken.signal, signal)
+    await sleep(ms, woken.signal, this.#connection.closing, signal)
     this.#waiting.delete(woken)
   }
 
