@@ -70,7 +70,7 @@ export class Handler {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = new URL(request.url ?? '/', 'http://page')
+    const url = urlOf(request)
     const route = this.#routeOf(url.pathname)
     const isPage = route === '' || route === undefined
     const foreign = this.access.refuseForeign(request, { isPage })
@@ -78,7 +78,8 @@ export class Handler {
     if (route === undefined) return sendText(response, 404, 'There is nothing here')
     if (isPage && this.#redirect(request, url, response)) return undefined
     const token = url.searchParams.get('token')
-    if (isPage && token !== null) return this.#signIn(request, response, token)
+    // Not by HEAD: what looks at links before someone opens them must not use this one up.
+    if (isPage && token !== null && request.method === 'GET') return this.#signIn(request, response, token)
     if (route === 'metrics') return send(response, 200, metricsContentType, this.#metrics())
     const stranger = await this.access.refuseStranger(request)
     if (stranger !== undefined) return this.#sendSignIn(response, stranger.status)
@@ -204,6 +205,14 @@ export class Handler {
     const letter = await queue.findFailure(id, place)
     if (letter === undefined) throw new RequestError(404, `There is no task ${id} in the queue or its dead letters`)
     return shownTask(letter, 'failed')
+  }
+}
+
+function urlOf({ url = '/' }: IncomingMessage): URL {
+  try {
+    return new URL(url, 'http://page')
+  } catch (cause) {
+    throw new RequestError(400, 'Expected a URL', { cause })
   }
 }
 

@@ -42,6 +42,9 @@ describe('access to the page', () => {
         assert.equal((await served.ask('/queues', { headers: { Cookie: cookie } })).status, 401)
       }
       const link = served.page.newLink()
+      for (const method of ['HEAD', 'POST']) {
+        assert.equal((await served.ask(`/${link}`, { method })).status, 401, `${method} uses a link up`)
+      }
       const { status, headers } = await served.ask(`/${link}`)
       assert.equal(status, 200)
       assert.match(headers['set-cookie']?.[0] ?? '', /^ptq-\d+=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict$/)
@@ -68,6 +71,7 @@ describe('access to the page', () => {
       assert.equal((await served.ask('/../package.json', { headers: { Cookie: cookie } })).status, 404)
       assert.equal((await served.ask('/%2e%2e/package.json', { headers: { Cookie: cookie } })).status, 404)
       assert.equal((await served.ask('/queues', { method: 'POST', headers: { Cookie: cookie } })).status, 405)
+      assert.equal((await served.ask('http://[', { headers: { Cookie: cookie } })).status, 400)
     }))
 
   it('a page under another name is refused, also with a session: its name was pointed at this machine', () =>
