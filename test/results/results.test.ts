@@ -1,5 +1,6 @@
 // Outcomes of tasks across processes: over a file queue and one in memory, with workers in this process.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { appendFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -136,7 +137,8 @@ test('torn, foreign and repeated records are skipped', () =>
       join(run, 'dead.ndjson'),
       '{"index":0,"id":"x","attempt":2,"value":0}\n\nnonsense\n{"index":-1}\n[]\n{"index":9e99,"id":"","attempt":1}\n{"index":3,"id":"x","att',
     )
-    mkdirSync(join(run, 'folder'))
+    mkdirSync(join(run, 'folder.ndjson'))
+    if (process.platform !== 'win32') execFileSync('mkfifo', [join(run, 'pipe.ndjson')])
     expectMixed(await all(queue.results('r')), 4)
     // The writer continues after a failure: a new line first.
     appendFileSync(join(run, 'dead.ndjson'), '\n{"index":2,"id":"x","attempt":1}\n')

@@ -85,7 +85,9 @@ export class FileResults implements ResultSink {
 
   async #files(folder: string): Promise<readonly string[]> {
     const entries = await entriesOf(folder)
-    return entries.filter(({ name }) => name.endsWith(suffix)).map(({ name }) => name)
+    // Opening a pipe that someone has put there would wait for its writer. A link is an error that names it.
+    const isReadable = (entry: Dirent) => entry.isFile() || entry.isSymbolicLink()
+    return entries.filter(entry => entry.name.endsWith(suffix) && isReadable(entry)).map(({ name }) => name)
   }
 }
 
