@@ -1,5 +1,6 @@
 /** The label `task`: only names of registered code, and a bounded number of them, since anyone who inserts chooses names. */
-import { isFunctionPayload, type Payload } from '../tasks/payload.js'
+import { commandKey } from '../commands/command-task.js'
+import { isFunctionPayload, ownPayload, type Payload } from '../tasks/payload.js'
 import { findClass, findFunction } from '../tasks/registry.js'
 
 /** Maximum number of separate names; each costs a scraper some twenty time series. */
@@ -17,7 +18,7 @@ export class TaskLabels {
   of(task: { readonly name: string; payload(): Payload }): string {
     const { name } = task
     if (this.#known.has(name)) return name
-    if (!isRegistered(task.payload())) return unregistered
+    if (!isRegistered(ownPayload(task.payload()))) return unregistered
     if (this.#known.size >= maxNames) return other
     this.#known.add(name)
     return name
@@ -27,5 +28,7 @@ export class TaskLabels {
 function isRegistered(payload: Payload): boolean {
   if (!isFunctionPayload(payload)) return findClass(payload.class) !== undefined
   const [[module, name]] = payload
-  return findFunction(module, name) !== undefined
+  // Commands are registered nowhere, and have one name.
+  const isCommand = module === commandKey[0] && name === commandKey[1]
+  return isCommand || findFunction(module, name) !== undefined
 }

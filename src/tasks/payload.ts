@@ -27,9 +27,14 @@ export const requestKey: FunctionKey = ['ptq.results', 'call']
 
 /** The name that messages use for a payload: `tasks.hash`, `PrintTask`; of one that asks for an outcome, that of the task itself. */
 export function payloadName(payload: Payload): string {
+  const own = ownPayload(payload)
+  return plainLine(Array.isArray(own) ? own[0].join('.') : own.class)
+}
+
+/** The payload without requests for an outcome around it. */
+export function ownPayload(payload: Payload): Payload {
   const asked = Array.isArray(payload) && payload[0].join('/') === requestKey.join('/') ? payload[1][2] : undefined
-  if (isFunctionPayload(asked) || isClassPayload(asked)) return payloadName(asked)
-  return plainLine(Array.isArray(payload) ? payload[0].join('.') : payload.class)
+  return isFunctionPayload(asked) || isClassPayload(asked) ? ownPayload(asked) : payload
 }
 
 /** True if a value has the shape of a function's payload; Python's list may be longer in a later version. */

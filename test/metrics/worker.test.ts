@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe } from 'node:test'
 import { partial } from 'ptq'
 import { workerMetrics } from 'ptq/metrics'
+import { sh } from '../commands/commands.js'
 import { onEach, task } from '../poll/queues.js'
 import { noop } from '../poll/tasks.js'
 import { assertMetrics, noPromtool } from './promtool.js'
@@ -39,6 +43,32 @@ describe('metrics of a worker', () => {
     await tq.insert([partial(noop, 1)])
     await tq.poll({ parallel: 0, untilEmpty: true })
     assert.equal(sampleOf(metrics.text(), `ptq_task_duration_seconds_count${durations}}`), 20)
+  })
+
+  onEach('a task whose outcome is requested has its own name', async queue => {
+    const tq = queue.open()
+    const metrics = workerMetrics(tq)
+    const end = new AbortController()
+    const worker = tq.poll({ parallel: 0, signal: end.signal })
+    for await (const result of tq.map(noop, [1, 2])) assert.ok(result.ok)
+    end.abort()
+    await worker
+    const label = `{queue="${queue.url}",task="tasks.noop",outcome="succeeded"}`
+    assert.equal(sampleOf(metrics.text(), `ptq_tasks_total${label}`), 2)
+    metrics.close()
+  })
+
+  onEach('commands share one label', async queue => {
+    const tq = queue.open()
+    await tq.insert([sh('exit 0'), sh('exit 1')])
+    const metrics = workerMetrics(tq)
+    const logFolder = await mkdtemp(join(tmpdir(), 'ptq-logs-'))
+    await tq.poll({ commands: { logFolder }, parallel: 1, untilEmpty: true, maxAttempts: 1 })
+    await rm(logFolder, { recursive: true })
+    const count = (outcome: string) =>
+      sampleOf(metrics.text(), `ptq_tasks_total{queue="${queue.url}",task="ptq.commands.run",outcome="${outcome}"}`)
+    assert.deepEqual([count('succeeded'), count('failed')], [1, 1])
+    metrics.close()
   })
 
   onEach('unregistered task names share one label, so that inserters cannot create time series', async queue => {
