@@ -1,6 +1,6 @@
 /** Reads what a command wrote out of the logs of workers, also while it runs. */
-import { createReadStream } from 'node:fs'
-import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { type FileHandle, lstat, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { codeOf } from '../errors/thrown.js'
@@ -58,7 +58,8 @@ export async function* readLog(
     const which = attempt === undefined ? '' : ` at attempt ${attempt}`
     throw new Error(`There is no output of task ${id}${which} in ${folder}`)
   }
-  const log = await open(found.path + logSuffix, 'r')
+  const log = await openFile(found.path + logSuffix)
+  if (log === undefined) throw new Error(`Expected a file at ${found.path}${logSuffix}, got a pipe or a folder`)
   try {
     let position = 0
     let askedMs = performance.now()
@@ -88,8 +89,10 @@ async function attemptsOf(folder: string, id: string): Promise<LoggedAttempt[]> 
   // As JSON has it, so that most lines need no parsing.
   const beginning = `["start","${id}`
   for (const path of await logPaths(folder)) {
-    const lines = createInterface({ input: createReadStream(path + indexSuffix), crlfDelay: Number.POSITIVE_INFINITY })
-    for await (const line of lines) {
+    const file = await openFile(path + indexSuffix)
+    if (file === undefined) continue
+    const input = file.createReadStream()
+    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
       const record = line.startsWith(beginning) ? recordFrom(line) : undefined
       if (record?.[0] === 'start') attempts.push({ id: record[1], attempt: record[2], startMs: record[3], path })
     }
@@ -97,8 +100,25 @@ async function attemptsOf(folder: string, id: string): Promise<LoggedAttempt[]> 
   return attempts
 }
 
+/**
+ * Opens a file of a folder in which others may have put links and pipes: a link is an error that names it, and a pipe, whose
+ * opening would wait for its writer, or a folder is `undefined`.
+ */
+async function openFile(path: string): Promise<FileHandle | undefined> {
+  const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants
+  const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  if ((await file.stat()).isFile()) return file
+  await file.close()
+  return undefined
+}
+
 async function logPaths(folder: string): Promise<string[]> {
   try {
+    if ((await lstat(folder)).isSymbolicLink()) {
+      throw new Error(
+        `Expected a folder for logs at ${folder}, found a symbolic link. Remove it, or name another folder`,
+      )
+    }
     const names = await readdir(folder)
     return names
       .filter(name => name.endsWith(indexSuffix))
@@ -131,11 +151,14 @@ function latest(
 /** The whole lines from `position` on. */
 async function recordsFrom(path: string, position: number): Promise<{ records: LogRecord[]; end: number }> {
   const records: LogRecord[] = []
-  const { size } = await stat(path)
   let end = position
-  if (size > position) {
+  const file = await openFile(path)
+  if (file === undefined) return { records, end }
+  const { size } = await file.stat()
+  if (size <= position) await file.close()
+  else {
     let rest = Buffer.alloc(0)
-    for await (const chunk of createReadStream(path, { start: position, end: size - 1 }) as AsyncIterable<Buffer>) {
+    for await (const chunk of file.createReadStream({ start: position, end: size - 1 }) as AsyncIterable<Buffer>) {
       const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
       const whole = bytes.lastIndexOf(0x0a) + 1
       for (const line of bytes.subarray(0, whole).toString('utf8').split('\n')) {

@@ -6,6 +6,7 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } fro
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { type PollOptions, partial, type RunResult, TaskQueue } from 'ptq'
+import { open } from '#ptq/backends/fq/index.js'
 import { inFolder, runCli, until } from '../cli/run-cli.js'
 import { large, mixed, slowly, square, unspeakable } from './tasks.js'
 
@@ -143,6 +144,22 @@ test('torn, foreign and repeated records are skipped', () =>
     // The writer continues after a failure: a new line first.
     appendFileSync(join(run, 'dead.ndjson'), '\n{"index":2,"id":"x","attempt":1}\n')
     expectMixed(await all(queue.results('r')), 4)
+  }))
+
+test('what goes on for megabytes without a line end is no record: it is not kept until one comes', () =>
+  inFolder(async folder => {
+    const run = join(folder, 'q/results/r')
+    mkdirSync(run, { recursive: true })
+    writeFileSync(join(run, 'endless.ndjson'), Buffer.alloc(20 << 20, ' '))
+    const backend = await open({ protocol: 'fq', path: join(folder, 'q') })
+    const page = await backend.results?.read('r', undefined)
+    assert.deepEqual(page?.records, [])
+    assert.ok(page.cursor instanceof Map && page.cursor.get('endless.ndjson') > 16 << 20)
+    appendFileSync(join(run, 'endless.ndjson'), '\n{"index":1}\n')
+    let next = await backend.results?.read('r', page.cursor)
+    while (next?.records.length === 0) next = await backend.results?.read('r', next.cursor)
+    assert.equal(next?.records.at(-1), '{"index":1}')
+    await backend.close()
   }))
 
 test('a task that was removed without an outcome is a failure, once the queue is empty', () =>

@@ -255,10 +255,25 @@ test("a purge removes links in place of the queue's folders, and keeps everythin
     utimesSync(join(outside, 'mine.json'), HOUR_AGO, HOUR_AGO)
     await using tq = new TaskQueue(`fq://${path}`, { progress: false })
     await tq.insert(partial(countRun))
-    rmSync(join(path, 'movement'), { recursive: true })
-    for (const name of ['movement', 'failures', 'quarantine', 'uploads']) symlinkSync(outside, join(path, name))
+    const linked = [
+      'movement',
+      'failures',
+      'quarantine',
+      'staging',
+      'workers',
+      'uploads',
+      'insertions.lock',
+      'results',
+      'logs',
+    ]
+    for (const name of linked) {
+      rmSync(join(path, name), { recursive: true, force: true })
+      symlinkSync(outside, join(path, name))
+    }
     await tq.purge()
     assert.deepEqual(readdirSync(outside), ['mine.json'])
+    const links = readdirSync(path, { withFileTypes: true }).filter(entry => entry.isSymbolicLink())
+    assert.deepEqual(links, [])
     await tq.insert(partial(countRun), { delaySeconds: 100 })
     assert.equal((await tq.status()).delayed, 1)
   }))

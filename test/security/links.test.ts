@@ -3,6 +3,7 @@
  * removed.
  */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import {
   existsSync,
   mkdirSync,
@@ -14,15 +15,20 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { partial, queueable, TaskQueue } from 'ptq'
 import { open } from '#ptq/backends/fq/index.js'
+import { sh } from '../commands/commands.js'
 import { inFolder } from '../fq/folder.js'
 import { insert, leaseOne } from '../fq/messages.js'
 
 const succeed = queueable(function succeedBesideLink() {
   return undefined
+})
+
+const square = queueable(function squareBesideLink(n: number) {
+  return n * n
 })
 
 const fail = queueable(function failBesideLink() {
@@ -168,6 +174,65 @@ test('a folder of an open queue that becomes a link is refused at the next check
     assert.equal(readdirSync(outside).length, 1)
     await queue.close()
   }))
+
+for (const linked of ['results', 'results/squares', 'results/squares/*', 'logs', 'logs/*.index', 'logs/*.log']) {
+  test(`outcomes and logs are not read through a link in place of ${linked}`, () =>
+    inFolder(async folder => {
+      await using tq = new TaskQueue(`fq://${folder}/queue`, { progress: false })
+      await tq.insert(sh('echo out'))
+      const id = (await tq.list())[0]?.id ?? ''
+      await tq.poll({ ...POLL, parallel: 1, commands: true })
+      // By a process that has not used the folder yet.
+      const opened = async <T>(work: (queue: TaskQueue) => Promise<T>) => {
+        await using queue = new TaskQueue(tq.url, { progress: false })
+        return await work(queue)
+      }
+      const results = () =>
+        opened(async queue => {
+          for await (const _ of queue.results('squares'));
+        })
+      const output = () =>
+        opened(async queue => {
+          for await (const _ of queue.taskOutput(id));
+        })
+      const outcomes = tq.map(square, [1, 2], { run: 'squares' })[Symbol.asyncIterator]()
+      const first = outcomes.next()
+      while ((await tq.enqueued()) < 2) await new Promise(resolve => setTimeout(resolve, 5))
+      await tq.poll({ ...POLL })
+      await first
+      await outcomes.return?.()
+      await results()
+      await output()
+
+      const parent = join(folder, 'queue', dirname(linked))
+      const names = readdirSync(parent).filter(name => name.endsWith(basename(linked).replace('*', '')))
+      assert.ok(names.length > 0)
+      for (const name of names) {
+        renameSync(join(parent, name), join(folder, name))
+        symlinkSync(join(folder, name), join(parent, name))
+      }
+      await assert.rejects(linked.startsWith('logs') ? output() : results(), /symbolic link|ELOOP/)
+      if (linked === 'results')
+        await assert.rejects(
+          opened(queue => queue.resultRuns()),
+          /symbolic link/,
+        )
+    }))
+}
+
+test('a pipe among the logs of commands is skipped', async t => {
+  if (process.platform === 'win32') return t.skip('Windows has no pipes in folders')
+  await inFolder(async folder => {
+    await using tq = new TaskQueue(`fq://${folder}/queue`, { progress: false })
+    await tq.insert(sh('echo out'))
+    const id = (await tq.list())[0]?.id ?? ''
+    await tq.poll({ ...POLL, parallel: 1, commands: true })
+    execFileSync('mkfifo', [join(folder, 'queue/logs/pipe.index'), join(folder, 'queue/logs/pipe.log')])
+    let text = ''
+    for await (const { bytes } of tq.taskOutput(id)) text += bytes.toString()
+    assert.equal(text, 'out\n')
+  })
+})
 
 test('the path of a queue may itself contain links', () =>
   inFolder(async folder => {

@@ -2,11 +2,11 @@
  * The outcomes of runs: `results/<run>/` has a file for each worker, to which lines are appended. A line that a crash has cut off is
  * no record; its writer is gone.
  */
-import { constants, type Dirent } from 'node:fs'
-import { type FileHandle, open, readdir } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import type { ResultPage, ResultSink } from '../../backend/result-sink.js'
 import { isMissing } from './file-system.js'
-import { takeAwayTree } from './folders.js'
+import { allNames, takeAwayTree } from './folders.js'
 import { inside } from './layout.js'
 import { type FileQueue, queueFault } from './queue.js'
 
@@ -14,6 +14,9 @@ const suffix = '.ndjson'
 
 /** Read at once of all files together. Bytes. */
 const pageBytes = 4 << 20
+
+/** A record is far shorter: what goes on for longer without a line end is none, and would fill the memory. Bytes. */
+const maxLineBytes = 16 << 20
 
 /** The position up to which each file was read. */
 type Cursor = ReadonlyMap<string, number>
@@ -75,8 +78,14 @@ export class FileResults implements ResultSink {
   }
 
   async runs(): Promise<readonly string[]> {
-    const entries = await entriesOf(this.#queue.layout.results)
-    return entries.filter(entry => entry.isDirectory()).map(({ name }) => name)
+    const { layout, io } = this.#queue
+    const runs: string[] = []
+    for (const name of await allNames(this.#queue, layout.results)) {
+      const path = inside(layout.results, name)
+      // Reading a link is an error that names it: it must not seem that there is no such run.
+      if ((await io.calls.isLink(path)) || (await io.calls.stat(path))?.isFolder) runs.push(name)
+    }
+    return runs
   }
 
   async drop(run: string): Promise<void> {
@@ -84,19 +93,7 @@ export class FileResults implements ResultSink {
   }
 
   async #files(folder: string): Promise<readonly string[]> {
-    const entries = await entriesOf(folder)
-    // Opening a pipe that someone has put there would wait for its writer. A link is an error that names it.
-    const isReadable = (entry: Dirent) => entry.isFile() || entry.isSymbolicLink()
-    return entries.filter(entry => entry.name.endsWith(suffix) && isReadable(entry)).map(({ name }) => name)
-  }
-}
-
-async function entriesOf(folder: string): Promise<readonly Dirent[]> {
-  try {
-    return await readdir(folder, { withFileTypes: true })
-  } catch (error) {
-    if (isMissing(error)) return []
-    throw error
+    return (await allNames(this.#queue, folder)).filter(name => name.endsWith(suffix))
   }
 }
 
@@ -106,8 +103,10 @@ async function linesFrom(
   position: number,
   maxBytes: number,
 ): Promise<{ lines: readonly string[]; bytes: number }> {
-  const file = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0))
+  // Opening a pipe that someone has put there would wait for its writer. A link is an error that names it.
+  const file = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0))
   try {
+    if (!(await file.stat()).isFile()) return { lines: [], bytes: 0 }
     const parts: Buffer[] = []
     let length = 0
     for (;;) {
@@ -116,7 +115,10 @@ async function linesFrom(
       parts.push(part)
       length += part.length
       const end = part.lastIndexOf(0x0a)
-      if (end < 0) continue
+      if (end < 0) {
+        if (length > maxLineBytes) return { lines: [], bytes: length }
+        continue
+      }
       const bytes = length - part.length + end + 1
       return { lines: Buffer.concat(parts).subarray(0, bytes).toString('utf8').split('\n'), bytes }
     }
