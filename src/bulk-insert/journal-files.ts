@@ -20,7 +20,6 @@ import {
   renameSync,
   rmSync,
   writeFileSync,
-  writeSync,
 } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -169,9 +168,8 @@ function takeUp(name: string, path: string, head: UploadHead): UploadState | und
     if (codeOf(error) === 'ENOENT') return undefined
     throw error
   }
-  // Read again: the earlier owner may have added lines before the rename. The newline ends a line that its death cut off.
+  // Read again: the earlier owner may have added lines before the rename.
   const { stored, counted, finished } = parseJournal(run)
-  appendText(run, '\n')
   return { run, head: state.head, stored, counted, finished }
 }
 
@@ -201,7 +199,8 @@ function parseLine(text: string): Line | undefined {
 
 function append(run: string, line: Line): void {
   try {
-    appendText(run, `${JSON.stringify(line)}\n`)
+    // Begins with a line end: the line before may have been cut off, as on a full disk.
+    appendText(run, `\n${JSON.stringify(line)}\n`)
   } catch (cause) {
     const gone = codeOf(cause) === 'ENOENT'
     const why = gone ? 'another process took this upload up, or it was removed' : nameAndMessageOf(cause)
@@ -213,7 +212,8 @@ function append(run: string, line: Line): void {
 function appendText(path: string, text: string): void {
   const file = openSync(path, appendFlags)
   try {
-    writeSync(file, text)
+    // Not `writeSync`, which writes as much as there is room for.
+    writeFileSync(file, text)
   } finally {
     closeSync(file)
   }

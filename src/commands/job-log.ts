@@ -1,19 +1,19 @@
 /** A log of what ran, in the format of GNU parallel's `--joblog`. */
-import { closeSync, openSync, writeSync } from 'node:fs'
 import type { CommandEnd } from './command-runner.js'
 import { signalOf } from './exit-code.js'
+import { LineFile } from './line-file.js'
 
 const head = ['Seq', 'Host', 'Starttime', 'JobRuntime', 'Send', 'Receive', 'Exitval', 'Signal', 'Command'].join('\t')
 
 const sigterm = 15
 
 export class JobLog {
-  readonly #file: number
+  readonly #file: LineFile
 
   /** Replaces the file, as GNU parallel does. @throws Error where it can't be written */
   constructor(path: string) {
-    this.#file = openSync(path, 'w')
-    writeSync(this.#file, `${head}\n`)
+    this.#file = new LineFile(path, 'w')
+    this.#file.add(head)
   }
 
   /** @param command the command on one line */
@@ -29,11 +29,11 @@ export class JobLog {
       ...exitFields(end),
       command.replaceAll('\n', ' '),
     ]
-    writeSync(this.#file, `${fields.join('\t')}\n`)
+    this.#file.add(fields.join('\t'))
   }
 
   close(): void {
-    closeSync(this.#file)
+    this.#file.close()
   }
 }
 

@@ -1,9 +1,9 @@
 /** Writes the log of a worker's commands. */
 import { constants } from 'node:fs'
-import { type FileHandle, lstat, mkdir, open } from 'node:fs/promises'
+import { type FileHandle, lstat, mkdir, open, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { nameAndMessageOf } from '../errors/thrown.js'
+import { codeOf, nameAndMessageOf } from '../errors/thrown.js'
 import { indexSuffix, type LogRecord, logSuffix } from './log-files.js'
 import type { OutputStream } from './slot-shell.js'
 
@@ -32,6 +32,8 @@ export class LogWriter {
   #writing: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   #warned = false
+  /** The last line of the index may lack its end. */
+  #isTorn = false
 
   /** Nothing is made before the first record. @param maxTaskBytes more output of a task is dropped */
   constructor(folder: string, maxTaskBytes: number) {
@@ -75,14 +77,22 @@ export class LogWriter {
   async close(): Promise<void> {
     while (this.#entries.length > 0 || this.#writing !== undefined) await this.flush()
     clearTimeout(this.#timer)
-    const files = await this.#files?.catch(() => undefined)
-    await files?.log.close()
-    await files?.index.close()
+    await closeBoth(await this.#files?.catch(() => undefined))
   }
 
   async #write(): Promise<void> {
     const entries = this.#entries
     this.#entries = []
+    try {
+      this.#files ??= this.#open()
+      await this.#writeTo(await this.#files, entries)
+    } catch (error) {
+      this.#warn(error)
+      await this.#afterFault()
+    }
+  }
+
+  async #writeTo({ log, index }: LogFiles, entries: readonly Entry[]): Promise<void> {
     const output: Buffer[] = []
     const records: LogRecord[] = []
     let offset = this.#offset
@@ -96,21 +106,29 @@ export class LogWriter {
       records.push(['output', entry.task.id, entry.task.attempt, offset, bytes, entry.stream])
       offset += bytes
     }
+    if (output.length > 0) await log.writeFile(Buffer.concat(output))
+    this.#offset = offset
+    const lines = records.map(record => `${JSON.stringify(record)}\n`).join('')
+    await index.writeFile(this.#isTorn ? `\n${lines}` : lines)
+    this.#isTorn = false
+  }
+
+  /** Parts of the output and of a line of the index may be there. */
+  async #afterFault(): Promise<void> {
+    const files = await this.#files?.catch(() => undefined)
     try {
-      this.#files ??= this.#open()
-      const { log, index } = await this.#files
-      if (output.length > 0) await log.writeFile(Buffer.concat(output))
-      this.#offset = offset
-      await index.writeFile(records.map(record => `${JSON.stringify(record)}\n`).join(''))
-    } catch (error) {
-      // Part of the output may be there, so its end is unknown: the next goes into new files.
+      if (files === undefined) this.#files = undefined
+      else this.#offset = (await files.log.stat()).size
+      this.#isTorn = files !== undefined
+    } catch {
+      // Their end is unknown, as with a stale handle: the next output goes into new ones. The first fault was told.
       this.#files = undefined
-      this.#warn(error)
+      await closeBoth(files).catch(() => undefined)
     }
   }
 
   async #open(): Promise<LogFiles> {
-    await mkdir(this.#folder, { recursive: true })
+    await makeFolder(this.#folder)
     // `mkdir` is content with a link to a folder, which may lead anywhere.
     if (!(await lstat(this.#folder)).isDirectory()) {
       throw new Error(`Expected a folder for logs at ${this.#folder}, got a link or a file`)
@@ -118,7 +136,13 @@ export class LogWriter {
     this.#offset = 0
     const path = join(this.#folder, this.#warned ? `${this.#name}.${Date.now().toString(36)}` : this.#name)
     const log = await open(`${path}${logSuffix}`, flags, 0o666)
-    return { log, index: await open(`${path}${indexSuffix}`, flags, 0o666) }
+    try {
+      return { log, index: await open(`${path}${indexSuffix}`, flags, 0o666) }
+    } catch (error) {
+      await log.close()
+      await unlink(`${path}${logSuffix}`)
+      throw error
+    }
   }
 
   /** The tasks matter more than their logs. */
@@ -132,6 +156,21 @@ export class LogWriter {
       },
     )
   }
+}
+
+/** Makes a folder, with its parents if there are none: then Node's error of a full disk would be that a parent is missing. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') await mkdir(path, { recursive: true })
+    else if (codeOf(error) !== 'EEXIST') throw error
+  }
+}
+
+async function closeBoth(files: LogFiles | undefined): Promise<void> {
+  await files?.log.close()
+  await files?.index.close()
 }
 
 /** The log of one attempt. */

@@ -9,12 +9,13 @@
  * inputs may be added, left out, or reordered.
  */
 import { createHash } from 'node:crypto'
-import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { LineFile } from './line-file.js'
 
 export class SuccessRecord {
-  readonly #file: number
+  readonly #file: LineFile
   /** Number of successes of each command: a run may contain it several times. */
   readonly #left = new Map<string, number>()
 
@@ -23,10 +24,9 @@ export class SuccessRecord {
     const folder = join(process.env.XDG_STATE_HOME ?? join(homedir(), '.local/state'), 'ptq/runs')
     mkdirSync(folder, { recursive: true })
     const path = join(folder, encodeURIComponent(name))
-    this.#file = openSync(path, 'a')
+    const text = existsSync(path) ? readFileSync(path, 'latin1') : ''
     // A line that a crash has cut off is no success; what follows it must not complete it.
-    const text = readFileSync(path, 'latin1')
-    if (text !== '' && !text.endsWith('\n')) writeSync(this.#file, '\n')
+    this.#file = new LineFile(path, 'a', { isTorn: text !== '' && !text.endsWith('\n') })
     for (const line of text.split('\n')) if (line !== '') this.#left.set(line, (this.#left.get(line) ?? 0) + 1)
   }
 
@@ -38,11 +38,11 @@ export class SuccessRecord {
   }
 
   add(key: string): void {
-    writeSync(this.#file, `${key}\n`)
+    this.#file.add(key)
   }
 
   close(): void {
-    closeSync(this.#file)
+    this.#file.close()
   }
 }
 

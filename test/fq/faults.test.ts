@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { LeaseLostError } from 'ptq'
 import { inFolder, inQueue, openQueue } from './folder.js'
 import { insert, leaseNow, leaseOne, message, messages, namesIn } from './messages.js'
@@ -246,41 +245,6 @@ test('leases that were taken before a fault are handed out', async () => {
     { fileSystem: interfered(interference) },
   )
 })
-
-test('on a full disk the tasks that do not fit are reported, none is listed in part, and deleting makes room', async t => {
-  await onSmallDisk(t, async root => {
-    await using opened = await openQueue(root)
-    const { queue } = opened
-    const big = messages(root, 200).map(({ id }) => ({ id, body: 'x'.repeat(8192) }))
-    const failures = await queue.insert(big, { delaySeconds: 0 })
-    assert.ok(failures.length > 0 && failures.length < 200)
-    assert.ok(failures.every(({ error }) => error.message.includes('ENOSPC')))
-    await assert.rejects(queue.insert(big.slice(0, 1), { delaySeconds: 0 }), /ENOSPC/)
-    assert.deepEqual(namesIn(root, 'staging'), [])
-    const leases = await leaseNow(queue, 200)
-    assert.equal(leases.length, 200 - failures.length)
-    assert.ok(leases.every(({ body }) => body.length === 8192))
-    assert.deepEqual(await queue.delete(leases.slice(0, 50), { tally: false }), [])
-    assert.deepEqual(await queue.insert(big.slice(0, 1), { delaySeconds: 0 }), [])
-  })
-})
-
-/** Runs `work` in a folder on a disk of 1 MiB; skips if such a disk can't be created (needs root and Linux). */
-async function onSmallDisk(t: TestContext, work: (root: string) => Promise<void>): Promise<void> {
-  await inFolder(async folder => {
-    try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], { stdio: 'pipe' })
-    } catch (error) {
-      t.diagnostic(`Not shown on a full disk: a small one can't be mounted here (${String(error).split('\n')[0]})`)
-      return
-    }
-    try {
-      await work(join(folder, 'queue-of-test'))
-    } finally {
-      execFileSync('umount', [folder])
-    }
-  })
-}
 
 test('when the queue folder is removed under a worker its leases are lost, lease calls keep waiting, and an insert creates it again', () =>
   inQueue(async (queue, root) => {

@@ -3,6 +3,7 @@
  * live lease nor delay a task. It is read from a file created for this, and continued by the process's monotonic clock
  * until the next reading.
  */
+import { elapsedMs } from '../../time/clock.js'
 import type { Awaitable } from './awaitable.js'
 import { errorCode } from './file-system.js'
 import { type IoScheduler, slowMs } from './io-scheduler.js'
@@ -31,6 +32,10 @@ export class QueueClock {
   #offsetMs = Number.NaN
   #readAtMs = Number.NEGATIVE_INFINITY
   #hostAheadMs = 0
+  /** True if the offset is that of the filesystem's clock, and not one of the host's. */
+  #wasRead = false
+  /** The machine's sleep at the last reading, from some moment on. */
+  #sleptMs = 0
   #reading: Promise<boolean> | undefined
 
   /** @param hostNowMs the host's clock, milliseconds since 1970 */
@@ -67,6 +72,7 @@ export class QueueClock {
     let offsetMs: number | undefined
     try {
       offsetMs = await this.#readAndMeasure()
+      if (offsetMs !== undefined) this.#wasRead = true
     } catch (error) {
       if (!unwritableCodes.has(errorCode(error) ?? '')) throw error
       const newestMs = await this.#newestChangeMs()
@@ -78,6 +84,7 @@ export class QueueClock {
     this.#offsetMs = offsetMs
     this.#readAtMs = nowMs
     this.#hostAheadMs = this.#hostNowMs() - nowMs
+    this.#sleptMs = elapsedMs() - nowMs
     return true
   }
 
@@ -105,14 +112,16 @@ export class QueueClock {
   }
 
   /**
-   * If nothing may be written: the host's clock, but not before the newest change of the queue, which is the only
-   * reading of the filesystem's clock that a reader has.
+   * If nothing may be written: the filesystem's clock continued from its last reading; without one the host's clock. But not before
+   * the newest change of the queue, which is the only reading of the filesystem's clock that a reader has.
    */
   async #newestChangeMs(): Promise<number | undefined> {
     const { queue, movement, completions } = this.#layout
     const facts = await Promise.all([queue, movement, completions].map(path => this.#io.pooled.stat(path)))
     const changesMs = facts.flatMap(found => (found === undefined ? [] : [found.modifiedMs]))
-    return changesMs.length === 0 ? undefined : Math.max(this.#hostNowMs(), ...changesMs)
+    const nowMs = performance.now()
+    const assumedMs = this.#wasRead ? nowMs + this.#offsetMs + (elapsedMs() - nowMs - this.#sleptMs) : this.#hostNowMs()
+    return changesMs.length === 0 ? undefined : Math.max(assumedMs, ...changesMs)
   }
 }
 

@@ -128,6 +128,11 @@ export class History {
     await writeInto(this.#io, inside(this.#layout.movement, id), `${name}\n${name}\n`, 'w')
   }
 
+  /** Removes the record of a task that was not inserted after all. */
+  async notBegun(id: string): Promise<void> {
+    await this.#io.calls.unlink(inside(this.#layout.movement, id), 'absent')
+  }
+
   /** Records a failure, after which the task waits until `until` (whole Unix seconds by the queue's clock). */
   async failed(id: string, failure: Failure, until: number): Promise<void> {
     const text = await this.#textIfRecord(inside(this.#layout.movement, id))
@@ -228,8 +233,15 @@ export class History {
    */
   async #put(path: string, text: string): Promise<void> {
     const staged = inside(this.#layout.staging, `${randomUUID()}.record`)
-    await writeInto(this.#io, staged, text, 'w')
-    if (!(await renameInto(this.#io.calls, staged, path))) throw new Error(`${staged} was removed while it was written`)
+    let isThere: boolean
+    try {
+      await writeInto(this.#io, staged, text, 'w')
+      isThere = await renameInto(this.#io.calls, staged, path)
+    } catch (error) {
+      await this.#io.calls.unlink(staged, 'absent')
+      throw error
+    }
+    if (!isThere) throw new Error(`${staged} was removed while it was written`)
   }
 
   async #append(id: string, lines: string): Promise<void> {

@@ -12,6 +12,9 @@ import { type FileQueue, queueFault } from './queue.js'
 // A staging file of that age belongs to a dead process: inserts take milliseconds. Hours, because a machine may sleep.
 const staleSeconds = 6 * 3600
 
+// A disk that is full, or a user's share of it.
+const fullCodes = ['ENOSPC', 'EDQUOT']
+
 export class Inserter {
   readonly #queue: FileQueue
   // Two processes that insert one id at once must not write into one staging file.
@@ -83,15 +86,28 @@ export class Inserter {
   }
 
   /** `false`: a folder of the queue is gone. */
-  #tryToStore({ id, body }: Message, delaySeconds: number): Awaitable<boolean> {
-    const { layout, clock, history } = this.#queue
+  #tryToStore(message: Message, delaySeconds: number): Awaitable<boolean> {
+    const { id, body } = message
+    const { layout, clock } = this.#queue
     const available = delaySeconds === 0 ? 0 : Math.ceil(clock.nowSeconds + delaySeconds)
     const name = nameOf(available, id)
     const staged = inside(layout.staging, `${id}.${this.#mark}`)
     const path = inside(layout.queue, name)
     if (available === 0) return this.#stage(staged, body, path)
     // The record first: a process that sees the task's name then knows that it is a delay and no lease.
-    return history.begunLater(id, name).then(() => this.#stage(staged, body, path))
+    return this.#storeDelayed(message, name, staged, path)
+  }
+
+  async #storeDelayed({ id, body }: Message, name: string, staged: string, path: string): Promise<boolean> {
+    const { history } = this.#queue
+    try {
+      await history.begunLater(id, name)
+      return await this.#stage(staged, body, path)
+    } catch (error) {
+      // It is known that there is no such task only where nothing could be written: without its record it would be taken for leased.
+      if (fullCodes.includes(errorCode(error) ?? '')) await history.notBegun(id)
+      throw error
+    }
   }
 
   #stage(staged: string, body: string, path: string): Awaitable<boolean> {

@@ -15,6 +15,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Lease } from '../../backend/messages.js'
 import { tasksOfMessage } from '../../backend/pack-ids.js'
+import { LeaseLostError } from '../../errors/errors.js'
 import { messageOf } from '../../errors/thrown.js'
 import { counted } from '../../text/counted.js'
 import { isMissing } from './file-system.js'
@@ -23,12 +24,18 @@ import { inside, writeInto } from './layout.js'
 import type { Leaser } from './lease.js'
 import { arrive, countTasks, destinationFolder, endRun, fileOf, type Run, runOf } from './move-runs.js'
 import type { FileQueue } from './queue.js'
+import { releaseUncounted } from './release.js'
 
 // Tasks that are moved at once; each takes milliseconds even over a network.
 const batchSize = 500
 
 // Time that tasks stay leased when the moving process dies. Longer than a batch takes; a slower batch only costs time.
 const leaseSeconds = 60
+
+/** A lost lease needs no release. */
+function unlessLost(error: unknown): void {
+  if (!(error instanceof LeaseLostError)) throw error
+}
 
 export class CrossFilesystemMove {
   readonly #from: FileQueue
@@ -68,8 +75,14 @@ export class CrossFilesystemMove {
   async #moveBatch(leases: readonly Lease[], arrived: (id: string) => void): Promise<void> {
     const { io: there, layout } = this.#to
     const { io: here, history } = this.#from
-    await there.each(leases, ({ id, body }) => there.write(this.#arrived(id), body, 'w'))
-    await there.sync(this.#run.arriving)
+    try {
+      await there.each(leases, ({ id, body }) => there.write(this.#arrived(id), body, 'w'))
+      await there.sync(this.#run.arriving)
+    } catch (error) {
+      // Nothing has changed queues: a full disk there must not keep the tasks from the workers here.
+      await here.each(leases, lease => releaseUncounted(this.#from, lease).catch(unlessLost))
+      throw error
+    }
     const moved: string[] = []
     await here.each(leases, async lease => {
       if (await this.#commit(lease)) moved.push(lease.id)

@@ -63,7 +63,12 @@ export class WorkerFiles {
     if (nowMs - (this.#writtenMs.get(worker) ?? Number.NEGATIVE_INFINITY) < this.#everyMs - slackMs) return
     if (!(await isQueue(io, layout))) return
     const staged = inside(layout.staging, `worker-${name}`)
-    await writeInto(io, staged, JSON.stringify(status), 'w')
+    try {
+      await writeInto(io, staged, JSON.stringify(status), 'w')
+    } catch (error) {
+      await pooled.unlink(staged, 'there')
+      throw error
+    }
     // `false`: removed by hand since; the next status will be there.
     await renameInto(pooled, staged, path)
     this.#writtenMs.set(worker, nowMs)
