@@ -48,6 +48,7 @@ import type { BareTask, FunctionTask } from './tasks/task.js'
 import { iterableOf, lengthOf, type TaskIterable, TaskSource } from './tasks/task-source.js'
 import { systemClock } from './time/clock.js'
 import { delaySeconds, requireSeconds } from './time/seconds.js'
+import { QueueSpans } from './tracing/queue-spans.js'
 
 /**
  * A queue of tasks, named by a URL. The first method call opens it, so the constructor costs and changes nothing. Call
@@ -117,20 +118,25 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
         : undefined
     return this.#backend.use(async backend => {
       if (threads > 0) requireThreads(backend)
-      const plan = {
+      const settings = {
         delaySeconds: delaySeconds('delaySeconds', delay, backend.capabilities, backend.label),
         concurrency: this.#queue.concurrency,
         progress: this.#queue.progress,
         skipInsertCounter,
         signal: this.#backend.signal,
       }
-      if (bulk !== undefined) return bulkInsert({ ...plan, backend, queue, tasks: bulk, threads, resume })
-      const source = new TaskSource<BareTask>(slices ?? given)
-      return insertTasks(
-        backend,
-        pack === undefined || slices !== undefined ? source : new PackSource(source, { size: pack, backend }),
-        { ...plan, textOf: payloadText, countOf: taskCount, total: length },
-      )
+      const insert = (traceparent: string | undefined) => {
+        const plan = { ...settings, traceparent }
+        if (bulk !== undefined) return bulkInsert({ ...plan, backend, queue, tasks: bulk, threads, resume })
+        const source = new TaskSource<BareTask>(slices ?? given)
+        return insertTasks(
+          backend,
+          pack === undefined || slices !== undefined ? source : new PackSource(source, { size: pack, backend }),
+          { ...plan, textOf: payloadText, countOf: taskCount, total: length },
+        )
+      }
+      const spans = QueueSpans.of(this.#queue.queueUrl.protocol, backend.queueName)
+      return spans === undefined ? insert(undefined) : spans.send(insert)
     })
   }
 

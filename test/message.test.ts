@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { messageId, messageWriter, openMessage } from '#ptq/backend/envelope.js'
+import { messageId, messageTraceparent, messageWriter, openMessage } from '#ptq/backend/envelope.js'
 import { parseJson, stringifyJson } from '#ptq/json/json.js'
 
 // The tests run from build/test; fixtures are not compiled.
@@ -38,6 +38,50 @@ describe('envelopes', () => {
         })
       }),
     )
+  })
+
+  it('carry the context of a trace beside any payload and history', () => {
+    const failures = [{ attempt: 1, reason: 'r', host: 'h', pid: 1, failedAtMs: 0, durationSeconds: 0 }]
+    fc.assert(
+      fc.property(
+        fc.json(),
+        fc.string({ unit: 'binary' }),
+        fc.boolean(),
+        fc.boolean(),
+        (text, queueName, ascii, failed) => {
+          const payloadText = `{"class": "A", "x": ${text}}`
+          const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+          const body = messageWriter(queueName, { ascii })(payloadText, id, {
+            traceparent,
+            failures: failed ? failures : undefined,
+          })
+          assert.equal(messageTraceparent(body), traceparent)
+          assert.equal(messageId(body), id)
+          const opened = openMessage(body)
+          assert.equal(stringifyJson(opened.payload), stringifyJson(parseJson(payloadText)))
+          if (!ascii) assert.equal(opened.payloadText, payloadText)
+          assert.deepEqual(opened.failures, failed ? failures : [])
+          const { traceparent: written, ...others } = parseJson(body) as Record<string, unknown>
+          assert.equal(written, traceparent)
+          // As every other reader sees it.
+          assert.deepEqual(Object.keys(others), ['payload', 'queueName', 'id', ...(failed ? ['failures'] : [])])
+          assert.equal(messageTraceparent(messageWriter(queueName)(payloadText, id)), undefined)
+        },
+      ),
+    )
+  })
+
+  it('with a text that looks like the context of a trace keep it', () => {
+    const trace = ', "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"'
+    for (const payloadText of [
+      JSON.stringify(trace),
+      `{"class": ${JSON.stringify(trace)}}`,
+      `{"class": "A"${trace}}`,
+    ]) {
+      const body = messageWriter('q')(payloadText, id)
+      assert.equal(openMessage(body).payloadText, payloadText)
+      assert.equal(messageTraceparent(body), undefined)
+    }
   })
 
   it('from SQS queues of Python have no id', () => {

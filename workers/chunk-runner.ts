@@ -9,6 +9,7 @@ import { errorToWire } from '../src/threads/error-wire.js'
 import { refuseEmptied } from '../src/threads/small-clone.js'
 import { type ChunkMessage, slot, type ThreadMessage } from '../src/threads/thread-messages.js'
 import { monotonicMs } from '../src/time/monotonic.js'
+import { remoteContexts } from '../src/tracing/remote-contexts.js'
 import type { ThreadLink } from './link.js'
 import type { LoadedCode } from './load-code.js'
 import { uncorkOutput } from './output.js'
@@ -22,6 +23,8 @@ export class ChunkRunner {
   readonly #link: ThreadLink
   readonly #kwargs: ReadonlyMap<number, Readonly<Record<string, unknown>>>
   readonly #extras: ReadonlyMap<number, readonly unknown[]>
+  /** Runs a task with its trace's context active; `undefined` where no trace is made in this thread. */
+  readonly #inTrace: ReturnType<typeof remoteContexts>
   readonly #startMs = builtins.now()
   #next = 0
   #ran = 0
@@ -34,6 +37,7 @@ export class ChunkRunner {
     this.#link = link
     this.#kwargs = new Map(chunk.kwargs)
     this.#extras = new Map(chunk.extras)
+    this.#inTrace = chunk.traceparents === undefined ? undefined : remoteContexts()
   }
 
   /** True if all tasks have been taken. */
@@ -61,11 +65,15 @@ export class ChunkRunner {
     const startMs = postAll ? builtins.now() : 0
     const task = new RunningTask(this.#chunk, index, this.#link)
     try {
-      const value = runInContext(task, () => {
+      const run = () => {
         const returned = this.#call(index)
         // A lazy thenable (e.g. a query builder) starts its work when it is awaited, which is part of the task.
         return isPromiseLike(returned) ? new PendingEnd(task, returned) : returned
-      })
+      }
+      const value =
+        this.#inTrace === undefined
+          ? runInContext(task, run)
+          : this.#inTrace(task.traceparent, () => runInContext(task, run))
       if (value instanceof PendingEnd) return this.#settle(task, value.end, startMs)
       this.#succeed(index, value, startMs)
     } catch (thrown) {

@@ -48,9 +48,10 @@ export async function insert(message: SliceMessage): Promise<SliceReport> {
 }
 
 async function insertInto(backend: Backend, message: SliceMessage): Promise<SliceOutcome> {
-  const { content, start, end, seed, run, delaySeconds, concurrency, states } = message
+  const { content, start, end, seed, run, delaySeconds, concurrency, traceparent, states } = message
   const journal = run === undefined ? undefined : { uploads: journalOf(backend), run }
-  const plan = { backend, journal, start, end, seed, delaySeconds, concurrency, states, control: message.control }
+  const settings = { seed, delaySeconds, concurrency, traceparent }
+  const plan = { backend, journal, start, end, ...settings, states, control: message.control }
   if (!('name' in content)) return insertSlice({ ...plan, tasks: madeMessages(content, message.counts) })
   const sequence = await load(content)
   return insertSlice({ ...plan, tasks: sequence.slice(start, end) })

@@ -10,6 +10,7 @@ import type {
   ThreadHost,
   ThreadMessage,
 } from '../src/threads/thread-messages.js'
+import { flushSpans } from '../src/tracing/open-telemetry.js'
 import { exitThread } from './exit-thread.js'
 
 /** A task that awaits something in this thread. */
@@ -89,6 +90,10 @@ export class ThreadLink {
 
   /** Handles a message of the main thread. */
   receive(message: MainMessage): void {
+    if (message.type === 'flush-spans') {
+      void flushSpans().then(() => this.post({ type: 'spans-flushed' }))
+      return
+    }
     if (message.type === 'more') {
       this.onMore?.(message.firstChunk, message.chunk)
       return

@@ -37,6 +37,10 @@ export class RunningTask implements TaskContext, PendingTask {
     return typeof attempts === 'number' ? attempts : (attempts[this.index] ?? 1)
   }
 
+  get traceparent(): string | undefined {
+    return this.#chunk.traceparents?.[this.index]
+  }
+
   // Created on demand: most tasks never use it.
   get signal(): AbortSignal {
     this.#abort ??= new builtins.AbortController()

@@ -6,7 +6,8 @@
  * ```
  *
  * The payload's text is inserted and extracted unchanged, so a task that is copied from queue to queue keeps every
- * digit, also if its class is unknown here. Python's SQS bodies have no id.
+ * digit, also if its class is unknown here. Python's SQS bodies have no id. Where traces are made, `"traceparent"` of the
+ * span that sent it follows the payload, a place where each reader of this form so far, Python's too, takes it for a further key.
  */
 
 import { parseJson, stringifyJson } from '../json/json.js'
@@ -38,9 +39,13 @@ export const noAttempts: EarlierAttempts = Object.freeze({ attempts: 0, deaths: 
 
 const head = '{"payload": '
 const noFailures: readonly Failure[] = []
+const quote = '"'.charCodeAt(0)
 const tailStart = ', "queueName": '
 /** The end of nearly every envelope: it has an id and no failures. Testing it costs a third of parsing it. */
 const commonTail = /^, "queueName": "(?:[^"\\]|\\.)*", "id": "[^"\\]*"\}$/s
+/** Behind the payload; nothing in a JSON string can look like it. */
+const tracePattern = /, "traceparent": "(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})"$/
+const traceLength = `, "traceparent": "00-${'0'.repeat(32)}-${'0'.repeat(16)}-00"`.length
 const tailPattern =
   /^, "queueName": "(?:[^"\\]|\\.)*"(?:, "id": "(?<id>(?:[^"\\]|\\.)*)")?(?:, "attempts": (?<attempts>\d+), "deaths": (?<deaths>\d+))?(?:, "failures": (?<failures>\[.*\]))?\}\s*$/s
 
@@ -49,6 +54,8 @@ export interface EnvelopeHistory {
   /** A dead letter's failures, or those under an earlier message. */
   readonly failures?: readonly Failure[] | undefined
   readonly earlier?: EarlierAttempts | undefined
+  /** Of the span that sent the message, in the form of W3C's Trace Context. */
+  readonly traceparent?: string | undefined
 }
 
 /** Puts payloads into envelopes for one queue. */
@@ -63,8 +70,14 @@ export type MessageWriter = (payloadText: string, id: string, history?: Envelope
 export function messageWriter(queueName: string, options: { ascii?: boolean } = {}): MessageWriter {
   const middle = `${tailStart}${JSON.stringify(queueName)}, "id": "`
   const body: MessageWriter = (payloadText, id, history) =>
-    `${head}${payloadText}${middle}${id}"${history === undefined ? '' : historyText(history)}}`
+    history === undefined
+      ? `${head}${payloadText}${middle}${id}"}`
+      : `${head}${payloadText}${traceText(history)}${middle}${id}"${historyText(history)}}`
   return options.ascii ? (...message) => asciiJson(body(...message)) : body
+}
+
+function traceText({ traceparent }: EnvelopeHistory): string {
+  return traceparent === undefined ? '' : `, "traceparent": "${traceparent}"`
 }
 
 function historyText({ failures, earlier }: EnvelopeHistory): string {
@@ -95,6 +108,16 @@ export function messageId(body: string): string | undefined {
   return end < 0 ? undefined : tailPattern.exec(body.slice(end))?.groups?.id
 }
 
+/** The context of the span that sent a message, in the form of W3C's Trace Context; `undefined` where no trace was made. */
+export function messageTraceparent(body: string): string | undefined {
+  const end = body.lastIndexOf(tailStart)
+  return end < 0 ? undefined : traceAt(body, end)?.[1]
+}
+
+function traceAt(body: string, end: number): RegExpExecArray | null {
+  return tracePattern.exec(body.slice(Math.max(0, end - traceLength), end))
+}
+
 /** The envelope with an id: a usual one without, Python's on SQS, gets `id` at its end; any other is as it was. */
 export function withMessageId(body: string, id: string): string {
   const end = body.lastIndexOf(tailStart)
@@ -114,7 +137,9 @@ function openUsualForm(body: string): OpenedMessage | undefined {
   const taken = commonTail.test(tail) ? undefined : tailPattern.exec(tail)
   if (taken === null) return undefined
   const failures = taken?.groups?.failures
-  const payloadText = body.slice(head.length, end)
+  // A task's payload ends with a bracket.
+  const isTraced = body.charCodeAt(end - 1) === quote && traceAt(body, end) !== null
+  const payloadText = body.slice(head.length, isTraced ? end - traceLength : end)
   try {
     return {
       payload: parseJson(payloadText),

@@ -47,6 +47,8 @@ export interface BulkInsertPlan {
   readonly skipInsertCounter: boolean
   /** The name for resuming an interrupted insert. */
   readonly resume: string | undefined
+  /** Of the span of this insert; `undefined` where no trace is made. */
+  readonly traceparent: string | undefined
   /** Its abort ends the insert with an `InsertError`. */
   readonly signal: AbortSignal
 }
@@ -137,9 +139,9 @@ class BulkInsert {
     journal: Uploads | undefined,
     begun: UploadState | undefined,
   ) {
-    const { tasks, threads, backend, queue, delaySeconds, concurrency } = plan
+    const { tasks, threads, backend, queue, delaySeconds, concurrency, traceparent } = plan
     const stored = union(begun?.stored ?? [])
-    const settings = { seed: begun?.head.seed ?? newSeed(), run: begun?.run, delaySeconds, concurrency }
+    const settings = { seed: begun?.head.seed ?? newSeed(), run: begun?.run, delaySeconds, concurrency, traceparent }
     this.#plan = plan
     this.#journal = journal
     this.#begun = begun

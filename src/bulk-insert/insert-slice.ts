@@ -24,6 +24,7 @@ export interface SlicePlan {
   readonly seed: string
   readonly delaySeconds: number
   readonly concurrency: number
+  readonly traceparent: string | undefined
   readonly states: Uint8Array
   readonly control: Int32Array
 }
@@ -67,6 +68,7 @@ export async function insertSlice(plan: SlicePlan): Promise<SliceOutcome> {
       concurrency: plan.concurrency,
       progress: false,
       skipInsertCounter: true,
+      traceparent: plan.traceparent,
       signal: stopping.signal,
     })
     return { error: undefined, retriable: false, ended: false }

@@ -46,6 +46,8 @@ export interface SliceMessage {
   readonly run: string | undefined
   readonly delaySeconds: number
   readonly concurrency: number
+  /** Of the span of the insert; `undefined` where no trace is made. */
+  readonly traceparent: string | undefined
   /** One {@link taskState} a message, shared. */
   readonly states: Uint8Array
   /** See {@link control}, shared: the thread has begun; the main thread wants it to stop. */

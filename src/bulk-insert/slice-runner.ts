@@ -2,8 +2,7 @@
 import type { Backend } from '../backend/backend.js'
 import type { Sliceable } from '../tasks/sliceable.js'
 import { errorFromWire } from '../threads/error-wire.js'
-import { type ThreadListener, ThreadPool } from '../threads/pool.js'
-import type { ThreadMessage } from '../threads/thread-messages.js'
+import { type RunMessage, type ThreadListener, ThreadPool } from '../threads/pool.js'
 import { warnOfUnhandledError } from '../threads/unhandled-error.js'
 import { insertSlice, madeMessages } from './insert-slice.js'
 import { journalOf } from './journal.js'
@@ -22,6 +21,7 @@ export interface SliceSettings {
   readonly run: string | undefined
   readonly delaySeconds: number
   readonly concurrency: number
+  readonly traceparent: string | undefined
 }
 
 /** A slice that is being inserted. */
@@ -139,7 +139,7 @@ export class ThreadSliceRunner implements SliceRunner, ThreadListener {
     }
   }
 
-  onMessage(message: ThreadMessage): void {
+  onMessage(message: RunMessage): void {
     if (message.type === 'unhandled-error') warnOfUnhandledError(message.taskId, errorFromWire(message.error))
     else if (message.type === 'slice-not-loaded' && message.insert === this.#insert) {
       this.#notLoaded.set(message.start, errorFromWire(message.error))

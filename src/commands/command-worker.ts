@@ -78,7 +78,9 @@ export class CommandWorker {
   }
 
   async #run({ argv, cwd }: QueuedCommand): Promise<void> {
-    const { id, attempt, signal } = context()
+    const { id, attempt, signal, traceparent } = context()
+    // The name under which programs look for it, as OpenTelemetry has it for environments.
+    const trace = traceparent === undefined ? {} : { TRACEPARENT: traceparent }
     const slot = await this.#acquire()
     try {
       signal.throwIfAborted()
@@ -87,7 +89,7 @@ export class CommandWorker {
       const { exitCode, error } = await this.#runner.run(slot, {
         argv,
         cwd: resolve(cwd ?? ''),
-        env: { PTQ_TASK_ID: id, PTQ_ATTEMPT: String(attempt), PTQ_QUEUE: this.#settings.queue },
+        env: { PTQ_TASK_ID: id, PTQ_ATTEMPT: String(attempt), PTQ_QUEUE: this.#settings.queue, ...trace },
         timeoutSeconds: this.#settings.timeoutSeconds,
         signal,
         onOutput: (stream, chunk) => {

@@ -4,6 +4,7 @@ import { toError } from '../errors/thrown.js'
 import type { Call } from '../threads/call.js'
 import type { Source } from '../threads/run-options.js'
 import { onAbort } from '../time/on-abort.js'
+import { CallerContexts } from './caller-tracing.js'
 import { abortError, type LocalRun, type LocalWork, type RunCallbacks } from './local-run.js'
 
 /** Starts the run of a stream. */
@@ -30,6 +31,7 @@ interface Pending {
  */
 export class CallStream {
   readonly #source = new CallSource()
+  readonly #contexts = new CallerContexts()
   readonly #start: StartRun
   #run: LocalRun | undefined
   /** By the call's number. */
@@ -54,6 +56,7 @@ export class CallStream {
   /** Runs a call that has a number of this stream. Rejects if it is aborted, or not begun. */
   add(call: Call, signal: AbortSignal | undefined): Promise<CallEnd> {
     const ordinal = call.idSuffix as number
+    this.#contexts.note(call)
     return new Promise((resolve, reject) => {
       const stopListening = onAbort(signal, () => this.#abort(ordinal, signal?.reason))
       this.#pending.set(ordinal, { call, resolve, reject, stopListening })
@@ -64,7 +67,7 @@ export class CallStream {
 
   #begin(): LocalRun {
     const run = this.#start(
-      { source: this.#source, toCall: call => call, total: undefined },
+      { source: this.#source, toCall: call => call, total: undefined, tracing: this.#contexts.tracing },
       {
         postAll: true,
         endsOnClose: false,

@@ -18,6 +18,8 @@ import type { Semaphore } from '../threads/semaphore.js'
 import { endAllThreads } from '../threads/thread-ends.js'
 import { warnOfUnhandledError } from '../threads/unhandled-error.js'
 import { onAbort } from '../time/on-abort.js'
+import type { CallTracing } from '../tracing/traceparent.js'
+import { callerTracing } from './caller-tracing.js'
 
 /** The progress of a running task, reported by `context().progress()`. */
 export interface TaskProgress {
@@ -77,6 +79,8 @@ export interface LocalWork<T> {
   /** The number of tasks, for the progress bar. */
   readonly total: number | undefined
   readonly moveInputs?: boolean
+  /** The trace contexts of its calls. Default: that in which the run is started */
+  readonly tracing?: CallTracing<Call> | undefined
 }
 
 /** Starts a run. */
@@ -118,6 +122,7 @@ export function startLocalRun<T>(work: LocalWork<T>, settings: LocalRunSettings,
     idPrefix,
     concurrency,
     postAll: callbacks.postAll,
+    tracing: work.tracing ?? callerTracing(),
     ...(moveInputs !== undefined && { moveInputs }),
     ...(callbacks.mayPull !== undefined && { mayPull: callbacks.mayPull }),
   }

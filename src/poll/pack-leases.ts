@@ -17,7 +17,7 @@ import type { Failure, Message } from '../backend/messages.js'
 import { packId } from '../backend/pack-ids.js'
 import { LeaseLostError, UnregisteredTaskError, UnsupportedOperationError } from '../errors/errors.js'
 import { isInstanceOf, toError } from '../errors/thrown.js'
-import type { Failed, LeasePlan, Leasing } from '../queue/leasing.js'
+import type { Failed, LeasePlan, Leasing, MessageLeases } from '../queue/leasing.js'
 import {
   earlierAttempts,
   envelopeFailures,
@@ -25,6 +25,7 @@ import {
   leasedMessage,
   PackedTask,
   setPackPayload,
+  traceparentOf,
 } from '../queue/queued-task.js'
 import { type Range, sizeOf } from '../tasks/ranges.js'
 import type { Clock } from '../time/clock.js'
@@ -62,7 +63,7 @@ type ReleaseOptions = Parameters<Leasing['release']>[2]
 
 export class PackLeases implements TaskLeases {
   readonly #backend: Backend
-  readonly #leasing: TaskLeases & Pick<Leasing, 'replace'>
+  readonly #leasing: MessageLeases
   readonly #tally: boolean
   readonly #threads: number
   readonly #clock: Clock
@@ -75,7 +76,7 @@ export class PackLeases implements TaskLeases {
 
   constructor(
     backend: Backend,
-    leasing: Leasing,
+    leasing: MessageLeases,
     options: { tally: boolean; threads: number; clock: Clock },
     callbacks: PackCallbacks,
   ) {
@@ -135,7 +136,7 @@ export class PackLeases implements TaskLeases {
       // One that can't be made, or stored, fails when its part is run: the others must not wait for it.
       const only = made !== undefined && canBeStored(made) ? made : undefined
       const id = only?.id ?? packId(derivedId(message, ranges), count)
-      parts.push(this.#messageOf({ id, text: only?.payloadText ?? pack.textOf(ranges), ...history }))
+      parts.push(this.#messageOf(message, { id, text: only?.payloadText ?? pack.textOf(ranges), ...history }))
     }
     await this.#insert(parts, 0)
     const completionsOf = () => pack.completions
@@ -346,7 +347,7 @@ export class PackLeases implements TaskLeases {
       failures: message.failures,
     }
     try {
-      await this.#insert([this.#messageOf(rest)], delaySeconds)
+      await this.#insert([this.#messageOf(message, rest)], delaySeconds)
     } catch (error) {
       pack.restoreLeft()
       throw error
@@ -354,20 +355,15 @@ export class PackLeases implements TaskLeases {
     pack.leftRemoved()
   }
 
-  #messageOf({
-    id,
-    text,
-    earlier,
-    failures,
-  }: {
-    id: string
-    text: string
-    earlier: EarlierAttempts
-    failures: readonly Failure[]
-  }): Message {
+  /** A message with tasks of a pack that was leased. */
+  #messageOf(
+    pack: LeasedTask,
+    { id, text, ...history }: { id: string; text: string; earlier: EarlierAttempts; failures: readonly Failure[] },
+  ): Message {
     const { queueName, capabilities } = this.#backend
     const write = messageWriter(queueName, { ascii: capabilities.asciiBodies ?? false })
-    return { id, body: write(text, id, { earlier, failures: failures.length === 0 ? undefined : failures }) }
+    const failures = history.failures.length === 0 ? undefined : history.failures
+    return { id, body: write(text, id, { earlier: history.earlier, failures, traceparent: traceparentOf(pack) }) }
   }
 
   async #storeAlone(task: PackedTask, { delaySeconds, failure }: ReleaseOptions & { failure: Failure }): Promise<void> {
@@ -397,7 +393,7 @@ export class PackLeases implements TaskLeases {
   async #checkpoint(pack: HeldPack): Promise<void> {
     const { message } = pack
     if (this.#backend.replace === undefined || !this.#packs.has(message) || pack.isOver) return
-    const { body } = this.#messageOf({
+    const { body } = this.#messageOf(message, {
       id: message.id,
       text: pack.remainingText,
       earlier: earlierAttempts(message),

@@ -12,6 +12,7 @@ import { systemClock } from '../time/clock.js'
 import { warnOfNoDeadLetters } from './no-dead-letters.js'
 import { type PollOptions, type PollSettings, pollSettings } from './poll-options.js'
 import { printSteps } from './step-printer.js'
+import { TaskSpans } from './task-spans.js'
 import { Worker } from './worker.js'
 import type { WorkerEvents } from './worker-events.js'
 
@@ -30,6 +31,7 @@ export async function pollQueue(
     const dead = deadLettersOf(queue, backend, named)
     const place = new ResultPlace(queue, backend, settings.results)
     const printer = settings.verbose ? printSteps(events) : undefined
+    const spans = TaskSpans.of(queue.queueUrl.protocol, backend.queueName, events)
     try {
       // A bad `deadLetter` is refused now, not at the first dead letter.
       if (named !== undefined) await dead?.open()
@@ -40,7 +42,7 @@ export async function pollQueue(
       const sink = await place.find()
       const worker = new Worker({
         backend,
-        leasing: queue.leasing,
+        leasing: spans?.tracedLeasing(queue.leasing) ?? queue.leasing,
         events,
         settings,
         openDeadLetters: async () => dead && { url: dead.url, backend: await dead.open() },
@@ -50,6 +52,7 @@ export async function pollQueue(
         commands,
         results: sink && new TaskResults(sink),
         closing: queue.backend.signal,
+        spans,
       })
       try {
         return await worker.work()
@@ -58,6 +61,7 @@ export async function pollQueue(
       }
     } finally {
       printer?.dispose()
+      spans?.dispose()
       await dead?.close()
       await place.close()
     }

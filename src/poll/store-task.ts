@@ -4,7 +4,7 @@ import type { Backend } from '../backend/backend.js'
 import { type EarlierAttempts, messageWriter } from '../backend/envelope.js'
 import type { Failure, Message } from '../backend/messages.js'
 import { MessageRefusedError } from '../errors/errors.js'
-import { type LeasedTask, passageOf } from '../queue/queued-task.js'
+import { type LeasedTask, passageOf, traceparentOf } from '../queue/queued-task.js'
 import type { DeadLetters } from './worker-parts.js'
 
 /** Length of the last reason if a longer one was refused. Characters. */
@@ -43,9 +43,10 @@ export async function storeTask(
   const withoutStack = failures.map(({ stack: _, ...failure }) => failure)
   const last = withoutStack.slice(-1)
   const short = last.map(failure => ({ ...failure, reason: failure.reason.slice(0, shortReason) }))
+  const traceparent = traceparentOf(task)
   let refusal: Error | undefined
   for (const history of [failures, withoutStack, last, short, undefined]) {
-    const body = write(task.payloadText, task.id, { failures: history, earlier })
+    const body = write(task.payloadText, task.id, { failures: history, earlier, traceparent })
     const error = await store(backend, { id: task.id, body, passage: passageOf(task) }, delaySeconds)
     if (error === undefined) return
     if (!(error instanceof MessageRefusedError)) throw error

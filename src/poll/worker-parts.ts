@@ -6,6 +6,7 @@ import type { Leasing } from '../queue/leasing.js'
 import type { TaskResults } from '../results/task-results.js'
 import type { DatedClock } from '../time/clock.js'
 import type { PollSettings } from './poll-options.js'
+import type { TaskSpans } from './task-spans.js'
 import type { WorkerEvents } from './worker-events.js'
 
 /** An opened dead-letter queue. */
@@ -33,6 +34,8 @@ export interface WorkerParts {
   readonly commands?: CommandWorker | undefined
   /** Keeps the outcomes that tasks ask for; `undefined` where there is no place for them. */
   readonly results?: TaskResults | undefined
+  /** Makes spans of the tasks; `undefined` where no traces are made. */
+  readonly spans?: TaskSpans | undefined
   /** Aborted when the queue is closed. */
   readonly closing: AbortSignal
 }

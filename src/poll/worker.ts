@@ -6,7 +6,7 @@ import { argumentError, MessageRefusedError, UnregisteredTaskError } from '../er
 import { isError, isInstanceOf } from '../errors/thrown.js'
 import { callAndWait } from '../queue/awaited-functions.js'
 import { LeaseKeeper } from '../queue/lease-keeper.js'
-import type { Leasing } from '../queue/leasing.js'
+import type { MessageLeases } from '../queue/leasing.js'
 import { type LeasedTask, leasedMessage, PackedTask } from '../queue/queued-task.js'
 import type { Call, FailedOutcome, Outcome } from '../threads/call.js'
 import { InlineRun } from '../threads/inline-run.js'
@@ -77,7 +77,7 @@ export class Worker {
   #ended = false
   #fatal: { readonly thrown: unknown } | undefined
 
-  constructor(given: Omit<WorkerParts, 'leasing'> & { readonly leasing: Leasing }) {
+  constructor(given: Omit<WorkerParts, 'leasing'> & { readonly leasing: MessageLeases }) {
     const { backend, settings, clock } = given
     const seconds = leaseSeconds('leaseSeconds', settings.leaseSeconds, backend.capabilities, backend.label)
     const packOptions = { tally: settings.tally, threads: settings.parallel, clock }
@@ -263,24 +263,28 @@ export class Worker {
 
   #start(): Run {
     const { parallel, timeoutSeconds, maxMemoryMb, minBackoffSeconds, maxBackoffSeconds, stopFn } = this.#settings
-    const { commands } = this.#parts
+    const { commands, spans } = this.#parts
+    const isInline = parallel === 0 || commands !== undefined
+    const listener = runListener(this.#parts, this.#status, {
+      onOutcome: (call, outcome) => this.#onOutcome(call, outcome),
+      onRenew: (task, seconds) => this.#renew(task, seconds),
+    })
     const options = {
       source: this.#buffer,
       toCall: (call: Call) => call,
-      listener: runListener(this.#parts, this.#status, {
-        onOutcome: (call, outcome) => this.#onOutcome(call, outcome),
-        onRenew: (task, seconds) => this.#renew(task, seconds),
-      }),
+      listener: spans?.traced(listener) ?? listener,
+      tracing: spans?.tracing,
       idPrefix: '',
       concurrency: commands === undefined ? 1 : parallel,
       postAll: true,
       wantsValues: () => this.#parts.results?.wantsValues === true || this.#parts.events.hasListeners('succeeded'),
       loadBackoff: { minSeconds: minBackoffSeconds, maxSeconds: maxBackoffSeconds },
-      // `stopFn` may stop after an exact count: the next task must not start before the last is counted.
-      maxChunk: stopFn === undefined ? maxChunk : 1,
+      // `stopFn` may stop after an exact count: the next task must not start before the last is counted. A span begins when its
+      // task is handed to a thread: there it must not wait behind others.
+      maxChunk: stopFn === undefined && (isInline || spans === undefined) ? maxChunk : 1,
       mayPull: () => (stopFn === undefined ? this.#unsettled < maxUnsettled : this.#unsettled === 0),
     }
-    if (parallel === 0 || commands !== undefined) return new InlineRun(options)
+    if (isInline) return new InlineRun(options)
     return new ThreadRun({ ...options, parallel, semaphore: new Semaphore(parallel), timeoutSeconds, maxMemoryMb })
   }
 

@@ -15,7 +15,7 @@ import { Leasing } from './leasing.js'
 import { findTask, listTasks } from './listing.js'
 import { OpenOnce } from './open-backend.js'
 import type { QueueConnection } from './queue-connection.js'
-import { type LeasedTask, type ListedTask, lastReason, passageOf } from './queued-task.js'
+import { type LeasedTask, type ListedTask, lastReason, passageOf, traceparentOf } from './queued-task.js'
 import { groupMatcher } from './reason-groups.js'
 import { isSameQueue } from './same-queue.js'
 
@@ -294,8 +294,11 @@ class Retry {
     const size = capabilities.insertBatch
     for (let start = 0; start < letters.length; start += size) {
       const slice = letters.slice(start, start + size)
-      const refused = await this.#insert(slice, stored, ({ payloadText, id, failures }) =>
-        write(payloadText, id, failures.length === 0 ? undefined : { failures: failures.slice(-maxFailures) }),
+      const refused = await this.#insert(slice, stored, letter =>
+        write(letter.payloadText, letter.id, {
+          failures: letter.failures.length === 0 ? undefined : letter.failures.slice(-maxFailures),
+          traceparent: traceparentOf(letter),
+        }),
       )
       // The history may be what makes them too large.
       await this.#insert(refused, stored, ({ payloadText, id }) => write(payloadText, id), { isLastTry: true })

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Backend } from '../backend/backend.js'
-import { messageWriter } from '../backend/envelope.js'
+import { type EnvelopeHistory, type MessageWriter, messageWriter } from '../backend/envelope.js'
 import type { BatchFailure, Message } from '../backend/messages.js'
 import { packId, tasksIn } from '../backend/pack-ids.js'
 import { InsertError } from '../errors/errors.js'
@@ -45,6 +45,8 @@ export interface InsertPlan<T = TaskInput> {
   readonly progress: boolean
   /** Leave the count of inserted tasks as it is. */
   readonly skipInsertCounter: boolean
+  /** Of the span of this insert; `undefined` where no trace is made. */
+  readonly traceparent: string | undefined
   /** Its abort ends the insert with an `InsertError`. */
   readonly signal: AbortSignal
 }
@@ -70,7 +72,8 @@ class Insertion<T> {
   readonly #backend: Backend
   readonly #source: PulledSource<T>
   readonly #plan: InsertPlan<T>
-  readonly #write: (payloadText: string, id: string) => string
+  readonly #write: MessageWriter
+  readonly #history: EnvelopeHistory | undefined
   readonly #part: InsertPart
   readonly #progress: Progress
   readonly #maxInFlight: number
@@ -94,6 +97,7 @@ class Insertion<T> {
     this.#source = source
     this.#plan = plan
     this.#write = messageWriter(backend.queueName, { ascii: backend.capabilities.asciiBodies ?? false })
+    this.#history = plan.traceparent === undefined ? undefined : { traceparent: plan.traceparent }
     this.#part = plan.part ?? {
       first: 0,
       idOf: () => randomUUID(),
@@ -166,7 +170,7 @@ class Insertion<T> {
     this.#tasksPulled += count
     try {
       const id = packId(this.#part.idOf(index), count)
-      this.#batch.push({ id, body: this.#write(this.#plan.textOf(task), id) })
+      this.#batch.push({ id, body: this.#write(this.#plan.textOf(task), id, this.#history) })
       return true
     } catch (cause) {
       this.#failed += count

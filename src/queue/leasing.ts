@@ -25,6 +25,9 @@ export interface LeasePlan {
   readonly signal: AbortSignal
 }
 
+/** The verbs of a worker on leased messages. */
+export type MessageLeases = Pick<Leasing, 'delete' | 'lease' | 'release' | 'renew' | 'replace' | 'runsAlone'>
+
 export class Leasing {
   /** Concurrent batches of one verb. */
   readonly #concurrency: number

@@ -1,6 +1,6 @@
 /** Tasks from a queue: leased or listed. */
 import { randomUUID } from 'node:crypto'
-import { type EarlierAttempts, noAttempts, openMessage } from '../backend/envelope.js'
+import { type EarlierAttempts, messageTraceparent, noAttempts, openMessage } from '../backend/envelope.js'
 import type { Failure, Lease, ListedMessage, MessageState } from '../backend/messages.js'
 import { parseJson } from '../json/json.js'
 import { isPackPayload, packIsNoTask, type ReadPack, readPack } from '../tasks/pack.js'
@@ -19,6 +19,9 @@ export let setPackPayload: (task: QueuedTask, payloadText: string) => void
 
 /** Attempts under an earlier message. */
 export let earlierAttempts: (task: QueuedTask) => EarlierAttempts
+
+/** The `traceparent` of the span that sent a task, or its pack; `undefined` where no trace was made. */
+export let traceparentOf: (task: LeasedTask) => string | undefined
 
 /** The content of a task, which may be made when it is first needed. */
 export interface TaskContent {
@@ -177,6 +180,7 @@ export class LeasedTask extends QueuedTask {
   readonly #holder: object
 
   static {
+    traceparentOf = task => messageTraceparent(leasedMessage(task).#lease.body)
     leaseOf = (task, holder) => (task.#holder === holder ? task.#lease : undefined)
     passageOf = task => {
       task.#passage ??= task.#lease.incarnation ?? randomUUID()

@@ -8,6 +8,11 @@ export interface TaskContext {
   readonly id: string
   /** Which attempt this is, from 1. */
   readonly attempt: number
+  /**
+   * The context of its trace, in the form of W3C's header `traceparent`, for calls of other services; `undefined` where no SDK of
+   * OpenTelemetry is registered.
+   */
+  readonly traceparent: string | undefined
   /** Aborted when the task should end early: its time is up, or its lease was lost. A thread that continues is stopped. */
   readonly signal: AbortSignal
   /**
@@ -43,6 +48,9 @@ export function context(): TaskContext {
   return {
     id: current.id,
     attempt: current.attempt,
+    get traceparent() {
+      return current.traceparent
+    },
     get signal() {
       return current.signal
     },

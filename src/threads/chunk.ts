@@ -5,6 +5,7 @@ import type { JsonValue } from '../json/json-value.js'
 import { SharedObjects } from '../json/shared-objects.js'
 import { transferablesIn } from '../tasks/move.js'
 import { codeName, type RegisteredCode } from '../tasks/registry.js'
+import type { CallTracing } from '../tracing/traceparent.js'
 import type { Call, Outcome } from './call.js'
 import { refuseEmptied } from './small-clone.js'
 import { unreadableError } from './thread-errors.js'
@@ -22,6 +23,7 @@ export interface ChunkSettings {
   readonly timeoutMs: number | undefined
   /** See RunOptions. */
   readonly moveInputs?: boolean
+  readonly tracing?: CallTracing<Call> | undefined
 }
 
 let lastChunk = 0
@@ -86,7 +88,7 @@ export class Chunk {
       numbered &&= typeof first.idSuffix === 'number' && call.idSuffix === first.idSuffix + index
       firstTry &&= call.attempt === 1
     }
-    const { idPrefix, postAll, wantsValues, concurrency, maxMemoryMb } = this.#settings
+    const { idPrefix, postAll, wantsValues, concurrency, maxMemoryMb, tracing } = this.#settings
     this.#values = wantsValues === undefined ? 'required' : wantsValues() ? 'offered' : 'unwanted'
     return {
       chunk: this.id,
@@ -97,6 +99,7 @@ export class Chunk {
       idPrefix,
       idSuffixes: numbered ? Number(first?.idSuffix) : this.calls.map(call => call.idSuffix),
       attempts: firstTry ? 1 : this.calls.map(call => call.attempt),
+      traceparents: tracing && this.calls.map(call => tracing.traceparentOf(call)),
       slots: this.#slots,
       startedAtMs: this.#startedAtMs,
       postAll,

@@ -5,6 +5,7 @@ import { logLine } from '../progress/log-line.js'
 import { ProgressThrottle } from '../progress/progress-throttle.js'
 import { callCode } from '../tasks/call-code.js'
 import { runInContext, type TaskContext } from '../tasks/context.js'
+import type { CallTracing } from '../tracing/traceparent.js'
 import type { Call, Outcome } from './call.js'
 import { ChunkSize } from './chunk-size.js'
 import type { Run, RunListener, RunningCall, RunOptions } from './run-options.js'
@@ -79,14 +80,14 @@ export class InlineRun<T> implements Run {
   }
 
   async #drain(): Promise<void> {
-    const { listener, idPrefix } = this.#options
+    const { listener, idPrefix, tracing } = this.#options
     try {
       while (await this.#hasNext()) {
         // Tasks that return no promise run without an await between them, which would cost more than they do.
         for (let now = this.#nextNow(); now !== undefined; now = this.#nextNow()) {
           listener.onStart?.(now)
-          const context = new InlineContext(now, idPrefix, listener)
-          const running = runCall(now, context)
+          const context = new InlineContext(now, idPrefix, listener, tracing)
+          const running = tracing === undefined ? runCall(now, context) : tracing.run(now, () => runCall(now, context))
           const outcome = isPromiseLike(running) ? await this.#await(now, context, running) : running
           context.ended = true
           // A task that was asked to end failed, whatever it returned.
@@ -187,6 +188,7 @@ class InlineContext implements TaskContext {
   readonly #call: Call
   readonly #idPrefix: string
   readonly #listener: RunListener
+  readonly #tracing: CallTracing<Call> | undefined
   #abort: AbortController | undefined
   #throttle: ProgressThrottle | undefined
   #giveUp: (() => void) | undefined
@@ -196,10 +198,11 @@ class InlineContext implements TaskContext {
   /** Its outcome was reported: progress after that, of something it left behind, belongs to no task. */
   ended = false
 
-  constructor(call: Call, idPrefix: string, listener: RunListener) {
+  constructor(call: Call, idPrefix: string, listener: RunListener, tracing: CallTracing<Call> | undefined) {
     this.#call = call
     this.#idPrefix = idPrefix
     this.#listener = listener
+    this.#tracing = tracing
   }
 
   get id(): string {
@@ -208,6 +211,10 @@ class InlineContext implements TaskContext {
 
   get attempt(): number {
     return this.#call.attempt
+  }
+
+  get traceparent(): string | undefined {
+    return this.#tracing?.traceparentOf(this.#call)
   }
 
   get signal(): AbortSignal {

@@ -39,10 +39,16 @@ function threadFile(): string {
   )
 }
 
+/** A thread in a native call does not answer. Longer than an SDK gets for its export, see {@link flushSpans}. Milliseconds. */
+const maxFlushMs = 6_000
+
+/** A message that is not for the pool itself. */
+export type RunMessage = Exclude<ThreadMessage, { readonly type: 'spans-flushed' }>
+
 /** Callbacks for messages and errors of the threads. */
 export interface ThreadListener extends ThreadHost {
   /** A message from the thread with this number. */
-  onMessage(message: ThreadMessage, thread: number): void
+  onMessage(message: RunMessage, thread: number): void
   /**
    * A thread crashed before it took a call, which would then wait without end: calls that have not begun are to be aborted.
    * Returns true if there were any.
@@ -75,6 +81,10 @@ export class ThreadPool {
   readonly #listeners = new Set<ThreadListener>()
   /** Calls that have not ended. */
   #calls = 0
+  /** Its threads were given tasks of traces: an SDK in them may hold spans. */
+  mayHaveSpans = false
+  /** Threads whose SDK is still to export its spans. */
+  readonly #flushing = new Map<number, () => void>()
 
   private constructor(maxMemoryMb: number | undefined) {
     this.#piscina = new Piscina({
@@ -136,6 +146,7 @@ export class ThreadPool {
   static async stopUnused(): Promise<void> {
     const unused = [...pools].filter(([, pool]) => pool.#listeners.size === 0)
     for (const [key] of unused) pools.delete(key)
+    if (unused.some(([, pool]) => pool.mayHaveSpans)) await Promise.all(unused.map(([, pool]) => pool.#flushSpans()))
     const destroyed = Promise.all(unused.map(([, pool]) => pool.#piscina.destroy()))
     const ended = threadsEnded(ThreadPool.#threads)
     await Promise.race([destroyed.then(() => ended), ended])
@@ -179,6 +190,26 @@ export class ThreadPool {
     return alive !== undefined
   }
 
+  /** Has the SDKs in its threads export what they hold; resolves when they have, or have ended. */
+  async #flushSpans(): Promise<void> {
+    if (!this.mayHaveSpans) return
+    const flushed = [...this.#ports].map(([thread, { messages }]) => {
+      messages.postMessage({ type: 'flush-spans' } satisfies MainMessage)
+      return new Promise<void>(resolve => this.#flushing.set(thread, resolve))
+    })
+    let timer: NodeJS.Timeout | undefined
+    const timeout = new Promise(resolve => {
+      timer = setTimeout(resolve, maxFlushMs)
+    })
+    await Promise.race([Promise.all(flushed), timeout])
+    clearTimeout(timer)
+  }
+
+  #flushed(thread: number): void {
+    this.#flushing.get(thread)?.()
+    this.#flushing.delete(thread)
+  }
+
   /** Sends a message to a thread; dropped if the thread is gone. */
   send(thread: number, message: MainMessage): void {
     this.#ports.get(thread)?.messages.postMessage(message)
@@ -216,6 +247,10 @@ export class ThreadPool {
       writeOutput(message.stream, message.text, message.encoding, () => received.take(message.bytes))
       return
     }
+    if (message.type === 'spans-flushed') {
+      this.#flushed(thread)
+      return
+    }
     if (message.type === 'unhandled-error') {
       // Belongs to no run: reported to one listener, or, after the end of all runs, as a warning.
       const [listener] = this.#listeners
@@ -237,6 +272,7 @@ export class ThreadPool {
     messages.on('messageerror', () => this.#unreadable(ptqThread))
     messages.on('close', () => {
       this.#ports.delete(ptqThread)
+      this.#flushed(ptqThread)
       debugLog('thread %d: ended', ptqThread)
     })
     const host: ThreadHost = {

@@ -15,7 +15,7 @@ import { refuseEntryScript } from './entry-script.js'
 import { errorFromWire, errorToWire } from './error-wire.js'
 import { FailedImports } from './failed-imports.js'
 import { Loops, type LoopWork } from './loops.js'
-import { type ThreadListener, ThreadPool } from './pool.js'
+import { type RunMessage, type ThreadListener, ThreadPool } from './pool.js'
 import type { Run, RunningCall, RunOptions } from './run-options.js'
 import type { Semaphore } from './semaphore.js'
 import type { ChunkMessage, ThreadMessage } from './thread-messages.js'
@@ -59,8 +59,8 @@ export class ThreadRun<T> implements Run, ThreadListener {
   constructor(options: ThreadRunOptions<T>) {
     this.#options = options
     const timeoutMs = options.timeoutSeconds === undefined ? undefined : options.timeoutSeconds * 1000
-    const { idPrefix, postAll, wantsValues, concurrency, maxMemoryMb, moveInputs = false } = options
-    this.#settings = { idPrefix, postAll, wantsValues, concurrency, maxMemoryMb, timeoutMs, moveInputs }
+    const { idPrefix, postAll, wantsValues, concurrency, maxMemoryMb, moveInputs = false, tracing } = options
+    this.#settings = { idPrefix, postAll, wantsValues, concurrency, maxMemoryMb, timeoutMs, moveInputs, tracing }
     // A task whose input was moved can't be taken back for another thread.
     this.#size = new ChunkSize(moveInputs ? 1 : options.maxChunk)
     this.#crashReports = new CrashReports(maxMemoryMb)
@@ -73,6 +73,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
       settleUnreadable: thread => this.#settleUnreadable(thread),
     })
     this.#pool = ThreadPool.join(this, maxMemoryMb)
+    if (tracing !== undefined) this.#pool.mayHaveSpans = true
     this.done = this.#run()
   }
 
@@ -339,7 +340,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
     }
   }
 
-  onMessage(message: ThreadMessage, threadId: number): void {
+  onMessage(message: RunMessage, threadId: number): void {
     if (message.type === 'unhandled-error') {
       this.#options.listener.onUnhandledError(message.taskId, errorFromWire(message.error))
     } else if (message.type === 'began') {

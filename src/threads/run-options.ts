@@ -1,6 +1,7 @@
 /** Options and callbacks of a run of calls, on pool threads or inline. */
 
 import type { TaskInput } from '../tasks/task.js'
+import type { CallTracing } from '../tracing/traceparent.js'
 import type { Call, Outcome } from './call.js'
 
 /** Callbacks of a run. */
@@ -63,6 +64,8 @@ export interface RunOptions<T = TaskInput> {
   readonly maxChunk?: number
   /** Move the buffers among extra arguments to the thread instead of copying them; chunks are of one task then. */
   readonly moveInputs?: boolean
+  /** The trace contexts of the calls. Default: none are made */
+  readonly tracing?: CallTracing<Call> | undefined
   /** True if tasks may be pulled now; after false, {@link Run.resume} follows. False while results wait to be read. */
   readonly mayPull?: () => boolean
 }

@@ -46,6 +46,8 @@ export interface ChunkMessage {
   readonly idSuffixes: readonly (string | number)[] | number
   /** Which attempt each task is at, or one number for all. */
   readonly attempts: readonly number[] | number
+  /** The context of each task's trace; `undefined` where none is made. */
+  readonly traceparents: readonly (string | undefined)[] | undefined
   /** One {@link slot} a task (Int32). */
   readonly slots: Int32Array
   /** Start of each task, by the clock of monotonic.ts; `undefined` without a time limit. */
@@ -108,6 +110,8 @@ export type ThreadMessage =
     }
   /** An error that belongs to no running task. */
   | { readonly type: 'unhandled-error'; readonly taskId: string | undefined; readonly error: WireError }
+  /** The spans that ended in the thread are exported. */
+  | { readonly type: 'spans-flushed' }
   /** The code that runs tasks in the thread failed; the thread ends. */
   | { readonly type: 'broken'; readonly error: WireError }
   /** Output of tasks, in any number; bounded as described in send-window.ts. */
@@ -137,6 +141,8 @@ export type MainMessage =
   | { readonly type: 'abort'; readonly chunk: number; readonly index: number; readonly reason: WireError }
   /** A further chunk for a thread that asked for one; dropped if the call of the pool has ended by then. */
   | { readonly type: 'more'; readonly firstChunk: number; readonly chunk: ChunkMessage }
+  /** The thread is about to be stopped: it answers `spans-flushed`. */
+  | { readonly type: 'flush-spans' }
 
 /** The first message of a thread (through Piscina's own channel): its two ports. */
 export interface ThreadHello {
