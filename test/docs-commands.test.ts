@@ -1,19 +1,18 @@
 // Every command in the shell blocks of the README and of docs/ exists, with the options that are given there.
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { runCli } from './cli/run-cli.js'
 
 const root = join(import.meta.dirname, '../..')
 const helps = new Map<string, string>()
 
-function helpOf(command: string): string {
+async function helpOf(command: string): Promise<string> {
   const known = helps.get(command)
   if (known !== undefined) return known
-  const args = [join(root, 'dist/src/cli/bin.cjs'), ...(command === '' ? [] : [command]), '--help']
-  const { stdout, status } = spawnSync(process.execPath, args, { encoding: 'utf8' })
-  assert.equal(status, 0)
+  const { stdout, code } = await runCli([...(command === '' ? [] : [command]), '--help'])
+  assert.equal(code, 0)
   helps.set(command, stdout)
   return stdout
 }
@@ -36,21 +35,21 @@ function commands(): { page: string; command: string }[] {
     )
 }
 
-test('every ptq command, option, script and file in the pages exists', () => {
+test('every ptq command, option, script and file in the pages exists', async () => {
   const scripts: Record<string, string> = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).scripts
   let checked = 0
   for (const { page, command } of commands()) {
     const where = `${page}: ${command}`
     const [, name, rest = ''] = /(?:^|\s)ptq (--?[\w-]+|[a-z]+)(.*)$/.exec(command) ?? []
     if (name !== undefined) {
-      const program = helpOf('')
+      const program = await helpOf('')
       if (name.startsWith('-')) assert.match(program, new RegExp(`\\s${name}\\b`), where)
       else {
         assert.match(program, new RegExp(`^ {2}ptq ${name}\\b`, 'm'), where)
         // Words after `--`, or in quotes, belong to a command of the reader.
         const [own = ''] = rest.split(/ -- | '/)
         for (const [, option] of own.matchAll(/(?:^|\s)(--?[a-z][a-z-]*)/g)) {
-          assert.match(helpOf(name), new RegExp(`(?:^|[\\s,])${option}\\b`, 'm'), where)
+          assert.match(await helpOf(name), new RegExp(`(?:^|[\\s,])${option}\\b`, 'm'), where)
         }
       }
       checked++
@@ -66,14 +65,14 @@ test('every ptq command, option, script and file in the pages exists', () => {
   assert.ok(checked > 15, `${checked} commands were found`)
 })
 
-test('the page on the command line has each command with each of its options', () => {
+test('the page on the command line has each command with each of its options', async () => {
   const page = readFileSync(join(root, 'docs/cli.md'), 'utf8')
-  const names = [...helpOf('').matchAll(/^ {2}ptq ([a-z]+)/gm)].map(([, name = '']) => name)
+  const names = [...(await helpOf('')).matchAll(/^ {2}ptq ([a-z]+)/gm)].map(([, name = '']) => name)
   assert.ok(names.length > 12)
   for (const name of new Set(names)) {
     assert.match(page, new RegExp(`\\b${name}\\b`))
     if (name === 'completion') continue
-    for (const [option] of helpOf(name).matchAll(/--[a-z][a-z-]+/g))
+    for (const [option] of (await helpOf(name)).matchAll(/--[a-z][a-z-]+/g))
       assert.ok(page.includes(option), `${name} ${option}`)
   }
 })

@@ -407,6 +407,7 @@ describe('a TaskQueue', () => {
     await tq.insert(numbered(1))
     const abort = new AbortController()
     const waiting = tq.blockUntilEmpty({ intervalSeconds: 2_592_000, signal: abort.signal })
+    // A timer of a length that Node can't have fires at once: after some others it has.
     for (let timer = 0; timer < 5; timer++) await new Promise(resolve => setTimeout(resolve, 2))
     assert.equal(looks, 1)
     abort.abort(new Error('enough'))

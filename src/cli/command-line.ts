@@ -1,26 +1,8 @@
 /** The commands of `ptq`, and the parser that runs one. */
 import { readFileSync } from 'node:fs'
 import yargs, { type CommandModule, type FallbackCompletionFunction } from 'yargs'
-import { cpCommand } from './cp.js'
-import { failuresCommand } from './failures.js'
-import { insertCommand } from './insert.js'
-import { licenseCommand } from './license.js'
-import { logCommand } from './log.js'
-import { lsCommand } from './ls.js'
-import { mvCommand } from './mv.js'
-import { pollCommand } from './poll.js'
-import { purgeCommand } from './purge.js'
 import { markArguments, type SplitArguments, splitArguments, unmarkArguments } from './raw-arguments.js'
 import { optionsWithValue, refusal } from './refusal.js'
-import { releaseCommand } from './release.js'
-import { resultsCommand } from './results.js'
-import { retryCommand } from './retry.js'
-import { rezeroCommand } from './rezero.js'
-import { runCommand } from './run.js'
-import { serveCommand } from './serve.js'
-import { showCommand } from './show.js'
-import { slurmCommand } from './slurm.js'
-import { statusCommand } from './status.js'
 
 function version(): string {
   const { version }: { version: string } = JSON.parse(
@@ -29,26 +11,27 @@ function version(): string {
   return version
 }
 
-const commands = [
-  statusCommand,
-  runCommand,
-  serveCommand,
-  pollCommand,
-  slurmCommand,
-  insertCommand,
-  lsCommand,
-  showCommand,
-  logCommand,
-  resultsCommand,
-  failuresCommand,
-  retryCommand,
-  releaseCommand,
-  rezeroCommand,
-  purgeCommand,
-  cpCommand,
-  mvCommand,
-  licenseCommand,
-]
+/** Loads the module of each command, in the order of the help: a process runs one, and modules are half of its start. */
+const commands: Readonly<Record<string, () => Promise<unknown>>> = {
+  status: async () => (await import('./status.js')).statusCommand,
+  run: async () => (await import('./run.js')).runCommand,
+  serve: async () => (await import('./serve.js')).serveCommand,
+  poll: async () => (await import('./poll.js')).pollCommand,
+  slurm: async () => (await import('./slurm.js')).slurmCommand,
+  insert: async () => (await import('./insert.js')).insertCommand,
+  ls: async () => (await import('./ls.js')).lsCommand,
+  show: async () => (await import('./show.js')).showCommand,
+  log: async () => (await import('./log.js')).logCommand,
+  results: async () => (await import('./results.js')).resultsCommand,
+  failures: async () => (await import('./failures.js')).failuresCommand,
+  retry: async () => (await import('./retry.js')).retryCommand,
+  release: async () => (await import('./release.js')).releaseCommand,
+  rezero: async () => (await import('./rezero.js')).rezeroCommand,
+  purge: async () => (await import('./purge.js')).purgeCommand,
+  cp: async () => (await import('./cp.js')).cpCommand,
+  mv: async () => (await import('./mv.js')).mvCommand,
+  license: async () => (await import('./license.js')).licenseCommand,
+}
 
 /** The parser proposes an alias of one letter with two dashes, as `--w`. */
 const withoutShortAliases: FallbackCompletionFunction = (_current, _args, propose, done) =>
@@ -57,20 +40,41 @@ const withoutShortAliases: FallbackCompletionFunction = (_current, _args, propos
     done((proposals ?? []).filter(each => !/^--\w(?::|$)/.test(each)))
   })
 
+/** What the parser says of arguments that it refuses. */
+class ParserRefusal extends Error {
+  constructor(
+    readonly said: string | null,
+    readonly error: Error | undefined,
+  ) {
+    super(said ?? undefined, { cause: error })
+  }
+}
+
+function loadAll(): Promise<CommandModule[]> {
+  return Promise.all(Object.values(commands).map(async load => (await load()) as CommandModule))
+}
+
+/** The command that the arguments name, or all of them where that is none. */
+async function loadNamed([name = '']: readonly string[]): Promise<readonly CommandModule[]> {
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined
+  return load === undefined ? loadAll() : [(await load()) as CommandModule]
+}
+
 /** Takes away the words of another command: those of the one that `run` runs, options of `poll` for `slurm`. */
-function ownArguments(args: readonly string[]): SplitArguments {
-  if (args[0] === 'run') return splitArguments(args, optionsWithValue(runCommand))
+function ownArguments(args: readonly string[], [named]: readonly CommandModule[]): SplitArguments {
+  if (args[0] === 'run' && named !== undefined) return splitArguments(args, optionsWithValue(named))
   const end = args[0] === 'slurm' ? args.indexOf('--') : -1
   return end < 0 ? { own: args, rest: [] } : { own: args.slice(0, end), rest: args.slice(end + 1) }
 }
 
 /** Parses the arguments of `ptq` and runs the command that they name. @throws UsageError for bad use, otherwise what the command throws */
 export async function runCommandLine(args: readonly string[]): Promise<void> {
+  const loaded = await loadNamed(args)
   // The words of another command are none of the parser's business, and may be very many.
-  const { own, rest } = ownArguments(args)
+  const { own, rest } = ownArguments(args, loaded)
   const parser = yargs().middleware(unmarkArguments, true)
-  for (const command of commands) parser.command(command as CommandModule)
-  await parser
+  for (const command of loaded) parser.command(command)
+  parser
     .scriptName('ptq')
     .usage('$0 <command>\n\nA task queue: on a plain directory, on Amazon SQS, or in PostgreSQL.')
     .completion('completion', 'Print a script that completes ptq commands in bash or zsh', withoutShortAliases)
@@ -94,7 +98,12 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
     .wrap(Math.min(100, process.stdout.columns ?? 80))
     .exitProcess(false)
     .fail((message, error) => {
-      throw refusal(commands as readonly CommandModule[], own, message, error)
+      // Also called with what a command throws.
+      throw error !== undefined && error.name !== 'YError' ? error : new ParserRefusal(message, error)
     })
-    .parseAsync(markArguments(own), { rest })
+  try {
+    await parser.parseAsync(markArguments(own), { rest })
+  } catch (error) {
+    throw error instanceof ParserRefusal ? refusal(await loadAll(), own, error.said, error.error) : error
+  }
 }

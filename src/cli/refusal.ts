@@ -21,7 +21,6 @@ export function refusal(
   message: string | null,
   error: Error | undefined,
 ): Error {
-  if (error !== undefined && error.name !== 'YError') return error
   const said = (message ?? error?.message ?? '').replace(/[.:]?\s*$/, '')
   const command = commands.find(each => nameOf(each) === args[0])
   const sentence =

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { inFolder, payloadLines, projectRoot, runCli } from './run-cli.js'
+import { inFolder, payloadLines, projectRoot, runProcess } from './run-cli.js'
 
 test('NODE_DEBUG=ptq logs calls of the queue, the filesystem and threads to stderr, and each command works as without it', () =>
   inFolder(async folder => {
@@ -13,7 +13,7 @@ test('NODE_DEBUG=ptq logs calls of the queue, the filesystem and threads to stde
       `import { queueable } from ${JSON.stringify(index)}; queueable(function mark() {}, { module: 'tasks' })`,
     )
     const run = async (words: string, input = '') => {
-      const { code, stderr } = await runCli(words.split(' '), { cwd: folder, env, input })
+      const { code, stderr } = await runProcess(words.split(' '), { cwd: folder, env, input })
       assert.equal(code, 0, stderr)
       return stderr
     }

@@ -33,13 +33,18 @@ export const growMap = queueable(
   { module: 'tasks' },
 )
 
-/** Prints in both ways, and lasts for some redraws of a status line. */
+/** Resolves when the test has made this file. */
+async function fileMade(name: string): Promise<void> {
+  while (!existsSync(join(process.env.PTQ_TEST_FOLDER ?? '', name))) await sleep(10)
+}
+
+/** Prints in both ways: after the file `go` was made, and before `end` is. */
 export const talk = queueable(
   async function talk(n: number) {
-    await sleep(400)
+    await fileMade('go')
     console.log(`printed ${n}`)
     context().log(`logged ${n}`)
-    await sleep(300)
+    await fileMade('end')
   },
   { module: 'tasks' },
 )
@@ -49,7 +54,7 @@ export const linger = queueable(
   async function linger(n: number) {
     note(`began ${n}`)
     context().progress(0.5, 'half way')
-    while (!existsSync(join(process.env.PTQ_TEST_FOLDER ?? '', 'go'))) await sleep(10)
+    await fileMade('go')
     note(`ended ${n}`)
   },
   { module: 'tasks' },
@@ -59,4 +64,6 @@ export const linger = queueable(
 setInterval(() => undefined, 3_600_000)
 
 // The worker has already handled its parent's signal: its listener was added first.
-if (isMainThread) process.on('message', () => appendFileSync(join(process.env.PTQ_TEST_FOLDER ?? '', 'stopped'), 'x'))
+if (isMainThread && process.env.PTQ_PROCESS_NUMBER !== undefined) {
+  process.on('message', () => appendFileSync(join(process.env.PTQ_TEST_FOLDER ?? '', 'stopped'), 'x'))
+}

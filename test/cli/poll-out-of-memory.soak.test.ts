@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { TaskQueue } from 'ptq'
-import { inFolder, payloadLines, runCli } from './run-cli.js'
+import { inFolder, payloadLines, runCli, runProcess } from './run-cli.js'
 
 test('--processes: a task that fills the heap aborts its process each time and becomes a dead letter; all others run', () =>
   inFolder(async folder => {
@@ -11,7 +11,7 @@ test('--processes: a task that fills the heap aborts its process each time and b
     const input = payloadLines(1, 'growMap') + payloadLines(healthy)
     await runCli(['insert', 'queue', '-'], { cwd: folder, input })
     const args = ['--processes', '2', '--parallel', '0', '--until-empty', '--max-attempts', '1', '--lease-sec', '2']
-    const { code, stdout, stderr } = await runCli(
+    const { code, stdout, stderr } = await runProcess(
       ['poll', 'queue', '--load', join(import.meta.dirname, 'marking-tasks.js'), '--max-backoff-sec', '1', ...args],
       { cwd: folder, env: { PTQ_TEST_FOLDER: folder, NODE_OPTIONS: '--max-old-space-size=40' } },
     )

@@ -1,10 +1,22 @@
 import assert from 'node:assert/strict'
-import { type ChildProcessWithoutNullStreams, spawnSync } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { TaskQueue } from 'ptq'
-import { ended, inFolder, mainPath, outputOf, payloadLines, runCli, startCli, until } from './run-cli.js'
+import {
+  type CliResult,
+  ended,
+  inFolder,
+  mainPath,
+  outputOf,
+  payloadLines,
+  runCli,
+  runProcess,
+  startCli,
+  until,
+} from './run-cli.js'
 
 const tasks = join(import.meta.dirname, 'marking-tasks.js')
 
@@ -16,6 +28,11 @@ async function fill(folder: string, payloads: string): Promise<void> {
 
 function poll(folder: string, ...args: string[]): ChildProcessWithoutNullStreams {
   return startCli(['poll', 'queue', '--load', tasks, ...args], { cwd: folder, env: { PTQ_TEST_FOLDER: folder } })
+}
+
+/** A worker that ends by itself, in the process that is kept for all commands. */
+function pollToEnd(folder: string, ...args: string[]): Promise<CliResult> {
+  return runCli(['poll', 'queue', '--load', tasks, ...args], { cwd: folder, env: { PTQ_TEST_FOLDER: folder } })
 }
 
 function log(folder: string): string[] {
@@ -36,7 +53,7 @@ test('a worker runs what the module registers, counts, and ends when the queue i
     assert.deepEqual(log(folder).sort(), numbers.sort())
     await using queue = new TaskQueue(`fq://${folder}/queue`)
     assert.deepEqual([await queue.completed(), await queue.enqueued()], [20, 0])
-    const late = await ended(poll(folder, '--until-empty'))
+    const late = await pollToEnd(folder, '--until-empty')
     assert.match(
       late.stdout,
       /^\S+Z Working on fq:\S+ in process \d+\n\S+Z Ended: 0 executed, 0 failed, 0\.0\/s, \d+s\n$/,
@@ -49,7 +66,7 @@ test('no output shows the values that tasks return', () =>
     const load = join(import.meta.dirname, '../poll/tasks.js')
     for (const verbose of [[], ['--verbose']]) {
       await fill(folder, `${JSON.stringify([['tasks', 'lookedAt'], [ledger], {}])}\n`)
-      const { code, stdout } = await ended(poll(folder, '--load', load, '--until-empty', ...verbose))
+      const { code, stdout } = await pollToEnd(folder, '--load', load, '--until-empty', ...verbose)
       assert.equal(code, 0)
       assert.match(stdout, /Ended: 1 executed, 0 failed/)
     }
@@ -59,7 +76,7 @@ test('no output shows the values that tasks return', () =>
 test('an idle worker says why it ends: at a signal, or because its time is over', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(1))
-    const late = await ended(poll(folder, '--until', '2020-01-01T00:00:00Z'))
+    const late = await pollToEnd(folder, '--until', '2020-01-01T00:00:00Z')
     assert.equal(
       late.stderr,
       'ptq: warning: The worker begins no task and ends: the time that it had was over at 2020-01-01T00:00:00.000Z, see --until.\n',
@@ -75,7 +92,7 @@ test('an idle worker says why it ends: at a signal, or because its time is over'
 test('--verbose prints each step with its time', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(1))
-    const { code, stdout, stderr } = await ended(poll(folder, '--until-empty', '--verbose'))
+    const { code, stdout, stderr } = await pollToEnd(folder, '--until-empty', '--verbose')
     assert.deepEqual([code, stderr], [0, ''])
     const id = '[0-9a-f-]{36}'
     const steps = [
@@ -96,7 +113,7 @@ test('--verbose prints each step with its time', () =>
 test('tasks that fail for good give one line each without control characters and exit code 1; --on-error throw ends at the first', () =>
   inFolder(async folder => {
     await fill(folder, payloadLines(2, 'fail'))
-    const { code, stdout, stderr } = await ended(poll(folder, '--until-empty', '--max-attempts', '1'))
+    const { code, stdout, stderr } = await pollToEnd(folder, '--until-empty', '--max-attempts', '1')
     assert.equal(code, 1)
     assert.equal(stderr, 'ptq: 2 tasks failed for good: see ptq failures queue\n')
     assert.match(stdout, /Ended: 0 executed, 2 failed for good, 2 failed attempts, /)
@@ -107,7 +124,7 @@ test('tasks that fail for good give one line each without control characters and
     assert.doesNotMatch(stdout, /(?!\n)\p{Cc}/u)
 
     await fill(folder, payloadLines(2, 'fail'))
-    const thrown = await ended(poll(folder, '--on-error', 'throw'))
+    const thrown = await pollToEnd(folder, '--on-error', 'throw')
     assert.equal(thrown.code, 1)
     assert.match(thrown.stderr, /^ptq: Task tasks\.fail \(\S+\) failed at attempt 1: RangeError: broken \d[^\n]*\n$/)
     assert.doesNotMatch(thrown.stderr, /(?!\n)\p{Cc}/u)
@@ -181,7 +198,7 @@ test('a worker whose output pipe is closed ends and releases its tasks', () =>
 test('a module that throws while loading is named with its reason; --load registers another kind of queue', () =>
   inFolder(async folder => {
     writeFileSync(join(folder, 'broken.mjs'), 'throw new RangeError("no model file")')
-    const broken = await runCli(['poll', 'queue', '--load', './broken.mjs'], { cwd: folder })
+    const broken = await runProcess(['poll', 'queue', '--load', './broken.mjs'], { cwd: folder })
     assert.deepEqual(broken, {
       code: 1,
       stdout: '',
@@ -189,13 +206,13 @@ test('a module that throws while loading is named with its reason; --load regist
     })
     if (Number.parseInt(process.versions.node, 10) < 22) {
       writeFileSync(join(folder, 'typed.ts'), 'export const n: number = 1')
-      const typed = await runCli(['poll', 'queue', '--load', './typed.ts'], { cwd: folder })
+      const typed = await runProcess(['poll', 'queue', '--load', './typed.ts'], { cwd: folder })
       assert.match(typed.stderr, /Unknown file extension ".ts"[^\n]*; TypeScript needs a loader here: NODE_OPTIONS=/)
     }
     const backend = join(import.meta.dirname, 'folder-backend.js')
     const input = payloadLines(4)
     const env = { PTQ_TEST_FOLDER: folder }
-    const run = (...args: string[]) => runCli([...args, '--load', backend], { cwd: folder, input, env })
+    const run = (...args: string[]) => runProcess([...args, '--load', backend], { cwd: folder, input, env })
     assert.equal((await run('insert', 'folder://queue', '-')).stdout, 'Inserted 4 tasks into folder://queue\n')
     assert.match((await run('status', 'folder://queue')).stdout, /^Enqueued: 4\b/m)
     const worked = await run('poll', 'folder://queue', '--load', tasks, '--until-empty')
@@ -211,12 +228,22 @@ test('output of tasks on a terminal appears above the status line', t =>
     }
     await fill(folder, payloadLines(3, 'talk'))
     const command = `'${process.execPath}' '${mainPath}' poll queue --load '${tasks}' --parallel 2 --until-empty`
-    const { stdout } = spawnSync('script', ['-qec', `stty cols 100; ${command}`, '/dev/null'], {
+    const child = spawn('script', ['-qec', `stty cols 100; ${command}`, '/dev/null'], {
       cwd: folder,
       env: { ...process.env, PTQ_TEST_FOLDER: folder },
-      encoding: 'utf8',
-      timeout: 60_000,
+      stdio: ['ignore', 'pipe', 'inherit'],
     })
+    const end = once(child, 'close')
+    let stdout = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    await until(() => stdout.includes('2 running'))
+    writeFileSync(join(folder, 'go'), '')
+    // Both have printed, and the status line is below that.
+    await until(() => stdout.split(/logged \d/).length === 3 && /logged \d(?!.*logged).*2 running/s.test(stdout))
+    writeFileSync(join(folder, 'end'), '')
+    await end
     // biome-ignore lint/suspicious/noControlCharactersInRegex: escapes are what this is about
     const lines = stdout.split('\n').map(line => line.replace(/^.*\x1b\[2K\x1b\[G/, '').replace(/\r$/, ''))
     for (const n of [0, 1, 2]) {

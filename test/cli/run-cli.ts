@@ -1,5 +1,6 @@
-/** `ptq` as a process. */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+/** Commands of `ptq`, in a process of their own or in one that is kept for the next command. */
+import { type ChildProcess, type ChildProcessWithoutNullStreams, fork, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,12 +23,21 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** Starts a command; stdin is left open. */
-export function startCli(args: readonly string[], { cwd, env }: CliOptions = {}): ChildProcessWithoutNullStreams {
+/** A command for the process that runs several. */
+export interface HostedCommand extends Required<CliOptions> {
+  readonly args: readonly string[]
+}
+
+function environment(): NodeJS.ProcessEnv {
   const { PTQ_DEBUG: _, UV_THREADPOOL_SIZE: __, ...ours } = process.env
+  return { ...ours, AWS_ACCESS_KEY_ID: 'AKIATEST', AWS_SECRET_ACCESS_KEY: 'test', AWS_REGION: 'us-east-1' }
+}
+
+/** Starts a command as a process; stdin is left open. */
+export function startCli(args: readonly string[], { cwd, env }: CliOptions = {}): ChildProcessWithoutNullStreams {
   return spawn(process.execPath, [mainPath, ...args], {
     cwd: cwd ?? projectRoot,
-    env: { ...ours, AWS_ACCESS_KEY_ID: 'AKIATEST', AWS_SECRET_ACCESS_KEY: 'test', AWS_REGION: 'us-east-1', ...env },
+    env: { ...environment(), ...env },
   })
 }
 
@@ -42,8 +52,49 @@ export function ended(child: ChildProcessWithoutNullStreams): Promise<CliResult>
   return new Promise(resolve => child.once('close', code => resolve({ code, ...texts })))
 }
 
-/** Runs a command to its end, with `input` as its stdin. */
+let host: ChildProcess | undefined
+let previous: Promise<unknown> = Promise.resolve()
+
+/**
+ * Runs a command to its end, with `input` as its stdin, in a process that is kept for the next one: nearly all of a short
+ * command's time is the start of its process. What is about the process itself has {@link runProcess}.
+ */
 export function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  const result = previous.then(() => runHosted({ args, cwd: projectRoot, input: '', env: {}, ...options }))
+  previous = result.catch(() => undefined)
+  return result
+}
+
+async function runHosted(command: HostedCommand): Promise<CliResult> {
+  host ??= fork(join(import.meta.dirname, 'command-host.js'), {
+    cwd: projectRoot,
+    env: environment(),
+    // No terminal, wherever the tests run.
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  }).once('exit', () => {
+    host = undefined
+  })
+  const child = host
+  const ending = new AbortController()
+  const crash = once(child, 'exit', { signal: ending.signal }).then(([code, signal]) => {
+    throw new Error(`Expected ptq ${command.args.join(' ')} to end, but its process ended: ${code ?? signal}`)
+  })
+  crash.catch(() => undefined)
+  child.ref()
+  child.channel?.ref()
+  child.send(command)
+  try {
+    const [result] = await Promise.race([once(child, 'message', { signal: ending.signal }), crash])
+    return result
+  } finally {
+    ending.abort()
+    child.unref()
+    child.channel?.unref()
+  }
+}
+
+/** Runs a command to its end, with `input` as its stdin, in a process of its own. */
+export function runProcess(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   const child = startCli(args, options)
   // A command that refuses its arguments ends without reading.
   child.stdin.on('error', () => undefined).end(options.input ?? '')

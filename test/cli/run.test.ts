@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { ended, inFolder, outputOf, runCli, startCli, until } from './run-cli.js'
+import { ended, inFolder, outputOf, runCli, runProcess, startCli, until } from './run-cli.js'
 
 /** True while the process exists and is no zombie. */
 function isAlive(pid: number): boolean {
@@ -29,7 +29,7 @@ const stubborn = `trap '' TERM; sleep 600 & echo $! > child; echo $$ > self; wai
 
 test('run: options end at the first word of the command; the rest belongs to it', () =>
   inFolder(async cwd => {
-    const { code, stdout, stderr } = await runCli(
+    const { code, stdout, stderr } = await runProcess(
       ['run', '-k', '-j', '2', 'printf', '%s|', '--tag', '-k', ':::', 'a b'],
       { cwd },
     )
@@ -65,7 +65,7 @@ test('run: output of any bytes is printed unchanged, also 20 MB of it', () =>
   inFolder(async cwd => {
     const bytes = 'i=0; while [ $i -lt 20 ]; do cat block; i=$((i+1)); done'
     writeFileSync(join(cwd, 'block'), Buffer.alloc(1_048_576, Buffer.from([0xff, 0xfe, 0, 0x1e, 0x80, 10])))
-    const { code } = await runCli(['run', '--shell', `ptq() { ${bytes}; }; ptq {} | cat`, ':::', 'x'], { cwd })
+    const { code } = await runProcess(['run', '--shell', `ptq() { ${bytes}; }; ptq {} | cat`, ':::', 'x'], { cwd })
     assert.equal(code, 0)
     const child = startCli(['run', '--shell', `: {}; ${bytes}`, ':::', 'x'], { cwd })
     let size = 0
@@ -78,9 +78,12 @@ test('run: output of any bytes is printed unchanged, also 20 MB of it', () =>
 
 test('run: a time-out ends a command with its children, also those that ignore SIGTERM', () =>
   inFolder(async cwd => {
-    const { code, stderr } = await runCli(['run', '--timeout-sec', '1', '--shell', `${stubborn}; : {}`, ':::', 'x'], {
-      cwd,
-    })
+    const { code, stderr } = await runProcess(
+      ['run', '--timeout-sec', '1', '--shell', `${stubborn}; : {}`, ':::', 'x'],
+      {
+        cwd,
+      },
+    )
     assert.equal(code, 1)
     assert.match(stderr, /The command ran for longer than 1 s and was ended/)
     assert.equal(isAlive(pidIn(join(cwd, 'child'))), false)
@@ -112,7 +115,7 @@ test('run: when it is killed by SIGKILL, its commands end within seconds', () =>
 test('run: a command whose shell is killed is ended with it', () =>
   inFolder(async cwd => {
     const script = 'kill -KILL $PPID; echo $$ > self; exec sleep 600'
-    const { code, stderr } = await runCli(['run', '-j1', 'sh', '-c', script, ':::', '1', '2'], { cwd })
+    const { code, stderr } = await runProcess(['run', '-j1', 'sh', '-c', script, ':::', '1', '2'], { cwd })
     assert.equal(code, 1)
     assert.match(
       stderr,
@@ -124,7 +127,7 @@ test('run: a command whose shell is killed is ended with it', () =>
 test('run: output that can not be kept is a failure of its command', () =>
   inFolder(async cwd => {
     const script = 'head -c {} /dev/zero'
-    const { code, stdout, stderr } = await runCli(['run', '--shell', script, ':::', '3000000', '1'], {
+    const { code, stdout, stderr } = await runProcess(['run', '--shell', script, ':::', '3000000', '1'], {
       cwd,
       env: { TMPDIR: join(cwd, 'missing') },
     })
@@ -147,7 +150,7 @@ test('run --resume runs what has not succeeded, for any order of the inputs', ()
   inFolder(async cwd => {
     const env = { XDG_STATE_HOME: join(cwd, 'state') }
     const run = (...inputs: string[]) =>
-      runCli(['run', '-k', '--resume', 'a/b', '--shell', 'echo {}; test -e ok.{}', ':::', ...inputs], { cwd, env })
+      runProcess(['run', '-k', '--resume', 'a/b', '--shell', 'echo {}; test -e ok.{}', ':::', ...inputs], { cwd, env })
     writeFileSync(join(cwd, 'ok.1'), '')
     const first = await run('1', '2', '3')
     assert.deepEqual([first.code, first.stdout], [1, '1\n2\n3\n'])
@@ -162,7 +165,7 @@ test('run: each running command has its own slot and slot values', () =>
     const script =
       'mkdir lock.$CUDA_VISIBLE_DEVICES && sleep 0.05; rmdir lock.$CUDA_VISIBLE_DEVICES; echo $PTQ_GPU $PTQ_ATTEMPT {}'
     const inputs = Array.from({ length: 8 }, (_, n) => String(n))
-    const { code, stdout, stderr } = await runCli(
+    const { code, stdout, stderr } = await runProcess(
       ['run', '-k', '--slots', 'gpu=4,7', '--shell', script, ':::', ...inputs],
       { cwd },
     )

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { runCommandLine } from '#ptq/cli/command-line.js'
 import { endingError } from '#ptq/cli/failing.js'
-import { ended, inFolder, payloadLines, projectRoot, runCli, startCli } from './run-cli.js'
+import { ended, inFolder, payloadLines, projectRoot, runCli, runProcess, startCli } from './run-cli.js'
 
 const COMMANDS = [
   'status',
@@ -25,7 +25,7 @@ const COMMANDS = [
 ]
 
 test('help names every command, and the help of every command has an example', async t => {
-  const help = await runCli(['--help'])
+  const help = await runProcess(['--help'])
   assert.equal(help.code, 0)
   assert.equal(help.stderr, '')
   for (const name of [...COMMANDS, 'completion']) assert.match(help.stdout, new RegExp(`^ {2}ptq ${name}\\b`, 'm'))
@@ -132,7 +132,7 @@ test('misuse gives exit code 2 and one sentence on stderr, and creates nothing',
       )
     }
     await t.test('as a process', async () => {
-      const { code, stdout, stderr } = await runCli(['staus', 'q'])
+      const { code, stdout, stderr } = await runProcess(['staus', 'q'])
       assert.deepEqual(
         [code, stdout, stderr],
         [2, '', 'ptq: Unknown command: staus. Did you mean status? See ptq --help\n'],
@@ -267,9 +267,9 @@ test('commands on a file queue do not load the AWS SDK', () =>
       'export async function resolve(s, c, next) { if (s.startsWith("@aws-sdk")) throw new Error("loaded " + s); return next(s, c) }'
     const register = `import { register } from "node:module"; register("data:text/javascript,${encodeURIComponent(hooks)}")`
     const env = { NODE_OPTIONS: `--no-deprecation --import=data:text/javascript,${encodeURIComponent(register)}` }
-    const { code, stderr } = await runCli(['insert', 'queue', '-'], { cwd: folder, input: payloadLines(1), env })
+    const { code, stderr } = await runProcess(['insert', 'queue', '-'], { cwd: folder, input: payloadLines(1), env })
     assert.deepEqual([code, stderr], [0, ''])
-    const sqs = await runCli(['status', 'sqs://queue'], { env })
+    const sqs = await runProcess(['status', 'sqs://queue'], { env })
     assert.equal(sqs.code, 1)
     assert.match(sqs.stderr, /need the package @aws-sdk/)
   }))
@@ -283,7 +283,7 @@ test('a slow filesystem gets one thread for each call in flight, or as many as U
     writeFileSync(join(folder, 'count.mjs'), count)
     const threads = async (size: Record<string, string>) => {
       const args = ['status', 'q', '--load', './count.mjs']
-      return Number.parseInt((await runCli(args, { cwd: folder, env: size })).stderr, 10)
+      return Number.parseInt((await runProcess(args, { cwd: folder, env: size })).stderr, 10)
     }
     const one = await threads({ UV_THREADPOOL_SIZE: '1' })
     assert.equal((await threads({ UV_THREADPOOL_SIZE: '5' })) - one, 4)

@@ -8,7 +8,7 @@ import { noBrowser, startBrowser } from './browser.js'
 import { Served, startWorker, stopWorker } from './served.js'
 import { render } from './tasks.js'
 
-/** Until the chart has something to show. */
+/** The chart shows that much time. */
 const workingMs = Number(process.env.PTQ_SCREENSHOT_SECONDS ?? 75) * 1000
 
 const forms = [
@@ -40,7 +40,7 @@ async function main(folder: string | undefined): Promise<void> {
     await sleep(workingMs)
     const [, , killed] = workers
     if (killed !== undefined) await stopWorker(killed)
-    await sleep(6_000)
+    await page.locator('.worker.silent').waitFor({ timeout: 60_000 })
     await page.getByRole('button', { name: /Group by reason|Read again/ }).click()
     await page.waitForSelector('.group')
     if (folder === undefined) {
@@ -53,6 +53,7 @@ async function main(folder: string | undefined): Promise<void> {
       for (const { name, colorScheme, ...viewport } of forms) {
         await page.setViewportSize(viewport)
         await page.emulateMedia({ colorScheme })
+        // A reading and the redraw of the charts, which the page doesn't tell.
         await sleep(1_500)
         await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true })
       }

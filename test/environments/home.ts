@@ -23,7 +23,8 @@ export const expected: Awaited<ReturnType<typeof runProgram>> = {
   ],
   endsInThisThread: ['Number 3', 'TaskError of RangeError: as told E_TOLD TypeError: the cause', 'String LOUD'],
   timeout: 'TaskError of TimeoutError',
-  abort: 'AbortError of AbortError',
+  abortBefore: 'AbortError of AbortError',
+  abortOfTask: 'AbortError',
   queue: {
     inserted: [2, 40, 4],
     executed: [45, 1],

@@ -12,8 +12,8 @@ export async function runProgram(folder: string) {
   const lines: string[] = []
   const local = (options: object) =>
     new LocalTaskQueue({ progress: false, onLog: line => void lines.push(line), ...options })
-  const stop = new AbortController()
-  setTimeout(() => stop.abort(), 200)
+  const [before, during] = [new AbortController(), new AbortController()]
+  before.abort()
   return {
     onThreads: await local({ parallel: 2 }).insertAll(adding),
     inThisThread: await local({ parallel: 0 }).insertAll(adding),
@@ -27,7 +27,8 @@ export async function runProgram(folder: string) {
     ]),
     endsInThisThread: await ends({ parallel: 0 }, [partial(add, 1, 2), partial(fail), new Shout({ word: 'loud' })]),
     timeout: await nameOfEnd(local({ timeoutSeconds: 0.2 }).insertAll([partial(wait)])),
-    abort: await nameOfEnd(local({ signal: stop.signal }).insertAll([partial(wait)])),
+    abortBefore: await nameOfEnd(local({ signal: before.signal }).insertAll([partial(wait)])),
+    abortOfTask: await nameOfEnd(local({ onLog: () => during.abort() }).run(partial(wait), { signal: during.signal })),
     queue: await throughQueue(join(folder, 'queue')),
   }
 

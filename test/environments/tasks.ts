@@ -17,6 +17,7 @@ export const exit = queueable(function exit(): void {
 
 /** Goes on until it is aborted. */
 export const wait = queueable(async function wait(): Promise<void> {
+  context().log('waiting')
   const { signal } = context()
   if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve))
 })

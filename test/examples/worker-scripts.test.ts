@@ -15,10 +15,10 @@ import {
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { FunctionTask, TaskQueue } from 'ptq'
 import { parse, parseAllDocuments } from 'yaml'
+import { runCli, until } from '../cli/run-cli.js'
 
 const root = join(import.meta.dirname, '../../..')
 const ptq = join(root, 'dist/src/cli/bin.cjs')
@@ -78,9 +78,9 @@ it('in Kubernetes the worker is the first process, and is killed only after its 
   }
 })
 
-it('every option in the scripts is one of `ptq poll`', () => {
-  const { stdout, status } = spawnSync(process.execPath, [ptq, 'poll', '--help'], { encoding: 'utf8' })
-  assert.equal(status, 0)
+it('every option in the scripts is one of `ptq poll`', async () => {
+  const { stdout, code } = await runCli(['poll', '--help'])
+  assert.equal(code, 0)
   // Without the lines for Slurm itself.
   const script = text('examples/slurm/array.sh')
     .replace(/^#.*$/gm, '')
@@ -129,7 +129,7 @@ it('on the signal of Slurm the worker finishes running tasks and releases the re
   const inAnHour = Math.floor(Date.now() / 1000) + 3600
   const worker = start({ SLURM_JOB_END_TIME: String(inAnHour) })
   const exit = once(worker, 'exit')
-  while (!existsSync(join(folder, 'started')) && worker.exitCode === null) await sleep(20)
+  await until(() => existsSync(join(folder, 'started')) || worker.exitCode !== null)
   // As Slurm does: the signal goes only to the process that it started.
   worker.kill('SIGTERM')
   writeFileSync(join(folder, 'go'), '')

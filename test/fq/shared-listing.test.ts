@@ -331,43 +331,69 @@ test('a failed reading for others leaves no file, and ends no call that still ha
   }, fastDisk)
 })
 
-test('a worker that has leased a task does not wait for a reader; one that has not stops waiting when it is aborted', () => {
-  /** At the mark of the reader, since the last name was tried. */
-  let checks = 0
-  let stopsAt = Number.POSITIVE_INFINITY
-  const stopping = new AbortController()
-  // The clock stands still: a busy machine must not age the reader's lock file, nor let a lease expire.
-  const nowSeconds = Math.floor(Date.now() / 1000)
-  const hostNowMs = () => nowSeconds * 1000
-  const fileSystem = interfered({
-    clockMs: hostNowMs,
-    either: (call, path) => {
-      if (call === 'rename') checks = 0
-      if (call !== 'write' || !path.endsWith('/staging/listing')) return
-      checks++
-      if (checks === stopsAt) stopping.abort()
-    },
-  })
+/**
+ * Runs `work` with two workers on 3,000 tasks, while a third one reads for all: the mark of a reader is there. The second has
+ * leased a task, so it has a list. The clock stands still: a busy machine must not age the mark, nor let a lease expire.
+ */
+function besideReader(
+  either: (call: keyof FileCalls, path: string) => void,
+  work: (first: Backend, second: Backend, held: Lease[]) => Promise<void>,
+): Promise<void> {
+  const { clock, options } = settableClock(Math.floor(Date.now() / 1000))
   return inFolder(async folder => {
     const root = join(folder, 'queue-of-test')
-    await using first = await openQueue(root, settableClock(nowSeconds).options)
-    await using second = await openQueue(root, { fileSystem, hostNowMs })
+    const fileSystem = interfered({ clockMs: options.hostNowMs, either })
+    await using first = await openQueue(root, options)
+    await using second = await openQueue(root, { ...options, fileSystem })
     await insert(first.queue, 3_000)
     const held = await leaseNow(second.queue)
     const mark = join(root, 'staging', 'listing')
     writeFileSync(mark, '')
-    utimesSync(mark, nowSeconds, nowSeconds)
-    held.push(...(await leaseNow(first.queue, 2_000)))
-    held.push(...(await leaseNow(second.queue, 3_000)))
-    // A waiting call checks every ten milliseconds, for a quarter of a second.
-    assert.ok(held.length > 2_001 && checks < 3, `${checks} checks by a worker with tasks`)
-    held.push(...(await leaseNow(first.queue, 3_000)))
-    const waitSeconds = 600
-    checks = 0
-    stopsAt = 3
-    assert.deepEqual(await second.queue.lease({ seconds: 60, max: 1, waitSeconds, signal: stopping.signal }), [])
-    assert.equal(held.length, 3_000)
+    utimesSync(mark, clock.seconds, clock.seconds)
+    await work(first.queue, second.queue, held)
   }, fastDisk)
+}
+
+const isMark = (path: string) => path.endsWith('/staging/listing')
+
+test('a worker that has leased a task does not wait for a reader', () => {
+  /** At the mark of the reader, since the last name was tried. */
+  let checks = 0
+  return besideReader(
+    (call, path) => {
+      if (call === 'rename') checks = 0
+      else if (call === 'write' && isMark(path)) checks++
+    },
+    async (first, second, held) => {
+      held.push(...(await leaseNow(first, 2_000)))
+      held.push(...(await leaseNow(second, 3_000)))
+      // A waiting call checks every ten milliseconds, for a quarter of a second.
+      assert.ok(held.length > 2_001 && checks < 3, `${checks} checks by a worker with tasks`)
+    },
+  )
+})
+
+test('a worker that waits for a reader stops when it is aborted', () => {
+  const stopping = new AbortController()
+  let isWaiting = false
+  let checks = 0
+  return besideReader(
+    (call, path) => {
+      if (!isWaiting) return
+      if (call === 'rename') checks = 0
+      else if (call === 'write' && isMark(path)) checks++
+      // A machine that is too busy for three checks within a quarter of a second has the worker read for itself.
+      if (checks === 3 || call === 'openFolder') stopping.abort()
+    },
+    async (first, second, held) => {
+      held.push(...(await leaseNow(first, 3_000, 3_600)))
+      assert.equal(held.length, 3_000)
+      isWaiting = true
+      const { signal } = stopping
+      assert.deepEqual(await second.lease({ seconds: 60, max: 1, waitSeconds: 600, signal }), [])
+      assert.ok(signal.aborted)
+    },
+  )
 })
 
 test('an outdated listing is not used', () => {

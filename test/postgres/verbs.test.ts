@@ -230,7 +230,8 @@ describe('a queue in PostgreSQL', { skip: await noServer() }, () => {
       },
     ]
     for (const act of acts) {
-      // Notifications of the last one have arrived.
+      // Notifications of the last one have arrived: one of two that come within 20 ms is sent after these, and nothing tells that
+      // it was the last. One that comes even later would only hide a fault.
       await sleep(100)
       const wait = wakeUps.wait(undefined)
       await act()

@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import { type PollOptions, partial, type RunResult, TaskQueue } from 'ptq'
 import { open } from '#ptq/backends/fq/index.js'
 import { inFolder, runCli, until } from '../cli/run-cli.js'
-import { large, mixed, slowly, square, unspeakable } from './tasks.js'
+import { large, mixed, square, unspeakable, untilThere } from './tasks.js'
 
 const places: readonly (readonly [name: string, url: (folder: string) => string])[] = [
   ['fq', folder => `fq://${folder}/q`],
@@ -199,13 +199,16 @@ test('an abort ends the reading, and not the tasks', () =>
     await using queue = new TaskQueue(`fq://${folder}/q`)
     await besideWorker(queue, async () => {
       const abort = new AbortController()
-      const reading = all(queue.map(slowly, [0, 2_000], { run: 'r', signal: abort.signal }))
-      setTimeout(() => abort.abort(new Error('enough')), 100)
-      await assert.rejects(reading, /enough/)
+      const go = join(folder, 'go')
+      const ended = assert.rejects(all(queue.map(untilThere, [go], { run: 'r', signal: abort.signal })), /enough/)
+      await until(() => existsSync(`${go}.begun`))
+      abort.abort(new Error('enough'))
+      await ended
+      writeFileSync(go, '')
       const results = await all(queue.results('r'))
       assert.deepEqual(
         results.map(result => result.ok && result.value),
-        [0, 2_000],
+        [go],
       )
     })
   }))

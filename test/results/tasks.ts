@@ -1,3 +1,4 @@
+import { existsSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { queueable } from 'ptq'
 
@@ -19,6 +20,13 @@ export const large = queueable(function large(bytes: number): string {
 
 export const unspeakable = queueable(function unspeakable(_: number): unknown {
   return { set: new Set([1]) }
+})
+
+/** Makes the file `<path>.begun`, and ends when there is one at `path`. */
+export const untilThere = queueable(async function untilThere(path: string): Promise<string> {
+  writeFileSync(`${path}.begun`, '')
+  while (!existsSync(path)) await sleep(5)
+  return path
 })
 
 export const slowly = queueable(async function slowly(ms: number): Promise<number> {
