@@ -32,6 +32,28 @@ test('a worker with an allow-list runs only those programs, by their exact names
     assert.equal(existsSync(join(cwd, 'ran')), false)
   }))
 
+test('a program is not looked up in the folder of its task, nor in a relative folder of PATH', t =>
+  inFolder(async cwd => {
+    const { PATH = '' } = process.env
+    const folder = process.cwd()
+    t.after(() => {
+      process.env.PATH = PATH
+      process.chdir(folder)
+    })
+    // The worker's own folder, too.
+    process.chdir(cwd)
+    process.env.PATH = `:.:bin:./bin:${PATH}:`
+    mkdirSync(join(cwd, 'bin'))
+    for (const path of ['probe', 'bin/probe']) {
+      writeFileSync(join(cwd, path), `#!/bin/sh\ntouch ${cwd}/ran\n`, { mode: 0o755 })
+    }
+    await using queue = new TaskQueue(`fq://${cwd}/q`)
+    await queue.insert(new FunctionTask(['ptq.commands', 'run'], [['probe']], { cwd }))
+    const reasons = await drain(queue, { commands: { allow: ['probe'] } })
+    assert.deepEqual([reasons.length, existsSync(join(cwd, 'ran'))], [1, false])
+    assert.match(reasons[0] ?? '', /Expected a program on PATH, got probe/)
+  }))
+
 test('a link in place of the log folder is not followed: output is lost with a warning, the task runs', () =>
   inFolder(async cwd => {
     await using queue = new TaskQueue(`fq://${cwd}/q`)

@@ -45,6 +45,7 @@ describe('the SQS backend behind a bad network', () => {
     ['503', { kind: 'status', status: 503, code: 'ServiceUnavailable' }],
     ['throttling as 400', { kind: 'status', status: 400, code: 'RequestThrottled' }],
     ['throttling as 403', { kind: 'status', status: 403, code: 'ThrottlingException' }],
+    ['too many in flight', { kind: 'status', status: 403, code: 'OverLimit' }],
     ['KMS throttling', { kind: 'status', status: 400, code: 'KmsThrottled' }],
     ['a reset connection', { kind: 'reset' }],
   ]
