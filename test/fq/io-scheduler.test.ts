@@ -205,3 +205,24 @@ test('durable: the first insert syncs each folder that it created for the queue,
     assert.deepEqual(synced, [...above, join(root, 'queue')])
   })
 })
+
+test('durable: the first outcome of a run syncs each folder that it created', async () => {
+  const synced: string[] = []
+  const fileSystem = {
+    ...nodeFileSystem,
+    syncFolder: async (path: string) => {
+      synced.push(path)
+      await nodeFileSystem.syncFolder(path)
+    },
+  }
+  await inQueue(
+    async (queue, root) => {
+      await insert(queue, 1)
+      synced.length = 0
+      await queue.results?.append('run', 'writer', ['{}'])
+      await queue.results?.append('run', 'writer', ['{}'])
+      assert.deepEqual(synced, [root, join(root, 'results'), join(root, 'results', 'run')])
+    },
+    { fileSystem, durable: true },
+  )
+})

@@ -45,7 +45,9 @@ export class FileResults implements ResultSink {
         if (!isMissing(error)) throw error
         await this.#makeQueue()
         await io.calls.makeFolder(layout.results)
+        await io.sync(layout.root)
         await io.calls.makeFolder(folder)
+        await io.sync(layout.results)
         await io.write(path, text, 'a')
         await io.sync(folder)
       }
