@@ -40,6 +40,9 @@ export const serveCommand = defineCommand({
     if (args.deadLetter !== undefined && urls.length > 1) {
       throw new UsageError('Expected --dead-letter with one queue only: start one page for each')
     }
+    if (args.deadLetter !== undefined && urls.includes(queueUrl(args.deadLetter))) {
+      throw new UsageError(`Expected --dead-letter to be another queue than the one itself, got ${args.deadLetter}`)
+    }
     await withQueues(urls, args, queues => interruptible(signal => serve(queues, args, signal), { quiet: true }))
   },
 })

@@ -31,7 +31,10 @@ export const showCommand = defineCommand({
         await printLine(`Task: ${printable(task.name)}`)
         await printLine(`Payload: ${printable(task.payloadText)}`)
         await printLine(`Failures: ${task.failures.length}`)
-        for (const failure of task.failures) await printLine(failureLine(failure))
+        for (const failure of task.failures) {
+          await printLine(failureLine(failure))
+          for (const line of stackLines(failure)) await printLine(line)
+        }
       },
       { notOnSqs: "can't list its tasks, so it finds none by its id: SQS shows them by leasing only" },
     ),
@@ -45,6 +48,12 @@ async function inQueue(queue: TaskQueue, id: string) {
 async function amongFailures(queue: TaskQueue, id: string) {
   const task = await queue.findFailure(id)
   return task && { task, state: 'failed' }
+}
+
+/** Where it was thrown, as far as the queue has it: with the last failure of a dead letter. */
+function stackLines({ reason, stack = '' }: Failure): string[] {
+  const lines = stack.split('\n').map(line => `     ${printable(line)}`)
+  return stack === '' ? [] : lines.filter(line => line.trim() !== printable(reason))
 }
 
 function failureLine({ attempt, reason, host, pid, failedAtMs, durationSeconds }: Failure): string {

@@ -72,8 +72,14 @@ export function dashboard(
 
 function shownQueue(given: TaskQueue | ShownQueue): ShownQueue {
   const shown = given instanceof TaskQueue ? { queue: given } : given
-  if (shown?.queue instanceof TaskQueue) return shown
-  throw argumentError('queues', 'TaskQueues, or objects { queue, deadLetter }', given)
+  if (!(shown?.queue instanceof TaskQueue)) {
+    throw argumentError('queues', 'TaskQueues, or objects { queue, deadLetter }', given)
+  }
+  // Names the queue, which is opened by the first reading.
+  if (shown.deadLetter !== undefined && new TaskQueue(shown.deadLetter).url === shown.queue.url) {
+    throw argumentError('deadLetter', 'another queue than the one itself', shown.deadLetter)
+  }
+  return shown
 }
 
 function checkHosts(hosts: readonly string[] | undefined): readonly string[] {

@@ -28,7 +28,8 @@ async function withDeadLetters(folder: string, reasons: readonly string[]): Prom
   const messages = reasons.map((reason, n) => {
     const id = `${ID.slice(0, -1)}${String(n).padStart(2, '0')}`
     const failure = { attempt: 5, reason, host: 'node-1', pid: 7, failedAtMs: 1_700_000_000_000, durationSeconds: 1.25 }
-    return { id, body: write(`[["tasks", "mark"], [${n}], {}, -1]`, id, { failures: [failure] }) }
+    const stack = `${reason}\n    at mark (tasks.js:7:\u001b[2J${n})`
+    return { id, body: write(`[["tasks", "mark"], [${n}], {}, -1]`, id, { failures: [{ ...failure, stack }] }) }
   })
   assert.deepEqual(await dead.insert(messages, { delaySeconds: 0 }), [])
   await dead.close()
@@ -149,6 +150,9 @@ test('failures, show and retry print reasons without control characters, counted
       shown,
       /^ {2}5\. 2023-11-14T22:13:20\.000Z on node-1 \(process 7\) after 1\.3 s: Error: bad {2}\[2J second {3}line$/m,
     )
+    assert.match(shown, /^ {9}at mark \(tasks\.js:7: \[2J1\)$/m)
+    const whole = await run('show', 'queue', `${ID}0`)
+    assert.match(whole, /after 1\.3 s: Error: ENOSPC\n {9}at mark \(tasks\.js:7: \[2J0\)\n$/)
     assert.equal(await run('retry', 'queue', '--match', 'ENOSPC', '--json'), '{"retried":2}\n')
     assert.match(await run('status', 'queue'), /^Enqueued: 2 ?.*\n.*\n.*\n.*\nFailed: 1\b/m)
     const { failures, ...back } = JSON.parse(await run('show', 'queue', `${ID}0`, '--json'))

@@ -103,6 +103,10 @@ const MISUSES: readonly (readonly [args: string, sentence: RegExp])[] = [
   ['purge q --failed --all', /Expected --(?:failed or --all|all or --failed), got both/],
   ['cp q', /expected ptq cp <source> <destination>/],
   ['mv q q', /Expected two queues, got one: fq:/],
+  ['serve', /Missing argument: <queues\.\.>: expected ptq serve <queues\.\.>/],
+  ['serve gopher://q', /Expected a queue's protocol to be one of/],
+  ['serve q --dead-letter ./q', /Expected --dead-letter to be another queue/],
+  ['serve q r --dead-letter d', /Expected --dead-letter with one queue only/],
   ['license x', /Unexpected argument: x/],
 ]
 

@@ -187,6 +187,8 @@ describe('access to the page', () => {
     assert.throws(() => dashboard(queue, { hosts: ['a:80'] }), /Expected `hosts` to be names without a port/)
     assert.throws(() => dashboard(queue, { path: 'x' }), /Expected `path` to be a path that begins with \//)
     assert.throws(() => dashboard(queue, { intervalSeconds: 0 }), /Expected `intervalSeconds`/)
+    assert.throws(() => dashboard([{ queue, deadLetter: queue.url }]), /Expected `deadLetter` to be another queue/)
+    assert.throws(() => dashboard([{ queue, deadLetter: 'dead' }]), /Expected/)
     assert.throws(() => dashboard([{} as never]), /Expected `queues` to be TaskQueues/)
     assert.throws(() => dashboard(queue, { action: true } as never), /action/)
   })

@@ -2,50 +2,12 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
-import { get } from 'node:http'
 import { describe, it } from 'node:test'
 import { partial, TaskQueue } from 'ptq'
 import { assertMetrics, noPromtool } from '../metrics/promtool.js'
 import { inFolder, Served } from './served.js'
+import { sampleWhere } from './stream.js'
 import { fail, quick } from './tasks.js'
-
-interface Sample {
-  readonly queue: number
-  readonly problem?: string
-  readonly isMissing: boolean
-  readonly counts?: { readonly waiting: number; readonly failed: number | null; readonly completed: number | null }
-}
-
-/** Resolves with the first sample of a queue for which `holds`. */
-function sampleWhere(
-  served: Served,
-  cookie: string,
-  queue: number,
-  holds: (sample: Sample) => boolean,
-): Promise<Sample> {
-  return new Promise((resolve, reject) => {
-    const sent = get(`${served.url}events`, { headers: { Cookie: cookie } }, response => {
-      let text = ''
-      response.setEncoding('utf8').on('data', (part: string) => {
-        text += part
-        const events = text.split('\n\n')
-        text = events.pop() ?? ''
-        for (const event of events) {
-          const data = /^event: sample\ndata: (.*)$/s.exec(event)?.[1]
-          const sample: Sample | undefined = data === undefined ? undefined : JSON.parse(data)
-          if (sample?.queue === queue && holds(sample)) {
-            sent.destroy()
-            resolve(sample)
-            return
-          }
-        }
-      })
-    })
-    sent.once('error', error => {
-      if (!sent.destroyed) reject(error)
-    })
-  })
-}
 
 interface Report {
   readonly total: number
@@ -185,5 +147,16 @@ describe('the page', () => {
       const back = await sampleWhere(served, cookie, 1, ({ counts }) => counts?.waiting === 2)
       assert.equal(back.problem, undefined)
       if (noPromtool === undefined) assertMetrics((await served.ask('/metrics')).text)
+    }))
+
+  it('tasks of packs are counted, and in how many messages they are', () =>
+    withQueue('fq', async queue => {
+      await queue.insert(
+        Array.from({ length: 250 }, (_, n) => partial(quick, n)),
+        { pack: 100 },
+      )
+      await using served = await Served.start(queue)
+      const { counts } = await sampleWhere(served, await served.signIn(), 0, ({ counts }) => counts !== undefined)
+      assert.deepEqual([counts?.waiting, counts?.enqueued, counts?.messages], [250, 250, 3])
     }))
 })

@@ -185,9 +185,10 @@ function summary(enqueued, fraction, tasksPerSecond) {
 }
 
 /** @param {NonNullable<Sample['counts']>} counts */
-function notesOf({ approximate, inserted, completed, gone, quarantined, foreign: others }) {
+function notesOf({ approximate, enqueued, messages, inserted, completed, gone, quarantined, foreign: others }) {
   const notes = [
     approximate && 'These counts are approximate.',
+    messages !== undefined && messages < enqueued && `${count(enqueued)} tasks are in ${count(messages)} messages.`,
     inserted === null && 'This queue does not count inserted and completed tasks.',
     completed === 0 && gone > 0 && 'Workers don’t tally: done is what has left the queue.',
     quarantined > 0 && `${count(quarantined)} messages were set aside because they are no tasks.`,
