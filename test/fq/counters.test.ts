@@ -146,3 +146,21 @@ test('an updated counter is no failure, whatever fails after its rename', () =>
     await failing.queue.addInserted?.(3)
     assert.equal((await queue.counts()).inserted, 8)
   }))
+
+test('the lock of a count that could not be made, as on a full disk, leaves nothing in staging', async () => {
+  let isFull = true
+  const either = (call: string, path: string) => {
+    if (isFull && call === 'write' && path.includes('/lock.')) throw systemError('ENOSPC', path)
+  }
+  await inQueue(
+    async (queue, root) => {
+      await insert(queue, 1)
+      await assert.rejects(async () => queue.addInserted?.(1), /ENOSPC/)
+      assert.deepEqual(namesIn(root, 'staging'), [])
+      isFull = false
+      await queue.addInserted?.(1)
+      assert.equal((await queue.counts()).inserted, 1)
+    },
+    { fileSystem: interfered({ either }) },
+  )
+})

@@ -180,6 +180,7 @@ async function acquire(queue: FileQueue): Promise<Lock> {
   }
   throw new Error(`The lock ${layout.insertionsLock} was held by others for ${lockTimeoutSeconds} s`)
 }
+
 async function namesInLock({ io, layout }: FileQueue): Promise<readonly string[]> {
   const folder = await io.calls.openFolder(layout.insertionsLock)
   if (folder === undefined) return []
@@ -196,11 +197,11 @@ async function makeLock(queue: FileQueue): Promise<void> {
   const staged = inside(layout.staging, `lock.${randomUUID()}`)
   await io.calls.makeFolder(layout.staging)
   await io.calls.makeFolder(staged)
-  await io.calls.write(inside(staged, freeName), '', 'w')
   try {
+    await io.calls.write(inside(staged, freeName), '', 'w')
     await io.calls.rename(staged, layout.insertionsLock)
   } catch (error) {
-    await io.calls.unlink(inside(staged, freeName), 'there')
+    await io.calls.unlink(inside(staged, freeName), 'absent')
     await io.calls.removeFolder(staged)
     // Another process was faster: ENOTEMPTY or EEXIST, and other codes on other systems.
     if ((await namesInLock(queue)).length === 0) throw error
