@@ -1,36 +1,25 @@
 /** A queue that many processes and machines share. */
-import { setMaxListeners } from 'node:events'
 import type { WorkerStatus } from './backend/backend.js'
-import { bulkInsert } from './bulk-insert/bulk-insert.js'
+import { checkInsertOptions, insertGiven } from './bulk-insert/insert-given.js'
 import { removeJournals } from './bulk-insert/journal-files.js'
-import { bulkInsertTasks, checkResumeName, queueReference, requireThreads } from './bulk-insert/plan.js'
-import { type OutputPiece, readLog } from './commands/log-reader.js'
+import type { OutputPiece } from './commands/log-reader.js'
 import { callSiteOf } from './errors/call-site.js'
-import { checkBoolean, checkNames, checkParallel, checkSignal } from './errors/check-options.js'
+import { checkBoolean, checkNames } from './errors/check-options.js'
 import { argumentError, UnsupportedOperationError } from './errors/errors.js'
 import type { PollOptions } from './poll/poll-options.js'
 import { pollQueue } from './poll/poll-queue.js'
 import { WorkerEvents } from './poll/worker-events.js'
 import type { OptionsOf } from './queue/backend-options.js'
 import { copyMessages } from './queue/copy-messages.js'
-import {
-  countFailures,
-  findFailure,
-  listFailures,
-  purgeFailures,
-  type RetryOptions,
-  retryFailures,
-} from './queue/dead-letters.js'
+import { countFailures, findFailure, listFailures, purgeFailures } from './queue/dead-letters.js'
 import { isEmpty, untilEmpty } from './queue/emptiness.js'
-import { insertTasks } from './queue/insert.js'
 import { deleteTasks, leaseTasks, releaseLeases, renewLeases } from './queue/lease-verbs.js'
 import { findTask, listTasks, requireListing } from './queue/listing.js'
 import { type MoveResult, moveMessages } from './queue/move-messages.js'
 import type { OpenOnce } from './queue/open-backend.js'
-import { checkPackSize, PackSource } from './queue/pack-source.js'
-import { payloadText, taskCount } from './queue/payload-text.js'
 import { QueueConnection } from './queue/queue-connection.js'
 import type { LeasedTask, ListedTask } from './queue/queued-task.js'
+import { type RetryOptions, retryFailures } from './queue/retry-dead-letters.js'
 import {
   dropRun,
   mapInputs,
@@ -40,15 +29,14 @@ import {
   runResults,
 } from './queue/run-results.js'
 import { isSameQueue } from './queue/same-queue.js'
+import { type TaskOutputOptions, taskOutput } from './queue/task-output.js'
 import type { InsertOptions, LeaseOptions, QueueStatus } from './queue/task-queue-options.js'
-import type { TransferOptions, TransferPlan } from './queue/transfer.js'
+import type { TransferOptions } from './queue/transfer.js'
+import { transferBetween } from './queue/transfer-between.js'
 import type { RunResult } from './results/read-results.js'
-import { slicePacks } from './tasks/slice-packs.js'
 import type { BareTask, FunctionTask } from './tasks/task.js'
-import { iterableOf, lengthOf, type TaskIterable, TaskSource } from './tasks/task-source.js'
-import { systemClock } from './time/clock.js'
-import { delaySeconds, requireSeconds } from './time/seconds.js'
-import { QueueSpans } from './tracing/queue-spans.js'
+import { iterableOf, lengthOf, type TaskIterable } from './tasks/task-source.js'
+import { requireSeconds } from './time/seconds.js'
 
 /**
  * A queue of tasks, named by a URL. The first method call opens it, so the constructor costs and changes nothing. Call
@@ -89,55 +77,17 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
    * @throws UnsupportedOperationError with `parallel`, where the queue can't be opened in other threads
    */
   async insert(tasks: BareTask | TaskIterable<BareTask> | TaskQueue, options: InsertOptions = {}): Promise<number> {
-    checkNames('options of insert', options, [
-      'delaySeconds',
-      'total',
-      'parallel',
-      'resume',
-      'pack',
-      'skipInsertCounter',
-    ])
-    const { total } = options
-    const skipInsertCounter = checkBoolean('skipInsertCounter', options.skipInsertCounter, false)
-    const delay = requireSeconds('delaySeconds', options.delaySeconds ?? 0, { zero: true })
-    if (total !== undefined) requireCount('total', total, 0)
-    const threads = checkParallel(options.parallel, 0)
-    const resume = checkResumeName(options.resume)
-    const pack = checkPackSize(options.pack)
-    if (tasks instanceof TaskQueue && resume !== undefined) {
+    const checked = checkInsertOptions(options)
+    const { total, resume } = checked
+    if (!(tasks instanceof TaskQueue)) {
+      const given = iterableOf(tasks)
+      return insertGiven(this.#queue, given, total ?? lengthOf(given), checked)
+    }
+    if (resume !== undefined) {
       throw argumentError('resume', 'left out where another queue is copied, whose tasks come in no order', resume)
     }
-    const given = tasks instanceof TaskQueue ? await this.#otherTasks(tasks) : iterableOf(tasks)
-    const length = total ?? (tasks instanceof TaskQueue ? await tasks.enqueued() : lengthOf(given))
-    const slices = pack === undefined ? undefined : slicePacks(given, pack)
-    const inSlices = threads > 0 || resume !== undefined
-    const bulk = inSlices ? bulkInsertTasks(slices ?? given, { total: length, threads, pack }) : undefined
-    const queue =
-      threads > 0
-        ? queueReference(this.#queue.queueUrl, { ...this.#queue.options, concurrency: this.#queue.concurrency })
-        : undefined
-    return this.#backend.use(async backend => {
-      if (threads > 0) requireThreads(backend)
-      const settings = {
-        delaySeconds: delaySeconds('delaySeconds', delay, backend.capabilities, backend.label),
-        concurrency: this.#queue.concurrency,
-        progress: this.#queue.progress,
-        skipInsertCounter,
-        signal: this.#backend.signal,
-      }
-      const insert = (traceparent: string | undefined) => {
-        const plan = { ...settings, traceparent }
-        if (bulk !== undefined) return bulkInsert({ ...plan, backend, queue, tasks: bulk, threads, resume })
-        const source = new TaskSource<BareTask>(slices ?? given)
-        return insertTasks(
-          backend,
-          pack === undefined || slices !== undefined ? source : new PackSource(source, { size: pack, backend }),
-          { ...plan, textOf: payloadText, countOf: taskCount, total: length },
-        )
-      }
-      const spans = QueueSpans.of(this.#queue.queueUrl.protocol, backend.queueName)
-      return spans === undefined ? insert(undefined) : spans.send(insert)
-    })
+    const others = await this.#otherTasks(tasks)
+    return insertGiven(this.#queue, others, total ?? (await tasks.enqueued()), checked)
   }
 
   /** The same as {@link insert}. */
@@ -312,30 +262,10 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
    * Yields what a command wrote to stdout and stderr, out of the logs of the workers.
    *
    * @param id the task's id, or as much of its beginning as no other task in the logs has
-   * @param options.attempt which attempt. Default: the last one
-   * @param options.follow continue while the command runs. Default false
-   * @param options.logFolder where the workers keep their logs. Default: the queue's own folder for that
    * @throws Error where the logs have no such task
    */
-  async *taskOutput(
-    id: string,
-    options: { attempt?: number; follow?: boolean; logFolder?: string; signal?: AbortSignal } = {},
-  ): AsyncGenerator<OutputPiece, void, undefined> {
-    checkNames('options of taskOutput', options, ['attempt', 'follow', 'logFolder', 'signal'])
-    if (typeof id !== 'string' || id === '') throw argumentError('id', 'the id of a task', id)
-    const { attempt, signal } = options
-    const backend = await this.#backend.open()
-    const folder = options.logFolder ?? backend.logFolder
-    if (folder === undefined) {
-      throw new UnsupportedOperationError(
-        `${backend.label} has no folder for logs: pass that of its workers as \`logFolder\``,
-      )
-    }
-    // Where looking would mean leasing, only the command's own end tells.
-    const isRunning = async (whole: string) =>
-      backend.list === undefined || (await findTask(backend, whole))?.state === 'leased'
-    const follow = checkBoolean('follow', options.follow, false)
-    yield* readLog(folder, id, { attempt, signal, isRunning: follow ? isRunning : undefined })
+  taskOutput(id: string, options: TaskOutputOptions = {}): AsyncGenerator<OutputPiece, void, undefined> {
+    return taskOutput(this.#queue, id, options)
   }
 
   /**
@@ -393,8 +323,8 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
    * @returns how many were copied
    * @throws UnsupportedOperationError if listing this queue would mean leasing
    */
-  copyTo(destination: TaskQueue, options: TransferOptions = {}): Promise<number> {
-    return this.#transfer(destination, options, copyMessages)
+  async copyTo(destination: TaskQueue, options: TransferOptions = {}): Promise<number> {
+    return transferBetween(this.#queue, TaskQueue.#connectionOf(destination), options, copyMessages)
   }
 
   /**
@@ -405,8 +335,8 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
    *
    * The attempts of a moved task are counted from 1 again.
    */
-  moveTo(destination: TaskQueue, options: TransferOptions = {}): Promise<MoveResult> {
-    return this.#transfer(destination, options, moveMessages)
+  async moveTo(destination: TaskQueue, options: TransferOptions = {}): Promise<MoveResult> {
+    return transferBetween(this.#queue, TaskQueue.#connectionOf(destination), options, moveMessages)
   }
 
   /**
@@ -519,35 +449,9 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
     return this.close()
   }
 
-  async #transfer<R>(
-    destination: TaskQueue,
-    options: TransferOptions,
-    transfer: (plan: TransferPlan) => Promise<R>,
-  ): Promise<R> {
-    checkNames('options of a transfer', options, ['signal'])
-    const given = checkSignal('signal', options.signal)
+  static #connectionOf(destination: TaskQueue): QueueConnection {
     if (!(destination instanceof TaskQueue)) throw argumentError('destination', 'a TaskQueue', destination)
-    if (destination.url === this.url) throw argumentError('destination', 'another queue than the one itself', this.url)
-    const ends = [this.#backend.signal, destination.#backend.signal, ...(given === undefined ? [] : [given])]
-    const signal = AbortSignal.any(ends)
-    // One listener per request in flight; Node warns of a leak above 10.
-    setMaxListeners(0, signal)
-    return this.#backend.use(from =>
-      destination.#backend.use(async to => {
-        // A queue moved into itself would never be empty.
-        if (await isSameQueue(from, to)) {
-          throw argumentError('destination', `another queue than ${this.url}`, destination.url)
-        }
-        return transfer({
-          from,
-          to,
-          concurrency: this.#queue.concurrency,
-          progress: this.#queue.progress,
-          signal,
-          clock: systemClock,
-        })
-      }),
-    )
+    return destination.#queue
   }
 
   /** Lists another queue. Refuses before anything is inserted: the same queue (endless), and one without a listing. */
@@ -560,8 +464,4 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
     requireListing(backend)
     return other.tasks()
   }
-}
-
-function requireCount(name: string, value: number, least = 1): void {
-  if (!Number.isInteger(value) || value < least) throw argumentError(name, `an integer of ${least} or more`, value)
 }

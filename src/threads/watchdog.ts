@@ -3,35 +3,29 @@
 import { monotonicMs } from '../time/monotonic.js'
 import type { BusyThread } from './busy-thread.js'
 import type { BusyThreads } from './busy-threads.js'
-import type { Call, Outcome } from './call.js'
 import type { Chunk } from './chunk.js'
+import type { ChunkOutcomes } from './chunk-outcomes.js'
+import { errorToWire } from './error-wire.js'
+import type { ThreadPool } from './pool.js'
 import { timeoutError } from './thread-errors.js'
 
 /** The interval is a tenth of `timeoutMs` within these bounds: no busy loop, and a progress bar that moves. Milliseconds. */
 const minIntervalMs = 5
 const maxIntervalMs = 50
 
-/** Callbacks of a {@link Watchdog}. */
-export interface WatchdogCallbacks {
-  /** Called for a task that succeeded without a message. */
-  report(call: Call, outcome: Outcome): void
-  /** Aborts the signal of a task in its thread. */
-  abort(threadId: number, chunk: Chunk, index: number, reason: Error): void
-  /** Called for a thread some of whose messages can't be read. */
-  settleUnreadable(thread: BusyThread): void
-}
-
 export class Watchdog {
   readonly #threads: BusyThreads
+  readonly #outcomes: ChunkOutcomes
+  readonly #pool: ThreadPool
   readonly #timeoutMs: number
-  readonly #callbacks: WatchdogCallbacks
   #timer: NodeJS.Timeout | undefined
 
   /** @param timeoutMs tasks that run longer are aborted */
-  constructor(threads: BusyThreads, timeoutMs = Number.POSITIVE_INFINITY, callbacks: WatchdogCallbacks) {
+  constructor(threads: BusyThreads, outcomes: ChunkOutcomes, pool: ThreadPool, timeoutMs = Number.POSITIVE_INFINITY) {
     this.#threads = threads
+    this.#outcomes = outcomes
+    this.#pool = pool
     this.#timeoutMs = timeoutMs
-    this.#callbacks = callbacks
   }
 
   /** Checks as long as there are busy threads. */
@@ -53,16 +47,14 @@ export class Watchdog {
   /** Asks a task to end, by its signal. If it does not, its thread is stopped later. */
   abort(thread: BusyThread, chunk: Chunk, index: number, reason: Error): void {
     if (chunk.abort(index, reason, monotonicMs()) && thread.threadId !== undefined) {
-      this.#callbacks.abort(thread.threadId, chunk, index, reason)
+      this.#pool.send(thread.threadId, { type: 'abort', chunk: chunk.id, index, reason: errorToWire(reason) })
     }
   }
 
   #check(nowMs: number): void {
     for (const thread of this.#threads) {
-      for (const chunk of thread.chunks.values()) {
-        chunk.reportSilentSuccesses((call, outcome) => this.#callbacks.report(call, outcome))
-      }
-      if (thread.hasUnreadable) this.#callbacks.settleUnreadable(thread)
+      for (const chunk of thread.chunks.values()) this.#outcomes.reportSilentSuccesses(chunk)
+      if (thread.hasUnreadable) this.#outcomes.settleUnreadable(thread)
       for (const { chunk, index } of thread.overdue(this.#timeoutMs, nowMs)) {
         this.abort(thread, chunk, index, timeoutError(this.#timeoutMs))
       }

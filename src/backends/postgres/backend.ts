@@ -4,11 +4,11 @@ import type { BatchFailure, Failure, Lease, ListedMessage, Message } from '../..
 import { siblingUrl } from '../../backend/server-url.js'
 import { elapsedMs } from '../../time/clock.js'
 import { addInserted, countMessages, purge, releaseAll, rezero } from './counts.js'
-import { INSERT_BATCH, insertMessages, MAX_SECONDS } from './insert.js'
+import { insertBatch, insertMessages, maxSeconds } from './insert.js'
 import { Leasing } from './lease.js'
 import {
   deleteLeases,
-  LEASE_BATCH,
+  leaseBatch,
   markAlone,
   releaseLeases,
   renewLeases,
@@ -48,9 +48,9 @@ export class PostgresBackend implements Backend {
     this.#wakeUps = new WakeUps(queue.connection, queue.name)
     this.uploads = new PostgresUploads(queue, () => void this.#wakeUps.notify())
     this.capabilities = {
-      insertBatch: INSERT_BATCH,
+      insertBatch,
       insertsAtOnce: queue.connection.width,
-      leaseBatch: LEASE_BATCH,
+      leaseBatch,
       exactCounts: true,
       counters: true,
       listing: true,
@@ -58,8 +58,8 @@ export class PostgresBackend implements Backend {
       history: true,
       historyInLeases: true,
       dedupesInserts: true,
-      maxDelaySeconds: MAX_SECONDS,
-      maxLeaseSeconds: MAX_SECONDS,
+      maxDelaySeconds: maxSeconds,
+      maxLeaseSeconds: maxSeconds,
       secondsStep: 0.001,
       longPolling: true,
       asciiBodies: !isUnicode,

@@ -5,10 +5,10 @@ import { MessageRefusedError } from '../../errors/errors.js'
 import type { PostgresQueue } from './queue.js'
 
 /** The most messages of one statement. */
-export const INSERT_BATCH = 500
+export const insertBatch = 500
 
 /** The longest delay and lease: times beyond the year 294276 can't be stored. */
-export const MAX_SECONDS = 1_000_000_000
+export const maxSeconds = 1_000_000_000
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 

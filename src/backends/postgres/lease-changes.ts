@@ -5,7 +5,7 @@ import type { Row } from './connection.js'
 import { type PostgresQueue, queueId } from './queue.js'
 
 /** The most leases of one statement. */
-export const LEASE_BATCH = 1000
+export const leaseBatch = 1000
 
 /**
  * A row that another call of the same holder changed while this one waited for it is not found, since that version is newer than the

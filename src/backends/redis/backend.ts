@@ -3,8 +3,8 @@ import type { Backend, Capabilities, Counts, WorkerStatus } from '../../backend/
 import type { BatchFailure, Failure, Lease, ListedMessage, Message } from '../../backend/messages.js'
 import { purge, releaseAll } from './clearing.js'
 import { addInserted, countMessages, exists, rezero } from './counts.js'
-import { INSERT_BATCH, insertMessages } from './insert.js'
-import { LEASE_BATCH, leaseMessages, type RedisLeaseOptions } from './lease.js'
+import { insertBatch, insertMessages } from './insert.js'
+import { leaseBatch, leaseMessages, type RedisLeaseOptions } from './lease.js'
 import { deleteLeases, quarantine, releaseLeases, renewLeases, replaceBody, runsAlone } from './lease-changes.js'
 import { failuresOf, listMessages } from './listing.js'
 import { moveMessages } from './move.js'
@@ -15,21 +15,21 @@ import { RedisUploads } from './uploads.js'
 import { reportWorker, workersOf } from './workers.js'
 
 // A hundred years: a longer time is a slip (milliseconds, a date).
-const LONGEST_SECONDS = 36_525 * 24 * 3600
+const longestSeconds = 36_525 * 24 * 3600
 
 const capabilities: Capabilities = {
-  insertBatch: INSERT_BATCH,
+  insertBatch,
   // The server runs one script at a time: some more keep it busy while the next ones are made.
   insertsAtOnce: 4,
-  leaseBatch: LEASE_BATCH,
+  leaseBatch,
   exactCounts: true,
   counters: true,
   listing: true,
   releaseAll: true,
   history: true,
   dedupesInserts: true,
-  maxDelaySeconds: LONGEST_SECONDS,
-  maxLeaseSeconds: LONGEST_SECONDS,
+  maxDelaySeconds: longestSeconds,
+  maxLeaseSeconds: longestSeconds,
   secondsStep: 0.001,
   longPolling: true,
 }

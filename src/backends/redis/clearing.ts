@@ -4,14 +4,14 @@ import { Script } from './script.js'
 import { addReady, parsed, sizesOf } from './stored-messages.js'
 
 /** Leases of one script. */
-const STEP = 250
+const batchSize = 250
 
 /** Arguments: the latest end of a lease to release in ms since 1970. Replies with how many were released, and how many tasks they have. */
 const releaseAllScript = new Script(
   'once',
   `${addReady}${parsed}${sizesOf}
 local at = now()
-local ids = call('ZRANGEBYSCORE', leased, '(' .. at, ARGV[4], 'LIMIT', 0, ${STEP})
+local ids = call('ZRANGEBYSCORE', leased, '(' .. at, ARGV[4], 'LIMIT', 0, ${batchSize})
 local tasks = 0
 if #ids > 0 then
   local _, sum = sizesOf(ids)
@@ -61,7 +61,7 @@ export async function releaseAll(queue: RedisQueue): Promise<number> {
     const reply = await queue.run(releaseAllScript, 'release all leases of', [lastEndMs])
     const [count, tasks] = reply as [number, number]
     released += tasks
-    if (count < STEP) return released
+    if (count < batchSize) return released
   }
 }
 

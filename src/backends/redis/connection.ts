@@ -11,16 +11,16 @@ import type { RedisPlace } from './place.js'
 import type { Script } from './script.js'
 
 /** Time-out of opening a connection. */
-const CONNECTION_TIMEOUT_MS = 5_000
+const connectionTimeoutMs = 5_000
 
 /** Time-out of a silent server. */
-const SILENCE_TIMEOUT_MS = 15_000
+const silenceTimeoutMs = 15_000
 
 /** After an abort, a call whose outcome is unknown is tried again for this time: its leases would have no holder. */
-const ABORTED_RETRY_SECONDS = 3
+const abortedRetrySeconds = 3
 
 /** The longest pause before another try. */
-const LONGEST_PAUSE_MS = 1_000
+const longestPauseMs = 1_000
 
 export class Connection {
   readonly client: RedisClient
@@ -74,10 +74,10 @@ export class Connection {
       try {
         return await send(attempt)
       } catch (error) {
-        const seconds = signal?.aborted ? Math.min(ABORTED_RETRY_SECONDS, this.#retrySeconds) : this.#retrySeconds
+        const seconds = signal?.aborted ? Math.min(abortedRetrySeconds, this.#retrySeconds) : this.#retrySeconds
         const leftMs = startMs + seconds * 1000 - elapsedMs()
         if (faultKind(error) === 'final' || leftMs <= 0 || this.closing.aborted) throw requestError(error, what)
-        const pauseMs = Math.min(LONGEST_PAUSE_MS, 20 * 2 ** Math.min(attempt, 10), leftMs)
+        const pauseMs = Math.min(longestPauseMs, 20 * 2 ** Math.min(attempt, 10), leftMs)
         await sleep(randomInt(1 + Math.ceil(pauseMs)), this.#closing.signal, signal?.aborted ? undefined : signal)
       }
     }
@@ -116,8 +116,8 @@ export class Connection {
 }
 
 /** Tries of a first connection, and the pause after each: a server may just be starting; a wrong address is to be told soon. */
-const FIRST_TRIES = 4
-const FIRST_PAUSE_MS = 300
+const firstTries = 4
+const firstPauseMs = 300
 
 async function connect(place: RedisPlace, retrySeconds: number): Promise<RedisClient> {
   const { Redis } = await loadOptionalPackage('ioredis', 'redis://', () => import('ioredis'))
@@ -131,14 +131,14 @@ async function connect(place: RedisPlace, retrySeconds: number): Promise<RedisCl
     ...(place.password !== undefined && { password: place.password }),
     ...(place.isTls && { tls: { servername: place.host } }),
     connectionName: 'ptq',
-    connectTimeout: CONNECTION_TIMEOUT_MS,
-    socketTimeout: SILENCE_TIMEOUT_MS,
+    connectTimeout: connectionTimeoutMs,
+    socketTimeout: silenceTimeoutMs,
     lazyConnect: true,
     // Calls in flight fail with their connection, and are sent again from here: as the same repeated call, and not
     // after its caller has given up.
     maxRetriesPerRequest: 0,
     // A first connection is tried again from here.
-    retryStrategy: times => (isOpen ? Math.min(20 * 2 ** times, LONGEST_PAUSE_MS) : null),
+    retryStrategy: times => (isOpen ? Math.min(20 * 2 ** times, longestPauseMs) : null),
     // Its primary moved: the name leads to the new one.
     reconnectOnError: error => error.message.startsWith('READONLY'),
   })
@@ -154,11 +154,11 @@ async function connect(place: RedisPlace, retrySeconds: number): Promise<RedisCl
       isOpen = true
     } catch (error) {
       const cause = firstError ?? error
-      if (attempt === FIRST_TRIES || retrySeconds === 0 || faultKind(cause) !== 'unreachable') {
+      if (attempt === firstTries || retrySeconds === 0 || faultKind(cause) !== 'unreachable') {
         client.disconnect()
         throw openError(cause, place)
       }
-      await sleep(FIRST_PAUSE_MS)
+      await sleep(firstPauseMs)
     }
   }
   return client

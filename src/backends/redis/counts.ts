@@ -5,7 +5,7 @@ import { Script } from './script.js'
 import { sizesOf } from './stored-messages.js'
 
 /** Ids that are read at once: Lua has a stack of a few thousand values. */
-const PAGE = 1_000
+const pageSize = 1_000
 
 /** All of one moment. An expired lease counts as none: its message is ready. Where there are packs, the ids of what is leased or delayed are read. */
 const countsScript = new Script(
@@ -17,8 +17,8 @@ local function tasksFrom(set)
   local count = call('ZCOUNT', set, at, '+inf')
   if not hasPacks then return count end
   local tasks = 0
-  for first = -count, -1, ${PAGE} do
-    local _, sum = sizesOf(call('ZRANGE', set, first, math.min(first + ${PAGE - 1}, -1)))
+  for first = -count, -1, ${pageSize} do
+    local _, sum = sizesOf(call('ZRANGE', set, first, math.min(first + ${pageSize - 1}, -1)))
     tasks = tasks + sum
   end
   return tasks

@@ -9,13 +9,13 @@ import type { RedisPlace } from './place.js'
 export type FaultKind = 'unreachable' | 'busy' | 'final'
 
 /** Loading its data, in a failover, running a long script of someone, or a former primary that its name still leads to. */
-const BUSY = /^(?:LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|MOVED|ASK)\b/
+const busy = /^(?:LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|MOVED|ASK)\b/
 
 /** Messages of ioredis for a connection that broke, or was not there. */
-const DISCONNECTED =
+const disconnected =
   /^(?:Connection is closed|Reached the max retries per request limit|Socket timeout|Stream isn't writeable|Command timed out|None of startup nodes is available|Failed to refresh slots cache|Cluster isn't ready)/
 
-const NETWORK_CODES = new Set([
+const networkCodes = new Set([
   'ECONNRESET',
   'ECONNREFUSED',
   'ECONNABORTED',
@@ -31,9 +31,9 @@ const NETWORK_CODES = new Set([
 
 /** Decides if another try may succeed. */
 export function faultKind(error: unknown): FaultKind {
-  if (BUSY.test(messageOf(error))) return 'busy'
+  if (busy.test(messageOf(error))) return 'busy'
   const isAway = causeChain(error).some(
-    cause => NETWORK_CODES.has(codeOf(cause) ?? '') || DISCONNECTED.test(messageOf(cause)),
+    cause => networkCodes.has(codeOf(cause) ?? '') || disconnected.test(messageOf(cause)),
   )
   return isAway ? 'unreachable' : 'final'
 }
@@ -65,7 +65,7 @@ export function openError(error: unknown, { address, isTls }: RedisPlace): Error
 }
 
 /** Hints, by the beginning of the server's own message. */
-const HINTS: readonly (readonly [RegExp, string])[] = [
+const hints: readonly (readonly [RegExp, string])[] = [
   [/^NOAUTH/, 'it wants a password: put it into the URL (redis://user:password@host), or set REDISCLI_AUTH'],
   [/^WRONGPASS|^ERR invalid password|^ERR AUTH/, 'it refused the user name or password'],
   [/^NOPERM/, 'its user lacks a permission, see "Permissions" in docs/redis.md'],
@@ -80,7 +80,7 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
 function reasonOf(error: unknown): string {
   const message = messageOf(error)
   if (faultKind(error) === 'unreachable') return `the server does not answer (${networkReason(error)})`
-  const hint = HINTS.find(([pattern]) => pattern.test(message))?.[1]
+  const hint = hints.find(([pattern]) => pattern.test(message))?.[1]
   return hint === undefined ? message : `${hint} (${message})`
 }
 

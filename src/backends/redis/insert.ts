@@ -11,8 +11,8 @@ import { storeNew } from './stored-messages.js'
  * Messages of one script: a millisecond or two in which the server serves no other client. Long bodies are sent fewer
  * at a time.
  */
-export const INSERT_BATCH = 250
-const INSERT_BYTES = 4_000_000
+export const insertBatch = 250
+const insertBytes = 4_000_000
 
 /** Arguments: delay in ms, sizes of packs, then id and body of each. Replies with how many were new. */
 const insertScript = new Script(
@@ -49,7 +49,7 @@ export function* partsOf(messages: readonly Message[]): Generator<readonly Messa
   let start = 0
   let bytes = 0
   for (const [index, { body }] of messages.entries()) {
-    if (index > start && (index - start === INSERT_BATCH || bytes + body.length > INSERT_BYTES)) {
+    if (index > start && (index - start === insertBatch || bytes + body.length > insertBytes)) {
       yield messages.slice(start, index)
       start = index
       bytes = 0

@@ -4,10 +4,10 @@ import { elapsedMs } from '../../time/clock.js'
 import type { RedisQueue } from './queue.js'
 import { Script } from './script.js'
 import { parsed, passWhenFull } from './stored-messages.js'
-import { POLL_MS } from './wake-up.js'
+import { pollMs } from './wake-up.js'
 
 /** Leases of one script: some milliseconds in which the server serves no other client. */
-export const LEASE_BATCH = 250
+export const leaseBatch = 250
 
 /** Identifies the holder of a lease; all leases of one call have the same. */
 export type RedisHandle = string
@@ -126,14 +126,14 @@ interface Found {
 /** Leases up to `max` messages; if there is none, waits. */
 export async function leaseMessages(queue: RedisQueue, options: RedisLeaseOptions): Promise<Lease[]> {
   const { seconds, waitSeconds, signal } = options
-  const max = Math.min(options.max, LEASE_BATCH)
+  const max = Math.min(options.max, leaseBatch)
   const endMs = elapsedMs() + waitSeconds * 1000
   for (;;) {
     if (signal?.aborted) return []
     const { leases, nextMs = Number.POSITIVE_INFINITY } = await leaseOnce(queue, seconds, max, signal)
     const leftMs = endMs - elapsedMs()
     if (leases.length > 0 || leftMs <= 0 || signal?.aborted) return leases
-    await queue.wakeUp.wait(Math.min(leftMs, nextMs, POLL_MS), signal)
+    await queue.wakeUp.wait(Math.min(leftMs, nextMs, pollMs), signal)
     if (queue.connection.closing.aborted) return []
   }
 }

@@ -7,7 +7,7 @@ import type { RedisQueue } from './queue.js'
 import { Script } from './script.js'
 
 /** Approximate number of messages that one script lists. */
-const PAGE = 100
+const pageSize = 100
 
 /**
  * Arguments: the cursor. Replies with the next cursor, then id, body, `1` for a lease that runs or `0`, and the ms until it may be leased
@@ -15,7 +15,7 @@ const PAGE = 100
  */
 const pageScript = new Script(
   'repeatable',
-  `local page = call('HSCAN', bodies, ARGV[1], 'COUNT', ${PAGE})
+  `local page = call('HSCAN', bodies, ARGV[1], 'COUNT', ${pageSize})
 local at, result = now(), { page[1] }
 for i = 1, #page[2], 2 do
   local id = page[2][i]

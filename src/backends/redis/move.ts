@@ -1,18 +1,18 @@
 /** Moves messages into another queue of the same server, exactly: each step is one script. */
 import type { RedisQueue } from './queue.js'
 import { Script } from './script.js'
-import { addReady, forget, LAYOUT } from './stored-messages.js'
+import { addReady, forget, layoutVersion } from './stored-messages.js'
 
 /** Messages of one script. */
-const STEP = 250
+const batchSize = 250
 
 /** Replies with how many were moved, and how many tasks they have. A message starts over in the other queue: its attempts are not kept. */
 const moveScript = new Script(
   'once',
   `${forget}
 local at = now()
-local ids = call('ZRANGEBYSCORE', leased, '-inf', at, 'LIMIT', 0, ${STEP})
-local taken = math.min(call('ZCOUNT', ready, '-inf', at), ${STEP} - #ids)
+local ids = call('ZRANGEBYSCORE', leased, '-inf', at, 'LIMIT', 0, ${batchSize})
+local taken = math.min(call('ZCOUNT', ready, '-inf', at), ${batchSize} - #ids)
 if taken > 0 then
   local popped = call('ZPOPMIN', ready, taken)
   for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
@@ -33,7 +33,7 @@ if #ids > 0 then
     end
   end
   if more > 0 then call('HINCRBY', other_meta, 'more', string.format('%d', more)) end
-  call('HSETNX', other_meta, 'layout', ${LAYOUT})
+  call('HSETNX', other_meta, 'layout', ${layoutVersion})
   forget(ids)
   local ready, wake = other_ready, other_wake
   ${addReady}

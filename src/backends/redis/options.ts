@@ -3,7 +3,7 @@ import type { BackendOptions } from '../../backend/backend.js'
 import { argumentError } from '../../errors/errors.js'
 
 /** The server keeps the reply of a call for longer than this. */
-export const LONGEST_RETRY_SECONDS = 3_600
+export const longestRetrySeconds = 3_600
 
 /** The part of an `ioredis` client that is used: a `Redis`, or a `Cluster`. */
 export interface RedisClient {
@@ -33,8 +33,8 @@ export interface CheckedOptions {
 /** @throws TypeError where an option isn't what it has to be */
 export function checkOptions({ client, retrySeconds = 60 }: RedisOptions): CheckedOptions {
   if (client !== undefined && !isClient(client)) throw argumentError('client', 'a client of ioredis', client)
-  if (!(retrySeconds >= 0 && retrySeconds <= LONGEST_RETRY_SECONDS)) {
-    throw argumentError('retrySeconds', `a number of seconds from 0 to ${LONGEST_RETRY_SECONDS}`, retrySeconds)
+  if (!(retrySeconds >= 0 && retrySeconds <= longestRetrySeconds)) {
+    throw argumentError('retrySeconds', `a number of seconds from 0 to ${longestRetrySeconds}`, retrySeconds)
   }
   return { client, retrySeconds }
 }

@@ -1,7 +1,7 @@
 /** An open queue: what its verbs need. */
 import { randomBytes } from 'node:crypto'
 import type { Connection } from './connection.js'
-import { KEY_NAMES, type KeyName, type Script } from './script.js'
+import { type KeyName, keyNames, type Script } from './script.js'
 import { WakeUp } from './wake-up.js'
 
 /** A queue on a connection, with the numbers of its calls. */
@@ -24,7 +24,7 @@ export class RedisQueue {
     this.connection = connection
     this.name = name
     this.label = label
-    const keys = Object.fromEntries(KEY_NAMES.map(key => [key, this.key(key)])) as Record<KeyName, string>
+    const keys = Object.fromEntries(keyNames.map(key => [key, this.key(key)])) as Record<KeyName, string>
     this.#keys = { ...keys, calls: this.key(`calls:${this.#client}`) }
     this.wakeUp = new WakeUp(connection, keys.wake)
   }

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { RedisQueue } from './queue.js'
 
 /** Seconds that a mark stays if its creator dies. */
-const MARK_SECONDS = 60
+const markSeconds = 60
 
 /** True where a mark that is made in one is found in the other. */
 export async function isSameQueue(one: RedisQueue, other: RedisQueue): Promise<boolean> {
@@ -11,7 +11,7 @@ export async function isSameQueue(one: RedisQueue, other: RedisQueue): Promise<b
   if (one.name !== other.name) return false
   const mark = one.key(`same:${randomUUID()}`)
   const what = `tell ${one.label} from ${other.label}`
-  await one.connection.ask(what, 'SET', mark, '', 'EX', MARK_SECONDS)
+  await one.connection.ask(what, 'SET', mark, '', 'EX', markSeconds)
   const found = await other.connection.ask(what, 'EXISTS', mark)
   await one.connection.ask(what, 'DEL', mark)
   return found === 1

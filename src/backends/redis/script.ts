@@ -1,6 +1,6 @@
 /** Lua scripts: each verb is one, so it is done wholly or not at all, by the server's clock. */
 import { createHash } from 'node:crypto'
-import { LONGEST_RETRY_SECONDS } from './options.js'
+import { longestRetrySeconds } from './options.js'
 
 /**
  * The keys of a queue, by their names in scripts.
@@ -22,7 +22,7 @@ import { LONGEST_RETRY_SECONDS } from './options.js'
  * calls        hash        slot → number and reply of the last call in that slot; a key of its own for each client
  * ```
  */
-export const KEY_NAMES = [
+export const keyNames = [
   'bodies',
   'ready',
   'leased',
@@ -39,10 +39,10 @@ export const KEY_NAMES = [
   'calls',
 ] as const
 
-export type KeyName = (typeof KEY_NAMES)[number]
+export type KeyName = (typeof keyNames)[number]
 
 /** Milliseconds that the replies of a client's last calls are kept: longer than any call is tried again. */
-const REPLY_KEPT_MS = 2 * LONGEST_RETRY_SECONDS * 1000
+const replyKeptMs = 2 * longestRetrySeconds * 1000
 
 const prelude = `
 local call = redis.call
@@ -58,7 +58,7 @@ const recorded = `
 local slot, number, again = ARGV[1], ARGV[2], ARGV[3] == '1'
 local function record(reply)
   call('HSET', calls, slot, number .. ' ' .. reply)
-  call('PEXPIRE', calls, ${REPLY_KEPT_MS})
+  call('PEXPIRE', calls, ${replyKeptMs})
 end
 local last = call('HGET', calls, slot)
 local repeated
@@ -97,7 +97,7 @@ export class Script {
 
   constructor(kind: ScriptKind, body: string) {
     const text = `${prelude}${kind === 'repeatable' ? '' : recorded}${kind === 'once' ? replayed : ''}${body}`
-    const named = (prefix: string) => KEY_NAMES.filter(key => new RegExp(`\\b${prefix}${key}\\b`).test(text))
+    const named = (prefix: string) => keyNames.filter(key => new RegExp(`\\b${prefix}${key}\\b`).test(text))
     this.kind = kind
     this.keys = named('')
     this.otherKeys = named('other_')

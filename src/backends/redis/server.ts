@@ -1,10 +1,10 @@
 /** Checks of a server before its first use. */
 import { messageOf } from '../../errors/thrown.js'
 import type { Connection } from './connection.js'
-import { LAYOUT } from './stored-messages.js'
+import { layoutVersion } from './stored-messages.js'
 
 /** The oldest version whose commands are all that is used. */
-const OLDEST = [6, 2] as const
+const oldestVersion = [6, 2] as const
 
 /** Facts of a server. */
 export interface ServerFacts {
@@ -33,8 +33,10 @@ export function factsFrom(info: string, address: string): ServerFacts {
   )
   const version = facts.get('redis_version') ?? 'none'
   const [major = 0, minor = 0] = version.split('.').map(Number)
-  if (!(major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1]))) {
-    throw new Error(`Expected Redis ${OLDEST.join('.')} or later, or Valkey, at ${address}, got version ${version}`)
+  if (!(major > oldestVersion[0] || (major === oldestVersion[0] && minor >= oldestVersion[1]))) {
+    throw new Error(
+      `Expected Redis ${oldestVersion.join('.')} or later, or Valkey, at ${address}, got version ${version}`,
+    )
   }
   const policy = facts.get('maxmemory_policy') ?? 'noeviction'
   if (policy !== 'noeviction') {
@@ -55,7 +57,9 @@ export async function checkLayout(connection: Connection, metaKey: string, label
     if (!messageOf(error).includes('WRONGTYPE')) throw error
     throw new Error(`${metaKey} was not made by ptq: choose another name than that of ${label}`, { cause: error })
   }
-  if (Number(layout ?? LAYOUT) > LAYOUT) {
-    throw new Error(`${label} was made by a newer ptq (layout ${layout}, this one knows ${LAYOUT}): update this ptq`)
+  if (Number(layout ?? layoutVersion) > layoutVersion) {
+    throw new Error(
+      `${label} was made by a newer ptq (layout ${layout}, this one knows ${layoutVersion}): update this ptq`,
+    )
   }
 }

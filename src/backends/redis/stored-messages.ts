@@ -1,7 +1,7 @@
 /** Lua that scripts share: what is done with the ids of messages. */
 
 /** The layout of the keys: raised by a change that older versions would misread. */
-export const LAYOUT = 1
+export const layoutVersion = 1
 
 /**
  * `addReady(entries, freeAt, at)`: adds `[score, id, …]` that may be leased from `freeAt` on, and wakes an idle worker
@@ -42,7 +42,7 @@ local function storeNew(sizes, first, freeAt, at, isWanted)
       end
     end
   end
-  call('HSETNX', meta, 'layout', ${LAYOUT})
+  call('HSETNX', meta, 'layout', ${layoutVersion})
   if more > 0 then call('HINCRBY', meta, 'more', string.format('%d', more)) end
   addReady(entries, freeAt, at)
   return #entries / 2

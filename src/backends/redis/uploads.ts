@@ -15,13 +15,13 @@ interface Range {
 }
 
 /** Ranges of one reply. */
-const PAGE = 1_000
+const pageSize = 1_000
 
 /** Age at which an upload without a name of a dead process is removed. Milliseconds. */
-const STALE_MS = 30 * 24 * 3_600_000
+const staleMs = 30 * 24 * 3_600_000
 
-const UNNAMED_PREFIX = '~'
-const NAMED_PREFIX = '='
+const unnamedPrefix = '~'
+const namedPrefix = '='
 
 /**
  * An upload is a field of `uploads`: run, counted, finished (0 or 1), time of its start or last takeover (ms), head, a
@@ -64,9 +64,9 @@ local field, newRun, head, isSame = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local at = now()
 local page = call('HSCAN', uploads, 0, 'COUNT', 100)[2]
 for i = 1, #page, 2 do
-  if string.sub(page[i], 1, 1) == '${UNNAMED_PREFIX}' then
+  if string.sub(page[i], 1, 1) == '${unnamedPrefix}' then
     local _, _, _, begunAt = stateOf(page[i])
-    if at - tonumber(begunAt) > ${STALE_MS} then
+    if at - tonumber(begunAt) > ${staleMs} then
       call('HDEL', uploads, page[i])
       dropRanges(page[i])
     end
@@ -146,7 +146,7 @@ local function add(range)
 end
 for _, range in ipairs(rangesBefore(field, first, 1)) do add(range) end
 local lower, upper = string.format('[%s:%016d', key, first), string.format('(%s:%016d', key, last)
-for _, range in ipairs(call('ZRANGEBYLEX', ranges, lower, upper, 'LIMIT', 0, ${PAGE})) do add(range) end
+for _, range in ipairs(call('ZRANGEBYLEX', ranges, lower, upper, 'LIMIT', 0, ${pageSize})) do add(range) end
 return reply
 `,
 )
@@ -163,7 +163,7 @@ if ARGV[4] == '1' then
   finished = '1'
   dropRanges(field)
 end
-if finished == '1' and string.sub(field, 1, 1) == '${UNNAMED_PREFIX}' then
+if finished == '1' and string.sub(field, 1, 1) == '${unnamedPrefix}' then
   call('HDEL', uploads, field)
 else
   saveState(field, run, counted, finished, begunAt, head)
@@ -180,7 +180,7 @@ export class RedisUploads implements Uploads {
   }
 
   async begin(name: string | undefined, head: UploadHead): Promise<UploadState> {
-    const field = name === undefined ? `${UNNAMED_PREFIX}${randomUUID()}` : `${NAMED_PREFIX}${name}`
+    const field = name === undefined ? `${unnamedPrefix}${randomUUID()}` : `${namedPrefix}${name}`
     const run = `${field}/${randomUUID()}`
     const reply = (await this.#run(beginScript, 'begin an upload into', [field, run, textOf(head)])) as string[]
     const [begunText = '', counted, finished] = reply
@@ -212,7 +212,7 @@ export class RedisUploads implements Uploads {
       const reply = await this.#run(settleScript, 'read an upload into', [fieldOf(run), run, from, end])
       const bounds = this.#requireOurs(reply)
       for (let i = 0; i + 1 < bounds.length; i += 2) stored.push({ start: bounds[i] ?? 0, end: bounds[i + 1] ?? 0 })
-      if (bounds.length < 2 * PAGE) return stored
+      if (bounds.length < 2 * pageSize) return stored
       from = stored.at(-1)?.end ?? end
     }
   }

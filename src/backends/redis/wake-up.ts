@@ -7,7 +7,7 @@ import { sleep } from '../../time/sleep.js'
 import type { Connection } from './connection.js'
 
 /** Maximum interval between polls of an idle worker: the client that took the member may have died. */
-export const POLL_MS = 5_000
+export const pollMs = 5_000
 
 export class WakeUp {
   readonly #connection: Connection
@@ -35,7 +35,7 @@ export class WakeUp {
     this.#isBlocked = true
     try {
       while (this.#waiting.size > 0) {
-        const taken = await this.#connection.blocking().call('BZPOPMIN', this.#key, POLL_MS / 1000)
+        const taken = await this.#connection.blocking().call('BZPOPMIN', this.#key, pollMs / 1000)
         if (taken === null) continue
         const [next] = this.#waiting
         if (next !== undefined) next.abort()

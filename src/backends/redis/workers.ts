@@ -4,7 +4,7 @@ import type { RedisQueue } from './queue.js'
 import { Script } from './script.js'
 
 /** A status that is older than this is removed by the next worker that reports. Milliseconds. */
-const FORGOTTEN_AFTER_MS = 3_600_000
+const forgottenAfterMs = 3_600_000
 
 /**
  * Arguments: the worker, its status or an empty text. Only the last report of a worker is kept, so repeating it is
@@ -18,7 +18,7 @@ const reportScript = new Script(
   return {}
 end
 local at = now()
-for _, gone in ipairs(call('ZRANGEBYSCORE', seen, '-inf', at - ${FORGOTTEN_AFTER_MS}, 'LIMIT', 0, 100)) do
+for _, gone in ipairs(call('ZRANGEBYSCORE', seen, '-inf', at - ${forgottenAfterMs}, 'LIMIT', 0, 100)) do
   call('HDEL', workers, gone)
   call('ZREM', seen, gone)
 end
