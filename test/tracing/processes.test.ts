@@ -7,7 +7,7 @@ import { it } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node'
 import { partial, TaskQueue } from 'ptq'
-import { inFolder, runCli } from '../cli/run-cli.js'
+import { inFolder, runProcess } from '../cli/run-cli.js'
 import type { WrittenSpan } from './set-up.js'
 import { shown } from './shown-span.js'
 import { traced } from './tasks.js'
@@ -30,7 +30,7 @@ it('a task in a pool thread, inserted by another process: its own spans are chil
     assert.ok(sent !== undefined && others.length === 0)
     assert.equal(sent.name, `send ${queue}`)
     const env = { NODE_OPTIONS: `--import=${setUp}`, PTQ_TEST_SPANS: file }
-    const polled = await runCli(['poll', queue, '--load', tasks, '--parallel', '2', '--until-empty'], { env })
+    const polled = await runProcess(['poll', queue, '--load', tasks, '--parallel', '2', '--until-empty'], { env })
     assert.equal(polled.code, 0, polled.stderr)
 
     const spans = readFileSync(file, 'utf8')

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { inFolder, projectRoot, runCli } from '../cli/run-cli.js'
+import { inFolder, projectRoot, runProcess } from '../cli/run-cli.js'
 import type { WrittenSpan } from './set-up.js'
 
 const setUp = pathToFileURL(join(import.meta.dirname, 'set-up.js')).href
@@ -18,7 +18,7 @@ it('a command gets the context of its task as TRACEPARENT', () =>
     const file = join(folder, 'spans.ndjson')
     const queue = join(folder, 'queue')
     const env = { NODE_OPTIONS: `--import=${setUp}`, PTQ_TEST_SPANS: file }
-    const inserted = await runCli([
+    const inserted = await runProcess([
       'run',
       '--queue',
       queue,
@@ -30,7 +30,7 @@ it('a command gets the context of its task as TRACEPARENT', () =>
       'x',
     ])
     assert.equal(inserted.code, 0, inserted.stderr)
-    const polled = await runCli(['poll', queue, '--commands', '--until-empty'], { env })
+    const polled = await runProcess(['poll', queue, '--commands', '--until-empty'], { env })
     assert.equal(polled.code, 0, polled.stderr)
     const [attempt] = readFileSync(file, 'utf8')
       .trim()
@@ -79,9 +79,9 @@ it('the set-up of docs/monitoring.md sends the spans of a worker and of its thre
     OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(collector.address() as AddressInfo).port}`,
   }
   const queue = join(folder, 'queue')
-  const inserted = await runCli(['insert', queue, '-'], { input: '[["tasks","traced"],["inner"],{},-1]\n', env })
+  const inserted = await runProcess(['insert', queue, '-'], { input: '[["tasks","traced"],["inner"],{},-1]\n', env })
   assert.equal(inserted.code, 0, inserted.stderr)
-  const polled = await runCli(['poll', queue, '--load', tasks, '--until-empty'], { env })
+  const polled = await runProcess(['poll', queue, '--load', tasks, '--until-empty'], { env })
   assert.equal(polled.code, 0, polled.stderr)
 
   const all = received.flatMap(({ resourceSpans }) => resourceSpans)
