@@ -106,7 +106,7 @@ describe('insert with parallel', () => {
       ]
     const task = (i: number) => partial(numbered, i)
     for (const source of sources) {
-      for (const length of [0, 7, 2500]) {
+      for (const length of [0, 7, 2_100]) {
         await inQueue(async tq => {
           assert.equal(await tq.insert(source(length), { parallel: 2 }), length)
           if (length > 0) assert.deepEqual(await numbersIn(tq), upTo(length))

@@ -2,93 +2,14 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { InsertError, partial, TaskQueue, type TaskQueueOptions } from 'ptq'
+import { partial } from 'ptq'
 import { inFolder, openQueue } from '../fq/folder.js'
 import { message } from '../fq/messages.js'
-import { type Interference, interfered } from '../fq/test-files.js'
+import { interfered } from '../fq/test-files.js'
+import { inQueue, numbersIn, pooledQueue } from './purged-queue.js'
 import { Numbers, numbered } from './sequences.js'
 
-// With `durable` every call goes through the pool, where a test can make it wait.
-function pooledQueue(root: string, pooled: Interference['pooled'] = async () => undefined): TaskQueue {
-  return queueAt(root, { durable: true, fileSystem: interfered({ pooled }) })
-}
-
-function queueAt(root: string, options: TaskQueueOptions = {}): TaskQueue {
-  return new TaskQueue(root, { progress: false, ...options })
-}
-
-function inQueue(work: (tq: TaskQueue, root: string) => Promise<void>): Promise<void> {
-  return inFolder(async folder => {
-    const root = join(folder, 'queue-of-test')
-    await using tq = queueAt(root)
-    await tq.insert(partial(numbered, 0))
-    await tq.purge()
-    await work(tq, root)
-  })
-}
-
-async function numbersIn(tq: TaskQueue): Promise<number[]> {
-  const tasks = await tq.list()
-  return tasks.map(task => Number((task.payload() as unknown as [unknown, [number]])[1][0])).sort((a, b) => a - b)
-}
-
-function isCounting(root: string): boolean {
-  return readdirSync(join(root, 'insertions.lock')).some(name => name !== 'free.json')
-}
-
-function isFinished(root: string): boolean {
-  const uploads = join(root, 'uploads', 'job')
-  return existsSync(uploads) && readdirSync(uploads).some(run => existsSync(join(uploads, run, 'finished')))
-}
-
 describe('a purge during a bulk insert', () => {
-  it('at any call of the insert: all its tasks are stored, or it fails', async () => {
-    // Every call of one batch; some calls of two batches, of 250 files and of 50.
-    await purgedAtCalls(5, 1)
-    await purgedAtCalls(300, 83)
-  })
-
-  async function purgedAtCalls(total: number, step: number): Promise<void> {
-    let calls = 0
-    await inQueue(async (_tq, root) => {
-      await using uploading = pooledQueue(root, async () => {
-        calls++
-      })
-      await uploading.insert(new Numbers(0, total), { resume: 'job' })
-    })
-    assert.ok(calls > total && calls < 10_000, `${calls} calls`)
-    for (let purgeAt = 1; purgeAt <= calls; purgeAt += step) {
-      await inQueue(async (tq, root) => {
-        let made = 0
-        let wasFinished = false
-        let purging: Promise<void> | undefined
-        await using uploading = pooledQueue(root, async () => {
-          if (++made !== purgeAt) return
-          wasFinished = isFinished(root)
-          purging = tq.purge()
-          // It waits for a process that counts, which must not wait for it.
-          if (!isCounting(root)) await purging
-        })
-        const outcome = await uploading.insert(new Numbers(0, total), { resume: 'job' }).then(
-          count => count,
-          (error: unknown) => error,
-        )
-        assert.ok(purging !== undefined)
-        await purging
-        const what = `purged at call ${purgeAt} of ${calls}`
-        const found = await numbersIn(tq)
-        if (outcome === total) {
-          assert.equal(found.length, wasFinished ? 0 : total, what)
-        } else {
-          assert.ok(outcome instanceof InsertError, `${what}: ${outcome}`)
-          assert.match(outcome.message, /is gone: another process took this upload up, or the queue was purged/, what)
-        }
-        await tq.insert(new Numbers(0, total), { resume: 'job' })
-        assert.equal(new Set(await numbersIn(tq)).size, total, what)
-      })
-    }
-  }
-
   it('ends an unnamed insert too', () =>
     inFolder(async folder => {
       await using opened = await openQueue(join(folder, 'queue-of-test'))

@@ -248,14 +248,19 @@ test('failures --group: reasons whose values all differ are one group for each k
       "Error: ENOSPC: no space left on device, write 'b.png'",
     ])
     const text = ok(await runCli(['failures', 'queue', '--group'], { cwd: folder }))
-    assert.deepEqual(text.trim().split('\n'), [
-      '9\tHttpError: HTTP 404',
-      "7\tError: ENOENT: no such file or directory, open '/data/in/frame….tif'",
-      '4\tHttpError: HTTP 503',
-      "2\tError: ENOSPC: no space left on device, write '…'",
-      '1\tTypeError: exit code 1',
-      '1\tTypeError: exit code 2',
-    ])
+    const groups = text.trim().split('\n')
+    // Groups of one size come in the order of the folder.
+    assert.deepEqual(
+      [...groups.slice(0, 4), ...groups.slice(4).sort()],
+      [
+        '9\tHttpError: HTTP 404',
+        "7\tError: ENOENT: no such file or directory, open '/data/in/frame….tif'",
+        '4\tHttpError: HTTP 503',
+        "2\tError: ENOSPC: no space left on device, write '…'",
+        '1\tTypeError: exit code 1',
+        '1\tTypeError: exit code 2',
+      ],
+    )
     const group = ['--group', "Error: ENOENT: no such file or directory, open '/data/in/frame….tif'"]
     assert.match(ok(await runCli(['retry', 'queue', ...group], { cwd: folder })), /^Put 7 tasks back into fq:/)
     assert.match(ok(await runCli(['retry', 'queue', ...group], { cwd: folder })), /^Put 0 tasks back into fq:/)

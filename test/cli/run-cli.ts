@@ -52,14 +52,19 @@ export function ended(child: ChildProcessWithoutNullStreams): Promise<CliResult>
   return new Promise(resolve => child.once('close', code => resolve({ code, ...texts })))
 }
 
+/** What Node reads once, at the start of a process. */
+const readAtStart = /^(?:NODE|UV)_/
+
 let host: ChildProcess | undefined
 let previous: Promise<unknown> = Promise.resolve()
 
 /**
  * Runs a command to its end, with `input` as its stdin, in a process that is kept for the next one: nearly all of a short
- * command's time is the start of its process. What is about the process itself has {@link runProcess}.
+ * command's time is the start of its process. What is about the process itself has {@link runProcess}, and gets that where the
+ * environment has variables that Node reads at its start.
  */
 export function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  if (Object.keys(options.env ?? {}).some(name => readAtStart.test(name))) return runProcess(args, options)
   const result = previous.then(() => runHosted({ args, cwd: projectRoot, input: '', env: {}, ...options }))
   previous = result.catch(() => undefined)
   return result

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
-import { inFolder, inQueue, openQueue } from './folder.js'
+import { fastDisk, inFolder, inQueue, openQueue } from './folder.js'
 import { insert, leaseNow, messages, namesIn } from './messages.js'
 import { type Interference, interfered, settableClock } from './test-files.js'
 
@@ -65,7 +65,9 @@ test('a slow filesystem gives one warning if the libuv pool has few threads', as
 })
 
 test('blocking work lets the event loop run between slices', () =>
-  inQueue(async queue => {
+  inFolder(async folder => {
+    await using opened = await openQueue(join(folder, 'queue-of-test'))
+    const { queue } = opened
     let turns = 0
     let going = true
     const turn = () => {
@@ -80,7 +82,7 @@ test('blocking work lets the event loop run between slices', () =>
     going = false
     assert.ok(inserting >= 5, `${inserting} turns`)
     assert.ok(turns - inserting >= 5, `${turns - inserting} turns`)
-  }))
+  }, fastDisk))
 
 test('one reading of the folder serves thousands of leases of many concurrent calls', async () => {
   let readings = 0

@@ -25,46 +25,15 @@ import { layoutOf } from '#ptq/backends/fq/layout.js'
 import { nameOf, parseName } from '#ptq/backends/fq/names.js'
 import { nodeFileSystem } from '#ptq/backends/fq/node-files.js'
 import { fastDisk, inFolder, openQueue } from './folder.js'
+import { countingNames, drain } from './listings.js'
 import { insert, leaseNow, namesIn } from './messages.js'
 import { interfered, settableClock, systemError, withCalls } from './test-files.js'
 
-const TASKS = 12_000
-const FIRST_TASKS = 4_000
-
-/** Counts the names that are read from folders. */
-function countingNames() {
-  const counted = { names: 0 }
-  const fileSystem = withCalls(calls => ({
-    async openFolder(path) {
-      const folder = await calls.openFolder(path)
-      return (
-        folder && {
-          async read() {
-            const names = await folder.read()
-            counted.names += names.length
-            return names
-          },
-          close: () => folder.close(),
-        }
-      )
-    },
-  }))
-  return { counted, fileSystem }
-}
-
-/** Leases and deletes until nothing is left; the ids in their order. */
-async function drain(queue: Backend, max = 100): Promise<string[]> {
-  const ids: string[] = []
-  for (let leases = await leaseNow(queue, max); leases.length > 0; leases = await leaseNow(queue, max)) {
-    assert.deepEqual(await queue.delete(leases, { tally: true }), [])
-    ids.push(...leases.map(({ id }) => id))
-    await new Promise(resolve => setImmediate(resolve))
-  }
-  return ids
-}
+const TASKS = 6_000
+const FIRST_TASKS = 3_000
 
 /**
- * Runs `work` on a queue with 12,000 tasks and two workers that have read the same first list and leased a task each.
+ * Runs `work` on a queue with 6,000 tasks and two workers that have read the same first list and leased a task each.
  */
 function inCrowdedQueue(
   work: (parts: { root: string; first: Backend; second: Backend; held: Lease[]; listing: string }) => Promise<void>,
@@ -82,25 +51,10 @@ function inCrowdedQueue(
   }, fastDisk)
 }
 
-/** The first leases 3,000 tasks, so that the second fails to rename some and knows of other workers. */
+/** The first leases 2,000 tasks, so that the second fails to rename some and knows of other workers. */
 async function makeCrowded(first: Backend, second: Backend): Promise<Lease[]> {
-  return [...(await leaseNow(first, 3_000)), ...(await leaseNow(second, 3_000))]
+  return [...(await leaseNow(first, 2_000)), ...(await leaseNow(second, 2_000))]
 }
-
-test('one of eight workers reads the folder for all, and each task is leased once', () =>
-  inFolder(async folder => {
-    const root = join(folder, 'queue-of-test')
-    await using inserter = await openQueue(root)
-    const inserted = (await insert(inserter.queue, 40_000)).map(({ id }) => id)
-    const { counted, fileSystem } = countingNames()
-    const workers = await Promise.all(Array.from({ length: 8 }, () => openQueue(root, { fileSystem })))
-    const drained = await Promise.all(workers.map(({ queue }) => drain(queue)))
-    await Promise.all(workers.map(({ queue }) => queue.close()))
-    assert.deepEqual(drained.flat().sort(), inserted.sort())
-    // Eight for each task without sharing: each worker would read each name.
-    assert.ok(counted.names < 4 * inserted.length, `${counted.names} names read for ${inserted.length} tasks`)
-    assert.deepEqual(namesIn(root, 'staging'), [])
-  }, fastDisk))
 
 test('a new worker uses the published list and does not read the folder', () =>
   inCrowdedQueue(async ({ root, first, second, held, listing }) => {

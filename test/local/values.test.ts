@@ -134,10 +134,10 @@ for (const parallel of [0, 1, 2]) {
 }
 
 describe('threads', () => {
-  it('100,000 calls leave no listener on their signal', async () => {
+  it('20,000 calls leave no listener on their signal', async () => {
     await using lq = queue({ parallel: 2 })
     const { signal } = new AbortController()
-    await Promise.all(Array.from({ length: 100_000 }, (_, i) => lq.run(partial(add, i, 1), { signal })))
+    await Promise.all(Array.from({ length: 20_000 }, (_, i) => lq.run(partial(add, i, 1), { signal })))
     assert.equal(getEventListeners(signal, 'abort').length, 0)
   })
 
