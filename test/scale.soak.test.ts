@@ -33,7 +33,10 @@ describe('the simulation of many workers', () => {
     assert.ok(one.tasksPerSecond > 0.9 && one.tasksPerSecond < 1.1)
     assert.ok(twenty.tasksPerSecond > 10 && twenty.tasksPerSecond < 21)
     assert.equal(one.lostPerLease, 0)
-    assert.ok(one.requestsPerTask >= 8, 'a task takes two renames, a read, a removal and a count')
+    // Over a network a task takes two renames, a read and a removal; its count is shared.
+    const { rename, read, unlink } = one.callsPerTask
+    assert.ok(rename >= 2 && read >= 1 && unlink >= 1, JSON.stringify(one.callsPerTask))
+    assert.ok(one.requestsPerTask > 5 && one.requestsPerTask < 8, `${one.requestsPerTask} requests a task`)
     assert.deepEqual(findings(), [one, twenty])
   })
 
