@@ -31,7 +31,7 @@ test('the example runs on threads', () => {
 test('the example runs on a file queue with two workers', async () => {
   const folder = wordsFolder()
   const node = async (...args: string[]) => (await promisify(execFile)(process.execPath, args, { cwd: folder })).stdout
-  assert.equal(await node(join(built, 'insert.js'), './queue'), `2 tasks are in fq://${folder}/queue\n`)
+  assert.equal(await node(join(built, 'insert.js'), './queue'), `Inserted 2 into fq://${folder}/queue\n`)
   const worker = () => node(ptq, 'poll', './queue', '--load', tasks, '--tally', '--until-empty')
   const said = await Promise.all([worker(), worker()])
   const executed = said.map(text => Number(/Ended: (\d) executed, 0 failed/.exec(text)?.[1]))
@@ -48,7 +48,7 @@ test('the example runs on SQS, changed only by the environment', async () => {
   const node = async (...args: string[]) =>
     (await promisify(execFile)(process.execPath, args, { cwd: folder, env })).stdout
   assert.match(await node(ptq, 'status', 'sqs://words', '--create-if-missing'), /^Enqueued: 0\b/m)
-  assert.equal(await node(join(built, 'insert.js'), 'sqs://words'), '2 tasks are in sqs://words\n')
+  assert.equal(await node(join(built, 'insert.js'), 'sqs://words'), 'Inserted 2 into sqs://words\n')
   assert.match(await node(ptq, 'status', 'sqs://words'), /^Enqueued: 2\b/m)
   const worker = promisify(execFile)(process.execPath, [ptq, 'poll', 'sqs://words', '--load', tasks], {
     cwd: folder,
@@ -86,7 +86,7 @@ test('the blocks run as the README says: with tsx, on the command line, and in a
   const files = await run(['main.ts'])
   assert.equal(files.trim().split('\n').length, 6, files)
   assert.match(await run(['values.ts']), /^\[ \d+, \d+ \] \d+\n$/)
-  assert.equal(await run(['insert.ts', './queue']), `6 tasks are in fq://${folder}/queue\n`)
+  assert.equal(await run(['insert.ts', './queue']), `Inserted 6 into fq://${folder}/queue\n`)
   assert.match(await poll('--load', './tasks.ts'), /Ended: 6 executed, 0 failed/)
   await run(['insert-slices.ts'])
   assert.match(await poll('--load', './slices.ts'), /Ended: 54 executed, 0 failed/)

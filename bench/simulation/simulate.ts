@@ -90,11 +90,11 @@ if (tasks === queued) {
   at(settledMs + IDLE_SECONDS * 1000, () => undefined)
   await runUntil(() => virtualMs() >= settledMs + IDLE_SECONDS * 1000)
   idleRequestsPerSecond = (server.requests - requestsBefore) / IDLE_SECONDS
-  if (work.done !== tasks) failures.push(new Error(`Expected ${tasks} tasks to run, ${work.done} did`))
+  if (work.done !== tasks) failures.push(new Error(`Tasks that ran: ${work.done} of ${tasks}`))
   const left = folders.folder(`${ROOT}/queue`)?.size
   const completions = folders.file(`${ROOT}/completions`)
-  const counted = typeof completions?.text === 'string' ? completions.text.length : 0
-  if (left !== 0 || counted !== tasks) failures.push(new Error(`${left} tasks are left, ${counted} were counted`))
+  const tallied = typeof completions?.text === 'string' ? completions.text.length : 0
+  if (left !== 0 || tallied !== tasks) failures.push(new Error(`Left: ${left} of ${tasks}, counted: ${tallied}`))
 }
 if (failures.length > 0) throw failures[0]
 

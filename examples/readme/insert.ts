@@ -4,4 +4,4 @@ import { countWords } from './tasks.js'
 
 const paths = readdirSync('.').filter(path => /\.(json|md|ts)$/.test(path))
 await using tq = new TaskQueue(process.argv[2] ?? './queue')
-console.log(await tq.insert(paths.map(path => partial(countWords, path))), 'tasks are in', tq.url)
+console.log('Inserted', await tq.insert(paths.map(path => partial(countWords, path))), 'into', tq.url)

@@ -21,7 +21,7 @@ const lists = mkdtempSync(join(tmpdir(), 'ptq-lists-'))
 const tq = new TaskQueue(queue)
 const files = [...filesBelow(resolve(folder))]
 await tq.insert(files.map(path => partial(addLine, path, root, lists)))
-console.log(`${files.length} tasks are in ${tq.url}: start workers`)
+console.log(`Inserted ${files.length} into ${tq.url}: start workers`)
 await tq.blockUntilEmpty({ intervalSeconds: 0.5 })
 
 const lines = readdirSync(lists).flatMap(name => readFileSync(join(lists, name), 'utf8').split('\n'))

@@ -8,5 +8,5 @@ tq.events.on('failed', ({ task, error }) => console.error(`${task.id}: ${error}`
 console.log(`Working on ${tq.url}; Ctrl-C ends it when the running tasks have ended.`)
 // A short lease: what a worker held when it was killed comes back after five seconds. Running tasks keep theirs.
 const executed = await tq.poll({ parallel: 2, leaseSeconds: 5, maxBackoffSeconds: 2, tally: true })
-console.log(`${executed} tasks executed`)
+console.log(`Executed: ${executed}`)
 await tq.close()

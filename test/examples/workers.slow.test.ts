@@ -50,7 +50,7 @@ it('two workers hash a folder although one is killed, and sha256sum -c accepts t
   assert.match(main.text(), /\n2000 of 2000 files are in checksums\.sha256; sha256sum -c checks them\.\n$/)
   worker.child.kill('SIGINT')
   assert.equal(await worker.end, 130)
-  assert.match(worker.text(), /^Working on fq:\/\/.*\n\d+ tasks executed\n$/)
+  assert.match(worker.text(), /^Working on fq:\/\/.*\nExecuted: \d+\n$/)
   assert.deepEqual(listsOf(), [])
 
   const list = readFileSync(join(cwd, 'checksums.sha256'), 'utf8').trimEnd().split('\n')

@@ -22,5 +22,5 @@ tq.events.on('succeeded', () => {
   if (++succeeded === sayAfter) console.log(`${succeeded} tasks succeeded`)
 })
 const stopped = once(process, 'SIGTERM').then(() => console.log('asked to stop'))
-console.log(`${await tq.poll({ ...poll, ...(untilStopped && { beforeFn: () => stopped }) })} tasks executed`)
+console.log(`Executed: ${await tq.poll({ ...poll, ...(untilStopped && { beforeFn: () => stopped }) })}`)
 await tq.close()

@@ -101,7 +101,7 @@ describe('a worker on SQS', () => {
       assert.equal(await worker.nextLine(), 'asked to stop')
       running.end()
       assert.deepEqual(await worker.ended, { code: 143, signal: null })
-      assert.deepEqual(worker.lines, ['asked to stop', '1 tasks executed'])
+      assert.deepEqual(worker.lines, ['asked to stop', 'Executed: 1'])
       const { enqueued, leased } = await tq.status()
       assert.deepEqual({ enqueued, leased }, { enqueued: 1, leased: 0 })
       await gate.close()
@@ -114,7 +114,7 @@ describe('a worker on SQS', () => {
       while ((await tq.leased()) === 0) await sqs.proxy.next('ReceiveMessage')
       worker.child.kill('SIGTERM')
       assert.deepEqual(await worker.ended, { code: 143, signal: null })
-      assert.deepEqual(worker.lines, ['asked to stop', '0 tasks executed'])
+      assert.deepEqual(worker.lines, ['asked to stop', 'Executed: 0'])
       assert.equal((await tq.lease()).length, 1)
     })
 

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { TaskQueueOptions } from 'ptq'
+import { counted } from '#ptq/text/counted.js'
 import { commandAt } from './commands.js'
 import { drain, finishCopy } from './drain.js'
 import { LedgerReader, type Signal } from './ledger.js'
@@ -96,8 +97,8 @@ export async function torture(plan: Torture): Promise<TortureResult> {
     const minutes = ((performance.now() - startMs) / 60_000).toFixed(1)
     const megabytes = Math.round(process.memoryUsage.rss() / 2 ** 20)
     say(
-      `${minutes} min: ${killed} kills, ${stopped} stops, ${reconciliation.inserted} tasks inserted, ` +
-        `${reconciliation.runs} runs, ${processes.violations.length} processes ended wrongly, ${megabytes} MB`,
+      `${minutes} min: ${counted(killed, 'kill')}, ${counted(stopped, 'stop')}, ${counted(reconciliation.inserted, 'task')} inserted, ` +
+        `${counted(reconciliation.runs, 'run')}, ${counted(processes.violations.length, 'process', 'processes')} ended wrongly, ${megabytes} MB`,
     )
   }
   let saidMs = startMs

@@ -3,6 +3,7 @@
  * insert was acknowledged before a copy began, and that had neither run nor failed when the copy ended, was in the
  * queue the whole time.
  */
+import { faultyTasks } from './faulty-tasks.js'
 import type { CopyVerb, LedgerVerb } from './ledger.js'
 import { isUploaded, kindOf } from './tasks.js'
 
@@ -13,9 +14,6 @@ interface Copy {
   readonly twice: string[]
   isMade: boolean
 }
-
-/** At most this many keys are named. */
-const SHOWN = 5
 
 export class CopyCheck {
   readonly #present = new Set<string>()
@@ -31,7 +29,7 @@ export class CopyCheck {
 
   get faults(): readonly string[] {
     const fault = (keys: readonly string[], what: string) =>
-      keys.length === 0 ? [] : [`${keys.length} tasks ${what}: ${keys.slice(0, SHOWN).join(' ')}`]
+      keys.length === 0 ? [] : [faultyTasks(keys, `tasks ${what}`)]
     return [
       ...fault(this.#missing, 'were there the whole time and are not in a live copy'),
       ...fault(this.#twice, 'are in a live copy twice'),

@@ -1,7 +1,9 @@
 /** The end of a torture: no more kills; everything that is left runs, and the queues are checked. */
 import { setTimeout } from 'node:timers/promises'
 import type { QueuedTask, QueueStatus, TaskQueueOptions } from 'ptq'
+import { counted } from '#ptq/text/counted.js'
 import { copyCommand, moveCommand, toDepotCommand } from './commands.js'
+import { faultyTasks } from './faulty-tasks.js'
 import { open, type Queues } from './process-options.js'
 import type { Processes } from './processes.js'
 import type { QueueAtEnd } from './reconcile.js'
@@ -119,8 +121,8 @@ export async function finishCopy(queues: Queues, options: TaskQueueOptions, proc
   const missing: string[] = []
   for await (const task of main.tasks()) if (copies.get(task.id) !== task.payloadText) missing.push(keyIn(task))
   const faults: string[] = []
-  if (missing.length > 0) faults.push(`${missing.length} tasks are not in the copy: ${missing.slice(0, 5).join(' ')}`)
-  if (copied > copies.size) faults.push(`the copy has ${copied - copies.size} tasks twice`)
+  if (missing.length > 0) faults.push(faultyTasks(missing, 'tasks are not in the copy'))
+  if (copied > copies.size) faults.push(`the copy has ${counted(copied - copies.size, 'task')} twice`)
   return faults
 }
 

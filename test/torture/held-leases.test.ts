@@ -11,7 +11,7 @@ function violationsOf(whileHeld: string, before = ''): readonly string[] {
   return reconcile(linesOf(ledger), atEnd).violations
 }
 
-const fault = ['1 leases were lost by workers that were neither stopped nor held up: s-a.']
+const fault = ['1 lease was lost by workers that were neither stopped nor held up: s-a.']
 
 test('a lease lost by a worker that nothing delayed is a violation', () => assert.deepEqual(violationsOf(''), fault))
 

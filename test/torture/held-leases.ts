@@ -3,10 +3,8 @@
  * released all leases. A worker that timed its renewals by a jumping wall clock would be found. In the order of the
  * ledger.
  */
+import { faultyTasks } from './faulty-tasks.js'
 import type { LedgerVerb } from './ledger.js'
-
-/** At most this many keys are named. */
-const SHOWN = 5
 
 export class HeldLeases {
   /**
@@ -24,9 +22,7 @@ export class HeldLeases {
 
   get faults(): readonly string[] {
     if (this.#lost.length === 0) return []
-    return [
-      `${this.#lost.length} leases were lost by workers that were neither stopped nor held up: ${this.#lost.slice(0, SHOWN).join(' ')}`,
-    ]
+    return [faultyTasks(this.#lost, 'leases were lost by workers that were neither stopped nor held up')]
   }
 
   /** @returns whether the line is about leases alone */

@@ -1,5 +1,6 @@
 /** The queue that is purged while the same tasks are uploaded into it under one name. */
 import { partial, type TaskQueueOptions } from 'ptq'
+import { counted } from '#ptq/text/counted.js'
 import { open, type Queues } from './process-options.js'
 import { keyIn, keyOf, leaveTrace } from './tasks.js'
 
@@ -24,7 +25,8 @@ export async function checkPurged(
   const compare = async (when: string, expected: number) => {
     const { inserted, enqueued } = await tq.status()
     if (inserted !== expected) faults.push(`${when}, inserted is ${inserted} and not ${expected}`)
-    if (enqueued !== expected) faults.push(`${when}, ${enqueued} tasks are queued and not ${expected}`)
+    if (enqueued !== expected)
+      faults.push(`${when}, ${counted(enqueued, 'task is', 'tasks are')} queued and not ${expected}`)
   }
   await tq.purge()
   await compare('after the purge of a queue with cut-off uploads', 0)
@@ -33,6 +35,6 @@ export async function checkPurged(
   const keys = new Set<string>()
   for await (const task of tq.tasks()) keys.add(keyIn(task))
   if (keys.size !== UPLOAD_TASKS)
-    faults.push(`of ${UPLOAD_TASKS} tasks that were uploaded after a purge, ${keys.size} are there`)
+    faults.push(`of ${UPLOAD_TASKS} tasks that were uploaded after a purge, ${counted(keys.size, 'is', 'are')} there`)
   return faults
 }

@@ -75,5 +75,5 @@ for (const [what, ledger, inserted, expected] of [
 test('a second run is explained by a run in Python, but not by two runs in ptq', () => {
   const again = 'run 4 n-carried1-0.\ndone 4 n-carried1-0.\n'
   assert.deepEqual(violationsOf(together + again, {}, 4), [])
-  assert.match(violationsOf(together + again + again.replaceAll(' 4 ', ' 5 '), {}, 5).join(), /1 tasks ran twice/)
+  assert.match(violationsOf(together + again + again.replaceAll(' 4 ', ' 5 '), {}, 5).join(), /1 task ran twice/)
 })

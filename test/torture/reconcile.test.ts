@@ -45,24 +45,24 @@ const TWICE = `${GOOD}run 3 n-a.\ndone 3 n-a.\n`
 const COMPLETED = { completed: 3 }
 
 const faults: [string, string, RegExp, Partial<QueueAtEnd>?][] = [
-  ['a task that never ran', GOOD.replace(/(run|done) 2 n-b.\n/g, ''), /^1 tasks were lost: n-b\.$/, { completed: 1 }],
-  ['a task that is still queued', GOOD, /^1 tasks were left in the queue: n-b\.$/, { left: ['n-b.'] }],
+  ['a task that never ran', GOOD.replace(/(run|done) 2 n-b.\n/g, ''), /^1 task was lost: n-b\.$/, { completed: 1 }],
+  ['a task that is still queued', GOOD, /^1 task was left in the queue: n-b\.$/, { left: ['n-b.'] }],
   [
     'a run of a task without an insert',
     `${GOOD}run 2 n-c.\ndone 2 n-c.\n`,
-    /^1 tasks ran that nobody inserted: n-c\.$/,
+    /^1 task ran that nobody inserted: n-c\.$/,
     COMPLETED,
   ],
-  ['a good task among the dead letters', GOOD, /^1 dead letters should have succeeded/, { dead: ['n-a.'] }],
-  ['two runs without a reason', TWICE, /^1 tasks ran twice without a kill or a lost lease: n-a\.$/, COMPLETED],
-  ['a run without an outcome', GOOD.replace('done 2 n-b.\n', ''), /^1 tasks ran, and then no word of them: n-b\.$/],
+  ['a good task among the dead letters', GOOD, /^1 dead letter should have succeeded/, { dead: ['n-a.'] }],
+  ['two runs without a reason', TWICE, /^1 task ran twice without a kill or a lost lease: n-a\.$/, COMPLETED],
+  ['a run without an outcome', GOOD.replace('done 2 n-b.\n', ''), /^1 task ran, and then no word of it: n-b\.$/],
   [
     'a kill that explains one of three runs',
     `${TWICE}run 4 n-a.\nSIGKILL 4 worker\n`,
-    /^1 tasks ran twice without a kill/,
+    /^1 task ran twice without a kill/,
     COMPLETED,
   ],
-  ['a stop that explains nothing', `${TWICE}SIGSTOP 2 worker\n`, /^1 tasks ran twice without a kill/, COMPLETED],
+  ['a stop that explains nothing', `${TWICE}SIGSTOP 2 worker\n`, /^1 task ran twice without a kill/, COMPLETED],
   [
     'more counted as inserted than there were tasks',
     GOOD,
@@ -133,7 +133,7 @@ for (const [what, intended, more] of [
     const twice = TWICE.replaceAll('n-a.', `n-${intended}-0.`)
     assert.equal(reconcile(linesOf(twice), ON_SQS, { isExact: false }).violations.length, 1)
     assert.equal(reconcile(linesOf(twice + more), ON_SQS, { isExact: false }).duplicatesBySending, 1)
-    assert.match(violationsOf(twice + more, COMPLETED).join(), /1 tasks ran twice/)
+    assert.match(violationsOf(twice + more, COMPLETED).join(), /1 task ran twice/)
   })
 }
 
@@ -141,7 +141,7 @@ test('on SQS a third run is explained if a worker released both copies of a task
   const thrice = `${TWICE}run 4 n-a.\ndone 4 n-a.\n`
   const sent = (keys: string) => reconcile(linesOf(`${thrice}sent 3 ${keys}\n`), ON_SQS, { isExact: false })
   assert.equal(sent('n-a.,n-a.').duplicatesBySending, 2)
-  assert.deepEqual(sent('n-a.').violations, ['1 tasks ran twice without a kill or a lost lease: n-a.'])
+  assert.deepEqual(sent('n-a.').violations, ['1 task ran twice without a kill or a lost lease: n-a.'])
 })
 
 for (const [what, more] of [
@@ -155,7 +155,7 @@ for (const [what, more] of [
 ] as const) {
   test(`on SQS a second run is not explained if ${what}`, () => {
     const { violations } = reconcile(linesOf(TWICE + more), ON_SQS, { isExact: false })
-    assert.deepEqual(violations, ['1 tasks ran twice without a kill or a lost lease: n-a.'])
+    assert.deepEqual(violations, ['1 task ran twice without a kill or a lost lease: n-a.'])
   })
 }
 
@@ -210,22 +210,22 @@ test('poison that ends as a dead letter breaks no promise', () =>
   assert.deepEqual(violationsOf(POISON, { ...WITH_POISON, dead: ['k-a.'] }), []))
 
 for (const [what, ledger, expected, atEnd] of [
-  ['poison that is not a dead letter in the end', POISON, /^1 tasks were lost: k-a\.$/, WITH_POISON],
+  ['poison that is not a dead letter in the end', POISON, /^1 task was lost: k-a\.$/, WITH_POISON],
   [
     'a healthy task that was a dead letter, and was retried',
     `${POISON}dead 4 n-a.\n`,
-    /^1 healthy tasks were dead letters: n-a\.$/,
+    /^1 healthy task was among the dead letters: n-a\.$/,
     { ...WITH_POISON, dead: ['k-a.'] },
   ],
   [
     'a healthy task that a retry found among the dead letters',
     `${GOOD}retrying 4 n-a.\nretried 4 n-a.\n`,
-    /^1 healthy tasks were dead letters: n-a\.$/,
+    /^1 healthy task was among the dead letters: n-a\.$/,
   ],
   [
     'a rate-limited task that was a dead letter',
     `${GOOD.replaceAll('n-a.', 'r-a.')}dead 4 r-a.\n`,
-    /^1 healthy tasks were dead letters: r-a\.$/,
+    /^1 healthy task was among the dead letters: r-a\.$/,
   ],
 ] as [string, string, RegExp, Partial<QueueAtEnd>?][]) {
   test(`the reconciliation reports ${what}`, () => {
@@ -255,12 +255,12 @@ for (const [what, lines, expected] of [
   [
     'lacks a task that was there the whole time',
     COPIED.filter(line => !line.includes('4-0,n-upload')),
-    ['1 tasks were there the whole time and are not in a live copy: n-upload1-3.'],
+    ['1 task was there the whole time and is not in a live copy: n-upload1-3.'],
   ],
   [
     'has a task twice',
     COPIED.map(line => (line.startsWith('copyHas') ? `${line},n-inserted1-2.` : line)),
-    ['1 tasks are in a live copy twice: n-inserted1-2.'],
+    ['1 task is in a live copy twice: n-inserted1-2.'],
   ],
   [
     'lacks a task that failed while it was made',

@@ -1,6 +1,8 @@
 /** Compares the ledger with the queues. Pure, so that its own tests can show that it detects each fault. */
 
+import { counted } from '#ptq/text/counted.js'
 import { CopyCheck } from './copies.js'
+import { faultyTasks } from './faulty-tasks.js'
 import { HeldLeases } from './held-leases.js'
 import { TaskHistory } from './history.js'
 import type { LedgerLine } from './ledger.js'
@@ -72,9 +74,6 @@ const UNCOUNTED_BY_KILLED_MOVE = 1_000
 const UNCOUNTED_BY_KILLED_WORKER = 100
 
 const LOST = 'tasks were lost'
-
-/** At most this many keys are named in a violation. */
-const SHOWN = 5
 
 /** Takes the ledger line by line. The order matters for copies of the live queue alone. */
 export class Reconciliation {
@@ -171,7 +170,7 @@ export class Reconciliation {
       if (history.inserted && runs.length === 0 && !isDead.has(key) && !isLeft.has(key)) violate(LOST, key)
       if (history.intended === 0 && runs.length > 0) violate('tasks ran that nobody inserted', key)
       if (isHealthy(key) && history.count('dead') + history.count('retrying') > 0)
-        violate('healthy tasks were dead letters', key)
+        violate('healthy tasks were among the dead letters', key)
       if (runs.length < 2) continue
       const reasons = this.#reasonsOf(key, history, isDead.has(key))
       let surplus = runs.length - 1
@@ -187,9 +186,7 @@ export class Reconciliation {
       duplicatesByLateDeletes += explain(reasons.late)
       if (surplus > 0) violate('tasks ran twice without a kill or a lost lease', key)
     }
-    const violations = [...broken].map(
-      ([what, keys]) => `${keys.length} ${what}: ${keys.slice(0, SHOWN).join(' ')}${keys.length > SHOWN ? ' …' : ''}`,
-    )
+    const violations = [...broken].map(([what, keys]) => faultyTasks(keys, what))
     // A task that is moved is counted where it was first, and where it is now.
     const uncounted = UNCOUNTED_BY_KILLED_MOVE * (this.#signals.get('SIGKILL ptq-mv') ?? 0)
     possible.depot += possible.transit
@@ -205,11 +202,13 @@ export class Reconciliation {
     for (const place of ['main', 'intake', 'transit', 'depot'] as const) {
       const inserted = atEnd.inserted[place]
       const what = `inserted of ${place} is ${inserted}`
-      if (inserted > possible[place]) violations.push(`${what}, ahead of the ${possible[place]} tasks there were`)
+      if (inserted > possible[place])
+        violations.push(`${what}, ahead of the ${counted(possible[place], 'task')} there were`)
       if (inserted < acknowledged[place])
         violations.push(`${what}, behind the ${acknowledged[place]} that were acknowledged`)
     }
-    if (atEnd.completed > this.#runs) violations.push(`completed is ${atEnd.completed}, ahead of ${this.#runs} runs`)
+    if (atEnd.completed > this.#runs)
+      violations.push(`completed is ${atEnd.completed}, ahead of ${counted(this.#runs, 'run')}`)
     const killedWorkers = (this.#signals.get('SIGKILL worker') ?? 0) + (this.#signals.get('SIGKILL poison') ?? 0)
     const mayMiss = this.#isLocal ? 0 : UNCOUNTED_BY_KILLED_WORKER * killedWorkers
     if (atEnd.completed < events.done - mayMiss)
