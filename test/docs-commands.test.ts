@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { inWordsOfCommands } from '#ptq/cli/wording.js'
 import { runCli } from './cli/run-cli.js'
 
 const root = join(import.meta.dirname, '../..')
@@ -76,3 +77,24 @@ test('the page on the command line has each command with each of its options', a
       assert.ok(page.includes(option), `${name} ${option}`)
   }
 })
+
+test('each option of the library that has a flag is named by it in errors', async () => {
+  const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter(name => name.endsWith('.ts') && !name.startsWith('cli'))
+    .map(name => readFileSync(join(root, 'src', name), 'utf8'))
+  const pages = await Promise.all(['poll', 'insert', 'log', 'purge', 'status'].map(helpOf))
+  const flags = pages.flatMap(page => [...page.matchAll(/--[a-z-]+/g)])
+  const names = new Map(flags.map(([flag]) => [flag, optionOf(flag)]))
+  const known = [...names].filter(
+    ([, name]) => /[A-Z]/.test(name) && sources.some(text => new RegExp(`\\b${name}\\?:`).test(text)),
+  )
+  assert.ok(known.length > 10, `${known.length} options were found`)
+  const unnamed = known.filter(([flag, name]) => inWordsOfCommands(`with \`${name}\``) !== `with ${flag}`)
+  assert.deepEqual(unnamed, [])
+})
+
+/** E.g. `leaseSeconds` of `--lease-sec`. */
+function optionOf(flag: string): string {
+  const plural = flag.replace(/-exception$/, '-exceptions').replace(/-sec$/, '-seconds')
+  return plural.replace('--', '').replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
+}

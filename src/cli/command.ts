@@ -155,5 +155,6 @@ export async function withOpenQueue<R>(
 
 /** Fails for a queue that doesn't exist, in commands that would otherwise find nothing: it may be misspelt. */
 export async function requireQueue(queue: TaskQueue): Promise<void> {
-  if (!(await queue.exists())) throw new Error(`There is no queue at ${queue.url}: check the path`)
+  if (!(await queue.exists()))
+    throw new Error(`Expected a queue at ${queue.url}, found none: check its name; the first insert makes a queue`)
 }

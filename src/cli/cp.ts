@@ -5,10 +5,10 @@ import { contents, destinationStatus, transferArguments, withQueues } from './tr
 /** `ptq cp` */
 export const cpCommand = defineCommand({
   command: 'cp <source> <destination>',
-  describe: 'Copy all tasks, as they are, into another queue; one that was interrupted goes on',
+  describe: 'Copy all tasks, as they are, into another queue; the same command continues one that was interrupted',
   builder: yargs =>
     transferArguments(yargs)
-      .example('# Leased and delayed tasks are copied too, and free in the copy\n$0 cp ./queue ./backup', '')
+      .example('# Leased and delayed tasks are copied too, and ready in the copy\n$0 cp ./queue ./backup', '')
       .example('# SQS can be copied to; from there use mv\n$0 cp ./queue sqs://tasks', ''),
   handler: args =>
     withQueues(

@@ -5,7 +5,7 @@ import { contents, destinationStatus, settledStatus, transferArguments, withQueu
 /** `ptq mv` */
 export const mvCommand = defineCommand({
   command: 'mv <source> <destination>',
-  describe: 'Move all free tasks, as they are, into another queue; one that was killed goes on',
+  describe: 'Move all ready tasks, as they are, into another queue; the same command continues one that was killed',
   builder: yargs =>
     transferArguments(yargs)
       .example('# Leased and delayed tasks stay, and the exit code is 1\n$0 mv ./queue /shared/queue', '')
@@ -27,7 +27,7 @@ export const mvCommand = defineCommand({
       if (signal.aborted) throw new Error('Interrupted: the same command moves the rest')
       if (from.enqueued > 0) {
         throw new Error(
-          `${contents(from)} stayed in ${source.url}: what others hold can be moved when it is free again`,
+          `${contents(from)} stayed in ${source.url}: what is leased or delayed can be moved when it is ready again`,
         )
       }
     }),

@@ -7,6 +7,7 @@ const wordings: readonly (readonly [RegExp, string])[] = [
   [/\. Use lease\(\)/g, ''],
   [/release\(\) those you hold, or wait/g, 'wait'],
   [/see `until`/g, 'see --until'],
+  [/are made known by registerBackend/g, 'are made known by --load FILE, a module that calls registerBackend'],
   [/`?\bparallel: 0\b`?/g, '--parallel 0'],
   [/`?\bdurable: true\b`?/g, '--durable'],
 ]
@@ -14,6 +15,7 @@ const wordings: readonly (readonly [RegExp, string])[] = [
 /** Options of the library by their flags. Those of one plain word are replaced only if they are marked as code. */
 const flags: Readonly<Record<string, string>> = {
   backoffExceptions: '--backoff-exception',
+  commands: '--commands',
   concurrency: '--concurrency',
   createIfMissing: '--create-if-missing',
   deadLetter: '--dead-letter',
@@ -22,24 +24,33 @@ const flags: Readonly<Record<string, string>> = {
   endpoint: '--endpoint',
   executeArgs: '--execute-args',
   graceSeconds: '--grace-sec',
+  group: '--group',
   intervalSeconds: '--interval-sec',
   leaseSeconds: '--lease-sec',
+  logFolder: '--log-folder',
   match: '--match',
   maxAttempts: '--max-attempts',
   maxBackoffSeconds: '--max-backoff-sec',
+  maxLogMb: '--max-log-mb',
   maxMemoryMb: '--max-memory-mb',
   minBackoffSeconds: '--min-backoff-sec',
+  native: '--native',
+  onError: '--on-error',
+  pack: '--pack',
   parallel: '--parallel',
   region: '--region',
+  results: '--results',
   resume: '--resume',
+  tally: '--tally',
   timeoutSeconds: '--timeout-sec',
   until: '--until',
+  untilEmpty: '--until-empty',
 }
 
-/** A message of the library in the words of the command line. Quotes of a payload or a path stay unchanged. */
+/** A message of the library in the words of the command line. Quotes of a payload, a path or a queue's name stay unchanged. */
 export function inWordsOfCommands(message: string): string {
   const replaced = wordings.reduce((text, [pattern, words]) => text.replace(pattern, words), message)
   return replaced
-    .replace(/(?<=Expected )`(\w+)`/g, (text, name: string) => flags[name] ?? text)
+    .replace(/(?<!\bqueue )`(\w+)`/g, (text, name: string) => flags[name] ?? text)
     .replace(/`?\b([a-z]+[A-Z]\w*)\b`?/g, (text, name: string) => flags[name] ?? text)
 }

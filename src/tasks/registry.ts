@@ -212,7 +212,7 @@ export function unregisteredFunction(module: string, name: string): Unregistered
   return new UnregisteredTaskError(
     `Expected function ${plainLine(name)} of module ${plainLine(module)} to be registered here, it is not; ` +
       (siblings.length > 0 ? `known of ${plainLine(module)}: ${siblings.slice(0, 10).join(', ')}; ` : '') +
-      'import the module that calls queueable() for it',
+      'import the module that calls queueable() for it, or name it by ptq poll --load',
   )
 }
 
@@ -220,6 +220,6 @@ export function unregisteredFunction(module: string, name: string): Unregistered
 export function unregisteredClass(name: string): UnregisteredTaskError {
   const shown = plainLine(name)
   return new UnregisteredTaskError(
-    `Expected class ${shown} to be registered here, it is not; import the module that calls registerTask(${shown})`,
+    `Expected class ${shown} to be registered here, it is not; import the module that calls registerTask(${shown}), or name it by ptq poll --load`,
   )
 }

@@ -36,7 +36,7 @@ test('every command works on a Redis queue, and prints no password', { skip }, (
       assert.ok(!`${result.stdout}${result.stderr}`.includes(password), result.stdout + result.stderr)
       return result
     }
-    assert.match((await run('ls', jobs)).stderr, /There is no queue at redis:/)
+    assert.match((await run('ls', jobs)).stderr, /Expected a queue at redis:.*, found none: check its name/)
     assert.deepEqual(await run('insert', jobs, '-'), {
       code: 0,
       stdout: `Inserted 5 tasks into ${shown}\n`,

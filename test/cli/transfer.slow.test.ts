@@ -99,7 +99,7 @@ test('cp and mv between file queues print a reconciled count; tasks that others 
     )
     assert.match(
       moved.stderr,
-      /^ptq: 2 tasks \(2 leased\) stayed in fq:.*here: what others hold can be moved when it is free again\n$/,
+      /^ptq: 2 tasks \(2 leased\) stayed in fq:.*here: what is leased or delayed can be moved when it is ready again\n$/,
     )
     await queue.release(held)
     const rest = await runCli(['mv', 'here', 'there', '--json'], { cwd })

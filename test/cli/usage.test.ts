@@ -42,6 +42,7 @@ test('help names every command, and the help of every command has an example', a
 
 // Wrong usage, and the sentence for it.
 const MISUSES: readonly (readonly [args: string, sentence: RegExp])[] = [
+  ['ls foo://x', /got `foo:\/\/`\. Others are made known by --load FILE, a module that calls registerBackend\('foo'/],
   ['', /Expected a command/],
   ['frob', /Unknown command: frob/],
   ['status', /^ptq: Missing argument: <queue>: expected ptq status <queue>, see ptq status --help\n$/],
@@ -165,7 +166,10 @@ test('a path without a queue is a failure, and nothing is created', t =>
       await t.test(words, () =>
         assert.rejects(runHere(words.split(' ')), error => {
           const { exitCode, lines } = endingError(error)
-          assert.match(lines.join('\n'), /^ptq: (There is no queue|Expected a queue) at .*q[,:][^\n]+$/)
+          assert.match(
+            lines.join('\n'),
+            /^ptq: Expected a queue at .*q, found [^\n]+; the first insert makes a queue\.?$/,
+          )
           assert.equal(exitCode, 1)
           return true
         }),
@@ -293,3 +297,12 @@ test('a slow filesystem gets one thread for each call in flight, or as many as U
     assert.equal((await threads({ UV_THREADPOOL_SIZE: '5' })) - one, 4)
     assert.equal((await threads({})) - one, 39)
   }))
+
+test("an option that an error of the library names is its flag here, and a queue's name stays", () => {
+  const words = (message: string) => endingError(new Error(message)).lines.join('\n').replace('ptq: ', '')
+  assert.equal(words('name a queue that does as `results`, here'), 'name a queue that does as --results, here')
+  assert.equal(words('pass that of its workers as `logFolder`'), 'pass that of its workers as --log-folder')
+  assert.equal(words('purge again, or with `native`'), 'purge again, or with --native')
+  assert.equal(words('Expected `match` to be a text'), 'Expected --match to be a text')
+  assert.equal(words('No queue `results` in eu-west-1'), 'No queue `results` in eu-west-1')
+})

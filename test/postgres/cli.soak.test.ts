@@ -40,7 +40,7 @@ describe('ptq on a queue in PostgreSQL', { skip: await noServer(), concurrency: 
   it('every command works: status, ls, show, poll, failures, retry, release, rezero, purge', async () => {
     const name = newName()
     const url = urlOf(name)
-    assert.match((await ptq('ls', url)).stderr, /There is no queue at postgres:/)
+    assert.match((await ptq('ls', url)).stderr, /Expected a queue at postgres:.*, found none: check its name/)
     await using tq = new TaskQueue(server.url(name))
     await tq.insert([partial(count, 1), partial(count, 2), partial(fail)])
     assert.match(await succeeds('status', url), /Enqueued: +3/)

@@ -40,7 +40,7 @@ export async function purgeByDraining(queue: OpenQueue): Promise<void> {
   const { enqueued, leased, delayed } = await countMessages(queue)
   throw new Error(
     `About ${counted(enqueued, 'message is', 'messages are')} left in ${addressOf(queue.address)} that can't be leased (${leased} leased, ` +
-      `${delayed} delayed): purge again when they are free, or with \`native\``,
+      `${delayed} delayed): purge again when they are ready, or with \`native\``,
   )
 }
 
