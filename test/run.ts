@@ -9,7 +9,7 @@
  * Without `--slow` and `--all` the folders of the tests are in memory where there is a disk with room (Linux): making and
  * removing their files costs a third. The slow tests run on the disk of the system.
  */
-import { chmodSync, mkdtempSync, readdirSync, rmdirSync, statfsSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statfsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { run } from 'node:test'
@@ -18,6 +18,8 @@ import { parseArgs } from 'node:util'
 
 /** A file that hangs fails after so long. Milliseconds. */
 const timeoutMs = 300_000
+
+let hasFailed = false
 
 const memoryDisk = '/dev/shm'
 
@@ -59,10 +61,12 @@ if (process.env.TMPDIR === undefined && !values.slow && !values.all) {
   if (folder !== undefined) {
     process.env.TMPDIR = folder
     process.once('exit', () => {
-      // A test that fails leaves its folder, for a look at it.
-      if (readdirSync(folder).length === 0) rmdirSync(folder)
-      else console.log(`The tests left files in ${folder}`)
+      // A test that fails leaves its folder, for a look at it; those that pass, caches of tsx and TypeScript.
+      if (hasFailed) console.log(`Folders of failed tests are in ${folder}`)
+      else rmSync(folder, { recursive: true, force: true })
     })
+    // Without a listener there is no event of the exit.
+    process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143))
   }
 }
 
@@ -73,6 +77,7 @@ if (files.length === 0) {
   // Many wait for leases, servers and processes half of their time: twice as many as there are cores.
   run({ files, concurrency: 2 * availableParallelism(), timeout: timeoutMs })
     .on('test:fail', () => {
+      hasFailed = true
       process.exitCode = 1
     })
     .compose(new spec())
