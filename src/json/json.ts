@@ -76,7 +76,10 @@ export function stringifyJson(value: unknown, options: { nan?: NanPolicy; name?:
  * @throws TypeError as {@link stringifyJson}
  */
 export function toJsonValue(value: unknown, path = 'value'): JsonValue {
-  return isNative(value) ? value : new Walk(path, 'bare').form(value)
+  if (isNative(value)) return value
+  // Most tasks have a few plain arguments.
+  if (Array.isArray(value) && isNativeList(value)) return value
+  return new Walk(path, 'bare').form(value)
 }
 
 /** A primitive that JSON.stringify writes, and JSON.parse reads, as it is. */

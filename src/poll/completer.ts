@@ -1,54 +1,66 @@
 /** Deletes completed tasks from the queue in batches: a batch holds the tasks that ended while the previous one was sent. */
-import { LeaseLostError } from '../errors/errors.js'
+import { LeaseLostError, MessageRefusedError } from '../errors/errors.js'
+import type { LeaseKeeper } from '../queue/lease-keeper.js'
+import type { Failed, MessageLeases } from '../queue/leasing.js'
 import type { LeasedTask } from '../queue/queued-task.js'
+import type { Activity } from './activity.js'
+import type { ExecutedTasks } from './executed-tasks.js'
 import { isBackoffException } from './poll-options.js'
 import type { QueueRetries } from './queue-retries.js'
-import type { WorkerParts } from './worker-parts.js'
+import { warnOfRefusal } from './refusal-warning.js'
+import type { WorkerEnd } from './worker-end.js'
+import type { LeaseEnds, WorkerParts } from './worker-parts.js'
 
 /** Largest batch with `tally`: completions are counted once per batch, and a kill between deletion and count loses that count. */
 const maxTallyBatch = 100
 
-/** A task that ran to its end. */
+/** A task that ran to its end, or a pack all of whose tasks have ended. */
 export interface Completed {
   readonly task: LeasedTask
   readonly value: unknown
   readonly durationSeconds: number
-}
-
-/** Callbacks of a {@link Completer}; none may throw. */
-export interface CompleterCallbacks {
-  /** The deletion starts: the lease need not be renewed any more. */
-  onDeleting(task: LeasedTask): void
-  /** The deletion failed and will be retried: the lease must be renewed until then. */
-  onRetryLater(task: LeasedTask): void
-  /** The deletion is retried now. */
-  onRetry(task: LeasedTask): void
-  onRemoved(completed: Completed): void
-  onLost(task: LeasedTask, error: LeaseLostError): void
-  /** The queue could not delete the task. */
-  onFault(task: LeasedTask, error: unknown): void
-  /** No completed task is left. */
-  onIdle(): void
+  /** The number of completions that its removal stands for. */
+  readonly completions: number
 }
 
 export class Completer {
-  readonly #parts: WorkerParts
+  readonly #parts: Pick<WorkerParts, 'backend' | 'events' | 'settings'>
+  readonly #leasing: MessageLeases
   readonly #retries: QueueRetries
-  readonly #callbacks: CompleterCallbacks
+  readonly #keeper: LeaseKeeper<LeasedTask>
+  readonly #executed: ExecutedTasks
+  readonly #ends: Pick<LeaseEnds, 'settled'>
+  readonly #end: WorkerEnd
+  readonly #activity: Activity
   readonly #batchSize: number
   readonly #completed: Completed[] = []
-  /** Tasks whose deletion will be retried. */
+  /** Tasks whose deletion will be retried: their leases are renewed until then. */
   readonly #retrying = new Set<LeasedTask>()
   /** Number of completed tasks that are not deleted yet. */
   pending = 0
   #working: Promise<void> | undefined
 
-  constructor(parts: WorkerParts, retries: QueueRetries, callbacks: CompleterCallbacks) {
+  constructor(
+    parts: Pick<WorkerParts, 'backend' | 'events' | 'settings'> & { readonly leasing: MessageLeases },
+    others: {
+      retries: QueueRetries
+      keeper: LeaseKeeper<LeasedTask>
+      executed: ExecutedTasks
+      ends: Pick<LeaseEnds, 'settled'>
+      end: WorkerEnd
+      activity: Activity
+    },
+  ) {
     this.#parts = parts
+    this.#leasing = parts.leasing
+    this.#retries = others.retries
+    this.#keeper = others.keeper
+    this.#executed = others.executed
+    this.#ends = others.ends
+    this.#end = others.end
+    this.#activity = others.activity
     const isCounted = parts.settings.tally && parts.backend.capabilities.counters
     this.#batchSize = isCounted ? maxTallyBatch : Number.POSITIVE_INFINITY
-    this.#retries = retries
-    this.#callbacks = callbacks
   }
 
   add(completed: Completed): void {
@@ -68,45 +80,69 @@ export class Completer {
     await new Promise<void>(resolve => setImmediate(resolve))
     while (this.#completed.length > 0) {
       const batch = { left: this.#completed.splice(0, this.#batchSize) }
-      for (const { task } of batch.left) this.#callbacks.onDeleting(task)
+      for (const { task } of batch.left) {
+        this.#keeper.drop(task)
+        // The tasks of a pack were reported as they ended.
+        if (!task.isPack) this.#parts.events.emit('deleting', { task })
+      }
       try {
         await this.#retries.retryWithBackoff(() => this.#remove(batch))
       } catch (error) {
         for (const { task } of batch.left) {
-          this.pending--
           this.#retrying.delete(task)
-          this.#callbacks.onFault(task, error)
+          this.#notRemoved(task, error)
         }
       }
     }
     this.#working = undefined
-    this.#callbacks.onIdle()
+    this.#activity.changed()
   }
 
   /** Deletes the rest of a batch. @throws an error that `backoffExceptions` names */
   async #remove(batch: { left: readonly Completed[] }): Promise<void> {
-    const { backend, leasing, settings } = this.#parts
+    const { settings } = this.#parts
     const entries = batch.left
-    for (const { task } of entries) if (this.#retrying.delete(task)) this.#callbacks.onRetry(task)
-    const tasks = entries.map(({ task }) => task)
-    const failed = await leasing.delete(backend, tasks, { tally: settings.tally, mayTallyLater: true })
+    for (const { task } of entries) if (this.#retrying.delete(task)) this.#keeper.drop(task)
+    const failed = await this.#delete(entries)
     const left: Completed[] = []
     let later: Error | undefined
     for (const completed of entries) {
-      const error = failed.get(completed.task)
+      const { task } = completed
+      const error = failed.get(task)
       if (error !== undefined && isBackoffException(error, settings.backoffExceptions)) {
         later = error
         left.push(completed)
-        this.#retrying.add(completed.task)
-        this.#callbacks.onRetryLater(completed.task)
-        continue
-      }
-      this.pending--
-      if (error === undefined) this.#callbacks.onRemoved(completed)
-      else if (error instanceof LeaseLostError) this.#callbacks.onLost(completed.task, error)
-      else this.#callbacks.onFault(completed.task, error)
+        this.#retrying.add(task)
+        // Due at once, since the rest of the lease is unknown: an ended lease would count as a death of this worker.
+        this.#keeper.keep(task, 0)
+      } else if (error === undefined) this.#removed(completed)
+      else this.#notRemoved(task, error)
     }
     batch.left = left
     if (later !== undefined) throw later
+  }
+
+  #delete(entries: readonly Completed[]): Promise<Failed> {
+    const { backend, settings } = this.#parts
+    const tasks = entries.map(({ task }) => task)
+    const options = { tally: settings.tally, mayTallyLater: true }
+    if (entries.every(({ completions }) => completions === 1)) return this.#leasing.delete(backend, tasks, options)
+    const completions = new Map(entries.map(({ task, completions: count }) => [task, count]))
+    return this.#leasing.delete(backend, tasks, { ...options, completionsOf: task => completions.get(task) ?? 1 })
+  }
+
+  #removed({ task, value, durationSeconds }: Completed): void {
+    this.pending--
+    if (!task.isPack) this.#executed.add({ task }, value, durationSeconds)
+    this.#ends.settled(task)
+  }
+
+  #notRemoved(task: LeasedTask, error: unknown): void {
+    this.pending--
+    if (error instanceof LeaseLostError) this.#parts.events.emit('lost', { task, error })
+    else if (error instanceof MessageRefusedError) {
+      warnOfRefusal(this.#parts.backend, task, 'it ran, and runs again when its lease ends', error)
+    } else this.#end.fail(error)
+    this.#ends.settled(task)
   }
 }

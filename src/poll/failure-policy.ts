@@ -2,34 +2,23 @@
 
 import { hostname } from 'node:os'
 import type { Failure } from '../backend/messages.js'
-import type { CallSite } from '../errors/call-site.js'
-import { LeaseLostError, MessageRefusedError, TaskError, UnregisteredTaskError } from '../errors/errors.js'
-import { isInstanceOf, messageOf, stackOf, summaryOf } from '../errors/thrown.js'
+import { LeaseLostError, MessageRefusedError } from '../errors/errors.js'
+import { stackOf } from '../errors/thrown.js'
 import { countInserted } from '../queue/count-inserted.js'
 import { envelopeFailures, type LeasedTask } from '../queue/queued-task.js'
-import { payloadName } from '../tasks/payload.js'
-import { plainLine } from '../text/plain-line.js'
 import { delaySeconds } from '../time/seconds.js'
 import { backoffWindow } from './backoff.js'
+import { reasonLength, reasonOf } from './failure-reason.js'
 import { warnOfNoDeadLetters } from './no-dead-letters.js'
 import { deathsAlone, endedAttempts } from './poison-guard.js'
 import { isBackoffException } from './poll-options.js'
+import { warnOfRefusal } from './refusal-warning.js'
 import { renewTasks } from './renewal.js'
 import { storeDeadLetter } from './store-task.js'
-import type { DeadLetters, WorkerParts } from './worker-parts.js'
-
-/** Longest reason, one line, in characters: a history must stay small and safe to print. */
-const reasonLength = 1000
+import type { DeadLetters, ReleaseOptions, WorkerParts } from './worker-parts.js'
 
 /** Longest stack, kept with the last failure of a dead letter. Characters. */
 const stackLength = 4000
-
-/** Options of `release`. */
-export interface ReleaseOptions {
-  readonly alone?: boolean
-  /** Default: 0. Rounded up and cut to what the queue can do. */
-  readonly delaySeconds?: number
-}
 
 /** The failure that makes a task a dead letter. */
 interface LastFailure {
@@ -94,7 +83,7 @@ export class FailurePolicy {
     if (!this.#notMarked.has(task.id)) {
       this.#notMarked.add(task.id)
       const what = 'it is not run before its queue can record that it runs alone, since workers died with it'
-      this.warnOfRefusal(task, what, error)
+      warnOfRefusal(this.#parts.backend, task, what, error)
     }
     return settings.maxBackoffSeconds
   }
@@ -112,7 +101,7 @@ export class FailurePolicy {
       const error = failed.get(task)
       if (error === undefined) events.emit('released', { task })
       else if (error instanceof MessageRefusedError)
-        this.warnOfRefusal(task, 'it comes back when its lease ends', error)
+        warnOfRefusal(this.#parts.backend, task, 'it comes back when its lease ends', error)
       // An ended lease needs no release.
       else if (!(error instanceof LeaseLostError)) fault = error
     }
@@ -196,7 +185,7 @@ export class FailurePolicy {
       return await this.#deadLetter(dead, task, last)
     } catch (error) {
       if (!(error instanceof MessageRefusedError)) throw error
-      this.warnOfRefusal(task, `${dead.url} doesn't take it as a dead letter`, error)
+      warnOfRefusal(this.#parts.backend, task, `${dead.url} doesn't take it as a dead letter`, error)
       await this.#release(task, { delaySeconds: this.#retrySeconds(task.attempt), failure: last.failure })
       return false
     }
@@ -220,7 +209,7 @@ export class FailurePolicy {
   #stillHeld(task: LeasedTask, error: Error | undefined): boolean {
     if (error === undefined) return true
     if (error instanceof MessageRefusedError) {
-      this.warnOfRefusal(task, 'it comes back when its lease ends', error)
+      warnOfRefusal(this.#parts.backend, task, 'it comes back when its lease ends', error)
       return false
     }
     if (!(error instanceof LeaseLostError)) throw error
@@ -238,27 +227,4 @@ export class FailurePolicy {
   async #history(task: LeasedTask): Promise<readonly Failure[]> {
     return [...envelopeFailures(task), ...(await this.#recorded(task))]
   }
-
-  /** Warns that the queue refused a change for one task. @param what the consequence */
-  warnOfRefusal(task: LeasedTask, what: string, error: Error): void {
-    const { label } = this.#parts.backend
-    const name = `Task ${payloadName(task.payload())} (${task.id}) of ${label}`
-    process.emitWarning(`${name} was refused, ${what}: ${reasonOf(error)}`, { code: 'PTQ_TASK_REFUSED' })
-  }
-}
-
-/** The reason of a failure as one line without control characters. */
-export function reasonOf(error: unknown): string {
-  return plainLine(textOf(error)).slice(0, reasonLength)
-}
-
-function textOf(error: unknown): string {
-  return isInstanceOf(error, UnregisteredTaskError) ? `not registered: ${messageOf(error)}` : summaryOf(error)
-}
-
-/** The error of a leased task that failed; `cause` is the task's own error. @param caller where `poll` was called */
-export function taskError(task: LeasedTask, cause: unknown, caller?: CallSite): TaskError<LeasedTask> {
-  const { id, attempt } = task
-  const message = `Task ${payloadName(task.payload())} (${id}) failed at attempt ${attempt}: ${reasonOf(cause)}`
-  return new TaskError(message, { task, id, attempt, cause, ...(caller && { caller }) })
 }

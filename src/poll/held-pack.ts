@@ -1,20 +1,25 @@
 /** A leased pack: which of its tasks are left, which run, and how many ended. Makes no request. */
 import { taskIds } from '../backend/task-ids.js'
-import { type LeasedTask, PackedTask, packOf, type TaskContent } from '../queue/queued-task.js'
+import { type LeasedTask, packOf, type TaskContent } from '../queue/queued-task.js'
 import { packText, type ReadPack } from '../tasks/pack.js'
 import { type Range, sizeOf, union } from '../tasks/ranges.js'
+import type { BareTask } from '../tasks/task.js'
 import { type ExpandedTasks, expand } from './pack-expansion.js'
+import { PackedCall, type PackOfCall } from './packed-call.js'
 
-export class HeldPack {
+export class HeldPack implements PackOfCall {
   readonly message: LeasedTask
   readonly #pack: ReadPack
   readonly #tasks: ExpandedTasks
   readonly #ids: string
-  readonly #idOf: (index: number) => string
+  /** The id of the task at an index. */
+  readonly idOf: (index: number) => string
   /** Not handed out yet. */
   #left: Range[]
-  /** Handed out, and not ended. */
-  readonly #out = new Set<PackedTask>()
+  /** Handed out at once, in this order; some may have ended. */
+  #handedOut: (readonly PackedCall[])[] = []
+  /** The number of tasks that were handed out and have not ended. */
+  outCount = 0
   /** Removed from those that are left, and not yet known to be in another message. */
   #moving: readonly Range[] = []
   /** Writes to the queue are made one after the other. */
@@ -44,7 +49,7 @@ export class HeldPack {
     this.message = message
     this.#pack = pack
     this.#ids = pack.ids ?? message.id
-    this.#idOf = taskIds(this.#ids.replaceAll('-', ''))
+    this.idOf = taskIds(this.#ids.replaceAll('-', ''))
     this.#tasks = expand(pack)
     this.#left = [...pack.indices]
     this.openedMs = nowMs
@@ -61,8 +66,20 @@ export class HeldPack {
   }
 
   /** The tasks that were handed out and have not ended. */
-  get out(): ReadonlySet<PackedTask> {
-    return this.#out
+  get out(): PackedCall[] {
+    return this.#handedOut.flatMap(calls => calls.filter(({ isOut }) => isOut))
+  }
+
+  get isMade(): boolean {
+    return this.#tasks.isMade
+  }
+
+  get maxTextLength(): number {
+    return this.#tasks.maxTextLength
+  }
+
+  contentOf(index: number, task: BareTask): TaskContent {
+    return this.#tasks.contentOf(index, task)
   }
 
   /** The number of tasks that ended since it was opened. */
@@ -77,17 +94,17 @@ export class HeldPack {
 
   /** Nothing became of any task since it was leased. */
   get isUntouched(): boolean {
-    return this.endedCount === 0 && this.#out.size === 0
+    return this.endedCount === 0 && this.outCount === 0
   }
 
   /** True for the task with which it begins, as long as none has ended. */
-  isFirst(task: PackedTask): boolean {
-    return this.endedCount === 0 && task.index === this.#pack.indices[0]?.start
+  isFirst({ index }: PackedCall): boolean {
+    return this.endedCount === 0 && index === this.#pack.indices[0]?.start
   }
 
   /** All tasks have ended or left. */
   get isOver(): boolean {
-    return this.#left.length === 0 && this.#moving.length === 0 && this.#out.size === 0
+    return this.outCount === 0 && this.#left.length === 0 && this.#moving.length === 0
   }
 
   /**
@@ -95,28 +112,32 @@ export class HeldPack {
    *
    * @throws what its sequence throws, also where that ends too soon
    */
-  take(max: number): PackedTask[] {
-    const taken: PackedTask[] = []
+  take(max: number): PackedCall[] {
+    const taken: PackedCall[] = []
     for (let first = this.#left[0]; first !== undefined && !this.closed && taken.length < max; first = this.#left[0]) {
-      const contents = this.#contentsOf(first, max - taken.length, taken.length > 0)
+      const tasks = this.#tasksOf(first, max - taken.length, taken.length > 0)
       let index = first.start
-      for (const content of contents) {
-        const task = new PackedTask(this.message, this, index, this.#idOf(index), content)
-        this.#out.add(task)
-        taken.push(task)
-        index++
-      }
+      for (const task of tasks) taken.push(new PackedCall(this, index++, task))
       if (index < first.end) {
         this.#left[0] = { start: index, end: first.end }
         break
       }
       this.#left.shift()
     }
+    this.#handOut(taken)
     return taken
   }
 
+  #handOut(calls: readonly PackedCall[]): void {
+    if (this.outCount === 0) this.#handedOut = []
+    // Tasks end about in the order in which they were handed out.
+    while (this.#handedOut[0]?.every(({ isOut }) => !isOut) === true) this.#handedOut.shift()
+    if (calls.length > 0) this.#handedOut.push(calls)
+    this.outCount += calls.length
+  }
+
   /** @param isLater tasks were taken before: what is thrown now is thrown by the next call again */
-  #contentsOf(range: Range, max: number, isLater: boolean): readonly TaskContent[] {
+  #tasksOf(range: Range, max: number, isLater: boolean): readonly BareTask[] {
     try {
       return this.#tasks.take(range, max)
     } catch (error) {
@@ -131,24 +152,32 @@ export class HeldPack {
   }
 
   /** Takes back tasks that were handed out and will not run. */
-  putBack(tasks: Iterable<PackedTask>): void {
+  putBack(calls: Iterable<PackedCall>): void {
     const back: Range[] = []
-    for (const task of tasks) if (this.#out.delete(task)) back.push({ start: task.index, end: task.index + 1 })
+    for (const call of calls) if (this.#end(call)) back.push({ start: call.index, end: call.index + 1 })
     if (back.length > 0) this.#left = union([...this.#left, ...back])
   }
 
-  /** A task ran to its end. */
-  complete(task: PackedTask): void {
-    if (!this.#out.delete(task)) return
+  /** A task ran to its end. True if no other one runs: the pack may be over. */
+  complete(call: PackedCall): boolean {
+    if (!this.#end(call)) return false
     this.#completed++
     this.isDirty = true
+    return this.outCount === 0
   }
 
   /** A task became a message of its own, or a dead letter. */
-  leave(task: PackedTask): void {
-    if (!this.#out.delete(task)) return
+  leave(call: PackedCall): void {
+    if (!this.#end(call)) return
     this.#gone++
     this.isDirty = true
+  }
+
+  #end(call: PackedCall): boolean {
+    if (!call.isOut) return false
+    call.isOut = false
+    this.outCount--
+    return true
   }
 
   /** Removes the tasks that are left but the first `kept`; {@link leftRemoved} or {@link restoreLeft} follows. */
@@ -181,12 +210,11 @@ export class HeldPack {
   }
 
   /** The one task of `ranges`, without handing it out. */
-  async onlyTask([range]: readonly Range[]): Promise<PackedTask | undefined> {
+  async onlyTask([range]: readonly Range[]): Promise<PackedCall | undefined> {
     if (range === undefined) return undefined
     for (;;) {
-      const [content] = this.#tasks.take(range, 1)
-      if (content !== undefined)
-        return new PackedTask(this.message, this, range.start, this.#idOf(range.start), content)
+      // A sequence may make anything, also `undefined`.
+      for (const task of this.#tasks.take(range, 1)) return new PackedCall(this, range.start, task)
       await this.#tasks.ready()
     }
   }
@@ -207,7 +235,7 @@ export class HeldPack {
 
   /** The payload of this message without the tasks that ended or left. */
   get remainingText(): string {
-    const out = [...this.#out].map(({ index }) => ({ start: index, end: index + 1 }))
+    const out = this.out.map(({ index }) => ({ start: index, end: index + 1 }))
     const indices = union([...this.#left, ...this.#moving, ...out])
     return packText(this.#tasks.at(indices), { indices, ids: this.#pack.ids, completed: this.completions })
   }

@@ -9,7 +9,9 @@ const maxLease = 4096
 
 /** Tasks of one lease request that no thread has taken yet. */
 interface Batch {
-  readonly calls: Call[]
+  readonly calls: readonly Call[]
+  /** The place of the first that no thread has taken. */
+  next: number
   /** Time of the lease, by `performance.now()`. */
   readonly sinceMs: number
 }
@@ -36,11 +38,14 @@ export class LeaseBuffer implements Source<Call> {
   take(max: number, lane: number): Call[] {
     const taken: Call[] = []
     for (let batch = this.#batches[0]; batch !== undefined && taken.length < max; batch = this.#batches[0]) {
-      const calls = batch.calls.splice(0, max - taken.length)
-      taken.push(...calls.filter(call => this.#fetcher.isHeld(call)))
-      if (batch.calls.length === 0) this.#batches.shift()
+      const end = Math.min(batch.calls.length, batch.next + max - taken.length)
+      while (batch.next < end) {
+        const call = batch.calls[batch.next++]
+        if (call !== undefined && this.#fetcher.isHeld(call)) taken.push(call)
+      }
+      if (batch.next === batch.calls.length) this.#batches.shift()
     }
-    const ready = this.#batches.reduce((sum, { calls }) => sum + calls.length, 0)
+    const ready = this.#batches.reduce((sum, { calls, next }) => sum + calls.length - next, 0)
     // Short tasks are leased a chunk ahead, so that threads never wait for the queue: a chunk lasts for 50 ms, so that is
     // little to give back when the worker stops. Longer ones are not: a task that waits here could run elsewhere.
     const ahead = max > 1 ? max : 0
@@ -67,7 +72,7 @@ export class LeaseBuffer implements Source<Call> {
     const beforeMs = performance.now() - olderThanMs
     const old = this.#batches.findIndex(({ sinceMs }) => sinceMs > beforeMs)
     const batches = this.#batches.splice(0, old < 0 ? this.#batches.length : old)
-    return batches.flatMap(({ calls }) => calls).filter(call => this.#fetcher.isHeld(call))
+    return batches.flatMap(({ calls, next }) => calls.slice(next)).filter(call => this.#fetcher.isHeld(call))
   }
 
   /** Number of tasks to lease: what threads ask for, within the room. With no room, a thread asks again when a task ends. */
@@ -89,7 +94,7 @@ export class LeaseBuffer implements Source<Call> {
         }
         // Threads that still need tasks ask again when notified.
         this.#wanted.clear()
-        if (calls.length > 0) this.#batches.push({ calls, sinceMs: performance.now() })
+        if (calls.length > 0) this.#batches.push({ calls, next: 0, sinceMs: performance.now() })
         this.#notifyWaiters()
       }
     } catch (error) {

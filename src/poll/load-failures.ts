@@ -1,7 +1,7 @@
 /** Counts failures to load the file of a task: a fault of the worker or its machine, so no attempt is counted. */
 
 import type { Call, FailedOutcome } from '../threads/call.js'
-import { reasonOf } from './failure-policy.js'
+import { reasonOf } from './failure-reason.js'
 import type { HeldTasks } from './held-tasks.js'
 
 /** Failed threads in a row after which a worker that runs nothing else ends: about a minute with the default back-off. */
@@ -56,11 +56,11 @@ export class LoadFailures {
   }
 
   /** Called when a task ran: failures are counted from 0 again. */
-  ran({ code: { url = '' } }: Call): void {
+  ran({ code }: Call): void {
     if (this.#warned.size === 0) return
     this.#before.clear()
     this.#sawEnd = false
     this.#givenBack = 0
-    this.#warned.delete(url)
+    this.#warned.delete(code.url ?? '')
   }
 }

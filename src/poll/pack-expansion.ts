@@ -12,13 +12,19 @@ import { TaskSource } from '../tasks/task-source.js'
 
 /** The tasks of a pack. */
 export interface ExpandedTasks {
+  /** They are made here, not read. */
+  readonly isMade: boolean
+  /** Length of the longest payload that was read, as JSON. */
+  readonly maxTextLength: number
   /**
    * The tasks from `range.start` on that can be made now, up to `max` and to the end of the range. Empty: wait with {@link ready}.
    *
    * @throws what a sequence throws, also where it ends too soon
    */
-  take(range: Range, max: number): readonly TaskContent[]
+  take(range: Range, max: number): readonly BareTask[]
   ready(): Promise<void>
+  /** The payload of a task that was taken. */
+  contentOf(index: number, task: BareTask): TaskContent
   /** Those of some indices, for another message. */
   at(indices: readonly Range[]): PackTasks
 }
@@ -30,6 +36,8 @@ export function expand({ tasks, indices }: ReadPack): ExpandedTasks {
 
 /** Tasks whose payloads are in the message. */
 class ListedTasks implements ExpandedTasks {
+  readonly isMade = false
+  readonly maxTextLength: number
   readonly #texts: readonly string[]
   readonly #payloads: readonly Payload[]
   /** The ranges of indices, with the place of the first in the lists. */
@@ -41,6 +49,7 @@ class ListedTasks implements ExpandedTasks {
   ) {
     this.#texts = texts
     this.#payloads = payloads
+    this.maxTextLength = texts.reduce((max, { length }) => Math.max(max, length), 0)
     let place = 0
     this.#places = indices.map(({ start, end }) => {
       const range = { start, end, place }
@@ -49,16 +58,19 @@ class ListedTasks implements ExpandedTasks {
     })
   }
 
-  take({ start, end }: Range, max: number): readonly TaskContent[] {
-    const contents: TaskContent[] = []
-    for (let index = start; index < Math.min(end, start + max); index++) {
-      const place = this.#placeOf(index)
-      const payloadText = this.#texts[place]
-      const payload = this.#payloads[place]
-      if (payloadText === undefined || payload === undefined) throw new Error(`Expected task ${index} in its pack`)
-      contents.push({ payload, payloadText })
-    }
-    return contents
+  take({ start, end }: Range, max: number): readonly BareTask[] {
+    const place = this.#placeOf(start)
+    const payloads = this.#payloads.slice(place, place + Math.min(max, end - start))
+    if (place < 0 || payloads.length === 0) throw new Error(`Expected task ${start} in its pack`)
+    return payloads
+  }
+
+  contentOf(index: number): TaskContent {
+    const place = this.#placeOf(index)
+    const payloadText = this.#texts[place]
+    const payload = this.#payloads[place]
+    if (payloadText === undefined || payload === undefined) throw new Error(`Expected task ${index} in its pack`)
+    return { payload, payloadText }
   }
 
   ready(): Promise<void> {
@@ -66,22 +78,32 @@ class ListedTasks implements ExpandedTasks {
   }
 
   at(indices: readonly Range[]): PackTasks {
+    // No range of a part goes beyond one of the pack's own: those don't touch.
     const texts = indices.flatMap(({ start, end }) => {
-      const part: string[] = []
-      for (let index = start; index < end; index++) part.push(this.#texts[this.#placeOf(index)] ?? '')
-      return part
+      const place = this.#placeOf(start)
+      return this.#texts.slice(place, place + end - start)
     })
     return { texts }
   }
 
+  /** The place of a task in the lists; -1 for one that is not in the pack. */
   #placeOf(index: number): number {
-    const range = this.#places.find(({ start, end }) => index >= start && index < end)
-    return range === undefined ? -1 : range.place + index - range.start
+    let low = 0
+    let high = this.#places.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#places[middle]?.end ?? 0) <= index) low = middle + 1
+      else high = middle
+    }
+    const range = this.#places[low]
+    return range === undefined || index < range.start ? -1 : range.place + index - range.start
   }
 }
 
 /** Tasks that a sequence makes. */
 class SequenceTasks implements ExpandedTasks {
+  readonly isMade = true
+  readonly maxTextLength = 0
   readonly #reference: PackSequence
   readonly #sequence: Sliceable
   /** The part that is being iterated, and the index of its next task. */
@@ -101,7 +123,7 @@ class SequenceTasks implements ExpandedTasks {
     this.#sequence = rebuildSequence(registered, parseJson(stringifyJson(fields)) as Record<string, unknown>)
   }
 
-  take({ start, end }: Range, max: number): readonly TaskContent[] {
+  take({ start, end }: Range, max: number): readonly BareTask[] {
     if (this.#part?.next !== start || this.#part.end !== end) {
       void this.#part?.source.stop()
       this.#part = { source: new TaskSource(this.#sequence.slice(start, end)), end, next: start }
@@ -117,7 +139,11 @@ class SequenceTasks implements ExpandedTasks {
           `before task ${part.next}: \`length\`, \`slice\` and the iterator have to agree`,
       )
     }
-    return tasks.map(task => new MadeTask(task))
+    return tasks
+  }
+
+  contentOf(_index: number, task: BareTask): TaskContent {
+    return new MadeTask(task)
   }
 
   ready(): Promise<void> {
@@ -131,7 +157,6 @@ class SequenceTasks implements ExpandedTasks {
 
 /** A task that a sequence made: its payload is made when it is needed. */
 class MadeTask implements TaskContent {
-  readonly isMade = true
   readonly #task: BareTask
   #payload: Payload | undefined
 

@@ -1,16 +1,21 @@
 /** Tracks queue writes for tasks that failed or are released. */
+import type { Activity } from './activity.js'
+import type { ExecutedTasks } from './executed-tasks.js'
 import type { QueueRetries } from './queue-retries.js'
+import type { WorkerEnd } from './worker-end.js'
 
 export class PendingWrites {
   readonly #retries: QueueRetries
-  readonly #onFault: (error: unknown) => void
-  readonly #onSettled: () => void
+  readonly #executed: ExecutedTasks
+  readonly #end: WorkerEnd
+  readonly #activity: Activity
   readonly #pending = new Set<Promise<void>>()
 
-  constructor(retries: QueueRetries, options: { onFault: (error: unknown) => void; onSettled: () => void }) {
+  constructor(retries: QueueRetries, executed: ExecutedTasks, end: WorkerEnd, activity: Activity) {
     this.#retries = retries
-    this.#onFault = options.onFault
-    this.#onSettled = options.onSettled
+    this.#executed = executed
+    this.#end = end
+    this.#activity = activity
   }
 
   /** Number of pending writes. */
@@ -19,7 +24,7 @@ export class PendingWrites {
   }
 
   /**
-   * Calls `settle`, which must be idempotent, with retries. Resolves when it has ended.
+   * Calls `settle`, which must be idempotent, with retries; the worker ends with what it fails with. Resolves when it has ended.
    *
    * @param fallback called once if `settle` failed
    */
@@ -27,13 +32,14 @@ export class PendingWrites {
     const settled = this.#retries
       .retryWithBackoff(settle)
       .catch(async error => {
-        this.#onFault(error)
+        this.#end.fail(error)
         // The worker ends with the first error; a second one of the same queue adds nothing.
         await fallback?.().catch(() => undefined)
       })
       .finally(() => {
         this.#pending.delete(settled)
-        this.#onSettled()
+        this.#executed.stopIfAsked()
+        this.#activity.changed()
       })
     this.#pending.add(settled)
     return settled

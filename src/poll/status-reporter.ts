@@ -5,7 +5,7 @@ import type { Backend, WorkerStatus } from '../backend/backend.js'
 import { codeName } from '../tasks/registry.js'
 import type { Call } from '../threads/call.js'
 import type { Run } from '../threads/run-options.js'
-import { reasonOf } from './failure-policy.js'
+import { reasonOf } from './failure-reason.js'
 import type { WorkRecord } from './work-record.js'
 
 /** Often enough for a person who watches, rare enough for a network filesystem with a thousand workers. Milliseconds. */

@@ -1,6 +1,6 @@
 /** `verbose`: a line for each step, in the words that Python's `poll` prints. */
 import { payloadName } from '../tasks/payload.js'
-import { reasonOf } from './failure-policy.js'
+import { reasonOf } from './failure-reason.js'
 import type { WorkerEventMap, WorkerEvents } from './worker-events.js'
 
 /** Prints until `dispose` is called. @param print default: to the console */

@@ -5,6 +5,7 @@ import { type EarlierAttempts, messageWriter } from '../backend/envelope.js'
 import type { Failure, Message } from '../backend/messages.js'
 import { MessageRefusedError } from '../errors/errors.js'
 import { type LeasedTask, passageOf, traceparentOf } from '../queue/queued-task.js'
+import type { PackedCall } from './packed-call.js'
 import type { DeadLetters } from './worker-parts.js'
 
 /** Length of the last reason if a longer one was refused. Characters. */
@@ -58,4 +59,14 @@ export async function storeTask(
 async function store(backend: Backend, message: Message, delaySeconds: number): Promise<Error | undefined> {
   const [notStored] = await backend.insert([message], { delaySeconds })
   return notStored?.error
+}
+
+/** False for what a sequence made and JSON can't carry, or that is no task: it can't leave its pack. */
+export function canBeStored({ pack, index, given }: PackedCall): boolean {
+  if (!pack.isMade) return true
+  try {
+    return pack.contentOf(index, given).payloadText !== ''
+  } catch {
+    return false
+  }
 }

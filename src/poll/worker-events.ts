@@ -48,22 +48,26 @@ export interface WorkerEventMap {
 /** The events of a worker: `events.on('failed', ({ task, error }) => …)`. A listener that throws causes a warning only. */
 export class WorkerEvents {
   readonly #emitter = new EventEmitter()
+  /** No event has a listener: cheaper to ask than the emitter, several times for each of millions of tasks. */
+  #isSilent = true
 
   /** Calls `listener` at each event of this name. */
   on<Name extends keyof WorkerEventMap>(name: Name, listener: (event: WorkerEventMap[Name]) => void): this {
     this.#emitter.on(name, listener)
+    this.#isSilent = false
     return this
   }
 
   /** Removes `listener`. */
   off<Name extends keyof WorkerEventMap>(name: Name, listener: (event: WorkerEventMap[Name]) => void): this {
     this.#emitter.off(name, listener)
+    this.#isSilent = this.#emitter.eventNames().length === 0
     return this
   }
 
   /** True if this event has a listener. */
   hasListeners(name: keyof WorkerEventMap): boolean {
-    return this.#emitter.listenerCount(name) > 0
+    return !this.#isSilent && this.#emitter.listenerCount(name) > 0
   }
 
   /** @deprecated The former name of {@link hasListeners}. */

@@ -3,6 +3,7 @@ import type { Backend } from '../backend/backend.js'
 import type { CommandWorker } from '../commands/command-worker.js'
 import type { CallSite } from '../errors/call-site.js'
 import type { Leasing } from '../queue/leasing.js'
+import type { LeasedTask } from '../queue/queued-task.js'
 import type { TaskResults } from '../results/task-results.js'
 import type { DatedClock } from '../time/clock.js'
 import type { PollSettings } from './poll-options.js'
@@ -15,8 +16,32 @@ export interface DeadLetters {
   readonly backend: Backend
 }
 
+/** Options of the release of tasks that did not run. */
+export interface ReleaseOptions {
+  /** Marks them to be run alone, see `release`. */
+  readonly alone?: boolean
+  /** Default: 0. Rounded up and cut to what the queue can do. */
+  readonly delaySeconds?: number
+}
+
 /** The verbs of a worker on leased tasks, also on those of packs. */
 export type TaskLeases = Pick<Leasing, 'delete' | 'lease' | 'release' | 'renew' | 'runsAlone'>
+
+/** What the parts of a worker report of leased tasks. None throws. */
+export interface LeaseEnds {
+  /** All tasks of a pack have ended: its message is to be deleted, which stands for so many completions. */
+  packEnded(message: LeasedTask, completions: number): void
+  /** An attempt failed, or the task can't run here. */
+  failed(task: LeasedTask, error: unknown, durationSeconds: number): void
+  /** The lease of a task or of a pack is lost. */
+  lost(task: LeasedTask, error: Error): void
+  /** The end of a task is written to the queue, or its lease is over. */
+  settled(task: LeasedTask): void
+  /** Releases held tasks that will not run. Resolves when they are released. */
+  giveBack(tasks: readonly LeasedTask[], options?: ReleaseOptions): Promise<void>
+  /** Releases what has not started. */
+  giveBackWaiting(): void
+}
 
 export interface WorkerParts {
   readonly backend: Backend

@@ -1,6 +1,6 @@
 /** Tasks from a queue: leased or listed. */
 import { randomUUID } from 'node:crypto'
-import { type EarlierAttempts, messageTraceparent, noAttempts, openMessage } from '../backend/envelope.js'
+import { type EarlierAttempts, messageTraceparent, openMessage } from '../backend/envelope.js'
 import type { Failure, Lease, ListedMessage, MessageState } from '../backend/messages.js'
 import { parseJson } from '../json/json.js'
 import { isPackPayload, packIsNoTask, type ReadPack, readPack } from '../tasks/pack.js'
@@ -27,8 +27,6 @@ export let traceparentOf: (task: LeasedTask) => string | undefined
 export interface TaskContent {
   readonly payload: Payload
   readonly payloadText: string
-  /** The payload is made here, not read. Default false */
-  readonly isMade?: boolean
 }
 
 /** The parts of a task. */
@@ -165,6 +163,9 @@ export let leaseOf: (task: LeasedTask, holder: object) => Lease | undefined
  */
 export let passageOf: (task: LeasedTask) => string
 
+/** The body of the message that was leased. */
+export let leasedBody: (task: LeasedTask) => string
+
 /** A leased task: no other worker gets it until the lease ends. */
 export class LeasedTask extends QueuedTask {
   /** Number of attempts, including this one: 1 the first time. */
@@ -180,7 +181,8 @@ export class LeasedTask extends QueuedTask {
   readonly #holder: object
 
   static {
-    traceparentOf = task => messageTraceparent(leasedMessage(task).#lease.body)
+    leasedBody = task => task.#lease.body
+    traceparentOf = task => messageTraceparent(task.#lease.body)
     leaseOf = (task, holder) => (task.#holder === holder ? task.#lease : undefined)
     passageOf = task => {
       task.#passage ??= task.#lease.incarnation ?? randomUUID()
@@ -206,37 +208,6 @@ export class LeasedTask extends QueuedTask {
 
 /** Deaths after which a task runs alone. */
 export const aloneAfter = 3
-
-/** A task of a pack that this process holds. */
-export class PackedTask extends LeasedTask {
-  /** The lease of its pack. */
-  readonly packMessage: LeasedTask
-  readonly index: number
-  /** Its payload was made here, not read. */
-  readonly isMade: boolean
-
-  constructor(packMessage: LeasedTask, holder: object, index: number, id: string, content: TaskContent) {
-    const lease = {
-      id,
-      body: '',
-      attempt: packMessage.attempt,
-      deaths: packMessage.deaths,
-      deathsAlone: 0,
-      handle: undefined,
-    }
-    super(lease, holder, { id, content, earlier: noAttempts, envelopeFailures: noFailures, failures: noFailures })
-    this.packMessage = packMessage
-    this.index = index
-    this.isMade = content.isMade === true
-  }
-}
-
-/** The task whose lease a task depends on: that of its pack, or its own. */
-export function leasedMessage(task: LeasedTask): LeasedTask {
-  return task instanceof PackedTask ? task.packMessage : task
-}
-
-const noFailures: readonly Failure[] = []
 
 /** A task that was listed, not leased. */
 export class ListedTask extends QueuedTask {

@@ -1,4 +1,6 @@
 /** Pulls tasks from any iterable, only as fast as they are taken. */
+// The global `performance` is a getter.
+import { performance } from 'node:perf_hooks'
 import { argumentError } from '../errors/errors.js'
 import { isClassPayload, isFunctionPayload } from './payload.js'
 import { isTask, type TaskInput } from './task.js'

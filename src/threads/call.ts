@@ -3,7 +3,7 @@ import { argumentError, UnregisteredTaskError } from '../errors/errors.js'
 import { maxDepth, toJsonValue } from '../json/json.js'
 import type { JsonValue } from '../json/json-value.js'
 import { checkArity, hasKeys } from '../tasks/call-code.js'
-import { isClassPayload, isFunctionPayload } from '../tasks/payload.js'
+import { isClassPayload, isFunctionPayload, type Payload } from '../tasks/payload.js'
 import {
   findClass,
   findFunction,
@@ -15,7 +15,7 @@ import {
   unregisteredClass,
   unregisteredFunction,
 } from '../tasks/registry.js'
-import { type BareTask, FunctionTask, isTask, notATask, type Task, type TaskInput } from '../tasks/task.js'
+import { type BareTask, FunctionTask, isTask, notATask, type TaskInput } from '../tasks/task.js'
 import { toPayload } from '../tasks/task-payload.js'
 
 /** A task ready to run. */
@@ -78,32 +78,37 @@ export function toCall(given: TaskInput, idSuffix: string | number, attempt: num
   return { task: task ?? given, code, input, kwargs, extra, idSuffix, attempt }
 }
 
-/** A task as a queue gives it out. */
-interface QueuedPayload extends Task {
-  readonly id: string
-  /** The payload's JSON text. */
-  readonly payloadText: string
-}
+/** What a call runs. */
+export type CallBody = Pick<Call, 'code' | 'input' | 'kwargs' | 'extra'>
 
 /**
- * Makes a task from a queue ready to run. Its payload was parsed from JSON, so it is in that form already.
+ * What the payload of a task from a queue runs. It was parsed from JSON, so it is in that form already.
+ *
+ * @param textLength the length of the payload's JSON text
  * @param extra extra arguments for `execute`
- * @param isMade the payload was made here, not read: it is no deeper than it may be
  * @throws as {@link toCall}
  */
-export function queuedCall(task: QueuedPayload, extra: readonly unknown[], attempt: number, isMade = false): Call {
-  const payload = task.payload()
+export function payloadBody(payload: Payload, textLength: number, extra: readonly unknown[]): CallBody {
   // Each level takes two characters: in so short a text there can't be too many.
-  if (!isMade && task.payloadText.length >= 2 * maxDepth) toJsonValue(payload, 'payload')
+  if (textLength >= 2 * maxDepth) toJsonValue(payload, 'payload')
   if (!Array.isArray(payload)) {
     const { class: name, ...input } = payload
-    return { task, code: classCode(name), input, kwargs: undefined, extra, idSuffix: task.id, attempt }
+    return { code: classCode(name), input, kwargs: undefined, extra }
   }
   const [[module, name], input, keywords] = payload
   const code = functionCode(module, name)
   const kwargs = hasKeys(keywords) ? keywords : undefined
   checkArity(code, input.length + extra.length, kwargs !== undefined)
-  return { task, code, input, kwargs, extra, idSuffix: task.id, attempt }
+  return { code, input, kwargs, extra }
+}
+
+/** What a task that was made here runs, without a payload in between. @throws as {@link toCall} */
+export function functionBody(task: FunctionTask, extra: readonly unknown[]): CallBody {
+  const { key, args, kwargs: keywords } = task
+  const code = functionCode(key[0], key[1])
+  const kwargs = hasKeys(keywords) ? (toJsonValue(keywords, 'kwargs') as Record<string, JsonValue>) : undefined
+  checkArity(code, args.length + extra.length, kwargs !== undefined)
+  return { code, input: toJsonValue(args, 'args') as JsonValue[], kwargs, extra }
 }
 
 /**

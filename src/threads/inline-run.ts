@@ -1,5 +1,7 @@
 /** Runs calls in the calling thread: `parallel: 0`. */
 
+// The global `performance` is a getter.
+import { performance } from 'node:perf_hooks'
 import { isPromiseLike } from '../errors/thrown.js'
 import { logLine } from '../progress/log-line.js'
 import { ProgressThrottle } from '../progress/progress-throttle.js'

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { partial, type TaskQueue } from 'ptq'
 import { ManualClock } from 'ptq/testing'
 import type { Backend } from '#ptq/backend/backend.js'
+import { HeldPacks } from '#ptq/poll/held-packs.js'
 import { PackLeases } from '#ptq/poll/pack-leases.js'
+import { PackUpkeep } from '#ptq/poll/pack-upkeep.js'
 import { Leasing } from '#ptq/queue/leasing.js'
 import { linesOf } from '../poll/ledger.js'
 import { lettersOf } from '../poll/letters.js'
@@ -35,26 +38,24 @@ async function heldPack(queue: TestQueue, replaced: (backend: Backend) => Partia
     },
   })
   const clock = new ManualClock()
-  const notWritten: unknown[] = []
   const unexpected = () => assert.fail('not expected')
-  const packs = new PackLeases(
-    backend,
-    new Leasing(1),
-    { tally: true, threads: 1, clock },
-    {
-      onOver: () => undefined,
-      onFailed: unexpected,
-      onReleased: () => undefined,
-      onLost: unexpected,
-      onNotWritten: error => notWritten.push(error),
-    },
-  )
+  const held = new HeldPacks()
+  const packs = new PackLeases({ backend, leasing: new Leasing(1), tally: true, clock }, held, {
+    packEnded: () => undefined,
+    failed: unexpected,
+    lost: unexpected,
+    settled: () => undefined,
+  })
+  const upkeep = new PackUpkeep(held, packs, { threads: 1, clock, label: backend.label })
   const plan = { seconds: 60, max: 1, waitSeconds: 0, signal: new AbortController().signal }
   const [message] = await packs.lease(backend, plan)
   assert.ok(message)
-  packs.open(message)
-  return { packs, clock, notWritten }
+  held.open(message, clock.nowMs())
+  return { packs, upkeep, clock }
 }
+
+/** The next warning of this process. */
+const nextWarning = () => once(process, 'warning').then(([warning]) => String(warning))
 
 describe('faults around packs', () => {
   for (const parallel of [0, 1]) {
@@ -110,13 +111,14 @@ describe('faults around packs', () => {
     'a pack whose release for idle workers fails is run here',
     async queue => {
       let failing = true
-      const { packs, clock, notWritten } = await heldPack(queue, real => ({
+      const { packs, upkeep, clock } = await heldPack(queue, real => ({
         release: (...args) => (failing ? Promise.reject(new Error('not now')) : real.release(...args)),
       }))
       clock.advance(2_000)
-      await packs.maintain()
+      const warning = nextWarning()
+      await upkeep.run()
       failing = false
-      assert.match(String(notWritten), /not now/)
+      assert.match(await warning, /The progress of a pack of mem:.* could not be written: .*not now/)
       assert.equal((await packs.take(10)).length, 10)
     },
     ['mem'],
@@ -127,7 +129,7 @@ describe('faults around packs', () => {
     async queue => {
       let writes = 0
       let answer: () => void = () => undefined
-      const { packs, clock } = await heldPack(queue, real => ({
+      const { packs, upkeep, clock } = await heldPack(queue, real => ({
         replace: async (lease, body) => {
           writes++
           await new Promise<void>(resolve => {
@@ -140,16 +142,16 @@ describe('faults around packs', () => {
       assert.ok(first && second)
       packs.complete(first)
       clock.advance(6_000)
-      const written = packs.maintain()
+      const written = upkeep.run()
       while (writes === 0) await sleep(1)
       packs.complete(second)
       clock.advance(6_000)
-      const others = [packs.maintain(), packs.maintain()]
+      const others = [upkeep.run(), upkeep.run()]
       answer()
       await written
       await Promise.all(others)
       assert.equal(writes, 1)
-      const next = packs.maintain()
+      const next = upkeep.run()
       while (writes === 1) await sleep(1)
       answer()
       await next

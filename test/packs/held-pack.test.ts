@@ -5,7 +5,8 @@ import fc from 'fast-check'
 import { partial } from 'ptq'
 import { messageWriter } from '#ptq/backend/envelope.js'
 import { HeldPack } from '#ptq/poll/held-pack.js'
-import { LeasedTask, type PackedTask, packOf } from '#ptq/queue/queued-task.js'
+import type { PackedCall } from '#ptq/poll/packed-call.js'
+import { LeasedTask, packOf } from '#ptq/queue/queued-task.js'
 import { packText } from '#ptq/tasks/pack.js'
 import { type Range, sizeOf } from '#ptq/tasks/ranges.js'
 import { noop } from '../poll/tasks.js'
@@ -25,7 +26,7 @@ function numbersIn(text: string): number[] {
   return pack.tasks.payloads.map(payload => (Array.isArray(payload) ? Number(payload[1][0]) : -1))
 }
 
-const numberOf = (task: PackedTask) => {
+const numberOf = ({ task }: PackedCall) => {
   const payload = task.payload()
   return Array.isArray(payload) ? Number(payload[1][0]) : -1
 }
@@ -45,7 +46,7 @@ describe('a held pack', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 60 }), fc.array(step, { maxLength: 60 }), (count, steps) => {
         const pack = held(count)
-        const out = new Map<number, PackedTask>()
+        const out = new Map<number, PackedCall>()
         const left = new Set(numbersOf([{ start: 0, end: count }]))
         let ended = 0
         const first = (n: number) => [...out.values()].slice(0, n)
@@ -84,7 +85,11 @@ describe('a held pack', () => {
             }
           }
           assert.equal(pack.leftCount, left.size)
-          assert.equal(pack.out.size, out.size)
+          assert.equal(pack.outCount, out.size)
+          assert.deepEqual(
+            pack.out.map(({ index }) => index),
+            [...out.keys()],
+          )
           assert.equal(pack.endedCount, ended)
           assert.equal(pack.isOver, left.size === 0 && out.size === 0)
           const remaining = [...left, ...out.keys()].sort((a, b) => a - b)

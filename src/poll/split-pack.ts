@@ -1,0 +1,46 @@
+/** Splits a pack whose holder died: after a few deaths each of its tasks has a message of its own. */
+import { createHash } from 'node:crypto'
+import { packId } from '../backend/pack-ids.js'
+import { earlierAttempts, type LeasedTask } from '../queue/queued-task.js'
+import { type Range, sizeOf } from '../tasks/ranges.js'
+import type { HeldPack } from './held-pack.js'
+import type { PackWriter } from './pack-writer.js'
+import { canBeStored } from './store-task.js'
+
+/** Parts of a pack whose holder died. More would isolate a task that kills workers sooner, and make more messages of healthy ones. */
+const partsOfSplit = 16
+
+/** True for a pack whose holder died: one of its tasks may be the cause. */
+export function mustSplit(message: LeasedTask): boolean {
+  return message.count > 1 && message.deaths > earlierAttempts(message).deaths
+}
+
+/** Stores the tasks of a pack as messages of fewer tasks, which have its deaths. Idempotent: the parts have the same ids each time. */
+export async function storeParts(pack: HeldPack, writer: PackWriter): Promise<void> {
+  const { message } = pack
+  const history = {
+    of: message,
+    earlier: { attempts: message.attempt - 1, deaths: message.deaths },
+    failures: message.failures,
+  }
+  const parts = []
+  for (const ranges of pack.parts(partsOfSplit)) {
+    const count = sizeOf(ranges)
+    const made = count === 1 ? await pack.onlyTask(ranges).catch(() => undefined) : undefined
+    // One that can't be made, or stored, fails when its part is run: the others must not wait for it.
+    const only = made !== undefined && canBeStored(made) ? made.task : undefined
+    const id = only?.id ?? packId(derivedId(message, ranges), count)
+    parts.push({ id, text: only?.payloadText ?? pack.textOf(ranges), ...history })
+  }
+  await writer.insert(parts, 0)
+}
+
+/** The same for the same part of the same message. */
+function derivedId(message: LeasedTask, ranges: readonly Range[]): string {
+  const hex = createHash('sha256')
+    .update(`${message.id} ${message.deaths} ${JSON.stringify(ranges)}`)
+    .digest('hex')
+  return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
+    '-',
+  )
+}
