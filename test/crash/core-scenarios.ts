@@ -7,7 +7,10 @@ export interface CoreScenario {
   readonly name: string
   /** Nothing can be renamed between the two queues. */
   readonly separate?: boolean
-  prepare(tq: TaskQueue): Promise<void>
+  /** A death may leave the history of a message that is gone: only a purge removes it. */
+  readonly leavesRecords?: boolean
+  /** @param pass lets time pass, in seconds */
+  prepare(tq: TaskQueue, pass: (seconds: number) => void): Promise<void>
   /** The step during which the process may die. */
   act(tq: TaskQueue, other: TaskQueue): Promise<unknown>
   /** The same step in a process started afterwards, followed by its assertions. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe } from 'node:test'
-import { type PollOptions, partial } from 'ptq'
+import { type PollOptions, partial, range } from 'ptq'
 import { linesOf } from '../poll/ledger.js'
 import { lettersOf } from '../poll/letters.js'
 import { WorkerProcess } from '../poll/processes.js'
@@ -70,4 +70,28 @@ describe('packs of workers that die', { concurrency: 2 }, () => {
     },
     ['fq'],
   )
+
+  for (const parallel of [0, 2]) {
+    onEach(
+      `SIGTERM in a slice of a million: the rest goes back, no attempt is counted; parallel ${parallel}`,
+      async queue => {
+        const tq = queue.open()
+        await tq.insert(range(noop, 0, 1_000_000), { pack: 1_000_000 })
+        const worker = new WorkerProcess(queue.url, { ...eager, parallel, leaseSeconds: 60 }, ['deleted'])
+        await worker.waitForTimes('deleted', 100)
+        worker.kill('SIGTERM')
+        await worker.end
+        const { enqueued, completed, leased } = await tq.status()
+        assert.equal(enqueued + completed, 1_000_000)
+        assert.equal(leased, 0)
+        assert.ok(completed >= 100 && enqueued > 0, `${completed} ran`)
+        const rest = await tq.lease({ numTasks: 10 })
+        assert.deepEqual(
+          rest.map(({ attempt, deaths, failures }) => [attempt, deaths, failures.length]),
+          rest.map(() => [1, 0, 0]),
+        )
+      },
+      ['fq'],
+    )
+  }
 })

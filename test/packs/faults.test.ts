@@ -114,7 +114,7 @@ describe('faults around packs', () => {
       const { packs, upkeep, clock } = await heldPack(queue, real => ({
         release: (...args) => (failing ? Promise.reject(new Error('not now')) : real.release(...args)),
       }))
-      clock.advance(2_000)
+      clock.advance(2)
       const warning = nextWarning()
       await upkeep.run()
       failing = false
@@ -122,6 +122,24 @@ describe('faults around packs', () => {
       assert.equal((await packs.take(10)).length, 10)
     },
     ['mem'],
+  )
+
+  onEach(
+    'a part of a started pack that this worker cannot begin soon is another message for idle workers',
+    async queue => {
+      const { packs, upkeep, clock } = await heldPack(queue, () => ({}))
+      const [running] = await packs.take(1)
+      assert.ok(running)
+      // One task in two seconds: five in ten.
+      clock.advance(2)
+      await upkeep.run()
+      const tq = queue.open()
+      assert.deepEqual((await tq.list()).map(({ count }) => count).sort(), [4, 6])
+      const [part, ...others] = await tq.lease({ numTasks: 10 })
+      assert.deepEqual([part?.count, part?.attempt, others.length], [4, 1, 0])
+      // The others are still handed out here.
+      assert.equal((await packs.take(10)).length, 5)
+    },
   )
 
   onEach(
@@ -141,11 +159,11 @@ describe('faults around packs', () => {
       const [first, second] = await packs.take(10)
       assert.ok(first && second)
       packs.complete(first)
-      clock.advance(6_000)
+      clock.advance(6)
       const written = upkeep.run()
       while (writes === 0) await sleep(1)
       packs.complete(second)
-      clock.advance(6_000)
+      clock.advance(6)
       const others = [upkeep.run(), upkeep.run()]
       answer()
       await written
