@@ -51,7 +51,7 @@ export type {
 } from './queue/backend-options.js'
 export type { MoveResult } from './queue/move-messages.js'
 export { type RegisterBackendOptions, registerBackend } from './queue/open-backend.js'
-export type { LeasedTask, ListedTask, QueuedTask } from './queue/queued-task.js'
+export type { LeasedTask, ListedTask, PlaceInPack, QueuedTask } from './queue/queued-task.js'
 export type { RetryOptions } from './queue/retry-dead-letters.js'
 export type { QueueMapOptions, RunResultsOptions } from './queue/run-results.js'
 export type { InsertOptions, LeaseOptions, QueueStatus, TaskQueueOptions } from './queue/task-queue-options.js'

@@ -9,7 +9,11 @@ export const showCommand = defineCommand({
   describe: 'Show one task with its failures, wherever it is: in the queue or among the dead letters',
   builder: yargs =>
     queueArgument(yargs)
-      .positional('id', { type: 'string', demandOption: true, describe: 'As ls prints it, or its unique beginning' })
+      .positional('id', {
+        type: 'string',
+        demandOption: true,
+        describe: 'As ls prints it, or its unique beginning; of a task in a pack, whole',
+      })
       .option('json', { type: 'boolean', describe: 'Print JSON' })
       .example('$0 show ./queue 0f8fad5b-d9cb-469f-a165-70867728950e', ''),
   handler: args =>
@@ -22,12 +26,23 @@ export const showCommand = defineCommand({
         const { task, state } = found
         const holders = state === 'leased' ? await readHolders(queue) : noHolders
         if (args.json) {
-          const { id, failures } = task
-          await (await jsonPrinter())({ id, state, ...timesOf(task, holders), payload: task.payload(), failures })
+          const { id, failures, inPack } = task
+          const shown = { id, state, ...timesOf(task, holders), ...(inPack && { inPack }) }
+          await (await jsonPrinter())({ ...shown, payload: inPack?.isDone ? undefined : task.payload(), failures })
           return
         }
         await printLine(`Id: ${task.id}`)
         await printLine(`State: ${stateText(task, state, holders)}`)
+        if (task.inPack !== undefined) {
+          const { id, index, count, isDone } = task.inPack
+          await printLine(`In pack: ${id}, task ${index} from 0, ${count} left`)
+          if (isDone) {
+            await printLine(
+              'Done: it has ended or left its pack, by what was last written (at most 5 s ago while that runs)',
+            )
+            return
+          }
+        }
         await printLine(`Task: ${printable(task.name)}`)
         await printLine(`Payload: ${printable(task.payloadText)}`)
         await printLine(`Failures: ${task.failures.length}`)

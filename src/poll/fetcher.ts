@@ -82,17 +82,21 @@ export class Fetcher {
 
   /** Leases up to `max` tasks and makes them ready to run. `undefined`: none was found. */
   async lease(max: number): Promise<Call[] | undefined> {
-    const { guard, held, loadFailures } = this.#ends
+    const { activity, guard, held, loadFailures } = this.#ends
     await this.#pauseIfAsked()
-    await this.#untilRoom()
+    for (;;) {
+      if (this.#mayNotLease) return undefined
+      // Those of packs are held already: they don't wait for room, which a pack that runs alone leaves none of.
+      const packed = await this.#takePacked(Math.min(max, Math.max(1, this.room())))
+      if (packed.length > 0) return this.#releasedOnError([], () => this.#packedReady(packed))
+      if (!guard.mustWait) break
+      await activity.next()
+    }
     if (this.#mayNotLease) return undefined
     const waited = guard.takeWaiting()
     if (waited !== undefined) return this.#releasedOnError([waited], () => this.#ready([waited], max))
     // There was more room before a pause.
     const room = Math.min(max, Math.max(1, this.room()))
-    const packed = await this.#takePacked(room)
-    if (packed.length > 0) return this.#releasedOnError([], () => this.#packedReady(packed))
-    if (this.#mayNotLease) return undefined
     this.#record.tries++
     const asked = guard.limit(Math.ceil(room / this.#tasksPerMessage))
     const tasks = await this.#leaseOrMiss(asked)
@@ -139,12 +143,6 @@ export class Fetcher {
     this.#parts.events.emit('idle', { waitSeconds })
     await this.#waits.sleep(waitSeconds)
     pauses.seconds = undefined
-  }
-
-  /** Waits until the poison guard allows another task beside those that are held. */
-  async #untilRoom(): Promise<void> {
-    const { activity, guard } = this.#ends
-    while (guard.mustWait && !this.#waits.stopped) await activity.next()
   }
 
   async #leaseOrMiss(max: number): Promise<LeasedTask[]> {

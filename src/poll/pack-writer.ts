@@ -11,7 +11,7 @@ import { type Range, sizeOf } from '../tasks/ranges.js'
 import { reasonOf } from './failure-reason.js'
 import type { HeldPack } from './held-pack.js'
 import type { PackedCall } from './packed-call.js'
-import { storeTask } from './store-task.js'
+import { onlyTask, storeTask } from './store-task.js'
 
 /** A message to be written, with tasks of a leased pack. */
 interface PackMessage {
@@ -45,10 +45,11 @@ export class PackWriter {
   /** Stores tasks that were removed from a pack as another one. */
   async storeRest(pack: HeldPack, ranges: readonly Range[], delaySeconds: number): Promise<void> {
     const { message } = pack
+    const only = await onlyTask(pack, ranges)
     const rest = {
       of: message,
-      id: packId(randomUUID(), sizeOf(ranges)),
-      text: pack.textOf(ranges),
+      id: only?.id ?? packId(randomUUID(), sizeOf(ranges)),
+      text: only?.payloadText ?? pack.textOf(ranges),
       // This lease is no attempt of theirs.
       earlier: { attempts: message.attempt - 1, deaths: message.deaths },
       failures: message.failures,

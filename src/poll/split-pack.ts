@@ -5,7 +5,7 @@ import { earlierAttempts, type LeasedTask } from '../queue/queued-task.js'
 import { type Range, sizeOf } from '../tasks/ranges.js'
 import type { HeldPack } from './held-pack.js'
 import type { PackWriter } from './pack-writer.js'
-import { canBeStored } from './store-task.js'
+import { onlyTask } from './store-task.js'
 
 /** Parts of a pack whose holder died. More would isolate a task that kills workers sooner, and make more messages of healthy ones. */
 const partsOfSplit = 16
@@ -25,11 +25,9 @@ export async function storeParts(pack: HeldPack, writer: PackWriter): Promise<vo
   }
   const parts = []
   for (const ranges of pack.parts(partsOfSplit)) {
-    const count = sizeOf(ranges)
-    const made = count === 1 ? await pack.onlyTask(ranges).catch(() => undefined) : undefined
-    // One that can't be made, or stored, fails when its part is run: the others must not wait for it.
-    const only = made !== undefined && canBeStored(made) ? made.task : undefined
-    const id = only?.id ?? packId(derivedId(message, ranges), count)
+    // The others must not wait for one that can't be made.
+    const only = await onlyTask(pack, ranges)
+    const id = only?.id ?? packId(derivedId(message, ranges), sizeOf(ranges))
     parts.push({ id, text: only?.payloadText ?? pack.textOf(ranges), ...history })
   }
   await writer.insert(parts, 0)

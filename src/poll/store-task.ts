@@ -5,7 +5,9 @@ import { type EarlierAttempts, messageWriter } from '../backend/envelope.js'
 import type { Failure, Message } from '../backend/messages.js'
 import { MessageRefusedError } from '../errors/errors.js'
 import { type LeasedTask, passageOf, traceparentOf } from '../queue/queued-task.js'
-import type { PackedCall } from './packed-call.js'
+import { type Range, sizeOf } from '../tasks/ranges.js'
+import type { HeldPack } from './held-pack.js'
+import type { PackedCall, PackedTask } from './packed-call.js'
 import type { DeadLetters } from './worker-parts.js'
 
 /** Length of the last reason if a longer one was refused. Characters. */
@@ -69,4 +71,14 @@ export function canBeStored({ pack, index, given }: PackedCall): boolean {
   } catch {
     return false
   }
+}
+
+/**
+ * The one task of `ranges`, to be stored under its own id; `undefined` where it can't be made or stored: it fails when its part of the
+ * pack is run.
+ */
+export async function onlyTask(pack: HeldPack, ranges: readonly Range[]): Promise<PackedTask | undefined> {
+  if (sizeOf(ranges) !== 1) return undefined
+  const made = await pack.onlyTask(ranges).catch(() => undefined)
+  return made !== undefined && canBeStored(made) ? made.task : undefined
 }

@@ -3,6 +3,7 @@ import type { Backend } from '../backend/backend.js'
 import type { ListedMessage } from '../backend/messages.js'
 import { UnsupportedOperationError } from '../errors/errors.js'
 import { warnOfNoTask } from './no-task.js'
+import { findPackedTask } from './packed-tasks.js'
 import { ListedTask } from './queued-task.js'
 
 type Listing = Backend & Required<Pick<Backend, 'list'>>
@@ -29,7 +30,7 @@ export async function* listTasks(backend: Backend): AsyncGenerator<ListedTask, v
 }
 
 /**
- * The one task whose id is `id` or begins with it, with the failures that were recorded so far.
+ * The one task whose id is `id` or begins with it, with the failures that were recorded so far. One in a pack is found by its whole id.
  *
  * @throws Error where several ids begin with it, or its message is no task
  */
@@ -44,7 +45,7 @@ export async function findTask(backend: Backend, id: string): Promise<ListedTask
     found = message
     if (message.id === id) break
   }
-  if (found === undefined) return undefined
+  if (found === undefined) return findPackedTask(backend, id)
   return new ListedTask(found, (await backend.failures?.(found)) ?? [])
 }
 

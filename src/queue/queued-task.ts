@@ -209,18 +209,44 @@ export class LeasedTask extends QueuedTask {
 /** Deaths after which a task runs alone. */
 export const aloneAfter = 3
 
+/** The place of a task in a pack. */
+export interface PlaceInPack {
+  /** The id of the pack's message. */
+  readonly id: string
+  /** From 0, of all tasks with which the pack was inserted. */
+  readonly index: number
+  /** The number of tasks that are left in the message. */
+  readonly count: number
+  /** It has ended, or left its pack, by what was last written to the queue. Then its payload may be that of the pack. */
+  readonly isDone: boolean
+}
+
+/** A task of a listed pack. */
+export interface ListedPackedTask {
+  readonly id: string
+  readonly content: TaskContent
+  readonly place: PlaceInPack
+}
+
 /** A task that was listed, not leased. */
 export class ListedTask extends QueuedTask {
-  /** The state when it was listed. */
+  /** The state when it was listed; of a task in a pack, that of the pack. */
   readonly state: MessageState
   /** Seconds until it may be leased, by the queue's clock: until its lease ends, or its delay. `undefined`: it may be now. */
   readonly availableInSeconds: number | undefined
+  /** Its place in a pack; `undefined`: it has a message of its own. */
+  readonly inPack: PlaceInPack | undefined
 
-  /** @throws Error where the envelope holds no task */
-  constructor(message: ListedMessage, recorded?: readonly Failure[]) {
-    super(openedTask(message, recorded))
+  /**
+   * @param packed the task of the pack that the message holds. Default: the task, or the pack, of the message
+   * @throws Error where the envelope holds no task
+   */
+  constructor(message: ListedMessage, recorded?: readonly Failure[], packed?: ListedPackedTask) {
+    const opened = openedTask(message, recorded)
+    super(packed === undefined ? opened : { ...opened, id: packed.id, content: packed.content, pack: undefined })
     this.state = message.state
     this.availableInSeconds = message.availableInSeconds
+    this.inPack = packed?.place
   }
 }
 

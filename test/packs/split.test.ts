@@ -49,6 +49,27 @@ describe('a pack whose worker died', () => {
   )
 
   onEach(
+    'so often that its parts run alone is run whole, each task once',
+    async queue => {
+      const tq = queue.open()
+      const ledger = join(queue.folder, 'ledger')
+      await tq.insert(
+        Array.from({ length: 40 }, () => partial(leaveLine, ledger)),
+        { pack: 40 },
+      )
+      for (let death = 1; death <= 4; death++) {
+        await tq.lease({ seconds: 0.001 })
+        await sleep(5)
+      }
+      await tq.poll({ parallel: 0, untilEmpty: true, tally: true, minBackoffSeconds: 0.01, maxBackoffSeconds: 0.02 })
+      const lines = linesOf(ledger).map(line => line.split(' ')[0])
+      assert.deepEqual([lines.length, new Set(lines).size], [40, 40])
+      assert.deepEqual([await tq.failed(), await tq.enqueued()], [0, 0])
+    },
+    ['mem'],
+  )
+
+  onEach(
     'of a slice is split into ranges, for any length',
     async queue => {
       const tq = queue.open()
