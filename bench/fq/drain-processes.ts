@@ -4,8 +4,10 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { partial, TaskQueue } from 'ptq'
 import { numberOf, runCase, type Work } from '../case.js'
 import { countMany } from '../counter.js'
+import { noop } from '../local/tasks.js'
 import { QueueFolders, requireDrained } from './folder.js'
 import type { DrainOrder, DrainReport } from './worker-process.js'
 
@@ -13,10 +15,12 @@ await runCase(
   async (parameters): Promise<Work> => {
     const folders = new QueueFolders(parameters.dir)
     const bare = parameters.settings.bare === 1
+    const pack = Number(parameters.settings.pack ?? 1)
     const workers = await Promise.all(Array.from({ length: numberOf(parameters, 'processes') }, startWorker))
     return {
       async fill(n) {
-        await folders.fill(n)
+        if (pack === 1) await folders.fill(n)
+        else await fillWithPacks(folders.next(), n, pack)
       },
       async run(n) {
         const { root } = folders
@@ -45,6 +49,14 @@ await runCase(
   // This number for each of them: each process compiles its own hot code.
   { warmUp: parameters => 20_000 * numberOf(parameters, 'processes') },
 )
+
+async function fillWithPacks(root: string, n: number, pack: number): Promise<void> {
+  await using queue = new TaskQueue(`fq://${root}`, { progress: false })
+  await queue.insert(
+    Array.from({ length: n }, (_, index) => partial(noop, index)),
+    { pack },
+  )
+}
 
 async function startWorker(): Promise<ChildProcess> {
   const worker = fork(join(import.meta.dirname, 'worker-process.js'))

@@ -15,6 +15,7 @@ const USAGE = `Usage: npm run scale -- [options], where LIST is numbers with com
   --latency-ms LIST    mean time of a request; default 2
   --server LIST        requests/s that the server can answer, or any; default any
   --queued COUNT       tasks in the queue; default 1000000
+  --pack LIST          tasks of a message; default 1
   --tasks-a-worker N   the simulation ends when so many have run for each worker (tasks of 0 s: a hundred times as many);
                        default 20
   --threads COUNT      calls in flight of a worker, UV_THREADPOOL_SIZE; default 4
@@ -41,6 +42,7 @@ function argumentsOf(argv: string[]) {
       'latency-ms': text('2'),
       server: text('any'),
       queued: text('1000000'),
+      pack: text('1'),
       'tasks-a-worker': text('20'),
       threads: text('4'),
       seed: text('1'),
@@ -65,6 +67,7 @@ function argumentsOf(argv: string[]) {
     // JSON has no infinity.
     requestsPerSecond: list('server', 1).map(value => (Number.isFinite(value) ? value : null)),
     queued: one('queued', 1),
+    pack: list('pack', 1),
     tasksPerWorker: one('tasks-a-worker', 1),
     threads: one('threads', 1),
     seed: one('seed', 0),

@@ -8,6 +8,7 @@ export interface Grid {
   readonly latencyMs: readonly number[]
   readonly requestsPerSecond: readonly (number | null)[]
   readonly queued: number
+  readonly pack: readonly number[]
   /**
    * Only this number for each worker is simulated: a worker takes months for a million, and rates soon stay the same.
    */
@@ -24,6 +25,10 @@ const FEWEST_TASKS = 2_000
 const SHORT_TASKS = 100
 
 export function scenariosOf(grid: Grid): Scenario[] {
+  return grid.pack.flatMap(pack => scenariosOfPack(grid, pack))
+}
+
+function scenariosOfPack(grid: Grid, pack: number): Scenario[] {
   const { queued, tasksPerWorker, threads, seed } = grid
   return grid.latencyMs.flatMap(latencyMs =>
     grid.taskSeconds.flatMap(taskSeconds =>
@@ -31,6 +36,7 @@ export function scenariosOf(grid: Grid): Scenario[] {
         grid.workers.map(workers => ({
           workers,
           queued,
+          pack,
           tasks: Math.min(
             queued,
             Math.max(FEWEST_TASKS, workers * tasksPerWorker * (taskSeconds === 0 ? SHORT_TASKS : 1)),

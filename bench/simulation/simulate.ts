@@ -2,6 +2,7 @@
 import './virtual-time.js'
 import { setMaxListeners } from 'node:events'
 import { partial, TaskQueue } from 'ptq'
+import { packId } from '#ptq/backend/pack-ids.js'
 import { MemoryFolders } from './memory-folders.js'
 import { MetadataServer } from './metadata-server.js'
 import { randomId, seedChance } from './random.js'
@@ -17,7 +18,7 @@ const IDLE_SECONDS = 600
 const START_MS = 1_000
 
 const scenario: Scenario = JSON.parse(process.argv[2] ?? '')
-const { workers, queued, tasks, threads, latencyMs } = scenario
+const { workers, queued, tasks, threads, latencyMs, pack } = scenario
 const realStart = process.hrtime.bigint()
 seedChance(scenario.seed)
 // The advice about it is for people.
@@ -44,11 +45,12 @@ function flat(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1')
 }
 
-/** Fills the queue with copies of one task that the library inserted itself. */
+/** Fills the queue with copies of one task, or pack, that the library inserted itself. */
 async function fill(): Promise<void> {
   const server = new MetadataServer({ latencyMs: 0, requestsPerSecond: Number.POSITIVE_INFINITY })
   const tq = new TaskQueue(`fq://${ROOT}`, { progress: false, fileSystem: simulatedFiles(folders, server, 1) })
-  await within(tq.insert(partial(simulatedTask)))
+  const sample = Array.from({ length: pack }, () => partial(simulatedTask))
+  await within(tq.insert(sample, pack === 1 ? {} : { pack }))
   await within(tq.close())
   const queue = folders.folder(`${ROOT}/queue`)
   const [name = ''] = queue?.names(0).names ?? []
@@ -58,7 +60,7 @@ async function fill(): Promise<void> {
   const [before = '', after = ''] = text.split(idOf(name))
   const file = { text: (path: string) => before + idOf(path) + after, modifiedMs: 0 }
   queue.delete(name)
-  while (queue.size < queued) queue.set(flat(`0--${randomId()}.json`), file)
+  while (queue.size * pack < queued) queue.set(flat(`0--${packId(randomId(), pack)}.json`), file)
 }
 
 await fill()

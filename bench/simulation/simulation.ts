@@ -4,6 +4,8 @@ export interface Scenario {
   readonly workers: number
   /** In the queue at the start. */
   readonly queued: number
+  /** Tasks of a message. */
+  readonly pack: number
   /** The simulation ends after this number of tasks: all of them, or enough for stable rates. */
   readonly tasks: number
   /** The mean; 0: the task does nothing. */

@@ -7,6 +7,8 @@ const COLUMNS: readonly (readonly [string, (finding: Finding) => string])[] = [
   ['task s', ({ taskSeconds }) => String(taskSeconds)],
   ['workers', ({ workers }) => whole(workers)],
   ['tasks', ({ tasks }) => whole(tasks)],
+  // Results of before packs have no such number.
+  ['pack', ({ pack = 1 }: Partial<Finding>) => whole(pack)],
   ['tasks/s', ({ tasksPerSecond }) => short(tasksPerSecond)],
   ['all in h', ({ queued, tasksPerSecond }) => short(queued / tasksPerSecond / 3600)],
   ['lost/lease', ({ lostPerLease }) => short(lostPerLease)],

@@ -13,17 +13,17 @@ export async function countReceived(
   sink: Sink,
   n: number,
   insert: () => Promise<unknown>,
-): Promise<Pick<Measurement, 'seconds' | 'cpuSeconds'>> {
+): Promise<Pick<Measurement, 'seconds' | 'cpuSeconds' | 'requests'>> {
   const cpuBefore = process.cpuUsage()
   const startMs = performance.now()
   await insert()
   const seconds = (performance.now() - startMs) / 1000
   const { user, system } = process.cpuUsage(cpuBefore)
-  const { numbers } = await sink.received()
+  const { numbers, requests } = await sink.received()
   const came = new Set(numbers)
   if (numbers.length !== n || came.size !== n || !came.has(0) || !came.has(n - 1)) {
     throw new Error(`Expected each of ${n} tasks once, got ${numbers.length} of which ${came.size} differ`)
   }
   countMany(n)
-  return { seconds, cpuSeconds: (user + system) / 1e6 }
+  return { seconds, cpuSeconds: (user + system) / 1e6, requests }
 }

@@ -7,11 +7,12 @@ import { ACCESS } from './line-process.js'
 import { startSink } from './sink-process.js'
 
 await runCase(
-  async () => {
+  async ({ settings }) => {
+    const pack = Number(settings.pack ?? 1)
     const sink = await startSink({ checksums: true })
     const tq = new TaskQueue('sqs://bench', { ...ACCESS, endpoint: sink.endpoint, progress: false })
     return {
-      run: n => countReceived(sink, n, () => tq.insert(generated(0, n))),
+      run: n => countReceived(sink, n, () => tq.insert(generated(0, n), pack === 1 ? {} : { pack })),
       async close() {
         await tq.close()
         sink.close()

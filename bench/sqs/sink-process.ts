@@ -6,6 +6,8 @@ export interface Received {
   /** The number of each task. */
   readonly numbers: number[]
   readonly firstAtMs: number
+  /** The number of batches. */
+  readonly requests: number
 }
 
 export interface Sink {

@@ -7,8 +7,8 @@ import type { AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { formAnswer, jsonAnswer, sentBodies } from './sink-protocols.js'
 
-/** The argument of a task. */
-const NUMBER = /, ?\[(\d+)\], ?\{/
+/** The argument of a task; a pack has several. */
+const NUMBER = /, ?\[(\d+)\], ?\{/g
 
 const withChecksums = process.argv.includes('--md5')
 
@@ -53,8 +53,8 @@ function endpoint(): string {
 
 function tell(): void {
   const bodies = batches.flatMap(({ text, isJson }) => sentBodies(text, isJson))
-  const numbers = bodies.map(body => Number(NUMBER.exec(body)?.[1]))
-  console.log(JSON.stringify({ numbers, firstAtMs }))
+  const numbers = bodies.flatMap(body => [...body.matchAll(NUMBER)].map(match => Number(match[1])))
+  console.log(JSON.stringify({ numbers, firstAtMs, requests: batches.length }))
   batches = []
 }
 
