@@ -38,7 +38,7 @@ describe('the chart of the bench', () => {
     for (const [text, reason] of [
       [undefined, /^Expected \S+ to hold what the bench measured \(npm run -s bench .*ENOENT/],
       ['no json', /^Expected \S+ to hold what the bench measured/],
-      ['{"scope":"latency"}', /^Expected rows of local or fq or sqs, got none/],
+      ['{"scope":"latency"}', /^Expected rows of local or fq or packs or sqs, got none/],
       [readFileSync(from, 'utf8').replace('two threads', '2 threads'), /^Expected the row "local: .*was it renamed\?/],
       [readFileSync(from, 'utf8').replaceAll('bare Node', 'Node'), /^Expected the row .* to have "the same calls/],
     ] as const) {

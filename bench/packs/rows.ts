@@ -1,7 +1,7 @@
 /** The rows of `--scope packs`: many tasks in one message of a file queue, beside one task a message. */
 import type { Contender, Row } from '../row.js'
 
-const ALONE = 'a message for each task'
+const ALONE = 'ptq, a message for each task'
 
 const insert = (name: string, settings: Record<string, number>): Contender => ({
   name,
@@ -15,9 +15,9 @@ const drain = (name: string, settings: Record<string, number>): Contender => ({
   settings: { parallel: 0, ...settings },
 })
 
-/** As many messages as there are packs of 100. */
+/** The floor of packs of 100, in messages a second. */
 const asMany = (program: string): Contender => ({
-  name: 'a bare loop, a hundredth as many messages',
+  name: 'the same calls in bare Node, a hundredth as many messages',
   program,
   share: 0.01,
 })
@@ -35,9 +35,9 @@ export const PACK_ROWS: readonly Row[] = [
     n: 200_000,
     files: true,
     contenders: [
-      insert('pack: 100', { pack: 100 }),
+      insert('ptq, pack: 100', { pack: 100 }),
       { ...insert(ALONE, { pack: 1 }), share: 0.25 },
-      insert('a slice of a million', { pack: 1_000_000, slices: 1 }),
+      insert('ptq, a slice of a million', { pack: 1_000_000, slices: 1 }),
       asMany('fq/insert-loop.js'),
     ],
     targets: [{ kind: 'times', rival: ALONE, atLeast: 8 }],
@@ -48,15 +48,15 @@ export const PACK_ROWS: readonly Row[] = [
     n: 200_000,
     files: true,
     contenders: [
-      drain('pack: 100', { pack: 100 }),
+      drain('ptq, pack: 100', { pack: 100 }),
       { ...drain(ALONE, { pack: 1 }), share: 0.25 },
-      drain('a slice of a million', { pack: 1_000_000, slices: 1 }),
-      { name: 'LocalTaskQueue, parallel: 0', program: 'local/noop-ptq.js', settings: { parallel: 0 } },
+      drain('ptq, a slice of a million', { pack: 1_000_000, slices: 1 }),
+      { name: 'ptq, LocalTaskQueue', program: 'local/noop-ptq.js', settings: { parallel: 0 } },
       asMany('fq/drain-loop.js'),
     ],
     targets: [
       { kind: 'times', rival: ALONE, atLeast: 8 },
-      { kind: 'times', contender: 'a slice of a million', rival: 'LocalTaskQueue, parallel: 0', atLeast: 0.8 },
+      { kind: 'times', contender: 'ptq, a slice of a million', rival: 'ptq, LocalTaskQueue', atLeast: 0.8 },
     ],
   },
   {
@@ -67,7 +67,7 @@ export const PACK_ROWS: readonly Row[] = [
     contenders: [
       insert('in, pack: 1000', { pack: 1000 }),
       drain('out, pack: 1000, parallel: 0', { pack: 1000 }),
-      drain('out, pack: 1000, parallel: 2', { pack: 1000, parallel: 2 }),
+      { ...drain('out, pack: 1000, parallel: 2', { pack: 1000, parallel: 2 }), share: 0.2 },
     ],
     targets: [{ kind: 'tasksPerSecond', atLeast: 500_000 }],
   },
@@ -93,7 +93,7 @@ export const PACK_ROWS: readonly Row[] = [
     title: 'no-op tasks inserted into SQS, one thread (a server that only confirms)',
     n: 200_000,
     contenders: [
-      { name: 'pack: 100', program: 'sqs/insert-ptq.js', settings: { pack: 100 } },
+      { name: 'ptq, pack: 100', program: 'sqs/insert-ptq.js', settings: { pack: 100 } },
       { name: ALONE, program: 'sqs/insert-ptq.js', share: 0.1 },
       { name: 'a loop over the SDK, a hundredth as many messages', program: 'sqs/insert-sdk.js', share: 0.01 },
     ],

@@ -49,6 +49,18 @@ const CHOICES: readonly Choice[] = [
     floors: ['the same calls in bare Node'],
   },
   {
+    scope: 'packs',
+    title: 'no-op tasks inserted into a file queue, one thread',
+    heading: 'Insert into a file queue in packs, one thread',
+    floors: ['the same calls in bare Node, a hundredth as many messages'],
+  },
+  {
+    scope: 'packs',
+    title: 'no-op tasks leased, run and tallied by one worker, parallel: 0',
+    heading: 'Lease, run and remove packs from a file queue, one worker',
+    floors: ['the same calls in bare Node, a hundredth as many messages'],
+  },
+  {
     scope: 'sqs',
     title: 'no-op tasks from a generator inserted, one thread (a server that only confirms)',
     heading: 'Insert into SQS, one thread',

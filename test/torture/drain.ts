@@ -7,7 +7,7 @@ import { faultyTasks } from './faulty-tasks.js'
 import { open, type Queues } from './process-options.js'
 import type { Processes } from './processes.js'
 import type { QueueAtEnd } from './reconcile.js'
-import { isPoison, keyIn } from './tasks.js'
+import { isPoison, keysIn } from './tasks.js'
 
 /** Each round runs the tasks that the last one retried from the dead letters. */
 const DRAINS = 20
@@ -119,7 +119,8 @@ export async function finishCopy(queues: Queues, options: TaskQueueOptions, proc
     copies.set(task.id, task.payloadText)
   }
   const missing: string[] = []
-  for await (const task of main.tasks()) if (copies.get(task.id) !== task.payloadText) missing.push(keyIn(task))
+  for await (const task of main.tasks())
+    if (copies.get(task.id) !== task.payloadText) missing.push(...keysIn(task.payloadText))
   const faults: string[] = []
   if (missing.length > 0) faults.push(faultyTasks(missing, 'tasks are not in the copy'))
   if (copied > copies.size) faults.push(`the copy has ${counted(copied - copies.size, 'task')} twice`)
@@ -127,12 +128,12 @@ export async function finishCopy(queues: Queues, options: TaskQueueOptions, proc
 }
 
 async function isEmptyOf(tasks: AsyncIterable<QueuedTask>): Promise<boolean> {
-  for await (const task of tasks) if (!isPoison(keyIn(task))) return false
+  for await (const task of tasks) if (!keysIn(task.payloadText).every(isPoison)) return false
   return true
 }
 
 async function keysOf(tasks: AsyncIterable<QueuedTask>): Promise<string[]> {
   const keys: string[] = []
-  for await (const task of tasks) keys.push(keyIn(task))
+  for await (const task of tasks) keys.push(...keysIn(task.payloadText))
   return keys
 }

@@ -19,26 +19,28 @@ export interface Fixture
  * @param paths one folder, as it is reached through each mount
  * @param elsewhere a folder on another filesystem, if there is one
  * @param options.python Python processes insert and work, too
+ * @param options.pack some of the tasks are in packs of so many; nothing is copied then, since a copy may miss those that change packs
  */
 export function fileFixture(
   [first, ...others]: readonly [string, ...string[]],
   elsewhere: string,
-  { python = false } = {},
+  { python = false, pack }: { python?: boolean; pack?: number } = {},
 ): Fixture {
+  const queuesIn = (folder: string) => ({ ...fileQueuesIn(folder, elsewhere), ...(pack !== undefined && { pack }) })
   return {
-    queues: fileQueuesIn(first, elsewhere),
+    queues: queuesIn(first),
     processCounts: {
       inserter: 1,
       uploader: 1,
       mover: 1,
       retrier: 1,
-      copier: 1,
+      ...(pack === undefined && { copier: 1 }),
       'purged-uploader': 1,
       purger: 1,
       ...(python && { 'python-inserter': 1, 'python-worker': 1 }),
     },
     vanishing: join(elsewhere, 'depot', 'queue'),
-    ...(others.length > 0 && { views: others.map(folder => fileQueuesIn(folder, elsewhere)) }),
+    ...(others.length > 0 && { views: others.map(queuesIn) }),
     options: { progress: false },
     close: () => Promise.resolve(),
   }

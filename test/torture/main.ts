@@ -21,6 +21,7 @@ Processes work on queues and are killed at random; then each task and count is c
                      network filesystem, as several hosts see it
   --across FOLDER    on another filesystem, for moves between the two (in memory)
   --python           Python's inserters and workers beside ours; real ones where PTQ_PYTHON names a Python that has taskqueue
+  --pack N           some tasks are in packs of N (fq)
   --seed N           repeats the choices of a run, not its timing
   -h, --help         prints this`
 
@@ -33,6 +34,7 @@ const { values } = parseArgs({
     queue: { type: 'string', default: 'fq' },
     across: { type: 'string' },
     python: { type: 'boolean', default: false },
+    pack: { type: 'string' },
     dir: { type: 'string', multiple: true, default: [tmpdir()] },
     help: { type: 'boolean', short: 'h', default: false },
     seed: { type: 'string', default: String(date.getTime() % 1_000_000) },
@@ -87,8 +89,19 @@ if (result.violations.length === 0) {
   process.exitCode = 1
 }
 
+function packOption(): { pack?: number } {
+  const { pack } = values
+  if (pack === undefined) return {}
+  if (!(Number(pack) >= 2) || values.queue !== 'fq') {
+    throw new TypeError(
+      `Expected --pack to be a number of 2 or more, with --queue fq, got ${pack} with ${values.queue}`,
+    )
+  }
+  return { pack: Number(pack) }
+}
+
 function makeFixture(kind: string): Fixture | Promise<Fixture> {
-  if (kind === 'fq') return fileFixture(places, elsewhere, { python: values.python })
+  if (kind === 'fq') return fileFixture(places, elsewhere, { python: values.python, ...packOption() })
   if (kind === 'postgres') return postgresFixture(places[0], elsewhere)
   if (kind === 'redis') return redisFixture(places[0], elsewhere)
   return sqsFixture(places[0], join(folder, 'ledger'), seed, { fifo: kind === 'sqs-fifo' })

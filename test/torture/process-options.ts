@@ -31,6 +31,8 @@ export interface Queues {
   readonly backup: string
   /** The dead-letter queue, if the main queue has none of its own. */
   readonly deadLetter?: string
+  /** Tasks of a message, for a part of those that are inserted into the main queue. Default: one each */
+  readonly pack?: number
   /** Endpoint of an SQS server. */
   readonly endpoint?: string
 }

@@ -52,8 +52,12 @@ export async function insertContinuously(
     note(ledger, 'intend', keys)
     await tq.insert(
       keys.map(key => partial(leaveTrace, key, ledger)),
-      // FIFO queues have no delay for single tasks.
-      { delaySeconds: batch % 10 === 4 && !queues.main.endsWith('.fifo') ? 1 : 0 },
+      {
+        // FIFO queues have no delay for single tasks.
+        delaySeconds: batch % 10 === 4 && !queues.main.endsWith('.fifo') ? 1 : 0,
+        // Beside messages of one task.
+        ...(queues.pack !== undefined && batch % 4 === 0 && { pack: queues.pack }),
+      },
     )
     note(ledger, 'inserted', keys)
     await whileFull(main, signal)
@@ -75,7 +79,7 @@ export async function uploadContinuously(
     note(ledger, 'intend', keys)
     await tq.insert(
       keys.map(key => partial(leaveTrace, key, ledger)),
-      { resume: `upload-${number}` },
+      { resume: `upload-${number}`, ...(queues.pack !== undefined && number % 2 === 1 && { pack: queues.pack }) },
     )
     note(ledger, 'inserted', keys)
     await whileFull(tq, signal, 20 * PAUSE_MS)
