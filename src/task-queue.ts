@@ -281,9 +281,7 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
     inputs: Iterable<NoInfer<A>> | AsyncIterable<NoInfer<A>>,
     options: QueueMapOptions = {},
   ): AsyncGenerator<RunResult<Awaited<R>>, void, undefined> {
-    const insert = (tasks: AsyncIterable<BareTask>, resume: string | undefined) =>
-      this.insert(tasks, resume === undefined ? {} : { resume })
-    return mapInputs(this.#queue, insert, fn, inputs, options)
+    return mapInputs(this.#queue, (tasks, insertOptions) => this.insert(tasks, insertOptions), fn, inputs, options)
   }
 
   /**

@@ -11,8 +11,10 @@ import type { BareTask, FunctionTask } from '../tasks/task.js'
 import { toPayload } from '../tasks/task-payload.js'
 import { lengthOf } from '../tasks/task-source.js'
 import { isEmpty } from './emptiness.js'
+import { checkPackSize } from './pack-source.js'
 import type { QueueConnection } from './queue-connection.js'
 import { ResultPlace } from './result-place.js'
+import type { InsertOptions } from './task-queue-options.js'
 
 /** Options of `TaskQueue.results`. */
 export interface RunResultsOptions {
@@ -32,10 +34,12 @@ export interface QueueMapOptions extends Omit<RunResultsOptions, 'wait'> {
    * outcomes were read.
    */
   readonly run?: string
+  /** Up to so many calls in one message, as `InsertOptions.pack`; each still has an outcome of its own. Default: a message for each. */
+  readonly pack?: number
 }
 
 /** Inserts tasks. */
-type Insert = (tasks: AsyncIterable<BareTask>, resume: string | undefined) => Promise<unknown>
+type Insert = (tasks: AsyncIterable<BareTask>, options: Pick<InsertOptions, 'resume' | 'pack'>) => Promise<unknown>
 
 /** Inserts a call for each input, and yields the outcomes as they come. */
 export async function* mapInputs<T>(
@@ -45,7 +49,8 @@ export async function* mapInputs<T>(
   inputs: Iterable<unknown> | AsyncIterable<unknown>,
   options: QueueMapOptions,
 ): AsyncGenerator<RunResult<T>, void, undefined> {
-  checkNames('options of map', options, ['run', 'results', 'signal'])
+  checkNames('options of map', options, ['run', 'results', 'signal', 'pack'])
+  const pack = checkPackSize(options.pack)
   const run = options.run === undefined ? `run-${randomUUID()}` : checkRunName(options.run)
   if (typeof inputs !== 'object' || inputs === null || !(Symbol.iterator in inputs || Symbol.asyncIterator in inputs)) {
     throw argumentError('inputs', 'an iterable or async iterable', inputs)
@@ -67,7 +72,11 @@ export async function* mapInputs<T>(
     // So that readers can attach to the run before its first outcome.
     const writer = `inserter.${process.pid}.${randomUUID()}`
     await sink.append(run, writer, ['{}'])
-    inserting = insert(tasks.iterate(), options.run === undefined ? undefined : `results-${run}`).then(async () => {
+    const insertOptions = {
+      ...(options.run !== undefined && { resume: `results-${run}` }),
+      ...(pack !== undefined && { pack }),
+    }
+    inserting = insert(tasks.iterate(), insertOptions).then(async () => {
       await sink.append(run, writer, [totalRecord(await tasks.total())])
     })
     yield* readResults<T>(sink, run, {

@@ -17,28 +17,31 @@ function startWorker(cwd: string) {
   return startCli(['poll', 'q', '--load', tasksFile, '--lease-sec', '2', '--max-backoff-sec', '1'], { cwd })
 }
 
-test('each input yields exactly one outcome when one of two workers is killed', () =>
-  inFolder(async cwd => {
-    await using queue = new TaskQueue(`fq://${cwd}/q`)
-    const workers = [startWorker(cwd), startWorker(cwd)]
-    const ends = workers.map(ended)
-    const indices: number[] = []
-    for await (const result of queue.map(
-      slowly,
-      Array.from({ length: 300 }, (_, n) => n % 7),
-    )) {
-      assert.ok(result.ok)
-      assert.equal(result.value, result.index % 7)
-      indices.push(result.index)
-      if (indices.length === 50) workers[0]?.kill('SIGKILL')
-    }
-    assert.deepEqual(
-      indices.sort((a, b) => a - b),
-      Array.from({ length: 300 }, (_, n) => n),
-    )
-    for (const worker of workers) worker.kill('SIGTERM')
-    await Promise.all(ends)
-  }))
+for (const pack of [1, 20]) {
+  test(`each input yields exactly one outcome when one of two workers is killed: ${pack} in a message`, () =>
+    inFolder(async cwd => {
+      await using queue = new TaskQueue(`fq://${cwd}/q`)
+      const workers = [startWorker(cwd), startWorker(cwd)]
+      const ends = workers.map(ended)
+      const indices: number[] = []
+      for await (const result of queue.map(
+        slowly,
+        Array.from({ length: 300 }, (_, n) => n % 7),
+        { pack },
+      )) {
+        assert.ok(result.ok)
+        assert.equal(result.value, result.index % 7)
+        indices.push(result.index)
+        if (indices.length === 50) workers[0]?.kill('SIGKILL')
+      }
+      assert.deepEqual(
+        indices.sort((a, b) => a - b),
+        Array.from({ length: 300 }, (_, n) => n),
+      )
+      for (const worker of workers) worker.kill('SIGTERM')
+      await Promise.all(ends)
+    }))
+}
 
 test('a killed reader attaches again: no outcome is missing or repeated', () =>
   inFolder(async cwd => {

@@ -75,6 +75,25 @@ for (const [name, urlOf] of places) {
       await assert.rejects(all(queue.results('monday')), /There is no run monday of /)
     }))
 
+  test(`${name}: map with packs sends fewer messages, and yields the same outcomes`, () =>
+    inFolder(async folder => {
+      await using queue = new TaskQueue(urlOf(folder))
+      const inputs = Array.from({ length: 200 }, (_, n) => n)
+      const reading = all(queue.map(mixed, inputs, { pack: 50 }))
+      // Until its first insert there is no queue.
+      await until(async () => (await queue.enqueued().catch(() => 0)) === 200)
+      let messages = 0
+      for await (const { count } of queue.tasks()) {
+        assert.equal(count, 50)
+        messages++
+      }
+      assert.equal(messages, 4)
+      const results = await besideWorker(queue, () => reading)
+      expectMixed(results, 200)
+      assert.equal(new Set(results.map(({ id }) => id)).size, 200)
+      assert.equal(await queue.enqueued(), 0)
+    }))
+
   test(`${name}: purge removes the outcomes`, () =>
     inFolder(async folder => {
       await using queue = new TaskQueue(urlOf(folder))
@@ -194,6 +213,41 @@ test('an interrupted map continues under its name, and inserts nothing twice', (
     assert.equal(await queue.inserted(), 100)
   }))
 
+test('an interrupted map with packs continues under its name, and inserts nothing twice', () =>
+  inFolder(async folder => {
+    await using queue = new TaskQueue(`fq://${folder}/q`)
+    async function* inputs(failAt: number) {
+      for (let n = 0; n < 100; n++) {
+        if (n === failAt) throw new Error('the list ended early')
+        yield n
+      }
+    }
+    const options = { run: 'r', pack: 7 }
+    await assert.rejects(all(queue.map(mixed, inputs(60), options)), /the list ended early/)
+    expectMixed(await besideWorker(queue, () => all(queue.map(mixed, inputs(Number.NaN), options))), 100)
+    assert.equal(await queue.inserted(), 100)
+  }))
+
+test('a slow reader keeps no worker waiting: all tasks end while it looks at the first outcome', () =>
+  inFolder(async folder => {
+    await using queue = new TaskQueue(`fq://${folder}/q`)
+    const indices: number[] = []
+    await besideWorker(queue, async () => {
+      for await (const { index } of queue.map(
+        square,
+        Array.from({ length: 500 }, (_, n) => n),
+        { run: 'r' },
+      )) {
+        if (indices.length === 0) await until(async () => (await queue.status()).enqueued === 0)
+        indices.push(index)
+      }
+    })
+    assert.deepEqual(
+      indices.sort((one, other) => one - other),
+      Array.from({ length: 500 }, (_, n) => n),
+    )
+  }))
+
 test('an abort ends the reading, and not the tasks', () =>
   inFolder(async folder => {
     await using queue = new TaskQueue(`fq://${folder}/q`)
@@ -236,6 +290,7 @@ test('bad input is refused before anything is inserted', () =>
     }
     await assert.rejects(all(queue.map((n: number) => n, [1])), /to be registered/)
     await assert.rejects(all(queue.map(square, 5 as never)), /Expected `inputs` to be an iterable or async iterable/)
+    await assert.rejects(all(queue.map(square, [1], { pack: 0 })), /Expected `pack` to be an integer from 1 to/)
     await assert.rejects(all(queue.map(square, [1], { name: 'r' } as never)), /Expected options of map to be among/)
     assert.equal(existsSync(join(folder, 'q')), false)
   }))
