@@ -93,6 +93,12 @@ function runOptions<Args>(yargs: Argv<Args>) {
     })
     .option('keep-order', { type: 'boolean', alias: 'k', describe: 'Print outputs in the order of the inputs' })
     .option('line-buffer', { type: 'boolean', describe: 'Print each line as it comes, not each output when it ends' })
+    .option(
+      'max-output-mb',
+      numberOption('--max-output-mb', 'End a command that writes more, unless --line-buffer (default: 1000)', {
+        min: Number.MIN_VALUE,
+      }),
+    )
     .option('tag', { type: 'boolean', describe: 'Begin each line of output with its input' })
     .option('dry-run', { type: 'boolean', describe: 'Print the commands, run nothing' })
     .option('joblog', textOption('--joblog', "Write what ran to this file, in GNU parallel's format"))
@@ -144,6 +150,7 @@ const optionsOfRuns = [
   'halt',
   'keep-order',
   'line-buffer',
+  'max-output-mb',
   'tag',
   'joblog',
   'slots',
@@ -200,6 +207,7 @@ async function runAll(
       halt: args.halt,
       keepOrder: args.keepOrder === true,
       lineBuffer: args.lineBuffer === true,
+      maxOutputBytes: (args.maxOutputMb ?? 1000) * 1e6,
       tag: args.tag === true,
       slots,
       jobLog,
@@ -234,7 +242,17 @@ function totalOf(sources: readonly InputSource[]): number | undefined {
 }
 
 function targetOf(stream: NodeJS.WriteStream): OutputTarget {
-  return { write: chunk => chunk.length === 0 || stream.write(chunk), drained: () => drained(stream) }
+  // One listener for all commands that wait: Node warns of more than ten.
+  let waiting: Promise<void> | undefined
+  return {
+    write: chunk => chunk.length === 0 || stream.write(chunk),
+    drained: () => {
+      waiting ??= drained(stream).finally(() => {
+        waiting = undefined
+      })
+      return waiting
+    },
+  }
 }
 
 function parallelOption(text: unknown): number | undefined {

@@ -15,8 +15,11 @@ export interface CommandRequest {
   readonly timeoutSeconds: number | undefined
   /** Its abort ends the command. */
   readonly signal?: AbortSignal
-  /** Its error ends the command, whose output would be incomplete. */
-  onOutput(stream: OutputStream, chunk: Buffer): void
+  /**
+   * Its error ends the command, whose output would be incomplete. Nothing more of the stream is read until a returned promise has
+   * settled: a command waits for a slow reader.
+   */
+  onOutput(stream: OutputStream, chunk: Buffer): Promise<void> | undefined
 }
 
 /** The end of a command. */
@@ -77,9 +80,10 @@ export class CommandRunner {
       const env = { PTQ_SLOT: String(slot), ...this.#slotValues.of(slot), ...request.env }
       const onOutput = (stream: OutputStream, chunk: Buffer) => {
         try {
-          request.onOutput(stream, chunk)
+          return request.onOutput(stream, chunk)?.catch(end)
         } catch (error) {
           end(error as Error)
+          return undefined
         }
       }
       const exitCode = await shell.run({ program, args, cwd: request.cwd, env, onOutput })

@@ -94,8 +94,9 @@ export class CommandWorker {
         signal,
         onOutput: (stream, chunk) => {
           log.add(stream, chunk)
-          if (stream !== 'stderr') return
+          if (stream !== 'stderr') return undefined
           tail = Buffer.from(Buffer.concat([tail, chunk.subarray(-tailBytes)]).subarray(-tailBytes))
+          return undefined
         },
       })
       // Before the task counts as done: its output must not be lost with this worker.

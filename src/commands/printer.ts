@@ -26,23 +26,39 @@ export class TaskOutput {
   readonly #targets: OutputTargets
   readonly #streams: Readonly<Record<OutputStream, { kept: KeptOutput; tagged: TaggedLines; lines: WholeLines }>>
   readonly #isLive: boolean
+  readonly #maxBytes: number
+  #keptBytes = 0
   #tail = Buffer.alloc(0)
   /** Bytes that the command wrote to stdout. */
   stdoutBytes = 0
 
-  constructor(targets: OutputTargets, tag: string, isLive: boolean) {
+  /** @param options.maxBytes the most that is kept until it is printed; of live output, nothing is */
+  constructor(
+    targets: OutputTargets,
+    { tag, isLive, maxBytes }: { readonly tag: string; readonly isLive: boolean; readonly maxBytes: number },
+  ) {
     this.#targets = targets
     this.#isLive = isLive
+    this.#maxBytes = maxBytes
     const stream = () => ({ kept: new KeptOutput(), tagged: new TaggedLines(tag), lines: new WholeLines() })
     this.#streams = { stdout: stream(), stderr: stream() }
   }
 
-  add(name: OutputStream, chunk: Buffer): void {
+  /** @returns a promise where the reader is slow, which resolves when it has caught up. @throws RangeError for more than is kept */
+  add(name: OutputStream, chunk: Buffer): Promise<void> | undefined {
     if (name === 'stdout') this.stdoutBytes += chunk.length
     else this.#tail = tailOf(this.#tail, chunk)
     const { kept, tagged, lines } = this.#streams[name]
-    if (!this.#isLive) kept.add(chunk)
-    else this.#targets[name].write(tagged.add(lines.add(chunk)))
+    const target = this.#targets[name]
+    if (this.#isLive) return target.write(tagged.add(lines.add(chunk))) ? undefined : target.drained()
+    const left = this.#maxBytes - this.#keptBytes
+    if (left > 0) kept.add(chunk.subarray(0, left))
+    this.#keptBytes += chunk.length
+    if (this.#keptBytes <= this.#maxBytes) return undefined
+    throw new RangeError(
+      `Expected at most ${this.#maxBytes / 1e6} MB of output to keep until the command ends, got more, and ended it: ` +
+        '--line-buffer prints any amount as it comes, --max-output-mb keeps more',
+    )
   }
 
   /** The last lines of stderr. */

@@ -19,6 +19,8 @@ export interface RunHereOptions {
   readonly halt: Halt | undefined
   readonly keepOrder: boolean
   readonly lineBuffer: boolean
+  /** A command that writes more is ended, and has failed. Not with `lineBuffer`, which keeps nothing. */
+  readonly maxOutputBytes: number
   readonly tag: boolean
   readonly slots: SlotValues
   readonly jobLog: JobLog | undefined
@@ -166,8 +168,17 @@ class HereRun {
     return commandKey(this.#maker.argv({ values, sequence, slot: 0 }), this.#cwd)
   }
 
+  #outputOf(values: readonly string[]): TaskOutput {
+    const { targets, tag, lineBuffer, maxOutputBytes } = this.#options
+    return new TaskOutput(targets, {
+      tag: tag ? `${values.join(' ')}\t` : '',
+      isLive: lineBuffer,
+      maxBytes: maxOutputBytes,
+    })
+  }
+
   async #runTask(slot: number, task: { sequence: number; values: readonly string[] }): Promise<void> {
-    const { timeoutSeconds, attempts, tag, lineBuffer, targets, jobLog, resume, onFailed, onDone } = this.#options
+    const { timeoutSeconds, attempts, jobLog, resume, onFailed, onDone } = this.#options
     const values = { ...task, slot }
     const argv = this.#maker.argv(values)
     let startedAtMs: number
@@ -175,7 +186,7 @@ class HereRun {
     let output: TaskOutput
     for (let attempt = 1; ; attempt++) {
       startedAtMs = Date.now()
-      const current = new TaskOutput(targets, tag ? `${task.values.join(' ')}\t` : '', lineBuffer)
+      const current = this.#outputOf(task.values)
       output = current
       end = await this.#runner.run(slot, {
         argv,

@@ -26,8 +26,8 @@ export interface Command {
   /** An absolute path: `cd` would read `-` and options otherwise, and go on from the folder of the command before. */
   readonly cwd: string
   readonly env: Readonly<Record<string, string>>
-  /** Gets the output as it comes. The chunk may be kept. */
-  onOutput(stream: OutputStream, chunk: Buffer): void
+  /** Gets the output as it comes. The chunk may be kept. Nothing more of the stream is read until a returned promise has settled. */
+  onOutput(stream: OutputStream, chunk: Buffer): Promise<void> | undefined
 }
 
 /** The output stream of a command. */
@@ -153,7 +153,11 @@ export class SlotShell {
       const at = bytes.indexOf(mark)
       const end = at >= 0 ? at : startOfPart(bytes, mark)
       // Output between two commands is from a process that one of them left behind.
-      if (end > 0) this.#running?.onOutput(stream, bytes.subarray(0, end))
+      const written = end > 0 ? this.#running?.onOutput(stream, bytes.subarray(0, end)) : undefined
+      if (written !== undefined) {
+        pipe.pause()
+        void written.finally(() => pipe.resume())
+      }
       held = bytes.subarray(at >= 0 ? at + mark.length : end)
       if (at >= 0) this.#done(stream)
     })

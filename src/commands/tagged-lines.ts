@@ -27,26 +27,33 @@ export class TaggedLines {
   }
 }
 
+/** What goes on for longer without a line end is given in pieces. Bytes. */
+const maxHeldBytes = 1 << 20
+
 /** Holds back the end of a chunk that is no whole line. */
 export class WholeLines {
   #rest: Buffer[] = []
+  #restBytes = 0
 
   /** Returns what is whole by now. */
   add(chunk: Buffer): Buffer {
     const end = chunk.lastIndexOf(lineFeed) + 1
     if (end === 0) {
       this.#rest.push(chunk)
-      return Buffer.alloc(0)
+      this.#restBytes += chunk.length
+      return this.#restBytes > maxHeldBytes ? this.end() : Buffer.alloc(0)
     }
     const lines = Buffer.concat([...this.#rest, chunk.subarray(0, end)])
     this.#rest = end < chunk.length ? [chunk.subarray(end)] : []
+    this.#restBytes = chunk.length - end
     return lines
   }
 
-  /** Returns the last line, which has no end. */
+  /** Returns what is held back: a line without its end. */
   end(): Buffer {
     const rest = Buffer.concat(this.#rest)
     this.#rest = []
+    this.#restBytes = 0
     return rest
   }
 }

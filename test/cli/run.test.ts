@@ -196,3 +196,13 @@ test('run --line-buffer prints a line while the command runs', () =>
     writeFileSync(join(cwd, 'go'), '')
     assert.equal((await end).code, 0)
   }))
+
+test('run --line-buffer: twelve commands wait for a slow reader, without a warning', () =>
+  inFolder(async cwd => {
+    const script = ': > begun{}; yes | head -c 300000'
+    const values = Array.from({ length: 12 }, (_, n) => String(n))
+    const child = startCli(['run', '-j12', '--line-buffer', '--shell', script, ':::', ...values], { cwd })
+    await until(() => values.every(n => existsSync(join(cwd, `begun${n}`))))
+    const { code, stdout, stderr } = await ended(child)
+    assert.deepEqual([code, stdout.length, stderr], [0, 12 * 300_000, ''])
+  }))

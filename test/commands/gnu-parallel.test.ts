@@ -82,6 +82,7 @@ async function outcome(each: ParallelCase, folder: string): Promise<Recorded> {
     halt: parseHalt(values.halt),
     keepOrder: values['keep-order'],
     lineBuffer: false,
+    maxOutputBytes: 1e9,
     tag: values.tag,
     slots: new SlotValues(new Map(), 1),
     jobLog,
