@@ -1,5 +1,6 @@
 // npm run bench -- --scope local,fq --n 10000 --rounds 3 --dir /mnt/disk --json
 import { parseArgs } from 'node:util'
+import { COMMAND_ROWS } from './commands/rows.js'
 import { FQ_ROWS } from './fq/rows.js'
 import { jsonRow } from './json-row.js'
 import { LATENCY_ROWS } from './latency/rows.js'
@@ -23,6 +24,7 @@ const ROWS: readonly Row[] = [
   ...SLICE_ROWS,
   ...PACK_ROWS,
   ...LATENCY_ROWS,
+  ...COMMAND_ROWS,
 ]
 
 const USAGE = `Usage: npm run bench -- [options]

@@ -1,7 +1,7 @@
 /** The parts of a row of the bench. Types only. */
 
 /** The parts that `--scope` names. */
-export type Scope = 'local' | 'fq' | 'sqs' | 'postgres' | 'redis' | 'slices' | 'packs' | 'latency'
+export type Scope = 'local' | 'fq' | 'sqs' | 'postgres' | 'redis' | 'slices' | 'packs' | 'latency' | 'commands'
 
 /** One piece of work, done by rivals in turn. */
 export interface Row {
