@@ -1,5 +1,6 @@
 /** Runs commands in slots, each with a time limit. */
 
+import { onAbort } from '../time/on-abort.js'
 import { Programs } from './program.js'
 import { type OutputStream, SlotShell } from './slot-shell.js'
 import type { SlotValues } from './slot-values.js'
@@ -57,7 +58,7 @@ export class CommandRunner {
     const startMs = performance.now()
     const since = () => (performance.now() - startMs) / 1000
     let timer: NodeJS.Timeout | undefined
-    let onAbort: (() => void) | undefined
+    let stopListening: (() => void) | undefined
     try {
       request.signal?.throwIfAborted()
       const [name = '', ...args] = request.argv
@@ -75,8 +76,7 @@ export class CommandRunner {
           Math.min(timeoutSeconds * 1000, 2 ** 31 - 1),
         )
       }
-      onAbort = () => end(signal?.reason)
-      signal?.addEventListener('abort', onAbort)
+      stopListening = onAbort(signal, () => end(signal?.reason))
       const env = { PTQ_SLOT: String(slot), ...this.#slotValues.of(slot), ...request.env }
       const onOutput = (stream: OutputStream, chunk: Buffer) => {
         try {
@@ -92,7 +92,7 @@ export class CommandRunner {
       return { exitCode: undefined, error: error as Error, durationSeconds: since() }
     } finally {
       clearTimeout(timer)
-      if (onAbort !== undefined) request.signal?.removeEventListener('abort', onAbort)
+      stopListening?.()
     }
   }
 
