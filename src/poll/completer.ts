@@ -19,7 +19,7 @@ export interface Completed {
   readonly task: LeasedTask
   readonly value: unknown
   readonly durationSeconds: number
-  /** The number of completions that its removal stands for. */
+  /** The number of completed tasks that its removal counts as. */
   readonly completions: number
 }
 

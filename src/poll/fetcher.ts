@@ -60,8 +60,9 @@ export class Fetcher {
   }
 
   /**
-   * How many more tasks may be leased: as many may wait as have run since the start or the last pause. A stop and the next
-   * pause release them, which costs SQS two requests for ten: a frequent rate limit must not release more than it runs.
+   * How many more tasks may be leased. In addition to one for each thread, as many may be held as have ended since the start or the
+   * last pause. A stop or a pause releases those that wait, which costs SQS two requests for ten: where pauses are frequent (a rate
+   * limit), no more tasks must be released than were run.
    */
   room(): number {
     const { guard, held, pauses } = this.#ends

@@ -24,7 +24,7 @@ export class HeldPack implements PackOfCall {
   #moving: readonly Range[] = []
   /** Writes to the queue are made one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
-  /** Tasks that ended well under this lease. */
+  /** Tasks that succeeded under this lease. */
   #completed = 0
   /** Tasks that became messages of their own, or of other packs. */
   #gone = 0
@@ -87,12 +87,12 @@ export class HeldPack implements PackOfCall {
     return this.#completed + this.#gone
   }
 
-  /** The number of completions that the removal of the message stands for. */
+  /** The number of completed tasks that the removal of the message counts as. */
   get completions(): number {
     return this.#pack.completed + this.#completed
   }
 
-  /** Nothing became of any task since it was leased. */
+  /** True if no task of it ended or left since it was leased, and none is handed out now. */
   get isUntouched(): boolean {
     return this.endedCount === 0 && this.outCount === 0
   }

@@ -21,7 +21,7 @@ export class LeaseBuffer implements Source<Call> {
   readonly error = undefined
   readonly #fetcher: Fetcher
   readonly #batches: Batch[] = []
-  /** Number of tasks that each thread asked for and did not get; replaced when it asks again. */
+  /** Number of tasks that each loop of the run asked for and did not get; replaced when it asks again. */
   readonly #wanted = new Map<number, number>()
   #fetching: Promise<void> | undefined
   #stopped = false
@@ -35,6 +35,7 @@ export class LeaseBuffer implements Source<Call> {
     return this.#stopped && this.#batches.length === 0
   }
 
+  /** See `Source.take`. @param lane the number of the asking loop */
   take(max: number, lane: number): Call[] {
     const taken: Call[] = []
     for (let batch = this.#batches[0]; batch !== undefined && taken.length < max; batch = this.#batches[0]) {
@@ -46,8 +47,8 @@ export class LeaseBuffer implements Source<Call> {
       if (batch.next === batch.calls.length) this.#batches.shift()
     }
     const ready = this.#batches.reduce((sum, { calls, next }) => sum + calls.length - next, 0)
-    // Short tasks are leased a chunk ahead, so that threads never wait for the queue: a chunk lasts for 50 ms, so that is
-    // little to give back when the worker stops. Longer ones are not: a task that waits here could run elsewhere.
+    // Short tasks (chunks of more than one) are leased a chunk ahead, so that threads never wait for the queue: a chunk lasts for
+    // 50 ms, so that is little to release when the worker stops. Longer ones are not: a task that waits here could run elsewhere.
     const ahead = max > 1 ? max : 0
     this.#wanted.set(lane, Math.max(0, max + ahead - taken.length - ready))
     if (this.#wantedTasks > 0 && !this.#stopped) this.#fetching ??= this.#fetchWanted()

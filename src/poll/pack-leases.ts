@@ -2,7 +2,7 @@
  * The leases of a worker, between the queue and all that runs tasks: it opens leased packs, hands their tasks out one by one, and
  * turns what becomes of a task into a change of its pack's message. Other tasks pass through.
  *
- * - A task that ended well, or left, is no longer in its pack; when none is left, the message is deleted.
+ * - A task that succeeded, or left, is no longer in its pack; when none is left, the message is deleted.
  * - A task that failed is stored as a message of its own, with its history, before its pack forgets it.
  * - Tasks that are given back are stored as a smaller pack, before theirs forgets them. A pack of which nothing ran is released.
  * - While tasks of a pack run, its message is written again every few seconds without those that ended (see `PackUpkeep`).

@@ -1,14 +1,14 @@
-/** What is done from time to time for held packs: idle workers get a part, and what has ended is written down. */
+/** Periodic work on held packs: idle workers get a part of them, and their messages are written again without what has ended. */
 import type { Clock } from '../time/clock.js'
 import type { HeldPack } from './held-pack.js'
 import type { HeldPacks } from './held-packs.js'
 import type { PackLeases } from './pack-leases.js'
 import { warnNotWritten } from './pack-writer.js'
 
-/** A pack of which tasks ended is written again so long after it was written: so much is repeated when the worker dies. Milliseconds. */
+/** Time after which a pack of which tasks ended is written again; what ended since is repeated if the worker dies. Milliseconds. */
 const checkpointMs = 5_000
 
-/** A pack is shared if it was opened so long ago. Milliseconds. */
+/** Time from the opening of a pack to its sharing with idle workers. Milliseconds. */
 const shareAfterMs = 1_000
 
 /** A worker keeps as much of a pack as it begins within this time; idle workers may have the rest. Seconds. */
@@ -34,7 +34,7 @@ export class PackUpkeep {
     this.#label = label
   }
 
-  /** Shares packs with idle workers, and writes down what has ended. Never rejects. */
+  /** Shares packs with idle workers, and writes messages again without what has ended. Never rejects. */
   async run(): Promise<void> {
     // A slow queue must not get the same writes once more each time.
     if (this.#isRunning) return

@@ -1,4 +1,4 @@
-/** Retries queue calls with back-off on `backoffExceptions`. */
+/** Retries queue calls with back-off on `backoffExceptions`; but lease requests wait in `Fetcher`, renewals in `LeaseKeeper`. */
 import { Backoff } from './backoff.js'
 import { isBackoffException } from './poll-options.js'
 import type { WorkerParts } from './worker-parts.js'

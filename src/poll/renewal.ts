@@ -1,4 +1,4 @@
-/** Renews the leases of a worker's tasks. */
+/** Renews leases of a worker's tasks, once. `LeaseKeeper` decides when, and repeats what failed. */
 import { LeaseLostError } from '../errors/errors.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import { leaseSeconds, requireSeconds } from '../time/seconds.js'

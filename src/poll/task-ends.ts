@@ -1,6 +1,7 @@
 /**
  * What becomes of the leased tasks of a worker: one that ran to its end is deleted, one that failed is tried again or dead-lettered,
- * others are given back. Every change of a lease goes through here; the code that runs tasks knows nothing of leases.
+ * others are given back (released without an attempt). The code that runs tasks knows nothing of leases: it reports outcomes to
+ * {@link TaskEnds.onOutcome}. Tasks that were leased and must not run are handled by `TaskChoice`.
  */
 import { LeaseKeeper } from '../queue/lease-keeper.js'
 import type { MessageLeases } from '../queue/leasing.js'

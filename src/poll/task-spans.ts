@@ -13,7 +13,7 @@ export class TaskSpans {
   readonly tracing: CallTracing<Call>
   readonly #spans: QueueSpans
   readonly #events: WorkerEvents
-  /** A call that is taken back before it begins has a span that does not end: such are not exported. */
+  /** A call that is taken back before it begins has a span that does not end, and is never exported. */
   readonly #ofCalls = new WeakMap<Call, Span>()
   /** Tasks whose attempt has a span; of all workers, since those of one queue object share its events. */
   static readonly #traced = new WeakSet<LeasedTask>()

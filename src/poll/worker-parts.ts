@@ -20,16 +20,16 @@ export interface DeadLetters {
 export interface ReleaseOptions {
   /** Marks them to be run alone, see `release`. */
   readonly alone?: boolean
-  /** Default: 0. Rounded up and cut to what the queue can do. */
+  /** Default: 0. Rounded up, and limited to what the queue can do. */
   readonly delaySeconds?: number
 }
 
 /** The verbs of a worker on leased tasks, also on those of packs. */
 export type TaskLeases = Pick<Leasing, 'delete' | 'lease' | 'release' | 'renew' | 'runsAlone'>
 
-/** What the parts of a worker report of leased tasks. None throws. */
+/** What the other parts of a worker report to `TaskEnds` about leased tasks. None throws. */
 export interface LeaseEnds {
-  /** All tasks of a pack have ended: its message is to be deleted, which stands for so many completions. */
+  /** All tasks of a pack have ended: its message is to be deleted, which counts as `completions` completed tasks. */
   packEnded(message: LeasedTask, completions: number): void
   /** An attempt failed, or the task can't run here. */
   failed(task: LeasedTask, error: unknown, durationSeconds: number): void

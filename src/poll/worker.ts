@@ -1,6 +1,6 @@
 /**
- * A worker, from its start to its end. The way of a task through it: `Fetcher` leases it, `LeaseBuffer` hands it to an idle thread,
- * `startRun` runs it, and `TaskEnds` makes of its outcome a change in the queue.
+ * A worker, from its start to its end. The path of a task through it: a thread asks `LeaseBuffer`, which has `Fetcher` lease the task;
+ * `startRun` runs it; `TaskEnds` turns its outcome into a change in the queue.
  */
 import { isError } from '../errors/thrown.js'
 import type { MessageLeases } from '../queue/leasing.js'
@@ -22,7 +22,7 @@ import { WorkRecord } from './work-record.js'
 import { WorkerEnd } from './worker-end.js'
 import type { WorkerParts } from './worker-parts.js'
 
-/** What is leased and has not started is looked at so often: idle workers may get it. Milliseconds. */
+/** Interval of the check for tasks that were leased and have not started, which idle workers may get. Milliseconds. */
 const shareEveryMs = 1_000
 
 /** Time for the last deletions and releases after `graceSeconds` or a second signal. */
@@ -157,7 +157,7 @@ export class Worker {
     })
   }
 
-  /** Lets idle workers have what this one can't start soon. */
+  /** Releases what this worker can't start soon, for idle workers. */
   #shareWork(): void {
     this.#ends.shareWaiting()
     if (this.#ends.heldPacks.size === 0 || this.#end.isStopping) return
@@ -174,7 +174,7 @@ export class Worker {
   }
 
   /**
-   * Handles an uncaught exception, of which the process dies. A task that runs in this thread is most likely the cause: its
+   * Handles an uncaught exception, which ends the process. A task that runs in this thread is most likely the cause: its
    * attempt counts as failed. Tasks in other threads are released.
    */
   async #crash(thrown: unknown, origin: NodeJS.UncaughtExceptionOrigin): Promise<void> {

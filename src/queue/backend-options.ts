@@ -13,7 +13,7 @@ import type { TaskQueueOptions } from './task-queue-options.js'
 /** The declared properties of a type that also has an index signature. */
 type Declared<T> = { [Key in keyof T as string extends Key ? never : Key]: T[Key] }
 
-/** Settings of the AWS SDK's `SQSClient` that are handed on as they are (version 3.1169). */
+/** Settings of the AWS SDK's `SQSClient` that are passed on unchanged (version 3.1169). */
 const sdkSettings = [
   'apiVersion',
   'authSchemePreference',
@@ -52,16 +52,16 @@ const sdkSettings = [
 
 /** Options of a queue in a directory: those of every queue, and `durable`. */
 export type FileQueueSettings = Declared<TaskQueueOptions & FileQueueOptions>
-/** Options of a queue on SQS; settings of the AWS SDK's `SQSClient` are handed on. */
+/** Options of a queue on SQS; settings of the AWS SDK's `SQSClient` are passed on. */
 export type SqsSettings = Declared<TaskQueueOptions & SqsOptions> & {
   readonly [Name in (typeof sdkSettings)[number]]?: unknown
 }
 /** Options of a queue in memory. */
 export type MemSettings = Declared<TaskQueueOptions & MemOptions>
 
-/** Options of a queue in PostgreSQL. Others are refused when it runs: `postgres://` may be a registered kind of yours. */
+/** Options of a queue in PostgreSQL. Others are refused at run time, not by the type: users may have registered `postgres://`. */
 export type PostgresSettings = TaskQueueOptions & PostgresOptions
-/** Options of a queue on a Redis or Valkey server; others are refused when it runs, for the same reason. */
+/** Options of a queue on a Redis or Valkey server; others are refused at run time, for the same reason. */
 export type RedisSettings = TaskQueueOptions & RedisOptions
 
 /** The options that a queue of this URL takes; of a protocol that is not known here, any. */

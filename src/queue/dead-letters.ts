@@ -20,7 +20,7 @@ export function deadLettersOf(
   named: QueueUrl | undefined,
 ): OpenOnce | undefined {
   const { deadLetterUrl } = backend
-  // An URL that a backend gives is absolute.
+  // A URL that a backend gives is absolute.
   const url = named ?? (deadLetterUrl === undefined ? undefined : parseQueueUrl(deadLetterUrl, { cwd: '/', home: '/' }))
   if (url === undefined) return undefined
   return new OpenOnce(withPasswordOf(url, queueUrl), options, async letters => {

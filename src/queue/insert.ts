@@ -124,7 +124,7 @@ class Insertion<T> {
     this.#fail(error.thrown)
   }
 
-  /** Updates the counter with one write per insert, so that it is exact beside other inserts. */
+  /** Updates the counter with one write per insert, so that it is exact while others insert too. */
   async count(): Promise<void> {
     if (this.#plan.skipInsertCounter || this.#inserted === 0) return
     await countInserted(this.#backend, this.#inserted)

@@ -1,10 +1,13 @@
-/** Renews the leases of running tasks from the main thread, which no task can block. */
+/**
+ * Renews leases when half of their time is over, and again soon after a renewal that failed, until they are dropped. In the main
+ * thread, which no task can block.
+ */
 import type { Clock } from '../time/clock.js'
 
 /** Leases that are due within this part of a lease are renewed in one batch: fewer requests. */
 const batchPart = 0.05
 
-/** Retry delay of a failed renewal, as a part of the lease. */
+/** Retry delay of a failed renewal, as a part of the lease. It does not grow: only about four retries fit into the second half. */
 const retryPart = 0.1
 
 /** Renews a batch; resolves with the keys whose leases are lost, rejects if the queue failed. */
@@ -36,7 +39,7 @@ export class LeaseKeeper<K> {
     this.#clock = options.clock
   }
 
-  /** Renews a lease from now on; it was just taken, or renewed elsewhere, and ends `seconds` from now. */
+  /** Renews a lease from now on, first in half of `seconds`: it was just taken, or renewed elsewhere, and ends `seconds` from now. */
   keep(key: K, seconds = this.#leaseSeconds): void {
     const dueMs = this.#clock.nowMs() + seconds * 500
     this.#dueMs.set(key, dueMs)
@@ -88,6 +91,7 @@ export class LeaseKeeper<K> {
       }
     } catch (error) {
       this.#onFault(error)
+      // Twice the delay, since `keep` renews after half of its time.
       for (const key of due) if (this.#dueMs.has(key)) this.keep(key, this.#leaseSeconds * 2 * retryPart)
     } finally {
       this.#renewing = false

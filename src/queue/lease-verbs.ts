@@ -1,4 +1,4 @@
-/** Leasing by hand: what `lease`, `renew`, `release` and `delete` of a TaskQueue do. */
+/** `lease`, `renew`, `release` and `delete` of a TaskQueue, for callers without a worker. */
 import { checkBoolean, checkNames, checkSignal } from '../errors/check-options.js'
 import { argumentError } from '../errors/errors.js'
 import { leaseSeconds, requireSeconds } from '../time/seconds.js'

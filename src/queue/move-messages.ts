@@ -25,7 +25,7 @@ export interface MoveResult {
 /** Lease length of a move, renewed while it runs; after a crash the messages are ready in the old queue then. */
 const moveLeaseSeconds = 60
 
-/** An engine that is not exact may return nothing too early; one that waits asks all of its servers. Seconds. */
+/** An engine with approximate counts (SQS) may find nothing where messages are; a request that waits asks all its servers. Seconds. */
 const waitSeconds = 1
 
 /**

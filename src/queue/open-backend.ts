@@ -23,7 +23,7 @@ const builtIn = new Map<string, () => Promise<BackendOpener>>([
   ['valkey', redis],
 ])
 
-/** Those that can't be registered by others. Servers can: they were, before there was a backend of ours for them. */
+/** Protocols that `registerBackend` refuses. Those of servers are allowed: users registered them before they were built in. */
 const fixed: readonly string[] = [
   ...[...builtIn.keys()].filter(protocol => !isServerProtocol(protocol)),
   'http',
@@ -54,7 +54,7 @@ const registered: Map<string, Registration> = holder[registeredKey]
  * Makes queues of another kind known: `new TaskQueue('<protocol>://…')` then opens them through `opener`.
  *
  * @param protocol lower case letters, digits, `+`, `-` and `.`, beginning with a letter, e.g. `redis`
- * @throws TypeError if the protocol is not of that form, is one of ours, or was registered with another opener
+ * @throws TypeError if the protocol is not of that form, is built in, or was registered with another opener
  */
 export function registerBackend(protocol: string, opener: BackendOpener, options: RegisterBackendOptions = {}): void {
   checkNames('options of registerBackend', options, ['url'])
@@ -94,13 +94,13 @@ export function isProtocolKnown(protocol: string): boolean {
   return builtIn.has(protocol) || registered.has(protocol)
 }
 
-/** True if queues of this protocol are opened by a backend of ours, and not by a registered one. */
+/** True if queues of this protocol are opened by a built-in backend, and not by a registered one. */
 export function isBuiltIn(protocol: string): boolean {
   return builtIn.has(protocol) && !registered.has(protocol)
 }
 
 /**
- * The file that a thread has to import to open queues of this protocol; `undefined` for ours.
+ * The file that a thread has to import to open queues of this protocol; `undefined` for a built-in one.
  *
  * @throws Error where a thread can't import it
  */

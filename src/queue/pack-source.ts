@@ -15,7 +15,7 @@ import { isPack, payloadText } from './payload-text.js'
  */
 const maxPackBytes = 960 * 1024
 
-/** After this time the packs that are made are given: so many are sent before the others are made. Milliseconds. */
+/** After this time the packs made so far are handed over, to be sent before more are made. Milliseconds. */
 const maxTakeMs = 5
 
 /** @throws TypeError unless it is a number of tasks that a message can have */

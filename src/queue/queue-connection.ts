@@ -27,7 +27,7 @@ export class QueueConnection {
   readonly leasing: Leasing
   /** Concurrent requests. */
   readonly concurrency: number
-  /** Show bars. */
+  /** Show progress bars. */
   readonly progress: boolean
   /** As they were given: those of the backend are among them. */
   readonly options: TaskQueueOptions

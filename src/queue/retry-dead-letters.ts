@@ -113,7 +113,7 @@ class Retry {
       const letters = await this.#leasing.lease(this.#dead, {
         seconds: this.#seconds,
         max: Math.min(batch, this.#maxHeld),
-        // An engine that is not exact may return nothing too early; one that waits asks all of its servers.
+        // An engine whose counts are approximate (SQS) may find nothing where letters are; a request that waits asks all its servers.
         waitSeconds: this.#dead.capabilities.exactCounts ? 0 : 1,
         signal,
       })
@@ -145,7 +145,7 @@ class Retry {
     try {
       return (await this.#dead.counts()).enqueued
     } catch (error) {
-      // Counting may need a right that putting back doesn't.
+      // Counting may need a permission that putting back doesn't.
       if (this.#dead.capabilities.exactCounts) throw error
       return 0
     }

@@ -3,7 +3,7 @@ import type { BackendOptions, Counts } from '../backend/backend.js'
 
 /** Options of a TaskQueue; those of its backend go beside them. */
 export interface TaskQueueOptions extends BackendOptions {
-  /** Show bars on stderr where it is a terminal. Default true. */
+  /** Show progress bars on stderr where it is a terminal. Default true. */
   readonly progress?: boolean
 }
 
@@ -30,7 +30,7 @@ export interface InsertOptions {
    */
   readonly resume?: string
   /**
-   * Up to so many tasks in one message, a pack: fewer files, fewer requests. Workers run, retry and report each task of a pack on its
+   * Most tasks in one message, a pack: fewer files, fewer requests. Workers run, retry and report each task of a pack on its
    * own; Python's workers know no packs. A sequence whose class `sliceable` registered is inserted as slices: a message carries its
    * name, its fields and a range, and workers make the tasks, so they must have registered the class too. Of other tasks a message has
    * fewer than `pack` where they would exceed 960 KiB. Default: a message for each task. See docs/packs.md.

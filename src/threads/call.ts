@@ -29,7 +29,7 @@ export interface Call {
   readonly kwargs: Readonly<Record<string, JsonValue>> | undefined
   /** Extra arguments for `execute`; cloned, not turned into JSON, when they cross to a thread. */
   readonly extra: readonly unknown[]
-  /** The id, less the prefix that all tasks of the run share. */
+  /** The id, without the prefix that all tasks of the run share. */
   readonly idSuffix: string | number
   /** From 1. */
   readonly attempt: number

@@ -39,7 +39,7 @@ export class ChunkOutcomes {
     this.#failedImports = new FailedImports(parts.loadBackoff)
   }
 
-  /** Reports an outcome that no thread has to say anything about. */
+  /** Reports an outcome that is known without a message of a thread. */
   report(call: Call, outcome: Outcome): void {
     this.#parts.listener.onOutcome(call, outcome)
   }

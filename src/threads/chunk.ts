@@ -203,7 +203,7 @@ export class Chunk {
     for (let index = 0; index < this.calls.length; index++) {
       const call = this.calls[index]
       if (call !== undefined && this.#state(index) === slot.succeeded && this.settle(index)) {
-        // A task whose time was up failed, even if it ended well before its thread was stopped.
+        // A task whose time was up failed, even if it succeeded before its thread was stopped.
         const asked = this.#aborted.get(index)
         report(call, asked === undefined ? silentSuccess : { ok: false, error: asked.reason, elapsedMs: Number.NaN })
       }

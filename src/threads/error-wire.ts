@@ -56,7 +56,7 @@ const known = ['code', 'cause', 'errors', 'error', 'suppressed']
 /** Properties that the node has already; and `toString`, which as anything but a function would make printing throw. */
 const carriedOtherwise = ['name', 'message', 'stack', 'toString']
 
-// From `globalThis`, as not every version of Node has SuppressedError. An error by the name of `toString` is an Error.
+// From `globalThis`, as not every version of Node has SuppressedError. An error named `toString` is an Error.
 const natives = new Map<string, (message: string) => Error>([
   ...[Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError].map(
     Class => [Class.name, (message: string) => new Class(message)] as const,

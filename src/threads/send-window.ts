@@ -10,7 +10,7 @@ const windowBytes = 1 << 20
 /** Memory of a message besides its text; measured: 0.4 to 0.6 kB. */
 const messageBytes = 512
 
-/** A main thread that takes nothing for so long may itself be waiting for this thread. Milliseconds. */
+/** Time after which a main thread that takes nothing may itself be waiting for this thread. Milliseconds. */
 const stallMs = 1_000
 
 /** The main thread updates the counter in steps of this: waking the thread for each message would cost more. */

@@ -5,7 +5,7 @@
 import type { Worker } from 'node:worker_threads'
 import { exitNow } from './exit-now.js'
 
-/** A thread that has not ended after so long is in a native call. Milliseconds. */
+/** Time after which a thread that has not ended is taken to be in a native call. Milliseconds. */
 const giveUpMs = 1_000
 
 /** Threads that have not ended. */

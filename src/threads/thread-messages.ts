@@ -1,5 +1,6 @@
 /**
- * Messages between the main thread and a pool thread. Types and numbers only.
+ * Messages between the main thread and a pool thread. Types and numbers only. workers/link.ts sends those of a thread; pool.ts
+ * receives them, and run-on-threads.ts and chunk-outcomes.ts handle those of a run.
  *
  * Tasks are sent in *chunks*. In one call of the pool a thread runs a chunk and, while it could run more tasks at once
  * than it has (`concurrency`), asks for further chunks until there are none. Such a call has the number of its first
