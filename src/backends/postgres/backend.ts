@@ -18,6 +18,7 @@ import {
 import { failuresOf, listMessages } from './listing.js'
 import { moveMessages } from './move.js'
 import type { PostgresQueue } from './queue.js'
+import { PostgresResults } from './results.js'
 import type { Database } from './schema.js'
 import { PostgresUploads } from './uploads.js'
 import { WakeUps } from './wake-up.js'
@@ -32,6 +33,7 @@ export class PostgresBackend implements Backend {
   readonly queueName: string
   readonly deadLetterUrl: string
   readonly uploads: PostgresUploads
+  readonly results: PostgresResults
   readonly #queue: PostgresQueue
   readonly #database: string
   readonly #leasing: Leasing
@@ -47,6 +49,7 @@ export class PostgresBackend implements Backend {
     this.#leasing = new Leasing(queue)
     this.#wakeUps = new WakeUps(queue.connection, queue.name)
     this.uploads = new PostgresUploads(queue, () => void this.#wakeUps.notify())
+    this.results = new PostgresResults(queue, isUnicode)
     this.capabilities = {
       insertBatch,
       insertsAtOnce: queue.connection.width,
@@ -128,8 +131,9 @@ export class PostgresBackend implements Backend {
     return countMessages(this.#queue)
   }
 
-  purge(): Promise<void> {
-    return purge(this.#queue)
+  async purge(): Promise<void> {
+    await purge(this.#queue)
+    await this.results.clear()
   }
 
   addInserted(count: number): Promise<void> {

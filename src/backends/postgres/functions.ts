@@ -79,3 +79,30 @@ export const functions: readonly string[] = [
      );
    END $$`,
 ]
+
+/**
+ * The function that reads results, added later. Rows of a run behind a position: all of them, or those that are not visible in the
+ * snapshot `seen`. Of transactions of the future, as a copy of another server brings them, only the first reading knows.
+ */
+export const resultFunctions: readonly string[] = [
+  `CREATE FUNCTION ptq.results_after(queue_name text, run_name text, seen pg_snapshot, after xid8, after_n bigint, most int, most_bytes bigint)
+   RETURNS TABLE (place tid, records text, bytes int, stored_by xid8, n bigint)
+   LANGUAGE plpgsql STABLE ${onlyByIndex} AS $$
+   DECLARE
+     the_queue int := (SELECT known.id FROM ptq.queues AS known WHERE known.name = queue_name);
+     first xid8 := greatest(after, pg_snapshot_xmin(seen));
+     last xid8 := pg_snapshot_xmax(pg_current_snapshot());
+     sum bigint := 0;
+   BEGIN
+     FOR place, records, bytes, stored_by, n IN
+       SELECT row.ctid, row.records, row.bytes, row.stored_by, row.n FROM ptq.results AS row
+       WHERE row.queue = the_queue AND row.run = run_name AND row.stored_by >= first AND (row.stored_by, row.n) > (after, after_n)
+         AND (seen IS NULL OR (row.stored_by < last AND NOT pg_visible_in_snapshot(row.stored_by, seen)))
+       ORDER BY row.queue, row.run, row.stored_by, row.n LIMIT most
+     LOOP
+       EXIT WHEN sum > 0 AND sum + bytes > most_bytes;
+       sum := sum + bytes;
+       RETURN NEXT;
+     END LOOP;
+   END $$`,
+]

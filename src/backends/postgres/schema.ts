@@ -11,7 +11,8 @@
  * ptq.set_aside        messages that are no tasks
  * ptq.uploads, ptq.upload_ranges    journals of long inserts
  * ptq.workers          what workers said of themselves
- * ptq.lease, ptq.move, ptq.ids_after, ptq.due    functions, see functions.ts
+ * ptq.results          outcomes of tasks, by run
+ * ptq.lease, ptq.move, ptq.ids_after, ptq.due, ptq.results_after    functions, see functions.ts
  * ```
  *
  * All of them are made by the first insert. A newer version of this package brings them forward when it opens a queue; an older one
@@ -20,7 +21,7 @@
 
 import { type Connection, ownError, type Query } from './connection.js'
 import { isForbidden } from './faults.js'
-import { functions } from './functions.js'
+import { functions, resultFunctions } from './functions.js'
 
 /** The statements that bring a schema of each version to the next. The version is the number of those that ran. */
 const migrations: readonly (readonly string[])[] = [
@@ -85,6 +86,18 @@ const migrations: readonly (readonly string[])[] = [
      PRIMARY KEY (queue, worker)
    )`,
     ...functions,
+  ],
+  [
+    `CREATE TABLE ptq.results (
+     queue int NOT NULL,
+     run text NOT NULL,
+     stored_by xid8 NOT NULL DEFAULT pg_current_xact_id(),
+     n bigint GENERATED ALWAYS AS IDENTITY,
+     bytes int NOT NULL,
+     records text NOT NULL,
+     PRIMARY KEY (queue, run, stored_by, n)
+   )`,
+    ...resultFunctions,
   ],
 ]
 

@@ -9,6 +9,7 @@ import { deleteLeases, quarantine, releaseLeases, renewLeases, replaceBody, runs
 import { failuresOf, listMessages } from './listing.js'
 import { moveMessages } from './move.js'
 import type { RedisQueue } from './queue.js'
+import { RedisResults } from './results.js'
 import { isSameQueue } from './same-queue.js'
 import type { ServerFacts } from './server.js'
 import { RedisUploads } from './uploads.js'
@@ -40,6 +41,7 @@ export class RedisBackend implements Backend {
   readonly queueName: string
   readonly deadLetterUrl: string
   readonly uploads: RedisUploads
+  readonly results: RedisResults
   readonly #queue: RedisQueue
   readonly #server: ServerFacts
   readonly #db: number
@@ -53,6 +55,7 @@ export class RedisBackend implements Backend {
     this.queueName = queue.name
     this.deadLetterUrl = deadLetterUrl
     this.uploads = new RedisUploads(queue)
+    this.results = new RedisResults(queue)
   }
 
   async isSame(other: Backend): Promise<boolean> {
@@ -97,8 +100,9 @@ export class RedisBackend implements Backend {
     return countMessages(this.#queue)
   }
 
-  purge(_options: { native: boolean }): Promise<void> {
-    return purge(this.#queue)
+  async purge(_options: { native: boolean }): Promise<void> {
+    await purge(this.#queue)
+    await this.results.clear()
   }
 
   addInserted(count: number): Promise<void> {

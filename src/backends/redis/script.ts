@@ -19,6 +19,7 @@ import { longestRetrySeconds } from './options.js'
  * ranges       sorted set  stored ranges of uploads, by name (all scores are 0)
  * workers      hash        worker → its status
  * seen         sorted set  worker by the time of its last status (ms)
+ * results      set         names of runs whose outcomes are kept; each has a stream, see results.ts
  * calls        hash        slot → number and reply of the last call in that slot; a key of its own for each client
  * ```
  */
@@ -36,6 +37,7 @@ export const keyNames = [
   'ranges',
   'workers',
   'seen',
+  'results',
   'calls',
 ] as const
 
