@@ -76,7 +76,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
   for (const command of loaded) parser.command(command)
   parser
     .scriptName('ptq')
-    .usage('$0 <command>\n\nA task queue: on a plain directory, on Amazon SQS, or in PostgreSQL.')
+    .usage('$0 <command>\n\nA task queue: on a plain directory, on Amazon SQS, in PostgreSQL or in Redis.')
     .completion('completion', 'Print a script that completes ptq commands in bash or zsh', withoutShortAliases)
     .example('# How far is it?\n$0 status ./queue', '')
     .example('# Work on it with four threads\n$0 poll ./queue --load ./tasks.js --parallel 4', '')

@@ -35,8 +35,8 @@ export class LeaseBuffer implements Source<Call> {
     return this.#stopped && this.#batches.length === 0
   }
 
-  /** See `Source.take`. @param lane the number of the asking loop */
-  take(max: number, lane: number): Call[] {
+  /** See `Source.take`. @param loop the number of the asking loop */
+  take(max: number, loop: number): Call[] {
     const taken: Call[] = []
     for (let batch = this.#batches[0]; batch !== undefined && taken.length < max; batch = this.#batches[0]) {
       const end = Math.min(batch.calls.length, batch.next + max - taken.length)
@@ -50,7 +50,7 @@ export class LeaseBuffer implements Source<Call> {
     // Short tasks (chunks of more than one) are leased a chunk ahead, so that threads never wait for the queue: a chunk lasts for
     // 50 ms, so that is little to release when the worker stops. Longer ones are not: a task that waits here could run elsewhere.
     const ahead = max > 1 ? max : 0
-    this.#wanted.set(lane, Math.max(0, max + ahead - taken.length - ready))
+    this.#wanted.set(loop, Math.max(0, max + ahead - taken.length - ready))
     if (this.#wantedTasks > 0 && !this.#stopped) this.#fetching ??= this.#fetchWanted()
     return taken
   }

@@ -22,6 +22,10 @@ const COMMANDS = [
   'cp',
   'mv',
   'license',
+  'run',
+  'slurm',
+  'log',
+  'results',
 ]
 
 test('help names every command, and the help of every command has an example', async t => {

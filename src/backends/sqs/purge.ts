@@ -46,7 +46,7 @@ export async function purgeByDraining(queue: OpenQueue): Promise<void> {
 
 async function drain(queue: OpenQueue, waitSeconds: number): Promise<number> {
   let removed = 0
-  const lane = async (firstWaitSeconds: number): Promise<void> => {
+  const loop = async (firstWaitSeconds: number): Promise<void> => {
     for (let wait = firstWaitSeconds; ; wait = 0) {
       const leases = await leaseMessages(queue, { seconds: drainLeaseSeconds, max: 10, waitSeconds: wait })
       if (leases.length === 0) return
@@ -54,8 +54,8 @@ async function drain(queue: OpenQueue, waitSeconds: number): Promise<number> {
       removed += leases.length
     }
   }
-  const lanes = Array.from({ length: Math.min(drainLoops, queue.concurrency) - 1 }, () => lane(0))
-  await Promise.all([lane(waitSeconds), ...lanes])
+  const loops = Array.from({ length: Math.min(drainLoops, queue.concurrency) - 1 }, () => loop(0))
+  await Promise.all([loop(waitSeconds), ...loops])
   return removed
 }
 
