@@ -224,6 +224,12 @@ export interface Backend {
    */
   moveTo?(other: Backend, options: { signal: AbortSignal }): AsyncIterable<number> | undefined
   /**
+   * Deletes a leased message, and stores `message` in another queue of the same kind instead, both or neither: a dead letter is then in
+   * one place, whenever its worker dies. Resolves with false, and has changed nothing, where it can't do so for this queue: the core then
+   * inserts there and deletes here. Rejects with `LeaseLostError` where the lease is over.
+   */
+  moveLeased?(lease: Lease, message: Message, other: Backend): Promise<boolean>
+  /**
    * Sets a leased message aside whose text is not a task, so that it is not leased again soon: moves it away for good,
    * or postpones it if it may still become a task (a file that is being written) or the engine has a policy of its own.
    */

@@ -1,7 +1,7 @@
 /** Decides on a failed attempt: the task is released for another attempt, or moved to the dead letters. */
 
 import { hostname } from 'node:os'
-import type { Failure } from '../backend/messages.js'
+import type { Failure, Message } from '../backend/messages.js'
 import { LeaseLostError, MessageRefusedError } from '../errors/errors.js'
 import { stackOf } from '../errors/thrown.js'
 import { countInserted } from '../queue/count-inserted.js'
@@ -163,19 +163,33 @@ export class FailurePolicy {
   }
 
   /**
-   * Moves a task to the dead letters: stores it there, then deletes it from the queue. A worker that dies between the two
-   * leaves it in both, and the next worker stores it again under the same id. False if the lease was lost.
+   * Moves a task to the dead letters: at once where the queue can, otherwise it is stored there, then deleted from the queue. A worker
+   * that dies between the two leaves it in both, and the next worker stores it again under the same id. False if the lease was lost.
    */
   async #deadLetter(dead: DeadLetters, task: LeasedTask, { failure, isRecorded }: LastFailure): Promise<boolean> {
     // A task that another worker holds may still succeed there.
     const lost = await renewTasks(this.#parts, [task], this.#leaseSeconds)
     if (!this.#stillHeld(task, lost.get(task))) return false
     const history = await this.#history(task)
-    await storeDeadLetter(dead, task, isRecorded ? history : [...history, failure])
-    await countInserted(dead.backend, task.count)
+    const { backend, leasing, results } = this.#parts
     // Before its message is gone, as that of a success.
-    await this.#parts.results?.failure(task, failure.attempt, failure.reason)
-    const error = (await this.#parts.leasing.delete(this.#parts.backend, [task], { tally: false })).get(task)
+    const storeOutcome = () => results?.failure(task, failure.attempt, failure.reason)
+    const move = async (message: Message) => {
+      if (backend.moveLeased === undefined) return false
+      await storeOutcome()
+      return leasing.moveTo(backend, task, message, dead.backend)
+    }
+    let isMoved: boolean
+    try {
+      isMoved = await storeDeadLetter(dead, task, isRecorded ? history : [...history, failure], move)
+    } catch (error) {
+      if (!(error instanceof LeaseLostError)) throw error
+      return this.#stillHeld(task, error)
+    }
+    await countInserted(dead.backend, task.count)
+    if (isMoved) return true
+    await storeOutcome()
+    const error = (await leasing.delete(backend, [task], { tally: false })).get(task)
     return this.#stillHeld(task, error)
   }
 

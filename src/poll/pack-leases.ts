@@ -10,6 +10,7 @@
  * Whichever step is the last before a death, each task that has not ended is in a message. It may be in two.
  */
 import type { Backend } from '../backend/backend.js'
+import type { Message } from '../backend/messages.js'
 import { LeaseLostError, UnregisteredTaskError } from '../errors/errors.js'
 import { isInstanceOf, toError } from '../errors/thrown.js'
 import type { Failed, LeasePlan, Leasing, MessageLeases } from '../queue/leasing.js'
@@ -156,6 +157,11 @@ export class PackLeases implements TaskLeases {
       this.endIfOver(pack)
     }
     return single.length === 0 ? new Map() : this.#leasing.delete(backend, single, options)
+  }
+
+  /** As `Leasing.moveTo`; false for a task of a pack, whose message has others. */
+  async moveTo(backend: Backend, task: LeasedTask, message: Message, other: Backend): Promise<boolean> {
+    return leasedMessage(task) === task && this.#leasing.moveTo(backend, task, message, other)
   }
 
   /** Gives back all that has not begun. */

@@ -23,24 +23,38 @@ interface StoredTask {
   readonly delaySeconds?: number
 }
 
-/** Stores a dead letter. @throws as {@link storeTask} */
-export function storeDeadLetter(
+/**
+ * Stores a dead letter.
+ *
+ * @param move deletes the task and stores the message instead, both or neither; false where it can't
+ * @returns true if the task was deleted with it
+ * @throws as {@link storeTask}, and what `move` throws
+ */
+export async function storeDeadLetter(
   { backend }: DeadLetters,
   task: LeasedTask,
   failures: readonly Failure[],
-): Promise<void> {
-  return storeTask(backend, { task, failures })
+  move: (message: Message) => Promise<boolean>,
+): Promise<boolean> {
+  let isMoved = false
+  await storeTask(backend, { task, failures }, async message => {
+    isMoved = await move(message)
+    return isMoved ? undefined : insertOne(backend, message, 0)
+  })
+  return isMoved
 }
 
 /**
  * Stores a task with its history. If that makes it too large for the queue, the stack is left out, then all but the last failure,
  * then all but the start of its reason, then that too.
  *
+ * @param store stores a message; resolves with the error where it could not
  * @throws MessageRefusedError if the queue refuses it without any history; any other error of the queue
  */
 export async function storeTask(
   backend: Backend,
   { task, failures, earlier, delaySeconds = 0 }: StoredTask,
+  store = (message: Message) => insertOne(backend, message, delaySeconds),
 ): Promise<void> {
   const write = messageWriter(backend.queueName, { ascii: backend.capabilities.asciiBodies ?? false })
   const withoutStack = failures.map(({ stack: _, ...failure }) => failure)
@@ -50,7 +64,7 @@ export async function storeTask(
   let refusal: Error | undefined
   for (const history of [failures, withoutStack, last, short, undefined]) {
     const body = write(task.payloadText, task.id, { failures: history, earlier, traceparent })
-    const error = await store(backend, { id: task.id, body, passage: passageOf(task) }, delaySeconds)
+    const error = await store({ id: task.id, body, passage: passageOf(task) })
     if (error === undefined) return
     if (!(error instanceof MessageRefusedError)) throw error
     refusal = error
@@ -58,7 +72,7 @@ export async function storeTask(
   throw refusal
 }
 
-async function store(backend: Backend, message: Message, delaySeconds: number): Promise<Error | undefined> {
+async function insertOne(backend: Backend, message: Message, delaySeconds: number): Promise<Error | undefined> {
   const [notStored] = await backend.insert([message], { delaySeconds })
   return notStored?.error
 }

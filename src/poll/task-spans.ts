@@ -63,6 +63,12 @@ export class TaskSpans {
     return {
       renew: (...args) => leasing.renew(...args),
       replace: (...args) => leasing.replace(...args),
+      moveTo: async (...args) => {
+        const startMs = Date.now()
+        const isMoved = await leasing.moveTo(...args)
+        if (isMoved) this.#spans.request('settle', startMs, { count: 1 })
+        return isMoved
+      },
       runsAlone: (...args) => leasing.runsAlone(...args),
       lease: async (...args) => {
         const startMs = Date.now()

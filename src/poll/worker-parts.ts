@@ -25,7 +25,7 @@ export interface ReleaseOptions {
 }
 
 /** The verbs of a worker on leased tasks, also on those of packs. */
-export type TaskLeases = Pick<Leasing, 'delete' | 'lease' | 'release' | 'renew' | 'runsAlone'>
+export type TaskLeases = Pick<Leasing, 'delete' | 'lease' | 'moveTo' | 'release' | 'renew' | 'runsAlone'>
 
 /** What the other parts of a worker report to `TaskEnds` about leased tasks. None throws. */
 export interface LeaseEnds {

@@ -3,7 +3,7 @@
  * renewed, released and deleted through the queue that leased it only.
  */
 import type { Backend } from '../backend/backend.js'
-import type { BatchFailure, Failure, Lease } from '../backend/messages.js'
+import type { BatchFailure, Failure, Lease, Message } from '../backend/messages.js'
 import { argumentError, LeaseLostError } from '../errors/errors.js'
 import { messageOf, toError } from '../errors/thrown.js'
 import { elapsedMs } from '../time/clock.js'
@@ -26,7 +26,7 @@ export interface LeasePlan {
 }
 
 /** The verbs of a worker on leased messages. */
-export type MessageLeases = Pick<Leasing, 'delete' | 'lease' | 'release' | 'renew' | 'replace' | 'runsAlone'>
+export type MessageLeases = Pick<Leasing, 'delete' | 'lease' | 'moveTo' | 'release' | 'renew' | 'replace' | 'runsAlone'>
 
 export class Leasing {
   /** Concurrent batches of one verb. */
@@ -145,6 +145,23 @@ export class Leasing {
         ),
       )
     return this.#end(tasks, await this.#afterRenewals(tasks, remove))
+  }
+
+  /**
+   * Deletes a task here and stores `message` in another queue, both or neither. False where the queue can't do both at once.
+   *
+   * @throws LeaseLostError where the lease is over
+   */
+  async moveTo(backend: Backend, task: LeasedTask, message: Message, other: Backend): Promise<boolean> {
+    const lease = this.#leaseOf(task, 'task')
+    let isMoved = false
+    // The queue may change the handle, as a renewal does.
+    await this.#inTurn([task], async () => {
+      isMoved = (await backend.moveLeased?.(lease, message, other)) ?? false
+      return new Map()
+    })
+    if (isMoved) this.#held.delete(task)
+    return isMoved
   }
 
   /** Replaces the body of a leased message, where the queue can. @throws LeaseLostError where the lease is over */

@@ -10,6 +10,7 @@ import {
   deleteLeases,
   leaseBatch,
   markAlone,
+  moveLeased,
   releaseLeases,
   renewLeases,
   replaceBody,
@@ -165,6 +166,14 @@ export class PostgresBackend implements Backend {
       await other.#wakeUps.notify()
       yield moved
     }
+  }
+
+  /** Within one database. */
+  async moveLeased(lease: Lease, message: Message, other: Backend): Promise<boolean> {
+    if (!(other instanceof PostgresBackend) || other.#database !== this.#database) return false
+    await moveLeased(this.#queue, lease, message, other.#queue)
+    await other.#wakeUps.notify()
+    return true
   }
 
   quarantine(lease: Lease, reason: string): Promise<void> {

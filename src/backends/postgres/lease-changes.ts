@@ -1,7 +1,8 @@
 /** Renews, releases, deletes and sets leased messages aside: a row changes only under the holder that a lease names. */
-import type { BatchFailure, Failure, Lease } from '../../backend/messages.js'
+import type { BatchFailure, Failure, Lease, Message } from '../../backend/messages.js'
 import { LeaseLostError } from '../../errors/errors.js'
 import type { Row } from './connection.js'
+import { columnsOf } from './insert.js'
 import { type PostgresQueue, queueId } from './queue.js'
 
 /** The most leases of one statement. */
@@ -77,6 +78,25 @@ const setAsideStatement = `
   )
   SELECT id, holder FROM gone`
 
+/** The other queue is there: its name is $4. Stores the message $5 with the body $6 and $7 tasks in it. */
+const moveStatement = `
+  WITH ${heldRows},
+  gone AS (
+    DELETE FROM ptq.messages AS message USING held WHERE message.ctid = held.ctid
+    RETURNING message.queue, message.id, message.tasks, held.holder
+  ),
+  stored AS (
+    INSERT INTO ptq.messages AS message (queue, id, body, tasks, free_at)
+    SELECT target.id, $5::uuid, $6, $7::int, clock_timestamp() FROM gone, ptq.queues AS target WHERE target.name = $4
+    ON CONFLICT DO NOTHING RETURNING message.queue, message.tasks
+  ),
+  counted AS (
+    INSERT INTO ptq.tallies (queue, enqueued, messages)
+    SELECT queue, -sum(tasks), -count(*) FROM gone GROUP BY queue
+    UNION ALL SELECT queue, sum(tasks), count(*) FROM stored GROUP BY queue
+  )
+  SELECT id, holder FROM gone`
+
 /** Which of the given messages are stored, and if they are held. */
 const stateStatement = `
   SELECT id, holder IS NOT NULL FROM ptq.messages WHERE queue = ${queueId} AND id = ANY ($2::uuid[])`
@@ -149,6 +169,31 @@ export async function setAside(queue: PostgresQueue, lease: Lease, reason: strin
     doing: 'set a message aside in',
     statement: setAsideStatement,
     values,
+    after: 'gone',
+  })
+  if (failure !== undefined) throw failure.error
+  queue.added()
+}
+
+/**
+ * Deletes a message, and stores another one in another queue of the database, in one transaction.
+ *
+ * @throws LeaseLostError where the lease is over; MessageRefusedError where a table can't hold the message
+ */
+export async function moveLeased(
+  queue: PostgresQueue,
+  lease: Lease,
+  message: Message,
+  other: PostgresQueue,
+): Promise<void> {
+  const { bodies, tasks, refused } = columnsOf([message], other.label)
+  const [problem] = refused
+  if (problem !== undefined) throw problem.error
+  await other.withQueue(async () => (await other.read('open', 'SELECT id FROM ptq.queues WHERE name = $1'))?.[0])
+  const [failure] = await change(queue, [lease], {
+    doing: 'move a message of',
+    statement: moveStatement,
+    values: [other.name, message.id, bodies[0], tasks[0]],
     after: 'gone',
   })
   if (failure !== undefined) throw failure.error

@@ -5,7 +5,15 @@ import { purge, releaseAll } from './clearing.js'
 import { addInserted, countMessages, exists, rezero } from './counts.js'
 import { insertBatch, insertMessages } from './insert.js'
 import { leaseBatch, leaseMessages, type RedisLeaseOptions } from './lease.js'
-import { deleteLeases, quarantine, releaseLeases, renewLeases, replaceBody, runsAlone } from './lease-changes.js'
+import {
+  deleteLeases,
+  moveLeased,
+  quarantine,
+  releaseLeases,
+  renewLeases,
+  replaceBody,
+  runsAlone,
+} from './lease-changes.js'
 import { failuresOf, listMessages } from './listing.js'
 import { moveMessages } from './move.js'
 import type { RedisQueue } from './queue.js'
@@ -122,11 +130,20 @@ export class RedisBackend implements Backend {
   }
 
   moveTo(other: Backend, { signal }: { signal: AbortSignal }): AsyncIterable<number> | undefined {
-    if (!(other instanceof RedisBackend)) return undefined
-    // A script reaches the keys of one database, and of a cluster those of one node.
+    return this.#reaches(other) ? moveMessages(this.#queue, other.#queue, signal) : undefined
+  }
+
+  async moveLeased(lease: Lease, message: Message, other: Backend): Promise<boolean> {
+    if (!this.#reaches(other)) return false
+    await moveLeased(this.#queue, lease, message, other.#queue)
+    return true
+  }
+
+  /** A script reaches the keys of one database, and of a cluster those of one node. */
+  #reaches(other: Backend): other is RedisBackend {
+    if (!(other instanceof RedisBackend)) return false
     const isReachable = other.#server.runId === this.#server.runId && other.#db === this.#db
-    if (!isReachable || this.#server.runId === '' || this.#server.isCluster) return undefined
-    return moveMessages(this.#queue, other.#queue, signal)
+    return isReachable && this.#server.runId !== '' && !this.#server.isCluster
   }
 
   quarantine(lease: Lease, reason: string): Promise<void> {

@@ -1,9 +1,10 @@
 /** Renews, releases, deletes and quarantines leased messages: each change only if the holder is still the same. */
-import type { BatchFailure, Failure, Lease } from '../../backend/messages.js'
+import type { BatchFailure, Failure, Lease, Message } from '../../backend/messages.js'
+import { tasksOfMessage } from '../../backend/pack-ids.js'
 import { LeaseLostError } from '../../errors/errors.js'
 import type { RedisQueue } from './queue.js'
 import { Script } from './script.js'
-import { addReady, forget, held, parsed } from './stored-messages.js'
+import { addReady, forget, held, layoutVersion, parsed } from './stored-messages.js'
 
 /** Arguments: the lease in ms, then id and holder of each. Replies with the places of lost leases, as the other ones do. */
 const renewScript = new Script(
@@ -110,6 +111,30 @@ return lost
 `,
 )
 
+/** Arguments: id, body and number of tasks of the message to store in the other queue, then id and holder. */
+const moveScript = new Script(
+  'once',
+  `${held}${forget}
+local ids, _, lost = held(7)
+if #ids > 0 then
+  local id, at = ARGV[4], now()
+  forget(ids)
+  if call('HSETNX', other_bodies, id, ARGV[5]) == 1 then
+    local ready, wake = other_ready, other_wake
+    ${addReady}
+    addReady({ at, id }, at, at)
+    if tonumber(ARGV[6]) > 1 then
+      call('HSET', other_packs, id, ARGV[6])
+      call('HINCRBY', other_meta, 'more', ARGV[6] - 1)
+    end
+  end
+  call('HSETNX', other_meta, 'layout', ${layoutVersion})
+end
+record(table.concat(lost, ' '))
+return lost
+`,
+)
+
 /** The leases now end `seconds` from now. */
 export function renewLeases(queue: RedisQueue, leases: readonly Lease[], seconds: number) {
   return change(queue, renewScript, 'renew leases of', [Math.round(seconds * 1000)], leases)
@@ -151,16 +176,27 @@ export async function quarantine(queue: RedisQueue, lease: Lease, reason: string
   throwFirst(await change(queue, quarantineScript, 'set a message aside in', [line], [lease]))
 }
 
+/** Deletes a message, and stores another one in another queue that a script reaches too. @throws LeaseLostError */
+export async function moveLeased(
+  queue: RedisQueue,
+  lease: Lease,
+  { id, body }: Message,
+  other: RedisQueue,
+): Promise<void> {
+  throwFirst(await change(queue, moveScript, 'move a message from', [id, body, tasksOfMessage(id)], [lease], other))
+}
+
 async function change(
   queue: RedisQueue,
   script: Script,
   action: string,
   args: readonly (string | number)[],
   leases: readonly Lease[],
+  other?: RedisQueue,
 ): Promise<readonly BatchFailure[]> {
   if (leases.length === 0) return []
   const pairs = leases.flatMap(({ id, handle }) => [id, String(handle)])
-  const lost = (await queue.run(script, action, [...args, ...pairs])) as number[]
+  const lost = (await queue.run(script, action, [...args, ...pairs], other && { other })) as number[]
   return lost.flatMap(index => {
     const lease = leases[index]
     return lease === undefined ? [] : [{ index, error: leaseLost(queue, lease) }]
