@@ -38,7 +38,13 @@ export async function storeDeadLetter(
 ): Promise<boolean> {
   let isMoved = false
   await storeTask(backend, { task, failures }, async message => {
-    isMoved = await move(message)
+    try {
+      isMoved = await move(message)
+    } catch (error) {
+      // With less history it may be taken.
+      if (error instanceof MessageRefusedError) return error
+      throw error
+    }
     return isMoved ? undefined : insertOne(backend, message, 0)
   })
   return isMoved

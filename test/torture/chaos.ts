@@ -82,6 +82,7 @@ export async function torture(plan: Torture): Promise<TortureResult> {
   const reconciliation = new Reconciliation({
     isExact: queues.endpoint === undefined,
     isLocal: queues.endpoint === undefined && plan.views === undefined,
+    hasPacks: queues.pack !== undefined,
   })
   const random = randomFrom(plan.seed)
   const startMs = performance.now()

@@ -104,6 +104,25 @@ for (const [what, ledger] of [
   })
 }
 
+for (const [what, more, isExplained] of [
+  [
+    'the worker of the first run was killed after it, before the pack was written without the task',
+    'SIGKILL 2 worker\n',
+    true,
+  ],
+  [
+    'a worker was killed that had stored the task elsewhere, before it wrote the pack without it',
+    'held 4 n-a.\nSIGKILL 4 worker\n',
+    true,
+  ],
+  ['another worker was killed', 'held 4 n-b.\nSIGKILL 4 worker\n', false],
+] as const) {
+  test(`with packs, a second run is ${isExplained ? '' : 'not '}explained if ${what}`, () => {
+    const { violations } = reconcile(linesOf(TWICE + more), { ...EMPTY, ...COMPLETED }, { hasPacks: true })
+    assert.equal(violations.length, isExplained ? 0 : 1)
+  })
+}
+
 const onSqs: [string, string, boolean][] = [
   ['its insert was sent twice because its reply was lost', 'resent 0 n-a.\n', true],
   ['its lease ended while its delete was in transit', 'late 0 n-a.\n', true],

@@ -67,10 +67,17 @@ export interface Findings {
   readonly violations: readonly string[]
 }
 
+/** See {@link Reconciliation}. */
+interface ReconciliationOptions {
+  readonly isExact?: boolean
+  readonly isLocal?: boolean
+  readonly hasPacks?: boolean
+}
+
 /** Tasks that a killed `ptq mv` may leave uncounted, see docs/cli.md. */
 const UNCOUNTED_BY_KILLED_MOVE = 1_000
 
-/** Completions that a killed worker may leave uncounted over a network, see docs/workers.md. */
+/** Completions that a killed worker may leave uncounted over a network, or of packs, see docs/workers.md. */
 const UNCOUNTED_BY_KILLED_WORKER = 100
 
 const LOST = 'tasks were lost'
@@ -87,15 +94,19 @@ export class Reconciliation {
   readonly #python = new PythonCounts()
   readonly #isExact: boolean
   readonly #isLocal: boolean
+  readonly #hasPacks: boolean
   #inserted = 0
   #runs = 0
 
   /**
    * @param options.isExact false: the queue, as SQS, can hold a task twice that was sent twice
    * @param options.isLocal false: the queue is reached through a network
+   * @param options.hasPacks tasks may be in packs: `done` comes before the message is written without the task, so that the death of a
+   *   worker repeats tasks that were done; and a lease is older than `held`
    */
-  constructor({ isExact = true, isLocal = isExact }: { isExact?: boolean; isLocal?: boolean } = {}) {
+  constructor({ isExact = true, isLocal = isExact, hasPacks = false }: ReconciliationOptions = {}) {
     this.#isExact = isExact
+    this.#hasPacks = hasPacks
     this.#isLocal = isLocal
   }
 
@@ -156,6 +167,7 @@ export class Reconciliation {
     let duplicatesByCopies = 0
     let duplicatesBySending = 0
     let duplicatesByLateDeletes = 0
+    let distinctDone = 0
     for (const key of atEnd.left) violate('tasks were left in the queue', key)
     for (const key of isDead) if (!isPoison(key)) violate('dead letters should have succeeded', key)
     for (const [key, history] of this.#histories) {
@@ -167,6 +179,7 @@ export class Reconciliation {
       if (history.inserted && (!isUploaded(key) || history.intended === 1)) acknowledged[place]++
       if (this.#isExact && this.#hasSilentRun(history)) violate('tasks ran, and then no word of them', key)
       for (const verb of Object.keys(events) as (keyof typeof events)[]) events[verb] += history.count(verb)
+      if (history.count('done') > 0) distinctDone++
       if (history.inserted && runs.length === 0 && !isDead.has(key) && !isLeft.has(key)) violate(LOST, key)
       if (history.intended === 0 && runs.length > 0) violate('tasks ran that nobody inserted', key)
       if (isHealthy(key) && history.count('dead') + history.count('retrying') > 0)
@@ -193,12 +206,13 @@ export class Reconciliation {
     acknowledged.depot += Math.max(0, acknowledged.transit - uncounted)
     possible.main += events.moving + possible.depot
     acknowledged.main += events.copied + Math.max(0, acknowledged.depot - uncounted)
-    violations.push(...this.#copies.faults)
+    // A task that changes from one pack to another may be passed over.
+    if (!this.#hasPacks) violations.push(...this.#copies.faults)
     // Counts of Python and ptq overwrite each other: fewer are certain.
     const { isAny, certain } = this.#python
     if (isAny) Object.assign(acknowledged, certain)
     // Python's late workers take leases away; SQS and a network may answer too late.
-    else if (this.#isLocal) violations.push(...this.#leases.faults)
+    else if (this.#isLocal && !this.#hasPacks) violations.push(...this.#leases.faults)
     for (const place of ['main', 'intake', 'transit', 'depot'] as const) {
       const inserted = atEnd.inserted[place]
       const what = `inserted of ${place} is ${inserted}`
@@ -210,9 +224,10 @@ export class Reconciliation {
     if (atEnd.completed > this.#runs)
       violations.push(`completed is ${atEnd.completed}, ahead of ${counted(this.#runs, 'run')}`)
     const killedWorkers = (this.#signals.get('SIGKILL worker') ?? 0) + (this.#signals.get('SIGKILL poison') ?? 0)
-    const mayMiss = this.#isLocal ? 0 : UNCOUNTED_BY_KILLED_WORKER * killedWorkers
-    if (atEnd.completed < events.done - mayMiss)
-      violations.push(`completed is ${atEnd.completed}, behind the ${events.done} that were acknowledged`)
+    const mayMiss = this.#isLocal && !this.#hasPacks ? 0 : UNCOUNTED_BY_KILLED_WORKER * killedWorkers
+    const done = this.#hasPacks ? distinctDone : events.done
+    if (atEnd.completed < done - mayMiss)
+      violations.push(`completed is ${atEnd.completed}, behind the ${done} that were acknowledged`)
     return {
       tasks,
       lost: broken.get(LOST)?.length ?? 0,
@@ -249,13 +264,15 @@ export class Reconciliation {
     for (const processNumber of history.processes('run')) {
       const left = this.#python.isPython(processNumber) ? 0 : (finished.get(processNumber) ?? 0)
       // It deleted the task that it ran: no reason to run that again.
-      if (left > 0) finished.set(processNumber, left - 1)
+      if (left > 0 && !(this.#hasPacks && this.#killed.has(processNumber))) finished.set(processNumber, left - 1)
       else if (this.#mayLeave(processNumber) || lost.has(processNumber)) excused++
     }
     const wasDead = isDead || history.count('dead') > 0 || history.count('retrying') > 0
-    const buriers = wasDead
-      ? history.processes('held').filter(processNumber => this.#killed.has(processNumber)).length
-      : 0
+    // A worker that dies between storing the rest of a pack and writing the pack without it leaves the rest in both.
+    const buriers =
+      wasDead || this.#hasPacks
+        ? history.processes('held').filter(processNumber => this.#killed.has(processNumber)).length
+        : 0
     const moves = history.count('moving') - history.count('moved')
     const retries = history.count('retrying') - history.count('retried')
     const copies = moves + retries + buriers
@@ -325,7 +342,11 @@ function addTo(counts: Map<string, number>, key: string): void {
 }
 
 /** All at once, for a ledger that is at its end. */
-export function reconcile(lines: Iterable<LedgerLine>, atEnd: QueueAtEnd, options = { isExact: true }): Findings {
+export function reconcile(
+  lines: Iterable<LedgerLine>,
+  atEnd: QueueAtEnd,
+  options: ReconciliationOptions = {},
+): Findings {
   const reconciliation = new Reconciliation(options)
   reconciliation.read(lines)
   return reconciliation.findings(atEnd)
