@@ -1,8 +1,9 @@
 /** Traces of local runs: no spans of their own. Those that a task starts are children of the span that was active when it was given. */
 import type { Context } from '@opentelemetry/api'
 import type { Call } from '../threads/call.js'
+import type { CallTracing } from '../tracing/call-tracing.js'
 import { openTelemetry } from '../tracing/open-telemetry.js'
-import { type CallTracing, tracingOf } from '../tracing/traceparent.js'
+import { tracingOf } from '../tracing/traceparent.js'
 
 /** The context that is active now, for all calls; `undefined` where no SDK is registered. */
 export function callerTracing(): CallTracing<Call> | undefined {

@@ -18,7 +18,7 @@ import type { Semaphore } from '../threads/semaphore.js'
 import { endAllThreads } from '../threads/thread-ends.js'
 import { warnOfUnhandledError } from '../threads/unhandled-error.js'
 import { onAbort } from '../time/on-abort.js'
-import type { CallTracing } from '../tracing/traceparent.js'
+import type { CallTracing } from '../tracing/call-tracing.js'
 import { callerTracing } from './caller-tracing.js'
 
 /** The progress of a running task, reported by `context().progress()`. */

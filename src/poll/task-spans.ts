@@ -4,8 +4,9 @@ import type { Failed, MessageLeases } from '../queue/leasing.js'
 import { type LeasedTask, traceparentOf } from '../queue/queued-task.js'
 import type { Call, Outcome } from '../threads/call.js'
 import type { RunListener } from '../threads/run-options.js'
+import type { CallTracing } from '../tracing/call-tracing.js'
 import { QueueSpans } from '../tracing/queue-spans.js'
-import { type CallTracing, tracingOf } from '../tracing/traceparent.js'
+import { tracingOf } from '../tracing/traceparent.js'
 import type { WorkerEventMap, WorkerEvents } from './worker-events.js'
 
 export class TaskSpans {

@@ -1,7 +1,7 @@
 /** Options and callbacks of a run of calls, on pool threads or inline. */
 
 import type { TaskInput } from '../tasks/task.js'
-import type { CallTracing } from '../tracing/traceparent.js'
+import type { CallTracing } from '../tracing/call-tracing.js'
 import type { Call, Outcome } from './call.js'
 
 /** Callbacks of a run. */

@@ -1,5 +1,6 @@
 /** The context of a span as text, in the form of the header `traceparent` of W3C's Trace Context. */
 import type { Context, Span, SpanContext } from '@opentelemetry/api'
+import type { CallTracing } from './call-tracing.js'
 import type { OpenTelemetry } from './open-telemetry.js'
 
 const pattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/
@@ -19,14 +20,6 @@ export function remoteSpan(
   const [, traceId = '', spanId = '', flags = ''] = pattern.exec(traceparent ?? '') ?? []
   const context = { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true }
   return isSpanContextValid(context) ? context : undefined
-}
-
-/** How calls, of whatever kind `K`, get their trace contexts. */
-export interface CallTracing<K> {
-  /** In the form of `traceparent`, for a thread; `undefined`: it belongs to no trace. */
-  traceparentOf(call: K): string | undefined
-  /** Runs a call in this thread, with its context active. */
-  run<R>(call: K, work: () => R): R
 }
 
 /** @param contextOf the context of a call; `undefined`: that which is active */
