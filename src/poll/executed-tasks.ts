@@ -32,7 +32,7 @@ export class ExecutedTasks {
     this.#activity = activity
   }
 
-  /** @param ended has the task, which is made only if somebody wants it */
+  /** @param ended has the task, which is made only if a listener or function takes it */
   add(ended: { readonly task: LeasedTask }, value: unknown, durationSeconds: number): void {
     const { events, settings } = this.#parts
     this.#record.executed++

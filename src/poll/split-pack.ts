@@ -1,5 +1,6 @@
 /** Splits a pack whose holder died: after a few deaths each of its tasks has a message of its own. */
-import { createHash } from 'node:crypto'
+
+import { derivedId } from '../backend/derived-id.js'
 import { packId } from '../backend/pack-ids.js'
 import { earlierAttempts, type LeasedTask } from '../queue/queued-task.js'
 import { type Range, sizeOf } from '../tasks/ranges.js'
@@ -27,18 +28,13 @@ export async function storeParts(pack: HeldPack, writer: PackWriter): Promise<vo
   for (const ranges of pack.parts(partsOfSplit)) {
     // The others must not wait for one that can't be made.
     const only = await onlyTask(pack, ranges)
-    const id = only?.id ?? packId(derivedId(message, ranges), sizeOf(ranges))
+    const id = only?.id ?? packId(derivedId(partKey(message, ranges)), sizeOf(ranges))
     parts.push({ id, text: only?.payloadText ?? pack.textOf(ranges), ...history })
   }
   await writer.insert(parts, 0)
 }
 
-/** The same for the same part of the same message. */
-function derivedId(message: LeasedTask, ranges: readonly Range[]): string {
-  const hex = createHash('sha256')
-    .update(`${message.id} ${message.deaths} ${JSON.stringify(ranges)}`)
-    .digest('hex')
-  return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
-    '-',
-  )
+/** Identifies a part of a message in one lease. */
+function partKey(message: LeasedTask, ranges: readonly Range[]): string {
+  return `${message.id} ${message.deaths} ${JSON.stringify(ranges)}`
 }

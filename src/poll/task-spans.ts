@@ -7,6 +7,7 @@ import type { RunListener } from '../threads/run-options.js'
 import type { CallTracing } from '../tracing/call-tracing.js'
 import { QueueSpans } from '../tracing/queue-spans.js'
 import { tracingOf } from '../tracing/traceparent.js'
+import { taskOf } from './packed-call.js'
 import type { WorkerEventMap, WorkerEvents } from './worker-events.js'
 
 export class TaskSpans {
@@ -41,8 +42,7 @@ export class TaskSpans {
     return {
       ...listener,
       onStart: call => {
-        // A worker's calls carry the leased task they were made from.
-        this.#ofCalls.set(call, this.#start(call.task as LeasedTask))
+        this.#ofCalls.set(call, this.#start(taskOf(call)))
         listener.onStart?.(call)
       },
       onOutcome: (call, outcome) => {

@@ -4,8 +4,8 @@
  * that the other engine may refuse are escaped; and an envelope without an id (Python's on SQS) gets the message's id,
  * without which a Python worker can't finish it on a file queue.
  */
-import { createHash } from 'node:crypto'
 import type { Backend } from '../backend/backend.js'
+import { derivedId } from '../backend/derived-id.js'
 import { asciiJson, withMessageId } from '../backend/envelope.js'
 import type { Message } from '../backend/messages.js'
 import { tasksIn } from '../backend/pack-ids.js'
@@ -46,10 +46,7 @@ export function fitted({ id, body }: Message, to: Backend): Message {
 /** A message's id is a UUID; an engine whose own ids are no UUIDs (SQS FIFO: any text) gets the same one each time. */
 export function idOf(id: string): string {
   if (uuid.test(id)) return id
-  const hex = createHash('sha256').update(id).digest('hex')
-  return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
-    '-',
-  )
+  return derivedId(id)
 }
 
 /** Inserts messages into the other queue, counts them there, and shows progress. */

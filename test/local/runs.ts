@@ -226,7 +226,7 @@ export function testRuns(parallel: number): void {
       const party = concurrency * Math.max(1, parallel)
       const counts = shared(3)
       const tasks = Array.from({ length: party * 5 }, () => [partial(meet, party), [counts]] satisfies TaskInput)
-      // Fewer at once, and they would wait for each other for ever.
+      // Fewer at once, and they would wait for each other without end.
       assert.equal(await lq.insertAll(tasks), tasks.length)
       assert.deepEqual([counts[0], counts[1], counts[2]], [tasks.length, 0, party])
     })

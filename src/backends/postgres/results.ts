@@ -2,7 +2,7 @@
  * The outcomes of runs, in a table: each row has some records, a line each, and the transaction that stored them.
  *
  * Transactions commit in another order than they begin, so a position alone would miss rows. A reader goes through the rows that were
- * not visible in the snapshot with which it began the time before: nobody who appends waits for another one, and none is missed.
+ * not visible in the snapshot with which it began the time before: no append waits for another one, and no row is missed.
  */
 import { asciiJson } from '../../backend/envelope.js'
 import type { ResultPage, ResultSink } from '../../backend/result-sink.js'
