@@ -102,7 +102,9 @@ export class Completer {
   async #remove(batch: { left: readonly Completed[] }): Promise<void> {
     const { settings } = this.#parts
     const entries = batch.left
-    for (const { task } of entries) if (this.#retrying.delete(task)) this.#keeper.drop(task)
+    if (this.#retrying.size > 0) {
+      for (const { task } of entries) if (this.#retrying.delete(task)) this.#keeper.drop(task)
+    }
     const failed = await this.#delete(entries)
     const left: Completed[] = []
     let later: Error | undefined

@@ -48,8 +48,7 @@ export class LeaseKeeper<K> {
 
   /** Stops renewing a lease. */
   drop(key: K): void {
-    this.#dueMs.delete(key)
-    if (this.#dueMs.size === 0) this.#clearAlarm()
+    if (this.#dueMs.delete(key) && this.#dueMs.size === 0) this.#clearAlarm()
   }
 
   /** Stops all renewals and the timer. */

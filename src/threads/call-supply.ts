@@ -11,6 +11,8 @@ export class CallSupply<T> {
   readonly #threads: BusyThreads
   /** Calls to be run again elsewhere: taken from a slow thread or left by a crashed one. */
   #returned: Call[] = []
+  /** Calls that were taken before. Only these few: a weak set of all calls would cost each task half a microsecond. */
+  readonly #takenBefore = new WeakSet<Call>()
   #isStopped = false
   #failure: { readonly thrown: unknown } | undefined
 
@@ -58,7 +60,13 @@ export class CallSupply<T> {
     if (calls.length > 0) return calls
     const stolen = this.#threads.steal(busy === undefined ? Number.POSITIVE_INFINITY : max, busy)
     if (stolen.length > 0) this.wantNone(loop)
+    for (const call of stolen) this.#takenBefore.add(call)
     return stolen
+  }
+
+  /** True for a call that was taken back, or given back, before it began. */
+  wasTakenBefore(call: Call): boolean {
+    return this.#takenBefore.has(call)
   }
 
   /** Tells the source that this loop asks for nothing more for now: it found other work. */
@@ -80,7 +88,10 @@ export class CallSupply<T> {
   /** Puts calls back that have not begun. After {@link stop} they are dropped. */
   giveBack(calls: readonly Call[]): void {
     if (this.#isStopped) return
-    for (const call of calls) this.#returned.push(call)
+    for (const call of calls) {
+      this.#takenBefore.add(call)
+      this.#returned.push(call)
+    }
   }
 
   /** Drops a call that was given back. */

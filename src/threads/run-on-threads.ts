@@ -42,7 +42,6 @@ export class ThreadRun<T> implements Run, ThreadListener {
   readonly #loops: Loops<T>
   readonly #outcomes: ChunkOutcomes
   readonly #watchdog: Watchdog
-  readonly #started = new WeakSet<Call>()
   readonly #size: ChunkSize
   readonly #crashReports: CrashReports
   #sendMoreTimer: NodeJS.Immediate | undefined
@@ -233,9 +232,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
     const { listener } = this.#options
     if (listener.onStart === undefined) return
     for (const call of calls) {
-      if (this.#started.has(call)) continue
-      this.#started.add(call)
-      listener.onStart(call)
+      if (!this.#supply.wasTakenBefore(call)) listener.onStart(call)
     }
   }
 

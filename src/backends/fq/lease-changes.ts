@@ -125,8 +125,8 @@ export async function remove(
     return (from === 0 ? noHistoryOfNew : noHistory) ? undefined : history.forget(lease.id)
   }
   const failures = await eachLease(queue, 'Deleting', leases, (lease, index) => {
-    const { from } = handleOf(queue, lease)
-    const wasThere = io.calls.unlink(heldPath(queue, lease), 'there')
+    const { until, from } = handleOf(queue, lease)
+    const wasThere = io.calls.unlink(inside(layout.queue, nameOf(until, lease.id)), 'there')
     return isPromise(wasThere)
       ? wasThere.then(there => removing(lease, index, from, there))
       : removing(lease, index, from, wasThere)
