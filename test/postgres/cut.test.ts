@@ -162,6 +162,18 @@ const cases: readonly Case[] = [
       await take(other, 2)
     },
   },
+  {
+    verb: 'moveLeased',
+    text: 'ptq.queues AS target',
+    async run(backend, lease, other) {
+      const [deadLetter] = makeMessages(1)
+      assert.ok(deadLetter)
+      assert.equal(await backend.moveLeased?.(lease, deadLetter, other), true)
+      const [here, there] = [await backend.counts(), await other.counts()]
+      assert.deepEqual([here.enqueued, here.leased, there.enqueued], [2, 0, 1])
+      assert.deepEqual(ids(await take(other, 1)), [deadLetter.id])
+    },
+  },
   ...['INSERT INTO ptq.uploads', 'INSERT INTO ptq.upload_ranges', 'counted = $4', 'finished = true'].map(text => ({
     verb: `an upload, at ${text}`,
     text,

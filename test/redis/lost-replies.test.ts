@@ -255,6 +255,26 @@ lost('a move whose reply is lost moves each message once', async ({ cut, other, 
   await to.close()
 })
 
+lost('a dead letter whose reply is lost is stored once', async ({ cut, other, losing, take }) => {
+  const path = `127.0.0.1:${server.port}/0?queue=${cut.queueName}/failed`
+  const failed = await opener.open({ protocol: 'redis', path }, {})
+  assert.deepEqual(await cut.insert([message(), message()], noDelay), [])
+  const [first, second] = await take(2)
+  assert.ok(first && second)
+  // Makes the script known to the server.
+  assert.equal(await cut.moveLeased?.(first, message(), failed), true)
+  assert.deepEqual(await failed.delete(await failed.lease(lasting), { tally: false }), [])
+  const letter = message()
+  const isMoved = await losing(
+    async () => cut.moveLeased?.(second, letter, failed),
+    // Finished before the script is sent again.
+    async () => assert.deepEqual(await failed.delete(await failed.lease(lasting), { tally: false }), []),
+  )
+  assert.equal(isMoved, true)
+  assert.deepEqual([(await other.counts()).enqueued, (await failed.counts()).enqueued], [0, 0])
+  await failed.close()
+})
+
 lost('a reader whose reply is lost reads again', async ({ cut, losing }) => {
   await cut.insert([message()], noDelay)
   assert.equal((await losing(() => cut.counts())).enqueued, 1)
