@@ -2,7 +2,7 @@
 import { builtins } from '../src/runtime/builtins.js'
 
 /**
- * Ends this thread by Node's own `process.exit`: a task may have replaced it, and the replacement in crash-reports.ts would
+ * Ends this thread by Node's own `process.exit`: a task may have replaced it, and the replacement in report-crashes.ts would
  * report a task. The exit code has no meaning in a thread.
  */
 export function exitThread(): never {

@@ -1,9 +1,9 @@
 /** Ends a thread whose buffers grow past its limit; V8 itself limits the heap only. */
 import { builtins } from '../src/runtime/builtins.js'
 import { errorToWire } from '../src/threads/error-wire.js'
-import { postEnding } from './crash-reports.js'
 import { exitThread } from './exit-thread.js'
 import type { ThreadLink } from './link.js'
+import { postEnding } from './report-crashes.js'
 
 /** Short enough to stop a task before it uses up the machine's memory, long enough to cost nothing. Milliseconds. */
 const intervalMs = 50

@@ -8,9 +8,9 @@ import type { SliceMessage, SliceReport } from '../src/bulk-insert/slice-message
 import { sharedCounter } from '../src/threads/send-window.js'
 import type { MainMessage, ThreadHello, ThreadHost } from '../src/threads/thread-messages.js'
 import { markPoolThread } from '../src/threads/thread-place.js'
-import { reportCrashes } from './crash-reports.js'
 import { ThreadLink } from './link.js'
 import { sendOutput } from './output.js'
+import { reportCrashes } from './report-crashes.js'
 
 export { runChunks as run } from './run-chunks.js'
 

@@ -1,5 +1,5 @@
-import { defineCommand } from './command.js'
 import { countOf, jsonPrinter, printable, printLine } from './printing.js'
+import { defineCommand } from './queue-arguments.js'
 import { contents, destinationStatus, transferArguments, withQueues } from './transfer-report.js'
 
 /** `ptq cp` */

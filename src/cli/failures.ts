@@ -1,8 +1,8 @@
 import { lastReason } from '../queue/queued-task.js'
 import { ReasonCounts } from '../queue/reason-counts.js'
-import { defineCommand, noDeadLetters, queueArgument, queueUrl, requireQueue, withQueue } from './command.js'
 import { numberOption, textOption } from './option-values.js'
 import { jsonPrinter, printable, printLine } from './printing.js'
+import { defineCommand, noDeadLetters, queueArgument, queueUrl, requireQueue, withQueue } from './queue-arguments.js'
 
 /** `ptq failures` */
 export const failuresCommand = defineCommand({

@@ -1,11 +1,11 @@
 import { createReadStream } from 'node:fs'
 import { messageOf } from '../errors/thrown.js'
 import type { BareTask } from '../index.js'
-import { defineCommand, queueArgument, withQueue } from './command.js'
 import { interruptible } from './interruption.js'
 import { linesOf } from './lines.js'
 import { numberOption, textOption } from './option-values.js'
 import { countOf, jsonPrinter, printable, printLine } from './printing.js'
+import { defineCommand, queueArgument, withQueue } from './queue-arguments.js'
 import { UsageError } from './usage-error.js'
 
 /** As a file: the standard input. */

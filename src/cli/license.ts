@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { defineCommand } from './command.js'
 import { printLine } from './printing.js'
+import { defineCommand } from './queue-arguments.js'
 
 /** `ptq license` */
 export const licenseCommand = defineCommand({

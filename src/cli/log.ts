@@ -1,7 +1,7 @@
-import { defineCommand, queueArgument, withQueue } from './command.js'
 import { interruptible } from './interruption.js'
 import { numberOption, textOption } from './option-values.js'
 import { drained } from './printing.js'
+import { defineCommand, queueArgument, withQueue } from './queue-arguments.js'
 
 /** `ptq log` */
 export const logCommand = defineCommand({

@@ -1,7 +1,7 @@
 import type { ListedTask, TaskQueue } from '../index.js'
-import { defineCommand, queueArgument, queueUrl, requireQueue, withQueue } from './command.js'
 import { numberOption, textOption } from './option-values.js'
 import { jsonPrinter, printable, printLine, shortened } from './printing.js'
+import { defineCommand, queueArgument, queueUrl, requireQueue, withQueue } from './queue-arguments.js'
 import { type Holders, readHolders, stateText, timesOf } from './task-state.js'
 
 /** `ptq ls` */

@@ -1,10 +1,10 @@
 /** `ptq` as a process. Exit codes: 0, 1 failed, 2 bad use or refused, 128 + n ended by signal n. */
 
 import { flushSpans } from '../tracing/open-telemetry.js'
-import { runCommandLine } from './command-line.js'
 import { endingError, printWarnings, refusedCode } from './failing.js'
 import { isWorkerProcess, tellParent } from './parent-process.js'
 import { endWithReader } from './printing.js'
+import { runCommandLine } from './subcommands.js'
 
 endWithReader()
 printWarnings()

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises'
-import { defineCommand, queueArgument, queueUrl, withQueue } from './command.js'
 import { textOption } from './option-values.js'
 import { printable, printLine } from './printing.js'
+import { defineCommand, queueArgument, queueUrl, withQueue } from './queue-arguments.js'
 import { UsageError } from './usage-error.js'
 
 /** `ptq purge` */

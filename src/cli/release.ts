@@ -1,5 +1,5 @@
-import { defineCommand, queueArgument, withQueue } from './command.js'
 import { countOf, jsonPrinter, printable, printLine } from './printing.js'
+import { defineCommand, queueArgument, withQueue } from './queue-arguments.js'
 
 /** `ptq release` */
 export const releaseCommand = defineCommand({

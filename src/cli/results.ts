@@ -1,7 +1,7 @@
-import { defineCommand, queueArgument, queueUrl, withQueue } from './command.js'
 import { interruptible } from './interruption.js'
 import { textOption } from './option-values.js'
 import { jsonPrinter, printable, printLine } from './printing.js'
+import { defineCommand, queueArgument, queueUrl, withQueue } from './queue-arguments.js'
 import { UsageError } from './usage-error.js'
 
 /** `ptq results` */

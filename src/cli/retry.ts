@@ -1,7 +1,7 @@
-import { defineCommand, noDeadLetters, queueArgument, queueUrl, requireQueue, withQueue } from './command.js'
 import { interruptible } from './interruption.js'
 import { textOption } from './option-values.js'
 import { countOf, jsonPrinter, printable, printLine } from './printing.js'
+import { defineCommand, noDeadLetters, queueArgument, queueUrl, requireQueue, withQueue } from './queue-arguments.js'
 
 /** `ptq retry` */
 export const retryCommand = defineCommand({

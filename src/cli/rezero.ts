@@ -1,5 +1,5 @@
-import { defineCommand, queueArgument, withQueue } from './command.js'
 import { printable, printLine } from './printing.js'
+import { defineCommand, queueArgument, withQueue } from './queue-arguments.js'
 
 /** `ptq rezero` */
 export const rezeroCommand = defineCommand({

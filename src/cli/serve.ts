@@ -7,6 +7,9 @@ import { isLoopback, loopbackHosts, urlHost } from '../http/hosts.js'
 import { closeServer, listen } from '../http/listen.js'
 import type { TaskQueue } from '../index.js'
 import { onAbort } from '../time/on-abort.js'
+import { interruptible } from './interruption.js'
+import { numberOption, textOption } from './option-values.js'
+import { printLine } from './printing.js'
 import {
   defineCommand,
   type QueueArguments,
@@ -14,10 +17,7 @@ import {
   queueUrl,
   requireFittingFlags,
   withOpenQueue,
-} from './command.js'
-import { interruptible } from './interruption.js'
-import { numberOption, textOption } from './option-values.js'
-import { printLine } from './printing.js'
+} from './queue-arguments.js'
 import { UsageError } from './usage-error.js'
 
 /** Where the page is unless a port is named; another one if this is taken. */

@@ -1,6 +1,6 @@
 import type { Failure, TaskQueue } from '../index.js'
-import { defineCommand, queueArgument, withQueue } from './command.js'
 import { jsonPrinter, printable, printLine } from './printing.js'
+import { defineCommand, queueArgument, withQueue } from './queue-arguments.js'
 import { noHolders, readHolders, stateText, timesOf } from './task-state.js'
 
 /** `ptq show` */

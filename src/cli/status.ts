@@ -1,8 +1,8 @@
 import { readOverview } from '../overview/overview.js'
-import { defineCommand, queueArgument, withQueue } from './command.js'
 import { interruptible } from './interruption.js'
 import { numberOption } from './option-values.js'
 import { jsonPrinter, printLine } from './printing.js'
+import { defineCommand, queueArgument, withQueue } from './queue-arguments.js'
 import { statusLines } from './status-lines.js'
 import { watch } from './watch.js'
 

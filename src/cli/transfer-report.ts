@@ -2,6 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Argv } from 'yargs'
 import type { QueueStatus, TaskQueue } from '../index.js'
+import { interruptible } from './interruption.js'
+import { countOf } from './printing.js'
 import {
   type QueueArguments,
   queueOptions,
@@ -10,9 +12,7 @@ import {
   requireNotSqs,
   requireQueue,
   withOpenQueue,
-} from './command.js'
-import { interruptible } from './interruption.js'
-import { countOf } from './printing.js'
+} from './queue-arguments.js'
 import { UsageError } from './usage-error.js'
 
 // Readings of approximate counts, and the seconds between them, before a remainder is reported.

@@ -1,10 +1,10 @@
 /** Runs commands in slots, each with a time limit. */
 
 import { onAbort } from '../time/on-abort.js'
+import { OrphanWatchdog } from './orphan-watchdog.js'
 import { Programs } from './program.js'
 import { type OutputStream, SlotShell } from './slot-shell.js'
 import type { SlotValues } from './slot-values.js'
-import { Watchdog } from './watchdog.js'
 
 /** A command as its task has it. */
 export interface CommandRequest {
@@ -40,7 +40,7 @@ export class CommandTimeoutError extends Error {
 }
 
 export class CommandRunner {
-  readonly #watchdog = new Watchdog()
+  readonly #watchdog = new OrphanWatchdog()
   readonly #programs = new Programs()
   readonly #slotValues: SlotValues
   readonly #shells: (SlotShell | undefined)[] = []

@@ -1,5 +1,5 @@
 /** Prints the output of commands: that of each in one piece when it ends, or line by line. */
-import { KeptOutput } from './command-output.js'
+import { KeptOutput } from './kept-output.js'
 import type { OutputStream } from './slot-shell.js'
 import { TaggedLines, WholeLines } from './tagged-lines.js'
 

@@ -1,7 +1,7 @@
 /** Runs commands on this machine, `parallel` at a time. */
 import { messageOf } from '../errors/thrown.js'
 import { onAbort } from '../time/on-abort.js'
-import type { CommandMaker } from './command-line.js'
+import type { CommandMaker } from './command-maker.js'
 import { type CommandEnd, CommandRunner } from './command-runner.js'
 import { exitText } from './exit-code.js'
 import { type Halt, HaltCounter } from './halt.js'

@@ -13,9 +13,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import type { Readable, Writable } from 'node:stream'
+import type { OrphanWatchdog } from './orphan-watchdog.js'
 import { endGroup } from './process-group.js'
 import { singleQuoted } from './shell-quote.js'
-import type { Watchdog } from './watchdog.js'
 
 /** A command, ready to be started. */
 export interface Command {
@@ -41,14 +41,14 @@ const markStart = '\u001e'
 export class SlotShell {
   readonly #process: ChildProcess
   readonly #script: Writable
-  readonly #watchdog: Watchdog
+  readonly #watchdog: OrphanWatchdog
   readonly #mark = markStart + randomBytes(12).toString('hex')
   readonly #exited: Promise<void>
   #running: RunningCommand | undefined
   #failure: Error | undefined
   #codeText = ''
 
-  constructor(watchdog: Watchdog) {
+  constructor(watchdog: OrphanWatchdog) {
     this.#watchdog = watchdog
     // Detached: a session and a process group of its own.
     const child = spawn(shellPath, [], { detached: true, stdio: ['pipe', 'pipe', 'ignore', 'pipe', 'pipe'] })

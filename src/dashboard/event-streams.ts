@@ -1,7 +1,7 @@
 /** Sends the samples of all queues to open pages, as server-sent events. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { RequestError } from './answers.js'
-import type { Point } from './history.js'
+import type { Point } from './count-history.js'
 import type { Sample, Sampler } from './sampler.js'
 import { shownSample } from './shown-sample.js'
 

@@ -4,7 +4,7 @@ import type { TaskQueue, WorkerStatus } from '../index.js'
 import { goneFrom, type Overview, readOverview, readWorkers } from '../overview/overview.js'
 import { RateMeter } from '../overview/rate-meter.js'
 import { printable } from '../text/printable.js'
-import { History, type Point } from './history.js'
+import { CountHistory, type Point } from './count-history.js'
 
 /** Without an open page the numbers are read less often: for the history, and for `/metrics`. */
 const idleSeconds = 10
@@ -30,7 +30,7 @@ export class Sampler {
   readonly queue: TaskQueue
   readonly deadLetter: string | undefined
   readonly #intervalSeconds: number
-  readonly #history = new History()
+  readonly #history = new CountHistory()
   readonly #listeners = new Set<(sample: Sample, point: Point) => void>()
   #rate = new RateMeter()
   #last: Sample | undefined

@@ -12,7 +12,6 @@ import { refuseEntryScript } from '../threads/entry-script.js'
 import { refuseInThread, ThreadPool } from '../threads/pool.js'
 import { onAbort } from '../time/on-abort.js'
 import { CallStream } from './call-stream.js'
-import { Failures } from './failures.js'
 import {
   type CallSettings,
   callSettings,
@@ -33,7 +32,8 @@ import {
   taskError,
 } from './local-run.js'
 import { mapInputs } from './map-inputs.js'
-import { type Result, ResultBuffer } from './results.js'
+import { type Result, ResultBuffer } from './result-buffer.js'
+import { RunFailures } from './run-failures.js'
 
 const noOptions: RunOneOptions = Object.freeze({})
 
@@ -71,7 +71,7 @@ export class LocalTaskQueue implements AsyncDisposable {
   }
 
   async #runAll(tasks: TaskIterable | BareTask, options: RunCallOptions, caller: CallSite): Promise<number> {
-    const failures = new Failures(this.#stopOnError, caller)
+    const failures = new RunFailures(this.#stopOnError, caller)
     let succeeded = 0
     const run = this.#start(tasks, options, {
       postAll: false,
@@ -214,7 +214,7 @@ export class LocalTaskQueue implements AsyncDisposable {
     refuseInThread()
     const { signal, timeoutSeconds, transfer } = callSettings(options, this.#settings, ['total', 'stopOnError'])
     if (options.total !== undefined) checkInteger('total', options.total, 0)
-    const failures = new Failures(
+    const failures = new RunFailures(
       checkBoolean('stopOnError', options.stopOnError, this.#stopOnError),
       callSiteOf(this.map),
     )

@@ -8,8 +8,8 @@ import type { ExecutedTasks } from './executed-tasks.js'
 import { isBackoffException } from './poll-options.js'
 import type { QueueRetries } from './queue-retries.js'
 import { warnOfRefusal } from './refusal-warning.js'
+import type { LeaseEnds, WorkerDependencies } from './worker-dependencies.js'
 import type { WorkerEnd } from './worker-end.js'
-import type { LeaseEnds, WorkerParts } from './worker-parts.js'
 
 /** Largest batch with `tally`: completions are counted once per batch, and a kill between deletion and count loses that count. */
 const maxTallyBatch = 100
@@ -24,7 +24,7 @@ export interface Completed {
 }
 
 export class Completer {
-  readonly #parts: Pick<WorkerParts, 'backend' | 'events' | 'settings'>
+  readonly #dependencies: Pick<WorkerDependencies, 'backend' | 'events' | 'settings'>
   readonly #leasing: MessageLeases
   readonly #retries: QueueRetries
   readonly #keeper: LeaseKeeper<LeasedTask>
@@ -41,7 +41,7 @@ export class Completer {
   #working: Promise<void> | undefined
 
   constructor(
-    parts: Pick<WorkerParts, 'backend' | 'events' | 'settings'> & { readonly leasing: MessageLeases },
+    dependencies: Pick<WorkerDependencies, 'backend' | 'events' | 'settings'> & { readonly leasing: MessageLeases },
     others: {
       retries: QueueRetries
       keeper: LeaseKeeper<LeasedTask>
@@ -51,15 +51,15 @@ export class Completer {
       activity: Activity
     },
   ) {
-    this.#parts = parts
-    this.#leasing = parts.leasing
+    this.#dependencies = dependencies
+    this.#leasing = dependencies.leasing
     this.#retries = others.retries
     this.#keeper = others.keeper
     this.#executed = others.executed
     this.#ends = others.ends
     this.#end = others.end
     this.#activity = others.activity
-    const isCounted = parts.settings.tally && parts.backend.capabilities.counters
+    const isCounted = dependencies.settings.tally && dependencies.backend.capabilities.counters
     this.#batchSize = isCounted ? maxTallyBatch : Number.POSITIVE_INFINITY
   }
 
@@ -72,7 +72,7 @@ export class Completer {
   /** Resolves when all completed tasks are deleted and counted. */
   async done(): Promise<void> {
     await this.#working
-    await this.#parts.backend.tallyDeleted?.()
+    await this.#dependencies.backend.tallyDeleted?.()
   }
 
   async #work(): Promise<void> {
@@ -83,7 +83,7 @@ export class Completer {
       for (const { task } of batch.left) {
         this.#keeper.drop(task)
         // The tasks of a pack were reported as they ended.
-        if (!task.isPack) this.#parts.events.emit('deleting', { task })
+        if (!task.isPack) this.#dependencies.events.emit('deleting', { task })
       }
       try {
         await this.#retries.retryWithBackoff(() => this.#remove(batch))
@@ -100,7 +100,7 @@ export class Completer {
 
   /** Deletes the rest of a batch. @throws an error that `backoffExceptions` names */
   async #remove(batch: { left: readonly Completed[] }): Promise<void> {
-    const { settings } = this.#parts
+    const { settings } = this.#dependencies
     const entries = batch.left
     if (this.#retrying.size > 0) {
       for (const { task } of entries) if (this.#retrying.delete(task)) this.#keeper.drop(task)
@@ -125,7 +125,7 @@ export class Completer {
   }
 
   #delete(entries: readonly Completed[]): Promise<Failed> {
-    const { backend, settings } = this.#parts
+    const { backend, settings } = this.#dependencies
     const tasks = entries.map(({ task }) => task)
     const options = { tally: settings.tally, mayTallyLater: true }
     if (entries.every(({ completions }) => completions === 1)) return this.#leasing.delete(backend, tasks, options)
@@ -141,9 +141,9 @@ export class Completer {
 
   #notRemoved(task: LeasedTask, error: unknown): void {
     this.pending--
-    if (error instanceof LeaseLostError) this.#parts.events.emit('lost', { task, error })
+    if (error instanceof LeaseLostError) this.#dependencies.events.emit('lost', { task, error })
     else if (error instanceof MessageRefusedError) {
-      warnOfRefusal(this.#parts.backend, task, 'it ran, and runs again when its lease ends', error)
+      warnOfRefusal(this.#dependencies.backend, task, 'it ran, and runs again when its lease ends', error)
     } else this.#end.fail(error)
     this.#ends.settled(task)
   }

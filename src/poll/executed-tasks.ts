@@ -7,11 +7,11 @@ import { callAndWait } from '../queue/awaited-functions.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import type { Activity } from './activity.js'
 import type { WorkRecord } from './work-record.js'
+import type { WorkerDependencies } from './worker-dependencies.js'
 import type { WorkerEnd } from './worker-end.js'
-import type { WorkerParts } from './worker-parts.js'
 
 export class ExecutedTasks {
-  readonly #parts: Pick<WorkerParts, 'events' | 'settings' | 'closing'>
+  readonly #dependencies: Pick<WorkerDependencies, 'events' | 'settings' | 'closing'>
   readonly #record: WorkRecord
   readonly #end: WorkerEnd
   readonly #activity: Activity
@@ -21,12 +21,12 @@ export class ExecutedTasks {
   pending = 0
 
   constructor(
-    parts: Pick<WorkerParts, 'events' | 'settings' | 'closing'>,
+    dependencies: Pick<WorkerDependencies, 'events' | 'settings' | 'closing'>,
     record: WorkRecord,
     end: WorkerEnd,
     activity: Activity,
   ) {
-    this.#parts = parts
+    this.#dependencies = dependencies
     this.#record = record
     this.#end = end
     this.#activity = activity
@@ -34,7 +34,7 @@ export class ExecutedTasks {
 
   /** @param ended has the task, which is made only if a listener or function takes it */
   add(ended: { readonly task: LeasedTask }, value: unknown, durationSeconds: number): void {
-    const { events, settings } = this.#parts
+    const { events, settings } = this.#dependencies
     this.#record.executed++
     if (events.hasListeners('deleted')) events.emit('deleted', { task: ended.task, durationSeconds })
     if (events.hasListeners('succeeded')) events.emit('succeeded', { task: ended.task, value, durationSeconds })
@@ -61,7 +61,7 @@ export class ExecutedTasks {
 
   /** True if `stopFn` asks to stop. @throws what it throws */
   askedToStop(): boolean {
-    const stop: unknown = this.#parts.settings.stopFn?.(this.#record.state)
+    const stop: unknown = this.#dependencies.settings.stopFn?.(this.#record.state)
     // A promise would always be truthy.
     if (stop === undefined || typeof stop === 'boolean') return stop === true
     throw argumentError('stopFn', 'a function that returns true or false', stop)
@@ -83,7 +83,7 @@ export class ExecutedTasks {
   }
 
   async #callAfterFn(task: LeasedTask): Promise<void> {
-    const { closing, settings } = this.#parts
+    const { closing, settings } = this.#dependencies
     const { afterFn } = settings
     if (afterFn !== undefined) await callAndWait(closing, () => afterFn(task))
     this.stopIfAsked()

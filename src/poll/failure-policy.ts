@@ -15,7 +15,7 @@ import { isBackoffException } from './poll-options.js'
 import { warnOfRefusal } from './refusal-warning.js'
 import { renewTasks } from './renewal.js'
 import { storeDeadLetter } from './store-task.js'
-import type { DeadLetters, ReleaseOptions, WorkerParts } from './worker-parts.js'
+import type { DeadLetters, ReleaseOptions, WorkerDependencies } from './worker-dependencies.js'
 
 /** Longest stack, kept with the last failure of a dead letter. Characters. */
 const stackLength = 4000
@@ -29,13 +29,13 @@ interface LastFailure {
 
 /** Each method is idempotent: after a partial failure it can be called again. */
 export class FailurePolicy {
-  readonly #parts: WorkerParts
+  readonly #dependencies: WorkerDependencies
   readonly #leaseSeconds: number
   /** Ids of the tasks for which the warning about a refused mark was emitted. */
   readonly #notMarked = new Set<string>()
 
-  constructor(parts: WorkerParts, leaseSeconds: number) {
-    this.#parts = parts
+  constructor(dependencies: WorkerDependencies, leaseSeconds: number) {
+    this.#dependencies = dependencies
     this.#leaseSeconds = leaseSeconds
   }
 
@@ -44,10 +44,10 @@ export class FailurePolicy {
    * @param durationSeconds 0 if the task was not started
    */
   async failed(task: LeasedTask, error: unknown, durationSeconds: number): Promise<void> {
-    const { events, settings } = this.#parts
+    const { events, settings } = this.#dependencies
     const failure = this.#failure(task, reasonOf(error), durationSeconds)
     const attempts = endedAttempts(task) + 1
-    const dead = attempts < settings.maxAttempts ? undefined : await this.#parts.openDeadLetters()
+    const dead = attempts < settings.maxAttempts ? undefined : await this.#dependencies.openDeadLetters()
     if (dead !== undefined) {
       const withStack = { ...failure, stack: stackOf(error).slice(0, stackLength) }
       if (!(await this.#deadLetterOrRelease(dead, task, withStack))) return
@@ -55,7 +55,7 @@ export class FailurePolicy {
       events.emit('dead-lettered', { task, reason: failure.reason, deadLetter: dead.url })
       return
     }
-    if (attempts >= settings.maxAttempts) void warnOfNoDeadLetters(this.#parts.backend, settings.maxAttempts)
+    if (attempts >= settings.maxAttempts) void warnOfNoDeadLetters(this.#dependencies.backend, settings.maxAttempts)
     const retryInSeconds = this.#retrySeconds(task.attempt)
     if (!(await this.#release(task, { delaySeconds: retryInSeconds, failure }))) return
     events.emit('failed', { task, error, durationSeconds, retryInSeconds })
@@ -66,11 +66,11 @@ export class FailurePolicy {
    * dead letter. False if the queue has no dead letters: then it has to be run again.
    */
   async exhausted(task: LeasedTask): Promise<boolean> {
-    const dead = await this.#parts.openDeadLetters()
+    const dead = await this.#dependencies.openDeadLetters()
     if (dead === undefined) return false
     const last = await this.#lastFailure(task)
     if (!(await this.#deadLetterUnlessRefused(dead, task, last))) return true
-    this.#parts.events.emit('dead-lettered', { task, reason: last.failure.reason, deadLetter: dead.url })
+    this.#dependencies.events.emit('dead-lettered', { task, reason: last.failure.reason, deadLetter: dead.url })
     return true
   }
 
@@ -79,11 +79,11 @@ export class FailurePolicy {
    * @returns the delay to release the task with, in seconds
    */
   notMarked(task: LeasedTask, error: MessageRefusedError): number {
-    const { settings } = this.#parts
+    const { settings } = this.#dependencies
     if (!this.#notMarked.has(task.id)) {
       this.#notMarked.add(task.id)
       const what = 'it is not run before its queue can record that it runs alone, since workers died with it'
-      warnOfRefusal(this.#parts.backend, task, what, error)
+      warnOfRefusal(this.#dependencies.backend, task, what, error)
     }
     return settings.maxBackoffSeconds
   }
@@ -91,7 +91,7 @@ export class FailurePolicy {
   /** Releases tasks as if they had not been leased; with `alone`, marked; leasable again after `delaySeconds`. */
   async release(tasks: readonly LeasedTask[], { alone, delaySeconds = 0 }: ReleaseOptions = {}): Promise<void> {
     if (tasks.length === 0) return
-    const { backend, events, leasing } = this.#parts
+    const { backend, events, leasing } = this.#dependencies
     const failed = await leasing.release(backend, tasks, {
       delaySeconds: this.#delay(delaySeconds),
       ...(alone !== undefined && { alone }),
@@ -101,7 +101,7 @@ export class FailurePolicy {
       const error = failed.get(task)
       if (error === undefined) events.emit('released', { task })
       else if (error instanceof MessageRefusedError)
-        warnOfRefusal(this.#parts.backend, task, 'it comes back when its lease ends', error)
+        warnOfRefusal(this.#dependencies.backend, task, 'it comes back when its lease ends', error)
       // An ended lease needs no release.
       else if (!(error instanceof LeaseLostError)) fault = error
     }
@@ -147,18 +147,18 @@ export class FailurePolicy {
 
   /** The delay before the next attempt: exponential, with jitter, so that tasks that failed together are spread. */
   #retrySeconds(attempt: number): number {
-    const { minBackoffSeconds, maxBackoffSeconds } = this.#parts.settings
-    return this.#delay(this.#parts.random() * backoffWindow(attempt - 1, minBackoffSeconds, maxBackoffSeconds))
+    const { minBackoffSeconds, maxBackoffSeconds } = this.#dependencies.settings
+    return this.#delay(this.#dependencies.random() * backoffWindow(attempt - 1, minBackoffSeconds, maxBackoffSeconds))
   }
 
   /** A delay that the queue can represent. Seconds. */
   #delay(seconds: number): number {
-    const { capabilities, label } = this.#parts.backend
+    const { capabilities, label } = this.#dependencies.backend
     return delaySeconds('maxBackoffSeconds', Math.min(seconds, capabilities.maxDelaySeconds), capabilities, label)
   }
 
   async #release(task: LeasedTask, options: { delaySeconds: number; failure: Failure }): Promise<boolean> {
-    const error = (await this.#parts.leasing.release(this.#parts.backend, [task], options)).get(task)
+    const error = (await this.#dependencies.leasing.release(this.#dependencies.backend, [task], options)).get(task)
     return this.#stillHeld(task, error)
   }
 
@@ -168,10 +168,10 @@ export class FailurePolicy {
    */
   async #deadLetter(dead: DeadLetters, task: LeasedTask, { failure, isRecorded }: LastFailure): Promise<boolean> {
     // A task that another worker holds may still succeed there.
-    const lost = await renewTasks(this.#parts, [task], this.#leaseSeconds)
+    const lost = await renewTasks(this.#dependencies, [task], this.#leaseSeconds)
     if (!this.#stillHeld(task, lost.get(task))) return false
     const history = await this.#history(task)
-    const { backend, leasing, results } = this.#parts
+    const { backend, leasing, results } = this.#dependencies
     // Before its message is gone, as that of a success.
     const storeOutcome = () => results?.failure(task, failure.attempt, failure.reason)
     const move = async (message: Message) => {
@@ -199,7 +199,7 @@ export class FailurePolicy {
       return await this.#deadLetter(dead, task, last)
     } catch (error) {
       if (!(error instanceof MessageRefusedError)) throw error
-      warnOfRefusal(this.#parts.backend, task, `${dead.url} doesn't take it as a dead letter`, error)
+      warnOfRefusal(this.#dependencies.backend, task, `${dead.url} doesn't take it as a dead letter`, error)
       await this.#release(task, { delaySeconds: this.#retrySeconds(task.attempt), failure: last.failure })
       return false
     }
@@ -210,7 +210,7 @@ export class FailurePolicy {
     try {
       return await this.#deadLetterUnlessRefused(dead, task, { failure, isRecorded: false })
     } catch (error) {
-      const isRetried = isBackoffException(error, this.#parts.settings.backoffExceptions)
+      const isRetried = isBackoffException(error, this.#dependencies.settings.backoffExceptions)
       if (!isRetried) await this.#release(task, { delaySeconds: this.#retrySeconds(task.attempt), failure })
       throw error
     }
@@ -223,18 +223,18 @@ export class FailurePolicy {
   #stillHeld(task: LeasedTask, error: Error | undefined): boolean {
     if (error === undefined) return true
     if (error instanceof MessageRefusedError) {
-      warnOfRefusal(this.#parts.backend, task, 'it comes back when its lease ends', error)
+      warnOfRefusal(this.#dependencies.backend, task, 'it comes back when its lease ends', error)
       return false
     }
     if (!(error instanceof LeaseLostError)) throw error
-    this.#parts.events.emit('lost', { task, error })
+    this.#dependencies.events.emit('lost', { task, error })
     return false
   }
 
   /** The recorded failures of the attempts that count. */
   async #recorded(task: LeasedTask): Promise<readonly Failure[]> {
     // If the engine can't look them up, the lease contains them.
-    return (await this.#parts.backend.failures?.(task)) ?? task.failures.slice(envelopeFailures(task).length)
+    return (await this.#dependencies.backend.failures?.(task)) ?? task.failures.slice(envelopeFailures(task).length)
   }
 
   /** All failures, also those from before the task was put back by `retry`. */

@@ -13,11 +13,11 @@ import { isBackoffException } from './poll-options.js'
 import { TaskChoice } from './task-choice.js'
 import type { TaskEnds } from './task-ends.js'
 import type { WorkRecord } from './work-record.js'
+import type { WorkerDependencies } from './worker-dependencies.js'
 import type { WorkerEnd } from './worker-end.js'
-import type { WorkerParts } from './worker-parts.js'
 
 export class Fetcher {
-  readonly #parts: WorkerParts
+  readonly #dependencies: WorkerDependencies
   readonly #leaseSeconds: number
   readonly #record: WorkRecord
   readonly #ends: TaskEnds
@@ -37,8 +37,8 @@ export class Fetcher {
   #taken: readonly PackedCall[] = []
 
   constructor(ends: TaskEnds, leaseSeconds: number, { record, end }: { record: WorkRecord; end: WorkerEnd }) {
-    const { clock, random, settings } = ends.parts
-    this.#parts = ends.parts
+    const { clock, random, settings } = ends.dependencies
+    this.#dependencies = ends.dependencies
     this.#leaseSeconds = leaseSeconds
     this.#record = record
     this.#ends = ends
@@ -56,7 +56,7 @@ export class Fetcher {
 
   /** Ends a wait for tasks where the queue may be empty now, since no task of this worker is left. */
   endWaitIfIdle(): void {
-    if (this.#parts.settings.untilEmpty && !this.#ends.isBusy) this.#waits.endEarly()
+    if (this.#dependencies.settings.untilEmpty && !this.#ends.isBusy) this.#waits.endEarly()
   }
 
   /**
@@ -68,7 +68,7 @@ export class Fetcher {
     const { guard, held, pauses } = this.#ends
     // The next call takes the waiting task and leases nothing beside it.
     if (guard.hasWaiting) return 1
-    return Math.max(1, this.#parts.settings.parallel) + pauses.endedSince - held.size
+    return Math.max(1, this.#dependencies.settings.parallel) + pauses.endedSince - held.size
   }
 
   /** True if the task of a call is still held. */
@@ -117,7 +117,7 @@ export class Fetcher {
 
   /** Waits after a lease that found nothing; false if the worker should end instead. */
   async idle(): Promise<boolean> {
-    const { backend, events, settings } = this.#parts
+    const { backend, events, settings } = this.#dependencies
     if (this.#mayNotLease || this.#ends.executed.askedToStop()) return false
     const mayEndSoon = settings.untilEmpty && this.#ends.isBusy
     if (settings.untilEmpty && !mayEndSoon && (await this.#foundEmpty())) return false
@@ -132,22 +132,22 @@ export class Fetcher {
 
   /** True once stopped, or when a task as long as the longest so far would not end before `until`. */
   get #mayNotLease(): boolean {
-    const { untilMs } = this.#parts.settings
+    const { untilMs } = this.#dependencies.settings
     if (this.#waits.stopped) return true
-    return untilMs !== undefined && this.#parts.clock.dateMs() + this.#record.longestSeconds * 1000 >= untilMs
+    return untilMs !== undefined && this.#dependencies.clock.dateMs() + this.#record.longestSeconds * 1000 >= untilMs
   }
 
   async #pauseIfAsked(): Promise<void> {
     const { pauses } = this.#ends
     const waitSeconds = pauses.seconds
     if (waitSeconds === undefined) return
-    this.#parts.events.emit('idle', { waitSeconds })
+    this.#dependencies.events.emit('idle', { waitSeconds })
     await this.#waits.sleep(waitSeconds)
     pauses.seconds = undefined
   }
 
   async #leaseOrMiss(max: number): Promise<LeasedTask[]> {
-    const { backend, leasing, settings } = this.#parts
+    const { backend, leasing, settings } = this.#dependencies
     // The first request does not wait; after a miss it does where the engine supports long polling.
     const inEngine = backend.capabilities.longPolling === true && this.#record.tries > 1 && !this.#waitedInWorker
     const waitSeconds = inEngine ? this.#backoff.windowSeconds : 0
@@ -163,7 +163,7 @@ export class Fetcher {
   }
 
   async #foundEmpty(): Promise<boolean> {
-    const { backend, settings } = this.#parts
+    const { backend, settings } = this.#dependencies
     const signal = this.#waits.begin({ waits: false })
     try {
       return await isEmpty(backend, signal)
@@ -223,7 +223,7 @@ export class Fetcher {
   #open(message: LeasedTask): void {
     const { held, heldPacks } = this.#ends
     try {
-      heldPacks.open(message, this.#parts.clock.nowMs())
+      heldPacks.open(message, this.#dependencies.clock.nowMs())
       held.dropOpened(message)
     } catch (error) {
       this.#notRunnable(message, error)
@@ -237,14 +237,14 @@ export class Fetcher {
     const calls = await packs.take(max)
     this.#taken = calls
     held.addPacked(calls)
-    if (this.#parts.events.hasListeners('leased')) this.#emitLeased(calls.map(({ task }) => task))
+    if (this.#dependencies.events.hasListeners('leased')) this.#emitLeased(calls.map(({ task }) => task))
     return calls
   }
 
   /** Makes tasks of packs ready. */
   async #packedReady(taken: readonly PackedCall[]): Promise<Call[]> {
     const calls: Call[] = []
-    const hasBefore = this.#parts.settings.beforeFn !== undefined
+    const hasBefore = this.#dependencies.settings.beforeFn !== undefined
     for (const call of taken) {
       if (this.#waits.stopped) break
       // The first task of its pack could not run here.
@@ -258,7 +258,7 @@ export class Fetcher {
 
   #callOf(task: LeasedTask): Call | undefined {
     try {
-      const call = leasedCall(task, this.#parts)
+      const call = leasedCall(task, this.#dependencies)
       this.#ends.held.setCall(task, call)
       return call
     } catch (error) {
@@ -270,7 +270,7 @@ export class Fetcher {
   /** Prepares the call of a packed task; false if it can't run here. */
   #prepared(call: PackedCall): boolean {
     try {
-      prepareCall(call, this.#parts)
+      prepareCall(call, this.#dependencies)
       return true
     } catch (error) {
       const refused = this.#ends.packs.refuse(call, error)
@@ -288,7 +288,7 @@ export class Fetcher {
 
   /** Calls `beforeFn`; `undefined` if there is nothing to wait for, since awaiting it would cost each task a turn. */
   #before(call: Call): Promise<void> | undefined {
-    const { closing, settings } = this.#parts
+    const { closing, settings } = this.#dependencies
     const { beforeFn } = settings
     const before = beforeFn && callAndWait(closing, () => beforeFn(taskOf(call)))
     if (before === undefined) return undefined
@@ -299,7 +299,7 @@ export class Fetcher {
   }
 
   #emitLeased(tasks: readonly LeasedTask[]): void {
-    const { events } = this.#parts
+    const { events } = this.#dependencies
     if (!events.hasListeners('leased')) return
     for (const task of tasks) events.emit('leased', { task })
   }

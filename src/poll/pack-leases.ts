@@ -22,7 +22,7 @@ import { PackWriter, warnNotWritten } from './pack-writer.js'
 import { leasedMessage, type PackedCall, separated } from './packed-call.js'
 import { storeParts } from './split-pack.js'
 import { canBeStored } from './store-task.js'
-import type { LeaseEnds, TaskLeases } from './worker-parts.js'
+import type { LeaseEnds, TaskLeases } from './worker-dependencies.js'
 
 type ReleaseOptions = Parameters<Leasing['release']>[2]
 

@@ -1,15 +1,15 @@
 /** Retries queue calls with back-off on `backoffExceptions`; but lease requests wait in `Fetcher`, renewals in `LeaseKeeper`. */
 import { Backoff } from './backoff.js'
 import { isBackoffException } from './poll-options.js'
-import type { WorkerParts } from './worker-parts.js'
+import type { WorkerDependencies } from './worker-dependencies.js'
 
 export class QueueRetries {
-  readonly #parts: Pick<WorkerParts, 'settings' | 'clock' | 'random'>
+  readonly #dependencies: Pick<WorkerDependencies, 'settings' | 'clock' | 'random'>
   readonly #endWaits = new Set<() => void>()
   #ended = false
 
-  constructor(parts: Pick<WorkerParts, 'settings' | 'clock' | 'random'>) {
-    this.#parts = parts
+  constructor(dependencies: Pick<WorkerDependencies, 'settings' | 'clock' | 'random'>) {
+    this.#dependencies = dependencies
   }
 
   /**
@@ -17,7 +17,7 @@ export class QueueRetries {
    * @throws what `verb` throws otherwise, or after {@link end}
    */
   async retryWithBackoff<T>(verb: () => Promise<T>): Promise<T> {
-    const { settings, random } = this.#parts
+    const { settings, random } = this.#dependencies
     const backoff = new Backoff(settings.minBackoffSeconds, settings.maxBackoffSeconds, random)
     for (;;) {
       try {
@@ -42,7 +42,7 @@ export class QueueRetries {
         this.#endWaits.delete(wake)
         resolve()
       }
-      const cancel = this.#parts.clock.setAlarm(seconds * 1000, wake)
+      const cancel = this.#dependencies.clock.setAlarm(seconds * 1000, wake)
       this.#endWaits.add(wake)
     })
   }

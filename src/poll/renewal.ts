@@ -2,7 +2,7 @@
 import { LeaseLostError } from '../errors/errors.js'
 import type { LeasedTask } from '../queue/queued-task.js'
 import { leaseSeconds, requireSeconds } from '../time/seconds.js'
-import type { WorkerParts } from './worker-parts.js'
+import type { WorkerDependencies } from './worker-dependencies.js'
 
 /**
  * Makes leases end `seconds` from now.
@@ -10,7 +10,7 @@ import type { WorkerParts } from './worker-parts.js'
  * @throws TypeError unless `seconds` is a time that the queue supports; any error of the queue but a lost lease
  */
 export async function renewTasks(
-  { backend, leasing, events }: WorkerParts,
+  { backend, leasing, events }: WorkerDependencies,
   tasks: readonly LeasedTask[],
   seconds: number,
 ): Promise<ReadonlyMap<LeasedTask, Error>> {

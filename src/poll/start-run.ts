@@ -19,7 +19,7 @@ const maxUnsettled = 1_000
 
 /** Runs what `source` hands out; outcomes and renewals go to `ends`. */
 export function startRun(source: LeaseBuffer, ends: TaskEnds, status: StatusReporter): Run {
-  const { commands, events, results, settings, spans } = ends.parts
+  const { commands, events, results, settings, spans } = ends.dependencies
   const { parallel, timeoutSeconds, maxMemoryMb, minBackoffSeconds, maxBackoffSeconds, stopFn } = settings
   const isInline = parallel === 0 || commands !== undefined
   const listener = listenerOf(ends, status)
@@ -43,7 +43,7 @@ export function startRun(source: LeaseBuffer, ends: TaskEnds, status: StatusRepo
 }
 
 function listenerOf(ends: TaskEnds, status: StatusReporter): RunListener {
-  const { events } = ends.parts
+  const { events } = ends.dependencies
   return {
     onStart: call => {
       if (events.hasListeners('started')) events.emit('started', { task: taskOf(call) })

@@ -1,7 +1,7 @@
 /** Listens for what stops a worker: signals of the system, an AbortSignal, the close of the queue, `until`. */
 import { endingSignals, onStopSignals } from '../runtime/stop-signals.js'
 import { onAbort } from '../time/on-abort.js'
-import type { WorkerParts } from './worker-parts.js'
+import type { WorkerDependencies } from './worker-dependencies.js'
 
 /** Callbacks of the triggers. */
 export interface StopActions {
@@ -14,8 +14,8 @@ export interface StopActions {
 }
 
 /** Listens until `dispose` is called. */
-export function onStopTriggers(parts: WorkerParts, owner: StopActions): { dispose(): void } {
-  const { closing, clock, settings } = parts
+export function onStopTriggers(dependencies: WorkerDependencies, owner: StopActions): { dispose(): void } {
+  const { closing, clock, settings } = dependencies
   const { signal, untilMs } = settings
   const stop = () => owner.stop()
   const signals = onStopSignals({

@@ -8,7 +8,7 @@ import { type LeasedTask, passageOf, traceparentOf } from '../queue/queued-task.
 import { type Range, sizeOf } from '../tasks/ranges.js'
 import type { HeldPack } from './held-pack.js'
 import type { PackedCall, PackedTask } from './packed-call.js'
-import type { DeadLetters } from './worker-parts.js'
+import type { DeadLetters } from './worker-dependencies.js'
 
 /** Length of the last reason if a longer one was refused. Characters. */
 const shortReason = 100

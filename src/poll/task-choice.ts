@@ -21,11 +21,12 @@ export class TaskChoice {
 
   /** The tasks that may run now. */
   async choose(tasks: readonly LeasedTask[]): Promise<readonly LeasedTask[]> {
-    const { guard, held, parts } = this.#ends
+    const { guard, held, dependencies } = this.#ends
     for (const task of tasks) {
       if (this.#waits.stopped) return []
       if (mustSplit(task)) await this.#split(task)
-      else if (task.attempt > 1 && endedAttempts(task) >= parts.settings.maxAttempts) await this.#deadLetter(task)
+      else if (task.attempt > 1 && endedAttempts(task) >= dependencies.settings.maxAttempts)
+        await this.#deadLetter(task)
     }
     const { run, giveBack, mark } = guard.choose(tasks.filter(task => held.has(task)))
     // Before any of the others starts: if one kills this worker, the released tasks must not count a death.
@@ -37,12 +38,12 @@ export class TaskChoice {
 
   /** Records in the queue that the task runs alone; false if it can't run now. */
   async markAlone(task: LeasedTask): Promise<boolean> {
-    const { parts, policy } = this.#ends
-    const { backend, leasing } = parts
+    const { dependencies, policy } = this.#ends
+    const { backend, leasing } = dependencies
     if (backend.runsAlone === undefined) return true
     try {
       // The task may have waited long: the record must belong to this lease, not to a later one.
-      const lost = (await renewTasks(parts, [task], this.#leaseSeconds)).get(task)
+      const lost = (await renewTasks(dependencies, [task], this.#leaseSeconds)).get(task)
       if (lost !== undefined) throw lost
       await leasing.runsAlone(backend, task)
       return true

@@ -27,18 +27,15 @@ import { QueueRetries } from './queue-retries.js'
 import { renewTasks } from './renewal.js'
 import type { StatusReporter } from './status-reporter.js'
 import type { WorkRecord } from './work-record.js'
+import type { LeaseEnds, ReleaseOptions, WorkerDependencies } from './worker-dependencies.js'
 import type { WorkerEnd } from './worker-end.js'
-import type { LeaseEnds, ReleaseOptions, WorkerParts } from './worker-parts.js'
 
 /** A task that was leased and has not started for this long is released: other workers may be idle. Milliseconds. */
 const maxPrefetchMs = 1_000
 
-/** What hands out tasks, and takes back those that have not begun. */
-type Handing = Pick<Run, 'withdraw'>
-
 export class TaskEnds implements LeaseEnds {
-  /** The worker's parts, with the leases of packed tasks. */
-  readonly parts: WorkerParts
+  /** The worker's dependencies, with the leases of packed tasks. */
+  readonly dependencies: WorkerDependencies
   readonly activity = new Activity()
   readonly heldPacks = new HeldPacks()
   readonly held: HeldTasks
@@ -57,10 +54,10 @@ export class TaskEnds implements LeaseEnds {
   readonly #end: WorkerEnd
   /** Set before anything is leased. */
   #run: Run | undefined
-  #buffer: Handing | undefined
+  #buffer: Pick<Run, 'withdraw'> | undefined
 
   constructor(
-    given: Omit<WorkerParts, 'leasing'> & { readonly leasing: MessageLeases },
+    given: Omit<WorkerDependencies, 'leasing'> & { readonly leasing: MessageLeases },
     leaseSeconds: number,
     { record, status, end }: { record: WorkRecord; status: StatusReporter; end: WorkerEnd },
   ) {
@@ -69,18 +66,18 @@ export class TaskEnds implements LeaseEnds {
     this.#status = status
     this.#end = end
     this.packs = new PackLeases({ backend, leasing, tally: settings.tally, clock }, this.heldPacks, this)
-    this.parts = { ...given, leasing: this.packs }
+    this.dependencies = { ...given, leasing: this.packs }
     this.#keeper = new LeaseKeeper<LeasedTask>({
       leaseSeconds,
-      renew: (tasks, seconds) => renewTasks(this.parts, tasks, seconds),
+      renew: (tasks, seconds) => renewTasks(this.dependencies, tasks, seconds),
       onLost: (task, error) => this.lost(task, error),
       onFault: error => process.emitWarning(`Leases of ${backend.label} could not be renewed: ${reasonOf(error)}`),
       clock,
     })
     this.held = new HeldTasks(this.#keeper, this.heldPacks)
-    this.retries = new QueueRetries(this.parts)
-    this.policy = new FailurePolicy(this.parts, leaseSeconds)
-    this.executed = new ExecutedTasks(this.parts, record, end, this.activity)
+    this.retries = new QueueRetries(this.dependencies)
+    this.policy = new FailurePolicy(this.dependencies, leaseSeconds)
+    this.executed = new ExecutedTasks(this.dependencies, record, end, this.activity)
     this.#pendingWrites = new PendingWrites(this.retries, this.executed, end, this.activity)
     this.#completer = new Completer(given, {
       retries: this.retries,
@@ -101,7 +98,7 @@ export class TaskEnds implements LeaseEnds {
   }
 
   /** Sets what hands out tasks. */
-  attach(buffer: Handing, run: Run): void {
+  attach(buffer: Pick<Run, 'withdraw'>, run: Run): void {
     this.#buffer = buffer
     this.#run = run
   }
@@ -133,7 +130,7 @@ export class TaskEnds implements LeaseEnds {
     this.loadFailures.ran(call)
     this.#record.took(durationSeconds)
     this.pauses.taskEnded()
-    const { results } = this.parts
+    const { results } = this.dependencies
     const asksForResult = results !== undefined && (!(call instanceof PackedCall) || call.wantsResult)
     if (!asksForResult) {
       this.#complete(call, value, durationSeconds)
@@ -178,7 +175,7 @@ export class TaskEnds implements LeaseEnds {
       this.#completer.add({ task: taskOf(call), value, durationSeconds, completions: 1 })
       return
     }
-    const { events } = this.parts
+    const { events } = this.dependencies
     if (events.hasListeners('deleting')) events.emit('deleting', { task: call.task })
     this.packs.complete(call)
     this.executed.add(call, value, durationSeconds)
@@ -194,7 +191,7 @@ export class TaskEnds implements LeaseEnds {
     if (abortCause === undefined) this.#record.took(durationSeconds)
     if (abortCause === 'lease-lost') this.settled(task)
     else if (abortCause === 'shutdown' || outcome.ok) void this.giveBack([task])
-    else if (isBackoffException(outcome.error, this.parts.settings.backoffExceptions)) {
+    else if (isBackoffException(outcome.error, this.dependencies.settings.backoffExceptions)) {
       this.pauses.pause()
       // Tasks that have not started would fail too; on other workers they may not.
       this.giveBackAll([task, ...this.#withdraw(0).map(taskOf)])
@@ -207,7 +204,7 @@ export class TaskEnds implements LeaseEnds {
   #notLoaded(task: LeasedTask, call: Call, outcome: FailedOutcome): void {
     this.pauses.pauseForFile()
     void this.giveBack([task], { delaySeconds: outcome.notLoaded?.retrySeconds ?? 0 })
-    const { settings, caller } = this.parts
+    const { settings, caller } = this.dependencies
     if (settings.onError === 'throw') this.#end.fail(taskError(task, outcome.error, caller))
     const error = this.loadFailures.add(call, outcome, this.held)
     if (error !== undefined) this.#end.fail(error)
@@ -227,7 +224,7 @@ export class TaskEnds implements LeaseEnds {
         () => this.policy.release([task]),
       )
       .then(() => this.settled(task))
-    const { settings, caller } = this.parts
+    const { settings, caller } = this.dependencies
     if (settings.onError === 'throw') this.#end.fail(taskError(task, error, caller))
   }
 
@@ -244,7 +241,7 @@ export class TaskEnds implements LeaseEnds {
 
   /** `context().renew()`. */
   async renew(task: LeasedTask, seconds: number): Promise<void> {
-    const lost = (await renewTasks(this.parts, [task], seconds)).get(task)
+    const lost = (await renewTasks(this.dependencies, [task], seconds)).get(task)
     if (lost !== undefined) {
       this.lost(leasedMessage(task), lost)
       throw lost
@@ -260,7 +257,7 @@ export class TaskEnds implements LeaseEnds {
     }
     // An ended task is being deleted or released, which reports the lost lease.
     if (!this.held.has(task)) return
-    this.parts.events.emit('lost', { task, error })
+    this.dependencies.events.emit('lost', { task, error })
     this.abort(task, 'lease-lost', error)
   }
 

@@ -19,8 +19,8 @@ import { StatusReporter } from './status-reporter.js'
 import { onStopTriggers } from './stop-triggers.js'
 import { TaskEnds } from './task-ends.js'
 import { WorkRecord } from './work-record.js'
+import type { WorkerDependencies } from './worker-dependencies.js'
 import { WorkerEnd } from './worker-end.js'
-import type { WorkerParts } from './worker-parts.js'
 
 /** Interval of the check for tasks that were leased and have not started, which idle workers may get. Milliseconds. */
 const shareEveryMs = 1_000
@@ -32,7 +32,7 @@ const shutdownSeconds = 10
 const silenceSeconds = 60
 
 export class Worker {
-  readonly #parts: WorkerParts
+  readonly #dependencies: WorkerDependencies
   readonly #record: WorkRecord
   readonly #status: StatusReporter
   readonly #end = new WorkerEnd()
@@ -49,14 +49,14 @@ export class Worker {
   #exiting = false
   #ended = false
 
-  constructor(given: Omit<WorkerParts, 'leasing'> & { readonly leasing: MessageLeases }) {
+  constructor(given: Omit<WorkerDependencies, 'leasing'> & { readonly leasing: MessageLeases }) {
     const { backend, settings, clock } = given
     const seconds = leaseSeconds('leaseSeconds', settings.leaseSeconds, backend.capabilities, backend.label)
     this.#record = new WorkRecord(clock)
     this.#status = new StatusReporter(backend, settings.parallel, this.#record)
     const shared = { record: this.#record, status: this.#status, end: this.#end }
     this.#ends = new TaskEnds(given, seconds, shared)
-    this.#parts = this.#ends.parts
+    this.#dependencies = this.#ends.dependencies
     this.#fetcher = new Fetcher(this.#ends, seconds, shared)
     this.#buffer = new LeaseBuffer(this.#fetcher)
     this.#run = startRun(this.#buffer, this.#ends, this.#status)
@@ -74,7 +74,7 @@ export class Worker {
 
   /** Works until stopped; resolves with the number of executed tasks. */
   async work(): Promise<number> {
-    const triggers = onStopTriggers(this.#parts, {
+    const triggers = onStopTriggers(this.#dependencies, {
       stop: () => this.stop(),
       exitNow: () => this.#exitNow(),
       crash: (...what) => this.#crash(...what),
@@ -94,7 +94,7 @@ export class Worker {
       this.#cancelGrace?.()
       this.#cancelGivingUp?.()
       this.#cancelSilence?.()
-      if (this.#parts.settings.parallel > 0) await ThreadPool.stopUnused()
+      if (this.#dependencies.settings.parallel > 0) await ThreadPool.stopUnused()
     }
     // The process is about to exit: its program must not go on as if the worker had ended.
     if (this.#exiting) await new Promise(() => undefined)
@@ -112,7 +112,7 @@ export class Worker {
     void this.#buffer.stop()
     this.#ends.giveBackAll([...this.#buffer.withdraw(0), ...this.#run.stop()].map(taskOf))
     this.#watchForSilence()
-    const { clock, settings } = this.#parts
+    const { clock, settings } = this.#dependencies
     const { graceSeconds } = settings
     if (graceSeconds === undefined) return
     this.#cancelGrace = clock.setAlarm(graceSeconds * 1000, () => {
@@ -123,7 +123,9 @@ export class Worker {
   }
 
   #giveUpSoon(): void {
-    this.#cancelGivingUp ??= this.#parts.clock.setAlarm(shutdownSeconds * 1000, () => this.#giveUp(shutdownSeconds))
+    this.#cancelGivingUp ??= this.#dependencies.clock.setAlarm(shutdownSeconds * 1000, () =>
+      this.#giveUp(shutdownSeconds),
+    )
   }
 
   /**
@@ -136,11 +138,11 @@ export class Worker {
     this.#cancelSilence = undefined
     if (this.#ended) return
     if (this.#run.running(1).length > 0 || this.#fetcher.isInBeforeFn || this.#ends.executed.pending > 0) return
-    this.#cancelSilence = this.#parts.clock.setAlarm(silenceSeconds * 1000, () => this.#giveUp(silenceSeconds))
+    this.#cancelSilence = this.#dependencies.clock.setAlarm(silenceSeconds * 1000, () => this.#giveUp(silenceSeconds))
   }
 
   #giveUp(afterSeconds: number): void {
-    const { label } = this.#parts.backend
+    const { label } = this.#dependencies.backend
     const reason =
       `The worker stopped, and ${label} did not answer within ${afterSeconds} s: what it still held comes back when ` +
       'its lease ends'
@@ -178,7 +180,7 @@ export class Worker {
    * attempt counts as failed. Tasks in other threads are released.
    */
   async #crash(thrown: unknown, origin: NodeJS.UncaughtExceptionOrigin): Promise<void> {
-    if (this.#parts.settings.parallel === 0 && !isOutputError(thrown)) {
+    if (this.#dependencies.settings.parallel === 0 && !isOutputError(thrown)) {
       for (const { call, startedAtMs } of this.#run.running(Number.POSITIVE_INFINITY)) {
         const task = taskOf(call)
         if (!this.#ends.held.has(task)) continue

@@ -1,8 +1,8 @@
 // A process that runs commands of `ptq` one after the other, for `runCli`: all but what main.ts does for a process of its own.
 import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { runCommandLine } from '#ptq/cli/command-line.js'
 import { endingError, printWarnings } from '#ptq/cli/failing.js'
+import { runCommandLine } from '#ptq/cli/subcommands.js'
 import { type HostedCommand, mainPath } from './run-cli.js'
 
 const texts = { stdout: '', stderr: '' }

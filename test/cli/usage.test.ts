@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { runCommandLine } from '#ptq/cli/command-line.js'
 import { endingError } from '#ptq/cli/failing.js'
+import { runCommandLine } from '#ptq/cli/subcommands.js'
 import { ended, inFolder, payloadLines, projectRoot, runCli, runProcess, startCli } from './run-cli.js'
 
 const COMMANDS = [

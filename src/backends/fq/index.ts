@@ -6,13 +6,13 @@
 import type { Backend, BackendOpener, BackendOptions, QueueUrl } from '../../backend/backend.js'
 import { argumentError } from '../../errors/errors.js'
 import { FileQueueBackend } from './backend.js'
-import { QueueClock } from './clock.js'
 import { Completions } from './completions.js'
 import type { FileSystem } from './file-system.js'
 import { History } from './history.js'
 import { IoScheduler } from './io-scheduler.js'
 import { layoutOf, refuseContainer, refuseFile, trustedRoot } from './layout.js'
 import { nodeFileSystem } from './node-files.js'
+import { QueueClock } from './queue-clock.js'
 import { refuseLinks } from './refuse-links.js'
 
 const defaultConcurrency = 40

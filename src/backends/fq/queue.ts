@@ -1,11 +1,11 @@
 /** The state that the parts of one open file queue share. */
 import { LeaseLostError } from '../../errors/errors.js'
-import type { QueueClock } from './clock.js'
 import type { Completions } from './completions.js'
 import { errorMessage } from './file-system.js'
 import type { History } from './history.js'
 import type { IoScheduler } from './io-scheduler.js'
 import type { Layout } from './layout.js'
+import type { QueueClock } from './queue-clock.js'
 
 export interface FileQueue {
   /** The queue as a person calls it: `fq://` and its path. */

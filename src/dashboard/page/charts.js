@@ -3,7 +3,7 @@
 import { element, setText } from './elements.js'
 import { count } from './format.js'
 
-/** @typedef {import('../history.js').Point} Point */
+/** @typedef {import('../count-history.js').Point} Point */
 
 const maxPoints = 3_000
 const chartHeight = 150

@@ -123,12 +123,12 @@ class QueueView {
     if (isSelected) this.#charts.draw()
   }
 
-  /** @param {readonly import('../history.js').Point[]} points */
+  /** @param {readonly import('../count-history.js').Point[]} points */
   reset(points) {
     this.#charts.reset(points)
   }
 
-  /** @param {Sample & { point?: import('../history.js').Point }} sample */
+  /** @param {Sample & { point?: import('../count-history.js').Point }} sample */
   update({ counts, problem, isMissing, tasksPerSecond, workers, point }) {
     this.#problem.hidden = problem === undefined
     this.#problem.classList.toggle('missing', isMissing)

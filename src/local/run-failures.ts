@@ -7,7 +7,7 @@ import { abortError, taskError } from './local-run.js'
 /** An AggregateError keeps this many errors: a million of them would be the memory that the run itself doesn't need. */
 const keptErrors = 10_000
 
-export class Failures {
+export class RunFailures {
   readonly #errors: TaskError[] = []
   readonly #stopOnError: boolean
   readonly #caller: CallSite

@@ -43,7 +43,8 @@ export interface LeaseEnds {
   giveBackWaiting(): void
 }
 
-export interface WorkerParts {
+/** What `TaskQueue.poll` gives a worker, and the worker gives to each of its classes. */
+export interface WorkerDependencies {
   readonly backend: Backend
   readonly leasing: TaskLeases
   readonly events: WorkerEvents

@@ -13,7 +13,7 @@ export type Point = readonly [
 /** At two seconds each: the last 48 minutes, then the last 96 with every other point, and so on. */
 const maxPoints = 1_440
 
-export class History {
+export class CountHistory {
   #points: Point[] = []
   #skipped = 0
   /** Of so many points one is kept. */

@@ -21,7 +21,7 @@ sleep ${killAfterMs / 1000}
 for each in $groups; do kill -s KILL -- "-$each"; done
 `
 
-export class Watchdog {
+export class OrphanWatchdog {
   readonly #process: ChildProcess
   readonly #input: Writable
 

@@ -1,4 +1,4 @@
-/** The commands of `ptq`, and the parser that runs one. */
+/** The subcommands of `ptq`, and the parser that runs one. */
 import { readFileSync } from 'node:fs'
 import yargs, { type CommandModule, type FallbackCompletionFunction } from 'yargs'
 import { markArguments, type SplitArguments, splitArguments, unmarkArguments } from './raw-arguments.js'

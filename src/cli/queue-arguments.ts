@@ -1,4 +1,4 @@
-/** Types of commands, and the arguments that commands share. */
+/** The arguments that subcommands share, and the queues that they name. */
 import type { Argv, CommandModule } from 'yargs'
 import { isServerProtocol } from '../backend/server-url.js'
 import { withoutUserInfo } from '../errors/errors.js'
