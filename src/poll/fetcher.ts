@@ -156,6 +156,9 @@ export class Fetcher {
     try {
       return await leasing.lease(backend, { seconds: this.#leaseSeconds, max, waitSeconds, signal })
     } catch (error) {
+      // The server is away while the worker ends, which wants no more tasks: those that it may have leased become free again when
+      // their leases end.
+      if (this.#waits.stopped) return []
       if (!isBackoffException(error, settings.backoffExceptions)) throw error
       this.#lastLeaseFailed = true
       return []

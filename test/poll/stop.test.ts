@@ -10,8 +10,12 @@ import { noop } from './tasks.js'
 const noops = (count: number) => Array.from({ length: count }, (_, n) => partial(noop, n))
 const eager = { minBackoffSeconds: 0.01, maxBackoffSeconds: 0.02 } as const
 
-/** A backend that never answers to one verb; `called` resolves at its first call. */
-function neverAnswering(backend: Backend, verb: keyof Backend): { backend: Backend; called: Promise<void> } {
+/** A backend that answers to one verb with `answer`, by default never; `called` resolves at its first call. */
+function answering(
+  backend: Backend,
+  verb: keyof Backend,
+  answer: Promise<unknown> = new Promise(() => undefined),
+): { backend: Backend; called: Promise<void> } {
   let resolve: () => void = () => undefined
   const called = new Promise<void>(resolved => {
     resolve = resolved
@@ -21,7 +25,7 @@ function neverAnswering(backend: Backend, verb: keyof Backend): { backend: Backe
       if (key === verb) {
         return () => {
           resolve()
-          return new Promise(() => undefined)
+          return answer
         }
       }
       const value: unknown = Reflect.get(target, key)
@@ -124,7 +128,7 @@ describe('the end of a worker', () => {
       await tq.insert([verb === 'release' ? task('throwing', 'x') : task('noop', 1)])
       const stop = new AbortController()
       const clock = new ManualClock()
-      const { backend, called } = neverAnswering(await queue.backend(), verb)
+      const { backend, called } = answering(await queue.backend(), verb)
       const environment = { clock, random: Math.random, backend }
       const { worker } = await queue.worker({ parallel: 0, signal: stop.signal }, environment)
       const working = worker.work()
@@ -138,6 +142,22 @@ describe('the end of a worker', () => {
       await assert.rejects(working, /^Error: The worker stopped, and .* did not answer within 60 s: what it still held/)
     })
   }
+
+  onEach('a lease that fails after the stop, since the server is away, is no error of the worker', async queue => {
+    let fail: (error: Error) => void = () => undefined
+    const failed = new Promise((_, reject) => {
+      fail = reject
+    })
+    const { backend, called } = answering(await queue.backend(), 'lease', failed)
+    const stop = new AbortController()
+    const environment = { clock: new ManualClock(), random: Math.random, backend }
+    const { worker } = await queue.worker({ parallel: 0, signal: stop.signal }, environment)
+    const working = worker.work()
+    await called
+    stop.abort()
+    fail(new Error('Could not lease: the server does not answer'))
+    assert.equal(await working, 0)
+  })
 
   onEach('waits without graceSeconds as long as a task and afterFn take', async queue => {
     const tq = queue.open()
