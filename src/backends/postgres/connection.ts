@@ -247,5 +247,9 @@ function queryOf(queryable: Queryable): Query {
 function connectionString(url: QueueUrl): string {
   const [base = '', query = ''] = withPassword(url).split('?')
   const parameters = query.split('&').filter(part => part !== '' && !/^queue(?:=|$)/.test(part))
+  // The package would verify as with `verify-full`, and warn that it won't in its next version; `psql` does not.
+  const isWeaker = parameters.some(part => /^sslmode=(?:prefer|require|verify-ca)$/.test(part))
+  const saysWhich = parameters.some(part => part.startsWith('uselibpqcompat='))
+  if (isWeaker && !saysWhich) parameters.push('uselibpqcompat=true')
   return `postgres://${base}${parameters.length > 0 ? `?${parameters.join('&')}` : ''}`
 }

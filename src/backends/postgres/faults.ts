@@ -1,4 +1,5 @@
 /** Classifies errors of the server and of the connection, and describes in one sentence what failed. */
+import { certificateFault } from '../../backend/certificate-fault.js'
 import type { ServerFault } from '../../backend/server-retries.js'
 import { causeChain, codeOf, errorsOf, isError, messageOf } from '../../errors/thrown.js'
 import { plainLine } from '../../text/plain-line.js'
@@ -83,6 +84,8 @@ function reasonOf(error: unknown): string {
   if (state === '25006') return 'the server is a read-only replica; use the address of the primary'
   if (state === '42501') return `${said}; docs/postgres.md lists the rights that a queue needs`
   if (isMissingTable(error)) return `a table of the schema ptq is gone (${said}); the next insert makes it again`
+  const certificate = certificateFault(error, "name the authority's file with sslrootcert=FILE in the URL")
+  if (certificate !== undefined) return certificate
   const fault = faultOf(error)
   const code = codeOf((errorsOf(error) ?? [])[0]) ?? codeOf(error)
   if (fault === 'unreachable' || fault === 'silent')

@@ -115,21 +115,25 @@ export class Connection {
   }
 }
 
-/** Tries of a first connection, and the pause after each: a server may just be starting; a wrong address is to be told soon. */
-const firstTries = 4
+/**
+ * A first connection is tried for this time, and twice: a server may just be starting, or this process may have been stopped during the
+ * time-out. A wrong address is to be told soon.
+ */
+const firstTriesMs = 3_000
 const firstPauseMs = 300
 
 async function connect(place: RedisPlace, retrySeconds: number): Promise<RedisClient> {
   const { Redis } = await loadOptionalPackage('ioredis', 'redis://', () => import('ioredis'))
   let isOpen = false
   let firstError: unknown
+  const startMs = elapsedMs()
   const client = new Redis({
     host: place.host,
     port: place.port,
     db: place.db,
     ...(place.username !== undefined && { username: place.username }),
     ...(place.password !== undefined && { password: place.password }),
-    ...(place.isTls && { tls: { servername: place.host } }),
+    ...(place.isTls && { tls: {} }),
     connectionName: 'ptq',
     connectTimeout: connectionTimeoutMs,
     socketTimeout: silenceTimeoutMs,
@@ -154,7 +158,8 @@ async function connect(place: RedisPlace, retrySeconds: number): Promise<RedisCl
       isOpen = true
     } catch (error) {
       const cause = firstError ?? error
-      if (attempt === firstTries || retrySeconds === 0 || faultKind(cause) !== 'unreachable') {
+      const isLast = retrySeconds === 0 || (attempt > 1 && elapsedMs() - startMs >= firstTriesMs)
+      if (isLast || faultKind(cause) !== 'unreachable') {
         client.disconnect()
         throw openError(cause, place)
       }

@@ -1,4 +1,5 @@
 /** Classifies failed commands (retry or not), and describes in one sentence what failed. */
+import { certificateFault } from '../../backend/certificate-fault.js'
 import { causeChain, codeOf, isError, isErrorNamed, messageOf, nameOf } from '../../errors/thrown.js'
 import type { RedisPlace } from './place.js'
 
@@ -51,10 +52,13 @@ export function requestError(error: unknown, what: string): Error {
 export function openError(error: unknown, { address, isTls }: RedisPlace): Error {
   const cause = withoutCommand(error)
   if (faultKind(error) === 'unreachable') {
-    return new Error(
-      `No Redis server answers at ${address} (${networkReason(error)}): check the address, and that the server runs`,
-      { cause },
-    )
+    const reason = networkReason(error)
+    // Redis with TLS ends a connection that begins without it; one without TLS waits for the end of a line.
+    const mayHaveTls = !isTls && /^(?:ECONNRESET|Connection is closed)/.test(reason)
+    const mayHaveNone = isTls && reason === 'ETIMEDOUT'
+    const other = mayHaveTls ? '; one with TLS wants rediss://' : mayHaveNone ? '; one without TLS wants redis://' : ''
+    const check = `check the address, and that the server runs${other}`
+    return new Error(`No Redis server answers at ${address} (${reason}): ${check}`, { cause })
   }
   if (/protocol error|unknown RESP|wrong version number|packet length/i.test(messageOf(error))) {
     return new Error(`What answers at ${address} is no Redis server, or one ${isTls ? 'without' : 'with'} TLS`, {
@@ -78,6 +82,8 @@ const hints: readonly (readonly [RegExp, string])[] = [
 ]
 
 function reasonOf(error: unknown): string {
+  const certificate = certificateFault(error, "name the authority's file in NODE_EXTRA_CA_CERTS, or pass a `client`")
+  if (certificate !== undefined) return certificate
   const message = messageOf(error)
   if (faultKind(error) === 'unreachable') return `the server does not answer (${networkReason(error)})`
   const hint = hints.find(([pattern]) => pattern.test(message))?.[1]
