@@ -218,7 +218,7 @@ export class TaskQueue<Url extends string = string> implements AsyncDisposable {
   /**
    * Removes every task, also leased ones, sets the counts to 0 and removes the journals of named inserts. Dead letters stay.
    *
-   * @param options.native use the engine's own purge if there is one (SQS: PurgeQueue, which takes up to 60 s). Default
+   * @param options.native use the backend's own purge if there is one (SQS: PurgeQueue, which takes up to 60 s). Default
    * false
    */
   async purge(options: { native?: boolean } = {}): Promise<void> {

@@ -505,7 +505,7 @@ describe('an invalid message', () => {
     await mem.insert([bad('a'), bad('b')], { delaySeconds: 0 })
     const warned = warningOf(mem)
     assert.deepEqual(await tq.lease({ numTasks: 2 }), [])
-    assert.match(await warned, /Message a of .* is no task and was given back/)
+    assert.match(await warned, /Message a of .* is no task and was released/)
     await tq.insert(numbered(1))
     assert.equal((await tq.lease({ numTasks: 3 })).length, 1)
     assert.equal((await tq.status()).leased, 1)

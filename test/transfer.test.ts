@@ -71,7 +71,7 @@ test('messages move between queues of two kinds unchanged, invalid tasks too, an
   assert.deepEqual(await drain(to), byId(sent))
 })
 
-test('an engine that may refuse characters gets them escaped, and ids that are no UUIDs are mapped to UUIDs deterministically', async () => {
+test('a backend that may refuse characters gets them escaped, and ids that are no UUIDs are mapped to UUIDs deterministically', async () => {
   const [from, to] = [await openMem(), await openMem()]
   const ascii = altered(to, { capabilities: { ...to.capabilities, asciiBodies: true } })
   await fill(from, [{ id: 'order 7 of today', body: '{"payload": "é\u{1f680}", "queueName": "q"}' }])

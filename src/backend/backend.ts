@@ -1,5 +1,5 @@
 /**
- * The contract of a kind of queue. Types only.
+ * The interface of a backend. Types only.
  *
  * Terms: a *message* is what a backend stores; a *lease* is the right to run it until a moment in time, held by exactly
  * one holder; *release* gives a lease back, *renew* extends it, *delete* removes the finished message, *tally* counts
@@ -50,7 +50,7 @@ export interface WorkerStatus {
 export interface Counts {
   /** Tasks in the queue in any state. */
   readonly enqueued: number
-  /** The messages that hold them. Left out where they are as many, and by engines that can count messages only. */
+  /** The messages that hold them. Left out where they are as many, and by backends that can count messages only. */
   readonly messages?: number
   /** Those under a lease. */
   readonly leased: number
@@ -104,13 +104,13 @@ export interface Capabilities {
    * enough.
    */
   readonly emptyConfirmations?: { readonly samples: number; readonly windowSeconds: number }
-  /** A release without `failure` is not counted as an attempt. Default true; false where the engine counts each lease. */
+  /** A release without `failure` is not counted as an attempt. Default true; false where the backend counts each lease. */
   readonly uncountedReleases?: boolean
   /**
-   * `release` takes `alone`. For engines that can't change a message that is held; others have `runsAlone`. Default false.
+   * `release` takes `alone`. For backends that can't change a message that is held; others have `runsAlone`. Default false.
    */
   readonly releasesAlone?: boolean
-  /** `lease` with `waitSeconds` waits in the engine itself, for the price of one request. Default false. */
+  /** `lease` with `waitSeconds` waits in the backend itself, for the price of one request. Default false. */
   readonly longPolling?: boolean
   /**
    * Some characters can't be stored unescaped, so a body should be ASCII: the core writes the rest of its JSON as
@@ -124,7 +124,7 @@ export interface Capabilities {
   readonly threads?: boolean
 }
 
-/** A queue of one engine, as the core uses it. The required methods come first. */
+/** A queue of one backend, as the core uses it. The required methods come first. */
 export interface Backend {
   /** Its abilities. */
   readonly capabilities: Capabilities
@@ -143,7 +143,7 @@ export interface Backend {
   /** URL of the dead-letter queue unless a worker has the option `deadLetter`. Default: there is none. */
   readonly deadLetterUrl?: string
   /**
-   * The attempts that the engine's own policy allows before it moves a task away; `undefined` without a policy. Only
+   * The attempts that the backend's own policy allows before it moves a task away; `undefined` without a policy. Only
    * for log messages: see `deadLetterUrl`.
    */
   ownMaxAttempts?(): Promise<number | undefined>
@@ -153,7 +153,7 @@ export interface Backend {
 
   /**
    * Leases up to `max` messages for `seconds`. If there is none, waits up to `waitSeconds` for the first one; then
-   * resolves with an empty array. `max` may exceed what the engine returns at once. An abort of `signal` ends the wait:
+   * resolves with an empty array. `max` may exceed what the backend returns at once. An abort of `signal` ends the wait:
    * the call resolves with the leases it has by then, so that none is lost.
    */
   lease(options: { seconds: number; max: number; waitSeconds: number; signal?: AbortSignal }): Promise<Lease[]>
@@ -182,7 +182,7 @@ export interface Backend {
   /**
    * Removes finished messages; with `tally`, each one that was removed by this call is counted, as so many completions as `completions`
    * has for it (default: 1 each). What is removed is no failure where only the count failed: that is a warning. With `mayTallyLater`, as
-   * workers delete, an engine with `tallyDeleted` may put the counting off for some seconds, to count many at once.
+   * workers delete, a backend with `tallyDeleted` may put the counting off for some seconds, to count many at once.
    */
   delete(
     leases: readonly Lease[],
@@ -200,7 +200,7 @@ export interface Backend {
   /** Reads all numbers at once; changes nothing. */
   counts(): Promise<Counts>
 
-  /** Removes everything. `native` uses the engine's own purge if there is one. */
+  /** Removes everything. `native` uses the backend's own purge if there is one. */
   purge(options: { native: boolean }): Promise<void>
 
   /**
@@ -231,7 +231,7 @@ export interface Backend {
   moveLeased?(lease: Lease, message: Message, other: Backend): Promise<boolean>
   /**
    * Sets a leased message aside whose text is not a task, so that it is not leased again soon: moves it away for good,
-   * or postpones it if it may still become a task (a file that is being written) or the engine has a policy of its own.
+   * or postpones it if it may still become a task (a file that is being written) or the backend has a policy of its own.
    */
   quarantine?(lease: Lease, reason: string): Promise<void>
   /** The recorded failures of a message, oldest first. */
@@ -251,7 +251,7 @@ export interface Backend {
   /** A folder that all machines of the queue see, where workers keep what their commands write. Default: there is none. */
   readonly logFolder?: string
 
-  /** True where the queue exists, for engines where opening one does not create it. Default: true. */
+  /** True where the queue exists, for backends where opening one does not create it. Default: true. */
   exists?(): Promise<boolean>
 
   /** Frees sockets and timers of the backend. Leases are released by the core. */

@@ -26,7 +26,7 @@ export interface OpenedMessage {
   readonly earlier: EarlierAttempts
 }
 
-/** Attempts of a task under another message, which its engine doesn't know of: a pack that it was in. */
+/** Attempts of a task under another message, which its backend doesn't know of: a pack that it was in. */
 export interface EarlierAttempts {
   /** All of them, those whose worker died included. */
   readonly attempts: number
@@ -64,7 +64,7 @@ export type MessageWriter = (payloadText: string, id: string, history?: Envelope
 /**
  * Returns the function that puts payloads into envelopes for one queue.
  *
- * @param options.ascii write other characters as `\uXXXX`, like Python: the same JSON, for engines that refuse some.
+ * @param options.ascii write other characters as `\uXXXX`, like Python: the same JSON, for backends that refuse some.
  * Default false
  */
 export function messageWriter(queueName: string, options: { ascii?: boolean } = {}): MessageWriter {

@@ -11,7 +11,7 @@ export interface Message {
   readonly body: string
   /**
    * Identifies this storing of a message that was in a queue before: a repeated request has the same value, another
-   * storing a different one. An engine that drops repeated requests (SQS FIFO, for 5 minutes) must distinguish the two.
+   * storing a different one. A backend that drops repeated requests (SQS FIFO, for 5 minutes) must distinguish the two.
    * Absent if the message is new: then a repeated `id` is a repeated request.
    */
   readonly passage?: string
@@ -43,8 +43,8 @@ export interface Lease extends Message {
   /** Its recorded failures, oldest first, if `capabilities.historyInLeases`. */
   readonly failures?: readonly Failure[]
   /**
-   * Identifies this storing of the message in the engine, so that a process that stores it elsewhere after a crash can
-   * use the same `passage`. Absent if the engine has no such name.
+   * Identifies this storing of the message in the backend, so that a process that stores it elsewhere after a crash can
+   * use the same `passage`. Absent if the backend has no such name.
    */
   readonly incarnation?: string
   /** Identifies the message to the backend (a file's name, a receipt handle); changed by a renewal. */

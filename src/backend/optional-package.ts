@@ -1,4 +1,4 @@
-/** Loads the client of a kind of queue, which its users install beside this package. */
+/** Loads the client of a backend, which its users install beside this package. */
 
 import { codeOf } from '../errors/thrown.js'
 

@@ -9,7 +9,7 @@ export interface ResultPage {
 }
 
 /**
- * Keeps records of named runs. A record is a line of JSON, opaque to the engine. What `append` accepted is read by every reader that began
+ * Keeps records of named runs. A record is a line of JSON, opaque to the backend. What `append` accepted is read by every reader that began
  * before or after, at least once: a reader recognises repeated records by itself. There is no order.
  */
 export interface ResultSink {

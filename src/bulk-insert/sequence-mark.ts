@@ -1,6 +1,6 @@
 /**
  * The digest of a sequence's fields, the same in each process that has the same values. Not that of `v8.serialize`: its bytes
- * depend on the engine's representation (600 as an integer or as a double, an array with or without room for holes), which
+ * depend on the backend's representation (600 as an integer or as a double, an array with or without room for holes), which
  * depends on what the process did before.
  */
 

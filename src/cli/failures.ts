@@ -15,7 +15,7 @@ export const failuresCommand = defineCommand({
         describe: 'Count them by reason, the most frequent first; … for values that vary',
       })
       .option('dead-letter', textOption('--dead-letter', "The queue of the dead letters (default: the queue's own)"))
-      .option('limit', numberOption('--limit', 'At most so many letters, or groups', { integer: true, min: 1 }))
+      .option('limit', numberOption('--limit', 'At most so many dead letters, or groups', { integer: true, min: 1 }))
       .option('json', { type: 'boolean', describe: 'Print a line of JSON for each' })
       .example('# Why do tasks fail?\n$0 failures ./queue --group', '')
       .example('# Then put back those that deserve it\n$0 retry ./queue --match ENOSPC', ''),

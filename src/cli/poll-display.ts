@@ -140,7 +140,7 @@ export class PollDisplay {
       const isIdle = this.#running.size === 0
       this.#print(isIdle ? `${name}: ending` : `${name}: finishing ${running}${limit}, again to leave at once`)
     } else if (name !== 'SIGINT' || nowMs - this.#interruptedAtMs >= repeatMs) {
-      this.#print(`${name}: leaving at once, ${running} given back`)
+      this.#print(`${name}: leaving at once, ${running} released`)
     }
   }
 

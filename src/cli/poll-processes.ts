@@ -66,7 +66,7 @@ class WorkerProcesses {
 
   async #exitNow(): Promise<void> {
     this.#isExiting = true
-    this.#print('Leaving at once, what runs is given back')
+    this.#print('Leaving at once, what runs is released')
     this.#stopped.abort()
     this.#passOn({ signal: this.#signal, isSecond: true })
     await this.#done

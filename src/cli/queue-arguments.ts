@@ -74,7 +74,7 @@ export function queueUrl(text: string): string {
   return /^(?:\.{0,2}[/\\]|\.{1,2}$|~(?:[/\\]|$)|[a-z]:[/\\])/i.test(text) ? text : `./${text}`
 }
 
-/** Flags that only one kind of queue reads. */
+/** Flags that only one backend reads. */
 const flagsOf = { sqs: ['region', 'endpoint', 'create-if-missing'], fq: ['durable'] } as const
 
 /** `undefined`: of a registered kind, which may read any flag. */

@@ -8,7 +8,7 @@ import type { Sampler } from './sampler.js'
 /** Groups that are sent; the rest is counted. */
 const maxGroups = 100
 
-/** A report is this old before the letters are read again, and ten times as old as its reading took. Milliseconds. */
+/** A report is this old before the dead letters are read again, and ten times as old as its reading took. Milliseconds. */
 const minAgeMs = 5_000
 const ageToDuration = 10
 

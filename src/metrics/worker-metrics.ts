@@ -82,7 +82,7 @@ export class WorkerMetrics {
         'counter',
         this.#deadLetters,
       ),
-      single('ptq_tasks_released_total', 'Tasks that were leased and given back.', 'counter', this.#released),
+      single('ptq_tasks_released_total', 'Tasks that were leased and released.', 'counter', this.#released),
       single('ptq_worker_tasks_running', 'Tasks that are with a thread now.', 'gauge', this.#running.size),
       single('ptq_worker_threads', 'Tasks that the worker can run at once.', 'gauge', this.#threads ?? Number.NaN),
     ]

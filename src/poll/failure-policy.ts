@@ -233,7 +233,7 @@ export class FailurePolicy {
 
   /** The recorded failures of the attempts that count. */
   async #recorded(task: LeasedTask): Promise<readonly Failure[]> {
-    // If the engine can't look them up, the lease contains them.
+    // If the backend can't look them up, the lease contains them.
     return (await this.#dependencies.backend.failures?.(task)) ?? task.failures.slice(envelopeFailures(task).length)
   }
 

@@ -124,7 +124,7 @@ export class Fetcher {
     const waitSeconds = this.#backoff.miss()
     events.emit('idle', { waitSeconds })
     // With long polling the next request waits. A failed request returned at once and would again. A wait that the end of the
-    // last task must end early is not left to the engine, which may miss the abort and lease a task to a closed connection.
+    // last task must end early is not left to the backend, which may miss the abort and lease a task to a closed connection.
     this.#waitedInWorker = mayEndSoon
     if (!backend.capabilities.longPolling || this.#lastLeaseFailed || mayEndSoon) await this.#waits.sleep(waitSeconds)
     return !this.#mayNotLease
@@ -148,7 +148,7 @@ export class Fetcher {
 
   async #leaseOrMiss(max: number): Promise<LeasedTask[]> {
     const { backend, leasing, settings } = this.#dependencies
-    // The first request does not wait; after a miss it does where the engine supports long polling.
+    // The first request does not wait; after a miss it does where the backend supports long polling.
     const inEngine = backend.capabilities.longPolling === true && this.#record.tries > 1 && !this.#waitedInWorker
     const waitSeconds = inEngine ? this.#backoff.windowSeconds : 0
     const signal = this.#waits.begin({ waits: waitSeconds > 0 })
@@ -182,21 +182,21 @@ export class Fetcher {
     try {
       calls = await ready()
     } catch (error) {
-      void this.#giveBack(tasks)
+      void this.#release(tasks)
       throw error
     }
     if (this.#waits.stopped) {
-      void this.#giveBack(tasks)
+      void this.#release(tasks)
       return []
     }
     this.#taken = []
     return calls
   }
 
-  #giveBack(tasks: readonly LeasedTask[]): Promise<void> {
+  #release(tasks: readonly LeasedTask[]): Promise<void> {
     const all = [...tasks, ...this.#taken.map(({ task }) => task)]
     this.#taken = []
-    return this.#ends.giveBack(all.filter(task => this.#ends.held.has(task)))
+    return this.#ends.release(all.filter(task => this.#ends.held.has(task)))
   }
 
   /** The calls of tasks that may run, and up to `max` of their packs; leaves out those that can't or must not run here. */

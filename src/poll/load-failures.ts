@@ -11,7 +11,7 @@ const maxFailuresInRow = 7
  * If the queue is too long to see its end, a worker that released this number of tasks of such files, and ran no other,
  * ends too. Each lease request reaches further than the one before: the largest one, of 4,096 tasks, twice.
  */
-const maxGivenBack = 10_000
+const maxReleased = 10_000
 
 export class LoadFailures {
   /** By file: number of load failures before the last task that ran. */
@@ -19,7 +19,7 @@ export class LoadFailures {
   readonly #warned = new Set<string>()
   /** Since the last task that ran. */
   #sawEnd = false
-  #givenBack = 0
+  #released = 0
 
   /** Records that a lease request returned fewer tasks than requested: no other task waits in the queue. */
   sawEnd(): void {
@@ -33,12 +33,12 @@ export class LoadFailures {
   add({ code: { url = '' } }: Call, { error, notLoaded }: FailedOutcome, held: HeldTasks): Error | undefined {
     // Earlier requests say nothing about tasks that came since.
     if (this.#before.size === 0) this.#sawEnd = false
-    this.#givenBack++
+    this.#released++
     const failures = notLoaded?.failures ?? 0
     if (!this.#warned.has(url)) {
       this.#warned.add(url)
       process.emitWarning(
-        `Tasks of ${url} are given back, and no attempt is counted, until a new thread can load it: ${reasonOf(error)}`,
+        `Tasks of ${url} are released, and no attempt is counted, until a new thread can load it: ${reasonOf(error)}`,
         { code: 'PTQ_NOT_LOADED' },
       )
     }
@@ -46,7 +46,7 @@ export class LoadFailures {
     this.#before.set(url, before)
     if (failures - before < maxFailuresInRow) return undefined
     // The speed at which threads fail says nothing about other tasks in the queue.
-    if (!this.#sawEnd && this.#givenBack < maxGivenBack) return undefined
+    if (!this.#sawEnd && this.#released < maxReleased) return undefined
     if (held.hasOtherThan(url)) return undefined
     return new Error(
       `Expected to run tasks of ${url}, but ${failures - before} new threads in a row could not load it, and no other task ` +
@@ -60,7 +60,7 @@ export class LoadFailures {
     if (this.#warned.size === 0) return
     this.#before.clear()
     this.#sawEnd = false
-    this.#givenBack = 0
+    this.#released = 0
     this.#warned.delete(code.url ?? '')
   }
 }

@@ -7,7 +7,7 @@ const warned = new WeakSet<Backend>()
 export async function warnOfNoDeadLetters(backend: Backend, maxAttempts: number): Promise<void> {
   if (warned.has(backend)) return
   warned.add(backend)
-  // If the engine doesn't say, the worker assumes that it has no policy.
+  // If the backend doesn't say, the worker assumes that it has no policy.
   const own = await backend.ownMaxAttempts?.().catch(() => undefined)
   const what =
     own === undefined

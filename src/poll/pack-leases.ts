@@ -4,7 +4,7 @@
  *
  * - A task that succeeded, or left, is no longer in its pack; when none is left, the message is deleted.
  * - A task that failed is stored as a message of its own, with its history, before its pack forgets it.
- * - Tasks that are given back are stored as a smaller pack, before theirs forgets them. A pack of which nothing ran is released.
+ * - Tasks that are released are stored as a smaller pack, before theirs forgets them. A pack of which nothing ran is released.
  * - While tasks of a pack run, its message is written again every few seconds without those that ended (see `PackUpkeep`).
  *
  * Whichever step is the last before a death, each task that has not ended is in a message. It may be in two.
@@ -123,7 +123,7 @@ export class PackLeases implements TaskLeases {
   }
 
   /**
-   * Gives tasks back. One of a pack with `failure` is stored as a message of its own; without, all of its pack that has not begun goes
+   * Releases tasks. One of a pack with `failure` is stored as a message of its own; without, all of its pack that has not begun goes
    * back with it, since the reason holds for the others too.
    */
   async release(backend: Backend, tasks: readonly LeasedTask[], options: ReleaseOptions): Promise<Failed> {
@@ -139,7 +139,7 @@ export class PackLeases implements TaskLeases {
     }
     for (const [pack, calls] of this.#packs.grouped(packed)) {
       pack.putBack(calls)
-      const error = await errorOf(() => this.giveBack(pack, delaySeconds))
+      const error = await errorOf(() => this.releasePack(pack, delaySeconds))
       if (error !== undefined) for (const { task } of calls) failed.set(task, error)
     }
     return failed
@@ -164,19 +164,19 @@ export class PackLeases implements TaskLeases {
     return leasedMessage(task) === task && this.#leasing.moveTo(backend, task, message, other)
   }
 
-  /** Gives back all that has not begun. */
-  async giveBackAll(): Promise<void> {
+  /** Releases all that has not begun. */
+  async releaseWaiting(): Promise<void> {
     const errors: Error[] = []
     for (const pack of this.#packs) {
-      const error = await errorOf(() => this.giveBack(pack, 0))
+      const error = await errorOf(() => this.releasePack(pack, 0))
       if (error !== undefined) errors.push(error)
     }
     const [first] = errors
     if (first !== undefined) throw first
   }
 
-  /** Gives back what has not begun: the message itself if nothing of it has, otherwise as another message. */
-  giveBack(pack: HeldPack, delaySeconds: number): Promise<void> {
+  /** Releases what has not begun: the message itself if nothing of it has, otherwise as another message. */
+  releasePack(pack: HeldPack, delaySeconds: number): Promise<void> {
     pack.closed = true
     return pack.inTurn(async () => {
       if (!this.#packs.has(pack.message)) return

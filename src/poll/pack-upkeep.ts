@@ -53,11 +53,11 @@ export class PackUpkeep {
     this.#isRunning = false
   }
 
-  /** Gives back what this worker can't begin soon. */
+  /** Releases what this worker can't begin soon. */
   async #share(pack: HeldPack, nowMs: number): Promise<void> {
     if (pack.isUntouched) {
       try {
-        await this.#leases.giveBack(pack, 0)
+        await this.#leases.releasePack(pack, 0)
       } catch (error) {
         // It is still held, so its tasks have to run here.
         pack.closed = false

@@ -36,7 +36,7 @@ export interface Decision {
   /** May be run now. */
   readonly run: readonly LeasedTask[]
   /** To be released: there is no room for them. */
-  readonly giveBack: readonly LeasedTask[]
+  readonly release: readonly LeasedTask[]
   /** To be released with a mark: a worker that leases them with the mark runs them. */
   readonly mark: readonly LeasedTask[]
 }
@@ -137,13 +137,13 @@ export class PoisonGuard {
     const isFree = this.#room === Number.POSITIVE_INFINITY && !this.isDraining
     if (isFree && tasks.every(({ deaths }) => deaths === 0)) {
       this.#limit *= 2
-      return { run: tasks, giveBack: [], mark: [] }
+      return { run: tasks, release: [], mark: [] }
     }
     // Tasks with most deaths first. Those that can't be held with them are released, tasks without deaths first.
     const ordered = [...tasks].sort((one, other) => other.deaths - one.deaths)
     const others = this.#held() - tasks.length
     const run: LeasedTask[] = []
-    const giveBack: LeasedTask[] = []
+    const release: LeasedTask[] = []
     const mark: LeasedTask[] = []
     for (const task of ordered) {
       if (this.#marksByRelease && mustRunAlone(task) && !task.alone) {
@@ -156,17 +156,17 @@ export class PoisonGuard {
         this.#add(task)
         run.push(task)
       } else if (task.deaths === 0 || run.length > 0 || this.isDraining) {
-        giveBack.push(task)
+        release.push(task)
       } else if (task.alone) {
         // If this worker dies before it is idle, that must not count against the task.
-        giveBack.push(task)
+        release.push(task)
         this.#drains = true
       } else {
         this.#waiting = task
       }
     }
-    this.#limit = giveBack.length > 0 ? Math.max(1, run.length) : this.#limit * 2
-    return { run, giveBack, mark }
+    this.#limit = release.length > 0 ? Math.max(1, run.length) : this.#limit * 2
+    return { run, release, mark }
   }
 
   /** True if a task runs alone, or will next. */

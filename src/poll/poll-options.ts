@@ -54,7 +54,7 @@ export interface PollOptions {
   /** Extra arguments for `execute`; cloned into threads. Default none. */
   readonly executeArgs?: readonly unknown[]
   /**
-   * Errors of tasks or of the queue that make the worker back off: a task is given back, no attempt is counted, and the
+   * Errors of tasks or of the queue that make the worker back off: a task is released, no attempt is counted, and the
    * worker leases no more for a random time below a window that doubles each time, as when the queue is empty.
    */
   readonly backoffExceptions?: readonly BackoffException[]

@@ -17,7 +17,7 @@ const shortReason = 100
 interface StoredTask {
   readonly task: LeasedTask
   readonly failures: readonly Failure[]
-  /** Attempts that the engine of this queue doesn't know of. Default: none */
+  /** Attempts that the backend of this queue doesn't know of. Default: none */
   readonly earlier?: EarlierAttempts
   /** Default: 0 */
   readonly delaySeconds?: number

@@ -28,11 +28,11 @@ export class TaskChoice {
       else if (task.attempt > 1 && endedAttempts(task) >= dependencies.settings.maxAttempts)
         await this.#deadLetter(task)
     }
-    const { run, giveBack, mark } = guard.choose(tasks.filter(task => held.has(task)))
+    const { run, release, mark } = guard.choose(tasks.filter(task => held.has(task)))
     // Before any of the others starts: if one kills this worker, the released tasks must not count a death.
-    if (giveBack.length > 0) await this.#giveBack(giveBack)
-    if (mark.length > 0) await this.#giveBack(mark, { alone: true })
-    if (guard.isDraining) this.#ends.giveBackWaiting()
+    if (release.length > 0) await this.#release(release)
+    if (mark.length > 0) await this.#release(mark, { alone: true })
+    if (guard.isDraining) this.#ends.releaseWaiting()
     return run
   }
 
@@ -50,7 +50,7 @@ export class TaskChoice {
     } catch (error) {
       if (error instanceof MessageRefusedError) {
         // It must not run, or its deaths would never count.
-        void this.#ends.giveBack([task], { delaySeconds: policy.notMarked(task, error) })
+        void this.#ends.release([task], { delaySeconds: policy.notMarked(task, error) })
         return false
       }
       if (!(error instanceof LeaseLostError)) throw error
@@ -70,7 +70,7 @@ export class TaskChoice {
         this.#ends.failed(pack, error, 0)
         return
       }
-      void this.#ends.giveBack([pack])
+      void this.#ends.release([pack])
       throw error
     }
     held.drop(pack)
@@ -84,16 +84,16 @@ export class TaskChoice {
     try {
       if (await retries.retryWithBackoff(() => policy.exhausted(task))) return
     } catch (error) {
-      void this.#ends.giveBack([task])
+      void this.#ends.release([task])
       throw error
     }
     // The queue has no dead letters.
     held.add([task])
   }
 
-  #giveBack(tasks: readonly LeasedTask[], options?: { alone: boolean }): Promise<void> {
+  #release(tasks: readonly LeasedTask[], options?: { alone: boolean }): Promise<void> {
     // A lease may have been lost since.
-    return this.#ends.giveBack(
+    return this.#ends.release(
       tasks.filter(task => this.#ends.held.has(task)),
       options,
     )

@@ -1,6 +1,6 @@
 /**
  * What becomes of the leased tasks of a worker: one that ran to its end is deleted, one that failed is tried again or dead-lettered,
- * others are given back (released without an attempt). The code that runs tasks knows nothing of leases: it reports outcomes to
+ * others are released, without an attempt. The code that runs tasks knows nothing of leases: it reports outcomes to
  * {@link TaskEnds.onOutcome}. Tasks that were leased and must not run are handled by `TaskChoice`.
  */
 import { LeaseKeeper } from '../queue/lease-keeper.js'
@@ -93,7 +93,7 @@ export class TaskEnds implements LeaseEnds {
       held: () => this.held.leases + this.#completer.pending + this.#pendingWrites.size,
       workers: processWorkers,
       changed: () => this.activity.changed(),
-      withdraw: () => this.giveBackWaiting(),
+      withdraw: () => this.releaseWaiting(),
     })
   }
 
@@ -190,11 +190,11 @@ export class TaskEnds implements LeaseEnds {
     this.loadFailures.ran(call)
     if (abortCause === undefined) this.#record.took(durationSeconds)
     if (abortCause === 'lease-lost') this.settled(task)
-    else if (abortCause === 'shutdown' || outcome.ok) void this.giveBack([task])
+    else if (abortCause === 'shutdown' || outcome.ok) void this.release([task])
     else if (isBackoffException(outcome.error, this.dependencies.settings.backoffExceptions)) {
       this.pauses.pause()
       // Tasks that have not started would fail too; on other workers they may not.
-      this.giveBackAll([task, ...this.#withdraw(0).map(taskOf)])
+      this.releaseWithPacks([task, ...this.#withdraw(0).map(taskOf)])
     } else {
       this.pauses.taskEnded()
       this.failed(task, outcome.error, durationSeconds)
@@ -203,7 +203,7 @@ export class TaskEnds implements LeaseEnds {
 
   #notLoaded(task: LeasedTask, call: Call, outcome: FailedOutcome): void {
     this.pauses.pauseForFile()
-    void this.giveBack([task], { delaySeconds: outcome.notLoaded?.retrySeconds ?? 0 })
+    void this.release([task], { delaySeconds: outcome.notLoaded?.retrySeconds ?? 0 })
     const { settings, caller } = this.dependencies
     if (settings.onError === 'throw') this.#end.fail(taskError(task, outcome.error, caller))
     const error = this.loadFailures.add(call, outcome, this.held)
@@ -266,7 +266,7 @@ export class TaskEnds implements LeaseEnds {
     this.held.setAbortCause(task, cause)
     const call = this.held.callOf(task)
     if (call !== undefined && this.#run?.abort(call, error) === true) return
-    if (!this.held.isLost(task)) void this.giveBack([task])
+    if (!this.held.isLost(task)) void this.release([task])
     else {
       this.forget(task)
       this.settled(task)
@@ -279,7 +279,7 @@ export class TaskEnds implements LeaseEnds {
     this.held.drop(task)
   }
 
-  async giveBack(tasks: readonly LeasedTask[], options?: ReleaseOptions): Promise<void> {
+  async release(tasks: readonly LeasedTask[], options?: ReleaseOptions): Promise<void> {
     if (tasks.length === 0) return
     for (const task of tasks) this.forget(task)
     if (this.#end.isStopping) this.activity.changed()
@@ -287,17 +287,17 @@ export class TaskEnds implements LeaseEnds {
     for (const task of tasks) this.settled(task)
   }
 
-  /** Gives back tasks, and what has not begun of all packs. */
-  giveBackAll(tasks: readonly LeasedTask[]): void {
-    void this.giveBack(tasks)
-    if (this.heldPacks.size > 0) void this.#pendingWrites.add(() => this.packs.giveBackAll())
+  /** Releases tasks, and what has not begun of all packs. */
+  releaseWithPacks(tasks: readonly LeasedTask[]): void {
+    void this.release(tasks)
+    if (this.heldPacks.size > 0) void this.#pendingWrites.add(() => this.packs.releaseWaiting())
   }
 
-  giveBackWaiting(): void {
-    this.giveBackAll(this.#withdraw(0).map(taskOf))
+  releaseWaiting(): void {
+    this.releaseWithPacks(this.#withdraw(0).map(taskOf))
   }
 
-  /** Gives back what idle workers may begin sooner. Tasks of packs are handed out again, unless their pack is shared. */
+  /** Releases what idle workers may begin sooner. Tasks of packs are handed out again, unless their pack is shared. */
   shareWaiting(): void {
     const packed: PackedCall[] = []
     const single: LeasedTask[] = []
@@ -305,16 +305,16 @@ export class TaskEnds implements LeaseEnds {
       if (call instanceof PackedCall) packed.push(call)
       else single.push(taskOf(call))
     }
-    void this.giveBack(single)
+    void this.release(single)
     for (const call of packed) this.held.dropCall(call)
     this.packs.putBack(packed)
   }
 
-  /** Resolves when what has ended or was given back is written to the queue. */
+  /** Resolves when what has ended or was released is written to the queue. */
   async writesDone(): Promise<void> {
     await this.#completer.done()
     await this.#pendingWrites.done()
-    // The messages of packs whose last tasks were given back.
+    // The messages of packs whose last tasks were released.
     await this.#completer.done()
   }
 

@@ -38,9 +38,9 @@ export interface LeaseEnds {
   /** The end of a task is written to the queue, or its lease is over. */
   settled(task: LeasedTask): void
   /** Releases held tasks that will not run. Resolves when they are released. */
-  giveBack(tasks: readonly LeasedTask[], options?: ReleaseOptions): Promise<void>
+  release(tasks: readonly LeasedTask[], options?: ReleaseOptions): Promise<void>
   /** Releases what has not started. */
-  giveBackWaiting(): void
+  releaseWaiting(): void
 }
 
 /** What `TaskQueue.poll` gives a worker, and the worker gives to each of its classes. */

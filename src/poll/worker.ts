@@ -110,7 +110,7 @@ export class Worker {
   #beginStop(): void {
     this.#ends.retries.end()
     void this.#buffer.stop()
-    this.#ends.giveBackAll([...this.#buffer.withdraw(0), ...this.#run.stop()].map(taskOf))
+    this.#ends.releaseWithPacks([...this.#buffer.withdraw(0), ...this.#run.stop()].map(taskOf))
     this.#watchForSilence()
     const { clock, settings } = this.#dependencies
     const { graceSeconds } = settings
@@ -171,7 +171,7 @@ export class Worker {
     await this.#ends.writesDone()
     await this.#ends.executed.done()
     // Tasks of threads that died while the worker stopped.
-    this.#ends.giveBackAll(this.#ends.held.all)
+    this.#ends.releaseWithPacks(this.#ends.held.all)
     await this.#ends.writesDone()
   }
 
@@ -199,7 +199,7 @@ export class Worker {
   async #exitNow(): Promise<void> {
     this.#exiting = true
     this.#giveUpSoon()
-    this.#ends.giveBackAll(this.#ends.held.all)
+    this.#ends.releaseWithPacks(this.#ends.held.all)
     const threads = endAllThreads()
     await this.#unlessGivenUp(Promise.all([this.#buffer.stop(), this.#ends.writesDone()]).then(() => undefined))
     await this.#unlessGivenUp(this.#ends.writesDone())

@@ -1,5 +1,5 @@
 /**
- * The options of each kind of queue, by protocol: known before a backend is loaded, so that a misspelt option is refused by
+ * The options of each backend, by protocol: known before a backend is loaded, so that a misspelt option is refused by
  * the constructor. Registered backends check their own options.
  */
 import type { FileQueueOptions } from '../backends/fq/index.js'

@@ -43,7 +43,7 @@ export async function releaseLeases({ backend, leasing }: QueueConnection, tasks
   const ours = leasing.require(tasks)
   await backend.use(async opened => {
     const failed = await leasing.release(opened, ours, { delaySeconds: 0 })
-    throwFailed(failed, `${countText(ours, failed)} leases were given back to ${opened.label}`)
+    throwFailed(failed, `${countText(ours, failed)} leases were released in ${opened.label}`)
   })
 }
 

@@ -274,7 +274,7 @@ async function quarantine(backend: Backend, lease: Lease, error: unknown): Promi
     warnOfNoTask(
       backend,
       lease.id,
-      failure === undefined ? 'given back' : `not given back (${failure.error.message})`,
+      failure === undefined ? 'released' : `not released (${failure.error.message})`,
       error,
     )
     return

@@ -25,7 +25,7 @@ export interface MoveResult {
 /** Lease length of a move, renewed while it runs; after a crash the messages are ready in the old queue then. */
 const moveLeaseSeconds = 60
 
-/** An engine with approximate counts (SQS) may find nothing where messages are; a request that waits asks all its servers. Seconds. */
+/** A backend with approximate counts (SQS) may find nothing where messages are; a request that waits asks all its servers. Seconds. */
 const waitSeconds = 1
 
 /**
@@ -92,7 +92,7 @@ class Mover {
       while (this.#loops.size > 0) await Promise.race(this.#loops)
     } finally {
       this.#keeper.close()
-      await this.#giveBack(this.#refused)
+      await this.#release(this.#refused)
     }
     const [cause = this.#refusal] = this.#faults
     if (cause === undefined) return { moved: this.#moved, uncertain: this.#uncertain }
@@ -140,7 +140,7 @@ class Mover {
         this.#refused.push(...leases.filter((_, index) => failed.has(index)))
       }
     } catch (error) {
-      await this.#giveBack(leases)
+      await this.#release(leases)
       throw error
     }
     for (const lease of stored) this.#keeper.drop(lease)
@@ -167,7 +167,7 @@ class Mover {
   }
 
   /** Releases leases; those that fail end by themselves. */
-  async #giveBack(leases: readonly Lease[]): Promise<void> {
+  async #release(leases: readonly Lease[]): Promise<void> {
     const { from } = this.#plan
     const size = from.capabilities.leaseBatch
     for (const lease of leases) this.#keeper.drop(lease)

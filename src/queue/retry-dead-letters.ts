@@ -30,7 +30,7 @@ const mostSeenAgain = 3
 /** A lease request that brings fewer than this found the queue nearly empty, where its count is only approximate. */
 const few = 10
 
-/** Delay for letters that don't match, where an engine limits the number of leases. */
+/** Delay for dead letters that don't match, where a backend limits the number of leases. */
 const excessDelaySeconds = 900
 
 /** Options of `TaskQueue.retry`. */
@@ -83,7 +83,7 @@ class Retry {
   readonly #keeper: LeaseKeeper<LeasedTask>
   /** Ids seen in this retry: a task that fails again during it is not moved twice. */
   readonly #seen = new Set<string>()
-  /** Letters that stay, leased as far as the engine allows, so that the next request doesn't get them again. */
+  /** Dead letters that stay, leased as far as the backend allows, so that the next request doesn't get them again. */
   readonly #kept = new Set<LeasedTask>()
   readonly #maxHeld: number
   #hasReleased = false
@@ -93,7 +93,7 @@ class Retry {
     this.#queue = queue
     this.#dead = dead
     this.#leasing = new Leasing(concurrency)
-    // A part of what the engine allows: others lease too.
+    // A part of what the backend allows: others lease too.
     this.#maxHeld = Math.max(1, Math.floor((dead.capabilities.maxLeased ?? Number.POSITIVE_INFINITY) / 10))
     this.#seconds = leaseSeconds('seconds', retryLeaseSeconds, dead.capabilities, dead.label)
     this.#keeper = new LeaseKeeper<LeasedTask>({
@@ -113,7 +113,7 @@ class Retry {
       const letters = await this.#leasing.lease(this.#dead, {
         seconds: this.#seconds,
         max: Math.min(batch, this.#maxHeld),
-        // An engine whose counts are approximate (SQS) may find nothing where letters are; a request that waits asks all its servers.
+        // A backend whose counts are approximate (SQS) may find nothing where dead letters are; a request that waits asks all its servers.
         waitSeconds: this.#dead.capabilities.exactCounts ? 0 : 1,
         signal,
       })
@@ -158,7 +158,7 @@ class Retry {
   }
 
   /**
-   * If an engine limits the number of leases, releases the oldest with a delay longer than a scan of all letters takes.
+   * If a backend limits the number of leases, releases the oldest with a delay longer than a scan of all dead letters takes.
    */
   async #releaseExcess(): Promise<void> {
     const excess = [...this.#kept].slice(0, Math.max(0, this.#kept.size - this.#maxHeld))

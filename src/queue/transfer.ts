@@ -1,7 +1,7 @@
 /**
  * Copies messages between queues byte for byte: nothing is decoded, so tasks keep every digit, also if their code is unknown
  * or they are no tasks. A message keeps its id. Two things are changed, both without changing the JSON value: characters
- * that the other engine may refuse are escaped; and an envelope without an id (Python's on SQS) gets the message's id,
+ * that the other backend may refuse are escaped; and an envelope without an id (Python's on SQS) gets the message's id,
  * without which a Python worker can't finish it on a file queue.
  */
 import type { Backend } from '../backend/backend.js'
@@ -43,7 +43,7 @@ export function fitted({ id, body }: Message, to: Backend): Message {
   return { id: known, body: to.capabilities.asciiBodies ? asciiJson(whole) : whole }
 }
 
-/** A message's id is a UUID; an engine whose own ids are no UUIDs (SQS FIFO: any text) gets the same one each time. */
+/** A message's id is a UUID; a backend whose own ids are no UUIDs (SQS FIFO: any text) gets the same one each time. */
 export function idOf(id: string): string {
   if (uuid.test(id)) return id
   return derivedId(id)

@@ -1,5 +1,5 @@
 /**
- * The conformance suite: the behaviour of every kind of queue, ours and yours. It runs on Node's test runner.
+ * The conformance suite: the behaviour of every backend, ours and yours. It runs on Node's test runner.
  *
  * ```ts
  * import { testBackend } from 'ptq/testing'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type ConformanceCase, ids, noFailures } from './queue-under-test.js'
 
-/** More than engines usually give at once, so that batches are crossed. */
+/** More than backends usually give at once, so that batches are crossed. */
 const several = 25
 
 export const insertCases: readonly ConformanceCase[] = [

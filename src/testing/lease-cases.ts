@@ -30,7 +30,7 @@ export const leaseCases: readonly ConformanceCase[] = [
           [1, 3, 10].map(async max => {
             while (taken.length < messages.length) {
               const leases = await backend.lease({ seconds: queue.longSeconds, max, waitSeconds: 0 })
-              // An engine may miss some for a moment; they come in the next round.
+              // A backend may miss some for a moment; they come in the next round.
               taken.push(...leases)
               await nextTurn()
             }
@@ -171,7 +171,7 @@ export const leaseCases: readonly ConformanceCase[] = [
     name: 'a release without a failure counts no attempt',
     leftOut: ({ capabilities }) =>
       capabilities.uncountedReleases === false
-        ? 'its engine counts every lease, capabilities.uncountedReleases'
+        ? 'its backend counts every lease, capabilities.uncountedReleases'
         : undefined,
     async run(queue) {
       await queue.fill(1)

@@ -1,4 +1,4 @@
-/** Cases of the verbs that not every engine can offer. */
+/** Cases of the verbs that not every backend can offer. */
 import assert from 'node:assert/strict'
 import type { Failure, ListedMessage } from '../backend/messages.js'
 import { packId } from '../backend/pack-ids.js'

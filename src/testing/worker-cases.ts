@@ -7,9 +7,9 @@ import { type ConformanceCase, noFailures, type QueueUnderTest } from './queue-u
 import { openerOf } from './task-queues.js'
 import {
   acting,
+  DeadLetterQueue,
   eager,
   isDrained,
-  Letters,
   numbered,
   once,
   passWhenIdle,
@@ -77,7 +77,7 @@ export const workerCases: readonly ConformanceCase[] = [
     name: 'a task that fails is retried, and after maxAttempts it is a dead letter with its reasons',
     async run(queue) {
       const tq = openerOf(queue)()
-      const letters = new Letters()
+      const letters = new DeadLetterQueue()
       passWhenIdle(queue, tq)
       await tq.insert(tasksNamed('fails always', 'fails once'))
       const failed: string[] = []
@@ -115,7 +115,7 @@ export const workerCases: readonly ConformanceCase[] = [
     name: 'a task whose holders died maxAttempts times while it ran alone is dead-lettered without running',
     async run(queue) {
       const tq = openerOf(queue)()
-      const letters = new Letters()
+      const letters = new DeadLetterQueue()
       await tq.insert(tasksNamed('poison'))
       const { id } = await dieAlone(queue)
       const began: string[] = []
@@ -138,7 +138,7 @@ export const workerCases: readonly ConformanceCase[] = [
         : undefined,
     async run(queue) {
       const tq = openerOf(queue)()
-      const letters = new Letters()
+      const letters = new DeadLetterQueue()
       await tq.insert(tasksNamed('neighbour'))
       for (let deaths = 1; deaths <= 3; deaths++) await dieWith(queue)
       await tq.insert(tasksNamed('fresh', 'another'))
@@ -165,7 +165,7 @@ export const workerCases: readonly ConformanceCase[] = [
     name: 'a task that is not registered here is left to other workers, then becomes a dead letter with that reason',
     async run(queue) {
       const tq = openerOf(queue)()
-      const letters = new Letters()
+      const letters = new DeadLetterQueue()
       passWhenIdle(queue, tq)
       await tq.insert({ class: 'NowhereToBeFound', n: 1 })
       const options = { ...acting(() => undefined), maxAttempts: 2, deadLetter: letters.url }

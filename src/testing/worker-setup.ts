@@ -48,7 +48,7 @@ export function once<Name extends keyof WorkerEventMap>(tq: TaskQueue, name: Nam
 }
 
 /** A dead-letter queue of the case's own, also if the backend has one. */
-export class Letters {
+export class DeadLetterQueue {
   readonly url = `mem://ptq-test-${randomUUID()}`
   readonly #tq = new TaskQueue(this.url, { progress: false })
 

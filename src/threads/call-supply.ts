@@ -64,7 +64,7 @@ export class CallSupply<T> {
     return stolen
   }
 
-  /** True for a call that was taken back, or given back, before it began. */
+  /** True for a call that was taken back, or put back, before it began. */
   wasTakenBefore(call: Call): boolean {
     return this.#takenBefore.has(call)
   }
@@ -86,7 +86,7 @@ export class CallSupply<T> {
   }
 
   /** Puts calls back that have not begun. After {@link stop} they are dropped. */
-  giveBack(calls: readonly Call[]): void {
+  putBack(calls: readonly Call[]): void {
     if (this.#isStopped) return
     for (const call of calls) {
       this.#takenBefore.add(call)
@@ -94,12 +94,12 @@ export class CallSupply<T> {
     }
   }
 
-  /** Drops a call that was given back. */
+  /** Drops a call that was put back. */
   drop(call: Call): void {
     this.#returned = this.#returned.filter(returned => returned !== call)
   }
 
-  /** Hands out nothing more. Returns the calls that had been given back, and those that no thread has begun. */
+  /** Hands out nothing more. Returns the calls that had been put back, and those that no thread has begun. */
   stop(): Call[] {
     if (this.#isStopped) return []
     this.#isStopped = true

@@ -27,7 +27,7 @@ export interface OutcomeParts {
   readonly pool: ThreadPool
   readonly size: ChunkSize
   readonly crashReports: CrashReports
-  readonly supply: Pick<CallSupply<never>, 'giveBack'>
+  readonly supply: Pick<CallSupply<never>, 'putBack'>
 }
 
 export class ChunkOutcomes {
@@ -62,7 +62,7 @@ export class ChunkOutcomes {
   /** Handles a call that has not begun, because its file could not be loaded. */
   notLoaded(call: Call, error: unknown): void {
     const outcome = this.#failedImports.outcome(call, error)
-    if (outcome === undefined) this.#parts.supply.giveBack([call])
+    if (outcome === undefined) this.#parts.supply.putBack([call])
     else this.report(call, outcome)
   }
 

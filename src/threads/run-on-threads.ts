@@ -152,7 +152,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
       thread.hasEnded = true
       // Chunks that were sent too late were not begun. The `done` of all others still comes, by another port than the call's end.
       for (const late of [...thread.chunks.values()]) {
-        this.#supply.giveBack(late.withdraw(Number.POSITIVE_INFINITY))
+        this.#supply.putBack(late.withdraw(Number.POSITIVE_INFINITY))
         if (!late.hasBegun) this.#outcomes.remove(thread, late)
       }
       await thread.empty()
@@ -246,7 +246,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
       this.#outcomes.settle(chunk, index, failed(cause, nowMs - chunk.sinceMs))
     for (const call of waiting) {
       if (notLoaded !== undefined && call.code.url === notLoaded.url) this.#outcomes.notLoaded(call, notLoaded.error)
-      else this.#supply.giveBack([call])
+      else this.#supply.putBack([call])
     }
     if (fatal !== undefined) this.#fail(fatal)
   }
@@ -255,7 +255,7 @@ export class ThreadRun<T> implements Run, ThreadListener {
   #refuseUncloneable(chunk: Chunk, thrown: unknown): void {
     const { cloneable, refused } = splitUncloneable(chunk.withdraw(Number.POSITIVE_INFINITY))
     if (refused.length === 0) this.#fail(thrown)
-    this.#supply.giveBack(cloneable)
+    this.#supply.putBack(cloneable)
     for (const { call, error } of refused) this.#outcomes.report(call, failed(error))
   }
 

@@ -1,4 +1,4 @@
-/** A kind of queue that writes down what threads do with it: one line of JSON an event, in the file that its URL names. */
+/** A backend that writes down what threads do with it: one line of JSON an event, in the file that its URL names. */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { threadId } from 'node:worker_threads'
 import { type Backend, type BackendOptions, type BatchFailure, type Message, registerBackend } from 'ptq'

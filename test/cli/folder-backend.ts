@@ -1,4 +1,4 @@
-// A kind of queue that only `--load` makes known: file queues, by their name in the folder of the test.
+// A backend that only `--load` makes known: file queues, by their name in the folder of the test.
 import { join } from 'node:path'
 import { registerBackend } from 'ptq'
 import { opener } from '#ptq/backends/fq/index.js'

@@ -136,7 +136,7 @@ test('--processes: after a second signal all processes exit at once and release 
     child.kill('SIGTERM')
     const { code, stdout } = await end
     assert.equal(code, 143)
-    assert.match(stdout, /Z Leaving at once, what runs is given back\n/)
+    assert.match(stdout, /Z Leaving at once, what runs is released\n/)
     assert.deepEqual(await statusOf(folder), { enqueued: 2, leased: 0 })
     await until(() => pids().every(pid => !isAlive(pid)))
   }))

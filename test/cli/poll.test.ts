@@ -170,7 +170,7 @@ test('a second Ctrl-C exits at once and --grace-sec ends the wait; both release 
     const { code, stdout } = await impatientEnd
     clearInterval(again)
     assert.equal(code, 130)
-    assert.match(stdout, /Z SIGINT: leaving at once, 1 task given back\n/)
+    assert.match(stdout, /Z SIGINT: leaving at once, 1 task released\n/)
     assert.deepEqual([await queue.enqueued(), await queue.leased()], [1, 0])
 
     const patient = poll(folder, '--grace-sec', '0')
@@ -195,7 +195,7 @@ test('a worker whose output pipe is closed ends and releases its tasks', () =>
     assert.deepEqual([await queue.enqueued(), await queue.leased()], [3, 0])
   }))
 
-test('a module that throws while loading is named with its reason; --load registers another kind of queue', () =>
+test('a module that throws while loading is named with its reason; --load registers another backend', () =>
   inFolder(async folder => {
     writeFileSync(join(folder, 'broken.mjs'), 'throw new RangeError("no model file")')
     const broken = await runProcess(['poll', 'queue', '--load', './broken.mjs'], { cwd: folder })

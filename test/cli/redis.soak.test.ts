@@ -45,7 +45,7 @@ test('every command works on a Redis queue, and prints no password', { skip }, (
     const listed = (await run('ls', jobs, '--json')).stdout.trim().split('\n')
     assert.equal(listed.length, 5)
 
-    // A worker that was killed: its leases are given back by hand.
+    // A worker that was killed: its leases are released by hand.
     await using tq = new TaskQueue(jobs, { progress: false })
     const [held] = await tq.lease({ numTasks: 2 })
     assert.ok(held)

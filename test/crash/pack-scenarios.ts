@@ -22,7 +22,7 @@ export const fail = queueable(function failInPack(n: number) {
   throw new RangeError(`task ${n} always fails`)
 })
 
-/** Stops its worker, and goes on until the rest of its pack is given back. */
+/** Stops its worker, and goes on until the rest of its pack is released. */
 export const stopWorker = queueable(async function stopInPack(n: number) {
   stop.abort()
   for (let turn = 0; turn < 50; turn++) await nextTurn()

@@ -126,11 +126,11 @@ test('releaseAll ends a lease that a reading missed and one that was renewed bef
         renameSync(path(FAR, 1), path(FAR + 1, 1))
         return names.filter(name => !name.includes(order[0] ?? ''))
       }
-      // The third one was given back by the first reading, and another worker has leased it since.
+      // The third one was released by the first reading, and another worker has leased it since.
       if (openings === 2) {
-        const givenBack = names.find(name => name.includes(order[2] ?? '')) ?? ''
-        renameSync(join(root, 'queue', givenBack), path(FAR, 2))
-        return names.map(name => (name === givenBack ? nameOf(FAR, order[2] ?? '') : name))
+        const released = names.find(name => name.includes(order[2] ?? '')) ?? ''
+        renameSync(join(root, 'queue', released), path(FAR, 2))
+        return names.map(name => (name === released ? nameOf(FAR, order[2] ?? '') : name))
       }
       return names
     })

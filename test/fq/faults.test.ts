@@ -66,7 +66,7 @@ test('an empty new file is skipped; an empty old one is handed out for quarantin
     writeFileSync(latePath, body.slice(0, 10))
     const partial = await leaseOne(queue)
     await queue.quarantine?.(partial, 'Unexpected end of JSON')
-    assert.equal(readFileSync(latePath, 'utf8'), body.slice(0, 10), 'it was given back')
+    assert.equal(readFileSync(latePath, 'utf8'), body.slice(0, 10), 'it was released')
     writeFileSync(latePath, late.body)
     assert.deepEqual(await leaseNow(queue), [], 'still young: it may be written to')
     utimesSync(latePath, OLD_SECONDS, OLD_SECONDS)
@@ -112,7 +112,7 @@ test('a task file without read permission is left to others: no lease call fails
         assert.equal((await leaseNow(queue, 10)).length, 2)
         assert.deepEqual(await leaseNow(queue), [])
         assert.deepEqual(await leaseNow(queue), [])
-        assert.ok(namesIn(root, 'queue').includes(`0--${broken}.json`), 'it was given back')
+        assert.ok(namesIn(root, 'queue').includes(`0--${broken}.json`), 'it was released')
         const [later] = await insert(queue, 1)
         assert.equal((await leaseOne(queue)).id, later?.id)
         broken = ''

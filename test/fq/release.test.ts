@@ -53,8 +53,8 @@ test('a record line that an earlier version writes when it leases a released tas
   inQueue(async (queue, root) => {
     const ids = (await insert(queue, 2)).map(({ id }) => id)
     const [first = '', second = ''] = ids
-    // The one had a lease that ran out; `releaseAll` ended that of the other. Both were given back, leased by the earlier version,
-    // and given back again.
+    // The one had a lease that ran out; `releaseAll` ended that of the other. Both were released, leased by the earlier version,
+    // and released again.
     writeFileSync(join(root, 'movement', first), `0--${first}.json\n1700000001--${first}.json\n3--${first}.json\n`)
     writeFileSync(
       join(root, 'movement', second),
@@ -124,7 +124,7 @@ test('a release without a failure counts no attempt, whatever the history', () =
         await queue.release([lease], { delaySeconds: 0, failure: failure(failed) })
         clock.seconds += 10
         const again = await leaseOne(queue)
-        assert.equal(again.attempt, attempts + failed + 1, `${past}, failed ${failed} times, given back`)
+        assert.equal(again.attempt, attempts + failed + 1, `${past}, failed ${failed} times, released`)
         assert.deepEqual(await queue.release([again], { delaySeconds: 0 }), [])
       }
     }

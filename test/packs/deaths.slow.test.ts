@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe } from 'node:test'
 import { type PollOptions, partial, range } from 'ptq'
+import { deadLettersOf } from '../poll/dead-letters.js'
 import { linesOf } from '../poll/ledger.js'
-import { lettersOf } from '../poll/letters.js'
 import { WorkerProcess } from '../poll/processes.js'
 import { onEach } from '../poll/queues.js'
 import { killProcess, leaveLine, noop } from '../poll/tasks.js'
@@ -37,7 +37,7 @@ describe('packs of workers that die', { concurrency: 2 }, () => {
         )
         await tq.insert(tasks, { pack: 3_000 })
         const deaths = await supervise(queue.url, { ...eager, parallel, maxAttempts: 2 })
-        const letters = await lettersOf(tq)
+        const letters = await deadLettersOf(tq)
         assert.deepEqual(
           letters.map(({ name }) => name),
           ['tasks.killProcess'],
@@ -73,7 +73,7 @@ describe('packs of workers that die', { concurrency: 2 }, () => {
 
   for (const parallel of [0, 2]) {
     onEach(
-      `SIGTERM in a slice of a million: the rest goes back, no attempt is counted; parallel ${parallel}`,
+      `SIGTERM in a slice of a million: the rest is released, no attempt is counted; parallel ${parallel}`,
       async queue => {
         const tq = queue.open()
         await tq.insert(range(noop, 0, 1_000_000), { pack: 1_000_000 })

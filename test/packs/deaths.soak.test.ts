@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe } from 'node:test'
 import { partial } from 'ptq'
+import { deadLettersOf } from '../poll/dead-letters.js'
 import { linesOf } from '../poll/ledger.js'
-import { lettersOf } from '../poll/letters.js'
 import { WorkerProcess } from '../poll/processes.js'
 import { onEach } from '../poll/queues.js'
 import { killProcess, leaveLine } from '../poll/tasks.js'
@@ -51,7 +51,7 @@ describe('a pack of 10,000 with a task that kills its worker', { concurrency: 2 
         const distinct = new Set(runs())
         assert.equal(distinct.size, SIZE - 1, 'each healthy task ran')
         assert.ok(runs().length - distinct.size <= repeatable, `${runs().length} runs, ${repeatable} may be repeated`)
-        const letters = await lettersOf(tq)
+        const letters = await deadLettersOf(tq)
         assert.deepEqual(
           letters.map(({ name }) => name),
           ['tasks.killProcess'],

@@ -10,8 +10,8 @@ import { HeldPacks } from '#ptq/poll/held-packs.js'
 import { PackLeases } from '#ptq/poll/pack-leases.js'
 import { PackUpkeep } from '#ptq/poll/pack-upkeep.js'
 import { Leasing } from '#ptq/queue/leasing.js'
+import { deadLettersOf } from '../poll/dead-letters.js'
 import { linesOf } from '../poll/ledger.js'
-import { lettersOf } from '../poll/letters.js'
 import { onEach, type TestQueue } from '../poll/queues.js'
 import { noop } from '../poll/tasks.js'
 import { Breaking, Spoiled } from './sequences.js'
@@ -70,7 +70,7 @@ describe('faults around packs', () => {
             if (died) await die(tq)
             await tq.poll({ parallel, ...eager, maxAttempts: 3 })
             assert.equal(linesOf(ledger).length, 11, 'the others ran once')
-            const letters = await lettersOf(tq)
+            const letters = await deadLettersOf(tq)
             assert.deepEqual(
               letters.map(({ isPack, count }) => [isPack, count]),
               [[true, 1]],
@@ -90,7 +90,7 @@ describe('faults around packs', () => {
       await tq.insert(new Breaking(0, 12, 5), { pack: 12 })
       await die(tq)
       assert.equal(await tq.poll({ parallel: 0, ...eager, maxAttempts: 2 }), 11)
-      const [letter, ...others] = await lettersOf(tq)
+      const [letter, ...others] = await deadLettersOf(tq)
       assert.deepEqual([letter?.count, others.length], [1, 0])
       assert.match(letter?.failures.at(-1)?.reason ?? '', /no task 5/)
     },
@@ -101,7 +101,7 @@ describe('faults around packs', () => {
     const tq = queue.open()
     await tq.insert(new Breaking(0, 50, 20), { pack: 50 })
     assert.equal(await tq.poll({ parallel: 0, ...eager, maxAttempts: 1 }), 20)
-    const [letter] = await lettersOf(tq)
+    const [letter] = await deadLettersOf(tq)
     assert.equal(letter?.count, 30)
     await tq.retry()
     assert.equal(await tq.poll({ parallel: 0, ...eager, maxAttempts: 1 }), 0)

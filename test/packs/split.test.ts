@@ -29,7 +29,7 @@ describe('a pack whose worker died', () => {
         await die(tq)
         const stop = new AbortController()
         tq.events.on('idle', () => stop.abort())
-        // It splits what it leases, and runs nothing: all are given back as the first one begins.
+        // It splits what it leases, and runs nothing: all are released as the first one begins.
         await tq
           .poll({ parallel: 0, signal: stop.signal, tally: true, beforeFn: () => Promise.reject(new Error('not yet')) })
           .catch(() => undefined)

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe } from 'node:test'
 import { FunctionTask, partial, range } from 'ptq'
+import { deadLettersOf } from '../poll/dead-letters.js'
 import { linesOf } from '../poll/ledger.js'
-import { lettersOf } from '../poll/letters.js'
 import { event, newGate, onEach, recorded, task } from '../poll/queues.js'
 import { leaveLine, noop, throwing, throwUntil } from '../poll/tasks.js'
 import { Breaking } from './sequences.js'
@@ -58,7 +58,7 @@ describe('a worker and packs', () => {
       ])
       const { enqueued, completed, inserted } = await tq.status()
       assert.deepEqual([enqueued, completed, inserted], [0, 3, 4])
-      const [letter, ...others] = await lettersOf(tq)
+      const [letter, ...others] = await deadLettersOf(tq)
       assert.ok(letter)
       assert.equal(others.length, 0)
       assert.equal(ids.get('tasks.throwing')?.size, 1, 'the same id each time')
@@ -79,7 +79,7 @@ describe('a worker and packs', () => {
       const tq = queue.open()
       await tq.insert([partial(noop, 1), partial(throwing, 'no'), partial(noop, 2)], { pack: 3 })
       assert.equal(await tq.poll({ parallel, ...eager, maxAttempts: 1 }), 2)
-      const letters = await lettersOf(tq)
+      const letters = await deadLettersOf(tq)
       assert.deepEqual(
         letters.map(({ name, failures }) => [name, failures.length]),
         [['tasks.throwing', 1]],
@@ -185,7 +185,7 @@ describe('a worker and packs', () => {
     const unknown = (name: string) => new FunctionTask(['elsewhere', name])
     await tq.insert([unknown('a'), unknown('b'), unknown('c')], { pack: 3 })
     assert.equal(await tq.poll({ parallel: 0, ...eager, maxAttempts: 2 }), 0)
-    const [letter, ...others] = await lettersOf(tq)
+    const [letter, ...others] = await deadLettersOf(tq)
     assert.equal(others.length, 0)
     assert.equal(letter?.count, 3)
     assert.match(letter?.failures.at(-1)?.reason ?? '', /not registered: Expected function a of module elsewhere/)
@@ -198,7 +198,7 @@ describe('a worker and packs', () => {
     const tq = queue.open()
     await tq.insert(new Breaking(0, 50, 20), { pack: 50 })
     assert.ok((await tq.poll({ parallel: 0, ...eager, maxAttempts: 2 })) >= 20)
-    const [letter] = await lettersOf(tq)
+    const [letter] = await deadLettersOf(tq)
     assert.equal(letter?.isPack, true)
     assert.match(letter?.failures.at(-1)?.reason ?? '', /RangeError: no task 20/)
   })

@@ -58,7 +58,7 @@ describe('a task that has to run alone', { concurrency: 1 }, () => {
       const done = worker.work()
       await event(events, 'released')
       assert.equal((await tq.status()).delayed, 1)
-      // Its delay is over, and it is given back again.
+      // Its delay is over, and it is released again.
       await event(events, 'released')
       // A minute without an answer would end it.
       clearInterval(advancing)

@@ -59,7 +59,7 @@ describe('a file that threads cannot load', () => {
           assert.equal(warned.texts.length, 1)
           assert.match(
             warned.texts[0] ?? '',
-            /^Tasks of file:.*load-tasks\.js are given back, and no attempt is counted, until/,
+            /^Tasks of file:.*load-tasks\.js are released, and no attempt is counted, until/,
           )
         },
       )

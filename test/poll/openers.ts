@@ -1,4 +1,4 @@
-// The openers of the kinds of queue under test.
+// The openers of the backends under test.
 import type { BackendOpener } from 'ptq'
 import { opener as fq } from '#ptq/backends/fq/index.js'
 import { opener as mem } from '#ptq/backends/mem/index.js'

@@ -78,7 +78,7 @@ function simulate(random: () => number, marksByRelease: boolean, seed: string): 
     assert.ok(limit >= 1, seed)
     const look = queue.splice(0, limit)
     waits = look.length
-    const { run, giveBack: back, mark } = guard.choose(look)
+    const { run, release: back, mark } = guard.choose(look)
     const kept = look.filter(task => !run.includes(task) && !back.includes(task) && !mark.includes(task))
     assert.equal(run.length + back.length + mark.length + kept.length, look.length, `${seed}: each once`)
     assert.ok(kept.length <= 1, seed)

@@ -3,8 +3,8 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe } from 'node:test'
 import { type PollOptions, partial } from 'ptq'
+import { deadLettersOf } from './dead-letters.js'
 import { linesOf } from './ledger.js'
-import { lettersOf } from './letters.js'
 import { WorkerProcess } from './processes.js'
 import { onEach, type TestQueue } from './queues.js'
 import { abortProcess, killProcess, leaveLine } from './tasks.js'
@@ -33,7 +33,7 @@ async function poison(queue: TestQueue, mix: { healthy: number; workers: number;
   for await (const { id, name } of tq.tasks()) if (name === 'tasks.leaveLine') ids.add(id)
   const options = { minBackoffSeconds: 0.05, maxBackoffSeconds: 0.1, leaseSeconds: 1, untilEmpty: true, ...mix.options }
   const deaths = await Promise.all(Array.from({ length: mix.workers }, () => supervise(queue.url, options)))
-  const letters = await lettersOf(tq)
+  const letters = await deadLettersOf(tq)
   assert.deepEqual(
     letters.map(({ name }) => name).sort(),
     ['tasks.abortProcess', 'tasks.abortProcess', 'tasks.killProcess', 'tasks.killProcess', 'tasks.killProcess'],

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { describe } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LeaseLostError, partial, type TaskQueue } from 'ptq'
+import { deadLettersOf } from './dead-letters.js'
 import { linesOf } from './ledger.js'
-import { lettersOf } from './letters.js'
 import { WorkerProcess } from './processes.js'
 import { onEach as onEachKind, type TestQueue, task } from './queues.js'
 import { leaveLine, waitForFile } from './tasks.js'
@@ -137,7 +137,7 @@ describe('workers that die', { concurrency: 2 }, () => {
       assert.equal(enqueued, 0)
       // A worker killed between a deletion and its tally leaves that batch uncounted; nothing is counted twice.
       assert.ok(completed <= total && completed >= total - kills * 100, `${completed} completions`)
-      assert.deepEqual(await lettersOf(tq), [])
+      assert.deepEqual(await deadLettersOf(tq), [])
     },
   )
 

@@ -1,4 +1,4 @@
-// Queues, workers and events for the tests of `poll`, for each kind of queue.
+// Queues, workers and events for the tests of `poll`, for each backend.
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -94,7 +94,7 @@ export class TestQueue {
   }
 }
 
-/** A test for each kind of queue, with a new queue, which is removed when the test passes. */
+/** A test for each backend, with a new queue, which is removed when the test passes. */
 export function onEach(
   name: string,
   run: (queue: TestQueue) => Promise<void>,

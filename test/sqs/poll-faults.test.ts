@@ -118,7 +118,7 @@ describe('a TaskQueue on SQS behind a bad network', () => {
     sqs.proxy.requests.length = 0
     await assert.rejects(drain(tq), /Can't delete from sqs:\/\/.*ServiceUnavailable \(HTTP 503\)/)
     assert.equal(await tq.enqueued(), 10)
-    // Later ones belong to tasks that were given back.
+    // Later ones belong to tasks that were released.
     const refused = sqs.proxy.requests.find(({ action }) => action === 'DeleteMessageBatch')?.body
     await endLeases(sqs.serverEndpoint, refused?.QueueUrl, refused?.Entries?.map(entry => entry.ReceiptHandle) ?? [])
     assert.equal(await drain(tq), 10)

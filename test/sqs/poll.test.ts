@@ -88,7 +88,7 @@ describe('a worker on SQS', () => {
     })
   })
   describe('SIGTERM', () => {
-    // Longer than any test: what is free again was given back.
+    // Longer than any test: what is free again was released.
     const HELD = { parallel: 1, leaseSeconds: 600 }
 
     test('lets the running task finish, and leases no other', async () => {

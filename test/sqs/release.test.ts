@@ -56,7 +56,7 @@ for (const kind of SERVER_KINDS) {
       await leaseOne(backend, 1)
     }
 
-    async function giveBack(
+    async function release(
       backend: Backend,
       lease: Lease,
       options: Partial<Parameters<Backend['release']>[1]> = {},
@@ -82,7 +82,7 @@ for (const kind of SERVER_KINDS) {
         const lease = await leaseOne(backend)
         assert.deepEqual(known(lease), FRESH)
         assert.deepEqual({ id: lease.id, body: lease.body }, messages[0])
-        await giveBack(backend, lease)
+        await release(backend, lease)
       }
       assert.equal((await backend.counts()).enqueued, 1)
       assert.equal((await drain(backend)).length, 1)
@@ -91,12 +91,12 @@ for (const kind of SERVER_KINDS) {
     test('keeps its failures, and counts holders that died apart from them', async () => {
       const backend = await newQueue()
       await insertAll(backend, makeMessages(1))
-      await giveBack(backend, await leaseOne(backend), { failure: failureOf(1) })
+      await release(backend, await leaseOne(backend), { failure: failureOf(1) })
       await die(backend)
       const second = await leaseOne(backend)
       assert.deepEqual(known(second), { ...FRESH, attempt: 3, deaths: 1, failures: 1 })
-      await giveBack(backend, second)
-      await giveBack(backend, await leaseOne(backend), { failure: failureOf(3) })
+      await release(backend, second)
+      await release(backend, await leaseOne(backend), { failure: failureOf(3) })
       const third = await leaseOne(backend)
       assert.deepEqual(known(third), { ...FRESH, attempt: 4, deaths: 1, failures: 2 })
       assert.deepEqual(
@@ -108,18 +108,18 @@ for (const kind of SERVER_KINDS) {
     test('keeps the mark to run alone until an attempt fails; one receive is no death, as SQS delivers twice', async () => {
       const backend = await newQueue()
       await insertAll(backend, makeMessages(1))
-      await giveBack(backend, await leaseOne(backend), { alone: true })
+      await release(backend, await leaseOne(backend), { alone: true })
       const marked = await leaseOne(backend, 1)
       assert.deepEqual(known(marked), { ...FRESH, alone: true })
       await die(backend)
       const third = await leaseOne(backend)
       assert.deepEqual(known(third), { ...FRESH, attempt: 3, deaths: 2, deathsAlone: 1, alone: true })
       // Released without a run, it keeps its mark and its history.
-      await giveBack(backend, third)
+      await release(backend, third)
       await die(backend)
       const fifth = await leaseOne(backend)
       assert.deepEqual(known(fifth), { ...FRESH, attempt: 4, deaths: 3, deathsAlone: 2, alone: true })
-      await giveBack(backend, fifth, { failure: failureOf(4) })
+      await release(backend, fifth, { failure: failureOf(4) })
       const sixth = await leaseOne(backend)
       assert.deepEqual(known(sixth), { ...FRESH, attempt: 5, deaths: 3, deathsAlone: 2, failures: 1 })
     })
@@ -128,11 +128,11 @@ for (const kind of SERVER_KINDS) {
       for (const path of [`test-${randomUUID()}`, `test-${randomUUID()}.fifo`]) {
         const backend = await newQueue({}, path)
         await insertAll(backend, makeMessages(1))
-        await giveBack(backend, await leaseOne(backend), { delaySeconds: 900, failure: failureOf(1) })
+        await release(backend, await leaseOne(backend), { delaySeconds: 900, failure: failureOf(1) })
         assert.deepEqual(await backend.lease({ seconds: 1, max: 1, waitSeconds: 0 }), [])
         const messages = makeMessages(1)
         await insertAll(backend, messages)
-        await giveBack(backend, await leaseOne(backend), { delaySeconds: 1, failure: failureOf(1) })
+        await release(backend, await leaseOne(backend), { delaySeconds: 1, failure: failureOf(1) })
         const again = await leaseOne(backend)
         assert.equal(again.id, messages[0]?.id)
         assert.deepEqual(known(again), { ...FRESH, attempt: 2, failures: 1 })
@@ -157,7 +157,7 @@ for (const kind of SERVER_KINDS) {
         }),
       )
       const lease = await leaseOne(backend)
-      await giveBack(backend, lease, { failure: failureOf(1) })
+      await release(backend, lease, { failure: failureOf(1) })
       const { Messages: [raw] = [] } = await client.send(
         new ReceiveMessageCommand({
           QueueUrl: backend.identity,
@@ -183,7 +183,7 @@ for (const kind of SERVER_KINDS) {
         await client.send(new SendMessageCommand({ QueueUrl, MessageBody: message.body, MessageAttributes }))
         const lease = await leaseOne(backend)
         assert.deepEqual(known(lease), FRESH)
-        await giveBack(backend, lease)
+        await release(backend, lease)
         assert.deepEqual(await backend.delete([await leaseOne(backend)], { tally: false }), [])
       }
     })
@@ -195,7 +195,7 @@ for (const kind of SERVER_KINDS) {
         [0, { ...FRESH, attempt: 2, deaths: 1 }],
       ] as const) {
         await insertAll(backend, [{ id: randomUUID(), body: 'x'.repeat(1_048_576 - left) }])
-        await giveBack(backend, await leaseOne(backend), { failure: failureOf(1) })
+        await release(backend, await leaseOne(backend), { failure: failureOf(1) })
         const again = await leaseOne(backend)
         assert.deepEqual(known(again), expected)
         assert.deepEqual(await backend.delete([again], { tally: false }), [])
@@ -215,7 +215,7 @@ for (const kind of SERVER_KINDS) {
       for (let round = 1; round <= 2; round++) {
         for (const lease of await backend.lease({ seconds: 60, max: 2, waitSeconds: 5 })) {
           assert.equal(lease.attempt, round)
-          await giveBack(backend, lease)
+          await release(backend, lease)
         }
       }
       process.off('warning', onWarning)
@@ -231,7 +231,7 @@ for (const kind of SERVER_KINDS) {
       proxy.requests.length = 0
       const [failure] = await backend.release([lease], { delaySeconds: 0 })
       assert.match(failure?.error.message ?? '', /Can't release on .*Unavailable/)
-      await giveBack(backend, lease)
+      await release(backend, lease)
       assert.deepEqual(
         proxy.requests.map(({ action }) => action),
         ['SendMessageBatch', 'DeleteMessageBatch', 'DeleteMessageBatch'],
@@ -305,7 +305,7 @@ for (const kind of SERVER_KINDS) {
         })
         attempts++
         // The servers move nothing that is made visible at once.
-        await giveBack(backend, lease, { failure: failureOf(attempts), delaySeconds: 1 })
+        await release(backend, lease, { failure: failureOf(attempts), delaySeconds: 1 })
       }
       // The one server counts receives, the other one changes of visibility too.
       assert.ok(attempts >= 3 && attempts <= 4, `${attempts} attempts`)
@@ -322,7 +322,7 @@ for (const kind of SERVER_KINDS) {
       await client.send(new CreateQueueCommand({ QueueName: path, Attributes: { RedrivePolicy } }))
       const backend = await newQueue({ createIfMissing: false }, path)
       await insertAll(backend, makeMessages(1))
-      for (let round = 0; round < 5; round++) await giveBack(backend, await leaseOne(backend))
+      for (let round = 0; round < 5; round++) await release(backend, await leaseOne(backend))
       assert.equal((await letters.counts()).enqueued, 0)
       let received = 0
       while ((await letters.counts()).enqueued === 0) {

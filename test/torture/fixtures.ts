@@ -9,7 +9,7 @@ import type { BadServerOptions } from './bad-server.js'
 import type { Torture } from './chaos.js'
 import { fileQueuesIn, serverQueues, sqsQueues } from './process-options.js'
 
-/** The parts of a torture that depend on the kind of queue. */
+/** The parts of a torture that depend on the backend. */
 export interface Fixture
   extends Pick<Torture, 'queues' | 'views' | 'options' | 'env' | 'calm' | 'processCounts' | 'vanishing'> {
   close(): Promise<void>

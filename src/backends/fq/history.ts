@@ -79,7 +79,7 @@ export class History {
     const attempt = ends + 1
     if (ends === 0) return { attempt, deaths: 0, deathsAlone: 0 }
     const { failures, alone } = recordOf(await this.#textIfRecord(inside(this.#layout.failures, origin.id)))
-    // Begun alone in the attempt that begins only now: the lease was given back, or ended by `releaseAll`.
+    // Begun alone in the attempt that begins only now: the lease was released, or ended by `releaseAll`.
     if (alone.has(attempt)) await this.#addLine(origin.id, { alone: attempt, over: true })
     // By their numbers: a failure that was recorded and whose rename failed is recorded again.
     const failed = new Set(failures.map(failure => failure.attempt))

@@ -21,7 +21,7 @@ export const minNames = 1_024
 // Twice as much as any worker writes.
 const maxBytes = 2 ** 22
 
-// Most of an older one is gone, or was given back since.
+// Most of an older one is gone, or was released since.
 const maxAgeSeconds = 60
 
 // A long list takes a tenth of a second on a busy machine, and some seconds over a slow network.

@@ -140,7 +140,7 @@ export function renewLeases(queue: RedisQueue, leases: readonly Lease[], seconds
   return change(queue, renewScript, 'renew leases of', [Math.round(seconds * 1000)], leases)
 }
 
-/** Gives leases back. */
+/** Releases leases. */
 export function releaseLeases(
   queue: RedisQueue,
   leases: readonly Lease[],

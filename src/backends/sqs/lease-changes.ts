@@ -185,6 +185,6 @@ export function leaseLost(queue: OpenQueue, lease: Lease, doing: string, cause?:
   const wasLongest = elapsedMs() >= (lease.handle as SqsHandle).lastEndMs - limitSlackMs
   const why = wasLongest
     ? 'SQS ends each lease 12 hours after the message was received, however often it is renewed; cut the task into shorter ones'
-    : "its lease ran out or was given back, so it may be another worker's now; lease for longer or renew in time"
+    : "its lease ran out or was released, so it may be another worker's now; lease for longer or renew in time"
   return new LeaseLostError(`Can't ${doing} message ${id} of ${addressOf(queue.address)}: ${why}`, { id, cause })
 }

@@ -162,7 +162,7 @@ function forbidden(queue: OpenQueue, error: Error): void {
   if (queue.state.mayNotStore) return
   queue.state.mayNotStore = true
   process.emitWarning(
-    `Tasks that are given back to ${addressOf(queue.address)} count as if a worker had died with them, and their failures ` +
+    `Tasks that are released in ${addressOf(queue.address)} count as if a worker had died with them, and their failures ` +
       `are not recorded: a worker needs the right sqs:SendMessage (${error.message})`,
     { type: 'PtqWarning', code: 'PTQ_SQS_NO_SEND' },
   )
