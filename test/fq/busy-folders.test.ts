@@ -96,6 +96,28 @@ test('a task that is renamed in every reading before it can be read is named by 
     assert.deepEqual(ids, [second.id])
   }))
 
+test('a listing over a network waits for names that another host has changed', () =>
+  inFolder(async folder => {
+    const root = join(folder, 'queue-of-test')
+    let stale: { readonly old: string; readonly current: string } | undefined
+    let firstMs: number | undefined
+    const shown = showing(names => {
+      if (stale === undefined) return names
+      firstMs ??= performance.now()
+      // Far longer than twenty readings take.
+      const isCached = performance.now() < firstMs + 2_000
+      return isCached ? names.map(name => (name === stale?.current ? stale.old : name)) : names
+    })
+    const fileSystem = { ...shown, placeOf: async () => 'network' as const }
+    await using opened = await openQueue(root, { fileSystem })
+    const ids = (await insert(opened.queue, 2)).map(({ id }) => id)
+    const [id = ''] = ids
+    const names = { old: nameOf(0, id), current: nameOf(FAR, id) }
+    renameSync(join(root, 'queue', names.old), join(root, 'queue', names.current))
+    stale = names
+    assert.deepEqual(await idsOf(opened.queue), ids.toSorted())
+  }))
+
 test('a listing continues as long as each reading finds a task that earlier readings missed', () =>
   inFolder(async folder => {
     const root = join(folder, 'queue-of-test')

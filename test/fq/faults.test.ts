@@ -345,3 +345,38 @@ test('invalid arguments are refused before anything is changed', () =>
     }
     assert.deepEqual(await queue.delete([lease], { tally: true }), [])
   }))
+
+test('a purge ends where another host took the uploads away, although this one still shows them', () => {
+  let isStale = false
+  const fileSystem = interfered({
+    either: (call, path) => {
+      if (isStale && call === 'rename' && path.endsWith('/uploads')) throw systemError('ENOENT', path)
+    },
+  })
+  return inQueue(
+    async queue => {
+      await insert(queue, 2)
+      isStale = true
+      await queue.purge({ native: false })
+      assert.equal((await queue.counts()).enqueued, 0)
+    },
+    { fileSystem },
+  )
+})
+
+test('a purge that cannot move the uploads, since their new folder was removed, says so', () => {
+  const fileSystem = interfered({
+    either: (call, path) => {
+      const isInStaging = call === 'write' && path.includes('/staging/removed.')
+      if (isInStaging || (call === 'rename' && path.endsWith('/uploads'))) throw systemError('ENOENT', path)
+    },
+  })
+  return inQueue(
+    async queue => {
+      await insert(queue, 2)
+      await assert.rejects(queue.purge({ native: false }), /Purging failed in fq:.*ENOENT/)
+      assert.equal((await queue.counts()).enqueued, 2)
+    },
+    { fileSystem },
+  )
+})

@@ -42,8 +42,26 @@ export async function takeAwayTree(queue: FileQueue, path: string): Promise<bool
   const { io, layout } = queue
   await io.calls.makeFolder(layout.staging)
   const aside = inside(layout.staging, `removed.${randomUUID()}`)
-  if (!(await io.calls.rename(path, aside))) return false
+  try {
+    if (!(await io.calls.rename(path, aside))) return false
+  } catch (error) {
+    // Over a network a folder that another host took away may still seem to be there. Then what is missing is that one, or staging.
+    if (errorCode(error) !== 'ENOENT' || !(await isWritable(queue, aside))) throw error
+    return false
+  }
   await removeTree(queue, aside)
+  return true
+}
+
+/** Makes and removes a file, which a server answers, not a cache. */
+async function isWritable({ io }: FileQueue, path: string): Promise<boolean> {
+  try {
+    await io.calls.write(path, '', 'wx')
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error
+    return false
+  }
+  await io.calls.unlink(path, 'there')
   return true
 }
 

@@ -1,5 +1,6 @@
 /** Reading `queue/` while its files are renamed: the names as a stream, and each task once. */
 import { IdSet } from '../../backend/id-set.js'
+import { sleep } from '../../time/sleep.js'
 import { inside, requireQueue } from './layout.js'
 import { parseName, type TaskName } from './names.js'
 import { type FileQueue, queueFault } from './queue.js'
@@ -13,6 +14,11 @@ const enoughQuietReadings = 2
 
 // Readings in a row without any of the wanted tasks that are enough.
 const maxUselessReadings = 20
+
+// Over a network a host may see names for some ten seconds that another one has changed. Pauses between readings that found only such
+// names, doubled each time; all of them add up to half a minute.
+const firstPauseMs = 50
+const longestPauseMs = 2_000
 
 /** The names in a folder, some at a time; nothing where there is no folder. */
 export async function* namesIn({ io }: FileQueue, path: string): AsyncGenerator<readonly string[], void, undefined> {
@@ -88,6 +94,9 @@ export async function* eachOnce<T>(
     if (missed.size === 0 && (await guarded(queue, verb, () => watch.sawNoChange()))) return
     quietReadings = metNew || missed.size > 0 ? 0 : quietReadings + 1
     inVain = metNew ? 0 : inVain + 1
+    if (missed.size > 0 && inVain > 0 && !queue.io.knowsNames) {
+      await sleep(Math.min(longestPauseMs, firstPauseMs * 2 ** inVain))
+    }
   }
   // One that was finished or removed shows its old name once.
   const left = [...renamed].filter(([, times]) => times > 1).map(([id]) => id)
