@@ -57,6 +57,22 @@ async function numbersIn(tq: TaskQueue): Promise<number[]> {
 
 const upTo = (end: number) => Array.from({ length: end }, (_, n) => n)
 
+/** Queues with tasks 0 to 59 and with 60, the second on a disk with room for little more. */
+function toFullDisk(
+  act: (queues: { from: TaskQueue; to: TaskQueue; disk: SmallDisk }) => Promise<void>,
+): Promise<void> {
+  return SmallDisk.use(disk =>
+    inFolder(async folder => {
+      await using from = new TaskQueue(`fq://${folder}/queue`, { progress: false })
+      await using to = new TaskQueue(`fq://${disk.path}/queue`, { progress: false })
+      await from.insert(upTo(60).map(n => partial(numbered, n)))
+      await to.insert(partial(numbered, 60))
+      disk.fill({ but: 20 })
+      await act({ from, to, disk })
+    }),
+  )
+}
+
 onSmallDisks(fileURLToPath(import.meta.url), () => {
   describe('a full disk', { concurrency: 1 }, () => {
     it('an insert says how many tasks are in the queue, and leaves nothing of the others', () =>
@@ -266,37 +282,23 @@ onSmallDisks(fileURLToPath(import.meta.url), () => {
     }
 
     it('a move to it fails, and its tasks are available where they were', () =>
-      SmallDisk.use(disk =>
-        inFolder(async folder => {
-          await using from = new TaskQueue(`fq://${folder}/queue`, { progress: false })
-          await using to = new TaskQueue(`fq://${disk.path}/queue`, { progress: false })
-          await from.insert(upTo(60).map(n => partial(numbered, n)))
-          await to.insert(partial(numbered, 60))
-          disk.fill({ but: 20 })
-          await assert.rejects(from.moveTo(to), /ENOSPC/)
-          assert.deepEqual(await from.status().then(({ enqueued, leased }) => [enqueued, leased]), [60, 0])
-          assert.deepEqual(await numbersIn(to), [60])
-          disk.free()
-          assert.equal((await from.moveTo(to)).moved, 60)
-          assert.deepEqual(await numbersIn(to), upTo(61))
-        }),
-      ))
+      toFullDisk(async ({ from, to, disk }) => {
+        await assert.rejects(from.moveTo(to), /ENOSPC/)
+        assert.deepEqual(await from.status().then(({ enqueued, leased }) => [enqueued, leased]), [60, 0])
+        assert.deepEqual(await numbersIn(to), [60])
+        disk.free()
+        assert.equal((await from.moveTo(to)).moved, 60)
+        assert.deepEqual(await numbersIn(to), upTo(61))
+      }))
 
     it('a copy to it fails, and is complete when it is repeated', () =>
-      SmallDisk.use(disk =>
-        inFolder(async folder => {
-          await using from = new TaskQueue(`fq://${folder}/queue`, { progress: false })
-          await using to = new TaskQueue(`fq://${disk.path}/queue`, { progress: false })
-          await from.insert(upTo(60).map(n => partial(numbered, n)))
-          await to.insert(partial(numbered, 60))
-          disk.fill({ but: 20 })
-          await assert.rejects(from.copyTo(to), /ENOSPC/)
-          disk.free()
-          await from.copyTo(to)
-          assert.deepEqual(await numbersIn(to), upTo(61))
-          assert.equal(await from.enqueued(), 60)
-        }),
-      ))
+      toFullDisk(async ({ from, to, disk }) => {
+        await assert.rejects(from.copyTo(to), /ENOSPC/)
+        disk.free()
+        await from.copyTo(to)
+        assert.deepEqual(await numbersIn(to), upTo(61))
+        assert.equal(await from.enqueued(), 60)
+      }))
 
     it('lines of a job log, a record of successes and a journal that did not fit spoil no other line', () =>
       SmallDisk.use(async disk => {

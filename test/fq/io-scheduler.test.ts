@@ -190,7 +190,8 @@ test('durable: each file is synced before its rename, and each folder once per b
   )
 })
 
-test('durable: the first insert syncs each folder that it created for the queue, and the parent of the topmost one', async () => {
+/** Node's filesystem, and the folders that were synced by it. */
+function recordingSyncs() {
   const synced: string[] = []
   const fileSystem = {
     ...nodeFileSystem,
@@ -199,6 +200,11 @@ test('durable: the first insert syncs each folder that it created for the queue,
       await nodeFileSystem.syncFolder(path)
     },
   }
+  return { fileSystem, synced }
+}
+
+test('durable: the first insert syncs each folder that it created for the queue, and the parent of the topmost one', async () => {
+  const { fileSystem, synced } = recordingSyncs()
   await inFolder(async folder => {
     const root = join(folder, 'a', 'b', 'queue-of-test')
     await using opened = await openQueue(root, { fileSystem, durable: true })
@@ -209,14 +215,7 @@ test('durable: the first insert syncs each folder that it created for the queue,
 })
 
 test('durable: the first outcome of a run syncs each folder that it created', async () => {
-  const synced: string[] = []
-  const fileSystem = {
-    ...nodeFileSystem,
-    syncFolder: async (path: string) => {
-      synced.push(path)
-      await nodeFileSystem.syncFolder(path)
-    },
-  }
+  const { fileSystem, synced } = recordingSyncs()
   await inQueue(
     async (queue, root) => {
       await insert(queue, 1)

@@ -110,6 +110,7 @@ async function play(tq: TaskQueue, other: TaskQueue, model: Model, step: Step): 
     case 'die':
       if (model.deaths++ >= maxDeaths) return
       await tq.lease({ seconds: 0.001, numTasks: 1_000 })
+      // The lease, of a millisecond, ends.
       await sleep(3)
       return
     case 'release':

@@ -20,6 +20,7 @@ const eager = { untilEmpty: true, tally: true, minBackoffSeconds: 0.01, maxBacko
 
 async function die(tq: TaskQueue): Promise<void> {
   await tq.lease({ seconds: 0.001, numTasks: 100 })
+  // The lease, of a millisecond, ends.
   await sleep(5)
 }
 

@@ -10,6 +10,7 @@ import { leaveLine, noop } from '../poll/tasks.js'
 /** Leases all that is ready, as a worker that then dies. */
 async function die(tq: TaskQueue): Promise<number> {
   const leased = await tq.lease({ seconds: 0.001, numTasks: 100_000 })
+  // The lease, of a millisecond, ends.
   await sleep(5)
   return leased.length
 }
@@ -59,6 +60,7 @@ describe('a pack whose worker died', () => {
       )
       for (let death = 1; death <= 4; death++) {
         await tq.lease({ seconds: 0.001 })
+        // The lease, of a millisecond, ends.
         await sleep(5)
       }
       await tq.poll({ parallel: 0, untilEmpty: true, tally: true, minBackoffSeconds: 0.01, maxBackoffSeconds: 0.02 })

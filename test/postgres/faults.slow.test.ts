@@ -44,6 +44,7 @@ describe('a fault of PostgreSQL', { skip: await noServer(), timeout: 240_000 }, 
       while ((await inserting.completed()) < first + TASKS / 4) await sleep(20)
       if (restart % 2 === 0) await server.kill()
       else await server.shutDown()
+      // For so long workers and the insert try in vain.
       await sleep(200)
       await server.start()
       assert.equal(await insert, TASKS)

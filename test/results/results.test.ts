@@ -196,15 +196,17 @@ test('a task that was removed without an outcome is a failure, once the queue is
     )
   }))
 
+/** A hundred inputs; the one at `failAt` is an error. */
+async function* inputs(failAt: number): AsyncGenerator<number, void, undefined> {
+  for (let n = 0; n < 100; n++) {
+    if (n === failAt) throw new Error('the list ended early')
+    yield n
+  }
+}
+
 test('an interrupted map continues under its name, and inserts nothing twice', () =>
   inFolder(async folder => {
     await using queue = new TaskQueue(`fq://${folder}/q`)
-    async function* inputs(failAt: number) {
-      for (let n = 0; n < 100; n++) {
-        if (n === failAt) throw new Error('the list ended early')
-        yield n
-      }
-    }
     await assert.rejects(all(queue.map(mixed, inputs(60), { run: 'r' })), /the list ended early/)
     const results = await besideWorker(queue, () => all(queue.map(mixed, inputs(Number.NaN), { run: 'r' })))
     expectMixed(results, 100)
@@ -216,12 +218,6 @@ test('an interrupted map continues under its name, and inserts nothing twice', (
 test('an interrupted map with packs continues under its name, and inserts nothing twice', () =>
   inFolder(async folder => {
     await using queue = new TaskQueue(`fq://${folder}/q`)
-    async function* inputs(failAt: number) {
-      for (let n = 0; n < 100; n++) {
-        if (n === failAt) throw new Error('the list ended early')
-        yield n
-      }
-    }
     const options = { run: 'r', pack: 7 }
     await assert.rejects(all(queue.map(mixed, inputs(60), options)), /the list ended early/)
     expectMixed(await besideWorker(queue, () => all(queue.map(mixed, inputs(Number.NaN), options))), 100)
