@@ -7,6 +7,7 @@ import { startServer as startRedis } from '../redis/server.js'
 import { ACCESS } from '../sqs/queue.js'
 import type { BadServerOptions } from './bad-server.js'
 import type { Torture } from './chaos.js'
+import { note } from './ledger.js'
 import { fileQueuesIn, serverQueues, sqsQueues } from './process-options.js'
 
 /** The parts of a torture that depend on the backend. */
@@ -100,11 +101,15 @@ const SERVER_LIFE_MS = 7_000
  *
  * @param folder the folder of the file queues into which the main queue is copied
  */
-export async function redisFixture(folder: string, elsewhere: string): Promise<Fixture> {
+export async function redisFixture(folder: string, elsewhere: string, ledger: string): Promise<Fixture> {
   const server = await startRedis(['--appendonly', 'yes', '--appendfsync', 'always'])
   let restarting = Promise.resolve()
   const timer = setInterval(() => {
-    restarting = restarting.then(() => server.restart())
+    restarting = restarting.then(async () => {
+      note(ledger, 'serverEnded', ['redis'], 0)
+      await server.restart()
+      note(ledger, 'serverBack', ['redis'], 0)
+    })
   }, SERVER_LIFE_MS)
   return {
     queues: serverQueues(folder, elsewhere, server.url),

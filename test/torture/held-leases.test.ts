@@ -23,9 +23,13 @@ test('a worker that leases a task again before it learns of the loss lost the fi
 test('a lease may be lost while all leases are released, however long that takes', () =>
   assert.deepEqual(violationsOf('', 'releasing 4 ptq-release\n'), []))
 
+test('a lease may be lost while the server is away', () =>
+  assert.deepEqual(violationsOf('', 'serverEnded 0 redis\n'), []))
+
 for (const [what, line] of [
   ['was stopped', 'SIGSTOP 2 worker\n'],
   ['was held up', 'delayed 2 900\n'],
+  ['held it while the server was away', 'serverBack 0 redis\n'],
   ['held it while all leases were released', 'released 4 ptq-release\n'],
 ] as const) {
   test(`a lease may be lost by a worker that ${what}, but not before it had the lease`, () => {

@@ -1,6 +1,6 @@
 /**
- * Finds leases that ended although their worker renewed them in time: it was neither stopped nor delayed, and nobody
- * released all leases. A worker that timed its renewals by a jumping wall clock would be found. In the order of the
+ * Finds leases that ended although their worker renewed them in time: it was neither stopped nor delayed, its server was
+ * there, and nobody released all leases. A worker that timed its renewals by a jumping wall clock would be found. In the order of the
  * ledger.
  */
 import { faultyTasks } from './faulty-tasks.js'
@@ -18,6 +18,9 @@ export class HeldLeases {
   /** Each `ptq release` that is running, and when the last one ended. */
   readonly #releasing = new Set<number>()
   #released = Number.NEGATIVE_INFINITY
+  /** No lease can be renewed while the server is away, and leases end by its clock. */
+  #isServerAway = false
+  #serverBack = Number.NEGATIVE_INFINITY
   #now = 0
 
   get faults(): readonly string[] {
@@ -33,12 +36,18 @@ export class HeldLeases {
       this.#releasing.delete(processNumber)
       this.#released = this.#now
     }
+    if (verb === 'serverEnded') this.#isServerAway = true
+    if (verb === 'serverBack') {
+      this.#isServerAway = false
+      this.#serverBack = this.#now
+    }
     // It may also be late after SIGCONT, and records that.
     if (verb === 'SIGSTOP' || verb === 'delayed') this.#delayed.set(processNumber, this.#now)
     if (verb === 'held') for (const key of what) this.#hold(`${processNumber} ${key}`)
     if (verb === 'lost' || verb === 'done' || verb === 'failed' || verb === 'dead')
       for (const key of what) this.#end(verb, processNumber, key)
-    return verb === 'releasing' || verb === 'released' || verb === 'delayed'
+    const isOfServer = verb === 'serverEnded' || verb === 'serverBack'
+    return isOfServer || verb === 'releasing' || verb === 'released' || verb === 'delayed'
   }
 
   #hold(lease: string): void {
@@ -55,6 +64,7 @@ export class HeldLeases {
     if (verb !== 'lost' || sinceWhen === undefined) return
     if (this.#releasing.size > 0 || this.#released > sinceWhen || (this.#delayed.get(processNumber) ?? 0) > sinceWhen)
       return
+    if (this.#isServerAway || this.#serverBack > sinceWhen) return
     this.#lost.push(key)
   }
 }

@@ -34,6 +34,8 @@ export type LedgerVerb =
   | 'python'
   | 'releasing'
   | 'released'
+  | 'serverEnded'
+  | 'serverBack'
   | 'delayed'
   | 'fromFiles'
   | 'stayed'

@@ -103,6 +103,6 @@ function packOption(): { pack?: number } {
 function makeFixture(kind: string): Fixture | Promise<Fixture> {
   if (kind === 'fq') return fileFixture(places, elsewhere, { python: values.python, ...packOption() })
   if (kind === 'postgres') return postgresFixture(places[0], elsewhere)
-  if (kind === 'redis') return redisFixture(places[0], elsewhere)
+  if (kind === 'redis') return redisFixture(places[0], elsewhere, join(folder, 'ledger'))
   return sqsFixture(places[0], join(folder, 'ledger'), seed, { fifo: kind === 'sqs-fifo' })
 }

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { noServer } from '../redis/server.js'
 import { redisFixture } from './fixtures.js'
@@ -8,5 +9,5 @@ test(
   {
     skip: noServer,
   },
-  t => shortTorture(t, (folder, _seed, elsewhere) => redisFixture(folder, elsewhere)),
+  t => shortTorture(t, (folder, _seed, elsewhere) => redisFixture(folder, elsewhere, join(folder, 'ledger'))),
 )
