@@ -9,7 +9,13 @@ export const retryCommand = defineCommand({
   describe: 'Put dead letters back into the queue, with attempts counted from 1',
   builder: yargs =>
     queueArgument(yargs)
-      .option('match', textOption('--match', 'Only those whose id, payload or last reason contains this text'))
+      .option(
+        'match',
+        textOption(
+          '--match',
+          'Only those whose id, payload or last reason contains this text; also a pack that holds the task of this id',
+        ),
+      )
       .option('group', textOption('--group', 'Only those whose last reason is of this group of failures --group'))
       .option('dead-letter', textOption('--dead-letter', "The queue of the dead letters (default: the queue's own)"))
       .option('json', { type: 'boolean', describe: 'Print JSON' })

@@ -21,7 +21,7 @@ export const showCommand = defineCommand({
       args.queue,
       args,
       async queue => {
-        const found = (await inQueue(queue, args.id)) ?? (await amongFailures(queue, args.id))
+        const found = await findAnywhere(queue, args.id)
         if (found === undefined) throw new Error(`There is no task ${args.id} in ${queue.url} or its dead letters`)
         const { task, state } = found
         const holders = state === 'leased' ? await readHolders(queue) : noHolders
@@ -54,6 +54,14 @@ export const showCommand = defineCommand({
       { notOnSqs: "can't list its tasks, so it finds none by its id: SQS shows them by leasing only" },
     ),
 })
+
+async function findAnywhere(queue: TaskQueue, id: string) {
+  const queued = await inQueue(queue, id)
+  if (queued === undefined) return amongFailures(queue, id)
+  // It may have left its pack as a dead letter.
+  const mayBeDead = queued.task.inPack?.isDone === true && (await queue.failed()) > 0
+  return (mayBeDead ? await amongFailures(queue, id) : undefined) ?? queued
+}
 
 async function inQueue(queue: TaskQueue, id: string) {
   const task = await queue.find(id)

@@ -9,7 +9,7 @@ import type { Range } from '../tasks/ranges.js'
 import { findSliceable, rebuildSequence } from '../tasks/sliceable.js'
 import { taskText, toPayload } from '../tasks/task-payload.js'
 import { warnOfNoTask } from './no-task.js'
-import { ListedTask, packOf, type TaskContent } from './queued-task.js'
+import { ListedTask, packOf, type QueuedTask, type TaskContent } from './queued-task.js'
 
 /** A whole id of version 8, as tasks of packs have. */
 const packedId = /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
@@ -30,11 +30,18 @@ export async function findPackedTask(
   return ended
 }
 
+/** True if `message` is a pack, and the task with this id is left in it. */
+export function hasPackedTask(message: QueuedTask, id: string): boolean {
+  const pack = packedId.test(id) ? packOf(message) : undefined
+  const index = pack && indexIn(pack, message.id, id)
+  return pack !== undefined && index !== undefined && placeIn(pack.indices, index) !== undefined
+}
+
 async function packedTask(backend: Backend, message: ListedMessage, id: string): Promise<ListedTask | undefined> {
   const listed = packIn(backend, message)
   const pack = listed && packOf(listed)
   if (listed === undefined || pack === undefined) return undefined
-  const index = indexOfTaskId((pack.ids ?? message.id).replaceAll('-', ''), id)
+  const index = indexIn(pack, message.id, id)
   if (index === undefined) return undefined
   const at = placeIn(pack.indices, index)
   const content = at === undefined ? undefined : await contentOf(pack, index, at)
@@ -49,6 +56,11 @@ function packIn(backend: Backend, message: ListedMessage): ListedTask | undefine
     warnOfNoTask(backend, message.id, 'left out of the search', error)
     return undefined
   }
+}
+
+/** The index in the pack of the task with this id, left or not; `undefined`: it was never in it. */
+function indexIn({ ids }: ReadPack, messageId: string, id: string): number | undefined {
+  return indexOfTaskId((ids ?? messageId).replaceAll('-', ''), id)
 }
 
 /** The place of an index among those that are left. */

@@ -11,6 +11,7 @@ import { delaySeconds, leaseSeconds } from '../time/seconds.js'
 import { requireDeadLetters } from './dead-letters.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import { Leasing } from './leasing.js'
+import { hasPackedTask } from './packed-tasks.js'
 import type { QueueConnection } from './queue-connection.js'
 import { type LeasedTask, lastReason, passageOf, traceparentOf } from './queued-task.js'
 import { groupMatcher } from './reason-groups.js'
@@ -35,7 +36,7 @@ const excessDelaySeconds = 900
 
 /** Options of `TaskQueue.retry`. */
 export interface RetryOptions {
-  /** Only those whose id, payload (as JSON text) or last reason contains this. Default: all. */
+  /** Only those whose id, payload (as JSON text) or last reason contains this, and a pack with the task of this whole id. Default: all. */
   readonly match?: string
   /** Only those whose last reason is of this group, with `…` for values that vary, as `ptq failures --group` prints it. Default: all. */
   readonly group?: string
@@ -246,7 +247,10 @@ function letterFilter(match: string | undefined, group: string | undefined): (le
   const isOfGroup = group === undefined ? undefined : groupMatcher(group)
   return letter => {
     const reason = lastReason(letter)
-    const isMatch = match === undefined || [letter.id, letter.payloadText, reason].some(text => text.includes(match))
+    const isMatch =
+      match === undefined ||
+      [letter.id, letter.payloadText, reason].some(text => text.includes(match)) ||
+      hasPackedTask(letter, match)
     return isMatch && (isOfGroup?.(reason) ?? true)
   }
 }
