@@ -4,7 +4,7 @@ import { describe } from 'node:test'
 import { partial, queueable, type TaskQueue } from 'ptq'
 import { taskIds } from '#ptq/backend/task-ids.js'
 import { runCli } from '../cli/run-cli.js'
-import { lettersOf } from '../poll/letters.js'
+import { deadLettersOf } from '../poll/dead-letters.js'
 import { onEach } from '../poll/queues.js'
 import { Breaking } from './sequences.js'
 
@@ -38,7 +38,7 @@ async function deadPack(tq: TaskQueue): Promise<(index: number) => string> {
   const [{ id } = assert.fail('there is a pack')] = await tq.list()
   assert.equal(await tq.poll(eager), 5)
   assert.deepEqual(
-    (await lettersOf(tq)).map(({ isPack, count }) => [isPack, count]),
+    (await deadLettersOf(tq)).map(({ isPack, count }) => [isPack, count]),
     [[true, SIZE - 5]],
   )
   return taskIds(id.replaceAll('-', ''))
@@ -61,7 +61,7 @@ describe('a dead letter that was in a pack', () => {
     assert.equal(await tq.retry({ match: idOf(4) }), 0)
     assert.equal(await tq.retry({ match: idOf(3) }), 1)
     assert.deepEqual(
-      (await lettersOf(tq)).map(({ id }) => id),
+      (await deadLettersOf(tq)).map(({ id }) => id),
       [idOf(5)],
     )
     const again = await tq.find(idOf(3))
@@ -83,7 +83,7 @@ describe('a dead letter that was in a pack', () => {
       assert.deepEqual([asJson.state, asJson.inPack, asJson.failures.length], ['failed', undefined, 1])
       await runCli(['retry', queue.url, '--match', idOf(3)])
       assert.deepEqual(
-        (await lettersOf(tq)).map(({ id }) => id),
+        (await deadLettersOf(tq)).map(({ id }) => id),
         [idOf(5)],
       )
     },
