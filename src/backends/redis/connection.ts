@@ -5,7 +5,7 @@ import { loadOptionalPackage } from '../../backend/optional-package.js'
 import { isError } from '../../errors/thrown.js'
 import { elapsedMs } from '../../time/clock.js'
 import { sleep } from '../../time/sleep.js'
-import { faultKind, openError, requestError } from './faults.js'
+import { faultKind, openError, requestError, serverMessageOf } from './faults.js'
 import type { CheckedOptions, RedisClient } from './options.js'
 import type { RedisPlace } from './place.js'
 import type { Script } from './script.js'
@@ -144,7 +144,7 @@ async function connect(place: RedisPlace, retrySeconds: number): Promise<RedisCl
     // A first connection is tried again from here.
     retryStrategy: times => (isOpen ? Math.min(20 * 2 ** times, longestPauseMs) : null),
     // Its primary moved: the name leads to the new one.
-    reconnectOnError: error => error.message.startsWith('READONLY'),
+    reconnectOnError: error => serverMessageOf(error).startsWith('READONLY'),
   })
   client.on('error', (error: unknown) => {
     firstError ??= error

@@ -12,6 +12,14 @@ export type FaultKind = 'unreachable' | 'busy' | 'final'
 /** Loading its data, in a failover, running a long script of someone, or a former primary that its name still leads to. */
 const busy = /^(?:LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|MOVED|ASK)\b/
 
+/** What Redis before 7 puts before the error of a command in a script, if the code of that error follows. */
+const scriptCall = /^ERR Error running script \(call to \w+\): @user_script:\d+: (?:@user_script: \d+: -)?(?=[A-Z]+ )/
+
+/** The server's own message, which begins with the code of its error, also for a command in a script. */
+export function serverMessageOf(error: unknown): string {
+  return messageOf(error).replace(scriptCall, '')
+}
+
 /** Messages of ioredis for a connection that broke, or was not there. */
 const disconnected =
   /^(?:Connection is closed|Reached the max retries per request limit|Socket timeout|Stream isn't writeable|Command timed out|None of startup nodes is available|Failed to refresh slots cache|Cluster isn't ready)/
@@ -32,7 +40,7 @@ const networkCodes = new Set([
 
 /** Decides if another try may succeed. */
 export function faultKind(error: unknown): FaultKind {
-  if (busy.test(messageOf(error))) return 'busy'
+  if (busy.test(serverMessageOf(error))) return 'busy'
   const isAway = causeChain(error).some(
     cause => networkCodes.has(codeOf(cause) ?? '') || disconnected.test(messageOf(cause)),
   )
@@ -84,7 +92,7 @@ const hints: readonly (readonly [RegExp, string])[] = [
 function reasonOf(error: unknown): string {
   const certificate = certificateFault(error, "name the authority's file in NODE_EXTRA_CA_CERTS, or pass a `client`")
   if (certificate !== undefined) return certificate
-  const message = messageOf(error)
+  const message = serverMessageOf(error)
   if (faultKind(error) === 'unreachable') return `the server does not answer (${networkReason(error)})`
   const hint = hints.find(([pattern]) => pattern.test(message))?.[1]
   return hint === undefined ? message : `${hint} (${message})`
