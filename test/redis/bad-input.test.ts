@@ -199,7 +199,7 @@ test('a queue of a newer ptq, and keys of something else, are refused', { skip }
 
 test('a read-only replica can be read; writes are refused', { skip }, async () => {
   const primary = await startServer()
-  const replica = await startServer(['--replicaof', `127.0.0.1 ${primary.port}`])
+  const replica = await startServer(['--replicaof', '127.0.0.1', String(primary.port)])
   const backend = await opener.open(
     { protocol: 'redis', path: `127.0.0.1:${replica.port}/0?queue=jobs` },
     { retrySeconds: 0 },
