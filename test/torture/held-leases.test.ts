@@ -5,9 +5,9 @@ import { reconcile } from './reconcile.js'
 
 const atEnd = { left: [], dead: [], inserted: { main: 1, intake: 0, transit: 0, depot: 0 }, completed: 1 }
 
-/** Worker 2 loses its lease of a task, which worker 3 then runs. */
-function violationsOf(whileHeld: string, before = ''): readonly string[] {
-  const ledger = `intend 1 s-a.\ninserted 1 s-a.\n${before}held 2 s-a.\n${whileHeld}lost 2 s-a.\nrun 3 s-a.\ndone 3 s-a.\n`
+/** Worker 2 loses its lease of a task, which worker 3 then runs. `heldAtMs` is when it recorded the lease. */
+function violationsOf(whileHeld: string, before = '', heldAtMs = ''): readonly string[] {
+  const ledger = `intend 1 s-a.\ninserted 1 s-a.\n${before}held 2 s-a.${heldAtMs}\n${whileHeld}lost 2 s-a.\nrun 3 s-a.\ndone 3 s-a.\n`
   return reconcile(linesOf(ledger), atEnd).violations
 }
 
@@ -37,3 +37,9 @@ for (const [what, line] of [
     assert.deepEqual(violationsOf('', line), fault)
   })
 }
+
+test('a lease that was on its way to a worker that stood still may be lost, but not one that it got later', () => {
+  assert.deepEqual(violationsOf('', 'delayed 2 2900 10000\n', ' 10003'), [])
+  assert.deepEqual(violationsOf('', 'delayed 2 2900 10000\n', ' 11000'), fault)
+  assert.deepEqual(violationsOf('', 'delayed 5 2900 10000\n', ' 10003'), fault)
+})

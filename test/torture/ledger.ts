@@ -76,15 +76,22 @@ export interface LedgerLine {
   readonly processNumber: number
   /** Keys of tasks; of a signal, the role that got it; of a fault, its kind. */
   readonly what: readonly string[]
+  /** When it was written, in milliseconds; lines made by hand may have none. */
+  readonly timeMs?: number
 }
 
 /** The lines of a part of a ledger. Throws where one isn't whole. */
 export function* linesOf(text: string): Generator<LedgerLine> {
   for (const line of text.split('\n')) {
     if (line === '') continue
-    const [, verb, processNumber, what] = /^(\w+) (\d+) (\S+)(?: \d+)?$/.exec(line) ?? []
+    const [, verb, processNumber, what, timeMs] = /^(\w+) (\d+) (\S+)(?: (\d+))?$/.exec(line) ?? []
     if (verb === undefined || what === undefined) throw new Error(`Expected a line of the ledger, got ${line}`)
-    yield { verb: verb as LedgerVerb, processNumber: Number(processNumber), what: what.split(',') }
+    yield {
+      verb: verb as LedgerVerb,
+      processNumber: Number(processNumber),
+      what: what.split(','),
+      ...(timeMs !== undefined && { timeMs: Number(timeMs) }),
+    }
   }
 }
 

@@ -121,9 +121,9 @@ export class Reconciliation {
   }
 
   read(lines: Iterable<LedgerLine>): void {
-    for (const { verb, processNumber, what } of lines) {
+    for (const { verb, processNumber, what, timeMs } of lines) {
       this.#python.read(verb, processNumber, what)
-      if (this.#leases.read(verb, processNumber, what)) continue
+      if (this.#leases.read(verb, processNumber, what, timeMs)) continue
       if (verb === 'python' || verb === 'counting' || verb === 'counted') continue
       if (verb === 'SIGKILL' || verb === 'SIGTERM' || verb === 'SIGSTOP') {
         for (const role of what) addTo(this.#signals, `${verb} ${role}`)
