@@ -1,6 +1,6 @@
 /**
  * Finds leases that ended although their worker renewed them in time: it was neither stopped nor delayed, its server was
- * there, and nobody released all leases. A worker that timed its renewals by a jumping wall clock would be found. In the order of the
+ * there, and no process released all leases. A worker that timed its renewals by a jumping wall clock would be found. In the order of the
  * ledger.
  */
 import { faultyTasks } from './faulty-tasks.js'

@@ -17,7 +17,7 @@ const maxUselessReadings = 20
 
 // Over a network a host may see names for some ten seconds that another one has changed. Pauses between readings that found only such
 // names, doubled each time; all of them add up to half a minute.
-const firstPauseMs = 50
+const firstPauseMs = 100
 const longestPauseMs = 2_000
 
 /** The names in a folder, some at a time; nothing where there is no folder. */
@@ -94,8 +94,9 @@ export async function* eachOnce<T>(
     if (missed.size === 0 && (await guarded(queue, verb, () => watch.sawNoChange()))) return
     quietReadings = metNew || missed.size > 0 ? 0 : quietReadings + 1
     inVain = metNew ? 0 : inVain + 1
-    if (missed.size > 0 && inVain > 0 && !queue.io.knowsNames) {
-      await sleep(Math.min(longestPauseMs, firstPauseMs * 2 ** inVain))
+    const isRepeated = inVain > 0 && inVain < maxUselessReadings
+    if (missed.size > 0 && isRepeated && !queue.io.knowsNames) {
+      await sleep(Math.min(longestPauseMs, firstPauseMs * 2 ** (inVain - 1)))
     }
   }
   // One that was finished or removed shows its old name once.
