@@ -50,8 +50,7 @@ export async function drain(
     await workUntilEmpty(processes)
     if (!(await isEmptyOf(main.failures(place)))) await buried.releaseAll()
     await processes.start('retrier', { untilEmpty: true }).ended
-    if ((await main.isEmpty()) && (await intake.isEmpty()) && (await transit.isEmpty()) && (await depot.isEmpty()))
-      break
+    if (await areEmpty([queues, ...views], options)) break
   }
   const all = [main, intake, transit, depot]
   const counts = await agreedCounts([queues, ...views], options)
@@ -85,6 +84,20 @@ async function workUntilEmpty(processes: Processes): Promise<void> {
     await Promise.all(workers.map(({ ended }) => ended))
     if (workers.every(({ child }) => child.exitCode === 0)) return
   }
+}
+
+/**
+ * True if the queues are empty through each view: a mount may show a folder as it was ten seconds ago, but the one through which the
+ * retrier stored its last task shows that task.
+ */
+async function areEmpty(views: readonly Queues[], options: TaskQueueOptions): Promise<boolean> {
+  for (const { main, intake, transit, depot } of views) {
+    for (const url of [main, intake, transit, depot]) {
+      await using tq = open(url, options)
+      if (!(await tq.isEmpty())) return false
+    }
+  }
+  return true
 }
 
 /** The status of the queues, once all views agree: the last writer's view is complete. */
